@@ -1,0 +1,72 @@
+"""All that a node pack needs. Importing it is quick: no torch, no engine."""
+
+from nodegraph.core.context import Context, Environment, Preview
+from nodegraph.core.hints import (
+    Advanced,
+    Choices,
+    File,
+    Group,
+    MultipleOf,
+    Multiline,
+    Range,
+    Seed,
+)
+from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
+from nodegraph.core.node import node
+from nodegraph.core.ports import Expand, Image, Lazy, Mask, PortType, Value, port_type
+from nodegraph.core.types import TypeInfo
+from nodegraph.core.values import (
+    Conditioning,
+    ConditioningEntry,
+    DiffusionModel,
+    Latent,
+    Recipe,
+    TextEncoder,
+    Vae,
+)
+from nodegraph.errors import (
+    Cancelled,
+    InvalidFile,
+    InvalidValue,
+    NodegraphError,
+    OutputError,
+)
+
+__all__ = [
+    "Advanced",
+    "Cancelled",
+    "Choices",
+    "Conditioning",
+    "ConditioningEntry",
+    "Context",
+    "DiffusionModel",
+    "Environment",
+    "Estimate",
+    "Expand",
+    "Facts",
+    "File",
+    "Finding",
+    "Group",
+    "HookInputs",
+    "Image",
+    "InvalidFile",
+    "InvalidValue",
+    "Latent",
+    "Lazy",
+    "Mask",
+    "MultipleOf",
+    "Multiline",
+    "NodegraphError",
+    "OutputError",
+    "PortType",
+    "Preview",
+    "Range",
+    "Recipe",
+    "Seed",
+    "TextEncoder",
+    "TypeInfo",
+    "Vae",
+    "Value",
+    "node",
+    "port_type",
+]

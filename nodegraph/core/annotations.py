@@ -1,0 +1,195 @@
+"""Python annotations to port types: what a node's signature says, in the words of specs."""
+
+from __future__ import annotations
+
+import types as python_types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from nodegraph.core.hints import (
+    Advanced,
+    Choices,
+    File,
+    Group,
+    Hint,
+    MultipleOf,
+    Multiline,
+    Range,
+    Seed,
+)
+from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType
+from nodegraph.core.types import TypeExpr, list_of, named, union_of
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
+
+_NAMED: Mapping[Any, str] = {
+    Any: "Any",
+    object: "Any",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    str: "str",
+    bytes: "bytes",
+    dict: "dict",
+    Path: "Path",
+    Image: "Image",
+    Mask: "Mask",
+    Latent: "Latent",
+    Conditioning: "Conditioning",
+    DiffusionModel: "DiffusionModel",
+    TextEncoder: "TextEncoder",
+    Vae: "Vae",
+}
+_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string",
+               "dict": "object", "Path": "string"}
+_NONE = type(None)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An annotation, read.
+
+    Attributes:
+        expr: The port type.
+        nullable: None is allowed.
+        lazy: It was wrapped in `Lazy`.
+        json_schema: Schema of a literal; None if the type can only be linked.
+        hints: The `Annotated` hints.
+        enum: The Enum class that literals are turned into.
+        ports: Port types of packs that occur in it.
+    """
+
+    expr: TypeExpr
+    nullable: bool = False
+    lazy: bool = False
+    json_schema: dict[str, Any] | None = None
+    hints: tuple[Hint, ...] = ()
+    enum: type[Enum] | None = None
+    ports: tuple[PortType, ...] = ()
+
+
+def read_annotation(annotation: Any) -> Annotation:
+    """What an annotation says about a port.
+
+    Raises:
+        TypeError: It names a class that is no port type.
+    """
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _annotated(*get_args(annotation))
+    if origin is Lazy:
+        return replace(read_annotation(get_args(annotation)[0]), lazy=True)
+    if origin in (typing.Union, python_types.UnionType):
+        return _union(get_args(annotation))
+    if origin is Literal:
+        return _choices(list(get_args(annotation)))
+    if origin in (list, tuple, Sequence):
+        return _list(get_args(annotation))
+    if origin in (dict, Mapping):
+        return _plain("dict")
+    return _class(annotation)
+
+
+def _annotated(inner: Any, *metadata: Any) -> Annotation:
+    declared = next((item for item in metadata if isinstance(item, PortType)), None)
+    base = _port(declared) if declared else read_annotation(inner)
+    hints = tuple(item for item in metadata if isinstance(item, Hint))
+    schema = base.json_schema
+    for hint in hints:
+        if isinstance(hint, (Range, MultipleOf, Choices, Seed)) and schema is not None:
+            schema = {**schema, **hint.schema()}
+    return replace(base, hints=base.hints + hints, json_schema=schema)
+
+
+def _union(members: tuple[Any, ...]) -> Annotation:
+    read = [read_annotation(member) for member in members if member is not _NONE]
+    schemas = [member.json_schema for member in read]
+    joined: dict[str, Any] | None = None
+    if all(schema is not None for schema in schemas):
+        joined = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    elif any(schema is not None for schema in schemas):
+        joined = {"anyOf": [schema for schema in schemas if schema is not None]}
+    return Annotation(
+        union_of(member.expr for member in read),
+        nullable=_NONE in members or any(member.nullable for member in read),
+        lazy=any(member.lazy for member in read),
+        json_schema=joined,
+        hints=tuple(hint for member in read for hint in member.hints),
+        enum=next((member.enum for member in read if member.enum), None),
+        ports=tuple(port for member in read for port in member.ports),
+    )
+
+
+def _choices(values: list[Any]) -> Annotation:
+    kinds = {type(value) for value in values}
+    name = "str" if kinds == {str} else "int" if kinds == {int} else "Any"
+    return Annotation(named(name), json_schema={"enum": values})
+
+
+def _list(arguments: tuple[Any, ...]) -> Annotation:
+    item = read_annotation(arguments[0]) if arguments else _plain("Any")
+    schema = None
+    if item.json_schema is not None:
+        schema = {"type": "array", "items": item.json_schema}
+    return Annotation(list_of(item.expr), json_schema=schema, ports=item.ports)
+
+
+def _class(annotation: Any) -> Annotation:
+    if annotation in (list, tuple):
+        return _list(())
+    if isinstance(annotation, type):
+        # Not inherited: a subclass of a port type is its own, undeclared, class.
+        declared = annotation.__dict__.get(PORT_ATTRIBUTE)
+        if declared is not None:
+            return _port(declared)
+        if issubclass(annotation, Enum):
+            values = [member.value for member in annotation]
+            return replace(_choices(values), enum=annotation)
+    name = _NAMED.get(annotation) if _hashable(annotation) else None
+    if name is None:
+        raise TypeError(
+            f"{annotation!r} is no port type; use a built-in one, or declare the class with "
+            "@port_type()"
+        )
+    return _plain(name)
+
+
+def _port(port: PortType) -> Annotation:
+    return Annotation(named(port.info.name), ports=(port,))
+
+
+def _plain(name: str) -> Annotation:
+    if name == "Any":
+        return Annotation(named(name), json_schema={})
+    kind = _JSON_TYPES.get(name)
+    return Annotation(named(name), json_schema={"type": kind} if kind else None)
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
+    """The display options that hints give an input."""
+    shown: dict[str, Any] = {}
+    for hint in hints:
+        if isinstance(hint, Range) and hint.step is not None:
+            shown["step"] = hint.step
+        elif isinstance(hint, Multiline):
+            shown["widget"] = "multiline"
+        elif isinstance(hint, Seed):
+            shown["widget"] = "seed"
+        elif isinstance(hint, File):
+            shown["widget"] = f"file:{hint.kind}"
+        elif isinstance(hint, Advanced):
+            shown["advanced"] = True
+        elif isinstance(hint, Group):
+            shown["group"] = hint.name
+    return shown

@@ -1,0 +1,73 @@
+"""The executable graph: a workflow with its specs found, its inputs checked and its links typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.types import Fit
+
+if TYPE_CHECKING:
+    from networkx import DiGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a linked input's value comes from, and how it gets in."""
+
+    node: str
+    port: str
+    fit: Fit = field(default_factory=Fit)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """One node, ready to run.
+
+    Attributes:
+        name: In the workflow; nodes of a subgraph are ``block/inner``.
+        spec: Its type's spec.
+        literals: Checked values of the inputs that aren't linked, defaults included.
+        links: The linked inputs.
+        map_depth: Levels of list that it is mapped over; 0 runs once.
+        facts: What is known of each output before it runs.
+        always: Run in any case, never from the cache.
+    """
+
+    name: str
+    spec: NodeSpec
+    literals: Mapping[str, Any]
+    links: Mapping[str, Source]
+    map_depth: int = 0
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by name, in an order in which every node comes after what it needs.
+
+    Attributes:
+        nodes: All nodes that the targets need, in topological order.
+        targets: Names of the nodes that were asked for.
+    """
+
+    nodes: Mapping[str, GraphNode]
+    targets: tuple[str, ...]
+
+    @cached_property
+    def dag(self) -> DiGraph:
+        """The same as a networkx graph: an edge from each node to each that uses it."""
+        import networkx
+
+        dag = networkx.DiGraph()
+        dag.add_nodes_from(self.nodes)
+        dag.add_edges_from(
+            (source.node, name)
+            for name, item in self.nodes.items()
+            for source in item.links.values()
+        )
+        return dag

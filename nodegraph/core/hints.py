@@ -1,0 +1,85 @@
+"""What `Annotated` can say about an input besides its type.
+
+Hints become JSON Schema for the input's literal and display options for editors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Smallest and largest allowed number, both included, and the editor's step."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+
+    def schema(self) -> dict[str, Any]:
+        given = {"minimum": self.minimum, "maximum": self.maximum}
+        return {key: value for key, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class MultipleOf:
+    """The number must be a multiple of `value`."""
+
+    value: int
+
+    def schema(self) -> dict[str, Any]:
+        return {"multipleOf": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The allowed values, in display order."""
+
+    values: tuple[str | int | float, ...]
+
+    def __init__(self, values: Sequence[str | int | float]) -> None:
+        object.__setattr__(self, "values", tuple(values))
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.values)}
+
+
+@dataclass(frozen=True, slots=True)
+class Multiline:
+    """Text that editors show in a box of several lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A number that editors can randomise or increment between runs; 0 to 2**63 - 1."""
+
+    def schema(self) -> dict[str, Any]:
+        return {"minimum": 0, "maximum": 2**63 - 1}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A path to a file that is read.
+
+    Attributes:
+        kind: What it holds: ``image``, ``model``, ``any``.
+    """
+
+    kind: str = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Editors fold this input away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Editors show inputs of one group together under its name."""
+
+    name: str
+
+
+Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Advanced | Group

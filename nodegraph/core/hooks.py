@@ -1,0 +1,61 @@
+"""What hooks of a node are given: the inputs as far as they are known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.core.context import Environment
+
+Facts = Mapping[str, Any]
+"""What is known of an output before it is computed: ``width``, ``height``, ``batch``,
+``channels``, ``family``; absent where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookInputs:
+    """The inputs of one node before it runs.
+
+    Attributes:
+        literals: Values of the inputs that are not linked, defaults included.
+        facts: Facts of the linked inputs, by input name.
+        environment: Folders and permissions.
+    """
+
+    literals: Mapping[str, Any]
+    facts: Mapping[str, Facts]
+    environment: Environment
+
+    def fact(self, port: str, name: str) -> Any:
+        """One fact of a linked input; None if unknown."""
+        return self.facts.get(port, {}).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a validate hook found wrong with one input."""
+
+    port: str
+    message: str
+    given: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+    code: str = "invalid-input"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Expected cost of one node: seconds, and bytes of memory on its device."""
+
+    seconds: float | None = None
+    memory: int | None = None
+
+
+InferHook = Callable[[HookInputs], Mapping[str, Facts]]
+"""Facts of each output."""
+ValidateHook = Callable[[HookInputs], Iterable[Finding]]
+FingerprintHook = Callable[[HookInputs], str]
+"""Text that changes when something outside the inputs does, such as a file's content."""
+EstimateHook = Callable[[HookInputs], Estimate]
+

@@ -1,0 +1,337 @@
+"""The `@node` decorator: a function's signature becomes a node type."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar, get_type_hints, overload
+
+from nodegraph.core.annotations import Annotation, read_annotation, widget
+from nodegraph.core.context import Context
+from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
+from nodegraph.core.ports import PORT_ATTRIBUTE, PortType
+from nodegraph.core.spec import HookName, HookRef, InputSpec, Lane, NodeSpec, OutputSpec
+from nodegraph.errors import PackError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+NODE_ATTRIBUTE = "__nodegraph_node__"
+MIGRATE = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class NodeDefinition:
+    """A node type with the code behind it.
+
+    Attributes:
+        spec: What it declares.
+        function: The function as written.
+        context: Name of the parameter that takes the context, if any.
+        enums: Enum classes that literals are turned into, by input.
+        ports: Port types of packs in its signature.
+        hooks: Its hook functions.
+        migrations: From an older version, by that version: inputs to inputs.
+    """
+
+    spec: NodeSpec
+    function: Callable[..., Any]
+    context: str | None
+    enums: Mapping[str, type[Enum]]
+    ports: tuple[PortType, ...]
+    hooks: Mapping[HookName, Callable[..., Any]]
+    migrations: Mapping[int, MIGRATE]
+
+    def outputs_of(self, result: Any) -> tuple[Any, ...]:
+        """The function's result as one value for each output port.
+
+        Raises:
+            TypeError: It returned something else than it declares.
+        """
+        count = len(self.spec.outputs)
+        if count == 0:
+            return ()
+        if count == 1 and not _is_record(result, self.spec.outputs[0].name):
+            return (result,)
+        if is_dataclass(result) and not isinstance(result, type):
+            return tuple(getattr(result, port.name) for port in self.spec.outputs)
+        if isinstance(result, tuple) and len(result) == count:
+            return tuple(result)
+        raise TypeError(f"returned {type(result).__name__}, but declares {count} outputs")
+
+
+def _is_record(result: Any, name: str) -> bool:
+    return isinstance(result, tuple) and getattr(result, "_fields", None) == (name,)
+
+
+@overload
+def node(function: Function, /) -> Function: ...
+@overload
+def node(
+    *,
+    id: str = "",
+    version: int = 1,
+    label: str = "",
+    category: str = "",
+    lane: Lane = "cpu",
+    deterministic: bool = True,
+    output: bool = False,
+    numerics: bool = False,
+    facts: Mapping[str, Mapping[str, str]] | None = None,
+    infer: InferHook | None = None,
+    validate: ValidateHook | None = None,
+    fingerprint: FingerprintHook | None = None,
+    estimate: EstimateHook | None = None,
+    migrations: Mapping[int, MIGRATE] | None = None,
+    deprecated: str = "",
+    experimental: bool = False,
+    tags: tuple[str, ...] = (),
+) -> Callable[[Function], Function]: ...
+
+
+def node(function: Any = None, /, **options: Any) -> Any:
+    """Make a function a node type.
+
+    Parameters become inputs, the return annotation the outputs; the docstring's first line is the
+    summary and its ``Args:`` section the inputs' help. The function itself stays as it is.
+
+    Args:
+        id: Name in workflows, if not the function's.
+        version: Raise it when behaviour changes; `migrations` lead old workflows on.
+        label: Name shown to people.
+        category: Place in the palette, such as ``image/adjust``.
+        lane: ``gpu`` for tensor work on the compute device, ``cpu`` for other work, ``io`` for
+            waiting on files and networks.
+        deterministic: False for results that differ from run to run with equal inputs.
+        output: True for sinks: they act on the world outside and are what a run is for.
+        numerics: True if the result's last bits depend on device or library version.
+        facts: Facts of outputs that are copies of inputs or of their facts, by output.
+        infer: Computes facts of outputs that `facts` can't express.
+        validate: Checks inputs against each other before anything runs.
+        fingerprint: Text that changes when something outside the inputs does.
+        estimate: Expected seconds and memory.
+        migrations: By older version: turns that version's inputs into the next one's.
+        deprecated: What to use instead.
+        experimental: May still change.
+        tags: Words for the palette's search.
+    Raises:
+        PackError: The signature can't be a node's.
+    """
+    scope = dict(sys._getframe(1).f_locals)
+
+    def declare(target: Function) -> Function:
+        setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
+        return target
+
+    return declare if function is None else declare(function)
+
+
+def definition_of(function: Callable[..., Any]) -> NodeDefinition:
+    """The node type that `@node` made of a function.
+
+    Raises:
+        PackError: It isn't decorated.
+    """
+    found = getattr(function, NODE_ATTRIBUTE, None)
+    if not isinstance(found, NodeDefinition):
+        raise PackError(
+            f"{getattr(function, '__name__', function)!r} is no node type",
+            hint="Decorate the function with @node.",
+        )
+    return found
+
+
+def _define(
+    function: Callable[..., Any], scope: dict[str, Any], options: dict[str, Any]
+) -> NodeDefinition:
+    name = options.get("id") or function.__name__
+    hints = _type_hints(function, name, scope)
+    summary, help_text, about = _docstring(function)
+    context, inputs, read = _inputs(function, name, hints, about)
+    outputs, output_ports = _outputs(name, hints.get("return", _MISSING))
+    is_async = inspect.iscoroutinefunction(function)
+    lazy = [port.name for port in inputs if port.lazy]
+    if lazy and not is_async:
+        raise PackError(
+            f"node {name}: input `{lazy[0]}` is Lazy, so the function must be `async def`",
+            hint="Then `await` the input where it is needed.",
+        )
+    hooks = _hooks(options)
+    given = {
+        key: options[key]
+        for key in _SPEC_OPTIONS
+        if key in options
+    }
+    facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
+    spec = NodeSpec(
+        type=name,
+        label=options.get("label") or _label(name),
+        summary=summary,
+        help=help_text,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        is_async=is_async,
+        facts=facts,
+        hooks={key: HookRef(module=hook.__module__, name=hook.__qualname__)
+               for key, hook in hooks.items()},
+        module=function.__module__,
+        qualname=function.__qualname__,
+        **given,
+    )
+    return NodeDefinition(
+        spec,
+        function,
+        context,
+        {port: item.enum for port, item in read.items() if item.enum is not None},
+        tuple(port for item in read.values() for port in item.ports) + output_ports,
+        hooks,
+        dict(options.get("migrations") or {}),
+    )
+
+
+_MISSING = object()
+_SPEC_OPTIONS = ("version", "category", "lane", "deterministic", "output", "numerics",
+                 "deprecated", "experimental", "tags")
+_HOOKS: tuple[HookName, ...] = ("infer", "validate", "fingerprint", "estimate")
+
+
+def _hooks(options: dict[str, Any]) -> dict[HookName, Callable[..., Any]]:
+    return {key: options[key] for key in _HOOKS if options.get(key) is not None}
+
+
+def _type_hints(
+    function: Callable[..., Any], name: str, scope: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, localns=scope, include_extras=True)
+    except NameError as error:
+        raise PackError(
+            f"node {name}: an annotation names `{error.name}`, which isn't defined at run time",
+            hint="Import it outside `if TYPE_CHECKING:`.",
+        ) from error
+
+
+def _inputs(
+    function: Callable[..., Any], name: str, hints: dict[str, Any], about: dict[str, str]
+) -> tuple[str | None, list[InputSpec], dict[str, Annotation]]:
+    context = None
+    inputs: list[InputSpec] = []
+    read: dict[str, Annotation] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PackError(f"node {name}: *{parameter.name} can't be a port")
+        if parameter.name not in hints:
+            raise PackError(
+                f"node {name}: parameter `{parameter.name}` has no type annotation",
+                hint=f"Write `{parameter.name}: Image`, or another port type.",
+            )
+        if hints[parameter.name] is Context:
+            context = parameter.name
+            continue
+        annotation = _read(name, parameter.name, hints[parameter.name])
+        read[parameter.name] = annotation
+        inputs.append(_input(parameter, annotation, about.get(parameter.name, "")))
+    return context, inputs, read
+
+
+def _read(node_name: str, port: str, annotation: Any) -> Annotation:
+    try:
+        return read_annotation(annotation)
+    except TypeError as error:
+        raise PackError(f"node {node_name}, port `{port}`: {error}") from error
+
+
+def _input(parameter: inspect.Parameter, annotation: Annotation, about: str) -> InputSpec:
+    has_default = parameter.default is not parameter.empty
+    default = parameter.default if has_default else None
+    return InputSpec(
+        name=parameter.name,
+        type=str(annotation.expr),
+        required=not has_default and not annotation.nullable,
+        nullable=annotation.nullable,
+        lazy=annotation.lazy,
+        default=default.value if isinstance(default, Enum) else default,
+        json_schema=annotation.json_schema,
+        help=about,
+        **widget(annotation.hints),
+    )
+
+
+def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortType, ...]]:
+    if annotation is _MISSING:
+        raise PackError(
+            f"node {name}: the return type is missing",
+            hint="Write `-> Image`, or `-> None` for a node without outputs.",
+        )
+    if annotation is type(None):
+        return [], ()
+    several = _named_outputs(annotation)
+    if several is None:
+        read = _read(name, "return", annotation)
+        return [OutputSpec(name=_output_name(str(read.expr)), type=str(read.expr))], read.ports
+    outputs, ports = [], []
+    for port, inner in several.items():
+        read = _read(name, port, inner)
+        outputs.append(OutputSpec(name=port, type=str(read.expr)))
+        ports.extend(read.ports)
+    return outputs, tuple(ports)
+
+
+def _named_outputs(annotation: Any) -> dict[str, Any] | None:
+    """Fields of a NamedTuple or a dataclass that is not itself a port type; else None."""
+    if not isinstance(annotation, type):
+        return None
+    if issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        return get_type_hints(annotation, include_extras=True)
+    if is_dataclass(annotation) and PORT_ATTRIBUTE not in annotation.__dict__:
+        try:
+            read_annotation(annotation)
+        except TypeError:
+            hints = get_type_hints(annotation, include_extras=True)
+            return {item.name: hints[item.name] for item in fields(annotation)}
+    return None
+
+
+def _output_name(type_text: str) -> str:
+    """``DiffusionModel`` gives ``model``-like snake case; lists their item's plural."""
+    if type_text.startswith("list["):
+        inner = _output_name(type_text[5:-1])
+        return inner if inner == "output" else f"{inner}s"
+    if not type_text.isidentifier() or type_text == "Any":
+        return "output"
+    plain = {"int": "number", "float": "number", "str": "text", "bool": "value"}
+    return plain.get(type_text) or _snake(type_text)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _label(name: str) -> str:
+    return _snake(name).replace("_", " ").capitalize()
+
+
+_ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")
+
+
+def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
+    """Summary, the whole text, and the help of each input from the ``Args:`` section."""
+    text = inspect.getdoc(function) or ""
+    summary = text.split("\n\n")[0].replace("\n", " ").strip()
+    about: dict[str, str] = {}
+    inside = False
+    current: list[str] = []
+    for line in text.splitlines():
+        if re.match(r"^\w+:\s*$", line):
+            inside = line.startswith("Args")
+            continue
+        found = _ARGUMENT.match(line) if inside else None
+        if found and len(line) - len(line.lstrip()) == 4:
+            current = [part.strip() for part in found[1].split(",")]
+            about.update(dict.fromkeys(current, found[2].strip()))
+        elif inside and line.strip():
+            for key in current:
+                about[key] = f"{about[key]} {line.strip()}".strip()
+    return summary, text, about

@@ -1,0 +1,125 @@
+"""What a node type declares: the part that validation, plans, editors and the API see.
+
+A spec is plain data. It is read from the function's signature once and cached on disk, so that
+listing nodes and validating workflows never imports a pack.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nodegraph.core.types import TypeExpr, parse_type
+
+Lane = Literal["gpu", "cpu", "io"]
+HookName = Literal["infer", "validate", "fingerprint", "estimate"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+
+class InputSpec(_Frozen):
+    """A typed input.
+
+    Attributes:
+        type: Type expression, such as ``Image`` or ``list[int]``.
+        required: It must be linked or given.
+        nullable: ``null`` is allowed and means "not given".
+        lazy: It is evaluated only if the node asks for it.
+        default: Used where nothing is given.
+        json_schema: JSON Schema of a literal; None for types that can only be linked.
+        widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``; empty for the
+            type's usual one.
+        step: Step of a number's widget.
+        advanced, group: Where an editor puts it.
+        help: One sentence.
+    """
+
+    name: str
+    type: str
+    required: bool = True
+    nullable: bool = False
+    lazy: bool = False
+    default: Any = None
+    json_schema: dict[str, Any] | None = None
+    widget: str = ""
+    step: float | None = None
+    advanced: bool = False
+    group: str = ""
+    help: str = ""
+
+    @cached_property
+    def expr(self) -> TypeExpr:
+        """The type, parsed."""
+        return parse_type(self.type)
+
+
+class OutputSpec(_Frozen):
+    """A typed output."""
+
+    name: str
+    type: str
+    help: str = ""
+
+    @cached_property
+    def expr(self) -> TypeExpr:
+        """The type, parsed."""
+        return parse_type(self.type)
+
+
+class HookRef(_Frozen):
+    """Where a hook function lies; importing it need not import the node's own module."""
+
+    module: str
+    name: str
+
+
+class NodeSpec(_Frozen):
+    """A node type.
+
+    Attributes:
+        type: Name in workflows: the function's name, ``pack:Name`` outside the built-in pack.
+        version: Raised when behaviour changes.
+        lane: Where it runs: ``gpu`` (the serial compute lane), ``cpu`` (a pool of threads), or
+            ``io`` (a pool for waiting; async functions run on the event loop).
+        deterministic: Equal inputs give equal outputs; False is never cached across jobs.
+        output: A sink that acts on the outside world: always run, and what a run is for.
+        numerics: The result may differ in its last bits with device, precision or library version.
+        facts: Facts of outputs copied from inputs, by output: ``{"latent": {"width": "width"}}``
+            takes the literal `width`, ``"latent.width"`` a fact of the linked `latent`.
+        hooks: Functions of the pack for what data can't say.
+        module, qualname: Where the function lies.
+    """
+
+    type: str
+    pack: str = ""
+    version: int = 1
+    label: str = ""
+    category: str = ""
+    summary: str = ""
+    help: str = ""
+    inputs: tuple[InputSpec, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    lane: Lane = "cpu"
+    is_async: bool = False
+    deterministic: bool = True
+    output: bool = False
+    numerics: bool = False
+    deprecated: str = ""
+    experimental: bool = False
+    tags: tuple[str, ...] = ()
+    facts: dict[str, dict[str, str]] = Field(default_factory=dict)
+    hooks: dict[HookName, HookRef] = Field(default_factory=dict)
+    module: str = ""
+    qualname: str = ""
+
+    @cached_property
+    def inputs_by_name(self) -> dict[str, InputSpec]:
+        return {port.name: port for port in self.inputs}
+
+    @cached_property
+    def outputs_by_name(self) -> dict[str, OutputSpec]:
+        return {port.name: port for port in self.outputs}

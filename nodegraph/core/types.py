@@ -1,0 +1,253 @@
+"""Port types: what a link may carry, and which output fits which input.
+
+A port's type is an expression: a name (``Image``), ``list[Image]`` or a union
+(``Image | Mask``). Names stand in a `TypeTable`, which knows supertypes; packs add their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+ANY = "Any"
+
+
+@dataclass(frozen=True, slots=True)
+class TypeInfo:
+    """What editors and link checks need to know of a named type.
+
+    Attributes:
+        name: As it is written in specs.
+        color: ``#rrggbb`` of its ports and links.
+        parents: Types whose ports take it too.
+        description: One sentence.
+    """
+
+    name: str
+    color: str = "#9aa0a6"
+    parents: tuple[str, ...] = ()
+    description: str = ""
+
+
+BUILT_IN = (
+    TypeInfo("Any", "#9aa0a6", (), "Anything."),
+    TypeInfo("int", "#7aa2f7", (), "A whole number."),
+    TypeInfo("float", "#7dcfff", (), "A number."),
+    TypeInfo("bool", "#bb9af7", (), "True or false."),
+    TypeInfo("str", "#9ece6a", (), "Text."),
+    TypeInfo("bytes", "#9aa0a6", (), "Raw bytes."),
+    TypeInfo("dict", "#c0caf5", (), "A JSON object."),
+    TypeInfo("Path", "#73daca", (), "A file or folder."),
+    TypeInfo("Image", "#64b5f6", (), "float32 [batch, height, width, channels] in 0..1, sRGB."),
+    TypeInfo("Mask", "#81c784", (), "float32 [batch, height, width] in 0..1."),
+    TypeInfo("Latent", "#ff9cf9", (), "Latents of a batch, or the size of one to be drawn."),
+    TypeInfo("Conditioning", "#ffa931", (), "Encoded prompts."),
+    TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a denoiser."),
+    TypeInfo("TextEncoder", "#ffd500", (), "Recipe of a text encoder with its tokenizer."),
+    TypeInfo("Vae", "#ff6e6e", (), "Recipe of a variational autoencoder."),
+)
+
+
+class TypeTable:
+    """Named types, built-in ones and those that packs add."""
+
+    def __init__(self, extra: Iterable[TypeInfo] = ()) -> None:
+        self._types = {info.name: info for info in BUILT_IN}
+        for info in extra:
+            self.add(info)
+
+    def add(self, info: TypeInfo) -> None:
+        """Add a type.
+
+        Raises:
+            ValueError: The name means something else already.
+        """
+        known = self._types.get(info.name)
+        if known is not None and known != info:
+            raise ValueError(f"port type `{info.name}` is declared twice, differently")
+        self._types[info.name] = info
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._types
+
+    def names(self) -> list[str]:
+        return sorted(self._types)
+
+    def info(self, name: str) -> TypeInfo:
+        """The type's description; an unknown name gets a plain grey one."""
+        return self._types.get(name) or TypeInfo(name)
+
+    def is_subtype(self, name: str, of: str) -> bool:
+        """Whether values of type `name` are values of type `of`."""
+        if name == of or of == ANY:
+            return True
+        return any(self.is_subtype(parent, of) for parent in self.info(name).parents)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeExpr:
+    """A type as ports declare it.
+
+    Attributes:
+        kind: ``name``, ``list`` or ``union``.
+        name: The named type, for kind ``name``.
+        members: The item type of a list, or a union's members.
+    """
+
+    kind: Literal["name", "list", "union"]
+    name: str = ""
+    members: tuple[TypeExpr, ...] = field(default=())
+
+    def __str__(self) -> str:
+        if self.kind == "name":
+            return self.name
+        if self.kind == "list":
+            return f"list[{self.members[0]}]"
+        return " | ".join(str(member) for member in self.members)
+
+    @property
+    def is_list(self) -> bool:
+        return self.kind == "list"
+
+    @property
+    def item(self) -> TypeExpr:
+        """The item type of a list."""
+        return self.members[0]
+
+    def named(self) -> Iterable[str]:
+        """Every type name in the expression."""
+        if self.kind == "name":
+            yield self.name
+        for member in self.members:
+            yield from member.named()
+
+
+def named(name: str) -> TypeExpr:
+    return TypeExpr("name", name)
+
+
+def list_of(item: TypeExpr) -> TypeExpr:
+    return TypeExpr("list", members=(item,))
+
+
+def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
+    """The union, flattened, without doubles; a single member stands for itself."""
+    flat: dict[TypeExpr, None] = {}
+    for member in members:
+        flat.update(dict.fromkeys(member.members if member.kind == "union" else (member,)))
+    found = tuple(flat)
+    return found[0] if len(found) == 1 else TypeExpr("union", members=found)
+
+
+_TOKEN = re.compile(r"\s*(list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*)")
+
+
+@lru_cache(maxsize=4096)
+def parse_type(text: str) -> TypeExpr:
+    """Read a type expression such as ``list[Image] | Mask``.
+
+    Raises:
+        ValueError: It isn't one.
+    """
+    tokens = _TOKEN.findall(text)
+    if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
+        raise ValueError(f"not a port type: {text!r}")
+    expr, rest = _parse_union(tokens)
+    if rest:
+        raise ValueError(f"not a port type: {text!r}")
+    return expr
+
+
+def _parse_union(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
+    member, rest = _parse_atom(tokens)
+    members = [member]
+    while rest and rest[0] == "|":
+        member, rest = _parse_atom(rest[1:])
+        members.append(member)
+    return union_of(members), rest
+
+
+def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
+    if not tokens or tokens[0] in ("]", "|"):
+        raise ValueError("a port type ends too early")
+    if tokens[0] != "list[":
+        return named(tokens[0]), tokens[1:]
+    item, rest = _parse_union(tokens[1:])
+    if not rest or rest[0] != "]":
+        raise ValueError("a list type lacks its closing bracket")
+    return list_of(item), rest[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How an output's value gets into an input.
+
+    Attributes:
+        conversions: Names of the conversions to apply, in order.
+        map_depth: How many levels of list the node is mapped over.
+    """
+
+    conversions: tuple[str, ...] = ()
+    map_depth: int = 0
+
+
+CONVERSIONS: Mapping[tuple[str, str], str] = {
+    ("int", "float"): "int_to_float",
+    ("Mask", "Image"): "mask_to_image",
+    ("str", "Path"): "str_to_path",
+}
+"""Safe conversions between named types, by (from, to)."""
+
+
+def fit(source: TypeExpr, target: TypeExpr, types: TypeTable) -> Fit | None:
+    """How a value of type `source` fits an input of type `target`; None if it doesn't.
+
+    In order of preference: as it is; converted; a single value wrapped into a list; a list mapped
+    over item by item.
+    """
+    if _assignable(source, target, types):
+        return Fit()
+    conversion = _conversion(source, target, types)
+    if conversion is not None:
+        return Fit((conversion,))
+    if target.is_list and not source.is_list:
+        inner = fit(source, target.item, types)
+        if inner is not None and not inner.map_depth:
+            return Fit((*inner.conversions, "one_to_list"))
+    if source.is_list and target.is_list:
+        inner = fit(source.item, target.item, types)
+        if inner is not None and not inner.map_depth:
+            return Fit(tuple(f"each:{name}" for name in inner.conversions))
+    if source.is_list:
+        inner = fit(source.item, target, types)
+        if inner is not None and "one_to_list" not in inner.conversions:
+            return Fit(inner.conversions, inner.map_depth + 1)
+    return None
+
+
+def _assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
+    if source.kind == "union":
+        return all(_assignable(member, target, types) for member in source.members)
+    if target.kind == "union":
+        return any(_assignable(source, member, types) for member in target.members)
+    if target == named(ANY) or source == named(ANY):
+        return True
+    if source.kind == "list" and target.kind == "list":
+        return _assignable(source.item, target.item, types)
+    if source.kind == "name" and target.kind == "name":
+        return types.is_subtype(source.name, target.name)
+    return False
+
+
+def _conversion(source: TypeExpr, target: TypeExpr, types: TypeTable) -> str | None:
+    if source.kind != "name":
+        return None
+    members = target.members if target.kind == "union" else (target,)
+    for member in members:
+        for (start, end), name in CONVERSIONS.items():
+            if member == named(end) and types.is_subtype(source.name, start):
+                return name
+    return None

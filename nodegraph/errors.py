@@ -1,0 +1,164 @@
+"""What can go wrong, as data first and text second.
+
+Every error knows the node and port it is about, what was given, what was expected and how
+to mend it, so that a command line can print it and an editor can mark the port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about a workflow, a file or a value.
+
+    Attributes:
+        code: Stable name of the kind of fault, such as ``unknown-node-type``.
+        message: What is wrong, in one sentence without the place.
+        node: Name of the node in the workflow.
+        node_type: Type of that node.
+        port: Input or output port.
+        given: What was found, as text.
+        expected: What is allowed, as text.
+        hint: The next step that mends it.
+    """
+
+    code: str
+    message: str
+    node: str | None = None
+    node_type: str | None = None
+    port: str | None = None
+    given: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the fault is: the node, its type and the input; empty where none is known."""
+        parts = []
+        if self.node:
+            kind = f" ({self.node_type})" if self.node_type else ""
+            parts.append(f"node `{self.node}`{kind}")
+        if self.port:
+            parts.append(f"input `{self.port}`")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        details = [
+            f"{label} {value}"
+            for label, value in (("given:", self.given), ("expected:", self.expected))
+            if value
+        ]
+        if details:
+            text += f" ({'; '.join(details)})"
+        return f"{text} {self.hint}" if self.hint else text
+
+    def as_dict(self) -> dict[str, str]:
+        """The fields that are set, for JSON output."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+class NodegraphError(Exception):
+    """Any fault that nodegraph itself reports.
+
+    Args:
+        message: What is wrong, in one sentence.
+        node, node_type, port, given, expected, hint: See `Problem`.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str | None = None,
+        node_type: str | None = None,
+        port: str | None = None,
+        given: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.problem = Problem(
+            self.code, message, node, node_type, port, given, expected, hint
+        )
+        super().__init__(str(self.problem))
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Every finding behind this error, at least one."""
+        return (self.problem,)
+
+
+class InvalidWorkflow(NodegraphError):
+    """A workflow that can't run; carries every problem found, not just the first."""
+
+    code = "invalid-workflow"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            raise ValueError("an invalid workflow needs at least one problem")
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self._problems = tuple(problems)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+
+class InvalidFile(NodegraphError):
+    """A file that is missing, unreadable, damaged or of the wrong kind."""
+
+    code = "invalid-file"
+
+
+class InvalidValue(NodegraphError):
+    """A value outside what an input takes."""
+
+    code = "invalid-value"
+
+
+class ModelNotFound(NodegraphError):
+    """No model of that name or path."""
+
+    code = "model-not-found"
+
+
+class UnsafeFile(InvalidFile):
+    """A file refused because opening it could run code, such as a pickle checkpoint."""
+
+    code = "unsafe-file"
+
+
+class NumericalError(NodegraphError):
+    """NaN or infinity where a finite tensor is needed."""
+
+    code = "not-finite"
+
+
+class PackError(NodegraphError):
+    """A node pack that can't be loaded or declares something invalid."""
+
+    code = "invalid-pack"
+
+
+class OutputError(NodegraphError):
+    """A result that can't be written: no permission, no space."""
+
+    code = "output-failed"
+
+
+class NodeFailed(NodegraphError):
+    """A node raised; the original exception is the cause."""
+
+    code = "node-failed"
+
+
+class Cancelled(NodegraphError):
+    """The run was cancelled; raised inside a node at its next progress report."""
+
+    code = "cancelled"
