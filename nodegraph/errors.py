@@ -6,8 +6,8 @@ to mend it, so that a command line can print it and an editor can mark the port.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 
@@ -55,11 +55,17 @@ class Problem:
         ]
         if details:
             text += f" ({'; '.join(details)})"
-        return f"{text} {self.hint}" if self.hint else text
+        if not self.hint:
+            return text
+        return f"{text} {self.hint}" if text.endswith((".", "?", "!")) else f"{text}. {self.hint}"
 
     def as_dict(self) -> dict[str, str]:
         """The fields that are set, for JSON output."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def about_node(self) -> dict[str, str]:
+        """As `as_dict`, without the node's name."""
+        return {key: value for key, value in self.as_dict().items() if key != "node"}
 
 
 class NodegraphError(Exception):
@@ -83,9 +89,7 @@ class NodegraphError(Exception):
         expected: str | None = None,
         hint: str | None = None,
     ) -> None:
-        self.problem = Problem(
-            self.code, message, node, node_type, port, given, expected, hint
-        )
+        self.problem = Problem(self.code, message, node, node_type, port, given, expected, hint)
         super().__init__(str(self.problem))
 
     @property
@@ -153,9 +157,36 @@ class OutputError(NodegraphError):
 
 
 class NodeFailed(NodegraphError):
-    """A node raised; the original exception is the cause."""
+    """A node raised; the original exception is the cause.
+
+    Attributes:
+        inputs: The node's inputs in a few words each, such as ``float32 [1, 64, 64, 3]``.
+        trace: Traceback through the pack's own code; empty for faults that nodegraph explains.
+    """
 
     code = "node-failed"
+
+    def __init__(
+        self,
+        error: BaseException,
+        *,
+        node: str,
+        node_type: str,
+        inputs: Mapping[str, str],
+        trace: str = "",
+    ) -> None:
+        self.inputs = dict(inputs)
+        self.trace = trace
+        if isinstance(error, NodegraphError):
+            found = error.problem
+            place = {"node": found.node or node, "node_type": found.node_type or node_type}
+            problem = replace(found, **place)
+        else:
+            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            problem = Problem(self.code, message, node, node_type)
+        super().__init__(problem.message)
+        self.problem = problem
+        self.args = (str(problem),)
 
 
 class Cancelled(NodegraphError):

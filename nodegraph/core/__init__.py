@@ -1,0 +1,89 @@
+"""Values and rules: port types, node specs, the workflow file, validation, the graph.
+
+Names are imported when first used, so that whoever needs one module doesn't pay for all.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nodegraph.core.analysis import Analysis, analyse
+    from nodegraph.core.building import build_graph
+    from nodegraph.core.catalog import Catalog
+    from nodegraph.core.context import Context, Environment, Preview
+    from nodegraph.core.graph import Graph, GraphNode, Source
+    from nodegraph.core.json_schema import workflow_json_schema
+    from nodegraph.core.links import Link
+    from nodegraph.core.literals import check_literal, convert_literal, parse_literal
+    from nodegraph.core.migrate import FORMAT
+    from nodegraph.core.overrides import input_spec, with_texts
+    from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
+    from nodegraph.core.subgraphs import node_spec, subgraph_spec
+    from nodegraph.core.types import TypeExpr, TypeInfo, TypeTable, fit, parse_type
+    from nodegraph.core.validation import check_workflow, workflow_warnings
+    from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow
+
+__all__ = [
+    "FORMAT",
+    "Analysis",
+    "Catalog",
+    "Context",
+    "Environment",
+    "Graph",
+    "GraphNode",
+    "InputSpec",
+    "Link",
+    "NodeEntry",
+    "NodeSpec",
+    "OutputSpec",
+    "Parameter",
+    "Preview",
+    "Source",
+    "Subgraph",
+    "SubgraphInput",
+    "TypeExpr",
+    "TypeInfo",
+    "TypeTable",
+    "Workflow",
+    "analyse",
+    "build_graph",
+    "check_literal",
+    "check_workflow",
+    "convert_literal",
+    "fit",
+    "input_spec",
+    "node_spec",
+    "parse_literal",
+    "parse_type",
+    "subgraph_spec",
+    "with_texts",
+    "workflow_json_schema",
+    "workflow_warnings",
+]
+
+_HOMES = {
+    "analysis": ("Analysis", "analyse"),
+    "building": ("build_graph",),
+    "catalog": ("Catalog",),
+    "context": ("Context", "Environment", "Preview"),
+    "graph": ("Graph", "GraphNode", "Source"),
+    "json_schema": ("workflow_json_schema",),
+    "links": ("Link",),
+    "literals": ("check_literal", "convert_literal", "parse_literal"),
+    "migrate": ("FORMAT",),
+    "overrides": ("input_spec", "with_texts"),
+    "spec": ("InputSpec", "NodeSpec", "OutputSpec"),
+    "subgraphs": ("node_spec", "subgraph_spec"),
+    "types": ("TypeExpr", "TypeInfo", "TypeTable", "fit", "parse_type"),
+    "validation": ("check_workflow", "workflow_warnings"),
+    "workflow": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput", "Workflow"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

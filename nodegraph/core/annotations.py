@@ -16,13 +16,13 @@ from nodegraph.core.hints import (
     File,
     Group,
     Hint,
-    MultipleOf,
     Multiline,
+    MultipleOf,
     Range,
     Seed,
 )
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType
-from nodegraph.core.types import TypeExpr, list_of, named, union_of
+from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 
 _NAMED: Mapping[Any, str] = {
@@ -43,8 +43,6 @@ _NAMED: Mapping[Any, str] = {
     TextEncoder: "TextEncoder",
     Vae: "Vae",
 }
-_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string",
-               "dict": "object", "Path": "string"}
 _NONE = type(None)
 
 
@@ -164,7 +162,7 @@ def _port(port: PortType) -> Annotation:
 def _plain(name: str) -> Annotation:
     if name == "Any":
         return Annotation(named(name), json_schema={})
-    kind = _JSON_TYPES.get(name)
+    kind = JSON_TYPES.get(name)
     return Annotation(named(name), json_schema={"type": kind} if kind else None)
 
 

@@ -34,7 +34,9 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
     return blake3(data).hexdigest()
 
 
-def digest_value(value: Any, digesters: Mapping[type, Callable[[Any], str]] | None = None) -> Digest:
+def digest_value(
+    value: Any, digesters: Mapping[type, Callable[[Any], str]] | None = None
+) -> Digest:
     """Digest of a value that may travel on a link.
 
     Args:
@@ -62,8 +64,10 @@ def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any
 def _structured(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
     if isinstance(value, Mapping):
         pairs = sorted(
-            ((_pack(canonical(key, digesters)), canonical(item, digesters))
-             for key, item in value.items()),
+            (
+                (_pack(canonical(key, digesters)), canonical(item, digesters))
+                for key, item in value.items()
+            ),
             key=itemgetter(0),
         )
         return _tagged(_MAPPING, pairs)
@@ -102,7 +106,8 @@ def _tagged(code: int, payload: Any) -> msgpack.ExtType:
 
 
 def _pack(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    # JSON can hold half a surrogate pair, which has no UTF-8; its digest must not fail.
+    packed: bytes = msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")
     return packed
 
 

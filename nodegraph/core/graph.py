@@ -59,11 +59,11 @@ class Graph:
     targets: tuple[str, ...]
 
     @cached_property
-    def dag(self) -> DiGraph:
+    def dag(self) -> DiGraph[str]:
         """The same as a networkx graph: an edge from each node to each that uses it."""
         import networkx
 
-        dag = networkx.DiGraph()
+        dag: DiGraph[str] = networkx.DiGraph()
         dag.add_nodes_from(self.nodes)
         dag.add_edges_from(
             (source.node, name)

@@ -58,4 +58,3 @@ ValidateHook = Callable[[HookInputs], Iterable[Finding]]
 FingerprintHook = Callable[[HookInputs], str]
 """Text that changes when something outside the inputs does, such as a file's content."""
 EstimateHook = Callable[[HookInputs], Estimate]
-

@@ -159,11 +159,7 @@ def _define(
             hint="Then `await` the input where it is needed.",
         )
     hooks = _hooks(options)
-    given = {
-        key: options[key]
-        for key in _SPEC_OPTIONS
-        if key in options
-    }
+    given = {key: options[key] for key in _SPEC_OPTIONS if key in options}
     facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
@@ -174,8 +170,10 @@ def _define(
         outputs=tuple(outputs),
         is_async=is_async,
         facts=facts,
-        hooks={key: HookRef(module=hook.__module__, name=hook.__qualname__)
-               for key, hook in hooks.items()},
+        hooks={
+            key: HookRef(module=hook.__module__, name=hook.__qualname__)
+            for key, hook in hooks.items()
+        },
         module=function.__module__,
         qualname=function.__qualname__,
         **given,
@@ -192,8 +190,17 @@ def _define(
 
 
 _MISSING = object()
-_SPEC_OPTIONS = ("version", "category", "lane", "deterministic", "output", "numerics",
-                 "deprecated", "experimental", "tags")
+_SPEC_OPTIONS = (
+    "version",
+    "category",
+    "lane",
+    "deterministic",
+    "output",
+    "numerics",
+    "deprecated",
+    "experimental",
+    "tags",
+)
 _HOOKS: tuple[HookName, ...] = ("infer", "validate", "fingerprint", "estimate")
 
 
@@ -201,9 +208,7 @@ def _hooks(options: dict[str, Any]) -> dict[HookName, Callable[..., Any]]:
     return {key: options[key] for key in _HOOKS if options.get(key) is not None}
 
 
-def _type_hints(
-    function: Callable[..., Any], name: str, scope: dict[str, Any]
-) -> dict[str, Any]:
+def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function, localns=scope, include_extras=True)
     except NameError as error:
@@ -271,7 +276,8 @@ def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortTy
     if several is None:
         read = _read(name, "return", annotation)
         return [OutputSpec(name=_output_name(str(read.expr)), type=str(read.expr))], read.ports
-    outputs, ports = [], []
+    outputs: list[OutputSpec] = []
+    ports: list[PortType] = []
     for port, inner in several.items():
         read = _read(name, port, inner)
         outputs.append(OutputSpec(name=port, type=str(read.expr)))

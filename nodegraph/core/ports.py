@@ -92,7 +92,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Expand:
-    """A node's answer that is more graph: the fragment's nodes run, its outputs stand for the node's.
+    """A node's answer that is more graph: the fragment's outputs stand for the node's.
 
     Attributes:
         nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is

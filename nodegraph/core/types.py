@@ -51,6 +51,17 @@ BUILT_IN = (
 )
 
 
+JSON_TYPES: Mapping[str, str] = {
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "str": "string",
+    "dict": "object",
+    "Path": "string",
+}
+"""Types that a workflow can give as a literal, and their names in JSON Schema."""
+
+
 class TypeTable:
     """Named types, built-in ones and those that packs add."""
 

@@ -1,0 +1,192 @@
+"""Going through a whole workflow: every problem of it, and the nodes ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.checking import InputChecker, Inputs
+from nodegraph.core.context import Environment
+from nodegraph.core.declarations import check_parameters, check_requirements
+from nodegraph.core.facts import OutputFacts, family_problems, hook_findings, output_facts
+from nodegraph.core.flat import Flat, FlatNode, Output
+from nodegraph.core.flatten import flatten
+from nodegraph.core.graph import GraphNode
+from nodegraph.core.hooks import HookInputs
+from nodegraph.core.order import topological_order
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.subgraphs import check_subgraphs
+from nodegraph.core.targets import find_targets, needed_by
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import Problem
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A workflow, checked.
+
+    Attributes:
+        flat: Its nodes with blocks inlined.
+        nodes: Those nodes that nothing is wrong with, in topological order.
+        targets: Names of the nodes that are to be computed.
+        problems: Everything that keeps the workflow from running, in the order of the file.
+        warnings: What doesn't, but is worth knowing: deprecated types, nodes that no target needs.
+    """
+
+    flat: Flat
+    nodes: Mapping[str, GraphNode]
+    targets: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def analyse(
+    workflow: Workflow,
+    catalog: Catalog,
+    environment: Environment,
+    *,
+    targets: Sequence[str] | None = None,
+) -> Analysis:
+    """Check a workflow and find what is needed to run it.
+
+    Args:
+        environment: Handed to the packs' own checks.
+        targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
+    """
+    flat = flatten(workflow, catalog)
+    order, cycles = topological_order(_needs(flat))
+    nodes = _Pass(flat, catalog, environment).run(order)
+    names, target_problems = find_targets(flat, catalog, targets)
+    problems = [
+        *check_requirements(workflow, catalog),
+        *check_parameters(workflow, catalog),
+        *check_subgraphs(workflow, catalog),
+        *(_cycle(flat, cycle) for cycle in cycles),
+        *_once(flat),
+        *target_problems,
+    ]
+    warnings = _deprecated(flat)
+    if not problems:
+        warnings += _unused(nodes, names)
+    return Analysis(flat, nodes, names, tuple(dict.fromkeys(problems)), tuple(warnings))
+
+
+def _deprecated(flat: Flat) -> list[Problem]:
+    return [
+        Problem(
+            "deprecated", "its type is deprecated", node.name, node.type, hint=node.spec.deprecated
+        )
+        for node in flat.nodes.values()
+        if node.spec is not None and node.spec.deprecated
+    ]
+
+
+def _unused(nodes: Mapping[str, GraphNode], targets: Sequence[str]) -> list[Problem]:
+    needed = needed_by(nodes, targets)
+    return [
+        Problem(
+            "unused",
+            "nothing that is to be computed needs it, so it won't run",
+            name,
+            node.spec.type,
+        )
+        for name, node in nodes.items()
+        if name not in needed
+    ]
+
+
+def _needs(flat: Flat) -> dict[str, list[str]]:
+    return {
+        name: [
+            output.node
+            for given in node.inputs.values()
+            if given.link is not None and isinstance(output := flat.output(given.link), Output)
+        ]
+        for name, node in flat.nodes.items()
+    }
+
+
+def _cycle(flat: Flat, cycle: Sequence[str]) -> Problem:
+    return Problem(
+        "cycle",
+        "needs its own result: " + " → ".join(cycle),
+        cycle[0],
+        flat.nodes[cycle[0]].type,
+        hint="Take one of these links away.",
+    )
+
+
+def _once(flat: Flat) -> Iterable[Problem]:
+    """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
+    told = set()
+    for node in flat.in_file_order:
+        for problem in node.problems:
+            if node.origin is not None and problem.node == node.name:
+                fault = (node.origin, problem.code, problem.port, problem.message, problem.given)
+                if fault in told:
+                    continue
+                told.add(fault)
+            yield problem
+
+
+class _Pass:
+    """One pass over the nodes, each after those that it needs; problems are left at the nodes."""
+
+    def __init__(self, flat: Flat, catalog: Catalog, environment: Environment) -> None:
+        self._flat = flat
+        self._catalog = catalog
+        self._environment = environment
+        self._checker = InputChecker(flat, catalog)
+        self._facts: dict[str, OutputFacts] = {}
+
+    def run(self, order: Sequence[str]) -> dict[str, GraphNode]:
+        """The nodes that nothing is wrong with."""
+        ready = {}
+        for name in order:
+            found = self._node(self._flat.nodes[name])
+            if found is not None:
+                ready[name] = found
+        ordered = set(order)
+        for name, node in self._flat.nodes.items():
+            # Members of cycles: their inputs are checked too, but their facts can't be known.
+            if name not in ordered:
+                self._inputs(node)
+        return ready
+
+    def _inputs(self, node: FlatNode) -> Inputs | None:
+        """Its inputs, or None if what is wrong with it leaves them unknown."""
+        if node.spec is None:
+            return None
+        inputs = self._checker.check(node, node.spec)
+        node.problems += inputs.problems
+        return inputs if inputs.is_complete else None
+
+    def _node(self, node: FlatNode) -> GraphNode | None:
+        inputs = self._inputs(node)
+        if inputs is None or node.spec is None:
+            return None
+        facts = self._node_facts(node, node.spec, inputs)
+        self._facts[node.name] = facts
+        return GraphNode(
+            node.name,
+            node.spec,
+            inputs.literals,
+            inputs.links,
+            inputs.map_depth,
+            facts,
+            node.always,
+        )
+
+    def _node_facts(self, node: FlatNode, spec: NodeSpec, inputs: Inputs) -> OutputFacts:
+        """Facts of its outputs; none if they can't be trusted, so that one fault is told once."""
+        linked = {
+            port: self._facts.get(source.node, {}).get(source.port, {})
+            for port, source in inputs.links.items()
+        }
+        known = HookInputs(inputs.literals, linked, self._environment)
+        problems = family_problems(node.name, spec, inputs.links, known)
+        problems += hook_findings(node.name, spec, known, self._catalog)
+        facts, more = output_facts(node.name, spec, known, self._catalog)
+        node.problems += problems + more
+        return {} if problems or more else facts

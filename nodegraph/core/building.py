@@ -1,0 +1,38 @@
+"""From a workflow to the graph that the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nodegraph.core.analysis import analyse
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import Environment
+from nodegraph.core.graph import Graph
+from nodegraph.core.targets import needed_by
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidWorkflow
+
+
+def build_graph(
+    workflow: Workflow,
+    catalog: Catalog,
+    environment: Environment,
+    *,
+    targets: Sequence[str] | None = None,
+) -> Graph:
+    """The nodes that the targets need, checked, in an order in which they can run.
+
+    Subgraphs are inlined (``block/inner``), older nodes led on, defaults filled in.
+
+    Args:
+        environment: Handed to the packs' own checks.
+        targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
+    Raises:
+        InvalidWorkflow: Something is wrong, anywhere in the workflow; carries all of it.
+    """
+    analysis = analyse(workflow, catalog, environment, targets=targets)
+    if analysis.problems:
+        raise InvalidWorkflow(analysis.problems)
+    needed = needed_by(analysis.nodes, analysis.targets)
+    nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
+    return Graph(nodes, analysis.targets)

@@ -1,0 +1,214 @@
+"""One node's inputs against its type: what is wrong with them, or what the node will be given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.facts import finding_problem
+from nodegraph.core.flat import Flat, FlatNode, Given, Place
+from nodegraph.core.graph import Source
+from nodegraph.core.hooks import Finding
+from nodegraph.core.links import Link
+from nodegraph.core.literals import check_literal, convert_literal, literal_schema
+from nodegraph.core.mends import Mends
+from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.suggest import did_you_mean, nearest
+from nodegraph.core.types import Fit, TypeExpr, fit, list_of
+from nodegraph.errors import Problem
+
+
+@dataclass(slots=True)
+class Inputs:
+    """A node's inputs, checked.
+
+    Attributes:
+        literals: Of inputs that aren't linked, converted, defaults included.
+        links: Of linked inputs.
+        map_depth: Levels of list that the node is mapped over.
+        problems: Everything wrong with them.
+        is_complete: False if something is wrong, or if what was told elsewhere keeps an input
+            from being known.
+    """
+
+    literals: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, Source] = field(default_factory=dict)
+    map_depth: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    is_complete: bool = True
+
+
+class InputChecker:
+    """Checks nodes one after the other, each after those that it is linked to."""
+
+    def __init__(self, flat: Flat, catalog: Catalog) -> None:
+        self.flat = flat
+        self.mends = Mends(flat, catalog)
+        self._types = catalog.types
+        self._depths: dict[str, int] = {}
+        self._fits: dict[tuple[TypeExpr, TypeExpr, int], Fit | None] = {}
+
+    def check(self, node: FlatNode, spec: NodeSpec) -> Inputs:
+        """A node's inputs against its spec."""
+        found = _NodeCheck(self, node, spec).run()
+        self._depths[node.name] = found.map_depth
+        return found
+
+    def type_of(self, node: str, port: OutputSpec) -> TypeExpr:
+        """What an output gives: a list for each level that its node is mapped over."""
+        expr = port.expr
+        for _ in range(self._depths.get(node, 0)):
+            expr = list_of(expr)
+        return expr
+
+    def fit(self, node: str, port: OutputSpec, target: TypeExpr) -> Fit | None:
+        """How an output fits an input."""
+        key = (port.expr, target, self._depths.get(node, 0))
+        if key not in self._fits:
+            self._fits[key] = fit(self.type_of(node, port), target, self._types)
+        return self._fits[key]
+
+
+class _NodeCheck:
+    def __init__(self, checker: InputChecker, node: FlatNode, spec: NodeSpec) -> None:
+        self._checker = checker
+        self._node = node
+        self._spec = spec
+        self._found = Inputs()
+
+    def run(self) -> Inputs:
+        meant = self._unknown_inputs()
+        for port in self._spec.inputs:
+            given = self._node.inputs.get(port.name)
+            if given is None:
+                self._absent(port, is_told=port.name in meant)
+            elif given.is_broken:
+                self._found.is_complete = False
+            elif given.link is not None:
+                self._linked(port, given, given.link)
+            else:
+                self._literal(port, given)
+        return self._found
+
+    def _report(self, finding: Finding, place: Place | None) -> None:
+        """Tell of a fault at an input of this node, or at a block's where the value was written."""
+        self._found.is_complete = False
+        node, kind = (place.node, place.node_type) if place else (self._node.name, self._node.type)
+        if place:
+            finding = replace(finding, port=place.port)
+        self._found.problems.append(finding_problem(finding, node, kind))
+
+    def _unknown_inputs(self) -> set[str]:
+        """Tell of inputs that the type doesn't have; returns those that were probably meant."""
+        known, given = self._spec.inputs_by_name, self._node.inputs
+        meant = set()
+        for name in given:
+            if name not in known:
+                free = [port for port in known if port not in given]
+                meant.add(nearest(name, free) or "")
+                hint = did_you_mean(name, free or known) or "This type has no inputs."
+                self._report(
+                    Finding(name, "has no such input", hint=hint, code="unknown-input"), None
+                )
+        return meant
+
+    def _absent(self, port: InputSpec, *, is_told: bool) -> None:
+        if not port.required:
+            self._found.literals[port.name] = convert_literal(port.default, port)
+        elif is_told:
+            self._found.is_complete = False
+        else:
+            hint = self._link_hint(port, "Link it") if port.json_schema is None else None
+            finding = Finding(
+                port.name, "is missing", expected=port.type, hint=hint, code="missing-input"
+            )
+            self._report(finding, self._node.missing.get(port.name))
+
+    def _link_hint(self, port: InputSpec, verb: str) -> str:
+        sources = self._checker.mends.sources_for(self._node, port)
+        return f"{verb}: {sources}." if sources else f"Add a node that gives {port.type}."
+
+    def _literal(self, port: InputSpec, given: Given) -> None:
+        findings, place = self._literal_findings(port, given)
+        if not findings:
+            self._found.literals[port.name] = convert_literal(given.literal, port)
+        for finding in findings:
+            hint = finding.hint
+            if finding.code == "link-needed":
+                hint = self._meant_link(given) or self._link_hint(port, "Write")
+            self._report(replace(finding, hint=hint), place)
+
+    def _literal_findings(
+        self, port: InputSpec, given: Given
+    ) -> tuple[list[Finding], Place | None]:
+        """Faults of a literal at the first input that it passes and that refuses it."""
+        for crossing in given.crossed:
+            schema = literal_schema(crossing.expr) if crossing.expr else None
+            if schema is not None:
+                outer = port.model_copy(update={"json_schema": schema})
+                if findings := check_literal(given.literal, outer):
+                    return findings, crossing.place
+        return check_literal(given.literal, port), given.place
+
+    def _meant_link(self, given: Given) -> str | None:
+        """A literal that looks like a link which was written without ``from``."""
+        text = given.literal
+        scope = self._node.name.rpartition("/")[0]
+        if not isinstance(text, str) or not text:
+            return None
+        name = text.partition(".")[0]
+        full = f"{scope}/{name}" if scope and given.place is None else name
+        is_node = full in self._checker.flat.nodes or full in self._checker.flat.blocks
+        return f'Write {{"from": "{text}"}}.' if is_node else None
+
+    def _linked(self, port: InputSpec, given: Given, link: Link) -> None:
+        output = self._checker.flat.output(link)
+        if isinstance(output, Finding):
+            self._broken_link(port, given, link, output)
+        elif output is None or output.port is None:
+            self._found.is_complete = False
+        else:
+            self._fit(port, given, link, output.node, output.port)
+
+    def _broken_link(self, port: InputSpec, given: Given, link: Link, finding: Finding) -> None:
+        if finding.code == "ambiguous-output":
+            fitting = self._checker.mends.port_of(link, port.expr)
+            finding = replace(finding, hint=f"Write {fitting}." if fitting else None)
+        self._report(replace(finding, port=port.name), given.place)
+
+    def _fit(
+        self, port: InputSpec, given: Given, link: Link, node: str, output: OutputSpec
+    ) -> None:
+        for crossing in given.crossed:
+            if crossing.expr and self._checker.fit(node, output, crossing.expr) is None:
+                self._mismatch(port.name, crossing.expr, link, node, output, crossing.place)
+                return
+        fitted = self._checker.fit(node, output, port.expr)
+        if fitted is None:
+            # A block's input that declares a type is not to blame for what it leads to.
+            place = None if any(item.expr for item in given.crossed) else given.place
+            self._mismatch(port.name, port.expr, link, node, output, place)
+            return
+        self._found.links[port.name] = Source(node, output.name, fitted)
+        self._found.map_depth = max(self._found.map_depth, fitted.map_depth)
+
+    def _mismatch(
+        self,
+        port: str,
+        target: TypeExpr,
+        link: Link,
+        node: str,
+        output: OutputSpec,
+        place: Place | None,
+    ) -> None:
+        name = link.node.rpartition("/")[2]
+        finding = Finding(
+            port,
+            f"is linked to `{name}.{link.port or output.name}`, which doesn't fit",
+            given=str(self._checker.type_of(node, output)),
+            expected=str(target),
+            hint=self._checker.mends.wrong_type(link, output.expr, target) or None,
+            code="wrong-type",
+        )
+        self._report(finding, place)

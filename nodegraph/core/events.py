@@ -1,0 +1,72 @@
+"""What a run tells: one ordered stream that progress bars, websockets and metrics all read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+from typing import Any, Literal
+
+EventKind = Literal[
+    "job.started",
+    "job.finished",
+    "job.failed",
+    "job.cancelled",
+    "node.started",
+    "node.cached",
+    "node.progress",
+    "node.preview",
+    "node.expanded",
+    "node.wrote",
+    "node.finished",
+    "node.failed",
+    "node.skipped",
+    "log",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        number: Counts up from 0 without gaps within a run.
+        kind: What happened.
+        node: The node it happened to, if any.
+        seconds: Since the run started.
+        data: What else there is to say, plain values only (a preview's bytes among them).
+    """
+
+    number: int
+    kind: EventKind
+    node: str | None
+    seconds: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+class EventStream:
+    """Numbers the events of one run and hands each to a listener, in order, from any thread."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._count = 0
+        self._start = monotonic()
+        self._lock = Lock()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody listens; what is costly to tell can then be left out."""
+        return self._listener is not None
+
+    def emit(self, kind: EventKind, node: str | None = None, **data: Any) -> None:
+        """Tell the listener. It is called within a lock, so it must be quick."""
+        if self._listener is None:
+            return
+        with self._lock:
+            event = Event(self._count, kind, node, monotonic() - self._start, data)
+            self._count += 1
+            self._listener(event)

@@ -1,0 +1,108 @@
+"""What is known of values before anything runs, and the checks that build on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.graph import Source
+from nodegraph.core.hooks import Facts, Finding, HookInputs
+from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.spec import NodeSpec
+from nodegraph.errors import Problem
+
+MIXES_FAMILIES = "mixes-families"
+"""Tag of node types whose inputs may come from models of different families."""
+
+OutputFacts = Mapping[str, Facts]
+"""Facts by output."""
+
+
+def output_facts(
+    node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
+) -> tuple[OutputFacts, list[Problem]]:
+    """Facts of a node's outputs: those that its spec declares, then those its infer hook adds."""
+    found = {port: _declared(wanted, inputs) for port, wanted in spec.facts.items()}
+    inferred, problems = _inferred(node, spec, inputs, catalog)
+    for port, facts in inferred.items():
+        found[port] = found.get(port, {}) | facts
+    return {port: found[port] for port in spec.outputs_by_name if found.get(port)}, problems
+
+
+def _declared(wanted: Mapping[str, str], inputs: HookInputs) -> dict[str, Any]:
+    """Facts that are copies of a literal (``width``) or of an input's fact (``latent.width``)."""
+    found = {}
+    for fact, source in wanted.items():
+        port, dot, name = source.partition(".")
+        value = inputs.fact(port, name) if dot else inputs.literals.get(port)
+        if value is not None:
+            found[fact] = value
+    return found
+
+
+def _inferred(
+    node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    if "infer" not in spec.hooks:
+        return {}, []
+    try:
+        hook = catalog.hook(spec.type, "infer")
+        found = hook(inputs) if hook else {}
+        return {port: dict(facts) for port, facts in (found or {}).items()}, []
+    except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
+        return {}, pack_problems(error, "infer", node, spec)
+
+
+def hook_findings(node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog) -> list[Problem]:
+    """What a node type's own validate hook finds wrong with its inputs."""
+    if "validate" not in spec.hooks:
+        return []
+    try:
+        hook = catalog.hook(spec.type, "validate")
+        findings = list(hook(inputs) or ()) if hook else []
+        return [finding_problem(finding, node, spec.type) for finding in findings]
+    except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
+        return pack_problems(error, "validate", node, spec)
+
+
+def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:
+    """A finding about one input, with its place."""
+    return Problem(
+        finding.code,
+        finding.message,
+        node,
+        node_type,
+        finding.port or None,
+        finding.given,
+        finding.expected,
+        finding.hint or None,
+    )
+
+
+def family_problems(
+    node: str, spec: NodeSpec, links: Mapping[str, Source], inputs: HookInputs
+) -> list[Problem]:
+    """Linked inputs of another model family than most; families that aren't known agree."""
+    if MIXES_FAMILIES in spec.tags:
+        return []
+    known = {port: found for port in links if (found := inputs.fact(port, "family")) is not None}
+    if len(set(known.values())) < 2:
+        return []
+    usual, _ = Counter(known.values()).most_common(1)[0]
+    example = next(port for port, family in known.items() if family == usual)
+    return [
+        Problem(
+            "family-conflict",
+            "comes from another model family than the node's other inputs",
+            node,
+            spec.type,
+            port,
+            given=f"{family} from `{links[port].node}`",
+            expected=f"{usual}, as `{example}` from `{links[example].node}`",
+            hint="Take both from the same model.",
+        )
+        for port, family in known.items()
+        if family != usual
+    ]

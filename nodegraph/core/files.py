@@ -1,0 +1,33 @@
+"""Writing files so that a crash leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nodegraph.errors import OutputError
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one step: a temporary name beside it, fsync, rename.
+
+    A symbolic link stays one: the file that it leads to is replaced.
+
+    Raises:
+        OutputError: No permission, no space, no such folder.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
+        reason = error.strerror or str(error)
+        raise OutputError(f"can't write {path}: {reason}", hint=hint) from error

@@ -1,0 +1,192 @@
+"""Inlining subgraphs, finding node types and leading older nodes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, Given, Place
+from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
+from nodegraph.core.migrate import migrate_inputs
+from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.subgraphs import declared_type, expandable
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.errors import Problem
+
+
+@dataclass(slots=True)
+class _Fed:
+    """What a block's inputs bring to one inner node, and where they could have brought more."""
+
+    inputs: dict[str, Given] = field(default_factory=dict)
+    missing: dict[str, Place] = field(default_factory=dict)
+
+
+def flatten(workflow: Workflow, catalog: Catalog) -> Flat:
+    """The workflow's nodes with blocks inlined. A recursive or huge block is left out."""
+    return _Flattener(workflow, catalog).flatten()
+
+
+class _Flattener:
+    def __init__(self, workflow: Workflow, catalog: Catalog) -> None:
+        self._workflow = workflow
+        self._catalog = catalog
+        self._expandable = expandable(workflow)
+        self._nodes: list[FlatNode] = []
+        self._blocks: dict[str, Block] = {}
+        self._hints: dict[str, str] = {}
+
+    def flatten(self) -> Flat:
+        self._scope("", self._workflow.nodes, {}, "")
+        return Flat(self._nodes, self._blocks)
+
+    def _scope(
+        self, prefix: str, entries: Mapping[str, NodeEntry], fed: Mapping[str, _Fed], subgraph: str
+    ) -> None:
+        """Take in the nodes of the workflow, or of one block."""
+        for name, entry in entries.items():
+            node = FlatNode(
+                prefix + name,
+                entry.type,
+                None,
+                entry.always,
+                origin=(subgraph, name) if subgraph else None,
+            )
+            definition = self._workflow.subgraphs.get(entry.type)
+            inputs = entry.inputs if definition else self._typed(node, entry)
+            node.inputs = self._read(node, prefix, inputs)
+            if name in fed:
+                node.inputs.update(fed[name].inputs)
+                node.missing = fed[name].missing
+            self._nodes.append(node)
+            if definition is not None and entry.type in self._expandable:
+                self._block(node, definition)
+
+    def _typed(self, node: FlatNode, entry: NodeEntry) -> Mapping[str, Any]:
+        """Find a node's spec; returns its inputs as today's version of the type takes them."""
+        spec = self._catalog.spec(entry.type)
+        if spec is None:
+            _report(
+                node,
+                "unknown-node-type",
+                f"there is no node type `{entry.type}`",
+                hint=self._type_hint(entry.type),
+            )
+            return entry.inputs
+        version = spec.version if entry.version is None else entry.version
+        if version > spec.version:
+            _report(
+                node,
+                "newer-node-version",
+                "was written for a newer version of its type",
+                given=f"version {version}",
+                expected=f"version {spec.version} or older",
+                hint=f"Update the pack `{spec.pack}`." if spec.pack else "Update nodegraph.",
+            )
+            return entry.inputs
+        if version == spec.version:
+            node.spec = spec
+            return entry.inputs
+        return self._migrated(node, entry, spec, version)
+
+    def _migrated(
+        self, node: FlatNode, entry: NodeEntry, spec: NodeSpec, version: int
+    ) -> Mapping[str, Any]:
+        try:
+            migrations = self._catalog.migrations(entry.type)
+            inputs = migrate_inputs(entry.inputs, version, spec.version, migrations)
+        except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
+            node.problems += pack_problems(error, "migration", node.name, spec)
+            return entry.inputs
+        node.spec = spec
+        return inputs
+
+    def _type_hint(self, node_type: str) -> str:
+        if node_type not in self._hints:
+            names = [*self._catalog.node_types(), *self._workflow.subgraphs]
+            pack, colon, _ = node_type.rpartition(":")
+            is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
+            self._hints[node_type] = (
+                f"No pack `{pack}` is installed." if is_missing else did_you_mean(node_type, names)
+            )
+        return self._hints[node_type]
+
+    def _read(self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]) -> dict[str, Given]:
+        found: dict[str, Given] = {}
+        for port, written in inputs.items():
+            if not is_link(written):
+                found[port] = Given(literal=read_literal(written))
+                continue
+            try:
+                link = read_link(written)
+                _refuse_inner(link)
+                found[port] = Given(Link(prefix + link.node, link.port))
+            except ValueError as error:
+                _report(
+                    node,
+                    "bad-link",
+                    f"its link is {error}",
+                    port=port,
+                    expected='{"from": "node.port"}, or {"value": …} for a literal',
+                )
+                found[port] = Given(is_broken=True)
+        return found
+
+    def _block(self, block: FlatNode, definition: Subgraph) -> None:
+        """Take in a block's nodes, with what its inputs were given."""
+        for name in block.inputs:
+            if name not in definition.inputs:
+                hint = did_you_mean(name, definition.inputs) or "This subgraph has no inputs."
+                _report(block, "unknown-input", "has no such input", port=name, hint=hint)
+        fed: dict[str, _Fed] = {}
+        for name, port in definition.inputs.items():
+            place = Place(block.name, block.type, name)
+            given = block.inputs.get(name)
+            if given is not None:
+                crossing = Crossing(place, declared_type(port))
+                given = replace(
+                    given, place=given.place or place, crossed=(*given.crossed, crossing)
+                )
+            elif port.has_default:
+                given = Given(literal=read_literal(port.default))
+            for target in port.to:
+                self._feed(fed, target, given, block.missing.get(name, place))
+        self._blocks[block.name] = Block(block, definition)
+        self._scope(f"{block.name}/", definition.nodes, fed, block.type)
+
+    @staticmethod
+    def _feed(fed: dict[str, _Fed], target: str, given: Given | None, place: Place) -> None:
+        try:
+            node, port = parse_target(target)
+        except ValueError:
+            return  # told of at the definition
+        into = fed.setdefault(node, _Fed())
+        if given is None:
+            into.missing[port] = place
+        else:
+            into.inputs[port] = given
+
+
+def _refuse_inner(link: Link) -> None:
+    # Full names of inlined nodes would resolve, and tie users of a block to its inside.
+    if "/" in link.node:
+        raise ValueError(f"to the inside of a block, `{link}`; link one of its outputs")
+
+
+def _report(
+    node: FlatNode,
+    code: str,
+    message: str,
+    *,
+    port: str | None = None,
+    given: str | None = None,
+    expected: str | None = None,
+    hint: str = "",
+) -> None:
+    node.problems.append(
+        Problem(code, message, node.name, node.type, port, given, expected, hint or None)
+    )

@@ -1,0 +1,144 @@
+"""JSON Schema of the workflow file, by which editors complete and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.migrate import FORMAT
+from nodegraph.core.spec import InputSpec, NodeSpec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TEXT = {"type": "string"}
+_NAME = r"^[^./]+$"
+
+
+def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, of a workflow file.
+
+    Args:
+        catalog: With it, each node's inputs are described by its type.
+    """
+    specs = [
+        spec
+        for name in (catalog.node_types() if catalog else ())
+        if catalog and (spec := catalog.spec(name))
+    ]
+    return {
+        "$schema": DIALECT,
+        "title": "nodegraph workflow",
+        **_object(
+            {
+                "format": {"const": FORMAT},
+                "title": _TEXT,
+                "description": _TEXT,
+                "parameters": _map({"$ref": "#/$defs/parameter"}, "Inputs that people vary."),
+                "nodes": {"$ref": "#/$defs/nodes"},
+                "subgraphs": _map({"$ref": "#/$defs/subgraph"}, "Blocks, used like node types."),
+                "requires": _map(_TEXT, "Version specifiers by pack."),
+                "ui": {"type": "object", "description": "The editor's own."},
+            },
+            required=["format", "nodes"],
+        ),
+        "$defs": {**_definitions(specs), **{_ref(spec): _inputs(spec) for spec in specs}},
+    }
+
+
+def _definitions(specs: list[NodeSpec]) -> dict[str, Any]:
+    return {
+        "link": _object(
+            {"from": {**_TEXT, "description": "`node.port`; just `node` if it has one output."}},
+            required=["from"],
+        ),
+        "parameter": {
+            "anyOf": [
+                {**_TEXT, "description": "`node.input`"},
+                _object({"input": _TEXT, "label": _TEXT, "help": _TEXT}, required=["input"]),
+            ]
+        },
+        "nodes": {**_map({"$ref": "#/$defs/node"}, ""), "propertyNames": {"pattern": _NAME}},
+        "node": _node(specs),
+        "subgraph": _object(
+            {
+                "inputs": _map({"$ref": "#/$defs/subgraphInput"}, ""),
+                "outputs": _map(_TEXT, "`node.port` by output."),
+                "nodes": {"$ref": "#/$defs/nodes"},
+            }
+        ),
+        "subgraphInput": _object(
+            {
+                "type": _TEXT,
+                "to": {"type": "array", "items": _TEXT, "description": "`node.input` of each."},
+                "help": _TEXT,
+                "default": {},
+            }
+        ),
+    }
+
+
+def _node(specs: list[NodeSpec]) -> dict[str, Any]:
+    # Other names stay allowed: they may be subgraphs.
+    known = {"anyOf": [{"enum": [spec.type for spec in specs]}, _TEXT]} if specs else _TEXT
+    node = _object(
+        {
+            "type": known,
+            "version": {"type": "integer", "minimum": 1},
+            "inputs": {"type": "object"},
+            "label": _TEXT,
+            "note": _TEXT,
+            "always": {"type": "boolean"},
+        },
+        required=["type"],
+    )
+    if specs:
+        node["allOf"] = [
+            {
+                "if": {"properties": {"type": {"const": spec.type}}, "required": ["type"]},
+                "then": {"properties": {"inputs": {"$ref": f"#/$defs/{_pointer(_ref(spec))}"}}},
+            }
+            for spec in specs
+        ]
+    return node
+
+
+def _ref(spec: NodeSpec) -> str:
+    return f"inputs of {spec.type}"
+
+
+def _pointer(name: str) -> str:
+    """A key as a part of a JSON pointer in a URI fragment."""
+    return name.replace("~", "~0").replace("/", "~1").replace("%", "%25").replace(" ", "%20")
+
+
+def _inputs(spec: NodeSpec) -> dict[str, Any]:
+    return {
+        **_object({port.name: _input(port) for port in spec.inputs}),
+        "additionalProperties": False,
+        "description": spec.summary,
+    }
+
+
+def _input(port: InputSpec) -> dict[str, Any]:
+    link = {"$ref": "#/$defs/link"}
+    described: dict[str, Any] = {"description": port.help or port.type}
+    if port.json_schema is None:
+        forms: list[dict[str, Any]] = [link]
+    else:
+        wrapped = {**_object({"value": port.json_schema}, required=["value"]), "maxProperties": 1}
+        forms = [port.json_schema, link, wrapped]
+        if not port.required and port.default is not None:
+            described["default"] = port.default
+    if port.nullable:
+        forms.append({"type": "null"})
+    return {**described, "anyOf": forms}
+
+
+def _object(properties: dict[str, Any], *, required: list[str] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "properties": properties}
+    return {**found, "required": required} if required else found
+
+
+def _map(values: dict[str, Any], description: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "additionalProperties": values}
+    return {**found, "description": description} if description else found

@@ -1,0 +1,101 @@
+"""How a workflow file writes one input: a literal, or a link to another node's output.
+
+``{"from": "node.port"}`` is a link, anything else a literal. A literal that is itself an object
+with the key ``from`` is written ``{"value": {...}}``; any literal may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An output of a node, as links name it.
+
+    Attributes:
+        node: Name of the node.
+        port: Name of the output; empty for the node's only one.
+    """
+
+    node: str
+    port: str = ""
+
+    def output(self, port: str) -> Link:
+        """Another output of the same node."""
+        return Link(self.node, port)
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port}" if self.port else self.node
+
+
+def parse_link(text: str) -> Link:
+    """Read ``node.port`` or ``node``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    node, dot, port = text.partition(".")
+    if not node or "." in port or (dot and not port):
+        raise ValueError(f"not `node.port`: {text!r}")
+    return Link(node, port)
+
+
+def parse_target(text: str) -> tuple[str, str]:
+    """Read ``node.input``, which names one input of one node.
+
+    Raises:
+        ValueError: It isn't of that form.
+    """
+    link = parse_link(text)
+    if not link.port:
+        raise ValueError(f"not `node.input`: {text!r}")
+    return link.node, link.port
+
+
+def is_link(written: Any) -> bool:
+    """Whether an input of a workflow file is meant as a link."""
+    return isinstance(written, dict) and "from" in written
+
+
+def read_link(written: Mapping[str, Any]) -> Link:
+    """The link that an input of a workflow file is.
+
+    Raises:
+        ValueError: What follows ``from`` is not ``node.port``.
+    """
+    text = written["from"]
+    if not isinstance(text, str):
+        raise ValueError(f"not `node.port`: {text!r}")
+    return parse_link(text)
+
+
+def read_literal(written: Any) -> Any:
+    """The literal that an input of a workflow file is."""
+    if isinstance(written, dict) and len(written) == 1 and "value" in written:
+        return written["value"]
+    return written
+
+
+def write_input(value: Any) -> Any:
+    """A Python value, or a `Link`, as a workflow file writes it."""
+    if isinstance(value, Link):
+        return {"from": str(value)}
+    plain = _plain(value)
+    if isinstance(plain, dict) and ("from" in plain or set(plain) == {"value"}):
+        return {"value": plain}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

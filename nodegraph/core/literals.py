@@ -1,0 +1,335 @@
+"""Literals of a workflow against what an input takes.
+
+An input's `json_schema` uses a small part of JSON Schema: ``type``, ``enum``, ``minimum``,
+``maximum``, ``multipleOf``, ``items`` and ``anyOf``; other keywords are for editors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from nodegraph.core.hooks import Finding
+from nodegraph.core.spec import InputSpec
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.types import JSON_TYPES, TypeExpr
+from nodegraph.errors import InvalidValue
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    code: str
+    message: str
+    given: str
+    expected: str
+    hint: str = ""
+
+
+def check_literal(value: Any, port: InputSpec) -> list[Finding]:
+    """What is wrong with a literal given to an input; empty if nothing is."""
+    if value is None and port.nullable:
+        return []
+    if port.json_schema is None:
+        return [
+            Finding(
+                port.name,
+                f"takes no literal, only a link that carries {port.type}",
+                given=show(value),
+                code="link-needed",
+            )
+        ]
+    if value is None and not _takes_null(port.json_schema):
+        return [
+            Finding(
+                port.name,
+                "can't be null",
+                "null",
+                describe(port.json_schema),
+                "Leave it out to get the default." if not port.required else None,
+                "null-not-allowed",
+            )
+        ]
+    return [
+        Finding(
+            port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
+        )
+        for fault in _faults(value, port.json_schema)
+    ]
+
+
+def convert_literal(value: Any, port: InputSpec) -> Any:
+    """A checked literal as the node takes it: a whole number for a float input is a float."""
+    if value is None or port.json_schema is None:
+        return value
+    return _convert(value, port.json_schema)
+
+
+def parse_literal(text: str, port: InputSpec) -> Any:
+    """A literal typed on a command line.
+
+    It is a number, list and so on where the input takes one; where it takes text, it stands for
+    itself, so a prompt needs no quotes, and quotes in a prompt stay.
+
+    Raises:
+        InvalidValue: The input doesn't take it.
+    """
+    readings = _readings(text)
+    candidates = [
+        *(value for value in readings if not isinstance(value, str)),
+        text,
+        *(value for value in readings if isinstance(value, str)),
+    ]
+    for value in candidates:
+        if not check_literal(value, port):
+            return convert_literal(value, port)
+    # The first reading says most: "200 is too large" rather than "'200' is no number".
+    finding = check_literal(candidates[0], port)[0]
+    raise InvalidValue(
+        finding.message,
+        port=port.name,
+        given=finding.given,
+        expected=finding.expected,
+        hint=finding.hint,
+    )
+
+
+def literal_schema(expr: TypeExpr) -> dict[str, Any] | None:
+    """The JSON Schema of a type's literals; None for types that can only be linked."""
+    if expr.kind == "list":
+        item = literal_schema(expr.item)
+        return None if item is None else {"type": "array", "items": item}
+    if expr.kind == "union":
+        members = [found for member in expr.members if (found := literal_schema(member))]
+        return {"anyOf": members} if members else None
+    if expr.name == "Any":
+        return {}
+    kind = JSON_TYPES.get(expr.name)
+    return {"type": kind} if kind else None
+
+
+def show(value: Any) -> str:
+    """A value for a message: as JSON, cut short."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _readings(text: str) -> list[Any]:
+    """What else a text may mean than itself, at most one value."""
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        plain = text.strip().casefold()
+        if plain in ("true", "false"):
+            return [plain == "true"]
+        try:
+            return [float(text)]  # ".5", which JSON doesn't know
+        except ValueError:
+            return []
+
+
+def _faults(value: Any, schema: Schema) -> list[_Fault]:
+    if "enum" in schema:
+        return _choice_faults(value, schema["enum"])
+    if "anyOf" in schema:
+        found = _union_faults(value, schema["anyOf"])
+        return found or _number_faults(value, schema)
+    kind = schema.get("type")
+    if kind is not None and not _IS[kind](value):
+        return [_wrong_type(value, schema)]
+    if kind == "array" and "items" in schema:
+        return [
+            _Fault(
+                fault.code,
+                f"item {index}: {fault.message}",
+                fault.given,
+                fault.expected,
+                fault.hint,
+            )
+            for index, item in enumerate(value)
+            for fault in _faults(item, schema["items"])
+        ]
+    return _text_faults(value) or _number_faults(value, schema)
+
+
+def _takes_null(schema: Schema) -> bool:
+    return not _faults(None, schema)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_float(value: Any) -> bool:
+    if not _is_number(value):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        return False
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and (isinstance(value, int) or value.is_integer())
+
+
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "integer": _is_whole,
+    "number": _is_float,
+    "boolean": lambda value: isinstance(value, bool),
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, (list, tuple)),
+    "object": lambda value: isinstance(value, dict),
+    "null": lambda value: value is None,
+}
+
+
+def _wrong_type(value: Any, schema: Schema) -> _Fault:
+    hint = ""
+    if isinstance(value, str) and schema["type"] in ("integer", "number", "boolean"):
+        hint = next(
+            (
+                f"Write {show(read)} without quotes."
+                for read in _readings(value)
+                if _IS[schema["type"]](read)
+            ),
+            "",
+        )
+    return _Fault(
+        "wrong-literal", "has a value of the wrong type", show(value), describe(schema), hint
+    )
+
+
+def _choice_faults(value: Any, choices: list[Any]) -> list[_Fault]:
+    if any(_same(value, choice) for choice in choices):
+        return []
+    shown = [choice if isinstance(choice, str) else show(choice) for choice in choices]
+    hint = did_you_mean(value, shown) if isinstance(value, str) else ""
+    listed = ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
+    return [
+        _Fault(
+            "not-a-choice",
+            "is not one of its choices",
+            show(value),
+            listed,
+            hint if hint.startswith("Did") else "",
+        )
+    ]
+
+
+def _same(value: Any, choice: Any) -> bool:
+    # True == 1 in Python, but not in JSON.
+    return bool(value == choice) and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
+    found = [_faults(value, option) for option in options]
+    if any(not faults for faults in found):
+        return []
+    # The option of the value's own type says what is wrong; else all options are listed.
+    for faults in found:
+        if all(fault.code != "wrong-literal" for fault in faults):
+            return faults
+    expected = " or ".join(describe(option) for option in options)
+    return [_Fault("wrong-literal", "has a value of the wrong type", show(value), expected)]
+
+
+def _text_faults(value: Any) -> list[_Fault]:
+    if not isinstance(value, str) or value.isascii():
+        return []
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return [
+            _Fault(
+                "wrong-literal",
+                f"holds half a character at position {error.start}",
+                ascii(value[error.start]),
+                "Unicode text",
+            )
+        ]
+    return []
+
+
+def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
+    if not _is_number(value):
+        return []
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and value < low:
+        return [_Fault("out-of-range", "is too small", show(value), describe(schema))]
+    if high is not None and value > high:
+        return [_Fault("out-of-range", "is too large", show(value), describe(schema))]
+    step = schema.get("multipleOf")
+    if step and value % step:
+        below = int(value // step) * step
+        near = [
+            item
+            for item in (below, below + step)
+            if (low is None or item >= low) and (high is None or item <= high)
+        ]
+        hint = "The nearest: " + " and ".join(map(str, near)) + "." if near else ""
+        return [
+            _Fault(
+                "not-a-multiple", f"is no multiple of {step}", show(value), describe(schema), hint
+            )
+        ]
+    return []
+
+
+_WORDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def describe(schema: Schema) -> str:
+    """What a schema allows, in words."""
+    if "enum" in schema:
+        return "one of " + ", ".join(map(show, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(describe(option) for option in schema["anyOf"])
+    if "type" not in schema:
+        return "anything"
+    words = _WORDS[schema["type"]]
+    if schema.get("items"):
+        words += f", each {describe(schema['items'])}"
+    if schema.get("multipleOf"):
+        words += f", a multiple of {schema['multipleOf']}"
+    return words + _bounds(schema.get("minimum"), schema.get("maximum"))
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    if low is not None:
+        return f", at least {low}"
+    return f", at most {high}" if high is not None else ""
+
+
+def _convert(value: Any, schema: Schema) -> Any:
+    if "enum" in schema:
+        return next((choice for choice in schema["enum"] if _same(value, choice)), value)
+    if "anyOf" in schema:
+        fitting = [option for option in schema["anyOf"] if not _faults(value, option)]
+        return _convert(value, fitting[0]) if fitting else value
+    kind = schema.get("type")
+    if kind == "number" and isinstance(value, int):
+        return float(value)
+    if kind == "integer" and isinstance(value, float):
+        return int(value)
+    if kind == "array" and isinstance(value, (list, tuple)):
+        return [_convert(item, schema.get("items", {})) for item in value]
+    return str(value) if isinstance(value, PurePath) else value

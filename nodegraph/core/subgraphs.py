@@ -1,0 +1,304 @@
+"""Definitions of reusable blocks: their faults, and what they look like as a node type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.links import parse_link, parse_target, read_literal
+from nodegraph.core.literals import literal_schema
+from nodegraph.core.order import topological_order
+from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.types import TypeExpr, parse_type
+from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput, Workflow
+from nodegraph.errors import Problem
+
+LARGEST = 100_000
+"""Nodes of a workflow with its blocks inlined; blocks of blocks of blocks grow fast."""
+DEEPEST = 32
+"""Blocks within blocks."""
+
+
+def expandable(workflow: Workflow) -> Collection[str]:
+    """The subgraphs that can be inlined: not recursive, and of bearable size in all."""
+    return _inlining(workflow)[0]
+
+
+def declared_type(port: SubgraphInput) -> TypeExpr | None:
+    """The type that an input declares; None if it declares none, or one that can't be read."""
+    try:
+        return parse_type(port.type) if port.type else None
+    except ValueError:
+        return None
+
+
+def _inlining(workflow: Workflow) -> tuple[Collection[str], list[Problem]]:
+    blocks = workflow.subgraphs
+    order, cycles = topological_order(
+        {
+            name: [item.type for item in block.nodes.values() if item.type in blocks]
+            for name, block in blocks.items()
+        }
+    )
+    problems = [
+        Problem(
+            "recursive-subgraph",
+            f"subgraph `{cycle[0]}` contains itself: " + " → ".join(cycle),
+            hint="Take one of these uses away.",
+        )
+        for cycle in cycles
+    ]
+    size: dict[str, int] = {}
+    depth: dict[str, int] = {}
+    for name in order:
+        inner = [item.type for item in blocks[name].nodes.values()]
+        size[name] = sum(size.get(kind, 1) for kind in inner)
+        depth[name] = 1 + max((depth.get(kind, 0) for kind in inner), default=0)
+    used = [item.type for item in workflow.nodes.values()]
+    deepest = max((depth.get(kind, 0) for kind in used), default=0)
+    total = sum(size.get(kind, 1) for kind in used)
+    if total > LARGEST and total > len(used):
+        problems.append(
+            Problem(
+                "too-large",
+                "with its subgraphs inlined, the workflow has too many nodes",
+                expected=f"{LARGEST} at most",
+            )
+        )
+        return (), problems
+    if deepest > DEEPEST:
+        problems.append(
+            Problem(
+                "too-deep",
+                "subgraphs are nested too deeply",
+                given=f"{deepest} levels",
+                expected=f"{DEEPEST} at most",
+            )
+        )
+        return (), problems
+    return set(order), problems
+
+
+def check_subgraphs(workflow: Workflow, catalog: Catalog) -> list[Problem]:
+    """What is wrong with the subgraphs themselves, however they are used."""
+    problems = _inlining(workflow)[1]
+    for name, block in workflow.subgraphs.items():
+        scope = _Scope(name, block, workflow, catalog)
+        problems += scope.check_inputs()
+        problems += scope.check_outputs()
+    return problems
+
+
+class _Scope:
+    """One subgraph, for checking what its inputs and outputs lead to."""
+
+    def __init__(self, name: str, block: Subgraph, workflow: Workflow, catalog: Catalog) -> None:
+        self._name = name
+        self._block = block
+        self._workflow = workflow
+        self._catalog = catalog
+
+    def _problem(self, code: str, port: str, message: str, hint: str = "") -> Problem:
+        return Problem(code, f"subgraph `{self._name}`, {port}: {message}", hint=hint or None)
+
+    def check_inputs(self) -> list[Problem]:
+        problems: list[Problem] = []
+        taken: dict[str, str] = {}
+        for name, port in self._block.inputs.items():
+            problems += self._type_problems(f"input `{name}`", port.type)
+            for target in port.to:
+                problems += self._target_problems(f"input `{name}`", target)
+                first = taken.setdefault(target, name)
+                if first != name:
+                    problems.append(
+                        self._problem(
+                            "doubly-fed",
+                            f"input `{name}`",
+                            f"leads to `{target}`, as input `{first}` does already",
+                        )
+                    )
+        return problems
+
+    def _type_problems(self, port: str, text: str) -> list[Problem]:
+        if not text:
+            return []
+        types = self._catalog.types
+        try:
+            unknown = [name for name in parse_type(text).named() if name not in types]
+        except ValueError as error:
+            return [self._problem("bad-type", port, str(error))]
+        return [
+            self._problem(
+                "bad-type",
+                port,
+                f"there is no port type `{name}`",
+                did_you_mean(name, types.names()),
+            )
+            for name in unknown
+        ]
+
+    def _target_problems(self, port: str, target: str) -> list[Problem]:
+        try:
+            node, inner = parse_target(target)
+        except ValueError:
+            return [
+                self._problem(
+                    "bad-target",
+                    port,
+                    f"leads to `{target}`",
+                    "Write `node.input`, an input of a node of the subgraph.",
+                )
+            ]
+        if node not in self._block.nodes:
+            return [self._no_node(port, node)]
+        names = input_names(self._block.nodes[node], self._workflow, self._catalog)
+        if names is None or inner in names:
+            return []
+        return [
+            self._problem(
+                "unknown-input",
+                port,
+                f"leads to `{target}`, but `{node}` has no such input",
+                did_you_mean(inner, names),
+            )
+        ]
+
+    def check_outputs(self) -> list[Problem]:
+        return [
+            problem
+            for name, text in self._block.outputs.items()
+            for problem in self._source_problems(f"output `{name}`", text)
+        ]
+
+    def _source_problems(self, port: str, text: str) -> list[Problem]:
+        try:
+            link = parse_link(text)
+        except ValueError as error:
+            return [self._problem("bad-link", port, f"is {error}")]
+        if link.node not in self._block.nodes:
+            return [self._no_node(port, link.node)]
+        names = output_names(self._block.nodes[link.node], self._workflow, self._catalog)
+        if names is None or link.port in names or (not link.port and len(names) == 1):
+            return []
+        if not link.port:
+            choices = " or ".join(f"`{link.node}.{name}`" for name in names)
+            return [
+                self._problem(
+                    "ambiguous-output",
+                    port,
+                    f"`{link.node}` has not just one output",
+                    f"Write {choices}." if names else "It has none.",
+                )
+            ]
+        return [
+            self._problem(
+                "unknown-output",
+                port,
+                f"`{link.node}` has no output `{link.port}`",
+                did_you_mean(link.port, names),
+            )
+        ]
+
+    def _no_node(self, port: str, node: str) -> Problem:
+        return self._problem(
+            "unknown-node",
+            port,
+            f"there is no node `{node}` in it",
+            did_you_mean(node, self._block.nodes),
+        )
+
+
+def input_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Collection[str] | None:
+    """Inputs of a node by its type, a subgraph or a node type; None if that is unknown."""
+    block = workflow.subgraphs.get(entry.type)
+    if block is not None:
+        return block.inputs
+    spec = catalog.spec(entry.type)
+    if spec is None:
+        return None
+    if entry.version is not None and entry.version != spec.version:
+        # Inputs of another version go by other names; its migration knows them.
+        return {*spec.inputs_by_name, *entry.inputs}
+    return spec.inputs_by_name
+
+
+def output_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Collection[str] | None:
+    """Outputs of a node by its type, a subgraph or a node type; None if that is unknown."""
+    block = workflow.subgraphs.get(entry.type)
+    if block is not None:
+        return block.outputs
+    spec = catalog.spec(entry.type)
+    return None if spec is None else spec.outputs_by_name
+
+
+def subgraph_spec(
+    name: str, workflow: Workflow, catalog: Catalog, *, level: int = 0
+) -> NodeSpec | None:
+    """A subgraph as a node type: what palettes show and forms ask for.
+
+    Returns:
+        None if there is no such subgraph, or it can't be used.
+    """
+    block = workflow.subgraphs.get(name)
+    if block is None or name not in expandable(workflow) or level > DEEPEST:
+        return None
+    specs: dict[str, NodeSpec | None] = {
+        node: subgraph_spec(entry.type, workflow, catalog, level=level + 1)
+        if entry.type in workflow.subgraphs
+        else catalog.spec(entry.type)
+        for node, entry in block.nodes.items()
+    }
+    inputs = [_input(port, block.inputs[port], block, specs) for port in block.inputs]
+    outputs = [_output(port, text, specs) for port, text in block.outputs.items()]
+    return NodeSpec(type=name, label=name, inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def _input(
+    name: str, port: SubgraphInput, block: Subgraph, specs: dict[str, NodeSpec | None]
+) -> InputSpec:
+    fed = [found for target in port.to if (found := _fed(target, block, specs))]
+    inner, _ = fed[0] if fed else (InputSpec(name=name, type="Any"), True)
+    expr = declared_type(port)
+    is_given = port.has_default or all(not needed for _, needed in fed)
+    return inner.model_copy(
+        update={
+            "name": name,
+            "type": str(expr or inner.type),
+            "json_schema": inner.json_schema
+            if expr in (None, inner.expr)
+            else literal_schema(expr),
+            "required": not is_given,
+            "default": read_literal(port.default) if port.has_default else inner.default,
+            "help": port.help or inner.help,
+        }
+    )
+
+
+def _fed(
+    target: str, block: Subgraph, specs: dict[str, NodeSpec | None]
+) -> tuple[InputSpec, bool] | None:
+    """The inner input that a target names, and whether it needs a value from outside."""
+    node, _, port = target.partition(".")
+    spec = specs.get(node)
+    inner = spec.inputs_by_name.get(port) if spec else None
+    if inner is None:
+        return None
+    return inner, inner.required and port not in block.nodes[node].inputs
+
+
+def _output(name: str, text: str, specs: dict[str, NodeSpec | None]) -> OutputSpec:
+    node, _, port = text.partition(".")
+    spec = specs.get(node)
+    if spec is None:
+        return OutputSpec(name=name, type="Any")
+    first = spec.outputs[0] if len(spec.outputs) == 1 else None
+    inner = spec.outputs_by_name.get(port) if port else first
+    return OutputSpec(name=name, type=inner.type if inner else "Any")
+
+
+def node_spec(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
+    """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
+    if entry.type in workflow.subgraphs:
+        return subgraph_spec(entry.type, workflow, catalog)
+    return catalog.spec(entry.type)

@@ -1,0 +1,357 @@
+"""The workflow file: nodes by name, the links between them, and what people vary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from nodegraph.core.files import write_file
+from nodegraph.core.json_text import read_json, write_json
+from nodegraph.core.links import Link, parse_target, write_input
+from nodegraph.core.migrate import FORMAT, migrate_format
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
+
+Name = Annotated[str, StringConstraints(pattern=r"^[^./]+$")]
+"""Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
+
+
+class _Part(BaseModel):
+    """Unknown keys are kept; values are not converted, so a file means what it says."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class NodeEntry(_Part):
+    """One node of a workflow.
+
+    Attributes:
+        type: Node type, or the name of one of the file's subgraphs.
+        version: Version of the type that the inputs were written for; None means today's.
+        inputs: As written: literals and links, see `core.links`.
+        label: Shown instead of the name.
+        note: The author's remark.
+        always: Run in any case, never from the cache.
+    """
+
+    type: str
+    version: Annotated[int, Field(ge=1)] | None = None
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    label: str = ""
+    note: str = ""
+    always: bool = False
+
+
+class Parameter(_Part):
+    """An input that people vary; in the file just ``"node.input"`` if nothing else is said."""
+
+    input: str
+    label: str = ""
+    help: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, written: Any) -> Any:
+        return {"input": written} if isinstance(written, str) else written
+
+
+class SubgraphInput(_Part):
+    """A typed input of a subgraph.
+
+    Attributes:
+        type: Type expression; empty for that of the first inner input it leads to.
+        to: The inner inputs, each as ``node.input``.
+        help: One sentence.
+    """
+
+    type: str = ""
+    to: list[str] = Field(default_factory=list)
+    help: str = ""
+
+    # `default` is no field: as an unknown key it tells "null" and "none given" apart.
+    @property
+    def has_default(self) -> bool:
+        return "default" in (self.model_extra or {})
+
+    @property
+    def default(self) -> Any:
+        """Value where nothing is given, as written; None without one."""
+        return (self.model_extra or {}).get("default")
+
+
+class Subgraph(_Part):
+    """A reusable block, used like a node type.
+
+    Attributes:
+        outputs: Inner outputs, ``node.port``, by the block's output name.
+    """
+
+    inputs: dict[str, SubgraphInput] = Field(default_factory=dict)
+    outputs: dict[str, str] = Field(default_factory=dict)
+    nodes: dict[Name, NodeEntry] = Field(default_factory=dict)
+
+
+class Workflow(_Part):
+    """A workflow as its file says it.
+
+    Attributes:
+        parameters: The inputs that people vary, by the name they go by.
+        nodes: By name, in the author's order.
+        subgraphs: Reusable blocks by name; one hides a node type of the same name.
+        requires: Version specifiers by pack.
+        ui: The editor's own; the engine never reads it.
+    """
+
+    format: str = FORMAT
+    title: str = ""
+    description: str = ""
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    nodes: dict[Name, NodeEntry] = Field(default_factory=dict)
+    subgraphs: dict[str, Subgraph] = Field(default_factory=dict)
+    requires: dict[str, str] = Field(default_factory=dict)
+    ui: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def new(cls, title: str = "") -> Workflow:
+        """An empty workflow."""
+        return cls(title=title)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Workflow:
+        """Read a workflow file.
+
+        Raises:
+            InvalidFile: It is missing, unreadable, no JSON or no nodegraph workflow.
+            InvalidWorkflow: Parts of it have the wrong form; lists all of them.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidFile(
+                f"{path} is no UTF-8 text (byte {error.start})",
+                hint="A workflow is a JSON file.",
+            ) from error
+        return cls.loads(text, name=str(path))
+
+    @classmethod
+    def loads(cls, text: str, *, name: str = "") -> Workflow:
+        """Read a workflow from JSON text; raises as `load` does.
+
+        Args:
+            name: Where the text comes from, for messages.
+        """
+        return cls.from_dict(read_json(text, name=name))
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Workflow:
+        """Read a workflow from what its JSON says; raises as `load` does."""
+        if not isinstance(document, dict):
+            raise InvalidFile(
+                "a workflow is a JSON object",
+                given=_kind(document),
+                expected=f'{{"format": "{FORMAT}", "nodes": {{…}}}}',
+            )
+        try:
+            return cls.model_validate(migrate_format(document))
+        except ValidationError as error:
+            raise InvalidWorkflow(_problems(error)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file says: known keys in a fixed order, then unknown ones by name."""
+        return _written(self, always=("format", "nodes")) | _extra(self)
+
+    def dumps(self) -> str:
+        """The file's text, the same for the same workflow.
+
+        Nodes, inputs, parameters and subgraphs keep the author's order, so that a change shows
+        as itself in a diff; ``ui`` is sorted.
+
+        Raises:
+            InvalidValue: An input holds something that JSON can't.
+        """
+        blocks = [("subgraphs", name, "nodes") for name in self.subgraphs]
+        document = self.to_dict()
+        if self.ui:
+            document["ui"] = _sorted(self.ui)
+        return write_json(document, expanded=[(), ("nodes",), ("subgraphs",), *blocks])
+
+    def save(self, path: str | Path) -> None:
+        """Write the file in one step: a crash leaves the old one or the new one.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        write_file(Path(path), self.dumps().encode())
+
+    def add(self, name: str, node_type: str, /, **inputs: Any) -> Link:
+        """Add a node to this workflow.
+
+        Args:
+            inputs: Values; a `Link` (another `add` returns one) links.
+        Returns:
+            The node's only output; ``.output("vae")`` is another one.
+        Raises:
+            InvalidWorkflow: The name can't be a node's.
+            InvalidValue: The name is taken.
+        """
+        if name in self.nodes:
+            raise InvalidValue(f"there is a node `{name}` already")
+        if not name or "." in name or "/" in name:
+            raise InvalidWorkflow([_bad_name(name)])
+        written = {port: write_input(value) for port, value in inputs.items()}
+        self.nodes[name] = NodeEntry(type=node_type, inputs=written)
+        return Link(name)
+
+    def set(self, target: str, value: Any) -> Workflow:
+        """A copy in which one input, ``node.input``, has another value or `Link`."""
+        return self.with_inputs({target: value})
+
+    def with_inputs(self, values: Mapping[str, Any]) -> Workflow:
+        """A copy in which inputs, each ``node.input``, have other values or links.
+
+        Raises:
+            InvalidWorkflow: No such node; lists every wrong target.
+        """
+        _raise_all(self.target_problem(target) for target in values)
+        nodes = dict(self.nodes)
+        for target, value in values.items():
+            node, port = parse_target(target)
+            inputs = nodes[node].inputs | {port: write_input(value)}
+            nodes[node] = nodes[node].model_copy(update={"inputs": inputs})
+        return self.model_copy(update={"nodes": nodes})
+
+    def with_parameters(self, values: Mapping[str, Any]) -> Workflow:
+        """A copy in which parameters have other values.
+
+        Raises:
+            InvalidWorkflow: No such parameter, or one that leads nowhere; lists all.
+        """
+        _raise_all(self.parameter_problem(name) for name in values)
+        return self.with_inputs(
+            {self.parameters[name].input: value for name, value in values.items()}
+        )
+
+    def parameter_problem(self, name: str) -> Problem | None:
+        """What is wrong with a parameter's name; None if there is such a parameter."""
+        if name in self.parameters:
+            return None
+        return Problem(
+            "unknown-parameter",
+            f"the workflow has no parameter `{name}`",
+            hint=did_you_mean(name, self.parameters) or "It declares none.",
+        )
+
+    def target_problem(self, target: str) -> Problem | None:
+        """What is wrong with a target; None if it is ``node.input`` of a node that there is."""
+        try:
+            node, _ = parse_target(target)
+        except ValueError:
+            return Problem("bad-target", f"`{target}` names no input", expected="`node.input`")
+        if node in self.nodes:
+            return None
+        return Problem(
+            "unknown-node",
+            f"`{target}`: there is no node `{node}`",
+            hint=did_you_mean(node, self.nodes) or None,
+        )
+
+
+def _raise_all(problems: Iterable[Problem | None]) -> None:
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise InvalidWorkflow(found)
+
+
+def _written(part: _Part, always: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields of a part that say something, in the order of the class."""
+    return {
+        name: _value(value)
+        for name, field in type(part).model_fields.items()
+        if (value := getattr(part, name)) or field.is_required() or name in always
+    }
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _part(item) if isinstance(item, _Part) else item for key, item in value.items()
+        }
+    return list(value) if isinstance(value, list) else value
+
+
+def _part(part: _Part) -> Any:
+    found = _written(part) | _extra(part)
+    # The short form of a parameter that is nothing but the input's name.
+    return found["input"] if isinstance(part, Parameter) and len(found) == 1 else found
+
+
+def _extra(part: _Part) -> dict[str, Any]:
+    return dict(sorted((part.model_extra or {}).items()))
+
+
+def _sorted(value: Any, levels: int = 8) -> Any:
+    """Objects by key, down to some level, so that two editors' files merge."""
+    if isinstance(value, dict) and levels:
+        return {key: _sorted(value[key], levels - 1) for key in sorted(value)}
+    return value
+
+
+_EXPECTED = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be at least 1",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+}
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    return [_problem(details) for details in error.errors(include_url=False)]
+
+
+def _problem(details: Any) -> Problem:
+    place = [str(part) for part in details["loc"]]
+    if place and place[-1] == "[key]":
+        return _bad_name(place[-2])
+    node = place[1] if place[0] == "nodes" and len(place) > 1 else None
+    rest = ".".join(place[2:] if node else place)
+    says = _EXPECTED.get(details["type"], details["msg"])
+    return Problem(
+        "malformed",
+        f"`{rest}` {says}" if rest else f"it {says}",
+        node=node,
+        given=None if details["type"] == "missing" else _kind(details["input"]),
+    )
+
+
+def _bad_name(name: str) -> Problem:
+    return Problem(
+        "bad-node-name",
+        f"{name!r} can't be the name of a node",
+        expected="any text without `.` and `/`, at least one character",
+    )
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value) if value is not None else "null"
+    return text if len(text) <= 60 else f"{text[:59]}…"

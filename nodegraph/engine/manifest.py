@@ -1,0 +1,155 @@
+"""What a pack declares, read once by importing it and cached on disk by the pack's digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.files import write_file
+from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.types import TypeInfo
+from nodegraph.engine.packs import Pack
+from nodegraph.errors import OutputError, PackError
+
+FORMAT = 1
+
+
+class Manifest(BaseModel):
+    """A pack's declarations.
+
+    Attributes:
+        format: Raised when what is read from a pack, or how it is written, changes.
+        stamp: Of the files when they were last seen.
+        digest: Of their content.
+        specs: Node types, names with the pack's prefix.
+        types: Port types of its own.
+        problems: Modules that could not be imported; the others still count.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    stamp: str
+    digest: str
+    specs: tuple[NodeSpec, ...]
+    types: tuple[TypeInfo, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class ManifestCache:
+    """Manifests on disk, one file a pack.
+
+    Args:
+        folder: Where they lie; None reads packs anew each time.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def manifest(self, pack: Pack) -> Manifest:
+        """What a pack declares, importing it only if its files changed."""
+        known = self._read(pack)
+        stamp = pack.stamp()
+        if known is not None and known.stamp == stamp:
+            return known
+        digest = pack.digest()
+        if known is not None and known.digest == digest and not known.problems:
+            fresh = known.model_copy(update={"stamp": stamp})
+        else:
+            fresh = read_pack(pack, stamp, digest)
+        # A module that failed to import may fail for reasons outside the pack: try again next time.
+        if not fresh.problems:
+            self._write(pack, fresh)
+        return fresh
+
+    def _path(self, pack: Pack) -> Path | None:
+        if self._folder is None:
+            return None
+        place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
+        return self._folder / f"{pack.package}-{_READER}-{place}.json"
+
+    def _read(self, pack: Pack) -> Manifest | None:
+        path = self._path(pack)
+        if path is None:
+            return None
+        try:
+            return Manifest.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None  # missing, or written by another version: it is made anew
+
+    def _write(self, pack: Pack, manifest: Manifest) -> None:
+        path = self._path(pack)
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, manifest.model_dump_json(exclude_defaults=True).encode())
+        except (OSError, OutputError):
+            return  # an unwritable cache costs time, not results
+
+
+def _reader_version() -> str:
+    """Changes with the code that turns signatures into specs."""
+    core = Path(__file__).parents[1] / "core"
+    names = ("annotations.py", "hints.py", "node.py", "spec.py", "types.py")
+    stamps = [(core / name).stat() for name in names]
+    text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
+    return digest_bytes(f"{FORMAT} {text}".encode())[:12]
+
+
+_READER = _reader_version()
+
+
+def read_pack(pack: Pack, stamp: str, digest: str) -> Manifest:
+    """Import a pack's modules and collect what they declare.
+
+    Raises:
+        PackError: Two of its modules declare the same node type.
+    """
+    found: dict[str, NodeDefinition] = {}
+    problems = []
+    for name in pack.modules():
+        try:
+            module = pack.import_module(name)
+        except PackError as error:
+            problems.append(str(error))
+            continue
+        for definition in definitions_in(module):
+            node_type = qualified(pack, definition.spec.type)
+            if node_type in found:
+                other = found[node_type].spec.module
+                raise PackError(
+                    f"node type `{node_type}` is declared in {other} and in {name}",
+                    hint="Rename one of them.",
+                )
+            found[node_type] = definition
+    specs = tuple(
+        definition.spec.model_copy(update={"type": node_type, "pack": pack.name})
+        for node_type, definition in found.items()
+    )
+    return Manifest(
+        stamp=stamp, digest=digest, specs=specs, types=_types(found), problems=tuple(problems)
+    )
+
+
+def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
+    infos = [port.info for definition in found.values() for port in definition.ports]
+    return tuple(dict.fromkeys(infos))
+
+
+def definitions_in(module: ModuleType) -> Iterator[NodeDefinition]:
+    """The node types that a module defines itself; imported ones belong elsewhere."""
+    for value in vars(module).values():
+        definition = getattr(value, NODE_ATTRIBUTE, None)
+        if isinstance(definition, NodeDefinition) and definition.spec.module == module.__name__:
+            yield definition
+
+
+def qualified(pack: Pack, name: str) -> str:
+    """A node type's name in workflows."""
+    return f"{pack.name}:{name}" if pack.name else name

@@ -1,0 +1,176 @@
+"""Packs: where node types come from, and how their modules are imported.
+
+Three kinds: an installed package with an entry point in the group ``nodegraph.nodes``; a folder
+of modules; a single file. The built-in pack is of the first kind and gets no special treatment
+but for its nodes' names, which need no prefix.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.errors import PackError
+
+GROUP = "nodegraph.nodes"
+OWN_DISTRIBUTION = "nodegraph"
+_LOOSE = "nodegraph_packs"
+"""Import name under which folders and files that aren't installed are loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A source of node types.
+
+    Attributes:
+        name: Prefix of its node types; empty for the built-in pack.
+        package: Import name of its package or single module.
+        root: Its folder or file.
+    """
+
+    name: str
+    package: str
+    root: Path
+
+    def files(self) -> list[Path]:
+        """Its Python files, sorted."""
+        if self.root.is_file():
+            return [self.root]
+        return sorted(
+            path
+            for path in self.root.rglob("*.py")
+            if "__pycache__" not in path.parts and not path.name.startswith(".")
+        )
+
+    def modules(self) -> Iterator[str]:
+        """Import names of its modules, the package itself first."""
+        for path in self.files():
+            if self.root.is_file():
+                yield self.package
+                continue
+            parts = path.relative_to(self.root).with_suffix("").parts
+            inner = parts[:-1] if parts[-1] == "__init__" else parts
+            yield ".".join((self.package, *inner))
+
+    def stamp(self) -> str:
+        """Changes whenever a file is added, removed or written; cheap to get."""
+        parts = []
+        for path in self.files():
+            status = path.stat()
+            parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+
+    def digest(self) -> Digest:
+        """Digest of its files' content and names."""
+        base = self.root if self.root.is_dir() else self.root.parent
+        parts = [
+            f"{path.relative_to(base)} {digest_bytes(path.read_bytes())}" for path in self.files()
+        ]
+        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+
+    def import_module(self, module: str) -> ModuleType:
+        """One of its modules, imported.
+
+        Raises:
+            PackError: The import failed; the original error is the cause.
+        """
+        try:
+            if self.package.startswith(f"{_LOOSE}."):
+                _prepare_loose(self)
+            return importlib.import_module(module)
+        except Exception as error:  # the border with pack code: importing runs it
+            raise PackError(
+                f"pack `{self.name or self.package}`: importing {module} failed: "
+                f"{type(error).__name__}: {error}",
+                hint=f"See {self.root}.",
+            ) from error
+
+
+def installed_packs() -> list[Pack]:
+    """Packs of installed distributions, by their entry points."""
+    from importlib.metadata import entry_points
+
+    return [
+        _installed(point.name, point.value, point.dist.name if point.dist else "")
+        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    ]
+
+
+def _installed(name: str, package: str, distribution: str) -> Pack:
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise PackError(
+            f"pack `{name}`: its entry point names {package}, which can't be found",
+            hint="Reinstall the pack.",
+        )
+    is_package = bool(found.submodule_search_locations)
+    root = Path(found.origin).parent if is_package else Path(found.origin)
+    return Pack("" if distribution == OWN_DISTRIBUTION else name, package, root)
+
+
+def pack_at(path: Path) -> Pack:
+    """The pack in a folder or a single file.
+
+    Raises:
+        PackError: There is none, or its name can't be a prefix.
+    """
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise PackError(f"no pack at {path}", hint="Give a folder or a .py file.")
+    if path.is_file() and path.suffix != ".py":
+        raise PackError(f"{path} is no Python file", hint="Give a folder or a .py file.")
+    name = path.stem if path.is_file() else path.name
+    if not name.isidentifier():
+        raise PackError(
+            f"a pack can't be called `{name}`", hint="Use letters, digits and underscores."
+        )
+    return Pack(name, f"{_LOOSE}.{name}", path)
+
+
+def packs_in(folders: Sequence[Path]) -> list[Pack]:
+    """The packs in some folders: each sub-folder with Python files, and each file."""
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.iterdir()):
+            is_file = path.suffix == ".py" and path.is_file()
+            is_folder = path.is_dir() and any(path.glob("*.py"))
+            if (is_file or is_folder) and not path.name.startswith((".", "_")):
+                found.append(pack_at(path))
+    return found
+
+
+def _prepare_loose(pack: Pack) -> None:
+    """Make a folder or file importable under its name, once."""
+    if _LOOSE not in sys.modules:
+        sys.modules[_LOOSE] = module_from_spec(ModuleSpec(_LOOSE, None, is_package=True))
+    if pack.package in sys.modules:
+        return
+    module = _loose_module(pack)
+    sys.modules[pack.package] = module
+    if module.__spec__ is not None and module.__spec__.loader is not None:
+        try:
+            module.__spec__.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[pack.package]
+            raise
+
+
+def _loose_module(pack: Pack) -> ModuleType:
+    entry = pack.root if pack.root.is_file() else pack.root / "__init__.py"
+    inner = None if pack.root.is_file() else [str(pack.root)]
+    if entry.is_file():
+        spec = spec_from_file_location(pack.package, entry, submodule_search_locations=inner)
+        assert spec is not None
+        return module_from_spec(spec)
+    bare = ModuleSpec(pack.package, None, is_package=True)
+    bare.submodule_search_locations = inner
+    return module_from_spec(bare)

@@ -1,0 +1,175 @@
+"""All node types there are: those of packs, and functions added by hand.
+
+Specs come from the manifests on disk; a pack is imported only when one of its nodes is to run or
+one of its hooks is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import RLock
+from typing import Any
+
+from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.node import NodeDefinition, definition_of
+from nodegraph.core.ports import PortType
+from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.core.types import TypeTable
+from nodegraph.engine.code import API_VERSION, CodeDigests
+from nodegraph.engine.manifest import ManifestCache, definitions_in, qualified
+from nodegraph.engine.packs import Pack
+from nodegraph.errors import PackError
+
+
+class Registry:
+    """Node types by name; satisfies `core.catalog.Catalog`.
+
+    Args:
+        packs: Where node types come from. One that can't be read is left out and told of in
+            `problems`; it hurts no other.
+        manifests: Cache of what packs declare.
+    """
+
+    def __init__(
+        self, packs: Iterable[Pack] = (), *, manifests: ManifestCache | None = None
+    ) -> None:
+        self.types = TypeTable()
+        self.problems: list[str] = []
+        self.digesters: dict[type, Callable[[Any], str]] = {}
+        self._specs: dict[str, NodeSpec] = {}
+        self._packs: dict[str, Pack] = {}
+        self._definitions: dict[str, NodeDefinition] = {}
+        self._lock = RLock()
+        manifests = manifests or ManifestCache(None)
+        for pack in packs:
+            self._add_pack(pack, manifests)
+        self._code = CodeDigests({pack.package: pack.root for pack in self.packs})
+
+    @property
+    def packs(self) -> list[Pack]:
+        """The packs that could be read."""
+        return list(dict.fromkeys(self._packs.values()))
+
+    def _add_pack(self, pack: Pack, manifests: ManifestCache) -> None:
+        try:
+            manifest = manifests.manifest(pack)
+            taken = [spec.type for spec in manifest.specs if spec.type in self._specs]
+            if taken:
+                raise PackError(
+                    f"pack `{pack.name or pack.package}` at {pack.root}: node type `{taken[0]}` "
+                    f"comes from {self._packs[taken[0]].root} already",
+                    hint="Rename or remove one of the packs.",
+                )
+            for info in manifest.types:
+                self.types.add(info)
+        except (PackError, ValueError, OSError) as error:
+            self.problems.append(str(error))
+            return
+        self.problems.extend(manifest.problems)
+        for spec in manifest.specs:
+            self._specs[spec.type] = spec
+            self._packs[spec.type] = pack
+
+    def add(self, *functions: Callable[..., Any]) -> None:
+        """Add node functions of this process, for scripts, notebooks and tests.
+
+        Raises:
+            PackError: A node type of that name is there already, or a function is no node.
+        """
+        for function in functions:
+            definition = definition_of(function)
+            node_type = definition.spec.type
+            if node_type in self._specs:
+                raise PackError(f"node type `{node_type}` is there already")
+            self._specs[node_type] = definition.spec
+            self._take(node_type, definition)
+
+    # Catalog
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        return self._specs.get(node_type)
+
+    def node_types(self) -> list[str]:
+        return sorted(self._specs)
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        ref = self._specs[node_type].hooks.get(name)
+        if ref is None:
+            return None
+        spec = self._specs[node_type]
+        if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
+            return self.definition(node_type).hooks.get(name)
+        module = self._packs[node_type].import_module(ref.module)
+        found: Any = module
+        for part in ref.name.split("."):
+            found = getattr(found, part)
+        hook: Callable[..., Any] = found
+        return hook
+
+    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
+        return dict(self.definition(node_type).migrations)
+
+    # What running needs
+
+    def definition(self, node_type: str) -> NodeDefinition:
+        """A node type with its code; imports the module that defines it.
+
+        Raises:
+            PackError: There is no such type, or its module fails to import.
+        """
+        with self._lock:
+            known = self._definitions.get(node_type)
+            if known is None:
+                known = self._import(node_type)
+            return known
+
+    def _import(self, node_type: str) -> NodeDefinition:
+        pack = self._packs.get(node_type)
+        if pack is None:
+            raise PackError(f"there is no node type `{node_type}`")
+        module = pack.import_module(self._specs[node_type].module)
+        for definition in definitions_in(module):
+            if qualified(pack, definition.spec.type) == node_type:
+                return self._take(node_type, definition)
+        raise PackError(
+            f"{module.__name__} no longer declares `{node_type}`",
+            hint="The pack changed while in use; start again.",
+        )
+
+    def _take(self, node_type: str, definition: NodeDefinition) -> NodeDefinition:
+        for port in definition.ports:
+            self._take_port(port)
+        self._definitions[node_type] = definition
+        return definition
+
+    def _take_port(self, port: PortType) -> None:
+        self.types.add(port.info)
+        if port.digest is not None:
+            self.digesters[port.python] = port.digest
+
+    def code_digest(self, node_type: str) -> Digest:
+        """Digest of the code behind a node type.
+
+        A function that was added by hand counts with its own compiled code, as its module, maybe a
+        notebook, can't be told apart from other work.
+        """
+        if node_type in self._packs:
+            return self._code.digest(self._specs[node_type].module)
+        function = self._definitions[node_type].function
+        text = f"{API_VERSION} {_code_text(function.__code__)} {_captured(function)}"
+        return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def _code_text(code: Any) -> str:
+    """A function's compiled code with its constants, inner functions included."""
+    constants = [
+        _code_text(item) if hasattr(item, "co_code") else repr(item) for item in code.co_consts
+    ]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _captured(function: Callable[..., Any]) -> list[str]:
+    """Plain values that a function took from where it was defined."""
+    plain = (str, bytes, int, float, bool, type(None), tuple)
+    cells = function.__closure__ or ()
+    return [repr(cell.cell_contents) for cell in cells if isinstance(cell.cell_contents, plain)]

@@ -1,0 +1,249 @@
+"""A session: settings, node types and an engine joined, for the command line and for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.context import Environment
+from nodegraph.core.graph import Graph
+from nodegraph.core.validation import check_workflow
+from nodegraph.core.values import Recipe
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.manifest import ManifestCache
+from nodegraph.engine.packs import Pack, installed_packs, pack_at, packs_in
+from nodegraph.engine.registry import Registry
+from nodegraph.errors import Problem
+from nodegraph.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from nodegraph.core.events import Listener
+    from nodegraph.engine.cancel import CancelToken
+    from nodegraph.engine.engine import Engine
+    from nodegraph.engine.result import RunResult
+
+
+class Session:
+    """Runs workflows in this process.
+
+    Results stay in its memory from one run to the next. Use it as a context manager, or call
+    `close`.
+
+    Args:
+        settings: Where things lie; read from file and environment if not given.
+        packs: More packs: folders or files.
+        nodes: Functions decorated with `@node`, for scripts and notebooks.
+        inputs: Where relative input paths start, unless the settings say.
+        use_cache: False computes everything anew.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        packs: Sequence[str | Path] = (),
+        nodes: Sequence[Callable[..., Any]] = (),
+        inputs: Path | None = None,
+        use_cache: bool = True,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self._packs = [pack_at(Path(path)) for path in packs]
+        self._nodes = nodes
+        self._inputs = inputs
+        self._use_cache = use_cache
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The node types of all packs."""
+        manifests = ManifestCache(self.settings.cache_folder / "specs")
+        registry = Registry(self._all_packs(), manifests=manifests)
+        registry.add(*self._nodes)
+        return registry
+
+    def _all_packs(self) -> list[Pack]:
+        found = [*installed_packs(), *packs_in(self.settings.pack_folders), *self._packs]
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Folders and permissions of the runs."""
+        return self.settings.environment(inputs=self._inputs, device=self._device)
+
+    @cached_property
+    def _device(self) -> str:
+        return _default_device() if self.settings.device == "auto" else self.settings.device
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs share: lanes, cache, weights."""
+        from nodegraph.diffusion.numerics import LibraryNumerics
+        from nodegraph.engine.cache import MemoryCache, NoCache
+        from nodegraph.engine.engine import Engine
+        from nodegraph.engine.lanes import Lanes
+        from nodegraph.residency import ResidencyManager
+
+        budget = self.settings.weights_budget
+        budgets = None if budget is None else {self._device: budget}
+        return Engine(
+            self.registry,
+            environment=self.environment,
+            weights=ResidencyManager(_load_component, budgets),
+            numerics=LibraryNumerics(),
+            cache=MemoryCache(self.settings.memory_cache) if self._use_cache else NoCache(),
+            lanes=Lanes(self._device, cpu_places=self.settings.cpu_threads),
+        )
+
+    def check(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> list[Problem]:
+        """Everything that is wrong with a workflow; nothing runs."""
+        return check_workflow(workflow, self.registry, self.environment, targets=targets)
+
+    def graph(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> Graph:
+        """The executable graph of a workflow.
+
+        Raises:
+            InvalidWorkflow: Lists all that is wrong with it.
+        """
+        from nodegraph.core.building import build_graph
+
+        return build_graph(workflow, self.registry, self.environment, targets=targets)
+
+    async def run_async(
+        self,
+        workflow: Workflow,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        targets: Sequence[str] | None = None,
+        listener: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RunResult:
+        """Run a workflow on the running event loop.
+
+        Args:
+            parameters: Values of the workflow's named parameters.
+            targets: Nodes to run, with what they need; all sinks if not given.
+            listener: Is handed every event, in order, from any thread.
+            cancel: Stops the run at the next step once set.
+        Raises:
+            InvalidWorkflow: Nothing was run; lists all that is wrong.
+        """
+        workflow = workflow.with_parameters(parameters or {})
+        graph = self.graph(workflow, targets=targets)
+        return await self.engine.run(
+            graph, workflow=workflow.to_dict(), listener=listener, cancel=cancel
+        )
+
+    def run(self, workflow: Workflow, **options: Any) -> RunResult:
+        """Run a workflow and wait for it; `run_async` says which options there are.
+
+        Works where an event loop runs already, as in a notebook: the run then has a thread of
+        its own.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.run_async(workflow, **options))
+        with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
+            return thread.submit(lambda: asyncio.run(self.run_async(workflow, **options))).result()
+
+    def close(self) -> None:
+        """Let go of threads and weights."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+
+
+def _load_component(recipe: Recipe, device: str) -> Any:
+    from nodegraph.diffusion.loading import load_component
+
+    return load_component(recipe, device)
+
+
+_ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+
+
+def _default_device() -> str:
+    """The first accelerator, else ``cpu``; imports torch only where there might be one."""
+    if sys.platform == "linux" and not any(Path(path).exists() for path in _ACCELERATORS):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda:0"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def run(
+    workflow: Workflow | Mapping[str, Any] | str | Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    targets: Sequence[str] | None = None,
+    packs: Sequence[str | Path] = (),
+    nodes: Sequence[Callable[..., Any]] = (),
+    settings: Settings | None = None,
+    check: bool = True,
+) -> RunResult:
+    """Run a workflow and wait for it, in a script or a notebook.
+
+    Args:
+        workflow: A `Workflow`, the dictionary of one, or a file's path.
+        parameters: Values of its named parameters.
+        targets: Nodes to run; all sinks if not given. The values of their outputs are in the
+            result: ``run(workflow, targets=["decode"])["decode.image"]``.
+        packs: More packs: folders or files.
+        nodes: Functions decorated with `@node`.
+        settings: Where things lie.
+        check: Raise if a node failed; else the result tells.
+    Raises:
+        InvalidFile, InvalidWorkflow: Nothing was run.
+        NodeFailed: A node raised; the rest was run.
+    """
+    document, folder = _opened(workflow)
+    with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
+        result = session.run(document, parameters=parameters, targets=targets)
+    if check and result.errors:
+        raise result.errors[0]
+    return result
+
+
+async def run_async(
+    workflow: Workflow | Mapping[str, Any] | str | Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    targets: Sequence[str] | None = None,
+    packs: Sequence[str | Path] = (),
+    nodes: Sequence[Callable[..., Any]] = (),
+    settings: Settings | None = None,
+    check: bool = True,
+) -> RunResult:
+    """As `run`, on the running event loop."""
+    document, folder = _opened(workflow)
+    with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
+        result = await session.run_async(document, parameters=parameters, targets=targets)
+    if check and result.errors:
+        raise result.errors[0]
+    return result
+
+
+def _opened(workflow: Workflow | Mapping[str, Any] | str | Path) -> tuple[Workflow, Path | None]:
+    if isinstance(workflow, Workflow):
+        return workflow, None
+    if isinstance(workflow, Mapping):
+        return Workflow.from_dict(dict(workflow)), None
+    path = Path(workflow)
+    return Workflow.load(path), path.absolute().parent

@@ -1,0 +1,136 @@
+"""Where things lie and what is allowed: defaults, a TOML file, ``NODEGRAPH_*`` variables, flags.
+
+Later ones win. Reading the file or the variables costs an import, so it happens only if there are
+any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nodegraph.core.context import Environment
+from nodegraph.errors import InvalidFile
+
+PREFIX = "NODEGRAPH_"
+HOME = f"{PREFIX}HOME"
+
+
+class Settings(BaseModel):
+    """Settings of one installation.
+
+    Attributes:
+        home: Folder of everything that nodegraph keeps; the platform's own folders if not set.
+        models: Folders searched for models, first hit wins.
+        packs: Folders whose sub-folders and files are node packs.
+        outputs: Where sinks write; ``output`` in the current folder if not set.
+        inputs: Where relative paths of input files start; the workflow's folder if not set.
+        cache: Folder of what can be made again.
+        device: ``auto``, ``cpu``, ``cuda:0``, ….
+        allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
+            code that it brings.
+        memory_cache: Bytes of results kept in memory.
+        weights_budget: Bytes of model weights kept on the compute device; None for no limit.
+        cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path | None = None
+    models: tuple[Path, ...] = ()
+    packs: tuple[Path, ...] = ()
+    outputs: Path | None = None
+    inputs: Path | None = None
+    cache: Path | None = None
+    device: str = "auto"
+    allow_pickle: bool = False
+    memory_cache: Annotated[int, Field(ge=0)] = 1 << 30
+    weights_budget: Annotated[int, Field(ge=0)] | None = None
+    cpu_threads: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """Folders searched for models: those set, then the one under home."""
+        return (*self.models, self.data_folder / "models")
+
+    @property
+    def pack_folders(self) -> tuple[Path, ...]:
+        """Folders of packs: those set, then the one under home."""
+        return (*self.packs, self.data_folder / "packs")
+
+    @property
+    def data_folder(self) -> Path:
+        if self.home is not None:
+            return self.home
+        from platformdirs import user_data_path
+
+        return user_data_path("nodegraph", appauthor=False)
+
+    @property
+    def cache_folder(self) -> Path:
+        if self.cache is not None:
+            return self.cache
+        if self.home is not None:
+            return self.home / "cache"
+        from platformdirs import user_cache_path
+
+        return user_cache_path("nodegraph", appauthor=False)
+
+    def environment(self, *, inputs: Path | None = None, device: str = "cpu") -> Environment:
+        """The world around a run.
+
+        Args:
+            inputs: Where relative input paths start, unless the settings say.
+        """
+        return Environment(
+            models=self.model_folders,
+            inputs=self.inputs or inputs or Path.cwd(),
+            outputs=self.outputs or Path.cwd() / "output",
+            temporary=self.cache_folder / "temporary",
+            allow_pickle=self.allow_pickle,
+            device=device,
+        )
+
+
+def config_file(home: Path | None = None) -> Path:
+    """The TOML file that settings are read from; it need not exist."""
+    if home is not None:
+        return home / "config.toml"
+    from platformdirs import user_config_path
+
+    return user_config_path("nodegraph", appauthor=False) / "config.toml"
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        flags: What was given explicitly; wins over everything else.
+    Raises:
+        InvalidFile: The config file or a variable has a wrong name or value; all are listed.
+    """
+    given = dict(flags or {})
+    home = given.get("home") or os.environ.get(HOME)
+    if home:
+        given["home"] = Path(home)
+    file = config_file(given.get("home"))
+    if file.is_file() or any(name.startswith(PREFIX) and name != HOME for name in os.environ):
+        from nodegraph.settings_sources import outside
+
+        given = {**outside(file, given.get("home")), **given}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise InvalidFile(_message(error, file)) from None
+
+
+def _message(error: ValidationError, file: Path) -> str:
+    lines = [
+        f"setting `{'.'.join(map(str, item['loc']))}`: {item['msg']} (given: {item['input']!r})"
+        for item in error.errors(include_url=False)
+    ]
+    return "\n".join([*lines, f"Settings come from {file} and {PREFIX}* variables."])

@@ -1,0 +1,83 @@
+"""A small engine for tests: nodes defined on the spot, runs told by what ran."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph.core.building import build_graph
+from nodegraph.core.context import Environment
+from nodegraph.core.events import Event
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.cache import MemoryCache
+from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.engine import Engine
+from nodegraph.engine.lanes import Lanes
+from nodegraph.engine.registry import Registry
+from nodegraph.engine.result import RunResult
+
+
+class Bench:
+    """Runs workflows of node functions, and remembers the events."""
+
+    def __init__(self, folder: Path) -> None:
+        self.environment = Environment((), folder, folder, folder)
+        self.registry = Registry()
+        self.cache = MemoryCache()
+        self.engine = self.new_engine()
+        self.events: list[Event] = []
+
+    def new_engine(self, registry: Registry | None = None) -> Engine:
+        return Engine(
+            registry or self.registry,
+            environment=self.environment,
+            cache=self.cache,
+            lanes=Lanes(cpu_places=2, io_places=2),
+        )
+
+    def add(self, *functions: Callable[..., Any]) -> Bench:
+        self.registry.add(*functions)
+        return self
+
+    async def run_async(
+        self,
+        nodes: Mapping[str, Any],
+        *targets: str,
+        cancel: CancelToken | None = None,
+        engine: Engine | None = None,
+    ) -> RunResult:
+        engine = engine or self.engine
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
+        graph = build_graph(
+            workflow, engine.registry, self.environment, targets=targets or list(nodes)[-1:]
+        )
+        self.events = []
+        return await engine.run(graph, listener=self.events.append, cancel=cancel)
+
+    def run(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
+        return asyncio.run(self.run_async(nodes, *targets, **options))
+
+    def value(self, nodes: Mapping[str, Any], output: str) -> Any:
+        """The value of one output, ``node.port``."""
+        result = self.run(nodes, output.partition(".")[0])
+        assert not result.errors, result.errors
+        return result[output]
+
+    def kinds(self, kind: str) -> list[str | None]:
+        """The nodes that events of a kind were about, in order."""
+        return [event.node for event in self.events if event.kind == kind]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.engine.close()
+
+
+def link(output: str) -> dict[str, str]:
+    return {"from": output}

@@ -1,0 +1,280 @@
+"""Running graphs: what runs, in which order, and what becomes of failures."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import NamedTuple
+
+import pytest
+
+from nodegraph.api import Context, node
+from nodegraph.engine.cache import NoCache
+from tests.engine.conftest import Bench, link
+
+
+@node
+def Number(value: int) -> int:
+    """A number."""
+    return value
+
+
+@node
+def Add(a: int, b: int) -> int:
+    """Their sum."""
+    return a + b
+
+
+@node
+def Fail(a: int) -> int:
+    """Raise."""
+    raise ValueError(f"can't take {a}")
+
+
+class Parts(NamedTuple):
+    quotient: int
+    remainder: int
+
+
+@node
+def Divide(a: int, b: int) -> Parts:
+    """Quotient and remainder."""
+    return Parts(*divmod(a, b))
+
+
+@node(output=True)
+def Sink(a: int) -> None:
+    """Take a number."""
+
+
+def number(value: int) -> dict[str, object]:
+    return {"type": "Number", "inputs": {"value": value}}
+
+
+def add(a: str, b: str) -> dict[str, object]:
+    return {"type": "Add", "inputs": {"a": link(a), "b": link(b)}}
+
+
+@pytest.fixture(autouse=True)
+def nodes(bench: Bench) -> None:
+    bench.add(Number, Add, Fail, Divide, Sink)
+
+
+def test_a_chain_gives_its_targets_value(bench: Bench) -> None:
+    assert bench.value({"x": number(2), "y": number(3), "s": add("x", "y")}, "s.number") == 5
+
+
+def test_named_outputs_are_linked_by_name(bench: Bench) -> None:
+    graph = {
+        "d": {"type": "Divide", "inputs": {"a": 17, "b": 5}},
+        "s": add("d.quotient", "d.remainder"),
+    }
+    assert bench.value(graph, "s.number") == 5
+
+
+def test_only_what_the_target_needs_is_run(bench: Bench) -> None:
+    result = bench.run({"x": number(1), "other": number(2), "s": add("x", "x")}, "s")
+    assert list(result.nodes) == ["x", "s"]
+
+
+def test_a_failure_ends_its_descendants_only(bench: Bench) -> None:
+    graph = {
+        "x": number(1),
+        "bad": {"type": "Fail", "inputs": {"a": link("x")}},
+        "after": add("bad", "x"),
+        "good": add("x", "x"),
+    }
+    result = bench.run(graph, "after", "good")
+    statuses = {name: report.status for name, report in result.nodes.items()}
+    assert statuses == {"x": "ran", "bad": "failed", "after": "skipped", "good": "ran"}
+    assert result.status == "failed"
+    assert result["good.number"] == 2
+
+
+def test_a_failure_names_node_inputs_and_the_packs_own_traceback(bench: Bench) -> None:
+    result = bench.run({"x": number(1), "bad": {"type": "Fail", "inputs": {"a": link("x")}}})
+    (error,) = result.errors
+    assert str(error) == "node `bad` (Fail): ValueError: can't take 1"
+    assert error.inputs == {"a": "1"}
+    assert "test_run.py" in error.trace
+    assert "invoke.py" not in error.trace
+    assert isinstance(error.__cause__, ValueError)
+
+
+def test_independent_nodes_of_a_pool_run_at_once(bench: Bench) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    @node
+    def Meet(value: int) -> int:
+        """Wait for the other."""
+        both.wait()
+        return value
+
+    bench.add(Meet)
+    graph = {
+        "a": {"type": "Meet", "inputs": {"value": 1}},
+        "b": {"type": "Meet", "inputs": {"value": 2}},
+        "s": add("a", "b"),
+    }
+    assert bench.value(graph, "s.number") == 3
+
+
+def test_the_compute_lane_runs_one_node_at_a_time(bench: Bench) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    @node(lane="gpu")
+    def Compute(value: int) -> int:
+        """Tell how many compute at once."""
+        inside.append(value)
+        most.append(len(inside))
+        inside.pop()
+        return value
+
+    bench.add(Compute)
+    graph = {f"c{at}": {"type": "Compute", "inputs": {"value": at}} for at in range(20)}
+    bench.run(graph, *graph)
+    assert most == [1] * 20
+
+
+def test_async_nodes_wait_side_by_side(bench: Bench) -> None:
+    met = []
+
+    @node(lane="io")
+    async def Wait(value: int) -> int:
+        """Wait until both are here."""
+        met.append(value)
+        while len(met) < 2:
+            await asyncio.sleep(0)
+        return value
+
+    bench.add(Wait)
+    graph = {
+        "a": {"type": "Wait", "inputs": {"value": 1}},
+        "b": {"type": "Wait", "inputs": {"value": 2}},
+        "s": add("a", "b"),
+    }
+    assert bench.value(graph, "s.number") == 3
+
+
+def test_equal_calls_in_one_run_run_once(bench: Bench) -> None:
+    ran = []
+
+    @node
+    def Slow(value: int) -> int:
+        """Count the calls."""
+        ran.append(value)
+        return value
+
+    bench.add(Slow)
+    graph = {name: {"type": "Slow", "inputs": {"value": 7}} for name in "abcdef"}
+    result = bench.run(graph, *graph)
+    assert ran == [7]
+    assert {result[f"{name}.number"] for name in "abcdef"} == {7}
+
+
+def test_equal_calls_of_two_runs_in_flight_run_once(bench: Bench) -> None:
+    ran = []
+    going = threading.Event()
+
+    @node
+    def Slow(value: int) -> int:
+        """Count the calls."""
+        ran.append(value)
+        going.wait(30)
+        return value
+
+    bench.add(Slow)
+    graph = {"a": {"type": "Slow", "inputs": {"value": 7}}}
+
+    async def both() -> None:
+        first = asyncio.create_task(bench.run_async(graph))
+        second = asyncio.create_task(bench.run_async(graph))
+        while not ran:
+            await asyncio.sleep(0)
+        going.set()
+        results = await asyncio.gather(first, second)
+        assert [result["a.number"] for result in results] == [7, 7]
+
+    asyncio.run(both())
+    assert ran == [7]
+
+
+def test_outputs_leave_memory_with_their_last_consumer(bench: Bench) -> None:
+    bench.engine.cache = NoCache()
+    alive: list[int] = []
+
+    class Big:
+        def __init__(self) -> None:
+            alive.append(1)
+
+        def __del__(self) -> None:
+            alive.pop()
+
+    counts = []
+
+    @node
+    def Make(seed: int) -> object:
+        """Something large."""
+        return Big()
+
+    @node
+    def Use(big: object, after: int = 0) -> int:
+        """Use it."""
+        return 1
+
+    @node
+    def Count(a: int) -> int:
+        """Count what is alive."""
+        counts.append(len(alive))
+        return a
+
+    bench.add(Make, Use, Count)
+    graph = {
+        "m": {"type": "Make", "inputs": {"seed": 1}},
+        "u": {"type": "Use", "inputs": {"big": link("m")}},
+        "c": {"type": "Count", "inputs": {"a": link("u")}},
+    }
+    bench.run(graph)
+    assert counts == [0]
+
+
+def test_events_are_numbered_and_tell_the_story(bench: Bench) -> None:
+    @node
+    def Steps(ctx: Context, total: int) -> int:
+        """Report progress."""
+        for step in range(total):
+            ctx.progress(step + 1, total)
+        return total
+
+    bench.add(Steps)
+    bench.run({"s": {"type": "Steps", "inputs": {"total": 3}}})
+    assert [event.number for event in bench.events] == list(range(len(bench.events)))
+    assert [event.kind for event in bench.events] == [
+        "job.started",
+        "node.started",
+        *["node.progress"] * 3,
+        "node.finished",
+        "job.finished",
+    ]
+
+
+def test_a_node_that_breaks_its_word_is_named(bench: Bench) -> None:
+    @node
+    def Wrong(a: int) -> Parts:
+        """Return one value instead of two."""
+        return a  # type: ignore[return-value]
+
+    bench.add(Wrong)
+    result = bench.run({"w": {"type": "Wrong", "inputs": {"a": 1}}})
+    assert "returned int, but declares 2 outputs" in str(result.errors[0])
+
+
+def test_sinks_run_every_time(bench: Bench) -> None:
+    graph = {"x": number(1), "s": {"type": "Sink", "inputs": {"a": link("x")}}}
+    bench.run(graph)
+    again = bench.run(graph)
+    assert {name: report.status for name, report in again.nodes.items()} == {
+        "x": "cached",
+        "s": "ran",
+    }
