@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -155,6 +153,9 @@ class Session:
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own.
         """
+        import asyncio  # not at the top: validating needs no event loop, and should be instant
+        from concurrent.futures import ThreadPoolExecutor
+
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -78,6 +78,9 @@ class NodeState:
         self.call_count = len(calls)
         self.cached_count = sum(call.was_cached for call in calls)
         self.calls = None
+        for call in calls:
+            # The lane's thread may hold on to the call a moment longer than the run does.
+            call.inputs, call.outputs = {}, None
 
     def report(self) -> NodeReport:
         """How it fared, for the run's result."""

@@ -1,0 +1,81 @@
+"""The project checks itself: packaging, docs and layers say what is true."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from nodegraph import api
+from nodegraph.engine.packs import installed_packs
+from nodegraph.engine.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_package_folder_is_packaged() -> None:
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "nodegraph").rglob("__init__.py")
+    }
+    assert listed == folders | {"nodegraph_nodes", "nodegraph.gallery"}
+
+
+def test_importing_nodegraph_imports_no_heavy_library() -> None:
+    heavy = "{'torch', 'diffusers', 'transformers', 'networkx', 'numpy', 'PIL', 'asyncio'}"
+    code = f"import sys, nodegraph; print(sorted({heavy} & set(sys.modules)))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.strip() == "[]"
+
+
+def test_the_api_lists_what_exists() -> None:
+    assert sorted(api.__all__) == sorted(set(api.__all__))
+    assert all(hasattr(api, name) for name in api.__all__)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry([pack for pack in installed_packs() if not pack.name])
+
+
+def test_the_built_in_pack_loads_without_problems(registry: Registry) -> None:
+    assert registry.problems == []
+
+
+def test_every_built_in_node_is_documented(registry: Registry) -> None:
+    for name in registry.node_types():
+        spec = registry.spec(name)
+        assert spec is not None
+        assert spec.summary.endswith("."), f"{name}: no summary"
+        assert spec.category, f"{name}: no category"
+        bare = [port.name for port in spec.inputs if not port.help]
+        assert not bare, f"{name}: no help for {bare}"
+
+
+def test_the_node_reference_is_current() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from generate_nodes import TARGET, reference
+    finally:
+        sys.path.pop(0)
+    assert TARGET.read_text(encoding="utf-8") == reference(), "run python docs/generate_nodes.py"
+
+
+def test_links_between_the_docs_lead_somewhere() -> None:
+    import re
+
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

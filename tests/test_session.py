@@ -1,0 +1,124 @@
+"""Sessions: settings, packs and an engine joined, from scripts and notebooks."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import nodegraph
+from nodegraph import InvalidFile, Session, Settings, Workflow, node
+from nodegraph.errors import InvalidWorkflow, NodeFailed
+from nodegraph.settings import load_settings
+
+
+@node
+def Start(value: int = 1) -> int:
+    """A number."""
+    return value
+
+
+@node
+def Boom(a: int) -> int:
+    """Raise."""
+    raise RuntimeError("boom")
+
+
+WORKFLOW = {
+    "format": "nodegraph/1",
+    "parameters": {"value": "start.value"},
+    "nodes": {"start": {"type": "Start", "inputs": {"value": 5}}},
+}
+BROKEN = {
+    "format": "nodegraph/1",
+    "nodes": {
+        "start": {"type": "Start"},
+        "boom": {"type": "Boom", "inputs": {"a": {"from": "start"}}},
+    },
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def test_run_takes_parameters_and_gives_outputs(settings: Settings) -> None:
+    result = nodegraph.run(
+        WORKFLOW, parameters={"value": 9}, targets=["start"], nodes=[Start], settings=settings
+    )
+    assert result["start.number"] == 9
+
+
+def test_run_raises_what_a_node_raised(settings: Settings) -> None:
+    with pytest.raises(NodeFailed, match=r"node `boom` \(Boom\): RuntimeError: boom"):
+        nodegraph.run(BROKEN, targets=["boom"], nodes=[Start, Boom], settings=settings)
+
+
+def test_run_without_check_tells_in_its_result(settings: Settings) -> None:
+    options = {"targets": ["boom"], "nodes": [Start, Boom], "settings": settings}
+    assert nodegraph.run(BROKEN, check=False, **options).status == "failed"  # type: ignore[arg-type]
+
+
+def test_run_works_where_an_event_loop_runs(settings: Settings) -> None:
+    async def notebook() -> object:
+        return nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+
+    assert asyncio.run(notebook())["start.number"] == 5  # type: ignore[index]
+
+
+def test_run_async_awaits(settings: Settings) -> None:
+    run = nodegraph.run_async(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+    assert asyncio.run(run)["start.number"] == 5
+
+
+def test_a_session_keeps_results_between_runs(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start]) as session:
+        session.run(workflow, targets=["start"])
+        again = session.run(workflow, targets=["start"])
+    assert again.nodes["start"].status == "cached"
+
+
+def test_a_session_without_cache_computes_anew(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start], use_cache=False) as session:
+        session.run(workflow, targets=["start"])
+        again = session.run(workflow, targets=["start"])
+    assert again.nodes["start"].status == "ran"
+
+
+def test_an_unknown_parameter_gets_a_suggestion(settings: Settings) -> None:
+    with pytest.raises(InvalidWorkflow, match="Did you mean `value`"):
+        nodegraph.run(
+            WORKFLOW, parameters={"valeu": 1}, targets=["start"], nodes=[Start], settings=settings
+        )
+
+
+def test_variables_override_the_file_and_flags_override_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('device = "cpu"\nmemory_cache = 5\ncpu_threads = 2\n')
+    monkeypatch.setenv("NODEGRAPH_MEMORY_CACHE", "7")
+    found = load_settings({"home": tmp_path, "cpu_threads": 3})
+    assert (found.device, found.memory_cache, found.cpu_threads) == ("cpu", 7, 3)
+
+
+def test_home_can_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_HOME", str(tmp_path))
+    assert load_settings().model_folders == (tmp_path / "models",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("memory_cash = 5", "memory_cash"),
+        ("memory_cache = -1", "greater than or equal to 0"),
+        ("memory_cache = ", "can't read the settings"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        load_settings({"home": tmp_path})
