@@ -15,9 +15,13 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "nodegraph.nodes"
 OWN_DISTRIBUTION = "nodegraph"
@@ -33,11 +37,13 @@ class Pack:
         name: Prefix of its node types; empty for the built-in pack.
         package: Import name of its package or single module.
         root: Its folder or file.
+        version: Of its distribution; empty for folders and files, which have none.
     """
 
     name: str
     package: str
     root: Path
+    version: str = ""
 
     def files(self) -> list[Path]:
         """Its Python files, sorted."""
@@ -98,21 +104,23 @@ def installed_packs() -> list[Pack]:
     from importlib.metadata import entry_points
 
     return [
-        _installed(point.name, point.value, point.dist.name if point.dist else "")
+        _installed(point)
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)
     ]
 
 
-def _installed(name: str, package: str, distribution: str) -> Pack:
-    found = find_spec(package)
+def _installed(point: EntryPoint) -> Pack:
+    found = find_spec(point.value)
     if found is None or found.origin is None:
         raise PackError(
-            f"pack `{name}`: its entry point names {package}, which can't be found",
+            f"pack `{point.name}`: its entry point names {point.value}, which can't be found",
             hint="Reinstall the pack.",
         )
     is_package = bool(found.submodule_search_locations)
     root = Path(found.origin).parent if is_package else Path(found.origin)
-    return Pack("" if distribution == OWN_DISTRIBUTION else name, package, root)
+    distribution = point.dist.name if point.dist else ""
+    name = "" if distribution == OWN_DISTRIBUTION else point.name
+    return Pack(name, point.value, root, point.dist.version if point.dist else "")
 
 
 def pack_at(path: Path) -> Pack:

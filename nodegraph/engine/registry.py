@@ -17,7 +17,7 @@ from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.engine.code import API_VERSION, CodeDigests
 from nodegraph.engine.manifest import ManifestCache, definitions_in, qualified
-from nodegraph.engine.packs import Pack
+from nodegraph.engine.packs import OWN_DISTRIBUTION, Pack
 from nodegraph.errors import PackError
 
 
@@ -49,6 +49,10 @@ class Registry:
     def packs(self) -> list[Pack]:
         """The packs that could be read."""
         return list(dict.fromkeys(self._packs.values()))
+
+    def pack_versions(self) -> dict[str, str]:
+        """Versions of the packs by the name that workflows require them by."""
+        return {pack.name or OWN_DISTRIBUTION: pack.version for pack in self.packs}
 
     def _add_pack(self, pack: Pack, manifests: ManifestCache) -> None:
         try:
