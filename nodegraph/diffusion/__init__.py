@@ -1,0 +1,113 @@
+"""Diffusion models: loading, prompts, sampling, pictures. Usable without an engine.
+
+Importing this package is quick; torch and the libraries on it come with the first name that
+needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
+    from nodegraph.diffusion.denoise import sample, sample_steps
+    from nodegraph.diffusion.families import FAMILIES
+    from nodegraph.diffusion.images import (
+        encode_image_file,
+        read_image,
+        read_metadata,
+        to_pil,
+        write_atomically,
+    )
+    from nodegraph.diffusion.loading import estimate_bytes, load_component
+    from nodegraph.diffusion.models import (
+        FoundModel,
+        ModelRecipes,
+        ModelSource,
+        list_models,
+        locate_model,
+        model_facts,
+        model_stamp,
+        open_model,
+    )
+    from nodegraph.diffusion.noise import NoiseSchedule, add_noise
+    from nodegraph.diffusion.output_files import save_numbered
+    from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
+    from nodegraph.diffusion.resizing import resize_image
+    from nodegraph.diffusion.samplers import SAMPLERS
+    from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
+    from nodegraph.diffusion.sheets import contact_sheet
+    from nodegraph.diffusion.text import encode_prompt, match_length
+    from nodegraph.diffusion.vae import decode_latent, encode_image
+
+_HOMES = {
+    "components": ("Autoencoder", "Denoiser", "TextModel"),
+    "denoise": ("sample", "sample_steps"),
+    "families": ("FAMILIES",),
+    "images": ("encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically"),
+    "loading": ("estimate_bytes", "load_component"),
+    "models": (
+        "FoundModel", "ModelRecipes", "ModelSource", "list_models", "locate_model",
+        "model_facts", "model_stamp", "open_model",
+    ),
+    "noise": ("NoiseSchedule", "add_noise"),
+    "output_files": ("save_numbered",),
+    "prompts": ("escape_prompt", "parse_prompt"),
+    "resizing": ("resize_image",),
+    "samplers": ("SAMPLERS",),
+    "schedules": ("SCHEDULES", "sigmas_for"),
+    "sheets": ("contact_sheet",),
+    "text": ("encode_prompt", "match_length"),
+    "vae": ("decode_latent", "encode_image"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FAMILIES",
+    "SAMPLERS",
+    "SCHEDULES",
+    "Autoencoder",
+    "Denoiser",
+    "FoundModel",
+    "ModelRecipes",
+    "ModelSource",
+    "NoiseSchedule",
+    "TextModel",
+    "add_noise",
+    "contact_sheet",
+    "decode_latent",
+    "encode_image",
+    "encode_image_file",
+    "encode_prompt",
+    "escape_prompt",
+    "estimate_bytes",
+    "list_models",
+    "load_component",
+    "locate_model",
+    "match_length",
+    "model_facts",
+    "model_stamp",
+    "open_model",
+    "parse_prompt",
+    "read_image",
+    "read_metadata",
+    "resize_image",
+    "sample",
+    "sample_steps",
+    "save_numbered",
+    "sigmas_for",
+    "to_pil",
+    "write_atomically",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

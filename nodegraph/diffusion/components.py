@@ -1,0 +1,48 @@
+"""Live components: what a recipe becomes when its weights are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Denoiser:
+    """A UNet with the noise schedule it was trained on.
+
+    Attributes:
+        unet: In eval mode, on the device it is to run on.
+        scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
+            ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
+        family: Such as ``sd1``.
+    """
+
+    unet: UNet2DConditionModel
+    scheduler_config: Mapping[str, Any]
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    """A text encoder with its tokenizer, in eval mode."""
+
+    model: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """A variational autoencoder, in eval mode."""
+
+    vae: AutoencoderKL
+    family: str
+
+
+Component = Denoiser | TextModel | Autoencoder
+"""What loading a recipe gives."""

@@ -1,0 +1,156 @@
+"""A model in the diffusers folder layout: which files make up each component.
+
+Layout: ``model_index.json`` names the pipeline; each component has a sub-folder with its
+configuration and weights. Source: https://huggingface.co/docs/diffusers/using-diffusers/loading
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.errors import InvalidFile, UnsafeFile
+
+INDEX = "model_index.json"
+UNET, VAE, TEXT_ENCODER = "unet", "vae", "text_encoder"
+TOKENIZER, SCHEDULER = "tokenizer", "scheduler"
+SCHEDULER_FILE = "scheduler_config.json"
+
+_WEIGHTS = {UNET: "diffusion_pytorch_model", VAE: "diffusion_pytorch_model", TEXT_ENCODER: "model"}
+_PICKLES = {UNET: "diffusion_pytorch_model", VAE: "diffusion_pytorch_model",
+            TEXT_ENCODER: "pytorch_model"}
+_TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+                    "special_tokens_map.json", "added_tokens.json")
+_MAX_JSON_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The weight files of a component.
+
+    Attributes:
+        files: One, or the shards of one.
+        index: The file that tells which tensor is in which shard; None for a single file.
+        variant: Such as ``fp16``, part of the file name; None for the plain name.
+        is_pickle: Whether opening them unpickles.
+    """
+
+    files: tuple[Path, ...]
+    index: Path | None = None
+    variant: str | None = None
+    is_pickle: bool = False
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        InvalidFile: It is missing, unreadable, too large or holds something else.
+    """
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise InvalidFile(f"{path} is too large for a configuration file")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(f"{path} is no valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidFile(f"{path} holds a {type(content).__name__} instead of a JSON object")
+    return content
+
+
+def check_complete(folder: Path) -> None:
+    """Make sure that a folder has every component that a Stable Diffusion model needs.
+
+    Raises:
+        InvalidFile: Names all that is missing.
+    """
+    wanted = [
+        INDEX,
+        f"{SCHEDULER}/{SCHEDULER_FILE}",
+        *(f"{component}/config.json" for component in (UNET, VAE, TEXT_ENCODER)),
+    ]
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if not has_tokenizer(folder / TOKENIZER):
+        missing.append(f"{TOKENIZER}/vocab.json with merges.txt")
+    if missing:
+        raise InvalidFile(
+            f"{folder} is no complete model folder: it has no {', no '.join(missing)}.",
+            hint="Copy the whole folder, or name a single .safetensors file.",
+        )
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a CLIP tokenizer."""
+    both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    return both or (folder / "tokenizer.json").is_file()
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that make up a tokenizer, as far as they are there."""
+    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) -> Weights:
+    """The weight files of a component: safetensors, one file before shards before variants.
+
+    Raises:
+        InvalidFile: There are none, or a shard is missing.
+        UnsafeFile: There are only pickle files, and `allow_pickle` is False.
+    """
+    place, stem = folder / component, _WEIGHTS[component]
+    single, index = place / f"{stem}.safetensors", place / f"{stem}.safetensors.index.json"
+    if single.is_file():
+        return Weights((single,))
+    if index.is_file():
+        return Weights(_shards(index), index)
+    variants = sorted(place.glob(f"{stem}.*.safetensors"), key=_fp16_first)
+    if variants:
+        variant = variants[0].name.removeprefix(f"{stem}.").removesuffix(".safetensors")
+        return Weights((variants[0],), variant=variant)
+    return _pickle_weights(place, component, allow_pickle)
+
+
+def _pickle_weights(place: Path, component: str, allow_pickle: bool) -> Weights:
+    pickle = place / f"{_PICKLES[component]}.bin"
+    if not pickle.is_file():
+        expected = place / f"{_WEIGHTS[component]}.safetensors"
+        raise InvalidFile(f"{place} has no weights: {expected.name} is missing")
+    if not allow_pickle:
+        raise unsafe(pickle)
+    return Weights((pickle,), is_pickle=True)
+
+
+def unsafe(path: Path) -> UnsafeFile:
+    """The refusal of a pickle file."""
+    return UnsafeFile(
+        f"{path} is refused: it is a pickle file, and opening one can run any code in it.",
+        expected="a .safetensors file",
+        hint="Get the model as .safetensors, or convert it on a machine you can spare. "
+        "If you trust its author, allow pickle files in the settings (allow_pickle).",
+    )
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    names = read_config(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise InvalidFile(f"{index} has no weight map")
+    shards = sorted({str(name) for name in names.values()})
+    for name in shards:
+        # A shard outside the folder would let an index file reach any file on the machine.
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise InvalidFile(f"{index} names {name}, which is not beside it")
+    return tuple(index.parent / name for name in shards)
+
+
+def _fp16_first(path: Path) -> tuple[bool, str]:
+    return (".fp16." not in path.name, path.name)
+
+
+def total_bytes(files: Sequence[Path]) -> int:
+    """Size of some files together."""
+    return sum(path.stat().st_size for path in files)

@@ -1,0 +1,178 @@
+"""Numbered files of results: ``apple_00001.png``, ``apple_00002.png``, …"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.errors import InvalidValue, OutputError
+
+DIGITS = 5
+_UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
+"""Characters that some file system can't have in a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A result on disk.
+
+    Attributes:
+        existed: A file with these bytes was there already and was left as it is.
+    """
+
+    path: Path
+    existed: bool
+
+
+def save_numbered(
+    folder: Path, name: str, suffix: str, contents: Sequence[bytes]
+) -> list[SavedFile]:
+    """Put files under the next free numbers; files of that name with the same bytes are reused.
+
+    Nothing that exists is ever overwritten, also if others write there at the same time.
+
+    Args:
+        folder: Everything stays inside; it is made if need be.
+        name: What the file names begin with; may have sub-folders, as in ``fruit/apple``.
+        suffix: Such as ``.png``.
+    Returns:
+        One entry for each of `contents`.
+    Raises:
+        InvalidValue: The name leads out of the folder or can't be a file's.
+        OutputError: No permission, no space.
+    """
+    check_name(name)
+    stem = folder / name
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        _check_inside(folder, stem)
+        numbered = dict(_numbered(stem, suffix))
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"can't write to {stem.parent}: {reason}") from error
+    saved: list[SavedFile] = []
+    for content in contents:
+        known = _same(numbered, content, [item.path for item in saved])
+        if known is not None:
+            saved.append(SavedFile(known, existed=True))
+            continue
+        number = max(numbered, default=0) + 1
+        number, path = _write_new(stem, suffix, number, content)
+        numbered[number] = path
+        saved.append(SavedFile(path, existed=False))
+    return saved
+
+
+def save_by_content(folder: Path, suffix: str, content: bytes) -> SavedFile:
+    """Put a file into a folder under a name made of its content; equal content is reused.
+
+    Raises:
+        OutputError: No permission, no space.
+    """
+    path = folder / f"{digest_bytes(content)[:16]}{suffix}"
+    if _holds(path, content):
+        return SavedFile(path, existed=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"can't make the folder {folder}: {error.strerror or error}") from error
+    _write(path, content)
+    return SavedFile(path, existed=False)
+
+
+def check_name(name: str) -> None:
+    """Refuse names that lead out of the output folder or can't be a file's.
+
+    Raises:
+        InvalidValue: Tells which part of the name is wrong.
+    """
+    parts = PurePosixPath(name).parts
+    fault = None
+    if not parts or name.endswith("/"):
+        fault = "it names no file"
+    elif parts[0] == "/" or ".." in parts:
+        fault = "it leads out of the output folder"
+    elif found := _UNSAFE.search(name):
+        fault = f"{found[0]!r} can't be part of a file name everywhere"
+    elif any(part.startswith(".") or part != part.strip() for part in parts):
+        fault = "its parts must not begin with a dot, or begin or end with a space"
+    if fault:
+        raise InvalidValue(
+            f"this can't be the name of a result: {fault}",
+            port="name",
+            given=repr(name),
+            expected="a file name such as apple, or with sub-folders, such as fruit/apple",
+        )
+
+
+def _check_inside(folder: Path, stem: Path) -> None:
+    if not stem.parent.resolve().is_relative_to(folder.resolve()):
+        raise InvalidValue(
+            "this can't be the name of a result: a link leads it out of the output folder",
+            port="name",
+            given=str(stem),
+        )
+
+
+def _numbered(stem: Path, suffix: str) -> Iterator[tuple[int, Path]]:
+    pattern = re.compile(rf"{re.escape(stem.name)}_(\d{{{DIGITS},}}){re.escape(suffix)}")
+    with os.scandir(stem.parent) as entries:
+        for entry in entries:
+            if found := pattern.fullmatch(entry.name):
+                yield int(found[1]), stem.parent / entry.name
+
+
+def _same(numbered: dict[int, Path], content: bytes, taken: Sequence[Path]) -> Path | None:
+    """A file with these bytes that doesn't stand for another of the results yet, newest first."""
+    paths = (numbered[number] for number in sorted(numbered, reverse=True))
+    return next((path for path in paths if path not in taken and _holds(path, content)), None)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        # Gone or unreadable: then it can't be reused.
+        return False
+
+
+def _write_new(stem: Path, suffix: str, number: int, content: bytes) -> tuple[int, Path]:
+    """Write under the first free number from `number` on."""
+    temporary = stem.with_name(f".{secrets.token_hex(8)}{suffix}")
+    _write(temporary, content)
+    try:
+        while True:
+            path = stem.with_name(f"{stem.name}_{number:0{DIGITS}}{suffix}")
+            if _claim(temporary, path):
+                return number, path
+            number += 1
+    except OSError as error:
+        raise OutputError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    # Names are checked before a run, when numpy and Pillow aren't needed yet.
+    from nodegraph.diffusion.images import write_atomically
+
+    write_atomically(path, content)
+
+
+def _claim(temporary: Path, path: Path) -> bool:
+    """Give a written file its name, unless that is taken."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: the check and the rename are two steps there.
+        if path.exists():
+            return False
+        temporary.rename(path)
+    return True

@@ -1,0 +1,155 @@
+"""What all samplers share: where they stand, how they are asked and told, how they are saved.
+
+A sampler is a state machine that never calls the model itself:
+
+    while not sampler.done:
+        output = model(sampler.model_input(), sampler.timestep)
+        sampler.feed(output)
+
+so that the loop around it may preview, cancel, checkpoint, or evaluate several samplings in one
+batch. Synonyms elsewhere: scheduler (diffusers), solver (refiners).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.noise import NoiseSchedule, draw_from
+from nodegraph.diffusion.schedules import Grid, Ladder
+
+
+class Sampler(ABC):
+    """Walks a latent down a ladder of noise levels.
+
+    Scalars are 0-dimensional float32 tensors on the CPU, so that they take part in the arithmetic
+    as diffusers' do: rounded to float32, without raising the latent's own precision.
+
+    Args:
+        ladder: The noise levels.
+        noise: The model's noise schedule.
+        generators: One for each item, already used for the initial noise; samplers that add noise
+            on the way go on drawing from them.
+    Attributes:
+        grid: How this sampler lays its steps.
+        x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
+            (batch, channels, height / 8, width / 8).
+        rung: Index of the noise level that x is at.
+        denoised: The clean latent that the model last predicted, same shape; None at first.
+        history: What is kept of earlier evaluations, by name; same shapes.
+    """
+
+    grid: ClassVar[Grid]
+
+    def __init__(
+        self, ladder: Ladder, noise: NoiseSchedule, generators: Sequence[torch.Generator] = ()
+    ) -> None:
+        self.ladder = ladder
+        self.noise = noise
+        self.generators = tuple(generators)
+        self.rung = ladder.first
+        self.x = torch.empty(0)
+        self.denoised: Tensor | None = None
+        self.history: dict[str, Tensor] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the ladder's end is reached; x is then the result."""
+        return self.rung == self.ladder.rungs
+
+    @property
+    def steps_done(self) -> int:
+        """Steps completed so far."""
+        return self.rung - self.ladder.first
+
+    @property
+    def timestep(self) -> Tensor:
+        """Where the model is to be evaluated next; 0-dimensional."""
+        return self.ladder.timesteps[self.rung]
+
+    @property
+    def sigma(self) -> Tensor:
+        """Noise level of x; 0-dimensional."""
+        return self.ladder.sigmas[self.rung]
+
+    @property
+    def next_sigma(self) -> Tensor:
+        """Noise level that the current step leads to; 0 in the last one."""
+        return self.ladder.sigmas[self.rung + 1]
+
+    @abstractmethod
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        """Where sampling starts when nothing is given but standard normal noise."""
+
+    @abstractmethod
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        """A clean latent with standard normal noise at a rung's level, as the sampler keeps it.
+
+        Args:
+            rung: 0 to the number of rungs, where the latent comes back as it is.
+        """
+
+    @abstractmethod
+    def model_input(self) -> Tensor:
+        """x as the model takes it."""
+
+    @abstractmethod
+    def feed(self, output: Tensor) -> None:
+        """Go on with the model's output for `model_input` at `timestep`."""
+
+    def start(self, x: Tensor) -> None:
+        """Begin at x, as `pure_noise` or `noised` gave it."""
+        self.x = x
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to go on later to the same bits.
+
+        Contiguous tensors on the CPU that share no memory, by name: ready for safetensors.
+        """
+        state = {"x": self.x, "rung": torch.tensor(self.rung)}
+        state |= {f"history.{name}": tensor for name, tensor in self.history.items()}
+        state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+        for index, generator in enumerate(self.generators):
+            state[f"generator.{index}"] = generator.get_state()
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned, in a sampler made with the same arguments.
+
+        Raises:
+            ValueError: It is of another batch, latent size or ladder.
+        """
+        rung = int(state["rung"])
+        count = sum(name.startswith("generator.") for name in state)
+        if state["x"].shape != self.x.shape or count != len(self.generators):
+            raise ValueError("the saved state is of another batch or latent size")
+        if not self.ladder.first <= rung <= self.ladder.rungs:
+            raise ValueError("the saved state is of another schedule")
+        self.rung = rung
+        self.x = self._like_x(state["x"])
+        self.history = {
+            name.removeprefix("history."): self._like_x(tensor)
+            for name, tensor in state.items()
+            if name.startswith("history.")
+        }
+        for index, generator in enumerate(self.generators):
+            generator.set_state(state[f"generator.{index}"].cpu())
+
+    def _like_x(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.x.device, copy=True)
+
+    def _fresh_noise(self, like: Tensor) -> Tensor:
+        """The generators' next noise, drawn in float32 whatever precision `like` has."""
+        return draw_from(self.generators, like.shape[1:]).to(like.device, like.dtype)
+
+    def _clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        """The predicted latent, clipped if the scheduler file or else diffusers' default says so.
+
+        Files of latent models switch clipping off; the default matters where they are silent.
+        """
+        clip = by_default if self.noise.clip is None else self.noise.clip
+        return denoised.clamp(-self.noise.clip_range, self.noise.clip_range) if clip else denoised

@@ -1,0 +1,63 @@
+"""DPM-Solver++, second order with a memory of one evaluation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.samplers.spaces import SigmaSampler
+from nodegraph.diffusion.schedules import MULTISTEP
+
+
+class DPMpp2M(SigmaSampler):
+    """Extrapolates the predicted latent from this evaluation and the one before.
+
+    First order in the first and the last step. Source: Lu et al. 2022, arXiv:2211.01095,
+    algorithm 2.
+    """
+
+    grid = MULTISTEP
+
+    def feed(self, output: Tensor) -> None:
+        denoised = self._predicted(output, self.x)
+        x = self.x.to(torch.float32)
+        stepped = self._stepped(x, denoised, self._curvature(denoised))
+        self.denoised = denoised
+        self.history = {"denoised": denoised}
+        self.x = stepped.to(denoised.dtype)
+        self.rung += 1
+
+    def _curvature(self, denoised: Tensor) -> Tensor | None:
+        """How the prediction changes, scaled to the coming step; None in first-order steps."""
+        earlier = self.history.get("denoised")
+        if earlier is None or self.rung == self.ladder.rungs - 1:
+            return None
+        here = self._log_snr(self.rung)
+        step, last_step = self._log_snr(self.rung + 1) - here, here - self._log_snr(self.rung - 1)
+        return (1.0 / (last_step / step)) * (denoised - earlier)
+
+    def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
+        _, deviation = self._alpha_deviation(self.rung)
+        alpha, next_deviation = self._alpha_deviation(self.rung + 1)
+        step = self._log_snr(self.rung + 1) - self._log_snr(self.rung)
+        weight = alpha * (torch.exp(-step) - 1.0)
+        stepped = (next_deviation / deviation) * x - weight * denoised
+        return stepped if curvature is None else stepped - 0.5 * weight * curvature
+
+
+class DPMpp2MSDE(DPMpp2M):
+    """The same for the reverse SDE: part of the noise is drawn anew in every step.
+
+    Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)), midpoint.
+    """
+
+    def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
+        _, deviation = self._alpha_deviation(self.rung)
+        alpha, next_deviation = self._alpha_deviation(self.rung + 1)
+        step = self._log_snr(self.rung + 1) - self._log_snr(self.rung)
+        weight = alpha * (1 - torch.exp(-2.0 * step))
+        stepped = (next_deviation / deviation * torch.exp(-step)) * x + weight * denoised
+        if curvature is not None:
+            stepped = stepped + 0.5 * weight * curvature
+        scale = next_deviation * torch.sqrt(1.0 - torch.exp(-2 * step))
+        return stepped + scale * self._fresh_noise(x)

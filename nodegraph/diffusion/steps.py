@@ -1,0 +1,36 @@
+"""How many steps a sampling walks. Imports no torch."""
+
+from __future__ import annotations
+
+from nodegraph.errors import InvalidValue
+
+MAX_STEPS = 10_000
+
+
+def steps_walked(steps: int, denoise: float) -> int:
+    """How many of a schedule's steps are walked.
+
+    Raises:
+        InvalidValue: A number is out of range, or no step is left.
+    """
+    if not 1 <= steps <= MAX_STEPS:
+        raise InvalidValue(
+            "the number of steps is out of range",
+            port="steps",
+            given=str(steps),
+            expected=f"1 to {MAX_STEPS}",
+        )
+    if not 0 <= denoise <= 1:
+        raise InvalidValue(
+            "denoise is out of range", port="denoise", given=str(denoise), expected="0 to 1"
+        )
+    walked = int(steps * denoise)
+    if walked == 0:
+        raise InvalidValue(
+            f"denoise {denoise:g} of {steps} steps leaves none to walk",
+            port="denoise",
+            given=f"{denoise:g}",
+            expected=f"at least {1 / steps:g}",
+            hint="Raise denoise, or the number of steps.",
+        )
+    return walked

@@ -1,0 +1,128 @@
+"""Between pictures and latents."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Latent
+from nodegraph.diffusion.components import Autoencoder
+from nodegraph.errors import InvalidValue, NumericalError
+
+
+def downscale(autoencoder: Autoencoder) -> int:
+    """Pixels per latent cell, along one side."""
+    return int(2 ** (len(autoencoder.vae.config.block_out_channels) - 1))
+
+
+@torch.no_grad()
+def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
+    """The latents of pictures: the most likely ones, so that equal pictures give equal latents.
+
+    The encoder gives a normal distribution for each cell; its mode is taken, not a sample.
+    Pictures are encoded one by one, so that the bits don't depend on the batch.
+
+    Args:
+        image: float32 in 0..1, shape (batch, height, width, 3), sides multiples of `downscale`.
+    Returns:
+        Samples scaled as the model was trained on, float32 on the CPU.
+    Raises:
+        InvalidValue: The shape is wrong; says the nearest sizes that fit.
+        NumericalError: The picture or the result has NaN or infinity.
+    """
+    _check_image(image, downscale(autoencoder))
+    vae = autoencoder.vae
+    # Contiguous, as convolutions may give other last bits for other strides.
+    scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(vae.device, vae.dtype)
+    modes = [vae.encode(item[None]).latent_dist.mode() for item in scaled]
+    samples = (torch.cat(modes) - _shift(autoencoder)) * vae.config.scaling_factor
+    samples = samples.to("cpu", torch.float32)
+    _check_finite(samples, "encoding gave NaN or infinity")
+    batch, height, width, _ = image.shape
+    return Latent(samples, width, height, batch, family=autoencoder.family)
+
+
+@torch.no_grad()
+def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The pictures that latents stand for.
+
+    Latents are decoded one by one: this bounds the memory, and a picture's bits don't depend on
+    the batch.
+
+    Returns:
+        float32 in 0..1 on the CPU, shape (batch, height, width, 3).
+    Raises:
+        InvalidValue: The latent is empty, or of another family than the VAE.
+        NumericalError: The latent or the result has NaN or infinity.
+    """
+    samples = _check_latent(autoencoder, latent)
+    vae = autoencoder.vae
+    # In this order and precision the stock pipeline computes, which makes the bits equal.
+    samples = samples.contiguous().to(vae.device, vae.dtype)
+    inputs = samples / vae.config.scaling_factor + _shift(autoencoder)
+    images = torch.cat([vae.decode(item[None], return_dict=False)[0] for item in inputs])
+    images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
+    _check_finite(images, "decoding gave NaN or infinity")
+    return images.movedim(1, -1).contiguous()
+
+
+def _shift(autoencoder: Autoencoder) -> float:
+    return getattr(autoencoder.vae.config, "shift_factor", None) or 0.0
+
+
+def _check_image(image: Tensor, factor: int) -> None:
+    if image.ndim != 4 or image.shape[-1] != 3 or 0 in image.shape:
+        raise InvalidValue(
+            "this is no batch of RGB pictures",
+            given=f"shape {tuple(image.shape)}",
+            expected="(batch, height, width, 3)",
+        )
+    height, width = image.shape[1:3]
+    if height % factor or width % factor:
+        raise InvalidValue(
+            "the sides of the picture are no multiples of what the VAE works in",
+            given=f"{width} x {height} pixels",
+            expected=f"multiples of {factor}, such as {_fitting(width, factor)} x "
+            f"{_fitting(height, factor)}",
+            hint="Put a ResizeImage before.",
+        )
+    _check_finite(image, "the picture has NaN or infinity")
+
+
+def _fitting(side: int, factor: int) -> int:
+    """The nearest multiple, the smaller of two that are equally near."""
+    return max(1, -(-(2 * side - factor) // (2 * factor))) * factor
+
+
+def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    samples = latent.samples
+    if samples is None:
+        raise InvalidValue(
+            "the latent is empty: it is just a size",
+            expected="a latent with content",
+            hint="Sample it first, with KSampler.",
+        )
+    if latent.family is not None and latent.family != autoencoder.family:
+        raise InvalidValue(
+            "latent and VAE are of different model families",
+            given=f"a latent of {latent.family}",
+            expected=f"one of {autoencoder.family}",
+            hint="Use the VAE of the model that sampled the latent.",
+        )
+    channels = autoencoder.vae.config.latent_channels
+    if samples.ndim != 4 or samples.shape[1] != channels or 0 in samples.shape:
+        raise InvalidValue(
+            "the latent doesn't fit the VAE",
+            given=f"shape {tuple(samples.shape)}",
+            expected=f"(batch, {channels}, height / {downscale(autoencoder)}, "
+            f"width / {downscale(autoencoder)})",
+        )
+    _check_finite(samples, "the latent has NaN or infinity")
+    return samples
+
+
+def _check_finite(values: Tensor, message: str) -> None:
+    if not torch.isfinite(values).all():
+        raise NumericalError(
+            message, hint="Load the model with dtype float32, or lower cfg."
+        )

@@ -1,0 +1,156 @@
+"""What loading, text, VAE and image nodes know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.models import locate_model, model_facts, model_stamp
+from nodegraph.diffusion.output_files import check_name
+from nodegraph.diffusion.prompts import parse_prompt
+from nodegraph.diffusion.resizing import target_size
+
+
+def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Family and latent format of what LoadModel gives; nothing where it can't be loaded."""
+    name = inputs.literals.get("model")
+    if name is None:
+        return {}
+    environment = inputs.environment
+    try:
+        source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
+        known = model_facts(source)
+    except NodegraphError:
+        # `check_model` tells.
+        return {}
+    size = {"width": known["width"], "height": known["height"]}
+    channels = {"family": known["family"], "channels": known["latent_channels"]}
+    return {
+        "model": {**channels, **size, "prediction_type": known["prediction_type"]},
+        "text_encoder": {"family": known["family"]},
+        "vae": {**channels, "downscale": known["downscale"]},
+    }
+
+
+def check_model(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no model, and models that are damaged, refused or not supported."""
+    name = inputs.literals.get("model")
+    if name is not None:
+        environment = inputs.environment
+        try:
+            model_facts(
+                locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
+            )
+        except NodegraphError as error:
+            yield _finding("model", error)
+
+
+def model_state(inputs: HookInputs) -> str:
+    """Changes when a file of the model does."""
+    environment = inputs.environment
+    return model_stamp(
+        inputs.literals["model"],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+
+
+def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
+    """Find absurd weights."""
+    text = inputs.literals.get("text")
+    if text is not None:
+        try:
+            parse_prompt(text)
+        except NodegraphError as error:
+            yield _finding("text", error)
+
+
+def input_path(inputs: HookInputs) -> Path | None:
+    """The file that `path` names, if it is known yet."""
+    name = inputs.literals.get("path")
+    return None if name is None else inputs.environment.inputs / Path(name).expanduser()
+
+
+def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the picture that LoadImage reads."""
+    from nodegraph.diffusion.images import picture_size
+
+    path = input_path(inputs)
+    if path is None:
+        return {}
+    try:
+        width, height = picture_size(path)
+    except NodegraphError:
+        # `check_image` tells.
+        return {}
+    size = {"width": width, "height": height, "batch": 1}
+    return {"image": {**size, "channels": 3}, "mask": size}
+
+
+def check_image(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or no pictures."""
+    from nodegraph.diffusion.images import picture_size
+
+    path = input_path(inputs)
+    if path is not None:
+        try:
+            picture_size(path)
+        except NodegraphError as error:
+            yield _finding("path", error)
+
+
+def image_state(inputs: HookInputs) -> str:
+    """Changes when the picture's file does."""
+    path = input_path(inputs)
+    assert path is not None
+    return file_stamp(path)
+
+
+def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names that lead out of the output folder or can't be a file's."""
+    name = inputs.literals.get("name")
+    if name is not None:
+        try:
+            check_name(name)
+        except NodegraphError as error:
+            yield _finding("name", error)
+
+
+def resized(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ResizeImage gives."""
+    literals = inputs.literals
+    width, height = literals.get("width"), literals.get("height")
+    before = inputs.fact("image", "width"), inputs.fact("image", "height")
+    if width is None or height is None or (None in before and not (width and height)):
+        return {}
+    width, height = target_size(before, width, height)
+    facts = {"width": width, "height": height}
+    if inputs.fact("image", "batch") is not None:
+        facts["batch"] = inputs.fact("image", "batch")
+    return {"image": facts}
+
+
+def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures whose sides the VAE can't encode."""
+    factor = inputs.fact("vae", "downscale")
+    if factor is None:
+        return
+    for side in ("width", "height"):
+        pixels = inputs.fact("image", side)
+        if pixels is not None and pixels % factor:
+            yield Finding(
+                "image",
+                f"its {side} is no multiple of what the VAE works in",
+                f"{pixels} pixels",
+                f"a multiple of {factor}",
+                "Put a ResizeImage before.",
+                "wrong-size",
+            )
+
+
+def _finding(port: str, error: NodegraphError) -> Finding:
+    found = error.problem
+    return Finding(port, found.message, found.given, found.expected, found.hint, found.code)

@@ -1,0 +1,42 @@
+"""Models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Choices, Context, File, node
+from nodegraph.diffusion.models import DTYPES, EMBEDDED, ModelRecipes, open_model
+
+from ._facts import check_model, model_outputs, model_state
+
+
+@node(
+    category="models",
+    lane="io",
+    infer=model_outputs,
+    validate=check_model,
+    fingerprint=model_state,
+    tags=("checkpoint", "load"),
+)
+def LoadModel(
+    ctx: Context,
+    model: Annotated[str, File("model")] = EMBEDDED,
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> ModelRecipes:
+    """Open a model: its denoiser, text encoder and VAE.
+
+    Nothing is read into memory before a node needs it.
+
+    Args:
+        model: Name under a models folder, path of a diffusers folder or .safetensors file, or
+            tiny for the model that comes along.
+        dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere.
+    """
+    environment = ctx.environment
+    return open_model(
+        model,
+        environment.models,
+        dtype=dtype,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )

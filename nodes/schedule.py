@@ -1,0 +1,166 @@
+"""Schedules: noise levels and timesteps as pictures and lists, and lists of seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from nodegraph import (
+    Choices,
+    Context,
+    DiffusionModel,
+    Image,
+    InvalidValue,
+    Range,
+    Seed,
+    node,
+)
+from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.steps import MAX_STEPS
+
+from ._sampling_facts import check_sampling, check_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nodegraph.diffusion.noise import NoiseSchedule
+
+    from ._plot import Curve
+
+Side = Annotated[int, Range(160, 4096)]
+_PICTURE = {"image": {"width": "width", "height": "height"}}
+
+
+@node(category="schedule", facts=_PICTURE, tags=("noise", "alpha", "sigma"))
+def PlotBetas(
+    beta_schedule: Literal["scaled_linear", "linear", "squaredcos_cap_v2"] = "scaled_linear",
+    beta_start: Annotated[float, Range(1e-6, 0.999)] = 0.00085,
+    beta_end: Annotated[float, Range(1e-6, 0.999)] = 0.012,
+    timesteps: Annotated[int, Range(2, 10_000)] = 1000,
+    width: Side = 640,
+    height: Side = 360,
+) -> Image:
+    """Draw what a noise schedule does to a picture: beta, alpha bar and sigma by timestep.
+
+    Beta is the variance that a timestep adds, alpha bar the part of the picture's variance that
+    is left, sigma the noise over the picture.
+
+    Args:
+        beta_schedule: How beta rises; the cosine schedule (squaredcos) has ends of its own.
+        beta_start, beta_end: First and last beta. The defaults are Stable Diffusion 1.x's.
+        timesteps: In training.
+        width, height: Of the drawing in pixels.
+    """
+    from nodegraph.diffusion.noise import NoiseSchedule
+
+    from ._plot import Curve
+
+    config = {
+        "beta_schedule": beta_schedule,
+        "beta_start": beta_start,
+        "beta_end": beta_end,
+        "num_train_timesteps": timesteps,
+    }
+    noise = NoiseSchedule.from_config(config)
+    if not noise.sigmas.isfinite().all():
+        raise InvalidValue(
+            "betas this large leave nothing of the picture before the last timestep",
+            port="beta_end",
+            given=f"{beta_end:g} over {timesteps} timesteps",
+            hint="Lower beta_end, or take fewer timesteps.",
+        )
+    places = range(timesteps)
+    curves = [
+        Curve("beta", places, noise.betas.tolist(), "timestep"),
+        Curve("alpha bar", places, noise.alphas_cumprod.tolist(), "timestep"),
+        Curve("sigma (logarithmic)", places, noise.sigmas.tolist(), "timestep", logarithmic=True),
+    ]
+    return _drawn(curves, width, height)
+
+
+@node(category="schedule", lane="gpu", facts=_PICTURE, validate=check_sampling, tags=("sigma",))
+def PlotSchedule(
+    ctx: Context,
+    model: DiffusionModel,
+    steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
+    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    width: Side = 640,
+    height: Side = 360,
+) -> Image:
+    """Draw the noise levels and timesteps that KSampler walks with the same settings.
+
+    Args:
+        model: Whose noise levels to take.
+        steps: Of the whole schedule.
+        sampler: The method; methods lay their steps differently.
+        schedule: The noise levels it walks down.
+        denoise: Part of the schedule that is walked.
+        width, height: Of the drawing in pixels.
+    """
+    from nodegraph.diffusion.samplers import SAMPLERS
+    from nodegraph.diffusion.schedules import sigmas_for
+
+    from ._plot import Curve
+
+    grid = SAMPLERS[sampler].grid
+    ladder = sigmas_for(schedule, _noise(ctx, model), steps, denoise, grid=grid)
+    places = range(ladder.first, steps + 1)
+    sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
+    curves = [
+        Curve(f"sigma: {schedule}", places, sigmas.tolist(), "step", dots=True),
+        Curve(f"timestep: {sampler}", places[:-1], timesteps.tolist(), "step", dots=True),
+    ]
+    return _drawn(curves, width, height)
+
+
+@node(category="schedule", lane="gpu", validate=check_steps)
+def Timesteps(
+    ctx: Context,
+    model: DiffusionModel,
+    steps: Annotated[int, Range(1, MAX_STEPS)] = 5,
+    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "linspace",
+    denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+) -> list[int]:
+    """The training timesteps of a schedule, noisiest first, such as for AddNoise.
+
+    Args:
+        model: Whose timesteps to take.
+        steps: Of the whole schedule.
+        schedule: How they are spread; leading, trailing and linspace spread them evenly.
+        denoise: Part of the schedule that is taken, from its end.
+    """
+    from nodegraph.diffusion.schedules import sigmas_for
+
+    ladder = sigmas_for(schedule, _noise(ctx, model), steps, denoise)
+    return [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
+
+
+@node(category="schedule", tags=("list", "batch"))
+def SeedRange(
+    start: Annotated[int, Seed()] = 0, count: Annotated[int, Range(1, 10_000)] = 4
+) -> list[int]:
+    """Consecutive seeds: linked to a seed input, the node runs once for each.
+
+    Args:
+        start: The first seed.
+        count: How many.
+    """
+    return list(range(start, start + count))
+
+
+def _noise(ctx: Context, model: DiffusionModel) -> NoiseSchedule:
+    from nodegraph.diffusion.noise import NoiseSchedule
+
+    with ctx.weights(model) as denoiser:
+        return NoiseSchedule.from_config(denoiser.scheduler_config)
+
+
+def _drawn(curves: Sequence[Curve], width: int, height: int) -> Image:
+    import numpy as np
+    import torch
+
+    from ._plot import draw_curves
+
+    pixels = np.asarray(draw_curves(curves, width, height), dtype=np.float32) / 255
+    return torch.from_numpy(pixels)[None]

@@ -1,0 +1,59 @@
+"""Between pictures and latents."""
+
+from __future__ import annotations
+
+from nodegraph import Context, Image, Latent, Vae, node
+
+from ._facts import check_encoded_size
+
+
+@node(
+    category="latent",
+    label="VAE encode",
+    lane="gpu",
+    numerics=True,
+    facts={
+        "latent": {
+            "width": "image.width",
+            "height": "image.height",
+            "batch": "image.batch",
+            "channels": "vae.channels",
+            "family": "vae.family",
+        }
+    },
+    validate=check_encoded_size,
+    tags=("img2img",),
+)
+def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
+    """Turn pictures into latents that a model can work on.
+
+    Args:
+        vae: Of the model that is to work on them.
+        image: With sides that are multiples of the VAE's cell, mostly 8 pixels.
+    """
+    from nodegraph.diffusion.vae import encode_image
+
+    with ctx.weights(vae) as autoencoder:
+        return encode_image(autoencoder, image)
+
+
+@node(
+    category="latent",
+    label="VAE decode",
+    lane="gpu",
+    numerics=True,
+    facts={
+        "image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}
+    },
+)
+def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
+    """Turn latents into the pictures that they stand for.
+
+    Args:
+        vae: Of the model that made the latents.
+        latent: Sampled, or encoded from a picture.
+    """
+    from nodegraph.diffusion.vae import decode_latent
+
+    with ctx.weights(vae) as autoencoder:
+        return decode_latent(autoencoder, latent)

@@ -1,0 +1,306 @@
+"""The loop around samplers: inputs checked, masks kept, steps reported, saved and restored.
+
+That its results are right is shown in test_equality.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.denoise import Denoising, StepInfo, sample, sample_steps
+from nodegraph.diffusion.names import SAMPLER_NAMES
+from nodegraph.diffusion.noise import draw_noise
+from nodegraph.errors import Cancelled, InvalidValue, NumericalError
+
+EMPTY = Latent(None, 64, 64)
+OPTIONS: dict[str, Any] = {
+    "seed": 7,
+    "steps": 4,
+    "cfg": 1.0,
+    "sampler": "euler",
+    "schedule": "normal",
+}
+
+
+@pytest.fixture(scope="module")
+def model(sd1_folder: Path) -> Denoiser:
+    config = json.loads((sd1_folder / "scheduler" / "scheduler_config.json").read_text())
+    unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet")
+    return Denoiser(unet.eval(), config, "sd1")
+
+
+@pytest.fixture(scope="module")
+def positive() -> Conditioning:
+    embeddings = draw_noise((7, 32), 1, [0])
+    return Conditioning((ConditioningEntry(embeddings),), "sd1", draw_noise((7, 32), 2, [0]))
+
+
+def picture(batch: int = 1) -> Latent:
+    return Latent(draw_noise((4, 8, 8), 3, range(batch)), 64, 64, batch, family="sd1")
+
+
+def right_half() -> Tensor:
+    mask = torch.zeros(1, 64, 64)
+    mask[..., 32:] = 1
+    return mask
+
+
+def test_the_result_is_a_latent_of_the_models_family(
+    model: Denoiser, positive: Conditioning
+) -> None:
+    latent = replace(EMPTY, width=96, height=64, batch_size=2)
+    found = sample(model, positive, None, latent, **OPTIONS)
+    assert found.samples is not None
+    assert found.samples.shape == (2, 4, 8, 12)
+    assert found.samples.dtype == torch.float32
+    assert not found.samples.is_inference()
+    assert found.family == "sd1"
+    assert (found.width, found.height, found.batch_size) == (96, 64, 2)
+
+
+def test_inputs_are_left_as_they_were(model: Denoiser, positive: Conditioning) -> None:
+    latent = picture()
+    assert latent.samples is not None
+    before = latent.samples.clone()
+    sample(model, positive, None, latent, **OPTIONS)
+    assert torch.equal(latent.samples, before)
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+def test_an_item_is_what_its_batch_index_gives_alone(
+    model: Denoiser, positive: Conditioning, sampler: str
+) -> None:
+    options = OPTIONS | {"sampler": sampler}
+    batch = sample(model, positive, None, replace(EMPTY, batch_size=3), **options)
+    alone = sample(model, positive, None, replace(EMPTY, batch_index=(2,)), **options)
+    # convolutions may sum in another order for another batch size
+    torch.testing.assert_close(batch.samples[2:], alone.samples, rtol=1e-4, atol=1e-4)
+
+
+def test_steps_are_reported_in_order(model: Denoiser, positive: Conditioning) -> None:
+    seen: list[StepInfo] = []
+    found = sample(model, positive, None, EMPTY, callback=seen.append, **OPTIONS)
+    assert [(info.step, info.total) for info in seen] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [info.timestep for info in seen] == [751, 501, 251, 1]
+    assert seen[0].sigma > seen[-1].sigma > 0
+    assert torch.equal(seen[-1].latent, found.samples)
+    assert seen[0].denoised.shape == (1, 4, 8, 8)
+    assert not seen[0].denoised.is_inference()
+
+
+def test_heun_reports_steps_not_evaluations(model: Denoiser, positive: Conditioning) -> None:
+    seen: list[StepInfo] = []
+    options = OPTIONS | {"sampler": "heun"}
+    sample(model, positive, None, EMPTY, callback=seen.append, **options)
+    assert [info.step for info in seen] == [1, 2, 3, 4]
+
+
+def test_what_the_callback_raises_ends_the_sampling(
+    model: Denoiser, positive: Conditioning
+) -> None:
+    def stop(info: StepInfo) -> None:
+        if info.step == 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        sample(model, positive, None, EMPTY, callback=stop, **OPTIONS)
+
+
+def test_sample_steps_ends_in_the_result(model: Denoiser, positive: Conditioning) -> None:
+    steps = list(sample_steps(model, positive, None, EMPTY, **OPTIONS))
+    assert len(steps) == 4
+    assert all(step.family == "sd1" for step in steps)
+    final = sample(model, positive, None, EMPTY, **OPTIONS)
+    torch.testing.assert_close(steps[-1].samples, final.samples)
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_an_interrupted_sampling_goes_on_to_the_same_bits(
+    model: Denoiser, positive: Conditioning, sampler: str, after: int
+) -> None:
+    latent = replace(picture(2), noise_mask=right_half())
+    options = OPTIONS | {"sampler": sampler}
+    whole = sample(model, positive, None, latent, **options)
+    interrupted = Denoising(model, positive, None, latent, **options)
+    for _ in range(after):
+        interrupted.advance()
+    resumed = Denoising(model, positive, None, latent, **options)
+    resumed.restore(interrupted.state())
+    assert resumed.step == after
+    assert [info.step for info in resumed] == list(range(after + 1, 5))
+    assert torch.equal(resumed.result().samples, whole.samples)
+
+
+def test_denoise_below_1_stays_near_the_picture(model: Denoiser, positive: Conditioning) -> None:
+    latent = picture()
+    distances = []
+    for denoise in (0.25, 1.0):
+        found = sample(model, positive, None, latent, **OPTIONS, denoise=denoise)
+        distances.append(float((found.samples - latent.samples).abs().mean()))
+    assert distances[0] < 0.5 * distances[1]
+
+
+def test_an_empty_latent_with_denoise_below_1_stands_for_zeros(
+    model: Denoiser, positive: Conditioning
+) -> None:
+    zeros = replace(EMPTY, samples=torch.zeros(1, 4, 8, 8))
+    found, expected = (
+        sample(model, positive, None, latent, **OPTIONS, denoise=0.5) for latent in (EMPTY, zeros)
+    )
+    assert torch.equal(found.samples, expected.samples)
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+def test_the_masked_part_is_kept_exactly(
+    model: Denoiser, positive: Conditioning, sampler: str
+) -> None:
+    latent = replace(picture(2), noise_mask=right_half())
+    found = sample(model, positive, None, latent, **OPTIONS | {"sampler": sampler})
+    assert torch.equal(found.samples[..., :4], latent.samples[..., :4])
+    assert not torch.equal(found.samples[..., 4:], latent.samples[..., 4:])
+
+
+def test_a_mask_of_ones_changes_nothing(model: Denoiser, positive: Conditioning) -> None:
+    latent = picture()
+    masked = replace(latent, noise_mask=torch.ones(1, 64, 64))
+    plain, found = (sample(model, positive, None, item, **OPTIONS) for item in (latent, masked))
+    assert torch.equal(plain.samples, found.samples)
+
+
+def test_the_kept_part_is_exact_in_lower_precision_too(
+    sd1_folder: Path, model: Denoiser, positive: Conditioning
+) -> None:
+    unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").to(torch.bfloat16)
+    latent = replace(picture(), noise_mask=right_half())
+    found = sample(replace(model, unet=unet), positive, None, latent, **OPTIONS)
+    assert torch.equal(found.samples[..., :4], latent.samples[..., :4])
+
+
+def test_a_soft_mask_blends_once_a_step(model: Denoiser, positive: Conditioning) -> None:
+    latent = replace(picture(), noise_mask=torch.full((1, 64, 64), 0.5))
+    denoising = Denoising(model, positive, None, latent, **OPTIONS)
+    last = list(denoising)[-1]
+    assert torch.equal(denoising.result().samples, last.latent)
+    # Euler's last step ends on its prediction
+    torch.testing.assert_close(last.latent, last.denoised)
+
+
+def test_a_cell_is_kept_only_if_all_its_pixels_are(model: Denoiser, positive: Conditioning) -> None:
+    mask = torch.zeros(1, 64, 64)
+    mask[0, 20, 20] = 1
+    latent = replace(picture(), noise_mask=mask)
+    found = sample(model, positive, None, latent, **OPTIONS)
+    changed = (found.samples != latent.samples).any(1).nonzero()
+    assert changed.tolist() == [[0, 2, 2]]
+
+
+def test_infinities_are_told_with_the_step(model: Denoiser, positive: Conditioning) -> None:
+    broken = replace(positive.entries[0], embeddings=torch.full((1, 7, 32), float("inf")))
+    with pytest.raises(NumericalError, match="step 1 of 4") as caught:
+        sample(model, replace(positive, entries=(broken,)), None, EMPTY, **OPTIONS)
+    assert caught.value.problem.given == "a model in float32"
+
+
+def test_float16_overflow_is_told_with_the_way_out(
+    sd1_folder: Path, model: Denoiser, positive: Conditioning
+) -> None:
+    unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").half()
+    with torch.no_grad():
+        unet.conv_out.weight.fill_(60000.0)
+    half = replace(model, unet=unet)
+    with pytest.raises(NumericalError, match="dtype float32"):
+        sample(half, positive, None, EMPTY, **OPTIONS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_lower_precision_gives_nearly_the_same(
+    sd1_folder: Path, model: Denoiser, positive: Conditioning, dtype: torch.dtype
+) -> None:
+    unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").to(dtype)
+    low = sample(replace(model, unet=unet), positive, None, EMPTY, **OPTIONS)
+    full = sample(model, positive, None, EMPTY, **OPTIONS)
+    assert low.samples.dtype == torch.float32
+    # bfloat16 has 8 bits of mantissa
+    torch.testing.assert_close(low.samples, full.samples, rtol=0.05, atol=0.2)
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "no steps": ("steps", {"steps": 0}),
+    "too many steps": ("steps", {"steps": 10_001}),
+    "too many steps for the model": ("steps", {"steps": 2000, "schedule": "simple"}),
+    "denoise above 1": ("denoise", {"denoise": 1.1}),
+    "denoise that leaves no step": ("denoise", {"denoise": 0.1}),
+    "unknown sampler": ("sampler", {"sampler": "eular"}),
+    "unknown schedule": ("schedule", {"schedule": "karas"}),
+    "sampler and schedule": ("schedule", {"sampler": "ddim", "schedule": "karras"}),
+    "negative seed": ("seed", {"seed": -1}),
+    "huge seed": ("seed", {"seed": 2**64}),
+    "cfg": ("cfg", {"cfg": float("nan")}),
+}
+
+
+@pytest.mark.parametrize(("port", "change"), REFUSED.values(), ids=REFUSED)
+def test_options_out_of_range_name_their_port(
+    model: Denoiser, positive: Conditioning, port: str, change: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        sample(model, positive, None, EMPTY, **OPTIONS | change)
+    assert caught.value.problem.port == port
+
+
+Change = Callable[[Latent], Latent]
+LATENTS: dict[str, tuple[str, Change]] = {
+    "width": ("multiples of 8", lambda latent: replace(latent, samples=None, width=60)),
+    "no height": ("multiples of 8", lambda latent: replace(latent, samples=None, height=0)),
+    "channels": (
+        "doesn't fit",
+        lambda latent: replace(latent, samples=torch.zeros(1, 16, 8, 8)),
+    ),
+    "size": ("doesn't fit", lambda latent: replace(latent, width=128)),
+    "batch": ("doesn't fit", lambda latent: replace(latent, batch_size=2)),
+    "indices": ("batch index", lambda latent: replace(latent, batch_index=(0, 1))),
+    "no items": ("at least one", lambda latent: replace(latent, samples=None, batch_size=0)),
+    "family": ("family sd1", lambda latent: replace(latent, family="sdxl")),
+    "mask": ("mask", lambda latent: replace(latent, noise_mask=torch.zeros(3, 64, 64))),
+}
+
+
+@pytest.mark.parametrize(("message", "change"), LATENTS.values(), ids=LATENTS)
+def test_latents_that_do_not_fit_are_refused(
+    model: Denoiser, positive: Conditioning, message: str, change: Change
+) -> None:
+    with pytest.raises(InvalidValue, match=message) as caught:
+        sample(model, positive, None, change(picture()), **OPTIONS)
+    assert caught.value.problem.port == "latent"
+
+
+@pytest.mark.parametrize("port", ["positive", "negative"])
+def test_prompts_of_another_family_are_refused(
+    model: Denoiser, positive: Conditioning, port: str
+) -> None:
+    prompts = {"positive": positive, "negative": positive}
+    prompts[port] = replace(positive, family="sdxl")
+    with pytest.raises(InvalidValue, match="sdxl") as caught:
+        sample(model, **prompts, latent=EMPTY, **OPTIONS)
+    assert caught.value.problem.port == port
+
+
+def test_a_prompt_for_part_of_the_sampling_needs_the_empty_prompt(
+    model: Denoiser, positive: Conditioning
+) -> None:
+    late = replace(positive.entries[0], start=0.5)
+    with pytest.raises(InvalidValue, match="empty prompt"):
+        sample(model, Conditioning((late,)), None, EMPTY, **OPTIONS)
+    sample(model, replace(positive, entries=(late,)), None, EMPTY, **OPTIONS)

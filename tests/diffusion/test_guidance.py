@@ -1,0 +1,168 @@
+"""What several prompts add up to, on a stand-in model that says which prompt it was asked with."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from diffusers.configuration_utils import FrozenDict
+from torch import Tensor, nn
+
+from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.guidance import Guidance
+from nodegraph.errors import InvalidValue
+
+SHAPE = (2, 4, 4, 4)
+LATENT = torch.zeros(SHAPE)
+TIMESTEP = torch.tensor(500)
+
+
+class Echo(nn.Module):
+    """Answers with the mean of the embeddings, and keeps what it was called with."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__()
+        self.config = FrozenDict({"cross_attention_dim": 3, "time_cond_proj_dim": None, **config})
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.calls: list[dict[str, Any]] = []
+
+    def forward(self, x: Tensor, timestep: Tensor, **given: Any) -> tuple[Tensor]:
+        self.calls.append({"x": x, **given})
+        level = given["encoder_hidden_states"].mean((1, 2))
+        return (level.reshape(-1, 1, 1, 1).expand_as(x),)
+
+
+def says(value: float, tokens: int = 5) -> Tensor:
+    """Embeddings that Echo answers with `value`."""
+    return torch.full((1, tokens, 3), value)
+
+
+def prompt(value: float, **entry: Any) -> Conditioning:
+    return Conditioning((ConditioningEntry(says(value), **entry),))
+
+
+def both(first: Conditioning, second: Conditioning) -> Conditioning:
+    return dataclasses.replace(first, entries=first.entries + second.entries)
+
+
+def answer(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: float = 1.0,
+    progress: float = 0.0,
+    unet: Echo | None = None,
+) -> Tensor:
+    model: Any = Denoiser(unet or Echo(), {}, "sd1")  # type: ignore[arg-type]
+    return Guidance(model, positive, negative, cfg, SHAPE)(LATENT, TIMESTEP, progress)
+
+
+def left_half() -> Tensor:
+    """1 on the left half of a 32 x 32 picture."""
+    mask = torch.zeros(1, 32, 32)
+    mask[:, :, :16] = 1
+    return mask
+
+
+def test_guidance_leads_away_from_negative_towards_positive() -> None:
+    found = answer(prompt(3.0), prompt(1.0), cfg=4.0)
+    assert torch.equal(found, torch.full(SHAPE, 1.0 + 4.0 * (3.0 - 1.0)))
+
+
+def test_all_prompts_of_a_step_are_one_call_negative_first() -> None:
+    unet = Echo()
+    answer(prompt(3.0), prompt(1.0), cfg=4.0, unet=unet)
+    (call,) = unet.calls
+    assert call["x"].shape == (4, 4, 4, 4)
+    assert call["encoder_hidden_states"].mean((1, 2)).tolist() == [1, 1, 3, 3]
+
+
+@pytest.mark.parametrize("cfg", [0.0, 0.5, 1.0])
+def test_without_guidance_the_negative_prompt_is_not_asked(cfg: float) -> None:
+    unet = Echo()
+    assert (answer(prompt(3.0), prompt(1.0), cfg=cfg, unet=unet) == 3).all()
+    assert unet.calls[0]["x"].shape[0] == 2
+
+
+def test_no_negative_stands_for_the_empty_prompt() -> None:
+    positive = dataclasses.replace(prompt(3.0), unconditional=says(1.0))
+    assert (answer(positive, cfg=2.0) == 5).all()
+
+
+def test_no_negative_and_no_empty_prompt_is_told() -> None:
+    guidance: Any = Denoiser(Echo(), {}, "sd1")  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="empty prompt") as caught:
+        Guidance(guidance, prompt(3.0), None, 2.0, SHAPE).check([0.0])
+    assert caught.value.problem.port == "negative"
+
+
+def test_entries_are_averaged_by_strength() -> None:
+    positive = both(prompt(2.0, strength=3.0), prompt(6.0, strength=1.0))
+    torch.testing.assert_close(answer(positive), torch.full(SHAPE, 3.0))
+
+
+def test_a_single_entry_is_whole_whatever_its_strength() -> None:
+    assert (answer(prompt(2.0, strength=0.3)) == 2).all()
+
+
+def test_masks_say_where_an_entry_applies() -> None:
+    positive = both(prompt(2.0, mask=left_half()), prompt(6.0, mask=1 - left_half()))
+    found = answer(positive)
+    assert (found[..., :2] == 2).all()
+    assert (found[..., 2:] == 6).all()
+
+
+def test_the_empty_prompt_stands_in_where_no_mask_reaches() -> None:
+    positive = dataclasses.replace(prompt(2.0, mask=left_half()), unconditional=says(9.0))
+    found = answer(positive)
+    assert (found[..., :2] == 2).all()
+    assert (found[..., 2:] == 9).all()
+
+
+def test_entries_apply_in_their_part_of_the_sampling() -> None:
+    positive = both(prompt(2.0, end=0.5), prompt(6.0, start=0.5))
+    assert (answer(positive, progress=0.0) == 2).all()
+    assert (answer(positive, progress=0.49) == 2).all()
+    assert (answer(positive, progress=0.5) == 6).all()
+
+
+def test_the_empty_prompt_stands_in_when_no_entry_applies() -> None:
+    positive = dataclasses.replace(prompt(2.0, end=0.5), unconditional=says(9.0))
+    assert (answer(positive, progress=0.9) == 9).all()
+
+
+def test_prompts_of_different_lengths_share_a_call() -> None:
+    negative = Conditioning((ConditioningEntry(says(1.0, tokens=3)),))
+    unet = Echo()
+    assert (answer(prompt(3.0), negative, cfg=2.0, unet=unet) == 5).all()
+    assert unet.calls[0]["encoder_hidden_states"].shape == (4, 15, 3)
+
+
+@pytest.mark.parametrize("width", [6, 7])
+def test_models_that_take_the_scale_are_asked_once_with_it(width: int) -> None:
+    unet = Echo(time_cond_proj_dim=width)
+    assert (answer(prompt(3.0), prompt(1.0), cfg=4.0, unet=unet) == 3).all()
+    scale = unet.calls[0]["timestep_cond"]
+    assert scale.shape == (2, width)
+    torch.testing.assert_close(scale[0, 0], torch.tensor(3000.0).sin())
+
+
+def test_embeddings_of_another_model_are_refused() -> None:
+    wide = Conditioning((ConditioningEntry(torch.zeros(1, 5, 8)),))
+    with pytest.raises(InvalidValue, match="don't fit the model") as caught:
+        answer(prompt(1.0), wide, cfg=2.0)
+    assert caught.value.problem.port == "negative"
+    assert caught.value.problem.expected == "shape (1, tokens, 3)"
+
+
+def test_a_conditioning_without_entries_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="empty"):
+        answer(Conditioning(()))
+
+
+@pytest.mark.parametrize("cfg", [-1.0, float("nan"), float("inf")])
+def test_cfg_is_a_number_from_0_up(cfg: float) -> None:
+    with pytest.raises(InvalidValue, match="cfg"):
+        answer(prompt(1.0), cfg=cfg)

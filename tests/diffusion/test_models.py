@@ -1,0 +1,373 @@
+"""Models are found by name, identified from headers, refused with reasons, described exactly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.core.digests import digest_value
+from nodegraph.core.file_digests import FileDigests
+from nodegraph.diffusion import models
+from nodegraph.diffusion.models import (
+    ModelRecipes,
+    ModelSource,
+    list_models,
+    locate_model,
+    model_facts,
+    open_model,
+)
+from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.errors import (
+    InvalidFile,
+    InvalidValue,
+    ModelNotFound,
+    UnsafeFile,
+)
+
+SD1_SHAPES = {
+    "model.diffusion_model.input_blocks.0.0.weight": (4, 4, 1, 1),
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (1, 1),
+    "first_stage_model.encoder.conv_in.weight": (1, 1),
+}
+
+
+def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
+    """A file of the right form whose tensors are all zeros."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 2
+        for side in shape:
+            size *= side
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sd1_folder: Path) -> Path:
+    """A models folder: a diffusers model, a checkpoint, and things that are neither."""
+    shutil.copytree(sd1_folder, tmp_path / "fruit" / "apples")
+    write_safetensors(tmp_path / "checkpoints" / "pears.safetensors", SD1_SHAPES)
+    write_safetensors(tmp_path / "loras" / "ink.safetensors", {"a.lora_up.weight": (1,)})
+    (tmp_path / "checkpoints" / "old.ckpt").write_bytes(b"\x80\x04")
+    (tmp_path / "checkpoints" / "half.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    (tmp_path / "notes.txt").write_text("not a model")
+    return tmp_path
+
+
+def test_importing_models_imports_no_torch() -> None:
+    code = (
+        "import sys, nodegraph.diffusion.models; "
+        "sys.exit(bool({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:
+    found = {model.name: model for model in list_models([folder]) if model.kind != "embedded"}
+
+    assert sorted(found) == [
+        "checkpoints/half.safetensors",
+        "checkpoints/old.ckpt",
+        "checkpoints/pears.safetensors",
+        "fruit/apples",
+        "loras/ink.safetensors",
+    ]
+    assert found["fruit/apples"].family == "sd1"
+    assert found["fruit/apples"].bytes > 3_000_000
+    assert found["checkpoints/pears.safetensors"].problem is None
+    assert "a LoRA" in str(found["loras/ink.safetensors"].problem)
+    assert "pickle" in str(found["checkpoints/old.ckpt"].problem)
+    assert "no intact safetensors" in str(found["checkpoints/half.safetensors"].problem)
+
+
+def test_of_equal_names_the_first_folder_wins(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        write_safetensors(tmp_path / place / "same.safetensors", SD1_SHAPES)
+    folders = [tmp_path / "one", tmp_path / "two"]
+
+    listed = [model for model in list_models(folders) if model.kind != "embedded"]
+
+    assert [model.path for model in listed] == [tmp_path / "one" / "same.safetensors"]
+    assert locate_model("same", folders).path == tmp_path / "one" / "same.safetensors"
+
+
+def test_links_in_a_circle_are_followed_once(folder: Path) -> None:
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+
+    assert len([model for model in list_models([folder]) if model.kind != "embedded"]) == 5
+
+
+@pytest.mark.parametrize("name", ["checkpoints/pears", "checkpoints/pears.safetensors"])
+def test_a_suffix_may_be_left_out(folder: Path, name: str) -> None:
+    source = locate_model(name, [folder])
+
+    assert source.path == folder / "checkpoints" / "pears.safetensors"
+    assert (source.kind, source.family) == ("checkpoint", "sd1")
+
+
+def test_a_path_is_a_name_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+    assert locate_model("./fruit/apples", []).family == "sd1"
+    assert locate_model(str(folder / "fruit" / "apples"), []).kind == "diffusers"
+
+
+def test_the_embedded_model_is_called_tiny(
+    sd1_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(models, "embedded_folder", lambda: sd1_folder)
+    shutil.copytree(sd1_folder, tmp_path / "tiny")
+
+    assert locate_model("tiny", [tmp_path]) == ModelSource("tiny", sd1_folder, "embedded", "sd1")
+    assert [model.kind for model in list_models([tmp_path])] == ["embedded"]
+
+
+def test_a_wrong_name_gets_the_nearest_and_the_folders(folder: Path) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        locate_model("fruit/aples", [folder])
+
+    assert "Did you mean `fruit/apples`?" in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 5000, "../../../nowhere"])
+def test_names_that_can_be_no_file_are_just_not_found(folder: Path, name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        locate_model(name, [folder])
+
+
+def test_a_pickle_checkpoint_is_refused_with_a_way_out(folder: Path) -> None:
+    with pytest.raises(UnsafeFile) as caught:
+        locate_model("checkpoints/old.ckpt", [folder])
+
+    assert "can run any code" in str(caught.value)
+    assert "convert" in str(caught.value)
+    assert "allow_pickle" in str(caught.value)
+
+
+def test_a_folder_without_an_index_says_so(folder: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"fruit is no model folder.*model_index\.json"):
+        locate_model("fruit", [folder])
+
+
+def test_a_folder_lacking_parts_names_them_all(folder: Path) -> None:
+    (folder / "fruit" / "apples" / "vae" / "config.json").unlink()
+    shutil.rmtree(folder / "fruit" / "apples" / "tokenizer")
+
+    with pytest.raises(InvalidFile, match=r"no vae/config\.json, no tokenizer/vocab\.json"):
+        locate_model("fruit/apples", [folder])
+
+
+def test_a_folder_without_weights_names_the_file(folder: Path) -> None:
+    (folder / "fruit" / "apples" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+
+    with pytest.raises(InvalidFile, match=r"unet has no weights: diffusion_pytorch_model\."):
+        locate_model("fruit/apples", [folder])
+
+
+def test_a_folder_of_pickles_is_refused_unless_allowed(folder: Path) -> None:
+    weights = folder / "fruit" / "apples" / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+
+    with pytest.raises(UnsafeFile, match=r"diffusion_pytorch_model\.bin"):
+        locate_model("fruit/apples", [folder])
+    assert locate_model("fruit/apples", [folder], allow_pickle=True).family == "sd1"
+
+
+@pytest.mark.parametrize(
+    ("index", "unet", "title"),
+    [
+        ({"_class_name": "FluxPipeline"}, {}, "a FluxPipeline"),
+        ({}, {"cross_attention_dim": 1024}, r"Stable Diffusion 2\.x"),
+        ({}, {"in_channels": 9}, "an inpainting model"),
+        ({"_class_name": None}, {}, "a None"),
+    ],
+)
+def test_an_unsupported_folder_is_named(
+    folder: Path, index: dict[str, object], unet: dict[str, object], title: str
+) -> None:
+    for path, changes in (("model_index.json", index), ("unet/config.json", unet)):
+        file = folder / "fruit" / "apples" / path
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    with pytest.raises(InvalidFile, match=rf"{title}.*expected: a whole model of Stable Diff"):
+        locate_model("fruit/apples", [folder])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "title"),
+    [
+        ({"conditioner.embedders.0.x": (1,)}, "Stable Diffusion XL"),
+        ({"model.diffusion_model.joint_blocks.0.context_block.x": (1,)}, "Stable Diffusion 3"),
+        ({"double_blocks.0.img_attn.qkv.weight": (1,)}, "Flux"),
+        (SD1_SHAPES | {"cond_stage_model.model.ln_final.weight": (1,)}, "Stable Diffusion 2.x"),
+        ({"control_model.zero": (1,)}, "a ControlNet"),
+        ({"unet.x.lora_A.weight": (1,)}, "a LoRA"),
+        ({"decoder.conv_in.weight": (1,)}, "a VAE alone"),
+        ({"emb_params": (1,)}, "a textual inversion"),
+        ({"anything": (1,)}, "no model that is known here"),
+        (
+            SD1_SHAPES | {"model.diffusion_model.input_blocks.0.0.weight": (4, 9, 1, 1)},
+            "an inpainting model whose UNet takes 9 channels",
+        ),
+        (
+            {name: shape for name, shape in SD1_SHAPES.items() if "cond" not in name},
+            "Stable Diffusion 1.x without its text encoder",
+        ),
+    ],
+)
+def test_an_unsupported_checkpoint_is_named(
+    tmp_path: Path, shapes: dict[str, tuple[int, ...]], title: str
+) -> None:
+    write_safetensors(tmp_path / "some.safetensors", shapes)
+
+    with pytest.raises(InvalidFile, match=rf"some\.safetensors is {title}"):
+        locate_model("some", [tmp_path])
+
+
+def test_another_kind_of_file_is_refused(folder: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"notes\.txt is no model file"):
+        locate_model("notes.txt", [folder])
+
+
+def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Path) -> None:
+    facts = model_facts(locate_model(str(sd1_folder), []))
+
+    assert facts == {
+        "family": "sd1", "latent_channels": 4, "downscale": 8, "width": 64, "height": 64,
+        "prediction_type": "epsilon", "context_width": 32,
+    }
+    assert model_facts(locate_model(str(sd1_v_folder), []))["prediction_type"] == "v_prediction"
+
+
+def test_damaged_configuration_is_told(folder: Path) -> None:
+    source = locate_model("fruit/apples", [folder])
+    (source.path / "vae" / "config.json").write_text("[]")
+    with pytest.raises(InvalidFile, match=r"vae/config\.json holds a list"):
+        model_facts(source)
+
+    (source.path / "vae" / "config.json").write_text("{}")
+    with pytest.raises(InvalidFile, match="apples is damaged"):
+        model_facts(source)
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ("unet/config.json", "model"),
+        ("unet/diffusion_pytorch_model.safetensors", "model"),
+        ("scheduler/scheduler_config.json", "model"),
+        ("text_encoder/config.json", "text_encoder"),
+        ("tokenizer/merges.txt", "text_encoder"),
+        ("vae/config.json", "vae"),
+    ],
+)
+def test_a_recipe_changes_with_its_own_files_alone(
+    folder: Path, changed: str, part: str
+) -> None:
+    before = _open(folder)
+    path = folder / "fruit" / "apples" / changed
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"\x01" if changed.endswith("tensors") else content + b"\n")
+
+    after = _open(folder)
+
+    differing = {name for name in before._fields if getattr(before, name) != getattr(after, name)}
+    assert differing == {part}
+
+
+def test_equal_content_elsewhere_has_equal_digests(folder: Path, sd1_folder: Path) -> None:
+    here = _open(folder)
+    there = open_model(str(sd1_folder), [], digests=FileDigests())
+
+    assert [digest_value(item) for item in here] == [digest_value(item) for item in there]
+    assert here.model == replace(there.model, source=here.model.source)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "expected"),
+    [
+        ("auto", "cpu", "float32"),
+        ("auto", "cuda:0", "float16"),
+        ("bfloat16", "cpu", "bfloat16"),
+    ],
+)
+def test_auto_is_the_stored_precision_except_on_a_cpu(
+    folder: Path, dtype: str, device: str, expected: str
+) -> None:
+    weights = folder / "fruit" / "apples" / "unet" / "diffusion_pytorch_model.safetensors"
+    write_safetensors(weights, {"weight": (2, 2)})
+
+    opened = open_model(
+        "fruit/apples", [folder], dtype=dtype, digests=FileDigests(), device=device
+    )
+
+    assert opened.model.dtype == expected
+
+
+def test_an_unknown_precision_is_refused(folder: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"'float8'.*float32, float16"):
+        open_model("fruit/apples", [folder], dtype="float8", digests=FileDigests())
+
+
+def test_a_shard_outside_the_folder_is_refused(folder: Path) -> None:
+    unet = folder / "fruit" / "apples" / "unet"
+    (unet / "diffusion_pytorch_model.safetensors").unlink()
+    index = unet / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "../vae/config.json"}}))
+
+    with pytest.raises(InvalidFile, match=r"names \.\./vae/config\.json, which is not beside it"):
+        locate_model("fruit/apples", [folder])
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 40, -1])
+def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
+    path = write_safetensors(tmp_path / "cut.safetensors", SD1_SHAPES)
+    path.write_bytes(path.read_bytes()[:keep])
+
+    with pytest.raises(InvalidFile, match=r"cut\.safetensors is no intact"):
+        locate_model("cut", [tmp_path])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_header_or_an_error_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "any.safetensors"
+    for content in (data, struct.pack("<Q", len(data)) + data):
+        path.write_bytes(content)
+        with suppress(InvalidFile):
+            read_header(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["[]", "null", '{"a": 1}', '{"a": {"dtype": "F16"}}', "[" * 100_000,
+     '{"a": {"dtype": "F16", "shape": "x", "data_offsets": [0, 0]}}',
+     '{"__metadata__": 3, "a": {"dtype": "F16", "shape": [], "data_offsets": [0, 0]}}'],
+)
+def test_headers_of_the_wrong_form_are_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode())
+
+    with pytest.raises(InvalidFile, match="not what the format asks for"):
+        read_header(path)
+
+
+def _open(folder: Path) -> ModelRecipes:
+    return open_model("fruit/apples", [folder], digests=FileDigests())

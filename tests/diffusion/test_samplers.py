@@ -1,0 +1,224 @@
+"""Each sampler against its diffusers counterpart, on a stand-in model, and saved and restored.
+
+Whole pipelines are compared in test_equality; here a cheap function takes the model's place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LCMScheduler,
+    UniPCMultistepScheduler,
+)
+from safetensors.torch import load, save
+from torch import Tensor
+
+from nodegraph.diffusion.names import ALLOWED_SCHEDULES
+from nodegraph.diffusion.noise import PREDICTION_TYPES, NoiseSchedule, draw_from, item_generators
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler
+from nodegraph.diffusion.schedules import sigmas_for
+
+# diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SHAPE = (4, 6, 6)
+SD1: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+}
+COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "euler": (EulerDiscreteScheduler, {}),
+    "euler_ancestral": (EulerAncestralDiscreteScheduler, {}),
+    "heun": (HeunDiscreteScheduler, {}),
+    "dpmpp_2m": (DPMSolverMultistepScheduler, {}),
+    "dpmpp_2m_sde": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "uni_pc": (UniPCMultistepScheduler, {}),
+    "ddim": (DDIMScheduler, {}),
+    "ddpm": (DDPMScheduler, {}),
+    "lcm": (LCMScheduler, {}),
+}
+# diffusers' EulerAncestral takes no models that predict the sample
+PREDICTIONS = [
+    (name, prediction)
+    for name in COUNTERPARTS
+    for prediction in PREDICTION_TYPES
+    if (name, prediction) != ("euler_ancestral", "sample")
+]
+RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm")
+
+
+def model(x: Tensor, timestep: Tensor) -> Tensor:
+    """Stands in for a UNet: nonlinear in the latent, different at every timestep."""
+    return torch.tanh(x.roll(1, -1) * 0.7 + float(timestep) / 999)
+
+
+def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kind: Any) -> Sampler:
+    """A sampler of two items at its start."""
+    noise = NoiseSchedule.from_config(config)
+    ladder = sigmas_for(schedule, noise, steps, grid=SAMPLERS[name].grid, **kind)
+    generators = item_generators(3, [0, 1])
+    sampler = SAMPLERS[name](ladder, noise, generators)
+    sampler.start(sampler.pure_noise(draw_from(generators, SHAPE)))
+    return sampler
+
+
+def evaluate(sampler: Sampler) -> None:
+    sampler.feed(model(sampler.model_input(), sampler.timestep))
+
+
+def run(sampler: Sampler) -> Tensor:
+    while not sampler.done:
+        evaluate(sampler)
+    return sampler.x
+
+
+def reference(name: str, config: dict[str, Any], steps: int, **extra: Any) -> Tensor:
+    """What diffusers' scheduler makes of the same noise and model."""
+    scheduler_class, options = COUNTERPARTS[name]
+    scheduler = scheduler_class.from_config(config, **options, **extra)
+    scheduler.set_timesteps(steps)
+    generators = item_generators(3, [0, 1])
+    x = draw_from(generators, SHAPE) * scheduler.init_noise_sigma
+    random = {"generator": generators} if name in RANDOM else {}
+    for timestep in scheduler.timesteps:
+        output = model(scheduler.scale_model_input(x, timestep), timestep)
+        x = scheduler.step(output, timestep, x, **random).prev_sample
+    return x
+
+
+@pytest.mark.parametrize(("name", "prediction"), PREDICTIONS)
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_normal_equals_the_counterpart_bit_for_bit(
+    name: str, prediction: str, spacing: str, steps: int
+) -> None:
+    config = SD1 | {
+        "prediction_type": prediction,
+        "timestep_spacing": spacing,
+        "clip_sample": False,
+    }
+    found = run(make(name, "normal", config, steps))
+    assert torch.equal(found, reference(name, config, steps))
+
+
+@pytest.mark.parametrize("name", ["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc"])
+@pytest.mark.parametrize("schedule", ["karras", "exponential"])
+@pytest.mark.parametrize("spacing", ["leading", "linspace"])
+def test_other_schedules_equal_the_counterpart_bit_for_bit(
+    name: str, schedule: str, spacing: str
+) -> None:
+    config = SD1 | {"timestep_spacing": spacing}
+    found = run(make(name, schedule, config, 6))
+    assert torch.equal(found, reference(name, config, 6, **{f"use_{schedule}_sigmas": True}))
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun", "lcm"])
+@pytest.mark.parametrize("clip", [True, False, None])
+def test_clipping_is_as_the_scheduler_file_says(name: str, clip: bool | None) -> None:
+    config = SD1 if clip is None else SD1 | {"clip_sample": clip, "clip_sample_range": 0.5}
+    config = config | {"timestep_spacing": "leading"}
+    assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpmpp_2m"])
+def test_zero_terminal_snr_equals_the_counterpart(name: str) -> None:
+    config = SD1 | {
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+        "clip_sample": False,
+    }
+    assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
+
+
+PAIRS = [(name, schedule) for name, allowed in ALLOWED_SCHEDULES.items() for schedule in allowed]
+
+
+@pytest.mark.parametrize(("name", "schedule"), PAIRS)
+def test_every_allowed_pair_ends_in_a_finite_latent(name: str, schedule: str) -> None:
+    sampler = make(name, schedule, SD1)
+    assert run(sampler).isfinite().all()
+    assert sampler.denoised is not None
+    assert sampler.denoised.shape == (2, *SHAPE)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("evaluations", [0, 1, 2, 3, 5])
+def test_a_saved_sampler_goes_on_to_the_same_bits(name: str, evaluations: int) -> None:
+    whole = run(make(name, "normal", SD1))
+    interrupted = make(name, "normal", SD1)
+    for _ in range(evaluations):
+        evaluate(interrupted)
+    state = interrupted.state()
+    run(interrupted)  # what is saved must not follow
+    resumed = make(name, "normal", SD1)
+    evaluate(resumed)  # what it did before must not matter
+    resumed.restore(state)
+    assert torch.equal(run(resumed), whole)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_state_survives_a_safetensors_file(name: str) -> None:
+    sampler = make(name, "normal", SD1)
+    evaluate(sampler)
+    resumed = make(name, "normal", SD1)
+    resumed.restore(load(save(sampler.state())))
+    assert torch.equal(run(resumed), run(sampler))
+
+
+def test_a_state_of_another_sampling_is_refused() -> None:
+    state = make("euler", "normal", SD1).state()
+    with pytest.raises(ValueError, match="batch"):
+        make("euler", "normal", SD1).restore(state | {"x": torch.zeros(1, *SHAPE)})
+    with pytest.raises(ValueError, match="schedule"):
+        make("euler", "normal", SD1, denoise=0.5).restore(state)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_item_does_not_depend_on_the_others(name: str) -> None:
+    batch = run(make(name, "normal", SD1))
+    noise = NoiseSchedule.from_config(SD1)
+    generators = item_generators(4, [0])
+    ladder = sigmas_for("normal", noise, 6, grid=SAMPLERS[name].grid)
+    alone = SAMPLERS[name](ladder, noise, generators)
+    alone.start(alone.pure_noise(draw_from(generators, SHAPE)))
+    assert torch.equal(run(alone), batch[1:])
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
+    sampler = make(name, "normal", SD1)
+    latent, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
+    assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
+
+
+def test_heun_asks_twice_a_step_and_once_in_the_last() -> None:
+    sampler, asked = make("heun", "normal", SD1, 4), 0
+    while not sampler.done:
+        evaluate(sampler)
+        asked += 1
+    assert asked == 2 * 4 - 1
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_latent_stays_in_the_models_precision(name: str, dtype: torch.dtype) -> None:
+    sampler = make(name, "normal", SD1)
+    sampler.start(sampler.x.to(dtype))
+    while not sampler.done:
+        output = model(sampler.model_input(), sampler.timestep)
+        assert output.dtype == dtype
+        sampler.feed(output)
+        assert sampler.x.dtype == dtype

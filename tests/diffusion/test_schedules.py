@@ -1,0 +1,243 @@
+"""Schedules fall to 0, have the right length, and equal diffusers' where it has them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    UniPCMultistepScheduler,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.diffusion.names import (
+    ALLOWED_SCHEDULES,
+    SCHEDULE_NAMES,
+    SPACINGS,
+    WHOLE_SCHEDULES,
+    check_combination,
+)
+from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.samplers import SAMPLERS
+from nodegraph.diffusion.schedules import (
+    CONTINUOUS,
+    DISTILLED,
+    MULTISTEP,
+    SCHEDULES,
+    TABLE,
+    Grid,
+    beta_quantiles,
+    sigmas_for,
+)
+from nodegraph.diffusion.steps import steps_walked
+from nodegraph.errors import InvalidValue
+
+# diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SD1: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "clip_sample": False,
+}
+NOISE = NoiseSchedule.from_config(SD1)
+GRIDS = {"table": TABLE, "continuous": CONTINUOUS, "multistep": MULTISTEP, "distilled": DISTILLED}
+grids = st.sampled_from(list(GRIDS.values()))
+names = st.sampled_from(SCHEDULE_NAMES)
+
+
+@given(name=names, grid=grids, steps=st.integers(1, 50))
+def test_every_schedule_falls_strictly_to_zero_in_as_many_steps_as_asked(
+    name: str, grid: Grid, steps: int
+) -> None:
+    ladder = sigmas_for(name, NOISE, steps, grid=grid)
+    assert ladder.sigmas.shape == (steps + 1,)
+    assert ladder.timesteps.shape == (steps,)
+    assert ladder.sigmas.dtype == torch.float32
+    assert ladder.sigmas[-1] == 0
+    assert (ladder.sigmas.diff() < 0).all()
+    assert (ladder.timesteps.diff() <= 0).all()
+    assert 0 <= ladder.timesteps.min() <= ladder.timesteps.max() <= 999
+
+
+@given(name=names, grid=grids, steps=st.integers(1, 50))
+def test_timesteps_are_whole_where_the_sampler_wants_them_so(
+    name: str, grid: Grid, steps: int
+) -> None:
+    timesteps = sigmas_for(name, NOISE, steps, grid=grid).timesteps
+    assert timesteps.dtype == (torch.int64 if grid.whole else torch.float32)
+
+
+@given(name=st.sampled_from(WHOLE_SCHEDULES), steps=st.integers(1, 50))
+def test_whole_schedules_take_their_levels_from_the_table(name: str, steps: int) -> None:
+    ladder = sigmas_for(name, NOISE, steps, grid=TABLE)
+    assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])
+
+
+@given(name=names, steps=st.integers(1, 30), denoise=st.floats(0.01, 1))
+def test_denoise_walks_the_end_of_the_whole_schedule(name: str, steps: int, denoise: float) -> None:
+    walked = int(steps * denoise)
+    if walked == 0:
+        with pytest.raises(InvalidValue, match="leaves none"):
+            sigmas_for(name, NOISE, steps, denoise)
+        return
+    part, whole = (sigmas_for(name, NOISE, steps, share) for share in (denoise, 1.0))
+    assert torch.equal(part.sigmas, whole.sigmas)
+    assert part.steps == walked
+    assert part.first == steps - walked
+
+
+@pytest.mark.parametrize("spacing", [*SPACINGS, None])
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 30])
+@pytest.mark.parametrize(
+    ("grid", "scheduler"),
+    [
+        (TABLE, DDIMScheduler),
+        (CONTINUOUS, EulerDiscreteScheduler),
+        (MULTISTEP, DPMSolverMultistepScheduler),
+        (MULTISTEP, UniPCMultistepScheduler),
+        (DISTILLED, LCMScheduler),
+    ],
+)
+def test_normal_is_diffusers_own(
+    grid: Grid, scheduler: Any, steps: int, spacing: str | None
+) -> None:
+    config = SD1 if spacing is None else SD1 | {"timestep_spacing": spacing}
+    reference = scheduler.from_config(config)
+    reference.set_timesteps(steps)
+    ladder = sigmas_for("normal", NoiseSchedule.from_config(config), steps, grid=grid)
+    assert torch.equal(ladder.timesteps, reference.timesteps)
+    if hasattr(reference, "sigmas"):
+        assert torch.equal(ladder.sigmas, reference.sigmas)
+
+
+@pytest.mark.parametrize("name", ["karras", "exponential"])
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize(
+    ("grid", "scheduler"),
+    [
+        (CONTINUOUS, EulerDiscreteScheduler),
+        (MULTISTEP, DPMSolverMultistepScheduler),
+        (MULTISTEP, UniPCMultistepScheduler),
+    ],
+)
+def test_karras_and_exponential_are_diffusers_own(
+    name: str, grid: Grid, scheduler: Any, spacing: str
+) -> None:
+    config = SD1 | {"timestep_spacing": spacing}
+    reference = scheduler.from_config(config, **{f"use_{name}_sigmas": True})
+    reference.set_timesteps(12)
+    ladder = sigmas_for(name, NoiseSchedule.from_config(config), 12, grid=grid)
+    assert torch.equal(ladder.sigmas, reference.sigmas)
+    assert torch.equal(ladder.timesteps, reference.timesteps)
+
+
+def test_simple_and_sgm_uniform_are_trailing_where_steps_divide_the_timesteps() -> None:
+    trailing, simple, sgm = (
+        sigmas_for(name, NOISE, 20).timesteps for name in ("trailing", "simple", "sgm_uniform")
+    )
+    assert torch.equal(trailing, simple)
+    assert (trailing - sgm).abs().max() <= 1
+
+
+def test_beta_is_dense_at_both_ends() -> None:
+    falls = -sigmas_for("beta", NOISE, 20, grid=CONTINUOUS).timesteps.diff()
+    assert falls[0] < falls[4] < falls[9] > falls[13] > falls[-1]
+
+
+def test_beta_quantiles_are_those_in_the_tables() -> None:
+    # scipy 1.17, scipy.stats.beta.ppf(chances, 0.6, 0.6)
+    chances = np.array([0.0, 1e-6, 0.01, 0.1, 0.25, 0.5, 0.75, 0.999, 1.0])
+    expected = [
+        0.0,
+        1.8558824624053043e-10,
+        0.0008612388215429059,
+        0.03958440558878085,
+        0.17568037865269498,
+        0.5,
+        0.824319621347305,
+        0.9999814412614826,
+        1.0,
+    ]
+    np.testing.assert_allclose(beta_quantiles(chances, 0.6), expected, rtol=1e-13)
+
+
+@given(chance=st.floats(0, 1), shape=st.sampled_from([0.3, 0.6, 1.0]))
+def test_beta_quantiles_are_mirrored_at_the_median(chance: float, shape: float) -> None:
+    low, high = beta_quantiles(np.array([chance, 1 - chance]), shape)
+    assert low + high == pytest.approx(1)
+    if shape == 1.0:
+        assert low == pytest.approx(chance)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 10_001])
+def test_steps_are_bounded(steps: int) -> None:
+    with pytest.raises(InvalidValue, match="1 to 10000") as caught:
+        sigmas_for("karras", NOISE, steps)
+    assert caught.value.problem.port == "steps"
+
+
+@pytest.mark.parametrize("denoise", [-0.1, 1.5, float("nan")])
+def test_denoise_is_bounded(denoise: float) -> None:
+    with pytest.raises(InvalidValue, match="0 to 1") as caught:
+        steps_walked(20, denoise)
+    assert caught.value.problem.port == "denoise"
+
+
+@pytest.mark.parametrize("name", ["normal", "simple", "trailing", "sgm_uniform"])
+def test_more_steps_than_noise_levels_are_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="fewer steps"):
+        sigmas_for(name, NOISE, 5000)
+
+
+def test_continuous_schedules_take_any_number_of_steps() -> None:
+    for name in ("karras", "exponential", "beta", "normal"):
+        assert sigmas_for(name, NOISE, 10_000, grid=CONTINUOUS).steps == 10_000
+
+
+def test_lcm_has_no_more_steps_than_it_was_distilled_on() -> None:
+    with pytest.raises(InvalidValue, match="1 to 50"):
+        sigmas_for("normal", NOISE, 51, grid=DISTILLED)
+
+
+def test_unknown_schedules_are_named_with_the_nearest() -> None:
+    with pytest.raises(InvalidValue, match="Did you mean `karras`"):
+        sigmas_for("karas", NOISE, 5)
+
+
+def test_names_and_registries_agree() -> None:
+    assert tuple(SCHEDULES) == SCHEDULE_NAMES
+    assert tuple(SAMPLERS) == tuple(ALLOWED_SCHEDULES)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "lcm"])
+@pytest.mark.parametrize("schedule", ["karras", "exponential", "beta"])
+def test_table_samplers_refuse_levels_between_timesteps(sampler: str, schedule: str) -> None:
+    with pytest.raises(InvalidValue, match=r"normal, sgm_uniform, simple") as caught:
+        check_combination(sampler, schedule)
+    assert caught.value.problem.port == "schedule"
+
+
+def test_unknown_names_are_told_with_the_nearest() -> None:
+    with pytest.raises(InvalidValue, match="Did you mean `dpmpp_2m`"):
+        check_combination("dpmp_2m", "normal")
+    with pytest.raises(InvalidValue, match="no schedule `karrass`"):
+        check_combination("euler", "karrass")
+
+
+def test_names_and_steps_are_there_without_torch() -> None:
+    modules = "nodegraph.diffusion.names, nodegraph.diffusion.steps"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,177 @@
+"""Prompts become the embeddings that the stock pipeline makes, and beyond them weights apply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from nodegraph.core.file_digests import FileDigests
+from nodegraph.diffusion.components import TextModel
+from nodegraph.diffusion.loading import load_component
+from nodegraph.diffusion.models import open_model
+from nodegraph.diffusion.text import encode_prompt, match_length
+from nodegraph.errors import InvalidValue, NumericalError
+from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
+
+LONG = "a red fox and apple, " * 30
+
+
+@pytest.fixture(scope="module")
+def text_model(sd1_folder: Path) -> TextModel:
+    return open_text_model(sd1_folder)
+
+
+def open_text_model(folder: Path) -> TextModel:
+    recipe = open_model(str(folder), [], digests=FileDigests()).text_encoder
+    component = load_component(recipe, "cpu")
+    assert isinstance(component, TextModel)
+    return component
+
+
+def embeddings(text_model: TextModel, text: str) -> Tensor:
+    conditioning = encode_prompt(text_model, text)
+    assert conditioning.family == "sd1"
+    return conditioning.entries[0].embeddings
+
+
+@pytest.mark.parametrize("text", ["", "a red apple", "Ünïcode 日本 🦊", "red  \n apple", "!?." * 9])
+def test_without_weights_the_bits_are_those_of_the_pipeline(
+    text_model: TextModel, sd1_pipeline: StableDiffusionPipeline, text: str
+) -> None:
+    expected, _ = sd1_pipeline.encode_prompt(text, "cpu", 1, False)
+
+    found = embeddings(text_model, text)
+
+    assert torch.equal(found, expected)
+    assert found.dtype == torch.float32
+    assert not found.requires_grad
+
+
+def test_a_shorter_window_is_taken_from_the_tokenizer(tmp_path: Path) -> None:
+    folder = write_sd1(tmp_path / "short", SD1_SCHEDULER)
+    write_tokenizer(folder / "tokenizer", max_length=24)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    expected, _ = pipeline.encode_prompt("a red apple", "cpu", 1, False)
+
+    found = embeddings(open_text_model(folder), "a red apple")
+
+    assert found.shape == (1, 24, 32)
+    assert torch.equal(found, expected)
+
+
+def test_weight_one_changes_no_bit(text_model: TextModel) -> None:
+    plain = embeddings(text_model, "a red apple")
+
+    assert torch.equal(embeddings(text_model, "a (red:1.0) apple"), plain)
+
+
+def test_a_weight_moves_its_tokens_away_from_the_empty_prompt(text_model: TextModel) -> None:
+    plain, empty = embeddings(text_model, "a red apple"), embeddings(text_model, "")
+
+    found = embeddings(text_model, "a (red:1.5) apple")
+
+    # Places: begin, a, red, apple, end, padding.
+    assert torch.equal(found[:, [0, 1, *range(3, 77)]], plain[:, [0, 1, *range(3, 77)]])
+    expected = empty[:, 2] + (plain[:, 2] - empty[:, 2]) * 1.5
+    torch.testing.assert_close(found[:, 2], expected, rtol=0, atol=1e-6)
+
+
+def test_weight_zero_gives_the_empty_prompts_embedding(text_model: TextModel) -> None:
+    found = embeddings(text_model, "(red apple:0)")
+
+    torch.testing.assert_close(
+        found[:, 1:3], embeddings(text_model, "")[:, 1:3], rtol=0, atol=1e-6
+    )
+
+
+def test_a_long_prompt_takes_several_windows_and_says_so(text_model: TextModel) -> None:
+    said: list[str] = []
+
+    found = encode_prompt(text_model, LONG, warn=said.append).entries[0].embeddings
+
+    assert found.shape == (1, 4 * 77, 32)
+    assert len(said) == 1
+    assert "75" in said[0]
+    assert "4 parts" in said[0]
+
+
+def test_each_window_is_what_its_words_give_alone(text_model: TextModel) -> None:
+    words = "red " * 75
+
+    found = embeddings(text_model, words + "apple fox")
+
+    assert torch.equal(found[:, :77], embeddings(text_model, words))
+    assert torch.equal(found[:, 77:], embeddings(text_model, "apple fox"))
+
+
+def test_a_word_is_not_split_between_windows(text_model: TextModel) -> None:
+    # `pear` has four tokens here; three places are left in the first window.
+    found = embeddings(text_model, "red " * 72 + "pear")
+
+    assert torch.equal(found[:, :77], embeddings(text_model, "red " * 72))
+    assert torch.equal(found[:, 77:], embeddings(text_model, "pear"))
+
+
+def test_a_very_long_word_is_split(text_model: TextModel) -> None:
+    assert embeddings(text_model, "x" * 100).shape == (1, 2 * 77, 32)
+
+
+def test_weights_reach_into_later_windows(text_model: TextModel) -> None:
+    found = embeddings(text_model, "red " * 75 + "(apple:2) fox")
+
+    assert torch.equal(found[:, 77:], embeddings(text_model, "(apple:2) fox"))
+
+
+def test_a_prompt_without_end_is_refused(text_model: TextModel) -> None:
+    with pytest.raises(InvalidValue, match="too long"):
+        encode_prompt(text_model, "red " * 8000)
+
+
+def test_infinite_embeddings_are_told(sd1_folder: Path) -> None:
+    broken = open_text_model(sd1_folder)
+    with torch.no_grad():
+        next(broken.model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(NumericalError, match="text encoder gave NaN"):
+        encode_prompt(broken, "red")
+
+
+def test_a_tokenizer_without_a_length_takes_the_encoders(text_model: TextModel) -> None:
+    class Unlimited:
+        model_max_length = 10**30
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(text_model.tokenizer, name)
+
+        def __call__(self, *args: object, **options: object) -> object:
+            return text_model.tokenizer(*args, **options)
+
+    unlimited = replace(text_model, tokenizer=Unlimited())
+
+    assert torch.equal(embeddings(unlimited, "fox"), embeddings(text_model, "fox"))
+
+
+def test_lengths_are_matched_by_repeating(text_model: TextModel) -> None:
+    two, three = torch.randn(1, 4, 3), torch.randn(1, 6, 3)
+
+    first, second = match_length(two, three)
+
+    assert torch.equal(first, torch.cat([two, two, two], dim=1))
+    assert torch.equal(second, torch.cat([three, three], dim=1))
+    assert match_length(two, two)[0] is two
+
+
+def test_repeating_changes_nothing_in_what_attention_gives() -> None:
+    torch.manual_seed(0)
+    query, context = torch.randn(1, 5, 8), torch.randn(1, 4, 8)
+    repeated, _ = match_length(context, torch.randn(1, 12, 8))
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    torch.testing.assert_close(
+        attend(query, repeated, repeated), attend(query, context, context), rtol=0, atol=1e-6
+    )

@@ -1,0 +1,150 @@
+"""Pictures to latents and back: the stock pipeline's bits, and clear refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from nodegraph.core.file_digests import FileDigests
+from nodegraph.core.values import Latent
+from nodegraph.diffusion.components import Autoencoder
+from nodegraph.diffusion.loading import load_component
+from nodegraph.diffusion.models import open_model
+from nodegraph.diffusion.vae import decode_latent, encode_image
+from nodegraph.errors import InvalidValue, NumericalError
+
+
+@pytest.fixture(scope="module")
+def autoencoder(sd1_folder: Path) -> Autoencoder:
+    recipe = open_model(str(sd1_folder), [], digests=FileDigests()).vae
+    component = load_component(recipe, "cpu")
+    assert isinstance(component, Autoencoder)
+    return component
+
+
+def latent_of(samples: Tensor) -> Latent:
+    batch, _, height, width = samples.shape
+    return Latent(samples, width * 8, height * 8, batch, family="sd1")
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 8, 8), (1, 4, 5, 9)])
+def test_decoding_gives_the_pipelines_bits(
+    autoencoder: Autoencoder, sd1_pipeline: StableDiffusionPipeline, shape: tuple[int, ...]
+) -> None:
+    samples = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+    found = decode_latent(autoencoder, latent_of(samples))
+
+    assert torch.equal(found, _pipeline_decode(sd1_pipeline, samples))
+    assert found.dtype == torch.float32
+    assert found.is_contiguous()
+    assert not found.requires_grad
+
+
+def test_a_picture_does_not_depend_on_its_batch(
+    autoencoder: Autoencoder, sd1_pipeline: StableDiffusionPipeline
+) -> None:
+    samples = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+
+    together = decode_latent(autoencoder, latent_of(samples))
+
+    for index in range(3):
+        alone = decode_latent(autoencoder, latent_of(samples[index : index + 1]))
+        assert torch.equal(together[index], alone[0])
+    # The pipeline decodes the batch at once, where sums are taken in another order.
+    expected = _pipeline_decode(sd1_pipeline, samples)
+    torch.testing.assert_close(together, expected, rtol=0, atol=1e-5)
+
+
+def test_encoding_takes_the_mode_scaled(autoencoder: Autoencoder) -> None:
+    image = torch.rand(2, 32, 48, 3, generator=torch.Generator().manual_seed(3))
+
+    latent = encode_image(autoencoder, image)
+
+    with torch.no_grad():
+        pixels = (image[:1].movedim(-1, 1) * 2 - 1).contiguous()
+        posterior = autoencoder.vae.encode(pixels).latent_dist
+    assert latent.samples is not None
+    assert torch.equal(latent.samples[:1], posterior.mean * 0.18215)
+    assert latent.samples.shape == (2, 4, 4, 6)
+    assert (latent.width, latent.height, latent.batch_size, latent.family) == (48, 32, 2, "sd1")
+    # The same picture, laid out in memory in another way.
+    strided = image.movedim(-1, 1).contiguous().movedim(1, -1)
+    assert torch.equal(encode_image(autoencoder, strided).samples, latent.samples)
+
+
+def test_a_shifted_vae_is_shifted_both_ways(autoencoder: Autoencoder) -> None:
+    image = torch.rand(1, 16, 16, 3)
+    plain = encode_image(autoencoder, image)
+    decoded = decode_latent(autoencoder, plain)
+    autoencoder.vae.register_to_config(shift_factor=0.1)
+    try:
+        shifted = encode_image(autoencoder, image)
+        assert shifted.samples is not None
+        assert plain.samples is not None
+        torch.testing.assert_close(shifted.samples, plain.samples - 0.1 * 0.18215)
+        torch.testing.assert_close(decode_latent(autoencoder, shifted), decoded, rtol=0, atol=1e-5)
+    finally:
+        autoencoder.vae.register_to_config(shift_factor=None)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "nearest"),
+    [(65, 64, "64 x 64"), (3, 12, "8 x 8"), (70, 31, "72 x 32"), (60, 8, "56 x 8")],
+)
+def test_sizes_that_do_not_fit_are_refused_with_the_nearest(
+    autoencoder: Autoencoder, width: int, height: int, nearest: str
+) -> None:
+    with pytest.raises(InvalidValue, match=rf"{width} x {height} pixels.*such as {nearest}"):
+        encode_image(autoencoder, torch.zeros(1, height, width, 3))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (1, 8, 8, 4), (0, 8, 8, 3), (1, 3, 8, 8)])
+def test_what_is_no_picture_is_refused(autoencoder: Autoencoder, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValue, match="no batch of RGB pictures"):
+        encode_image(autoencoder, torch.zeros(shape))
+
+
+def test_an_empty_latent_is_to_be_sampled_first(autoencoder: Autoencoder) -> None:
+    with pytest.raises(InvalidValue, match=r"empty.*Sample it first"):
+        decode_latent(autoencoder, Latent(None, 64, 64))
+
+
+def test_another_family_is_refused(autoencoder: Autoencoder) -> None:
+    latent = replace(latent_of(torch.zeros(1, 4, 8, 8)), family="sdxl")
+
+    with pytest.raises(InvalidValue, match=r"a latent of sdxl.*one of sd1"):
+        decode_latent(autoencoder, latent)
+
+
+def test_another_number_of_channels_is_refused(autoencoder: Autoencoder) -> None:
+    with pytest.raises(InvalidValue, match=r"shape \(1, 16, 8, 8\).*\(batch, 4"):
+        decode_latent(autoencoder, latent_of(torch.zeros(1, 16, 8, 8)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_told(autoencoder: Autoencoder, value: float) -> None:
+    with pytest.raises(NumericalError, match="latent has NaN"):
+        decode_latent(autoencoder, latent_of(torch.full((1, 4, 8, 8), value)))
+    with pytest.raises(NumericalError, match="picture has NaN"):
+        encode_image(autoencoder, torch.full((1, 8, 8, 3), value))
+
+
+def test_half_precision_that_overflows_is_told(sd1_folder: Path) -> None:
+    recipe = open_model(str(sd1_folder), [], dtype="float16", digests=FileDigests()).vae
+    halved = load_component(recipe, "cpu")
+
+    with pytest.raises(NumericalError, match="dtype float32"):
+        decode_latent(halved, latent_of(torch.full((1, 4, 8, 8), 1e9)))
+
+
+def _pipeline_decode(pipeline: StableDiffusionPipeline, samples: Tensor) -> Tensor:
+    scale = pipeline.vae.config.scaling_factor
+    with torch.no_grad():
+        decoded = pipeline.vae.decode(samples / scale, return_dict=False)[0]
+    return torch.from_numpy(pipeline.image_processor.postprocess(decoded, output_type="np"))

@@ -1,0 +1,132 @@
+"""Small graphs of sampling nodes, run by the real engine with a tiny random model."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
+from nodegraph_nodes.sampling import DenoisingSteps, KSampler
+from nodegraph_nodes.schedule import PlotBetas, PlotSchedule, SeedRange, Timesteps
+
+from nodegraph import (
+    Conditioning,
+    ConditioningEntry,
+    DiffusionModel,
+    Environment,
+    Latent,
+    Mask,
+    Recipe,
+    node,
+)
+from nodegraph.core.building import build_graph
+from nodegraph.core.events import Event
+from nodegraph.core.validation import check_workflow
+from nodegraph.core.workflow import Workflow
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.noise import draw_noise
+from nodegraph.engine.engine import Engine
+from nodegraph.engine.registry import Registry
+from nodegraph.errors import Problem
+from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
+
+HERE = Path()
+ENVIRONMENT = Environment((), HERE, HERE, HERE)
+
+
+@node(facts={"diffusion_model": {"family": "family"}})
+def Model(family: str = "sd1") -> DiffusionModel:
+    return DiffusionModel(family, "memory", "0" * 64)
+
+
+@node
+def Prompt(said: int = 1, empty: bool = True) -> Conditioning:
+    entry = ConditioningEntry(draw_noise((7, 32), said, [0]))
+    return Conditioning((entry,), "sd1", draw_noise((7, 32), 0, [0]) if empty else None)
+
+
+@node(facts={"latent": {"width": "width", "height": "height"}})
+def Picture(batch: int = 1, width: int = 64, height: int = 64) -> Latent:
+    return Latent(draw_noise((4, 8, 8), 3, range(batch)), width, height, batch, family="sd1")
+
+
+@node
+def RightHalf(batch: int = 1) -> Mask:
+    mask = torch.zeros(batch, 64, 64)
+    mask[..., 32:] = 1
+    return mask
+
+
+NODES: tuple[Callable[..., Any], ...] = (
+    *(Model, Prompt, Picture, RightHalf),
+    *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
+    *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
+)
+SOURCES: dict[str, Any] = {
+    "model": {"type": "Model"},
+    "positive": {"type": "Prompt"},
+    "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+    "picture": {"type": "Picture"},
+    "mask": {"type": "RightHalf"},
+}
+
+
+@functools.cache
+def denoiser() -> Denoiser:
+    """The model behind every recipe."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    unet = tiny_unet().eval()
+    torch.set_rng_state(state)
+    return Denoiser(unet, SD1_SCHEDULER, "sd1")
+
+
+class Weights:
+    """Gives out the one model."""
+
+    @contextmanager
+    def use(self, recipe: Recipe, device: str) -> Iterator[Denoiser]:
+        assert device == "cpu"
+        yield denoiser()
+
+
+def link(output: str) -> dict[str, str]:
+    return {"from": output}
+
+
+def sampler(kind: str = "KSampler", **inputs: Any) -> dict[str, Any]:
+    """A sampling node on the sources, of 3 steps unless said otherwise."""
+    linked = {"model": link("model"), "positive": link("positive"), "latent": link("size")}
+    return {"type": kind, "inputs": linked | {"steps": 3} | inputs}
+
+
+def workflow(nodes: Mapping[str, Any]) -> Workflow:
+    return Workflow.from_dict({"format": "nodegraph/1", "nodes": SOURCES | dict(nodes)})
+
+
+def problems(nodes: Mapping[str, Any], *targets: str) -> list[Problem]:
+    """What is found before anything runs."""
+    registry = Registry()
+    registry.add(*NODES)
+    return check_workflow(workflow(nodes), registry, ENVIRONMENT, targets=list(targets))
+
+
+def value(nodes: Mapping[str, Any], output: str, listener: Callable[[Event], None] = id) -> Any:
+    """Run a workflow for one output, ``node.port``; what its node raises is raised."""
+    registry = Registry()
+    registry.add(*NODES)
+    engine = Engine(registry, environment=ENVIRONMENT, weights=Weights())
+    try:
+        target = output.partition(".")[0]
+        graph = build_graph(workflow(nodes), registry, ENVIRONMENT, targets=[target])
+        result = asyncio.run(engine.run(graph, listener=listener))
+        for problem in result.errors:
+            raise AssertionError(str(problem))
+        return result[output]
+    finally:
+        engine.close()

@@ -1,0 +1,205 @@
+"""Image nodes in a graph: files in, files out, sheets, sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nodegraph.diffusion.images import read_image, read_metadata
+from nodegraph.version import VERSION
+from tests.nodes.conftest import Bench, link
+
+RED = {"type": "Picture", "inputs": {"width": 16, "height": 8, "seed": 1}}
+
+
+def after(kind: str, source: str = "picture", port: str = "image", **inputs: Any) -> dict[str, Any]:
+    """A `Picture` and one node behind it."""
+    return {
+        "picture": RED,
+        "next": {"type": kind, "inputs": {port: link(source), **inputs}},
+    }
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    return {"load": {"type": "LoadImage", "inputs": {"path": str(path)}}}
+
+
+def test_a_picture_is_loaded_with_its_mask(bench: Bench) -> None:
+    pixels = np.zeros((4, 6, 4), dtype=np.uint8)
+    pixels[..., 0], pixels[:, 3:, 3] = 255, 255
+    Image.fromarray(pixels).save(bench.folder / "inputs" / "red.png")
+
+    result = bench.run(load("red.png"), "load")
+
+    assert result["load.image"].shape == (1, 4, 6, 3)
+    assert result["load.mask"][0, 0].tolist() == [1, 1, 1, 0, 0, 0]
+    assert bench.run(load(bench.folder / "inputs" / "red.png"), "load").is_ok
+
+
+def test_a_changed_file_is_loaded_again(bench: Bench) -> None:
+    path = bench.folder / "inputs" / "red.png"
+    Image.new("RGB", (2, 2)).save(path)
+    bench.run(load("red.png"), "load")
+    assert bench.run(load("red.png"), "load").nodes["load"].status == "cached"
+
+    Image.new("RGB", (3, 3)).save(path)
+
+    assert bench.value(load("red.png"), "load.image").shape == (1, 3, 3, 3)
+
+
+def test_a_missing_file_is_told_before_running(bench: Bench) -> None:
+    Image.new("RGB", (2, 2)).save(bench.folder / "inputs" / "red.png")
+
+    [problem] = bench.problems(load("rad.png"), "load")
+
+    assert (problem.node, problem.port) == ("load", "path")
+    assert "Did you mean `red.png`?" in str(problem)
+
+
+def test_the_size_of_a_file_is_known_beforehand(bench: Bench, sd1_folder: Path) -> None:
+    Image.new("RGB", (30, 16)).save(bench.folder / "inputs" / "odd.png")
+    nodes = load("odd.png") | {
+        "model": {"type": "LoadModel", "inputs": {"model": str(sd1_folder)}},
+        "encode": {
+            "type": "VAEEncode", "inputs": {"vae": link("model.vae"), "image": link("load.image")},
+        },
+    }
+
+    [problem] = bench.problems(nodes, "encode")
+
+    assert problem.given == "30 pixels"
+
+
+def test_results_are_numbered_and_carry_their_workflow(bench: Bench) -> None:
+    nodes = after("SaveImage", name="fruit/apple")
+
+    [file] = bench.run(nodes).files
+
+    assert file.path == bench.folder / "outputs" / "fruit" / "apple_00001.png"
+    assert not file.existed
+    texts = read_metadata(file.path)
+    assert json.loads(texts["workflow"])["nodes"].keys() == nodes.keys()
+    assert texts["nodegraph"] == VERSION
+    assert torch.equal(read_image(file.path)[0], bench.value({"picture": RED}, "picture.image"))
+
+
+def test_equal_results_are_written_once(bench: Bench) -> None:
+    nodes = after("SaveImage")
+
+    first = bench.run(nodes).files
+    again = bench.run(nodes).files
+
+    assert [file.path for file in again] == [file.path for file in first]
+    assert [file.existed for file in again] == [True]
+    assert bench.told("node.wrote")[0].data["existed"] is True
+
+
+def test_another_result_gets_the_next_number(bench: Bench) -> None:
+    bench.run(after("SaveImage"))
+    nodes = after("SaveImage")
+    nodes["picture"] = {"type": "Picture", "inputs": {"seed": 2}}
+
+    [file] = bench.run(nodes).files
+
+    assert file.path.name == "image_00002.png"
+
+
+def test_each_of_a_batch_gets_a_file(bench: Bench) -> None:
+    nodes = after("SaveImage", format="webp", quality=80)
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 3}}
+
+    files = bench.run(nodes).files
+
+    assert [file.path.name for file in files] == [f"image_0000{n}.webp" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", ["../apple", "/tmp/apple", ""])
+def test_a_name_out_of_the_folder_is_told_before_running(bench: Bench, name: str) -> None:
+    [problem] = bench.problems(after("SaveImage", name=name))
+
+    assert (problem.node, problem.port) == ("next", "name")
+
+
+def test_an_unwritable_folder_is_told(bench: Bench) -> None:
+    (bench.folder / "outputs").write_bytes(b"")
+
+    error = bench.failure(after("SaveImage"))
+
+    assert "can't write to" in str(error)
+
+
+def test_a_workflow_too_long_for_jpeg_is_logged(bench: Bench) -> None:
+    nodes = after("SaveImage", format="jpeg")
+    nodes |= {
+        f"more_{index}": {"type": "Picture", "inputs": {"seed": index}} for index in range(1500)
+    }
+
+    [file] = bench.run(nodes).files
+
+    assert "workflow" not in read_metadata(file.path)
+    assert "without its workflow" in bench.told("log")[0].data["message"]
+
+
+def test_previews_are_shown_and_not_kept_as_results(bench: Bench) -> None:
+    nodes = after("PreviewImage")
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 2}}
+
+    files = bench.run(nodes).files
+
+    assert [file.kind for file in files] == ["preview", "preview"]
+    assert [event.data["mime"] for event in bench.told("node.preview")] == ["image/png"] * 2
+    assert files[0].path.read_bytes() == bench.told("node.preview")[0].data["image"]
+    assert not (bench.folder / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "shape"),
+    [
+        ("ImageStrip", {"gap": 2}, (1, 8, 3 * 16 + 2 * 2, 3)),
+        ("ImageStrip", {"gap": 2, "direction": "vertical"}, (1, 3 * 8 + 2 * 2, 16, 3)),
+        ("ImageGrid", {"gap": 0, "columns": 2}, (1, 16, 32, 3)),
+        ("ImageGrid", {"gap": 0, "captions": ["a", "b"]}, (1, 2 * (8 + 14), 32, 3)),
+    ],
+)
+def test_pictures_are_put_together(
+    bench: Bench, kind: str, inputs: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    nodes = after(kind, port="images", **inputs)
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 3}}
+
+    assert bench.value(nodes, "next.image").shape == shape
+
+
+def test_a_list_of_pictures_becomes_one(bench: Bench) -> None:
+    nodes = after("ImageStrip", port="images", gap=0) | {
+        "seeds": {"type": "SeedRange", "inputs": {"count": 4}}
+    }
+    nodes["picture"] = {"type": "Picture", "inputs": {"seed": link("seeds")}}
+
+    assert bench.value(nodes, "next.image").shape == (1, 8, 4 * 16, 3)
+
+
+def test_pictures_are_resized(bench: Bench) -> None:
+    nodes = after("ResizeImage", width=8, height=0, method="area")
+
+    assert bench.value(nodes, "next.image").shape == (1, 4, 8, 3)
+
+
+def test_an_impossible_size_is_told_before_running(bench: Bench) -> None:
+    Image.new("RGB", (1, 1000)).save(bench.folder / "inputs" / "line.png")
+    nodes = load("line.png") | {
+        "next": {
+            "type": "ResizeImage",
+            "inputs": {"image": link("load.image"), "width": 100, "height": 0},
+        }
+    }
+
+    [problem] = bench.problems(nodes, "next")
+
+    assert "out of range" in str(problem)

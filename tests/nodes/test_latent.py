@@ -1,0 +1,84 @@
+"""EmptyLatent, SetNoiseMask, AddNoise and LatentFromBatch in a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from nodegraph_nodes.latent import EmptyLatent, LatentFromBatch, SetNoiseMask
+
+from nodegraph import InvalidValue, Latent
+from nodegraph.diffusion.noise import NoiseSchedule, add_noise, draw_noise
+from tests.nodes.sampling_graphs import denoiser, link, problems, sampler, value
+
+
+def test_an_empty_latent_is_only_a_size() -> None:
+    nodes = {
+        "empty": {"type": "EmptyLatent", "inputs": {"width": 96, "height": 64, "batch_size": 3}}
+    }
+    assert value(nodes, "empty.latent") == Latent(None, 96, 64, 3)
+
+
+@pytest.mark.parametrize("size", [{"width": 100}, {"height": 0}, {"batch_size": 0}])
+def test_sizes_that_no_model_takes_are_found_before_running(size: dict[str, int]) -> None:
+    (problem,) = problems({"empty": {"type": "EmptyLatent", "inputs": size}}, "empty")
+    assert problem.port in size
+
+
+def test_a_noise_mask_is_set_without_touching_the_latent() -> None:
+    latent, mask = Latent(None, 64, 64, 2), torch.ones(1, 64, 64)
+    assert SetNoiseMask(latent, mask).noise_mask is mask
+    assert latent.noise_mask is None
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (3, 64, 64)])
+def test_a_mask_of_another_batch_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValue, match="1 or 2"):
+        SetNoiseMask(Latent(None, 64, 64, 2), torch.ones(shape))
+
+
+def test_add_noise_follows_the_models_schedule() -> None:
+    inputs = {"model": link("model"), "latent": link("picture"), "timestep": 250, "seed": 4}
+    found = value({"noisy": {"type": "AddNoise", "inputs": inputs}}, "noisy.latent")
+    picture = Latent(draw_noise((4, 8, 8), 3, [0]), 64, 64)
+    schedule = NoiseSchedule.from_config(denoiser().scheduler_config)
+    expected = add_noise(picture, schedule, seed=4, timestep=250)
+    assert torch.equal(found.samples, expected.samples)
+
+
+def test_add_noise_runs_once_for_each_timestep_of_a_list() -> None:
+    inputs = {"model": link("model"), "latent": link("picture"), "timestep": link("times")}
+    nodes: dict[str, Any] = {
+        "times": {"type": "Timesteps", "inputs": {"model": link("model"), "steps": 3}},
+        "noisy": {"type": "AddNoise", "inputs": inputs},
+    }
+    found = value(nodes, "noisy.latent")
+    original = draw_noise((4, 8, 8), 3, [0])
+    distances = [float((latent.samples - original).std()) for latent in found]
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_an_item_alone_is_sampled_as_in_its_batch() -> None:
+    nodes: dict[str, Any] = {
+        "three": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64, "batch_size": 3}},
+        "third": {"type": "LatentFromBatch", "inputs": {"latent": link("three"), "index": 2}},
+        "batch": sampler(latent=link("three")),
+        "alone": sampler(latent=link("third")),
+    }
+    batch, alone = value(nodes, "batch.latent"), value(nodes, "alone.latent")
+    # convolutions may sum in another order for another batch size, and guidance amplifies it
+    torch.testing.assert_close(alone.samples, batch.samples[2:], rtol=1e-3, atol=1e-3)
+
+
+def test_items_keep_their_masks_and_indices() -> None:
+    latent = Latent(draw_noise((4, 8, 8), 0, range(4)), 64, 64, 4, torch.rand(4, 64, 64), "sd1")
+    found = LatentFromBatch(LatentFromBatch(latent, 1, 3), 1, 2)
+    assert found.noise_indices == (2, 3)
+    assert torch.equal(found.samples, latent.samples[2:])
+    assert torch.equal(found.noise_mask, latent.noise_mask[2:])
+
+
+def test_items_beyond_the_batch_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="items 0 to 1"):
+        LatentFromBatch(EmptyLatent(64, 64, 2), 1, 2)

@@ -1,0 +1,124 @@
+"""LoadModel gives recipes at once, and tells before running what can't be loaded."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph.diffusion import models
+from tests.nodes.conftest import Bench, link
+
+
+def load(model: str, **inputs: Any) -> dict[str, Any]:
+    return {"load": {"type": "LoadModel", "inputs": {"model": model, **inputs}}}
+
+
+@pytest.fixture
+def apples(bench: Bench, sd1_folder: Path) -> Path:
+    """A model called `apples` in the bench's models folder."""
+    return Path(shutil.copytree(sd1_folder, bench.folder / "models" / "apples"))
+
+
+def test_it_gives_the_three_parts(bench: Bench, apples: Path) -> None:
+    result = bench.run(load("apples"), "load")
+
+    recipes = [result[f"load.{part}"] for part in ("model", "text_encoder", "vae")]
+    assert [type(recipe).__name__ for recipe in recipes] == ["DiffusionModel", "TextEncoder", "Vae"]
+    assert {recipe.source for recipe in recipes} == {str(apples)}
+    assert {recipe.dtype for recipe in recipes} == {"float32"}
+
+
+def test_tiny_is_the_embedded_model(
+    bench: Bench, sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "embedded_folder", lambda: sd1_folder)
+
+    assert bench.value({"load": {"type": "LoadModel"}}, "load.vae").source == str(sd1_folder)
+
+
+def test_dtype_is_a_choice(bench: Bench, apples: Path) -> None:
+    assert bench.value(load("apples", dtype="bfloat16"), "load.model").dtype == "bfloat16"
+    [problem] = bench.problems(load("apples", dtype="float7"), "load")
+    assert problem.port == "dtype"
+
+
+def test_a_changed_file_is_noticed(bench: Bench, apples: Path) -> None:
+    before = bench.value(load("apples"), "load.vae")
+    assert bench.run(load("apples"), "load").nodes["load"].status == "cached"
+
+    (apples / "vae" / "config.json").write_text((apples / "vae" / "config.json").read_text() + "\n")
+
+    result = bench.run(load("apples"), "load")
+    assert result.nodes["load"].status == "ran"
+    assert result["load.vae"].digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("aples", "model-not-found", "Did you mean `apples`?"),
+        ("old.ckpt", "unsafe-file", "can run any code"),
+        ("apples/unet", "invalid-file", "no model_index.json"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_before_running(
+    bench: Bench, apples: Path, name: str, code: str, words: str
+) -> None:
+    (apples.parent / "old.ckpt").write_bytes(b"\x80")
+
+    [problem] = bench.problems(load(name), "load")
+
+    assert (problem.code, problem.node, problem.port) == (code, "load", "model")
+    assert words in str(problem)
+
+
+def test_pickles_can_be_allowed(tmp_path: Path, sd1_folder: Path) -> None:
+    bench = Bench(tmp_path, allow_pickle=True)
+    folder = Path(shutil.copytree(sd1_folder, tmp_path / "models" / "apples"))
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+
+    assert bench.problems(load("apples"), "load") == []
+    bench.session.close()
+
+
+def test_a_model_of_another_family_is_refused_with_what_it_is(bench: Bench, apples: Path) -> None:
+    index = apples / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionPipeline", "FluxPipeline"))
+
+    [problem] = bench.problems(load("apples"), "load")
+
+    assert "a FluxPipeline" in str(problem)
+
+
+def test_checking_a_workflow_imports_no_torch(apples: Path, bench: Bench) -> None:
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from nodegraph import Session, Settings, Workflow
+        settings = Settings(home=Path({str(bench.folder / "home")!r}), device="cpu",
+                            models=(Path({str(apples.parent)!r}),))
+        workflow = Workflow.from_dict({{"format": "nodegraph/1", "nodes": {{
+            "load": {{"type": "LoadModel", "inputs": {{"model": "apples"}}}},
+            "text": {{"type": "EncodePrompt", "inputs": {{"encoder": {{"from": "load.text_encoder"}}}}}},
+        }}}})
+        assert Session(settings).check(workflow, targets=["text"]) == []
+        sys.exit(bool({{"torch", "numpy", "PIL"}} & set(sys.modules)))
+    """
+    # The first session in a home reads the packs, which may import more.
+    assert bench.problems(load("apples"), "load") == []
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_links_carry_the_family(bench: Bench, apples: Path) -> None:
+    graph = load("apples") | {
+        "text": {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder")}}
+    }
+
+    assert bench.value(graph, "text.conditioning").family == "sd1"

@@ -1,0 +1,109 @@
+"""KSampler and DenoisingSteps in a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from nodegraph import Latent
+from nodegraph.core.events import Event
+from nodegraph.diffusion.denoise import sample
+from nodegraph.diffusion.noise import draw_noise
+from tests.nodes.sampling_graphs import Prompt, denoiser, link, problems, sampler, value
+
+
+def test_ksampler_gives_what_sample_gives() -> None:
+    options: dict[str, Any] = {
+        "seed": 5,
+        "steps": 3,
+        "cfg": 4.0,
+        "sampler": "euler",
+        "schedule": "karras",
+    }
+    found = value({"sample": sampler(**options)}, "sample.latent")
+    expected = sample(denoiser(), Prompt(), None, Latent(None, 64, 64), **options)
+    assert torch.equal(found.samples, expected.samples)
+    assert found.family == "sd1"
+
+
+def test_the_negative_prompt_leads_away() -> None:
+    nodes = {"against": {"type": "Prompt", "inputs": {"said": 2}}}
+    without = value({"sample": sampler()}, "sample.latent")
+    found = value(nodes | {"sample": sampler(negative=link("against"))}, "sample.latent")
+    assert not torch.equal(found.samples, without.samples)
+
+
+def test_progress_is_reported_step_by_step() -> None:
+    events: list[Event] = []
+    value({"sample": sampler(steps=4)}, "sample.latent", events.append)
+    steps = [event.data["step"] for event in events if event.kind == "node.progress"]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_list_of_seeds_gives_a_latent_each() -> None:
+    nodes = {
+        "seeds": {"type": "SeedRange", "inputs": {"start": 7, "count": 2}},
+        "sample": sampler(seed=link("seeds")),
+    }
+    found = value(nodes, "sample.latent")
+    alone = value({"sample": sampler(seed=8)}, "sample.latent")
+    assert len(found) == 2
+    assert torch.equal(found[1].samples, alone.samples)
+
+
+def test_denoising_steps_end_in_what_ksampler_gives() -> None:
+    found = value({"steps": sampler("DenoisingSteps", steps=4)}, "steps.latents")
+    final = value({"sample": sampler(steps=4)}, "sample.latent")
+    assert len(found) == 4
+    torch.testing.assert_close(found[-1].samples, final.samples)
+
+
+def test_a_masked_part_is_kept() -> None:
+    nodes = {
+        "masked": {
+            "type": "SetNoiseMask",
+            "inputs": {"latent": link("picture"), "mask": link("mask")},
+        },
+        "sample": sampler(latent=link("masked"), denoise=0.7),
+    }
+    found = value(nodes, "sample.latent")
+    original = draw_noise((4, 8, 8), 3, [0])
+    assert torch.equal(found.samples[..., :4], original[..., :4])
+
+
+@pytest.mark.parametrize(
+    ("port", "change"),
+    [
+        ("schedule", {"sampler": "ddim", "schedule": "karras"}),
+        ("denoise", {"steps": 20, "denoise": 0.01}),
+        ("sampler", {"sampler": "eular"}),
+        ("steps", {"steps": 0}),
+        ("cfg", {"cfg": -1}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["KSampler", "DenoisingSteps"])
+def test_what_cannot_work_is_found_before_running(
+    kind: str, port: str, change: dict[str, Any]
+) -> None:
+    (problem,) = problems({"sample": sampler(kind, **change)}, "sample")
+    assert (problem.node, problem.port) == ("sample", port)
+
+
+def test_a_latent_of_another_family_is_found_before_running() -> None:
+    nodes = {
+        "other": {"type": "Model", "inputs": {"family": "sdxl"}},
+        "first": sampler(),
+        "second": sampler(model=link("other"), latent=link("first")),
+    }
+    assert [problem.code for problem in problems(nodes, "second")] == ["family-conflict"]
+
+
+def test_a_missing_empty_prompt_is_told_at_the_node() -> None:
+    nodes = {
+        "plain": {"type": "Prompt", "inputs": {"empty": False}},
+        "sample": sampler(positive=link("plain")),
+    }
+    with pytest.raises(AssertionError, match=r"node `sample` \(KSampler\).*negative.*EncodePrompt"):
+        value(nodes, "sample.latent")

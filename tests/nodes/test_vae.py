@@ -1,0 +1,67 @@
+"""VAEEncode and VAEDecode in a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.nodes.conftest import Bench, link
+
+
+def graph(model: Path, **picture: Any) -> dict[str, Any]:
+    return {
+        "load": {"type": "LoadModel", "inputs": {"model": str(model)}},
+        "picture": {"type": "Picture", "inputs": picture},
+        "encode": {
+            "type": "VAEEncode", "inputs": {"vae": link("load.vae"), "image": link("picture")},
+        },
+        "decode": {
+            "type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("encode")},
+        },
+        "empty": {"type": "EmptyLatent", "inputs": {"width": 32, "height": 16}},
+        "early": {
+            "type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("empty")},
+        },
+    }
+
+
+def test_a_picture_goes_there_and_back(bench: Bench, sd1_folder: Path) -> None:
+    result = bench.run(graph(sd1_folder, width=32, height=16, batch=2), "encode", "decode")
+
+    latent, image = result["encode.latent"], result["decode.image"]
+    assert (latent.width, latent.height, latent.batch_size, latent.family) == (32, 16, 2, "sd1")
+    assert latent.samples.shape == (2, 4, 2, 4)
+    assert image.shape == (2, 16, 32, 3)
+    assert torch.isfinite(image).all()
+
+
+def test_a_size_that_does_not_fit_names_the_nearest(bench: Bench, sd1_folder: Path) -> None:
+    error = bench.failure(graph(sd1_folder, width=30, height=16), "encode")
+
+    assert "node `encode` (VAEEncode)" in str(error)
+    assert "32 x 16" in str(error)
+
+
+def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder) | {
+        "small": {
+            "type": "ResizeImage",
+            "inputs": {"image": link("picture"), "width": 30, "height": 20},
+        }
+    }
+    nodes["encode"]["inputs"]["image"] = link("small")
+
+    problems = bench.problems(nodes, "encode")
+
+    assert [(item.code, item.port) for item in problems] == [("wrong-size", "image")] * 2
+    assert "its width is no multiple" in str(problems[0])
+
+
+@pytest.mark.parametrize("target", ["early"])
+def test_an_empty_latent_is_to_be_sampled_first(
+    bench: Bench, sd1_folder: Path, target: str
+) -> None:
+    assert "Sample it first" in str(bench.failure(graph(sd1_folder), target))

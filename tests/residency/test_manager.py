@@ -1,0 +1,343 @@
+"""The residency manager loads once, shares, pins, and evicts what was used least recently."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from torch import nn
+
+from nodegraph.core.values import DiffusionModel, Recipe, Vae
+from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.residency import ResidencyManager
+
+
+@dataclass(frozen=True)
+class Component:
+    module: nn.Module
+    recipe: Recipe
+
+
+class Loader:
+    """Makes components as large as their recipe's option `size` says, and counts."""
+
+    def __init__(self) -> None:
+        self.loaded: list[tuple[str, str]] = []
+
+    def __call__(self, recipe: Recipe, device: str) -> Component:
+        self.loaded.append((recipe.digest, device))
+        module = nn.Module()
+        weight = torch.zeros(int(recipe.option("size")), dtype=torch.int8)
+        module.weight = nn.Parameter(weight, requires_grad=False)
+        return Component(module, recipe)
+
+
+def recipe_of(name: str, size: int = 10) -> DiffusionModel:
+    return DiffusionModel("sd1", f"/models/{name}", name, options=(("size", str(size)),))
+
+
+def names(manager: ResidencyManager) -> list[str]:
+    return [item.recipe.digest for item in manager.resident()]
+
+
+def test_a_second_use_shares_what_the_first_loaded() -> None:
+    loader = Loader()
+    manager = ResidencyManager(loader)
+
+    with manager.use(recipe_of("a"), "cpu") as first:
+        pass
+    with manager.use(recipe_of("a"), "cpu") as second:
+        assert second is first
+
+    assert loader.loaded == [("a", "cpu")]
+
+
+def test_equal_content_is_shared_wherever_the_files_lie() -> None:
+    loader = Loader()
+    manager = ResidencyManager(loader)
+    moved = replace(recipe_of("a"), source="/elsewhere/a")
+
+    with manager.use(recipe_of("a"), "cpu") as first, manager.use(moved, "cpu") as second:
+        assert second is first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(recipe_of("a"), dtype="float16"),
+        replace(recipe_of("a"), options=(("size", "3"),)),
+        Vae("sd1", "/models/a", "a", options=(("size", "10"),)),
+    ],
+)
+def test_recipes_that_differ_are_loaded_apart(other: Recipe) -> None:
+    manager = ResidencyManager(Loader())
+
+    with manager.use(recipe_of("a"), "cpu") as first, manager.use(other, "cpu") as second:
+        assert second is not first
+
+
+def test_each_device_has_its_own_copy_and_budget() -> None:
+    loader = Loader()
+    manager = ResidencyManager(loader, {"cuda:0": 10})
+
+    for device in ("cpu", "cuda:0"):
+        for name in ("a", "b"):
+            with manager.use(recipe_of(name), device):
+                pass
+
+    assert len(loader.loaded) == 4
+    assert [(item.recipe.digest, item.device) for item in manager.resident()] == [
+        ("a", "cpu"), ("b", "cpu"), ("b", "cuda:0"),
+    ]
+
+
+def test_the_least_recently_used_is_evicted_first() -> None:
+    manager = ResidencyManager(Loader(), {"cpu": 25})
+
+    for name in ("a", "b", "a", "c"):
+        with manager.use(recipe_of(name), "cpu"):
+            pass
+
+    assert names(manager) == ["a", "c"]
+
+
+def test_what_is_in_use_is_never_evicted_but_goes_when_let_go_of() -> None:
+    manager = ResidencyManager(Loader(), {"cpu": 15})
+
+    with manager.use(recipe_of("a"), "cpu"):
+        with manager.use(recipe_of("b"), "cpu"):
+            assert [item.pins for item in manager.resident()] == [1, 1]
+        assert names(manager) == ["a"]
+
+    assert names(manager) == ["a"]
+
+
+def test_a_component_larger_than_the_budget_is_used_and_not_kept() -> None:
+    manager = ResidencyManager(Loader(), {"cpu": 5})
+
+    with manager.use(recipe_of("a"), "cpu"):
+        assert manager.resident()[0].bytes == 10
+
+    assert manager.resident() == []
+
+
+def test_room_is_made_before_loading_by_estimate_then_by_measured_size() -> None:
+    before: list[list[str]] = []
+    loader = Loader()
+
+    def load(recipe: Recipe, device: str) -> Component:
+        before.append(names(manager))
+        return loader(recipe, device)
+
+    manager = ResidencyManager(load, {"cpu": 15}, estimate=lambda recipe: 0)
+    for name in ("a", "b", "a"):
+        with manager.use(recipe_of(name), "cpu"):
+            pass
+
+    # The estimate for b was too small, so a goes only after; a's own size is known by then.
+    assert before == [[], ["a"], []]
+
+
+def test_threads_that_ask_together_load_once() -> None:
+    loader = Loader()
+    started, go_on = threading.Event(), threading.Event()
+
+    def load(recipe: Recipe, device: str) -> Component:
+        started.set()
+        assert go_on.wait(5)
+        return loader(recipe, device)
+
+    manager = ResidencyManager(load)
+
+    def use(_: int) -> Any:
+        with manager.use(recipe_of("a"), "cpu") as component:
+            return component
+
+    with ThreadPoolExecutor(4) as pool:
+        users = [pool.submit(use, index) for index in range(4)]
+        assert started.wait(5)
+        go_on.set()
+        components = {id(user.result(5)) for user in users}
+
+    assert len(loader.loaded) == 1
+    assert len(components) == 1
+    assert manager.resident()[0].pins == 0
+
+
+def test_different_recipes_load_at_the_same_time() -> None:
+    both_loading = threading.Barrier(2, timeout=5)
+    loader = Loader()
+
+    def load(recipe: Recipe, device: str) -> Component:
+        both_loading.wait()
+        return loader(recipe, device)
+
+    manager = ResidencyManager(load)
+
+    def use(name: str) -> None:
+        with manager.use(recipe_of(name), "cpu"):
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(use, ["a", "b"]))
+
+    assert sorted(names(manager)) == ["a", "b"]
+
+
+def test_a_failed_load_fails_all_who_waited_and_is_tried_again_later() -> None:
+    loader = Loader()
+    waiting, attempts = threading.Event(), []
+
+    def load(recipe: Recipe, device: str) -> Component:
+        attempts.append(recipe)
+        if len(attempts) == 1:
+            assert waiting.wait(5)
+            raise InvalidFile("damaged")
+        return loader(recipe, device)
+
+    manager = ResidencyManager(load)
+
+    def use(_: int) -> str:
+        try:
+            with manager.use(recipe_of("a"), "cpu"):
+                return "loaded"
+        except InvalidFile:
+            return "failed"
+
+    with ThreadPoolExecutor(2) as pool:
+        users = [pool.submit(use, index) for index in range(2)]
+        _wait_until(lambda: any(entry.pins == 2 for entry in manager._entries.values()))
+        waiting.set()
+        assert [user.result(5) for user in users] == ["failed", "failed"]
+
+    assert manager.resident() == []
+    assert use(0) == "loaded"
+
+
+def test_an_error_of_the_user_lets_go() -> None:
+    manager = ResidencyManager(Loader())
+
+    with pytest.raises(RuntimeError, match="mine"), manager.use(recipe_of("a"), "cpu"):
+        raise RuntimeError("mine")
+
+    assert manager.resident()[0].pins == 0
+
+
+def test_out_of_memory_evicts_what_is_idle_and_tries_once_more() -> None:
+    loader = Loader()
+
+    def load(recipe: Recipe, device: str) -> Component:
+        if manager.resident() and recipe.digest == "b":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loader(recipe, device)
+
+    manager = ResidencyManager(load)
+    with manager.use(recipe_of("a"), "cpu"):
+        pass
+    with manager.use(recipe_of("b"), "cpu"):
+        assert names(manager) == ["b"]
+
+
+def test_lasting_lack_of_memory_says_what_was_needed() -> None:
+    def load(recipe: Recipe, device: str) -> Component:
+        raise MemoryError
+
+    manager = ResidencyManager(load, estimate=lambda recipe: 3 * 2**20)
+
+    with (
+        pytest.raises(NodegraphError, match=r"out of memory on cpu .*/models/a.*3\.0 MiB"),
+        manager.use(recipe_of("a"), "cpu"),
+    ):
+        pass
+
+
+def test_release_all_frees_what_is_idle_now_and_the_rest_when_let_go_of() -> None:
+    manager = ResidencyManager(Loader())
+    with manager.use(recipe_of("a"), "cpu"):
+        pass
+
+    with manager.use(recipe_of("b", 7), "cpu"):
+        assert manager.release_all() == 10
+        assert names(manager) == ["b"]
+
+    assert manager.resident() == []
+
+
+class Residency(RuleBasedStateMachine):
+    """The policy against a plain model: an ordered dict from recipe to pins."""
+
+    budget = 25
+    sizes: ClassVar[dict[str, int]] = {"a": 4, "b": 9, "c": 12, "d": 30}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loader = Loader()
+        self.manager = ResidencyManager(self.loader, {"cpu": self.budget})
+        self.pins: OrderedDict[str, int] = OrderedDict()
+        self.held: list[tuple[str, AbstractContextManager[Any]]] = []
+        self.loads = 0
+
+    @rule(name=st.sampled_from(sorted(sizes)))
+    def take(self, name: str) -> None:
+        held = self.manager.use(recipe_of(name, self.sizes[name]), "cpu")
+        assert held.__enter__().recipe.digest == name
+        self.held.append((name, held))
+        if name not in self.pins:
+            self.loads += 1
+            # The size is remembered after a first load, so room is made before or after it:
+            # the outcome is the same as long as the newcomer isn't a candidate.
+            self.pins[name] = 1
+            self.pins.move_to_end(name)
+            self._evict()
+        else:
+            self.pins[name] += 1
+
+    @rule(data=st.data())
+    def let_go(self, data: st.DataObject) -> None:
+        if not self.held:
+            return
+        name, held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        held.__exit__(None, None, None)
+        self.pins[name] -= 1
+        self.pins.move_to_end(name)
+        self._evict()
+
+    def _evict(self) -> None:
+        for name in [name for name, pins in self.pins.items() if pins == 0]:
+            if sum(self.sizes[kept] for kept in self.pins) <= self.budget:
+                return
+            del self.pins[name]
+
+    @invariant()
+    def same_as_the_model(self) -> None:
+        resident = {item.recipe.digest: item.pins for item in self.manager.resident()}
+        assert resident == dict(self.pins)
+        assert len(self.loader.loaded) == self.loads
+
+    @invariant()
+    def within_the_budget_or_in_use(self) -> None:
+        resident = self.manager.resident()
+        idle = [item for item in resident if not item.pins]
+        assert not idle or sum(item.bytes for item in resident) <= self.budget
+
+
+TestResidency = Residency.TestCase
+TestResidency.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came to that")
