@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.values import Recipe
+from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.manifest import ManifestCache
 from nodegraph.engine.packs import Pack, installed_packs, pack_at, packs_in
@@ -21,10 +22,33 @@ from nodegraph.errors import Problem
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from nodegraph.core.events import Listener
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.result import RunResult
+    from nodegraph.residency import ResidencyManager
+
+
+class SessionRunOptions(TypedDict, total=False):
+    """Options of `Session.run`; see `Session.run_async`."""
+
+    parameters: Mapping[str, Any] | None
+    targets: Sequence[str] | None
+    listener: Listener | None
+    cancel: CancelToken | None
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `run`; see `run_async`."""
+
+    parameters: Mapping[str, Any] | None
+    targets: Sequence[str] | None
+    packs: Sequence[str | Path]
+    nodes: Sequence[Callable[..., Any]]
+    settings: Settings | None
+    check: bool
 
 
 class Session:
@@ -95,18 +119,29 @@ class Session:
         from nodegraph.engine.cache import MemoryCache, NoCache
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
-        from nodegraph.residency import ResidencyManager
 
-        budget = self.settings.weights_budget
-        budgets = None if budget is None else {self._device: budget}
         return Engine(
             self.registry,
             environment=self.environment,
-            weights=ResidencyManager(_load_component, budgets),
+            weights=self._weights,
             numerics=LibraryNumerics(),
             cache=MemoryCache(self.settings.memory_cache) if self._use_cache else NoCache(),
             lanes=Lanes(self._device, cpu_places=self.settings.cpu_threads),
         )
+
+    @cached_property
+    def _weights(self) -> ResidencyManager:
+        from nodegraph.residency import ResidencyManager
+
+        budget = self.settings.weights_budget
+        budgets = None if budget is None else {self._device: budget}
+        return ResidencyManager(self._load_component, budgets, estimate=_estimate_bytes)
+
+    def _load_component(self, recipe: Recipe, device: str) -> Any:
+        # Not at the top of the file: it brings torch in.
+        from nodegraph.diffusion.loading import load_component
+
+        return load_component(recipe, device, folders=self.environment.models)
 
     def check(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> list[Problem]:
         """Everything that is wrong with a workflow; nothing runs."""
@@ -143,36 +178,29 @@ class Session:
         """
         workflow = workflow.with_parameters(parameters or {})
         graph = self.graph(workflow, targets=targets)
-        return await self.engine.run(
-            graph, workflow=workflow.to_dict(), listener=listener, cancel=cancel
-        )
+        # What sinks keep is to mean the same after an upgrade of the nodes.
+        document = with_versions(workflow, self.registry).to_dict()
+        return await self.engine.run(graph, workflow=document, listener=listener, cancel=cancel)
 
-    def run(self, workflow: Workflow, **options: Any) -> RunResult:
-        """Run a workflow and wait for it; `run_async` says which options there are.
+    def run(self, workflow: Workflow, **options: Unpack[SessionRunOptions]) -> RunResult:
+        """As `run_async`, waiting for the end.
 
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own.
         """
-        import asyncio  # not at the top: validating needs no event loop, and should be instant
-        from concurrent.futures import ThreadPoolExecutor
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.run_async(workflow, **options))
-        with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
-            return thread.submit(lambda: asyncio.run(self.run_async(workflow, **options))).result()
+        return _wait(self.run_async(workflow, **options))
 
     def close(self) -> None:
         """Let go of threads and weights."""
         if "engine" in self.__dict__:
             self.engine.close()
+            self._weights.release_all()
 
 
-def _load_component(recipe: Recipe, device: str) -> Any:
-    from nodegraph.diffusion.loading import load_component
+def _estimate_bytes(recipe: Recipe) -> int:
+    from nodegraph.diffusion.loading import estimate_bytes
 
-    return load_component(recipe, device)
+    return estimate_bytes(recipe)
 
 
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -189,7 +217,7 @@ def _default_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def run(
+async def run_async(
     workflow: Workflow | Mapping[str, Any] | str | Path,
     *,
     parameters: Mapping[str, Any] | None = None,
@@ -199,7 +227,7 @@ def run(
     settings: Settings | None = None,
     check: bool = True,
 ) -> RunResult:
-    """Run a workflow and wait for it, in a script or a notebook.
+    """Run a workflow on the running event loop.
 
     Args:
         workflow: A `Workflow`, the dictionary of one, or a file's path.
@@ -216,29 +244,38 @@ def run(
     """
     document, folder = _opened(workflow)
     with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
-        result = session.run(document, parameters=parameters, targets=targets)
-    if check and result.errors:
-        raise result.errors[0]
-    return result
-
-
-async def run_async(
-    workflow: Workflow | Mapping[str, Any] | str | Path,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    targets: Sequence[str] | None = None,
-    packs: Sequence[str | Path] = (),
-    nodes: Sequence[Callable[..., Any]] = (),
-    settings: Settings | None = None,
-    check: bool = True,
-) -> RunResult:
-    """As `run`, on the running event loop."""
-    document, folder = _opened(workflow)
-    with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
         result = await session.run_async(document, parameters=parameters, targets=targets)
     if check and result.errors:
         raise result.errors[0]
     return result
+
+
+def run(
+    workflow: Workflow | Mapping[str, Any] | str | Path, **options: Unpack[RunOptions]
+) -> RunResult:
+    """Run a workflow and wait for it, in a script or a notebook.
+
+    Args:
+        workflow: A `Workflow`, the dictionary of one, or a file's path.
+        options: Those of `run_async`: parameters, targets, packs, nodes, settings, check.
+    Raises:
+        InvalidFile, InvalidWorkflow: Nothing was run.
+        NodeFailed: A node raised; the rest was run.
+    """
+    return _wait(run_async(workflow, **options))
+
+
+def _wait(running: Coroutine[Any, Any, RunResult]) -> RunResult:
+    """The result of a coroutine, whether or not an event loop runs in this thread."""
+    import asyncio  # not at the top: validating needs no event loop, and should be instant
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(running)
+    with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
+        return thread.submit(asyncio.run, running).result()
 
 
 def _opened(workflow: Workflow | Mapping[str, Any] | str | Path) -> tuple[Workflow, Path | None]:

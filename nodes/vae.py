@@ -42,9 +42,7 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     label="VAE decode",
     lane="gpu",
     numerics=True,
-    facts={
-        "image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}
-    },
+    facts={"image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}},
 )
 def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
     """Turn latents into the pictures that they stand for.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nodegraph.core.subgraphs import node_spec, subgraph_spec
     from nodegraph.core.types import TypeExpr, TypeInfo, TypeTable, fit, parse_type
     from nodegraph.core.validation import check_workflow, workflow_warnings
+    from nodegraph.core.versions import with_versions
     from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "parse_type",
     "subgraph_spec",
     "with_texts",
+    "with_versions",
     "workflow_json_schema",
     "workflow_warnings",
 ]
@@ -78,6 +80,7 @@ _HOMES = {
     "subgraphs": ("node_spec", "subgraph_spec"),
     "types": ("TypeExpr", "TypeInfo", "TypeTable", "fit", "parse_type"),
     "validation": ("check_workflow", "workflow_warnings"),
+    "versions": ("with_versions",),
     "workflow": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput", "Workflow"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

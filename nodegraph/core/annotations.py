@@ -122,9 +122,12 @@ def _union(members: tuple[Any, ...]) -> Annotation:
 
 
 def _choices(values: list[Any]) -> Annotation:
-    kinds = {type(value) for value in values}
+    choices = [value for value in values if value is not None]
+    kinds = {type(value) for value in choices}
     name = "str" if kinds == {str} else "int" if kinds == {int} else "Any"
-    return Annotation(named(name), json_schema={"enum": values})
+    return Annotation(
+        named(name), nullable=len(choices) < len(values), json_schema={"enum": choices}
+    )
 
 
 def _list(arguments: tuple[Any, ...]) -> Annotation:
@@ -132,7 +135,7 @@ def _list(arguments: tuple[Any, ...]) -> Annotation:
     schema = None
     if item.json_schema is not None:
         schema = {"type": "array", "items": item.json_schema}
-    return Annotation(list_of(item.expr), json_schema=schema, ports=item.ports)
+    return Annotation(list_of(item.expr), json_schema=schema, enum=item.enum, ports=item.ports)
 
 
 def _class(annotation: Any) -> Annotation:

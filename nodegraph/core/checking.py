@@ -11,12 +11,15 @@ from nodegraph.core.flat import Flat, FlatNode, Given, Place
 from nodegraph.core.graph import Source
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
-from nodegraph.core.literals import check_literal, convert_literal, literal_schema
+from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
 from nodegraph.core.mends import Mends
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, nearest
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
 from nodegraph.errors import Problem
+
+DEEPEST = 8
+"""Levels of lists that a node may be mapped over."""
 
 
 @dataclass(slots=True)
@@ -119,15 +122,22 @@ class _NodeCheck:
         elif is_told:
             self._found.is_complete = False
         else:
-            hint = self._link_hint(port, "Link it") if port.json_schema is None else None
+            place = self._node.missing.get(port.name)
+            hint = self._link_hint(port, place, "Link it:") if port.json_schema is None else None
+            wanted = port.type if port.json_schema is None else describe(port.json_schema)
             finding = Finding(
-                port.name, "is missing", expected=port.type, hint=hint, code="missing-input"
+                port.name, "is missing", expected=wanted, hint=hint, code="missing-input"
             )
-            self._report(finding, self._node.missing.get(port.name))
+            self._report(finding, place)
 
-    def _link_hint(self, port: InputSpec, verb: str) -> str:
-        sources = self._checker.mends.sources_for(self._node, port)
-        return f"{verb}: {sources}." if sources else f"Add a node that gives {port.type}."
+    def _link_hint(self, port: InputSpec, place: Place | None, verb: str) -> str:
+        mends = self._checker.mends
+        at = place.node if place else self._node.name
+        sources = mends.sources_for(self._node.name, at, port.expr)
+        if sources:
+            return f"{verb} {sources}."
+        types = mends.givers(port.expr)
+        return f"Add a node that gives {port.type}" + (f", such as {types}." if types else ".")
 
     def _literal(self, port: InputSpec, given: Given) -> None:
         findings, place = self._literal_findings(port, given)
@@ -136,7 +146,7 @@ class _NodeCheck:
         for finding in findings:
             hint = finding.hint
             if finding.code == "link-needed":
-                hint = self._meant_link(given) or self._link_hint(port, "Write")
+                hint = self._meant_link(given) or self._link_hint(port, place, "Write")
             self._report(replace(finding, hint=hint), place)
 
     def _literal_findings(
@@ -189,9 +199,11 @@ class _NodeCheck:
             # A block's input that declares a type is not to blame for what it leads to.
             place = None if any(item.expr for item in given.crossed) else given.place
             self._mismatch(port.name, port.expr, link, node, output, place)
-            return
-        self._found.links[port.name] = Source(node, output.name, fitted)
-        self._found.map_depth = max(self._found.map_depth, fitted.map_depth)
+        elif fitted.map_depth > DEEPEST:
+            self._report(_too_deep(port.name, fitted.map_depth), None)
+        else:
+            self._found.links[port.name] = Source(node, output.name, fitted)
+            self._found.map_depth = max(self._found.map_depth, fitted.map_depth)
 
     def _mismatch(
         self,
@@ -212,3 +224,13 @@ class _NodeCheck:
             code="wrong-type",
         )
         self._report(finding, place)
+
+
+def _too_deep(port: str, levels: int) -> Finding:
+    return Finding(
+        port,
+        "would map this node over too many levels of lists",
+        given=f"{levels} levels",
+        expected=f"{DEEPEST} at most",
+        code="too-deep",
+    )

@@ -60,11 +60,18 @@ class _Flattener:
             inputs = entry.inputs if definition else self._typed(node, entry)
             node.inputs = self._read(node, prefix, inputs)
             if name in fed:
-                node.inputs.update(fed[name].inputs)
-                node.missing = fed[name].missing
+                self._take(node, fed[name])
             self._nodes.append(node)
             if definition is not None and entry.type in self._expandable:
                 self._block(node, definition)
+
+    def _take(self, node: FlatNode, fed: _Fed) -> None:
+        """Give an inner node what its block's inputs bring."""
+        block = self._workflow.subgraphs.get(node.type)
+        known = block.inputs if block else node.spec.inputs_by_name if node.spec else {}
+        # That an input of the block leads to none of these is told at its definition.
+        node.inputs.update({port: got for port, got in fed.inputs.items() if port in known})
+        node.missing = fed.missing
 
     def _typed(self, node: FlatNode, entry: NodeEntry) -> Mapping[str, Any]:
         """Find a node's spec; returns its inputs as today's version of the type takes them."""
@@ -129,7 +136,7 @@ class _Flattener:
                 _report(
                     node,
                     "bad-link",
-                    f"its link is {error}",
+                    f"its link can't be read: {error}",
                     port=port,
                     expected='{"from": "node.port"}, or {"value": …} for a literal',
                 )
@@ -147,7 +154,7 @@ class _Flattener:
             place = Place(block.name, block.type, name)
             given = block.inputs.get(name)
             if given is not None:
-                crossing = Crossing(place, declared_type(port))
+                crossing = Crossing(place, declared_type(port, self._catalog.types))
                 given = replace(
                     given, place=given.place or place, crossed=(*given.crossed, crossing)
                 )
@@ -174,7 +181,7 @@ class _Flattener:
 def _refuse_inner(link: Link) -> None:
     # Full names of inlined nodes would resolve, and tie users of a block to its inside.
     if "/" in link.node:
-        raise ValueError(f"to the inside of a block, `{link}`; link one of its outputs")
+        raise ValueError(f"`{link}` is inside a block, link an output of the block")
 
 
 def _report(

@@ -41,7 +41,7 @@ def parse_link(text: str) -> Link:
     """
     node, dot, port = text.partition(".")
     if not node or "." in port or (dot and not port):
-        raise ValueError(f"not `node.port`: {text!r}")
+        raise ValueError(f"{text!r} is not of the form `node.port`")
     return Link(node, port)
 
 
@@ -53,7 +53,7 @@ def parse_target(text: str) -> tuple[str, str]:
     """
     link = parse_link(text)
     if not link.port:
-        raise ValueError(f"not `node.input`: {text!r}")
+        raise ValueError(f"{text!r} is not of the form `node.input`")
     return link.node, link.port
 
 
@@ -70,7 +70,7 @@ def read_link(written: Mapping[str, Any]) -> Link:
     """
     text = written["from"]
     if not isinstance(text, str):
-        raise ValueError(f"not `node.port`: {text!r}")
+        raise ValueError(f"{text!r} is not of the form `node.port`")
     return parse_link(text)
 
 

@@ -303,11 +303,10 @@ def describe(schema: Schema) -> str:
         return " or ".join(describe(option) for option in schema["anyOf"])
     if "type" not in schema:
         return "anything"
-    words = _WORDS[schema["type"]]
+    step = schema.get("multipleOf")
+    words = f"a multiple of {step}" if step else _WORDS[schema["type"]]
     if schema.get("items"):
         words += f", each {describe(schema['items'])}"
-    if schema.get("multipleOf"):
-        words += f", a multiple of {schema['multipleOf']}"
     return words + _bounds(schema.get("minimum"), schema.get("maximum"))
 
 

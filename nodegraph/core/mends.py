@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.flat import Flat, FlatNode, Output
+from nodegraph.core.flat import Flat, Output
 from nodegraph.core.links import Link
-from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import ANY, TypeExpr, fit, named
 
 _SHOWN = 3
@@ -74,17 +74,33 @@ class Mends:
         found = fit(source, target, self._catalog.types)
         return found is not None and not found.conversions and not found.map_depth
 
-    def sources_for(self, node: FlatNode, port: InputSpec) -> str:
-        """Outputs in the workflow that could be linked to an input, for a sentence."""
-        scope = node.name.rpartition("/")[0]
+    def sources_for(self, node: str, at: str, target: TypeExpr) -> str:
+        """Outputs in the workflow that could be linked to an input of a node, for a sentence.
+
+        Args:
+            at: The node, or the block around it, to whose input the link would be written.
+        """
+        scope = at.rpartition("/")[0]
         found: list[str] = []
-        for link in self._outputs_that_fit(port.expr):
+        for link in self._outputs_that_fit(target):
             above, _, name = link.node.rpartition("/")
-            if above == scope and link.node != node.name and not self._needs(link.node, node.name):
+            if above == scope and link.node != node and not self._needs(link.node, node):
                 found.append(f'{{"from": "{name}.{link.port}"}}')
             if len(found) == _SHOWN:
                 break
         return " or ".join(found)
+
+    def givers(self, target: TypeExpr) -> str:
+        """Node types that give a type and don't need it, for a sentence."""
+        specs = [self._catalog.spec(name) for name in self._catalog.node_types()]
+        found = [spec for spec in specs if spec and self._gives(spec, target)]
+        found.sort(key=_simplest)
+        return " or ".join(spec.type for spec in found[:_SHOWN])
+
+    def _gives(self, spec: NodeSpec, target: TypeExpr) -> bool:
+        if spec.deprecated or any(self._plainly(target, port.expr) for port in spec.inputs):
+            return False
+        return any(self._plainly(port.expr, target) for port in spec.outputs)
 
     def _outputs_that_fit(self, target: TypeExpr) -> list[Link]:
         if target not in self._givers:

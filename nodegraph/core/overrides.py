@@ -29,8 +29,10 @@ def input_spec(workflow: Workflow, target: str, catalog: Catalog) -> InputSpec |
     node, port = parse_target(target)
     entry = workflow.nodes[node]
     spec = node_spec(entry, workflow, catalog)
-    if spec is None or port in spec.inputs_by_name:
-        return spec and spec.inputs_by_name[port]
+    if spec is None:
+        return None
+    if port in spec.inputs_by_name:
+        return spec.inputs_by_name[port]
     hint = did_you_mean(port, spec.inputs_by_name) or None
     raise InvalidWorkflow(
         [Problem("unknown-input", "has no such input", node, entry.type, port, hint=hint)]
@@ -89,7 +91,9 @@ def _read(workflow: Workflow, target: str, text: str, catalog: Catalog) -> Any:
     except InvalidWorkflow as error:
         return _Refused(error.problems)
     except ValueError as error:
-        return _Refused([Problem("bad-link", f"`{target}` is given a link that is {error}")])
+        return _Refused(
+            [Problem("bad-link", f"`{target}` is given a link that can't be read: {error}")]
+        )
 
 
 def _json_or_text(text: str) -> Any:

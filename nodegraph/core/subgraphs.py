@@ -10,7 +10,7 @@ from nodegraph.core.literals import literal_schema
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.types import TypeExpr, parse_type
+from nodegraph.core.types import TypeExpr, TypeTable, parse_type
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput, Workflow
 from nodegraph.errors import Problem
 
@@ -25,12 +25,13 @@ def expandable(workflow: Workflow) -> Collection[str]:
     return _inlining(workflow)[0]
 
 
-def declared_type(port: SubgraphInput) -> TypeExpr | None:
-    """The type that an input declares; None if it declares none, or one that can't be read."""
+def declared_type(port: SubgraphInput, types: TypeTable) -> TypeExpr | None:
+    """The type that an input declares; None if it declares none, or one that isn't known."""
     try:
-        return parse_type(port.type) if port.type else None
+        expr = parse_type(port.type) if port.type else None
     except ValueError:
         return None
+    return expr if expr and all(name in types for name in expr.named()) else None
 
 
 def _inlining(workflow: Workflow) -> tuple[Collection[str], list[Problem]]:
@@ -175,7 +176,7 @@ class _Scope:
         try:
             link = parse_link(text)
         except ValueError as error:
-            return [self._problem("bad-link", port, f"is {error}")]
+            return [self._problem("bad-link", port, f"can't be read: {error}")]
         if link.node not in self._block.nodes:
             return [self._no_node(port, link.node)]
         names = output_names(self._block.nodes[link.node], self._workflow, self._catalog)
@@ -249,17 +250,23 @@ def subgraph_spec(
         else catalog.spec(entry.type)
         for node, entry in block.nodes.items()
     }
-    inputs = [_input(port, block.inputs[port], block, specs) for port in block.inputs]
+    inputs = [
+        _input(port, block.inputs[port], block, specs, catalog.types) for port in block.inputs
+    ]
     outputs = [_output(port, text, specs) for port, text in block.outputs.items()]
     return NodeSpec(type=name, label=name, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
 def _input(
-    name: str, port: SubgraphInput, block: Subgraph, specs: dict[str, NodeSpec | None]
+    name: str,
+    port: SubgraphInput,
+    block: Subgraph,
+    specs: dict[str, NodeSpec | None],
+    types: TypeTable,
 ) -> InputSpec:
     fed = [found for target in port.to if (found := _fed(target, block, specs))]
     inner, _ = fed[0] if fed else (InputSpec(name=name, type="Any"), True)
-    expr = declared_type(port)
+    expr = declared_type(port, types)
     is_given = port.has_default or all(not needed for _, needed in fed)
     return inner.model_copy(
         update={

@@ -93,9 +93,16 @@ class TypeTable:
 
     def is_subtype(self, name: str, of: str) -> bool:
         """Whether values of type `name` are values of type `of`."""
-        if name == of or of == ANY:
+        if of in (ANY, name):
             return True
-        return any(self.is_subtype(parent, of) for parent in self.info(name).parents)
+        # Packs may declare parents that lead back to the type itself.
+        above = {name: None}
+        waiting = [name]
+        while waiting:
+            new = [parent for parent in self.info(waiting.pop()).parents if parent not in above]
+            above.update(dict.fromkeys(new))
+            waiting += new
+        return of in above
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,7 @@ def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
     return found[0] if len(found) == 1 else TypeExpr("union", members=found)
 
 
+_DEEPEST = 16
 _TOKEN = re.compile(r"\s*(list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*)")
 
 
@@ -164,6 +172,8 @@ def parse_type(text: str) -> TypeExpr:
         ValueError: It isn't one.
     """
     tokens = _TOKEN.findall(text)
+    if tokens.count("list[") > _DEEPEST:
+        raise ValueError(f"a port type with too many lists: {text[:60]!r}…")
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"not a port type: {text!r}")
     expr, rest = _parse_union(tokens)
@@ -219,21 +229,43 @@ def fit(source: TypeExpr, target: TypeExpr, types: TypeTable) -> Fit | None:
     In order of preference: as it is; converted; a single value wrapped into a list; a list mapped
     over item by item.
     """
+    return _fit(source, target, types, {})
+
+
+def _fit(
+    source: TypeExpr,
+    target: TypeExpr,
+    types: TypeTable,
+    known: dict[tuple[TypeExpr, TypeExpr], Fit | None],
+) -> Fit | None:
+    # Lists in lists lead to the same pairs many times over: without memory, exponentially many.
+    pair = (source, target)
+    if pair not in known:
+        known[pair] = _find_fit(source, target, types, known)
+    return known[pair]
+
+
+def _find_fit(
+    source: TypeExpr,
+    target: TypeExpr,
+    types: TypeTable,
+    known: dict[tuple[TypeExpr, TypeExpr], Fit | None],
+) -> Fit | None:
     if _assignable(source, target, types):
         return Fit()
     conversion = _conversion(source, target, types)
     if conversion is not None:
         return Fit((conversion,))
     if target.is_list and not source.is_list:
-        inner = fit(source, target.item, types)
+        inner = _fit(source, target.item, types, known)
         if inner is not None and not inner.map_depth:
             return Fit((*inner.conversions, "one_to_list"))
     if source.is_list and target.is_list:
-        inner = fit(source.item, target.item, types)
+        inner = _fit(source.item, target.item, types, known)
         if inner is not None and not inner.map_depth:
             return Fit(tuple(f"each:{name}" for name in inner.conversions))
     if source.is_list:
-        inner = fit(source.item, target, types)
+        inner = _fit(source.item, target, types, known)
         if inner is not None and "one_to_list" not in inner.conversions:
             return Fit(inner.conversions, inner.map_depth + 1)
     return None

@@ -20,10 +20,19 @@ TOKENIZER, SCHEDULER = "tokenizer", "scheduler"
 SCHEDULER_FILE = "scheduler_config.json"
 
 _WEIGHTS = {UNET: "diffusion_pytorch_model", VAE: "diffusion_pytorch_model", TEXT_ENCODER: "model"}
-_PICKLES = {UNET: "diffusion_pytorch_model", VAE: "diffusion_pytorch_model",
-            TEXT_ENCODER: "pytorch_model"}
-_TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-                    "special_tokens_map.json", "added_tokens.json")
+_PICKLES = {
+    UNET: "diffusion_pytorch_model",
+    VAE: "diffusion_pytorch_model",
+    TEXT_ENCODER: "pytorch_model",
+}
+_TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 _MAX_JSON_BYTES = 64 * 2**20
 
 

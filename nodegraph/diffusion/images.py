@@ -30,8 +30,19 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "
 MAX_PIXELS = 2**30 // 12
 """89 million: larger pictures are refused, as a small file can claim any size. Pillow's own."""
 
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError,
-            KeyError, TypeError, OverflowError, RuntimeError)
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+)
 """What Pillow raises on damaged files, by experience."""
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
@@ -187,9 +198,7 @@ def _free_space(path: Path) -> str:
     return f"{shutil.disk_usage(existing).free:,} bytes free"
 
 
-def _save_options(
-    format: ImageFormat, metadata: dict[str, str], quality: int
-) -> dict[str, Any]:
+def _save_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
     if format == "png":
         texts = PngImagePlugin.PngInfo()
         for name, text in metadata.items():
@@ -289,8 +298,13 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a damaged PNG"),
     (b"\xff\xd8\xff", "a damaged JPEG"),
 )
-_MARKUP = ((b"<!doctype html", "a web page"), (b"<html", "a web page"), (b"<svg", "an SVG drawing"),
-           (b"<?xml", "an XML document"), (b"{", "JSON"))
+_MARKUP = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML document"),
+    (b"{", "JSON"),
+)
 
 
 def _looks_like(path: Path) -> str:

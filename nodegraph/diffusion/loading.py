@@ -30,8 +30,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 Module = TypeVar("Module", bound=nn.Module)
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError,
-            SafetensorError)
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 """What the libraries raise on files that don't fit together, by experience."""
 
 _LOADING = Lock()
@@ -108,8 +107,12 @@ def _denoiser(recipe: Recipe, device: str) -> Denoiser:
         metadata = read_header(path).metadata if path.suffix == ".safetensors" else {}
         config = checkpoint.scheduler_config(metadata)
         unet = _build(
-            UNet2DConditionModel, path, checkpoint.UNET_PREFIX,
-            checkpoint.unet_config, checkpoint.convert_unet, recipe.dtype,
+            UNet2DConditionModel,
+            path,
+            checkpoint.UNET_PREFIX,
+            checkpoint.unet_config,
+            checkpoint.convert_unet,
+            recipe.dtype,
         )
     return Denoiser(_ready(unet, device), config, recipe.family)
 
@@ -120,8 +123,12 @@ def _vae(recipe: Recipe, device: str) -> AutoencoderKL:
         vae = _from_folder(AutoencoderKL, path, layout.VAE, recipe.dtype)
     else:
         vae = _build(
-            AutoencoderKL, path, checkpoint.VAE_PREFIX,
-            checkpoint.vae_config, checkpoint.convert_vae, recipe.dtype,
+            AutoencoderKL,
+            path,
+            checkpoint.VAE_PREFIX,
+            checkpoint.vae_config,
+            checkpoint.convert_vae,
+            recipe.dtype,
         )
     return _ready(vae, device)
 

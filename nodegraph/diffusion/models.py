@@ -113,13 +113,17 @@ def embedded_folder() -> Path:
     return Path(__file__).parent / "embedded" / EMBEDDED
 
 
+def _has_embedded() -> bool:
+    return (embedded_folder() / layout.INDEX).is_file()
+
+
 def list_models(folders: Sequence[Path]) -> list[FoundModel]:
     """Every model under the folders, and the embedded one, by name.
 
     Of several with one name only the first is listed, as that is the one the name means.
     """
     found: dict[str, FoundModel] = {}
-    if (embedded_folder() / layout.INDEX).is_file():
+    if _has_embedded():
         found[EMBEDDED] = _describe(EMBEDDED, embedded_folder(), "embedded")
     for folder in folders:
         for path in _candidates(folder):
@@ -129,9 +133,7 @@ def list_models(folders: Sequence[Path]) -> list[FoundModel]:
     return [found[name] for name in sorted(found)]
 
 
-def locate_model(
-    name: str, folders: Sequence[Path], *, allow_pickle: bool = False
-) -> ModelSource:
+def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
     """The model that a name means.
 
     Args:
@@ -221,7 +223,7 @@ def model_facts(source: ModelSource) -> ModelFacts:
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path:
-    if name == EMBEDDED and (embedded_folder() / layout.INDEX).is_file():
+    if name == EMBEDDED and _has_embedded():
         return embedded_folder()
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
@@ -244,11 +246,12 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in _candidates(folder)
     ]
+    known += [EMBEDDED] if _has_embedded() else []
     searched = ", ".join(str(folder) for folder in folders) or "no models folder"
     return ModelNotFound(
         f"there is no model `{name}`; searched {searched}.",
         given=name,
-        hint=did_you_mean(name, [*known, EMBEDDED]) if name else "Name a model.",
+        hint=did_you_mean(name, known) if name else "Name a model.",
     )
 
 
@@ -352,9 +355,7 @@ def _open_folder(
     )
 
 
-def _part_files(
-    folder: Path, part: str, allow_pickle: bool
-) -> tuple[list[Path], layout.Weights]:
+def _part_files(folder: Path, part: str, allow_pickle: bool) -> tuple[list[Path], layout.Weights]:
     """The files that decide what a part of a model does, and those of them that hold weights."""
     weights = layout.find_weights(folder, part, allow_pickle=allow_pickle)
     files = [folder / part / "config.json", *weights.files]

@@ -91,9 +91,7 @@ def _pair(tokens: list[str]) -> tuple[dict[int, float], set[int]]:
     return factors, closing
 
 
-def _reopen(
-    tokens: list[str], opened: list[int], unmatched: dict[str, int], partner: str
-) -> int:
+def _reopen(tokens: list[str], opened: list[int], unmatched: dict[str, int], partner: str) -> int:
     """Index of the last opened `partner`; brackets opened after it stay without theirs."""
     while True:
         start = opened.pop()

@@ -7,6 +7,7 @@ folder of any Stable Diffusion 1.x model in the diffusers layout.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from nodegraph.core.digests import Digest, digest_bytes, digest_value
@@ -51,7 +52,7 @@ def tokenizer_digest(folder: Path) -> Digest:
 def _places(folders: Sequence[Path]) -> Iterator[Path]:
     named = (folder / PLACE for folder in folders)
     within_models = (model / layout.TOKENIZER for folder in folders for model in _models(folder))
-    for place in (*named, *within_models):
+    for place in chain(named, within_models):
         if all((place / name).is_file() for name in FILES):
             yield place
 

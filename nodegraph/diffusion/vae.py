@@ -123,6 +123,4 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
 
 def _check_finite(values: Tensor, message: str) -> None:
     if not torch.isfinite(values).all():
-        raise NumericalError(
-            message, hint="Load the model with dtype float32, or lower cfg."
-        )
+        raise NumericalError(message, hint="Load the model with dtype float32, or lower cfg.")

@@ -21,9 +21,7 @@ def arguments(
     given = {port: _literal(definition, port, value) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
-        value = given.get(port)
-        if value is not None and not isinstance(value, Enum):
-            given[port] = enum(value)
+        given[port] = _members(enum, given.get(port))
     if definition.context is not None:
         given[definition.context] = context
     return given
@@ -32,3 +30,10 @@ def arguments(
 def _literal(definition: NodeDefinition, port: str, value: Any) -> Any:
     wanted = definition.spec.inputs_by_name[port].type
     return Path(value) if wanted == "Path" and isinstance(value, str) else value
+
+
+def _members(enum: type[Enum], value: Any) -> Any:
+    """A choice as the Enum's member; each item of a list."""
+    if isinstance(value, (list, tuple)):
+        return [_members(enum, item) for item in value]
+    return value if value is None or isinstance(value, Enum) else enum(value)

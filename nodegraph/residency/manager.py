@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from threading import Condition
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Recipe
 from nodegraph.errors import NodegraphError
 from nodegraph.residency.measure import component_bytes
+
+if TYPE_CHECKING:
+    from nodegraph.core.context import Weights
 
 _Key = tuple[str, str, str, str, tuple[tuple[str, str], ...], str]
 
@@ -174,7 +177,8 @@ class ResidencyManager:
     def _does_not_fit(self, entry: _Entry) -> NodegraphError:
         with self._changed:
             held = sum(
-                other.bytes for other in self._entries.values()
+                other.bytes
+                for other in self._entries.values()
                 if other.device == entry.device and other.ready
             )
         need = f"about {_mebibytes(entry.bytes)}" if entry.bytes else "an unknown amount"
@@ -206,7 +210,8 @@ class ResidencyManager:
     def _evictable(self, device: str | None) -> list[_Entry]:
         return sorted(
             (
-                entry for entry in self._entries.values()
+                entry
+                for entry in self._entries.values()
                 if entry.ready and not entry.pins and device in (None, entry.device)
             ),
             key=_age,
@@ -248,3 +253,9 @@ def _interrupted(entry: _Entry) -> NodegraphError:
 
 def _mebibytes(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
+
+
+if TYPE_CHECKING:
+
+    def _satisfies(manager: ResidencyManager) -> Weights:
+        return manager

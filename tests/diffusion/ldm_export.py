@@ -24,7 +24,11 @@ _UNET_RESNET = {
     "conv_shortcut": "skip_connection",
 }
 _VAE_ATTENTION = {
-    "group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out",
+    "group_norm": "norm",
+    "to_q": "q",
+    "to_k": "k",
+    "to_v": "v",
+    "to_out.0": "proj_out",
 }
 
 
@@ -36,9 +40,7 @@ def ldm_checkpoint(
         f"model.diffusion_model.{_renamed(name, dict(_unet_names(unet)))}": tensor
         for name, tensor in unet.state_dict().items()
     }
-    tensors |= {
-        f"first_stage_model.{name}": tensor for name, tensor in _vae_tensors(vae).items()
-    }
+    tensors |= {f"first_stage_model.{name}": tensor for name, tensor in _vae_tensors(vae).items()}
     tensors |= {
         f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}": tensor
         for name, tensor in text_model.state_dict().items()
@@ -52,9 +54,13 @@ def ldm_checkpoint(
 def _unet_names(unet: UNet2DConditionModel) -> Iterator[tuple[str, str]]:
     """Beginnings of names, diffusers to LDM."""
     yield from {
-        "conv_in": "input_blocks.0.0", "time_embedding.linear_1": "time_embed.0",
-        "time_embedding.linear_2": "time_embed.2", "conv_norm_out": "out.0", "conv_out": "out.2",
-        "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1",
+        "conv_in": "input_blocks.0.0",
+        "time_embedding.linear_1": "time_embed.0",
+        "time_embedding.linear_2": "time_embed.2",
+        "conv_norm_out": "out.0",
+        "conv_out": "out.2",
+        "mid_block.resnets.0": "middle_block.0",
+        "mid_block.attentions.0": "middle_block.1",
         "mid_block.resnets.1": "middle_block.2",
     }.items()
     block = 1

@@ -15,7 +15,13 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.models import ModelRecipes, locate_model, model_facts, open_model
+from nodegraph.diffusion.models import (
+    ModelRecipes,
+    locate_model,
+    model_facts,
+    model_stamp,
+    open_model,
+)
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.residency import component_bytes
 from tests.diffusion.conftest import write_tokenizer
@@ -48,9 +54,14 @@ def parts() -> dict[str, nn.Module]:
         ),
         "text": CLIPTextModel(
             CLIPTextConfig(
-                vocab_size=VOCABULARY, hidden_size=64, intermediate_size=128,
-                num_hidden_layers=2, num_attention_heads=1, max_position_embeddings=77,
-                bos_token_id=VOCABULARY - 2, eos_token_id=VOCABULARY - 1,
+                vocab_size=VOCABULARY,
+                hidden_size=64,
+                intermediate_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=1,
+                max_position_embeddings=77,
+                bos_token_id=VOCABULARY - 2,
+                eos_token_id=VOCABULARY - 1,
             )
         ),
     }
@@ -135,8 +146,13 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
     source = locate_model("checkpoints/small.safetensors", [models])
 
     assert model_facts(source) == {
-        "family": "sd1", "latent_channels": 4, "downscale": 8, "width": 512, "height": 512,
-        "prediction_type": "epsilon", "context_width": 64,
+        "family": "sd1",
+        "latent_channels": 4,
+        "downscale": 8,
+        "width": 512,
+        "height": 512,
+        "prediction_type": "epsilon",
+        "context_width": 64,
     }
 
 
@@ -185,6 +201,7 @@ def test_another_vocabulary_is_another_recipe(tmp_path: Path, models: Path) -> N
     within = open_model("alone", [tmp_path, models], digests=FileDigests())
 
     assert without.text_encoder != within.text_encoder
+    assert model_stamp("alone", [tmp_path]) != model_stamp("alone", [tmp_path, models])
     assert without.model == within.model
 
 

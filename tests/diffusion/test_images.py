@@ -44,8 +44,17 @@ def two_pixels(mode: str = "RGB") -> Image.Image:
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("RGB", "png"), ("P", "png"), ("P", "gif"), ("RGB", "bmp"), ("RGBA", "tiff"),
-     ("CMYK", "tiff"), ("RGB", "ppm"), ("RGBA", "webp"), ("RGB", "tga")],
+    [
+        ("RGB", "png"),
+        ("P", "png"),
+        ("P", "gif"),
+        ("RGB", "bmp"),
+        ("RGBA", "tiff"),
+        ("CMYK", "tiff"),
+        ("RGB", "ppm"),
+        ("RGBA", "webp"),
+        ("RGB", "tga"),
+    ],
 )
 def test_colours_are_read_from_every_mode(tmp_path: Path, mode: str, suffix: str) -> None:
     path = tmp_path / f"picture.{suffix}"
@@ -60,8 +69,13 @@ def test_colours_are_read_from_every_mode(tmp_path: Path, mode: str, suffix: str
 
 @pytest.mark.parametrize("mode", ["L", "1", "I;16", "I", "F"])
 def test_grays_become_three_channels(tmp_path: Path, mode: str) -> None:
-    values = {"L": [0, 51, 255], "1": [0, 1, 1], "I;16": [0, 13107, 65535],
-              "I": [0, 13107, 65535], "F": [0, 0.2, 1]}[mode]
+    values = {
+        "L": [0, 51, 255],
+        "1": [0, 1, 1],
+        "I;16": [0, 13107, 65535],
+        "I": [0, 13107, 65535],
+        "F": [0, 0.2, 1],
+    }[mode]
     gray = Image.new(mode, (3, 1))
     for x, value in enumerate(values):
         gray.putpixel((x, 0), value if mode != "1" else value * 255)
@@ -181,8 +195,13 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> N
     chunk = b"IHDR" + header
     path = tmp_path / "bomb.png"
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-        + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+        + struct.pack(">I", zlib.crc32(b"IDAT"))
     )
 
     with pytest.raises(InvalidFile, match=r"bomb\.png is refused"):
@@ -250,8 +269,10 @@ def test_pixels_that_are_not_numbers_are_told() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_texts_are_kept_and_bytes_repeat(tmp_path: Path, format: ImageFormat) -> None:
     image = torch.rand(16, 16, 3)
-    texts = {"workflow": json.dumps({"prompt": "Fuchs 狐 🦊 \n"}, ensure_ascii=False),
-             "nodegraph": "0.1.0"}
+    texts = {
+        "workflow": json.dumps({"prompt": "Fuchs 狐 🦊 \n"}, ensure_ascii=False),
+        "nodegraph": "0.1.0",
+    }
 
     data = encode_image_file(image, format, texts, quality=80)
 
@@ -274,9 +295,7 @@ def test_foreign_metadata_is_no_fault(tmp_path: Path) -> None:
     ("format", "quality", "message"),
     [("gif", 90, "no picture format"), ("jpeg", 0, "quality"), ("jpeg", 101, "quality")],
 )
-def test_settings_out_of_range_are_refused(
-    format: ImageFormat, quality: int, message: str
-) -> None:
+def test_settings_out_of_range_are_refused(format: ImageFormat, quality: int, message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         encode_image_file(torch.zeros(2, 2, 3), format, quality=quality)
 

@@ -62,7 +62,8 @@ def test_the_recipe_decides_the_precision(sd1_folder: Path, dtype: str) -> None:
     for recipe in recipes_of(sd1_folder, dtype):
         component = load_component(recipe, "cpu")
         module = next(
-            getattr(component, name) for name in ("unet", "model", "vae")
+            getattr(component, name)
+            for name in ("unet", "model", "vae")
             if hasattr(component, name)
         )
         assert {weight.dtype for weight in module.parameters()} == {getattr(torch, dtype)}
@@ -134,8 +135,11 @@ def test_missing_tensors_are_not_made_up(folder: Path) -> None:
     for file in (UNET_WEIGHTS, "text_encoder/model.safetensors"):
         weights = load_file(folder / file)
         dropped = sorted(weights)[0]
-        save_file({name: weights[name] for name in weights if name != dropped}, folder / file,
-                  {"format": "pt"})
+        save_file(
+            {name: weights[name] for name in weights if name != dropped},
+            folder / file,
+            {"format": "pt"},
+        )
 
     for recipe, place in ((recipes.model, "unet"), (recipes.text_encoder, "text_encoder")):
         with pytest.raises(InvalidFile, match=rf"{place} lack 1 tensors"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -24,6 +25,7 @@ from nodegraph.diffusion.models import (
     list_models,
     locate_model,
     model_facts,
+    model_stamp,
     open_model,
 )
 from nodegraph.diffusion.safetensors_header import read_header
@@ -135,6 +137,17 @@ def test_the_embedded_model_is_called_tiny(
 
     assert locate_model("tiny", [tmp_path]) == ModelSource("tiny", sd1_folder, "embedded", "sd1")
     assert [model.kind for model in list_models([tmp_path])] == ["embedded"]
+
+
+def test_without_the_embedded_model_tiny_is_just_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "embedded_folder", lambda: tmp_path / "nowhere")
+
+    with pytest.raises(ModelNotFound) as caught:
+        locate_model("tiny", [tmp_path])
+
+    assert "Did you mean" not in str(caught.value)
 
 
 def test_a_wrong_name_gets_the_nearest_and_the_folders(folder: Path) -> None:
@@ -249,8 +262,13 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
     facts = model_facts(locate_model(str(sd1_folder), []))
 
     assert facts == {
-        "family": "sd1", "latent_channels": 4, "downscale": 8, "width": 64, "height": 64,
-        "prediction_type": "epsilon", "context_width": 32,
+        "family": "sd1",
+        "latent_channels": 4,
+        "downscale": 8,
+        "width": 64,
+        "height": 64,
+        "prediction_type": "epsilon",
+        "context_width": 32,
     }
     assert model_facts(locate_model(str(sd1_v_folder), []))["prediction_type"] == "v_prediction"
 
@@ -277,9 +295,7 @@ def test_damaged_configuration_is_told(folder: Path) -> None:
         ("vae/config.json", "vae"),
     ],
 )
-def test_a_recipe_changes_with_its_own_files_alone(
-    folder: Path, changed: str, part: str
-) -> None:
+def test_a_recipe_changes_with_its_own_files_alone(folder: Path, changed: str, part: str) -> None:
     before = _open(folder)
     path = folder / "fruit" / "apples" / changed
     content = path.read_bytes()
@@ -300,6 +316,21 @@ def test_equal_content_elsewhere_has_equal_digests(folder: Path, sd1_folder: Pat
 
 
 @pytest.mark.parametrize(
+    "changed",
+    ["unet/config.json", "vae/diffusion_pytorch_model.safetensors", "tokenizer/merges.txt"],
+)
+def test_a_stamp_changes_with_any_file_that_counts(folder: Path, changed: str) -> None:
+    before = model_stamp("fruit/apples", [folder])
+    assert model_stamp("fruit/apples", [folder]) == before
+    (folder / "fruit" / "apples" / "README.md").write_text("does not count")
+    assert model_stamp("fruit/apples", [folder]) == before
+
+    os.utime(folder / "fruit" / "apples" / changed, (1, 1))
+
+    assert model_stamp("fruit/apples", [folder]) != before
+
+
+@pytest.mark.parametrize(
     ("dtype", "device", "expected"),
     [
         ("auto", "cpu", "float32"),
@@ -313,9 +344,7 @@ def test_auto_is_the_stored_precision_except_on_a_cpu(
     weights = folder / "fruit" / "apples" / "unet" / "diffusion_pytorch_model.safetensors"
     write_safetensors(weights, {"weight": (2, 2)})
 
-    opened = open_model(
-        "fruit/apples", [folder], dtype=dtype, digests=FileDigests(), device=device
-    )
+    opened = open_model("fruit/apples", [folder], dtype=dtype, digests=FileDigests(), device=device)
 
     assert opened.model.dtype == expected
 
@@ -357,9 +386,15 @@ def test_any_bytes_are_a_header_or_an_error_of_ours(
 
 @pytest.mark.parametrize(
     "header",
-    ["[]", "null", '{"a": 1}', '{"a": {"dtype": "F16"}}', "[" * 100_000,
-     '{"a": {"dtype": "F16", "shape": "x", "data_offsets": [0, 0]}}',
-     '{"__metadata__": 3, "a": {"dtype": "F16", "shape": [], "data_offsets": [0, 0]}}'],
+    [
+        "[]",
+        "null",
+        '{"a": 1}',
+        '{"a": {"dtype": "F16"}}',
+        "[" * 100_000,
+        '{"a": {"dtype": "F16", "shape": "x", "data_offsets": [0, 0]}}',
+        '{"__metadata__": 3, "a": {"dtype": "F16", "shape": [], "data_offsets": [0, 0]}}',
+    ],
 )
 def test_headers_of_the_wrong_form_are_refused(tmp_path: Path, header: str) -> None:
     path = tmp_path / "odd.safetensors"

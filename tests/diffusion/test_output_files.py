@@ -39,7 +39,8 @@ def test_equal_content_is_reused(tmp_path: Path) -> None:
     again = save_numbered(tmp_path, "apple", ".png", [b"one", b"two"])
 
     assert [(item.path.name, item.existed) for item in again] == [
-        ("apple_00001.png", True), ("apple_00002.png", True),
+        ("apple_00001.png", True),
+        ("apple_00002.png", True),
     ]
     assert len(names(tmp_path)) == 2
 
@@ -65,8 +66,24 @@ def test_sub_folders_are_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/", "fruit/", "/etc/passwd", "../apple", "fruit/../../apple", "a\0b", "a\\b", "C:apple",
-     ".hidden", "fruit/.git/apple", " apple", "apple ", "a|b", "a?", "a\nb"],
+    [
+        "",
+        "/",
+        "fruit/",
+        "/etc/passwd",
+        "../apple",
+        "fruit/../../apple",
+        "a\0b",
+        "a\\b",
+        "C:apple",
+        ".hidden",
+        "fruit/.git/apple",
+        " apple",
+        "apple ",
+        "a|b",
+        "a?",
+        "a\nb",
+    ],
 )
 def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidValue, match="can't be the name of a result"):
@@ -107,6 +124,7 @@ def test_many_at_once_lose_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
 ) -> None:
     if not has_links:
+
         def refuse(source: Path, target: Path) -> None:
             raise PermissionError("no hard links here")
 

@@ -68,8 +68,13 @@ def test_crop_keeps_the_middle_and_the_proportions() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
-    [((0, 0), (100, 50)), ((50, 0), (50, 25)), ((0, 25), (50, 25)), ((7, 9), (7, 9)),
-     ((1, 0), (1, 1))],
+    [
+        ((0, 0), (100, 50)),
+        ((50, 0), (50, 25)),
+        ((0, 25), (50, 25)),
+        ((7, 9), (7, 9)),
+        ((1, 0), (1, 1)),
+    ],
 )
 def test_zero_keeps_the_proportions(wanted: tuple[int, int], expected: tuple[int, int]) -> None:
     assert target_size((100, 50), *wanted) == expected
@@ -78,9 +83,7 @@ def test_zero_keeps_the_proportions(wanted: tuple[int, int], expected: tuple[int
 @pytest.mark.parametrize(
     ("before", "wanted"), [((10, 10), (-1, 5)), ((10, 10), (20_000, 5)), ((1, 1000), (100, 0))]
 )
-def test_sizes_out_of_range_are_refused(
-    before: tuple[int, int], wanted: tuple[int, int]
-) -> None:
+def test_sizes_out_of_range_are_refused(before: tuple[int, int], wanted: tuple[int, int]) -> None:
     with pytest.raises(InvalidValue, match="out of range"):
         target_size(before, *wanted)
 

@@ -84,9 +84,7 @@ def test_a_weight_moves_its_tokens_away_from_the_empty_prompt(text_model: TextMo
 def test_weight_zero_gives_the_empty_prompts_embedding(text_model: TextModel) -> None:
     found = embeddings(text_model, "(red apple:0)")
 
-    torch.testing.assert_close(
-        found[:, 1:3], embeddings(text_model, "")[:, 1:3], rtol=0, atol=1e-6
-    )
+    torch.testing.assert_close(found[:, 1:3], embeddings(text_model, "")[:, 1:3], rtol=0, atol=1e-6)
 
 
 def test_a_long_prompt_takes_several_windows_and_says_so(text_model: TextModel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from enum import Enum
 from typing import NamedTuple
 
 import pytest
@@ -282,3 +283,20 @@ def test_sinks_run_every_time(bench: Bench) -> None:
         "x": "cached",
         "s": "ran",
     }
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+def test_choices_reach_the_node_as_members_of_its_enum(bench: Bench) -> None:
+    @node
+    def Names(one: Colour, several: list[Colour], none: Colour | None = None) -> str:
+        """Names of members."""
+        assert none is None
+        return " ".join([one.name, *(colour.name for colour in several)])
+
+    bench.add(Names)
+    graph = {"n": {"type": "Names", "inputs": {"one": "red", "several": ["blue", "red"]}}}
+    assert bench.value(graph, "n.text") == "RED BLUE RED"

@@ -67,7 +67,8 @@ def test_the_size_of_a_file_is_known_beforehand(bench: Bench, sd1_folder: Path) 
     nodes = load("odd.png") | {
         "model": {"type": "LoadModel", "inputs": {"model": str(sd1_folder)}},
         "encode": {
-            "type": "VAEEncode", "inputs": {"vae": link("model.vae"), "image": link("load.image")},
+            "type": "VAEEncode",
+            "inputs": {"vae": link("model.vae"), "image": link("load.image")},
         },
     }
 

@@ -103,9 +103,10 @@ def test_checking_a_workflow_imports_no_torch(apples: Path, bench: Bench) -> Non
         from nodegraph import Session, Settings, Workflow
         settings = Settings(home=Path({str(bench.folder / "home")!r}), device="cpu",
                             models=(Path({str(apples.parent)!r}),))
+        link = {{"from": "load.text_encoder"}}
         workflow = Workflow.from_dict({{"format": "nodegraph/1", "nodes": {{
             "load": {{"type": "LoadModel", "inputs": {{"model": "apples"}}}},
-            "text": {{"type": "EncodePrompt", "inputs": {{"encoder": {{"from": "load.text_encoder"}}}}}},
+            "text": {{"type": "EncodePrompt", "inputs": {{"encoder": link}}}},
         }}}})
         assert Session(settings).check(workflow, targets=["text"]) == []
         sys.exit(bool({{"torch", "numpy", "PIL"}} & set(sys.modules)))

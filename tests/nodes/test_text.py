@@ -23,7 +23,9 @@ def encode(model: Path, text: Any) -> dict[str, Any]:
 
 
 def test_it_gives_the_pipelines_embeddings(
-    bench: Bench, sd1_folder: Path, sd1_pipeline: StableDiffusionPipeline  # noqa: F811
+    bench: Bench,
+    sd1_folder: Path,
+    sd1_pipeline: StableDiffusionPipeline,  # noqa: F811
 ) -> None:
     expected, empty = sd1_pipeline.encode_prompt("a red apple", "cpu", 1, True)
 

@@ -16,14 +16,17 @@ def graph(model: Path, **picture: Any) -> dict[str, Any]:
         "load": {"type": "LoadModel", "inputs": {"model": str(model)}},
         "picture": {"type": "Picture", "inputs": picture},
         "encode": {
-            "type": "VAEEncode", "inputs": {"vae": link("load.vae"), "image": link("picture")},
+            "type": "VAEEncode",
+            "inputs": {"vae": link("load.vae"), "image": link("picture")},
         },
         "decode": {
-            "type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("encode")},
+            "type": "VAEDecode",
+            "inputs": {"vae": link("load.vae"), "latent": link("encode")},
         },
         "empty": {"type": "EmptyLatent", "inputs": {"width": 32, "height": 16}},
         "early": {
-            "type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("empty")},
+            "type": "VAEDecode",
+            "inputs": {"vae": link("load.vae"), "latent": link("empty")},
         },
     }
 

@@ -97,7 +97,9 @@ def test_each_device_has_its_own_copy_and_budget() -> None:
 
     assert len(loader.loaded) == 4
     assert [(item.recipe.digest, item.device) for item in manager.resident()] == [
-        ("a", "cpu"), ("b", "cpu"), ("b", "cuda:0"),
+        ("a", "cpu"),
+        ("b", "cpu"),
+        ("b", "cuda:0"),
     ]
 
 

@@ -1,0 +1,29 @@
+"""Each file in broken/ has one fault, and says itself what it should be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodegraph.core.workflow import Workflow
+from tests.core.support import check, texts
+
+FILES = sorted((Path(__file__).parent / "broken").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_one_fault_gives_one_message(path: Path) -> None:
+    workflow = Workflow.load(path)
+    expected = (workflow.model_extra or {})["expected"]
+    assert texts(check(workflow)) == expected
+    assert len(expected) == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_is_written_as_it_is_saved(path: Path) -> None:
+    assert Workflow.load(path).dumps() == path.read_text(encoding="utf-8")
+
+
+def test_there_are_files() -> None:
+    assert len(FILES) > 40

@@ -1,0 +1,50 @@
+"""What a workflow says of itself: required packs and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from nodegraph.core.validation import check_workflow
+from nodegraph.core.workflow import Workflow
+from tests.core.support import ENVIRONMENT, NODES, Functions, check, text_to_image, texts
+
+
+class WithPacks(Functions):
+    """A catalog that knows which packs there are."""
+
+    def pack_versions(self) -> Mapping[str, str]:
+        return {"upscale": "1.4.0", "odd": "unknown", "plain": ""}
+
+
+@pytest.mark.parametrize(
+    ("pack", "wanted", "told"),
+    [
+        ("upscale", ">=1.2,<2", []),
+        ("upscale", "*", []),
+        ("upscale", "", []),
+        ("odd", ">=1", []),
+        ("plain", ">=1", []),
+        ("upscale", ">=2", ["requires another version of the pack `upscale` "
+                            "(given: 1.4.0; expected: >=2). Update `upscale`."]),
+        ("upscale", "new", ["requires the pack `upscale` in a version that can't be read "
+                            "(given: new; expected: a specifier such as `>=1.2,<2`)"]),
+        ("faces", ">=1", ["requires the pack `faces`, which is not installed "
+                          "(expected: >=1). Install `faces`."]),
+    ],
+)  # fmt: skip
+def test_requirements_are_checked(pack: str, wanted: str, told: list[str]) -> None:
+    workflow = text_to_image().model_copy(update={"requires": {pack: wanted}})
+    problems = check_workflow(workflow, WithPacks(*NODES), ENVIRONMENT)
+    assert texts(problems) == told
+
+
+def test_a_catalog_without_packs_cannot_tell() -> None:
+    assert check(text_to_image().model_copy(update={"requires": {"faces": ">=1"}})) == []
+
+
+def test_two_parameters_may_lead_to_one_input() -> None:
+    workflow = text_to_image().to_dict()
+    workflow["parameters"] = {"prompt": "positive.text", "text": {"input": "positive.text"}}
+    assert check(Workflow.from_dict(workflow)) == []

@@ -1,0 +1,66 @@
+"""How one input is written: links, literals, and literals that look like links."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph.core.links import (
+    Link,
+    is_link,
+    parse_link,
+    parse_target,
+    read_link,
+    read_literal,
+    write_input,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["from", "value", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON)
+def test_any_literal_is_read_as_it_was_written(value: Any) -> None:
+    written = write_input(value)
+    assert not is_link(written)
+    assert read_literal(written) == value
+
+
+def test_a_link_is_read_as_it_was_written() -> None:
+    for link in (Link("load", "vae"), Link("size")):
+        written = write_input(link)
+        assert is_link(written)
+        assert read_link(written) == link
+    assert write_input(Link("load").output("vae")) == {"from": "load.vae"}
+
+
+@pytest.mark.parametrize("text", ["", ".", ".vae", "load.", "load.vae.x"])
+def test_a_malformed_link_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"node\.port"):
+        parse_link(text)
+
+
+@pytest.mark.parametrize("text", ["", "load", "load.", ".vae"])
+def test_a_target_needs_node_and_input(text: str) -> None:
+    with pytest.raises(ValueError, match=r"node\."):
+        parse_target(text)
+
+
+def test_values_of_python_are_written_as_json_values() -> None:
+    class Mode(Enum):
+        FAST = "fast"
+
+    assert write_input(Path("a") / "b") == str(Path("a/b"))
+    assert write_input((Mode.FAST, 1)) == ["fast", 1]

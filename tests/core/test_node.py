@@ -1,0 +1,226 @@
+"""`@node`: a function's signature becomes a node type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, NamedTuple
+
+import pytest
+
+from nodegraph.api import Context, Image, Latent, Lazy, Mask, Multiline, Range, node, port_type
+from nodegraph.core.node import definition_of
+from nodegraph.core.spec import NodeSpec
+from nodegraph.errors import PackError
+
+
+def spec_of(function: Any) -> NodeSpec:
+    return definition_of(function).spec
+
+
+def test_the_signature_is_the_contract() -> None:
+    @node(category="image/adjust", version=2, tags=("light",))
+    def Brighten(image: Image, amount: Annotated[float, Range(0, 4, step=0.1)] = 1.2) -> Image:
+        """Multiply every pixel's brightness.
+
+        Clipped to 1.
+
+        Args:
+            image: The picture.
+            amount: Factor,
+                1 leaves it as it is.
+        """
+
+    spec = spec_of(Brighten)
+    image, amount = spec.inputs
+    assert (spec.type, spec.category, spec.version, spec.label) == (
+        "Brighten", "image/adjust", 2, "Brighten",
+    )  # fmt: skip
+    assert spec.summary == "Multiply every pixel's brightness."
+    assert (image.type, image.required, image.help) == ("Image", True, "The picture.")
+    assert (amount.default, amount.required, amount.step) == (1.2, False, 0.1)
+    assert amount.help == "Factor, 1 leaves it as it is."
+    assert [(port.name, port.type) for port in spec.outputs] == [("image", "Image")]
+
+
+def test_the_function_stays_as_it_is() -> None:
+    @node
+    def Double(value: int) -> int:
+        return 2 * value
+
+    assert Double(4) == 8
+    assert definition_of(Double).function is Double
+
+
+def test_an_output_is_named_after_its_type() -> None:
+    @node
+    def A() -> list[Image]: ...
+
+    @node
+    def B() -> float: ...
+
+    @node
+    def C() -> Any: ...
+
+    @node
+    def D() -> Image | Mask: ...
+
+    names = [spec_of(function).outputs[0].name for function in (A, B, C, D)]
+    assert names == ["images", "number", "output", "output"]
+
+
+def test_a_named_tuple_or_dataclass_gives_several_outputs() -> None:
+    class Pair(NamedTuple):
+        image: Image
+        mask: Mask
+
+    @dataclass
+    class Both:
+        image: Image
+        mask: Mask
+
+    @node
+    def A() -> Pair: ...
+
+    @node
+    def B() -> Both: ...
+
+    for function in (A, B):
+        ports = spec_of(function).outputs
+        assert [(port.name, port.type) for port in ports] == [("image", "Image"), ("mask", "Mask")]
+    assert definition_of(A).outputs_of(Pair("i", "m")) == ("i", "m")
+    assert definition_of(B).outputs_of(Both("i", "m")) == ("i", "m")
+
+
+def test_a_port_type_that_is_a_dataclass_is_one_output() -> None:
+    @port_type()
+    @dataclass(frozen=True)
+    class Pose:
+        angle: float
+
+    @node
+    def Detect() -> Pose: ...
+
+    @node
+    def Encode() -> Latent: ...
+
+    assert [port.type for port in spec_of(Detect).outputs] == ["Pose"]
+    assert [port.type for port in spec_of(Encode).outputs] == ["Latent"]
+    assert definition_of(Detect).outputs_of(Pose(1.0)) == (Pose(1.0),)
+
+
+def test_a_sink_has_no_outputs() -> None:
+    @node(output=True)
+    def Save(image: Image) -> None: ...
+
+    assert spec_of(Save).outputs == ()
+    assert spec_of(Save).output
+    assert definition_of(Save).outputs_of(None) == ()
+
+
+def test_a_result_that_is_not_what_was_declared_is_refused() -> None:
+    class Pair(NamedTuple):
+        first: int
+        second: int
+
+    @node
+    def Two() -> Pair: ...
+
+    with pytest.raises(TypeError, match="returned int, but declares 2 outputs"):
+        definition_of(Two).outputs_of(3)
+
+
+def test_the_context_is_no_port() -> None:
+    @node
+    def Work(image: Image, ctx: Context) -> Image: ...
+
+    assert [port.name for port in spec_of(Work).inputs] == ["image"]
+    assert definition_of(Work).context == "ctx"
+
+
+def test_none_in_a_type_makes_an_input_optional() -> None:
+    @node
+    def Work(first: Image | None, text: Annotated[str, Multiline()] | None = None) -> Image: ...
+
+    first, text = spec_of(Work).inputs
+    assert (first.required, first.nullable, first.default) == (False, True, None)
+    assert (text.required, text.nullable, text.widget) == (False, True, "multiline")
+
+
+def test_defaults_are_plain_values() -> None:
+    class Mode(Enum):
+        FAST = "fast"
+
+    @node
+    def Work(mode: Mode = Mode.FAST, sizes: list[int] = [1, 2]) -> int: ...  # noqa: B006
+
+    mode, sizes = spec_of(Work).inputs
+    assert (mode.default, sizes.default) == ("fast", [1, 2])
+    assert definition_of(Work).enums == {"mode": Mode}
+    assert NodeSpec.model_validate_json(spec_of(Work).model_dump_json()) == spec_of(Work)
+
+
+def test_a_lazy_input_needs_an_async_function() -> None:
+    @node
+    async def Switch(on: bool, first: Lazy[Image], second: Lazy[Image]) -> Image: ...
+
+    assert [port.lazy for port in spec_of(Switch).inputs] == [False, True, True]
+    assert spec_of(Switch).is_async
+    with pytest.raises(PackError, match=r"input `image` is Lazy.*async def"):
+
+        @node
+        def Wrong(image: Lazy[Image]) -> Image: ...
+
+
+def test_hooks_are_named_in_the_spec() -> None:
+    def infer(inputs: Any) -> Any: ...
+
+    @node(infer=infer)
+    def Work() -> Image: ...
+
+    assert spec_of(Work).hooks["infer"].name.endswith("infer")
+    assert spec_of(Work).hooks["infer"].module == __name__
+    assert definition_of(Work).hooks == {"infer": infer}
+
+
+def test_signatures_that_cannot_be_a_nodes_are_refused() -> None:
+    with pytest.raises(PackError, match=r"\*images can't be a port"):
+
+        @node
+        def A(*images: Image) -> Image: ...
+
+    with pytest.raises(PackError, match="parameter `image` has no type annotation"):
+
+        @node
+        def B(image) -> Image: ...  # type: ignore[no-untyped-def]
+
+    with pytest.raises(PackError, match="the return type is missing"):
+
+        @node
+        def C(image: Image): ...  # type: ignore[no-untyped-def]
+
+    with pytest.raises(PackError, match=r"node D, port `z`: .*complex.* is no port type"):
+
+        @node
+        def D(z: complex) -> Image: ...
+
+    with pytest.raises(PackError, match="names `Missing`, which isn't defined at run time"):
+
+        @node
+        def E(image: Missing) -> Image: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_plain_function_is_no_node() -> None:
+    with pytest.raises(PackError, match=r"is no node type.*Decorate the function with @node"):
+        definition_of(print)
+
+
+def test_an_acronym_is_one_word_in_the_label() -> None:
+    @node
+    def VAEDecode(latent: Latent) -> Image: ...
+
+    @node(id="pack:LoadLora", label="Load a LoRA")
+    def LoadLora() -> Image: ...
+
+    assert spec_of(VAEDecode).label == "Vae decode"
+    assert (spec_of(LoadLora).type, spec_of(LoadLora).label) == ("pack:LoadLora", "Load a LoRA")

@@ -1,0 +1,30 @@
+"""Values in a few words."""
+
+from __future__ import annotations
+
+from nodegraph.api import Latent
+from nodegraph.core.summary import size_in_bytes, summarize
+
+
+def test_a_tensor_is_its_dtype_and_shape() -> None:
+    import torch
+
+    assert summarize(torch.zeros(1, 4, 4, 3)) == "float32 [1, 4, 4, 3]"
+    latent = Latent(torch.zeros(1, 4, 8, 8), 64, 64)
+    text = "Latent(samples=float32 [1, 4, 8, 8], width=64, height=64, batch_size=1)"
+    assert summarize(latent) == text
+    assert size_in_bytes(latent) >= 4 * 4 * 64
+    assert size_in_bytes(torch.zeros(10, dtype=torch.float16)) == 20
+
+
+def test_long_values_are_cut_short() -> None:
+    assert len(summarize("x" * 1000)) == 60
+    assert summarize([1, 2, 3]) == "list of 3 (1, …)"
+    assert summarize([]) == "list of 0"
+    assert summarize({"a": 1}) == "{'a': 1}"
+
+
+def test_a_container_is_as_large_as_its_parts() -> None:
+    assert size_in_bytes({"a": b"x" * 1000}) > 1000
+    assert size_in_bytes([b"x" * 1000] * 2) > 2000
+    assert size_in_bytes(1) > 0

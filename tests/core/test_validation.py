@@ -1,0 +1,189 @@
+"""A workflow is checked as a whole: every problem at once, none twice, none that misleads.
+
+Single faults and their messages are in broken/.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph.api import Image, Latent, node
+from nodegraph.core.validation import check_workflow, workflow_warnings
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import NodegraphError
+from tests.core.support import (
+    DIFFUSION,
+    ENVIRONMENT,
+    Functions,
+    Invert,
+    SaveImage,
+    VAEDecode,
+    check,
+    text_to_image,
+    texts,
+    written,
+)
+
+
+def codes(workflow: Workflow, *functions: Any, **options: Any) -> list[str]:
+    return [problem.code for problem in check(workflow, *functions, **options)]
+
+
+def test_a_valid_workflow_has_no_problems() -> None:
+    assert check(text_to_image()) == []
+
+
+def test_every_fault_is_told_in_the_order_of_the_file() -> None:
+    workflow = text_to_image().with_inputs(
+        {"load.model": 3, "positive.txt": "x", "sample.steps": 0, "sample.sampler": "x"}
+    )
+    workflow.add("again", "SaveImage", image="decode")
+    problems = check(workflow)
+    assert [(problem.node, problem.port, problem.code) for problem in problems] == [
+        ("load", "model", "wrong-literal"),
+        ("positive", "txt", "unknown-input"),
+        ("sample", "steps", "out-of-range"),
+        ("sample", "sampler", "not-a-choice"),
+        ("again", "image", "link-needed"),
+    ]
+
+
+def test_an_unknown_type_is_told_once_and_hides_nothing_else() -> None:
+    workflow = text_to_image().set("sample.steps", 0)
+    workflow.nodes["load"].type = "LoadModl"
+    workflow.nodes["decode"].inputs["latent"] = {"from": "load.anything"}
+    assert codes(workflow) == ["unknown-node-type", "out-of-range"]
+
+
+def test_a_cycle_through_an_unknown_type_is_told_too() -> None:
+    workflow = written(
+        {
+            "a": {"type": "Unknown", "inputs": {"x": {"from": "b"}}},
+            "b": {"type": "Invert", "inputs": {"image": {"from": "a"}}},
+        }
+    )
+    assert codes(workflow) == ["cycle", "unknown-node-type"]
+
+
+def test_inputs_of_nodes_in_a_cycle_are_checked_too() -> None:
+    workflow = text_to_image().set("sample.steps", 0)
+    workflow.nodes["size"].type = "Invert"
+    workflow.nodes["size"].inputs = {"image": {"from": "decode"}}
+    assert codes(workflow) == ["cycle", "wrong-type", "out-of-range"]
+
+
+def test_a_missing_link_is_never_mended_by_a_cycle() -> None:
+    workflow = written(
+        {
+            "first": {"type": "Invert"},
+            "second": {"type": "Invert", "inputs": {"image": {"from": "first"}}},
+            "save": {"type": "SaveImage", "inputs": {"image": {"from": "second"}}},
+        }
+    )
+    (problem,) = check(workflow, Invert, SaveImage, VAEDecode)
+    assert problem.hint == "Add a node that gives Image, such as VAEDecode."
+
+
+def test_the_mend_between_is_a_node_type_that_exists() -> None:
+    @node
+    def Develop(negative: Latent) -> Image: ...
+
+    @node(deprecated="Use Develop.")
+    def A(negative: Latent) -> Image: ...
+
+    @node
+    def Start() -> Latent: ...
+
+    workflow = written(
+        {
+            "start": {"type": "Start"},
+            "invert": {"type": "Invert", "inputs": {"image": {"from": "start"}}},
+        }
+    )
+    (problem,) = check(workflow, Develop, A, Start, Invert, targets=["invert"])
+    assert problem.hint == "Put a Develop between."
+
+
+def test_without_any_node_type_the_hints_are_silent() -> None:
+    workflow = written({"a": {"type": "A"}})
+    assert texts(check_workflow(workflow, Functions(), ENVIRONMENT)) == [
+        "node `a` (A): there is no node type `A`"
+    ]
+
+
+def test_an_empty_workflow_has_nothing_to_run() -> None:
+    assert codes(Workflow.new()) == ["no-output"]
+    assert codes(Workflow.new(), targets=[]) == []
+
+
+def test_lists_within_lists_have_an_end() -> None:
+    @node
+    def Split(value: int) -> list[int]: ...
+
+    workflow = Workflow.new()
+    last = workflow.add("start", "Split", value=1)
+    for at in range(12):
+        last = workflow.add(f"split{at}", "Split", value=last)
+    problems = check(workflow, Split, targets=[last.node])
+    assert problems[0].code == "too-deep"
+    assert problems[0].given == "9 levels"
+
+
+def test_deprecated_types_and_unused_nodes_are_warnings() -> None:
+    @node(deprecated="Use Invert.")
+    def Negate(image: Image) -> Image: ...
+
+    @node
+    def Load() -> Image: ...
+
+    catalog = Functions(Negate, Load, SaveImage)
+    workflow = Workflow.new()
+    load = workflow.add("load", "Load")
+    workflow.add("negate", "Negate", image=load)
+    workflow.add("save", "SaveImage", image=load)
+    assert check_workflow(workflow, catalog, ENVIRONMENT) == []
+    assert texts(workflow_warnings(workflow, catalog, ENVIRONMENT)) == [
+        "node `negate` (Negate): its type is deprecated. Use Invert.",
+        "node `negate` (Negate): nothing that is to be computed needs it, so it won't run",
+    ]
+
+
+JUNK = st.sampled_from(
+    [None, True, -1, 2.5, "", "x", "load", "load.vae", [], [1], {}, {"from": "sample"},
+     {"from": "load.vae"}, {"from": 3}, {"from": ""}, {"value": {"from": 1}}, "\ud800", 10**400]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_a_file_says_is_told_never_raised(data: st.DataObject) -> None:
+    document = text_to_image().to_dict()
+    document["subgraphs"] = {
+        "Block": {
+            "inputs": {"in": {"type": "Image", "to": ["one.image"]}},
+            "outputs": {"out": "one"},
+            "nodes": {"one": {"type": "Invert"}, "two": {"type": "Block"}},
+        }
+    }
+    document["nodes"]["block"] = {"type": "Block", "inputs": {"in": {"from": "decode"}}}
+    document["parameters"] = {"seed": "sample.seed"}
+    for _ in range(data.draw(st.integers(1, 4))):
+        place: Any = document
+        while isinstance(place, dict) and place:
+            key = data.draw(st.sampled_from([*place, "new"]))
+            if key == "new" or not isinstance(place[key], dict) or data.draw(st.booleans()):
+                place[key] = deepcopy(data.draw(JUNK))
+                break
+            place = place[key]
+    try:
+        workflow = Workflow.from_dict(document)
+        workflow.dumps()
+    except NodegraphError:
+        return
+    problems = check_workflow(workflow, DIFFUSION, ENVIRONMENT)
+    assert len(set(problems)) == len(problems)
+    assert all(str(problem) for problem in problems)

@@ -1,0 +1,35 @@
+"""Values on links, and what hooks see of inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph.api import DiffusionModel, HookInputs, Latent
+from nodegraph.core.spec import InputSpec, NodeSpec
+from tests.core.support import ENVIRONMENT
+
+
+def test_an_items_noise_goes_by_its_place_in_the_batch_it_comes_from() -> None:
+    assert Latent(None, 64, 64, 3).noise_indices == (0, 1, 2)
+    assert Latent(None, 64, 64, 2, batch_index=(5, 7)).noise_indices == (5, 7)
+
+
+def test_a_recipe_has_options() -> None:
+    recipe = DiffusionModel("sd1", "/a", "0" * 64, options=(("lora", "x"),))
+    assert recipe.option("lora") == "x"
+    assert recipe.option("vae", "none") == "none"
+
+
+def test_an_unknown_fact_is_none() -> None:
+    inputs = HookInputs({}, {"latent": {"width": 64}}, ENVIRONMENT)
+    assert inputs.fact("latent", "width") == 64
+    assert inputs.fact("latent", "height") is None
+    assert inputs.fact("other", "width") is None
+
+
+def test_a_spec_survives_json_and_refuses_what_it_does_not_know() -> None:
+    spec = NodeSpec(type="A", inputs=(InputSpec(name="a", type="list[int]", json_schema={}),))
+    assert spec.inputs_by_name["a"].expr.is_list
+    assert NodeSpec.model_validate_json(spec.model_dump_json()) == spec
+    with pytest.raises(ValueError, match="Extra inputs"):
+        NodeSpec.model_validate({"type": "A", "colour": "red"})

@@ -1,0 +1,217 @@
+"""The workflow file: loading, saving, changing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph.core.links import Link
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, OutputError
+from tests.core.support import text_to_image, texts, written
+
+NAMES = st.text("abc -_é", min_size=1, max_size=4)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=5,
+)
+UNKNOWN = st.dictionaries(NAMES.map("x-{}".format), VALUES, max_size=2)
+
+
+def part(**known: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object with some of the known keys and some unknown ones."""
+    return st.tuples(st.fixed_dictionaries({}, optional=known), UNKNOWN).map(
+        lambda parts: {**parts[1], **parts[0]}
+    )
+
+
+def named(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(NAMES, values, max_size=3)
+
+
+NODE = part(
+    inputs=named(VALUES), label=st.text(), always=st.booleans(), version=st.integers(1)
+).map(lambda found: {"type": "A", **found})
+SUBGRAPH = part(
+    inputs=named(part(type=NAMES, to=st.lists(NAMES, max_size=2), default=VALUES)),
+    outputs=named(NAMES),
+    nodes=named(NODE),
+)
+DOCUMENT = part(
+    title=st.text(),
+    parameters=named(NAMES | part(label=st.text()).map(lambda found: {"input": "a.b", **found})),
+    nodes=named(NODE),
+    subgraphs=named(SUBGRAPH),
+    requires=named(NAMES),
+    ui=named(VALUES),
+).map(lambda found: {**found, "format": "nodegraph/1"})
+
+
+@settings(max_examples=150, deadline=None)
+@given(DOCUMENT)
+def test_a_saved_workflow_loads_as_it_was(document: dict[str, Any]) -> None:
+    workflow = Workflow.from_dict(document)
+    text = workflow.dumps()
+    assert Workflow.loads(text) == workflow
+    assert Workflow.loads(text).dumps() == text
+    assert Workflow.from_dict(workflow.to_dict()) == workflow
+
+
+@settings(max_examples=100, deadline=None)
+@given(DOCUMENT)
+def test_nothing_of_a_file_is_lost_but_what_says_nothing(document: dict[str, Any]) -> None:
+    def said(value: Any) -> Any:
+        """Without empty parts and the long form of a plain parameter."""
+        if not isinstance(value, dict):
+            return value
+        parts = {key: said(item) for key, item in value.items()}
+        kept = {key: item for key, item in parts.items() if item or key == "default"}
+        return kept["input"] if set(kept) == {"input"} else kept
+
+    assert said(json.loads(Workflow.from_dict(document).dumps())) == said(document)
+
+
+def test_known_keys_come_first_and_nodes_keep_their_order() -> None:
+    workflow = Workflow.loads(
+        '{"zoo": 1, "ui": {"b": 1, "a": 2}, "nodes": {"z": {"note": "!", "type": "A"},'
+        ' "a": {"type": "B"}}, "author": "me", "title": "T", "format": "nodegraph/1"}'
+    )
+    assert workflow.dumps() == (
+        '{\n  "format": "nodegraph/1",\n  "title": "T",\n  "nodes": {\n'
+        '    "z": {"type": "A", "note": "!"},\n    "a": {"type": "B"}\n  },\n'
+        '  "ui": {"a": 2, "b": 1},\n  "author": "me",\n  "zoo": 1\n}\n'
+    )
+
+
+def test_the_example_of_the_design_reads_as_it_is_written() -> None:
+    lines = text_to_image().dumps().splitlines()
+    assert '    "size": {"type": "EmptyLatent", "inputs": {"width": 64}},' in lines
+    assert '        "model": {"from": "load.model"},' in lines
+
+
+def test_a_file_is_saved_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "wf.json"
+    text_to_image().save(path)
+    assert Workflow.load(path) == text_to_image()
+    assert Workflow.load(str(path)).title == "Text to image"
+
+
+def test_a_byte_order_mark_is_no_hindrance(tmp_path: Path) -> None:
+    path = tmp_path / "wf.json"
+    path.write_bytes(b"\xef\xbb\xbf" + text_to_image().dumps().encode())
+    assert Workflow.load(path) == text_to_image()
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.json"
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG")
+    with pytest.raises(InvalidFile, match=r"can't read .*missing\.json: No such file"):
+        Workflow.load(missing)
+    with pytest.raises(InvalidFile, match=r"picture\.png is no UTF-8 text"):
+        Workflow.load(picture)
+    with pytest.raises(OutputError, match="can't write"):
+        text_to_image().save(tmp_path / "nowhere" / "wf.json")
+
+
+def test_bad_json_is_told_with_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "wf.json"
+    path.write_text('{"format": "nodegraph/1",\n "nodes": {},\n}', encoding="utf-8")
+    with pytest.raises(InvalidFile, match=r"wf\.json, line 3, column 1: .*Take away the comma"):
+        Workflow.load(path)
+
+
+@pytest.mark.parametrize("document", [[], "text", 3, None])
+def test_a_workflow_is_an_object(document: Any) -> None:
+    with pytest.raises(InvalidFile, match="a workflow is a JSON object"):
+        Workflow.from_dict(document)
+
+
+def test_every_malformed_part_is_told_at_once() -> None:
+    with pytest.raises(InvalidWorkflow) as caught:
+        written(
+            {"a.b": {"type": "A"}, "c": {"inputs": []}, "d": 3, "e": {"type": "A", "always": 1}},
+            title=5,
+            parameters={"p": 3, "q": {"label": "Q"}},
+            subgraphs={"S": {"inputs": {"i": {"to": "x.y"}}}},
+        )
+    assert texts(caught.value.problems) == [
+        "`title` must be text (given: 5)",
+        "`parameters.p` must be an object (given: 3)",
+        "`parameters.q.input` is missing",
+        "'a.b' can't be the name of a node "
+        "(expected: any text without `.` and `/`, at least one character)",
+        "node `c`: `type` is missing",
+        "node `c`: `inputs` must be an object (given: a list)",
+        "node `d`: it must be an object (given: 3)",
+        "node `e`: `always` must be true or false (given: 1)",
+        "`subgraphs.S.inputs.i.to` must be a list (given: 'x.y')",
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a/b"])
+def test_a_node_name_has_no_dot_and_no_slash(name: str) -> None:
+    with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):
+        written({name: {"type": "A"}})
+    with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):
+        Workflow.new().add(name, "A")
+
+
+def test_two_nodes_cannot_share_a_name() -> None:
+    workflow = text_to_image()
+    with pytest.raises(InvalidValue, match="there is a node `load` already"):
+        workflow.add("load", "LoadModel")
+
+
+def test_an_input_is_changed_in_a_copy() -> None:
+    workflow = text_to_image()
+    changed = workflow.set("sample.seed", 8).set("sample.latent", Link("other"))
+    assert workflow.nodes["sample"].inputs["seed"] == 7
+    assert changed.nodes["sample"].inputs["seed"] == 8
+    assert changed.nodes["sample"].inputs["latent"] == {"from": "other"}
+    assert changed.nodes["load"] == workflow.nodes["load"]
+
+
+def test_a_value_that_looks_like_a_link_stays_a_value() -> None:
+    changed = text_to_image().set("positive.text", {"from": "load.vae"})
+    assert changed.nodes["positive"].inputs["text"] == {"value": {"from": "load.vae"}}
+
+
+def test_parameters_are_set_by_name() -> None:
+    workflow = Workflow.from_dict(
+        {
+            **text_to_image().to_dict(),
+            "parameters": {"seed": "sample.seed", "prompt": {"input": "positive.text"}},
+        }
+    )
+    changed = workflow.with_parameters({"seed": 9, "prompt": "a fox"})
+    assert changed.nodes["sample"].inputs["seed"] == 9
+    assert changed.nodes["positive"].inputs["text"] == "a fox"
+
+
+def test_every_wrong_name_is_told_at_once() -> None:
+    workflow = text_to_image()
+    with pytest.raises(InvalidWorkflow) as caught:
+        workflow.with_inputs({"sampel.seed": 1, "load": 2})
+    assert texts(caught.value.problems) == [
+        "`sampel.seed`: there is no node `sampel`. Did you mean `sample`?",
+        "`load` names no input (expected: `node.input`)",
+    ]
+    with pytest.raises(InvalidWorkflow, match=r"no parameter `seed`\. It declares none"):
+        workflow.with_parameters({"seed": 1})
+
+
+def test_an_input_may_be_called_name_or_type() -> None:
+    workflow = Workflow.new()
+    assert workflow.add("save", "SaveImage", name="x", type="png") == Link("save")
+    assert workflow.nodes["save"].inputs == {"name": "x", "type": "png"}

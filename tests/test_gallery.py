@@ -1,0 +1,54 @@
+"""Every workflow of the gallery runs, and gives pictures that aren't blank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from nodegraph import Session, Settings, Workflow
+
+GALLERY = Path(__file__).parents[1] / "workflows"
+FILES = sorted(GALLERY.glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    home = tmp_path_factory.mktemp("gallery")
+    settings = Settings(home=home, outputs=home / "output", device="cpu")
+    with Session(settings, packs=[GALLERY / "custom_node.py"], inputs=GALLERY) as session:
+        yield session
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_workflow_runs(session: Session, file: Path) -> None:
+    result = session.run(Workflow.load(file))
+    assert not result.errors, result.errors
+    assert result.files
+    for written in result.files:
+        with Pillow.open(written.path) as picture:
+            assert any(low < high - 32 for low, high in picture.convert("RGB").getextrema())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_workflow_is_saved_canonically(file: Path) -> None:
+    assert Workflow.load(file).dumps() == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_workflow_says_what_it_is_for(file: Path) -> None:
+    workflow = Workflow.load(file)
+    assert workflow.title
+    assert workflow.description.endswith(".")
+    assert workflow.parameters
+
+
+def test_a_picture_carries_the_workflow_that_makes_it_again(session: Session) -> None:
+    from nodegraph.diffusion import read_metadata
+
+    first = session.run(Workflow.load(GALLERY / "text_to_image.json"))
+    (written,) = first.files
+    again = session.run(Workflow.loads(read_metadata(written.path)["workflow"]))
+    assert [(item.path, item.existed) for item in again.files] == [(written.path, True)]
