@@ -121,7 +121,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     if file.is_file() or any(name.startswith(PREFIX) and name != HOME for name in os.environ):
         from nodegraph.settings_sources import outside
 
-        given = {**outside(file, given.get("home")), **given}
+        given = {**outside(Settings, PREFIX, file, given.get("home")), **given}
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,7 +16,6 @@ from pydantic_settings import (
 )
 
 from nodegraph.errors import InvalidFile
-from nodegraph.settings import PREFIX, Settings
 
 if sys.version_info >= (3, 11):
     from tomllib import TOMLDecodeError
@@ -24,39 +23,39 @@ else:
     from tomli import TOMLDecodeError
 
 
-class _Outside(Settings, BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
-
-
-def outside(file: Path, home: Path | None) -> dict[str, Any]:
+def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) -> dict[str, Any]:
     """What the file and the variables set.
 
+    Args:
+        model: The settings there are.
+        prefix: Of the variables' names.
     Raises:
         InvalidFile: One of them can't be read.
     """
 
-    class Here(_Outside):
-        model_config = SettingsConfigDict(toml_file=file)
+    class Here(model, BaseSettings):  # type: ignore[misc, valid-type]  # known only here
+        model_config = SettingsConfigDict(env_prefix=prefix, toml_file=file, extra="forbid")
 
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    given = {} if home is None else {"home": home}
     try:
-        found = Here(home=home)
+        found = Here(**given)
     except ValidationError as error:
         lines = [
             f"setting `{'.'.join(map(str, item['loc']))}`: {item['msg']}"
             for item in error.errors(include_url=False)
         ]
-        raise InvalidFile("\n".join([f"in {file} or a {PREFIX}* variable:", *lines])) from None
+        raise InvalidFile("\n".join([f"in {file} or a {prefix}* variable:", *lines])) from None
     except (SettingsError, TOMLDecodeError) as error:
-        raise InvalidFile(f"can't read the settings ({file}, {PREFIX}*): {error}") from error
+        raise InvalidFile(f"can't read the settings ({file}, {prefix}*): {error}") from error
     return {name: getattr(found, name) for name in found.model_fields_set}

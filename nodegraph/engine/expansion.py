@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodegraph.core.building import build_graph
 from nodegraph.core.digests import Undigestable, digest_value
@@ -15,13 +15,10 @@ from nodegraph.core.spec import HookName, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.registry import Registry
+from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call
 from nodegraph.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from nodegraph.engine.invoke import Answer
-    from nodegraph.engine.registry import Registry
-    from nodegraph.engine.run import Run
 
 DEEPEST = 64
 """Expansions within expansions; more is taken for a node that expands without end."""
@@ -52,7 +49,7 @@ class _FragmentCatalog:
         return {} if node_type in self._values else self._registry.migrations(node_type)
 
 
-def expand(run: Run, call: Call, answer: Answer) -> None:
+def expand(run: Scheduling, call: Call, answer: Answer) -> None:
     """Take a call's fragment into the run; the call completes with the fragment's outputs.
 
     Raises:
@@ -79,7 +76,7 @@ class _Fragment:
     """Waits for a fragment's targets and answers the call that made it."""
 
     def __init__(
-        self, run: Run, call: Call, answer: Answer, graph: Graph, expansion: Expand
+        self, run: Scheduling, call: Call, answer: Answer, graph: Graph, expansion: Expand
     ) -> None:
         self._run = run
         self._call = call
@@ -155,7 +152,7 @@ def _values(expansion: Expand) -> dict[str, Any]:
     return {f"__value_{at}__": value for at, value in enumerate(found)}
 
 
-def _build(run: Run, expansion: Expand, values: Mapping[str, Any]) -> Graph:
+def _build(run: Scheduling, expansion: Expand, values: Mapping[str, Any]) -> Graph:
     names = iter(values)
     nodes: dict[str, Any] = {name: {"type": name} for name in values}
     for name, item in expansion.nodes.items():
@@ -165,14 +162,14 @@ def _build(run: Run, expansion: Expand, values: Mapping[str, Any]) -> Graph:
         }
         nodes[name] = {**item, "inputs": inputs}
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-    catalog = _FragmentCatalog(run.engine.registry, values)
+    catalog = _FragmentCatalog(run.shared.registry, values)
     sinks = [
         name
         for name, item in expansion.nodes.items()
         if (spec := catalog.spec(str(item.get("type")))) is not None and spec.output
     ]
     targets = list(dict.fromkeys([*map(_node_of, expansion.outputs.values()), *sinks]))
-    return build_graph(workflow, catalog, run.engine.environment, targets=targets)
+    return build_graph(workflow, catalog, run.shared.environment, targets=targets)
 
 
 def _prefixed(graph: Graph, prefix: str) -> Graph:
@@ -187,7 +184,7 @@ def _prefixed(graph: Graph, prefix: str) -> Graph:
     return Graph(nodes, tuple(prefix + name for name in graph.targets))
 
 
-def _give_values(run: Run, call: Call, values: Mapping[str, Any]) -> None:
+def _give_values(run: Scheduling, call: Call, values: Mapping[str, Any]) -> None:
     """Settle the nodes that stand for live values; known inputs keep their digest."""
     known = {id(artifact.value): artifact for artifact in call.inputs.values()}
     for name, value in values.items():
@@ -200,8 +197,8 @@ def _give_values(run: Run, call: Call, values: Mapping[str, Any]) -> None:
         state.status = "ran"
 
 
-def _digested(run: Run, call: Call, name: str, value: Any) -> Artifact:
+def _digested(run: Scheduling, call: Call, name: str, value: Any) -> Artifact:
     try:
-        return Artifact(value, digest_value(value, run.engine.registry.digesters))
+        return Artifact(value, digest_value(value, run.shared.registry.digesters))
     except Undigestable:
         return Artifact(value, opaque_digest(call.key, name))

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import opaque_digest
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Expand, Lazy
-from nodegraph.engine.artifact import Artifact, artifact_of
+from nodegraph.engine.artifact import artifact_of
 from nodegraph.engine.binding import arguments
 from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call
-
-if TYPE_CHECKING:
-    from nodegraph.engine.engine import Engine
-    from nodegraph.engine.run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a function gave: outputs, or more graph."""
-
-    seconds: float
-    artifacts: tuple[Artifact, ...] = ()
-    expansion: Expand | None = None
 
 
 class Invoker:
     """Calls functions for one run."""
 
-    def __init__(self, engine: Engine, run: Run, workflow: Mapping[str, Any]) -> None:
-        self._engine = engine
+    def __init__(self, run: Scheduling, workflow: Mapping[str, Any]) -> None:
         self._run = run
+        self._shared = run.shared
         self._workflow = workflow
 
     def fingerprint(self, call: Call) -> str:
@@ -46,16 +33,16 @@ class Invoker:
         spec = call.state.node.spec
         if "fingerprint" not in spec.hooks:
             return ""
-        hook = self._engine.registry.hook(spec.type, "fingerprint")
+        hook = self._shared.registry.hook(spec.type, "fingerprint")
         assert hook is not None
         linked = {port: artifact.value for port, artifact in call.inputs.items()}
         given = {**call.state.node.literals, **linked}
-        return str(hook(HookInputs(given, {}, self._engine.environment)))
+        return str(hook(HookInputs(given, {}, self._shared.environment)))
 
     def invoke(self, call: Call) -> Answer:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
-        definition = self._engine.registry.definition(call.state.node.spec.type)
+        definition = self._shared.registry.definition(call.state.node.spec.type)
         self._started(call)
         start = monotonic()
         given = self._arguments(definition, call, {})
@@ -70,7 +57,7 @@ class Invoker:
         """
         self._run.cancel.check()
         loop = asyncio.get_running_loop()
-        find = partial(self._engine.registry.definition, call.state.node.spec.type)
+        find = partial(self._shared.registry.definition, call.state.node.spec.type)
         definition = await loop.run_in_executor(None, find)
         self._started(call)
         start = monotonic()
@@ -93,15 +80,15 @@ class Invoker:
         return given
 
     def _context(self, call: Call) -> NodeContext:
-        device = self._engine.lanes.device
+        device = self._shared.lanes.device
         return NodeContext(
             call.name,
             device=device if call.state.node.spec.lane == "gpu" else "cpu",
-            environment=self._engine.environment,
+            environment=self._shared.environment,
             workflow=self._workflow,
             events=self._run.events,
             cancel=self._run.cancel,
-            weights=self._engine.weights,
+            weights=self._shared.weights,
             files=self._run.files,
         )
 
@@ -116,7 +103,7 @@ class Invoker:
             name = call.key if spec.deterministic else uuid4().hex
             unnamed = partial(opaque_digest, name, port.name)
             artifacts.append(
-                artifact_of(value, port.expr, self._engine.registry.digesters, unnamed)
+                artifact_of(value, port.expr, self._shared.registry.digesters, unnamed)
             )
         return Answer(monotonic() - start, tuple(artifacts))
 

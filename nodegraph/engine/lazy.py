@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodegraph.core.keys import lazy_key
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import Asked, Outputs
+from nodegraph.engine.invoke import Invoker
+from nodegraph.engine.scheduling import Scheduling
+from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import Cancelled
-
-if TYPE_CHECKING:
-    from nodegraph.engine.run import Run
-    from nodegraph.engine.states import Call, NodeState
 
 
 class UpstreamEnded(Exception):
     """A lazy input was asked for and its node failed, so this one is skipped."""
 
 
-async def run_lazily(run: Run, call: Call) -> None:
+async def run_lazily(run: Scheduling, invoker: Invoker, call: Call) -> None:
     """Answer a call from the cache along its steps, or run its function."""
     try:
         if run.is_cacheable(call) and await _from_cache(run, call):
             return
         steps = _Steps(run, call)
         lazy = {port: steps.input(port) for port in call.state.lazy_ports}
-        answer = await run.invoker.invoke_async(call, lazy)
+        answer = await invoker.invoke_async(call, lazy)
     except UpstreamEnded:
         run.leave(call)
     except Exception as error:  # noqa: BLE001 - the border with node code
@@ -42,9 +41,9 @@ async def run_lazily(run: Run, call: Call) -> None:
         run.answer(call, answer)
 
 
-async def _from_cache(run: Run, call: Call) -> bool:
+async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
-    while (entry := run.engine.cache.get(key)) is not None:
+    while (entry := run.shared.cache.get(key)) is not None:
         if isinstance(entry, Outputs):
             run.complete(call, entry.artifacts, cached=True)
             return True
@@ -56,7 +55,7 @@ async def _from_cache(run: Run, call: Call) -> bool:
 class _Steps:
     """Follows which lazy inputs a function asks for, first time each, and moves the key along."""
 
-    def __init__(self, run: Run, call: Call) -> None:
+    def __init__(self, run: Scheduling, call: Call) -> None:
         self._run = run
         self._call = call
         self._asked: dict[str, Artifact] = {}
@@ -74,11 +73,11 @@ class _Steps:
 
     def _step(self, port: str, artifact: Artifact) -> None:
         if self._call.state.node.spec.deterministic:
-            self._run.engine.cache.put(self._call.key, Asked(port))
+            self._run.shared.cache.put(self._call.key, Asked(port))
         self._call.key = lazy_key(self._call.key, port, artifact.digest)
 
 
-async def ask(run: Run, state: NodeState, port: str) -> Artifact:
+async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
     """The value of a lazy input, evaluated now if it hasn't been.
 
     Raises:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
@@ -21,16 +21,15 @@ from nodegraph.engine.cache import Outputs
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
-from nodegraph.engine.invoke import Answer, Invoker
+from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.lanes import Priority
 from nodegraph.engine.lazy import run_lazily
 from nodegraph.engine.mapping import Nested, gather, spread
 from nodegraph.engine.result import JobStatus, NodeStatus, RunResult, WrittenFile
+from nodegraph.engine.scheduling import Answer
+from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import Cancelled, NodeFailed
-
-if TYPE_CHECKING:
-    from nodegraph.engine.engine import Engine
 
 _TURN = 256
 """Nodes settled in one turn of the event loop, so that a long cached graph doesn't hold it up."""
@@ -41,18 +40,18 @@ class Run:
 
     def __init__(
         self,
-        engine: Engine,
+        shared: Shared,
         graph: Graph,
         events: EventStream,
         cancel: CancelToken,
         workflow: Mapping[str, Any],
     ) -> None:
-        self.engine = engine
+        self.shared = shared
         self.events = events
         self.cancel = cancel
         self.files: list[WrittenFile] = []
         self.states: dict[str, NodeState] = {}
-        self.invoker = Invoker(engine, self, workflow)
+        self.invoker = Invoker(self, workflow)
         self._targets = graph.targets
         self._ready: deque[NodeState] = deque()
         self._ended: list[NodeState] = []
@@ -141,7 +140,7 @@ class Run:
         }
         try:
             if state.base is None:
-                state.base = self.engine.base_of(state.node)
+                state.base = self.shared.base_of(state.node)
             state.calls = self._calls(state, inputs)
         except Exception as error:  # noqa: BLE001 - the border with pack code, such as a type's digest function
             self.fail_node(state, node_failure(Call(state, state.node.name, inputs), error))
@@ -202,11 +201,11 @@ class Run:
         digests = {port: artifact.digest for port, artifact in call.inputs.items()}
         call.key = call_key(state.base, digests, fingerprint)
         if state.lazy_ports:
-            self._spawn(call, run_lazily(self, call))
+            self._spawn(call, run_lazily(self, self.invoker, call))
         elif not self.is_cacheable(call):
             self._dispatch(call)
         elif not self._answered(call):
-            self.engine.in_flight[call.key] = call
+            self.shared.in_flight[call.key] = call
             self._dispatch(call)
 
     def is_cacheable(self, call: Call) -> bool:
@@ -215,11 +214,11 @@ class Run:
         return node.spec.deterministic and not node.spec.output and not node.always
 
     def _answered(self, call: Call) -> bool:
-        entry = self.engine.cache.get(call.key)
+        entry = self.shared.cache.get(call.key)
         if isinstance(entry, Outputs):
             self.complete(call, entry.artifacts, cached=True)
             return True
-        leader = self.engine.in_flight.get(call.key)
+        leader = self.shared.in_flight.get(call.key)
         if leader is not None:
             leader.followers.append(partial(self._follow, call, leader))
             return True
@@ -244,7 +243,7 @@ class Run:
             self._spawn(call, self._await(call))
             return
         work = partial(self.invoker.invoke, call)
-        lane = self.engine.lanes[spec.lane]
+        lane = self.shared.lanes[spec.lane]
         lane.submit(self._loop, self._priority(call), work, partial(self._returned, call))
 
     async def _await(self, call: Call) -> None:
@@ -297,7 +296,7 @@ class Run:
         """Offer a call's outputs to the cache."""
         spec = call.state.node.spec
         if spec.deterministic and not spec.output:
-            self.engine.cache.put(call.key, Outputs(artifacts, seconds))
+            self.shared.cache.put(call.key, Outputs(artifacts, seconds))
 
     def complete(
         self, call: Call, artifacts: tuple[Artifact, ...], *, cached: bool = False
@@ -325,8 +324,8 @@ class Run:
             self._gather(call.state)
 
     def _leave_flight(self, call: Call, error: BaseException | None) -> None:
-        if self.engine.in_flight.get(call.key) is call:
-            del self.engine.in_flight[call.key]
+        if self.shared.in_flight.get(call.key) is call:
+            del self.shared.in_flight[call.key]
         followers, call.followers = call.followers, []
         for follower in followers:
             follower(error)

@@ -53,7 +53,7 @@ class Bench:
         engine = engine or self.engine
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
         graph = build_graph(
-            workflow, engine.registry, self.environment, targets=targets or list(nodes)[-1:]
+            workflow, engine.shared.registry, self.environment, targets=targets or list(nodes)[-1:]
         )
         self.events = []
         return await engine.run(graph, listener=self.events.append, cancel=cancel)

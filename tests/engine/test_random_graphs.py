@@ -173,7 +173,7 @@ def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
         built = build_graph(workflow, bench.registry, bench.environment, targets=[target])
 
         async def run() -> Run:
-            run = Run(bench.engine, built, EventStream(), CancelToken(), {})
+            run = Run(bench.engine.shared, built, EventStream(), CancelToken(), {})
             await run.execute()
             return run
 

@@ -202,7 +202,7 @@ def test_equal_calls_of_two_runs_in_flight_run_once(bench: Bench) -> None:
 
 
 def test_outputs_leave_memory_with_their_last_consumer(bench: Bench) -> None:
-    bench.engine.cache = NoCache()
+    bench.engine.shared.cache = NoCache()
     alive: list[int] = []
 
     class Big:

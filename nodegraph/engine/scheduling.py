@@ -1,0 +1,67 @@
+"""How the parts of a run meet: what expansions, lazy inputs and calls ask of the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nodegraph.core.events import EventStream
+from nodegraph.core.graph import Graph
+from nodegraph.core.ports import Expand
+from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.result import WrittenFile
+from nodegraph.engine.shared import Shared
+from nodegraph.engine.states import Call, NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a function gave: outputs, or more graph."""
+
+    seconds: float
+    artifacts: tuple[Artifact, ...] = ()
+    expansion: Expand | None = None
+
+
+class Scheduling(Protocol):
+    """A run, as its parts see it. All of it is for the event loop's thread."""
+
+    shared: Shared
+    events: EventStream
+    cancel: CancelToken
+    files: list[WrittenFile]
+    states: dict[str, NodeState]
+
+    def add(self, graph: Graph, *, kept: tuple[str, ...] = (), level: int = 0) -> None:
+        """Take a graph's nodes in; those named in `kept` stay in memory until let go."""
+
+    def demand(self, name: str) -> NodeState:
+        """See to it that a node and what it needs are run."""
+
+    def linked(self, state: NodeState, port: str) -> Artifact:
+        """The value of a linked input whose source has ended, as the link hands it on."""
+
+    def is_cacheable(self, call: Call) -> bool:
+        """Whether an earlier result of the same key may stand for this call's."""
+
+    def answer(self, call: Call, answer: Answer) -> None:
+        """A call's function has returned."""
+
+    def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
+        """Offer a call's outputs to the cache."""
+
+    def complete(
+        self, call: Call, artifacts: tuple[Artifact, ...], *, cached: bool = False
+    ) -> None:
+        """A call has its outputs."""
+
+    def fail(self, call: Call, error: BaseException | None) -> None:
+        """A call has raised."""
+
+    def leave(self, call: Call) -> None:
+        """A call ends without outputs, as something that it needs has none."""
+
+    def let_go(self, states: Sequence[NodeState]) -> None:
+        """Somebody outside the graph who kept these nodes' outputs needs them no more."""
