@@ -1,23 +1,25 @@
 """nodegraph: diffusion pipelines as node graphs.
 
-Importing it brings in what a node pack needs and no more; `run`, `Workflow` and the rest come when
-first used.
+Importing it brings in nothing yet: what a node pack needs, `run`, `Workflow` and the rest come when
+first used, so that a command that needs none of it starts at once.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.api import *  # noqa: F403
-from nodegraph.api import __all__ as _api
-from nodegraph.version import VERSION as __version__
+from nodegraph.version import VERSION as __version__  # noqa: F401 - `__getattr__` lists it
 
 if TYPE_CHECKING:
-    from nodegraph.core.workflow import Workflow
-    from nodegraph.engine.result import RunResult
-    from nodegraph.session import Session, run, run_async
-    from nodegraph.settings import Settings
+    from nodegraph.api import *  # noqa: F403
+    from nodegraph.core.workflow import Workflow as Workflow
+    from nodegraph.engine.result import RunResult as RunResult
+    from nodegraph.session import Session as Session
+    from nodegraph.session import run as run
+    from nodegraph.session import run_async as run_async
+    from nodegraph.settings import Settings as Settings
 
-_LATER = {
+_API = "nodegraph.api"
+_ELSEWHERE = {
     "RunResult": "nodegraph.engine.result",
     "Session": "nodegraph.session",
     "Settings": "nodegraph.settings",
@@ -26,10 +28,16 @@ _LATER = {
     "run_async": "nodegraph.session",
 }
 
-__all__ = [*_api, "RunResult", "Session", "Settings", "Workflow", "__version__", "run", "run_async"]
-
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__all__":
+        return [*import_module(_API).__all__, *_ELSEWHERE, "__version__"]
+    if name not in _ELSEWHERE and (name.startswith("_") or name not in import_module(_API).__all__):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_ELSEWHERE.get(name, _API)), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__getattr__("__all__"))

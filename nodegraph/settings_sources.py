@@ -47,7 +47,7 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
-    given = {} if home is None else {"home": home}
+    given: dict[str, Any] = {} if home is None else {"home": home}
     try:
         found = Here(**given)
     except ValidationError as error:
