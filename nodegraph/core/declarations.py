@@ -38,9 +38,9 @@ def _requirement(pack: str, wanted: str, installed: Mapping[str, str]) -> Proble
     if pack not in installed:
         return Problem(
             "missing-pack",
-            f"requires the pack `{pack}`, which is not installed",
+            f"requires the pack `{pack}`, which is not loaded",
             expected=wanted or None,
-            hint=f"Install `{pack}`.",
+            hint="Install it, or give its file or folder with --pack.",
         )
     try:
         specifier = SpecifierSet("" if wanted == "*" else wanted)

@@ -118,7 +118,7 @@ class _Flattener:
             pack, colon, _ = node_type.rpartition(":")
             is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
             self._hints[node_type] = (
-                f"No pack `{pack}` is installed." if is_missing else did_you_mean(node_type, names)
+                f"No pack `{pack}` is loaded." if is_missing else did_you_mean(node_type, names)
             )
         return self._hints[node_type]
 

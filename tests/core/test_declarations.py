@@ -30,8 +30,8 @@ class WithPacks(Functions):
                             "(given: 1.4.0; expected: >=2). Update `upscale`."]),
         ("upscale", "new", ["requires the pack `upscale` in a version that can't be read "
                             "(given: new; expected: a specifier such as `>=1.2,<2`)"]),
-        ("faces", ">=1", ["requires the pack `faces`, which is not installed "
-                          "(expected: >=1). Install `faces`."]),
+        ("faces", ">=1", ["requires the pack `faces`, which is not loaded "
+                          "(expected: >=1). Install it, or give its file or folder with --pack."]),
     ],
 )  # fmt: skip
 def test_requirements_are_checked(pack: str, wanted: str, told: list[str]) -> None:
