@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
 from nodegraph.core.validation import check_workflow
-from nodegraph.core.values import Recipe
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.installed import remembered_packs
 from nodegraph.engine.manifest import ManifestCache
-from nodegraph.engine.packs import Pack, installed_packs, pack_at, packs_in
+from nodegraph.engine.packs import Pack, pack_at, packs_in
 from nodegraph.engine.registry import Registry
 from nodegraph.errors import Problem
 from nodegraph.settings import Settings, load_settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nodegraph.core.events import Listener
+    from nodegraph.core.values import Recipe
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.result import RunResult
@@ -96,11 +98,13 @@ class Session:
         """The node types of all packs."""
         manifests = ManifestCache(self.settings.cache_folder / "specs")
         registry = Registry(self._all_packs(), manifests=manifests)
-        registry.add(*self._nodes)
+        if self._nodes:
+            registry.add(*self._nodes)
         return registry
 
     def _all_packs(self) -> list[Pack]:
-        found = [*installed_packs(), *packs_in(self.settings.pack_folders), *self._packs]
+        installed = remembered_packs(self.settings.cache_folder / "specs" / "installed.json")
+        found = [*installed, *packs_in(self.settings.pack_folders), *self._packs]
         return list(dict.fromkeys(found))
 
     @cached_property
@@ -115,6 +119,7 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """What runs share: lanes, cache, weights."""
+        _share_cores()
         from nodegraph.diffusion.numerics import LibraryNumerics
         from nodegraph.engine.cache import MemoryCache, NoCache
         from nodegraph.engine.engine import Engine
@@ -201,6 +206,17 @@ def _estimate_bytes(recipe: Recipe) -> int:
     from nodegraph.diffusion.loading import estimate_bytes
 
     return estimate_bytes(recipe)
+
+
+def _share_cores() -> None:
+    """Let torch's threads sleep while they wait for each other, instead of spinning.
+
+    With other work on the cores, spinning threads keep out the very one that they wait for: twenty
+    sampling steps of a small model then take many times as long. OpenMP reads the variable when
+    torch is loaded, so it has no effect after that, and a value of the user's stays.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
