@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from nodegraph.core.values import Recipe
+if TYPE_CHECKING:
+    from nodegraph.core.values import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
-from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.engine.packs import Pack
 from nodegraph.errors import OutputError, PackError
+
+if TYPE_CHECKING:
+    # Only a pack that has changed is read, and that needs what reads signatures.
+    from nodegraph.core.node import NodeDefinition
 
 FORMAT = 1
 
@@ -144,6 +148,8 @@ def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
 
 def definitions_in(module: ModuleType) -> Iterator[NodeDefinition]:
     """The node types that a module defines itself; imported ones belong elsewhere."""
+    from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
+
     for value in vars(module).values():
         definition = getattr(value, NODE_ATTRIBUTE, None)
         if isinstance(definition, NodeDefinition) and definition.spec.module == module.__name__:

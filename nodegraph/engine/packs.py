@@ -110,14 +110,16 @@ def installed_packs() -> list[Pack]:
 
 
 def _installed(point: EntryPoint) -> Pack:
-    found = find_spec(point.value)
+    try:
+        found = find_spec(point.value)
+    except ImportError:  # of a parent package
+        found = None
     if found is None or found.origin is None:
-        raise PackError(
-            f"pack `{point.name}`: its entry point names {point.value}, which can't be found",
-            hint="Reinstall the pack.",
-        )
-    is_package = bool(found.submodule_search_locations)
-    root = Path(found.origin).parent if is_package else Path(found.origin)
+        root = Path(point.value)  # leads nowhere, which the registry reports
+    elif found.submodule_search_locations:
+        root = Path(found.origin).parent
+    else:
+        root = Path(found.origin)
     distribution = point.dist.name if point.dist else ""
     name = "" if distribution == OWN_DISTRIBUTION else point.name
     return Pack(name, point.value, root, point.dist.version if point.dist else "")

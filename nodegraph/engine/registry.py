@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.core.node import NodeDefinition, definition_of
 from nodegraph.core.ports import PortType
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
@@ -19,6 +18,10 @@ from nodegraph.engine.code import API_VERSION, CodeDigests
 from nodegraph.engine.manifest import ManifestCache, definitions_in, qualified
 from nodegraph.engine.packs import OWN_DISTRIBUTION, Pack
 from nodegraph.errors import PackError
+
+if TYPE_CHECKING:
+    # Reading signatures takes a while to import, and a listing from manifests needs none of it.
+    from nodegraph.core.node import NodeDefinition
 
 
 class Registry:
@@ -56,6 +59,11 @@ class Registry:
 
     def _add_pack(self, pack: Pack, manifests: ManifestCache) -> None:
         try:
+            if not pack.root.exists():
+                raise PackError(
+                    f"pack `{pack.name or pack.package}`: {pack.root} can't be found",
+                    hint="Reinstall or remove the pack.",
+                )
             manifest = manifests.manifest(pack)
             taken = [spec.type for spec in manifest.specs if spec.type in self._specs]
             if taken:
@@ -80,6 +88,8 @@ class Registry:
         Raises:
             PackError: A node type of that name is there already, or a function is no node.
         """
+        from nodegraph.core.node import definition_of
+
         for function in functions:
             definition = definition_of(function)
             node_type = definition.spec.type

@@ -72,6 +72,19 @@ def test_two_packs_of_one_name_are_an_error_for_the_second(tmp_path: Path) -> No
     assert "comes from" in registry.problems[0]
 
 
+def test_an_installed_pack_that_is_gone_is_reported_and_hurts_no_other(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "gone-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: gone\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[nodegraph.nodes]\ngone = no_such.package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry([*installed_packs(), pack_at(folder)])
+    assert f"{folder.name}:Other" in registry.node_types()
+    assert "pack `gone`: no_such.package can't be found" in registry.problems[0]
+
+
 def test_one_name_twice_in_a_pack_is_an_error(folder: Path) -> None:
     (folder / "again.py").write_text(HEADER + node_text("Other"))
     registry = Registry([pack_at(folder)])

@@ -1,0 +1,108 @@
+"""The Typer application: a group whose commands are imported when they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from nodegraph.cli.commands import COMMANDS, command_function, more_options
+from nodegraph.cli.options import Common, exposed, global_callback
+
+Context = Any
+Formatter = Any
+"""Click's. Older versions of Typer depend on click and newer ones bring a copy of their own, so
+there is no one place to import them from."""
+
+EXIT_CODES = """Exit codes: 0 fine, 1 a run failed, 2 bad input, 130 cancelled."""
+
+_NO_BRACES = str.maketrans("", "", "{}")
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def application() -> Any:
+    """The whole command line as one command, ready for its `main`."""
+    app = typer.Typer(
+        cls=Commands,
+        context_settings=_CONTEXT,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        subcommand_metavar="COMMAND ...",
+    )
+    app.callback(epilog=EXIT_CODES)(global_callback)
+    return typer.main.get_command(app)
+
+
+def command(name: str, common: Common | None = None, arguments: Sequence[str] = ()) -> Any:
+    """One command, with the options that it takes for these arguments."""
+    common = common or Common()
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    function = exposed(command_function(name), common, more_options(name, common, arguments))
+    app.command(name, cls=Command, context_settings=_CONTEXT, epilog=EXIT_CODES)(function)
+    return typer.main.get_command(app)
+
+
+class Command(TyperCommand):
+    """A command whose help lists its options in sections."""
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        # Typer puts braces around what is required.
+        return [piece.translate(_NO_BRACES) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
+        _format_options(self, ctx, formatter)
+
+
+class Commands(TyperGroup):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+        return command(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, *rest = args
+        if name in COMMANDS:
+            return name, command(name, Common().merged(ctx.params), rest), rest
+        if ctx.resilient_parsing:  # the shell asks for completions of what isn't written yet
+            return None, None, rest
+        ctx.fail(f"there is no command `{name}`. {_hint(name)}".rstrip())
+        raise AssertionError("unreachable: `fail` raises")
+
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
+        # Commands come first: they are what people look for.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+        _format_options(self, ctx, formatter)
+
+
+def _hint(name: str) -> str:
+    if Path(name).suffix in (".json", ".png") and Path(name).is_file():
+        return f"To run the workflow: `nodegraph run {name}`."
+    from nodegraph.core.suggest import did_you_mean
+
+    return did_you_mean(name, COMMANDS, listed=len(COMMANDS))
+
+
+def _format_options(shown: Any, ctx: Context, formatter: Formatter) -> None:
+    """List arguments and options, those of one panel under its name."""
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    for option in shown.get_params(ctx):
+        record = option.get_help_record(ctx)
+        if record is not None:
+            name, about = record
+            if option.param_type_name == "argument":
+                sections["Arguments"].append((name.partition(" <")[0], about))
+            else:
+                panel = getattr(option, "rich_help_panel", None) or "Options"
+                sections.setdefault(panel, []).append(record)
+    for name, records in sections.items():
+        if records:
+            with formatter.section(name):
+                formatter.write_dl(records)

@@ -1,0 +1,103 @@
+"""Where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+FINE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+_READER_GONE = 141
+"""What a shell reports of a program that was ended by SIGPIPE."""
+
+
+class ReaderGone(Exception):
+    """Nobody reads stdout any more. Typer would take the OSError itself for a failure."""
+
+
+def guarded(arguments: Sequence[str]) -> int:
+    """Run a command line; whatever was expected to go wrong is told without a traceback."""
+    from nodegraph.cli.output import prepare_streams
+
+    prepare_streams()
+    try:
+        code = _run(list(arguments))
+        sys.stdout.flush()
+    except (BrokenPipeError, ReaderGone):
+        # What is still buffered has no reader either: let the flush at the exit go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
+    except KeyboardInterrupt:
+        return CANCELLED
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from nodegraph.cli.app import application
+    from nodegraph.cli.options import MissingCommand
+    from nodegraph.errors import NodegraphError
+
+    usage_error: Any = typer.BadParameter.__base__  # public by its subclass only
+    try:
+        result = application().main(arguments, prog_name="nodegraph", standalone_mode=False)
+    except usage_error as error:
+        return _usage(error, arguments)
+    except NodegraphError as error:
+        return _refused(error, arguments)
+    except MissingCommand as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except typer.Abort:
+        return CANCELLED
+    return result if isinstance(result, int) else FINE
+
+
+def _refused(error: Any, arguments: list[str]) -> int:
+    from nodegraph.cli.problems import print_problems, refusal
+
+    if _wants_json(arguments):
+        from nodegraph.cli.output import print_json
+
+        print_json(refusal(error.problems))
+    else:
+        print_problems(error.problems)
+    return BAD_INPUT
+
+
+def _usage(error: Any, arguments: list[str]) -> int:
+    from nodegraph.cli.output import tell
+    from nodegraph.errors import Problem
+
+    message = _message(error)
+    if _wants_json(arguments):
+        from nodegraph.cli.output import print_json
+        from nodegraph.cli.problems import refusal
+
+        print_json(refusal([Problem("usage", message)]))
+        return BAD_INPUT
+    context = error.ctx
+    if context is not None:
+        tell(context.get_usage())
+        tell(f"`{context.command_path} --help` lists what there is.\n")
+    tell(("error:", "red"), f" {message}")
+    return BAD_INPUT
+
+
+def _message(error: Any) -> str:
+    """What is wrong with the command line, with the names that are nearest."""
+    name = getattr(error, "option_name", None)
+    if type(error).__name__ != "NoSuchOption" or name is None:
+        return str(error.format_message())
+    from nodegraph.core.suggest import nearest
+
+    options = [text for item in error.ctx.command.params for text in item.opts] if error.ctx else []
+    near = nearest(name, options)
+    return f"there is no option `{name}`." + (f" Did you mean `{near}`?" if near else "")
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    # Not from the parsed options: what is wrong may be that they can't be parsed.
+    return "--json" in arguments

@@ -1,0 +1,33 @@
+"""Looking up node types by the names that people type."""
+
+from __future__ import annotations
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+
+
+def find_spec(catalog: Catalog, name: str) -> NodeSpec:
+    """The spec of a node type; upper and lower case need not be right.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    spec = catalog.spec(name) or _ignoring_case(catalog, name)
+    if spec is None:
+        raise InvalidValue(
+            f"there is no node type `{name}`", hint=did_you_mean(name, catalog.node_types())
+        )
+    return spec
+
+
+def _ignoring_case(catalog: Catalog, name: str) -> NodeSpec | None:
+    found = [other for other in catalog.node_types() if other.casefold() == name.casefold()]
+    return catalog.spec(found[0]) if len(found) == 1 else None
+
+
+def all_specs(catalog: Catalog) -> list[NodeSpec]:
+    """Every node type, by category and name."""
+    specs = [spec for name in catalog.node_types() if (spec := catalog.spec(name)) is not None]
+    return sorted(specs, key=lambda spec: (spec.category, spec.type))

@@ -1,0 +1,250 @@
+"""What is installed and whether it works: the findings behind `nodegraph doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import NodegraphError
+from nodegraph.version import VERSION
+
+if TYPE_CHECKING:
+    from nodegraph.session import Session
+    from nodegraph.settings import Settings
+
+_LITTLE_SPACE = 1 << 30
+"""Bytes; less than this on a disk that is written to is worth a word."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library that nodegraph needs.
+
+    Attributes:
+        version: The installed one; None if it is missing.
+        wanted: The versions that nodegraph works with.
+        fits: Whether the installed one is among them.
+    """
+
+    name: str
+    version: str | None
+    wanted: str
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something to compute on."""
+
+    name: str
+    title: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that nodegraph reads or writes.
+
+    Attributes:
+        writable: Whether it is, or can be made.
+        free: Bytes free on its disk.
+    """
+
+    role: str
+    path: str
+    exists: bool
+    writable: bool
+    free: int | None
+
+
+@dataclass
+class Diagnosis:
+    """Everything found.
+
+    Attributes:
+        problems: What keeps nodegraph from working.
+        warnings: What may be worth a look.
+    """
+
+    nodegraph: str = VERSION
+    python: str = ""
+    system: str = ""
+    threads: int = 0
+    memory: int | None = None
+    memory_available: int | None = None
+    libraries: list[Library] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
+    packs: dict[str, str] = field(default_factory=dict)
+    node_types: int = 0
+    models: int = 0
+    usable_models: int = 0
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {"ok": not self.problems, **asdict(self)}
+
+
+def diagnose(session: Session) -> Diagnosis:
+    """Look at everything; what fails becomes a problem of the diagnosis."""
+    found = Diagnosis(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        threads=_threads(),
+    )
+    found.memory, found.memory_available = _memory()
+    _look_at_libraries(found)
+    _look_at_devices(found, session.settings)
+    _look_at_folders(found, session.settings)
+    _look_at_packs(found, session)
+    _look_at_models(found, session.settings)
+    return found
+
+
+def _threads() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Bytes of memory, and how many of them are free; None where the system doesn't tell."""
+    if not hasattr(os, "sysconf"):
+        return None, None
+    page = os.sysconf("SC_PAGE_SIZE")
+    names = ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES")
+    total, free = (os.sysconf(name) * page if name in os.sysconf_names else None for name in names)
+    return total, _available() or free
+
+
+def _available() -> int | None:
+    """What Linux could give to a program; more than what is free, as caches can be dropped."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
+    return int(found.split()[1]) * 1024 if found else None
+
+
+def _look_at_libraries(found: Diagnosis) -> None:
+    try:
+        found.libraries = list(_libraries())
+    except metadata.PackageNotFoundError:
+        found.warnings.append("nodegraph isn't installed, only importable; versions are unchecked")
+    for library in found.libraries:
+        if library.version is None:
+            found.problems.append(f"{library.name} is not installed")
+        elif not library.fits:
+            found.warnings.append(
+                f"{library.name} {library.version} is none of the versions that nodegraph is "
+                f"made for ({library.wanted})"
+            )
+
+
+def _libraries() -> Iterator[Library]:
+    from packaging.requirements import Requirement
+
+    for text in metadata.requires("nodegraph") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        wanted = str(requirement.specifier)
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Library(requirement.name, None, wanted, fits=False)
+        else:
+            fits = requirement.specifier.contains(version, prereleases=True)
+            yield Library(requirement.name, version, wanted, fits)
+
+
+def _look_at_devices(found: Diagnosis, settings: Settings) -> None:
+    try:
+        found.devices = list(_devices())
+    except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
+        found.problems.append(f"torch can't be used: {type(error).__name__}: {error}")
+        return
+    wanted = settings.device
+    names = [device.name for device in found.devices]
+    if wanted not in ("auto", *names) and f"{wanted}:0" not in names:
+        found.problems.append(
+            f"the device `{wanted}` is set, but there is none; there are: {', '.join(names)}"
+        )
+
+
+def _devices() -> Iterator[Device]:
+    import torch
+
+    yield Device("cpu", f"{platform.processor() or platform.machine()}, {_threads()} threads")
+    for at in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(at)
+        yield Device(f"cuda:{at}", properties.name, properties.total_memory)
+    if torch.backends.mps.is_available():
+        yield Device("mps", "Apple GPU")
+
+
+def _look_at_folders(found: Diagnosis, settings: Settings) -> None:
+    environment = settings.environment()
+    places = [
+        ("data", settings.data_folder, True),
+        ("cache", settings.cache_folder, True),
+        ("outputs", environment.outputs, True),
+        *(("models", path, False) for path in settings.model_folders),
+        *(("packs", path, False) for path in settings.pack_folders),
+    ]
+    for role, path, is_written in places:
+        folder = _folder(role, path)
+        found.folders.append(folder)
+        if is_written and not folder.writable:
+            found.problems.append(f"the {role} folder {path} can't be written to")
+        elif is_written and folder.free is not None and folder.free < _LITTLE_SPACE:
+            found.warnings.append(f"there is little space left for the {role} folder {path}")
+
+
+def _folder(role: str, path: Path) -> Folder:
+    there = _nearest(path)
+    is_folder = there.is_dir()
+    writable = is_folder and os.access(there, os.W_OK | os.X_OK)
+    try:
+        free: int | None = shutil.disk_usage(there).free
+    except OSError:
+        free = None
+    return Folder(role, str(path), path.is_dir(), writable, free)
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    absolute = path.absolute()
+    return next((place for place in (absolute, *absolute.parents) if place.exists()), absolute)
+
+
+def _look_at_packs(found: Diagnosis, session: Session) -> None:
+    try:
+        registry = session.registry
+    except NodegraphError as error:
+        found.problems.append(str(error))
+        return
+    found.node_types = len(registry.node_types())
+    found.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
+    if "built in" not in found.packs:
+        found.problems.append("the built-in nodes can't be loaded")
+    found.warnings += registry.problems
+
+
+def _look_at_models(found: Diagnosis, settings: Settings) -> None:
+    from nodegraph.diffusion.models import EMBEDDED, list_models
+
+    models = list_models(settings.model_folders)
+    found.models = len(models)
+    found.usable_models = sum(model.problem is None for model in models)
+    if not any(model.name == EMBEDDED and model.problem is None for model in models):
+        found.warnings.append(f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used")

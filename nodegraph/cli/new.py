@@ -1,0 +1,91 @@
+"""`nodegraph new`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nodegraph.cli.gallery import template as find_template
+from nodegraph.cli.gallery import templates
+from nodegraph.cli.options import Common
+from nodegraph.cli.output import print_json, print_table, say, shown_path
+from nodegraph.core.files import write_file
+from nodegraph.errors import InvalidFile
+
+DEFAULT = "text_to_image"
+
+
+def new(
+    common: Common,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE", help="Where to, - prints it  [default: the template's name]"
+        ),
+    ] = None,
+    template: Annotated[
+        str, typer.Option(metavar="NAME", help="Workflow of the gallery  [default: text_to_image]")
+    ] = DEFAULT,
+    list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --list: print JSON, and nothing else.")
+    ] = False,
+) -> int:
+    """Start a workflow from the gallery.
+
+    Pictures and packs that the workflow needs are put beside it.
+    """
+    if list_:
+        _print_gallery(json)
+        return 0
+    workflow, others = find_template(template)
+    if file == "-":
+        sys.stdout.write(workflow.decode())
+        return 0
+    path = Path(file or f"{template.removesuffix('.json')}.json")
+    contents = {path: workflow, **{path.with_name(name): data for name, data in others.items()}}
+    _refuse_overwriting(contents, force)
+    for place, data in contents.items():
+        write_file(place, data)
+        say(f"Wrote {shown_path(place)}.")
+    pack = next((name for name in others if name.endswith(".py")), None)
+    more = f" --pack {shown_path(path.with_name(pack))}" if pack else ""
+    say(f"Run it: nodegraph run {shown_path(path)}{more}")
+    return 0
+
+
+def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:
+    """Raise if files would be lost; one with the same content isn't.
+
+    Raises:
+        InvalidFile: There are other files of that name.
+    """
+    taken = [
+        path
+        for path, data in contents.items()
+        if path.exists() and not (path.is_file() and path.read_bytes() == data)
+    ]
+    if taken and not force:
+        names = ", ".join(map(str, taken))
+        raise InvalidFile(
+            f"{names} exists already", hint="Give another name, or --force to overwrite."
+        )
+
+
+def _print_gallery(json: bool) -> None:
+    found = templates()
+    if json:
+        print_json(
+            {
+                "templates": [
+                    {"name": name, "title": item.title, "description": item.description}
+                    for name, item in found.items()
+                ]
+            }
+        )
+        return
+    print_table([((name, "bold"), item.description or item.title) for name, item in found.items()])

@@ -1,0 +1,80 @@
+"""Opening a workflow: a JSON file, standard input, or a picture that carries one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidFile
+
+STDIN = "-"
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A workflow and where it comes from.
+
+    Attributes:
+        name: As it was given.
+        folder: Where its relative paths start; None for the current folder.
+    """
+
+    workflow: Workflow
+    name: str
+    folder: Path | None
+
+
+def open_workflow(name: str) -> Opened:
+    """The workflow in a JSON file, in a picture saved by nodegraph, or at ``-`` on stdin.
+
+    Raises:
+        InvalidFile: There is no such file, or no workflow in it.
+        InvalidWorkflow: Parts of it have the wrong form; lists all of them.
+    """
+    if name == STDIN:
+        return Opened(Workflow.loads(_standard_input(), name="standard input"), name, None)
+    path = Path(name)
+    if not path.exists():
+        raise _missing(path)
+    workflow = _from_picture(path) if _is_picture(path) else Workflow.load(path)
+    return Opened(workflow, name, path.absolute().parent)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"standard input is no UTF-8 text (byte {error.start})") from error
+
+
+def _missing(path: Path) -> InvalidFile:
+    from nodegraph.core.suggest import nearest
+
+    folder = path.parent
+    near = nearest(path.name, (item.name for item in folder.glob("*.json")))
+    hint = f"Did you mean `{folder / near}`?" if near else None
+    return InvalidFile(f"there is no file {path}", hint=hint)
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False  # reading it as JSON tells why
+    return start.startswith(_PICTURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
+
+
+def _from_picture(path: Path) -> Workflow:
+    from nodegraph.diffusion.images import read_metadata
+
+    text = read_metadata(path).get("workflow")
+    if text is None:
+        raise InvalidFile(
+            f"{path} carries no workflow",
+            hint="Pictures that nodegraph saved do, unless another program has saved them since.",
+        )
+    return Workflow.loads(text, name=str(path))

@@ -1,0 +1,199 @@
+"""Options that every command takes, before or after its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.border import ReaderGone
+from nodegraph.cli.commands import Function, More, declared_options
+
+if TYPE_CHECKING:
+    from nodegraph.session import Session
+    from nodegraph.settings import Settings
+
+GLOBAL = "Options of every command"
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What was given for the options of every command."""
+
+    home: Path | None = None
+    packs: tuple[Path, ...] = ()
+    models: tuple[Path, ...] = ()
+    device: str | None = None
+
+    def merged(self, given: Mapping[str, Any]) -> Common:
+        """With what was given later added: lists grow, single values are replaced."""
+        home = given.get("home")
+        return replace(
+            self,
+            home=_path(home) if home else self.home,
+            packs=(*self.packs, *map(_path, given.get("pack") or ())),
+            models=(*self.models, *map(_path, given.get("models") or ())),
+            device=given.get("device") or self.device,
+        )
+
+    def settings(self, **flags: Any) -> Settings:
+        """The settings in force; models folders given here go before the configured ones.
+
+        Raises:
+            InvalidFile: The config file or a variable is at fault.
+        """
+        from nodegraph.settings import load_settings
+
+        given = {"home": self.home, "device": self.device, **flags}
+        settings = load_settings({key: value for key, value in given.items() if value is not None})
+        return settings.model_copy(update={"models": (*self.models, *settings.models)})
+
+    def session(
+        self, *, inputs: Path | None = None, use_cache: bool = True, **flags: Any
+    ) -> Session:
+        """A session with these settings and packs.
+
+        Raises:
+            InvalidFile: See `settings`.
+            PackError: There is no pack where one was said to be.
+        """
+        from nodegraph.session import Session
+
+        settings = self.settings(**flags)
+        return Session(settings, packs=self.packs, inputs=inputs, use_cache=use_cache)
+
+
+def _path(text: str) -> Path:
+    # Absolute, so that it still holds if a node changes the current folder.
+    return Path(text).expanduser().absolute()
+
+
+HomeOption = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Keep everything in this folder.", rich_help_panel=GLOBAL),
+]
+PackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Add a node pack, a folder or a .py file; may be repeated.",
+        rich_help_panel=GLOBAL,
+    ),
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Search this folder for models first; may be repeated.",
+        rich_help_panel=GLOBAL,
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Compute on it: auto, cpu, cuda:0, mps.", rich_help_panel=GLOBAL
+    ),
+]
+NoColorOption = Annotated[
+    bool, typer.Option("--no-color", help="Print without colour.", rich_help_panel=GLOBAL)
+]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from nodegraph.version import VERSION
+
+        print(f"nodegraph {VERSION}")
+        raise typer.Exit
+
+
+def global_callback(
+    ctx: typer.Context,
+    home: HomeOption = None,
+    pack: PackOption = None,
+    models: ModelsOption = None,
+    device: DeviceOption = None,
+    no_color: NoColorOption = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Run diffusion pipelines that are described as node graphs.
+
+    `nodegraph COMMAND --help` tells more of a command.
+    """
+    if no_color:
+        forbid_color()
+    if ctx.invoked_subcommand is None:
+        raise MissingCommand(ctx.get_help())
+
+
+class MissingCommand(Exception):
+    """Only options were given; the text is the help."""
+
+
+def forbid_color() -> None:
+    """Have everything printed without colour."""
+    os.environ["NO_COLOR"] = "1"  # rich and the packs' own libraries heed it too
+
+
+def _common(
+    home: HomeOption = None,
+    pack: PackOption = None,
+    models: ModelsOption = None,
+    device: DeviceOption = None,
+    no_color: NoColorOption = False,
+) -> None:
+    """The signature of the options of every command."""
+
+
+def taken(common: Common, given: dict[str, Any]) -> Common:
+    """Take the options of every command out of what was given."""
+    found = {name: given.pop(name, None) for name in common_options()}
+    if found["no_color"]:
+        forbid_color()
+    return common.merged(found)
+
+
+def common_options() -> dict[str, Parameter]:
+    """The options of every command, as parameters of a function."""
+    return declared_options(_common)
+
+
+def exposed(function: Function, common: Common, more: More) -> Callable[..., Any]:
+    """A command's function as Typer takes it.
+
+    Args:
+        function: Its parameter `common` gets the options of every command, and its parameter
+            `more`, if it has one, what was given for the options in `more`.
+        common: What was given before the command's name.
+    """
+
+    def command(**given: Any) -> Any:
+        found = taken(common, given)
+        if "more" in own:
+            values = {option.name: given.pop(option.name) for option in more.options}
+            given["more"] = replace(more, values=values)
+        try:
+            return function(found, **given)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+    own = declared_options(function)
+    parameters = [own[name] for name in own if name not in ("common", "more")]
+    parameters += [*more.options, *common_options().values()]
+    command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return command

@@ -1,0 +1,166 @@
+"""Printing: text that survives any terminal, and JSON that stands alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+Part = str | tuple[str, str]
+"""Text, or text with a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``."""
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def prepare_streams() -> None:
+    """Let characters that the terminal doesn't have be printed as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a test's stream may be of another kind
+            reconfigure(errors="backslashreplace")
+
+
+def say(*parts: Part) -> None:
+    """Print a line of results."""
+    print(_painted(parts, sys.stdout))
+
+
+def tell(*parts: Part) -> None:
+    """Print a line that is no result: a warning, an error."""
+    print(_painted(parts, sys.stderr), file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    tell(("warning:", "yellow"), f" {text}")
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document."""
+    print(to_json(document, indent=2))
+
+
+def to_json(document: Any, *, indent: int | None = None) -> str:
+    """A JSON text that stdout can take."""
+    import json
+
+    # An escape of the terminal's kind would not be JSON, so everything is escaped beforehand.
+    plain = not can_show("\u00e9\u6f22", sys.stdout)
+    return json.dumps(document, indent=indent, ensure_ascii=plain, default=str)
+
+
+def can_show(text: str, stream: TextIO) -> bool:
+    """Whether a stream's encoding has the characters."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def has_color(stream: TextIO) -> bool:
+    """Whether a stream shows colours and its reader wants them."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and sys.platform != "win32"
+
+
+def cleaned(text: str) -> str:
+    """Text without control characters: files must not steer the terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _painted(parts: Iterable[Part], stream: TextIO) -> str:
+    color = has_color(stream)
+    shown = []
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        text = cleaned(text)
+        shown.append(f"\x1b[{_CODES[style]}m{text}\x1b[0m" if color and style else text)
+    return "".join(shown)
+
+
+def print_table(rows: Sequence[Sequence[Part]], *, indent: int = 0) -> None:
+    """Print rows in aligned columns; on a terminal the last one is wrapped."""
+    if not rows:
+        return
+    columns = len(rows[0])
+    widths = [max(cells(_text(row[at])) for row in rows) for at in range(columns - 1)]
+    start = indent + sum(widths) + 2 * (columns - 1)
+    for row in rows:
+        parts: list[Part] = [" " * indent]
+        for cell, width in zip(row, widths, strict=False):
+            parts += [cell, " " * (width - cells(_text(cell)) + 2)]
+        first, *rest = _wrapped(_text(row[-1]), start)
+        style = row[-1][1] if isinstance(row[-1], tuple) else ""
+        say(*(_without_padding(parts) if not first else parts), (first, style))
+        for line in rest:
+            say(" " * start, (line, style))
+
+
+def _without_padding(parts: list[Part]) -> list[Part]:
+    while parts and not _text(parts[-1]).strip():
+        parts = parts[:-1]
+    return parts
+
+
+def _text(part: Part) -> str:
+    return cleaned(part if isinstance(part, str) else part[0])
+
+
+def _wrapped(text: str, start: int) -> list[str]:
+    if not sys.stdout.isatty():
+        return text.splitlines() or [""]
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    room = max(get_terminal_size().columns - start, 24)
+    return [line for part in text.splitlines() for line in wrap(part, room)] or [""]
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def shown_path(path: Path) -> str:
+    """A path as people like to read it: relative if it lies below the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def shown_size(size: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def shown_seconds(seconds: float) -> str:
+    """A duration, as exact as it is of use."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in the right form: ``1 node``, ``2 nodes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

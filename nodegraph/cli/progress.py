@@ -1,0 +1,123 @@
+"""How a run goes on, as lines of text or as nothing; `live` shows it as bars."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from time import monotonic
+from types import TracebackType
+from typing import TextIO
+
+from nodegraph.cli.output import shown_seconds, tell
+from nodegraph.core.events import Event
+
+_SECONDS_BETWEEN_STEPS = 10.0
+_ENDED = {"node.cached", "node.finished", "node.failed", "node.skipped"}
+_CALL = re.compile(r"(\[\d+\])+$")
+
+
+class Silent:
+    """Shows nothing but errors."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def start(self, title: str) -> None:
+        """A run starts; `title` says which, where there are several."""
+
+    def show(self, event: Event) -> None:
+        """Something happened; may be called from any thread."""
+
+    def say(self, text: str) -> None:
+        """Tell the user something; may be called from any thread."""
+        tell(text)
+
+
+class Lines(Silent):
+    """A line for each node, for logs and for terminals that can't move the cursor.
+
+    Args:
+        types: Node types by node.
+    """
+
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self._types = dict(types)
+        self._total = self._ended = 0
+        self._told: dict[str, float] = {}
+
+    def start(self, title: str) -> None:
+        self._total = self._ended = 0
+        self._told.clear()
+        if title:
+            tell(title)
+
+    def show(self, event: Event) -> None:
+        if event.kind == "job.started":
+            self._total = event.data["nodes"]
+        elif event.kind == "node.expanded":
+            self._total += len(event.data["nodes"])
+        elif event.kind == "node.started" and event.node:
+            self._types[node_of(event.node)] = event.data["type"]
+            self._told[event.node] = monotonic()
+        elif event.kind == "node.progress":
+            self._step(event)
+        elif event.kind in _ENDED:
+            self._ended += 1
+            self.say(f"[{self._ended}/{self._total}] {self._name(event)}: {outcome(event)}")
+        elif event.kind == "log":
+            self.say(logged(event))
+
+    def _step(self, event: Event) -> None:
+        node = event.node or ""
+        if monotonic() - self._told.get(node, 0.0) >= _SECONDS_BETWEEN_STEPS:
+            self._told[node] = monotonic()
+            self.say(f"{node}: step {event.data['step']} of {event.data['total']}")
+
+    def _name(self, event: Event) -> str:
+        node = event.node or ""
+        return f"{node} ({self._types[node]})" if node in self._types else node
+
+
+def outcome(event: Event) -> str:
+    """How a node fared, in a few words."""
+    if event.kind == "node.cached":
+        return "from the cache"
+    if event.kind == "node.failed":
+        return f"failed: {event.data['message']}"
+    if event.kind == "node.skipped":
+        return "cancelled" if event.data.get("reason") == "cancelled" else "skipped"
+    calls, cached = event.data.get("calls", 1), event.data.get("cached", 0)
+    times = f", {calls} times" if calls != 1 else ""
+    return shown_seconds(event.data["seconds"]) + times + (f", {cached} cached" if cached else "")
+
+
+def logged(event: Event) -> str:
+    """What a node said, as a line."""
+    level = event.data.get("level", "info")
+    start = "" if level == "info" else f"{level}: "
+    return f"{start}{event.node}: {event.data['message']}"
+
+
+def node_of(call: str) -> str:
+    """The node that a call belongs to; mapped over a list, its calls are ``decode[2]``."""
+    return _CALL.sub("", call)
+
+
+def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Silent:
+    """The way to show progress that suits a stream."""
+    import os
+
+    if quiet:
+        return Silent()
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        from nodegraph.cli.live import Bars
+
+        return Bars(types)
+    return Lines(types)

@@ -1,0 +1,113 @@
+"""`nodegraph show`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.opening import Opened, open_workflow
+from nodegraph.cli.options import Common
+from nodegraph.cli.output import can_show, counted, print_table, say, shown_path, tell
+from nodegraph.cli.parameters import current_value
+from nodegraph.cli.tree import ASCII, Glyphs, tree
+from nodegraph.core.workflow import Subgraph, Workflow
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.cli.drawing import Drawing
+
+
+def show(
+    common: Common,
+    workflow: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
+        ),
+    ],
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print a flowchart for Mermaid.")
+    ] = False,
+    svg: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draw it into an SVG file; - prints the SVG."),
+    ] = None,
+) -> int:
+    """Show a workflow as a tree or a drawing.
+
+    The tree leads from what is written back to what it is made from. It needs no packs, so it shows
+    workflows that can't run here, too.
+    """
+    if mermaid and svg is not None:
+        raise InvalidValue("--mermaid and --svg can't be combined", hint="Choose one of them.")
+    opened = open_workflow(workflow)
+    if mermaid:
+        from nodegraph.cli.mermaid import mermaid as flowchart
+
+        print(flowchart(_drawings(common, opened)))
+    elif svg is not None:
+        _draw(_drawings(common, opened), svg)
+    else:
+        _print_tree(opened)
+    return 0
+
+
+def _drawings(common: Common, opened: Opened) -> list[Drawing]:
+    from nodegraph.cli.drawing import drawings
+
+    title = opened.workflow.title or Path(opened.name).name
+    return drawings(opened.workflow, title, common.session().registry)
+
+
+def _draw(drawn: list[Drawing], file: str) -> None:
+    from nodegraph.cli.svg import svg as picture
+    from nodegraph.core.files import write_file
+
+    text = picture(drawn)
+    if file == "-":
+        print(text, end="")
+    else:
+        write_file(Path(file), text.encode())
+        tell(f"Drawn into {shown_path(Path(file))}.")
+
+
+def _print_tree(opened: Opened) -> None:
+    workflow = opened.workflow
+    glyphs = Glyphs() if can_show(Glyphs().text, sys.stdout) else ASCII
+    say((workflow.title or opened.name, "bold"), f"  {counted(len(workflow.nodes), 'node')}")
+    if workflow.description:
+        say(workflow.description)
+    _print_parameters(workflow)
+    say()
+    for line in tree(workflow.nodes, glyphs):
+        say(*line)
+    for name, block in workflow.subgraphs.items():
+        say()
+        say((f"subgraph {name}", "bold"), f"  {counted(len(block.nodes), 'node')}")
+        _print_ports(block, glyphs)
+        for line in tree(block.nodes, glyphs):
+            say(*line)
+
+
+def _print_parameters(workflow: Workflow) -> None:
+    if not workflow.parameters:
+        return
+    say()
+    say(("Parameters", "bold"))
+    rows = [
+        (name, parameter.input, (current_value(workflow, parameter), "cyan"))
+        for name, parameter in workflow.parameters.items()
+    ]
+    print_table(rows, indent=2)
+
+
+def _print_ports(block: Subgraph, glyphs: Glyphs) -> None:
+    for name, port in block.inputs.items():
+        kind = f" ({port.type})" if port.type else ""
+        for target in port.to or ["nothing"]:
+            say(f"{target} {glyphs.arrow} input {name}{kind}")
+    for name, link in block.outputs.items():
+        say(f"output {name} {glyphs.arrow} {link}")

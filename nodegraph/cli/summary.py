@@ -1,0 +1,158 @@
+"""What one or several runs gave, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.cli.border import CANCELLED, FAILED, FINE
+from nodegraph.cli.output import Part, counted, say, shown_path, shown_seconds, tell
+from nodegraph.errors import NodeFailed
+
+if TYPE_CHECKING:
+    from nodegraph.cli.seeds import Variation
+    from nodegraph.engine.result import RunResult, WrittenFile
+
+Runs = Sequence[tuple["Variation", "RunResult"]]
+
+_EXIT = {"ok": FINE, "failed": FAILED, "cancelled": CANCELLED}
+_TITLES: dict[str, Part] = {
+    "ok": ("Finished", "green"),
+    "failed": ("Failed", "red"),
+    "cancelled": ("Cancelled", "yellow"),
+}
+_WORDS = {
+    "ran": "run",
+    "cached": "from the cache",
+    "failed": "failed",
+    "skipped": "skipped",
+    "cancelled": "cancelled",
+}
+
+
+def status_of(runs: Runs, planned: int) -> str:
+    """How the runs ended as a whole.
+
+    Args:
+        planned: How many runs there were to be; fewer have run if one failed or all were cancelled.
+    """
+    found = {result.status for _, result in runs}
+    if "failed" in found:
+        return "failed"
+    return "ok" if found == {"ok"} and len(runs) == planned else "cancelled"
+
+
+def exit_code(status: str) -> int:
+    """The exit code that tells how the runs ended."""
+    return _EXIT[status]
+
+
+def print_errors(runs: Runs) -> None:
+    """Print what went wrong in nodes, each with its inputs and the pack's traceback."""
+    for error in _errors(runs):
+        _print_error(error)
+
+
+def _print_error(error: NodeFailed) -> None:
+    problem = error.problem
+    kind = f" ({problem.node_type})" if problem.node_type else ""
+    tell()
+    tell("node ", (f"`{problem.node}`", "bold"), kind, (" failed", "red"))
+    port = f"input `{problem.port}`: " if problem.port else ""
+    for line in f"{port}{problem.message}".splitlines():
+        tell("  ", line)
+    for label, value in (("given", problem.given), ("expected", problem.expected)):
+        if value:
+            tell(f"  {label}: {value}")
+    if problem.hint:
+        tell("  ", (problem.hint, "cyan"))
+    if error.inputs:
+        tell("  inputs:")
+        width = max(map(len, error.inputs))
+        for name, text in error.inputs.items():
+            tell(f"    {name.ljust(width)}  {text}")
+    if error.trace:
+        tell("  in the pack's code:")
+        for line in error.trace.rstrip().splitlines():
+            tell("  ", (line, "dim"))
+
+
+def print_summary(runs: Runs, planned: int) -> None:
+    """Print how the runs ended, what was run and where the files are."""
+    status = status_of(runs, planned)
+    seconds = sum(result.seconds for _, result in runs)
+    times = f" {len(runs)} of {planned} runs" if planned > 1 else ""
+    word = "in" if status == "ok" else "after"
+    say(_TITLES[status], times, f" {word} {shown_seconds(seconds)}: {_counts(runs)}.")
+    print_files(runs, indent="  ")
+
+
+def print_files(runs: Runs, *, indent: str = "") -> None:
+    """Print the files' paths, a line each."""
+    for file in _files(runs):
+        note = ("  (already there, unchanged)", "dim") if file.existed and indent else ""
+        say(indent, shown_path(file.path), note)
+
+
+def _counts(runs: Runs) -> str:
+    found = Counter(report.status for _, result in runs for report in result.nodes.values())
+    parts = [(word, found[status]) for status, word in _WORDS.items() if found[status]]  # type: ignore[index]
+    if not parts:
+        return "no node was run"
+    (word, number), *rest = parts
+    first = f"{counted(number, 'node')} {word}"
+    return ", ".join([first, *(f"{number} {word}" for word, number in rest)])
+
+
+def _errors(runs: Runs) -> Iterable[NodeFailed]:
+    return (error for _, result in runs for error in result.errors)
+
+
+def _files(runs: Runs) -> Iterable[WrittenFile]:
+    return (file for _, result in runs for file in result.files)
+
+
+def runs_document(runs: Runs, planned: int) -> dict[str, Any]:
+    """The JSON document of one run, or of several with what they have in common."""
+    status = status_of(runs, planned)
+    if planned == 1 and runs:
+        return _document(*runs[0])
+    return {
+        "status": status,
+        "seconds": sum(result.seconds for _, result in runs),
+        "files": [_file(file) for file in _files(runs)],
+        "errors": [_error(error) for error in _errors(runs)],
+        "runs": [{"seeds": run.seeds, **_document(run, result)} for run, result in runs],
+    }
+
+
+def _document(_: Variation, result: RunResult) -> dict[str, Any]:
+    return {
+        "status": result.status,
+        "seconds": result.seconds,
+        "files": [_file(file) for file in result.files],
+        "nodes": {
+            name: {
+                "status": report.status,
+                "seconds": report.seconds,
+                "calls": report.calls,
+                "cached": report.cached,
+            }
+            for name, report in result.nodes.items()
+        },
+        "errors": [_error(error) for error in result.errors],
+    }
+
+
+def _file(file: WrittenFile) -> dict[str, Any]:
+    return {
+        "path": str(file.path.absolute()),
+        "node": file.node,
+        "kind": file.kind,
+        "existed": file.existed,
+    }
+
+
+def _error(error: NodeFailed) -> dict[str, Any]:
+    return {**error.problem.as_dict(), "inputs": error.inputs, "trace": error.trace}

@@ -1,0 +1,108 @@
+"""`nodegraph validate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.border import BAD_INPUT, FINE
+from nodegraph.cli.opening import open_workflow
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say
+from nodegraph.cli.problems import print_problems, print_warnings
+from nodegraph.errors import NodegraphError, Problem
+
+if TYPE_CHECKING:
+    from nodegraph.session import Session
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What was found about one file."""
+
+    file: str
+    nodes: int = 0
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "valid": not self.problems,
+            "nodes": self.nodes,
+            "problems": [problem.as_dict() for problem in self.problems],
+            "warnings": [problem.as_dict() for problem in self.warnings],
+        }
+
+
+def validate(
+    common: Common,
+    workflows: Annotated[
+        list[str],
+        typer.Argument(metavar="WORKFLOW", help="JSON files, pictures by nodegraph, or - (stdin)."),
+    ],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE", help="Check as if only this node was asked for; may be repeated."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Check workflows without running them.
+
+    Everything that is wrong is reported at once. No node is run and neither torch nor a model is
+    loaded.
+    """
+    session = common.session()
+    reports = [_check(session, name, target or None) for name in workflows]
+    packs = session.registry.problems
+    if json:
+        _print_json(reports, packs)
+    else:
+        print_warnings(packs)
+        for report in reports:
+            _print(report)
+    return BAD_INPUT if any(report.problems for report in reports) else FINE
+
+
+def _check(session: Session, name: str, targets: Sequence[str] | None) -> _Report:
+    from nodegraph.core.analysis import analyse
+
+    try:
+        opened = open_workflow(name)
+    except NodegraphError as error:
+        return _Report(name, problems=error.problems)
+    # The session's own environment would look for accelerators, for which it may import torch.
+    environment = session.settings.environment(inputs=opened.folder)
+    found = analyse(opened.workflow, session.registry, environment, targets=targets)
+    return _Report(name, len(opened.workflow.nodes), found.problems, found.warnings)
+
+
+def _print(report: _Report) -> None:
+    if report.problems:
+        say((report.file, "bold"), ": ", (counted(len(report.problems), "problem"), "red"))
+        print_problems(report.problems, line=say, count=False)
+    else:
+        say((report.file, "bold"), ": ", ("valid", "green"), f", {counted(report.nodes, 'node')}")
+    for warning in report.warnings:
+        say(("warning:", "yellow"), f" {warning}")
+
+
+def _print_json(reports: Sequence[_Report], packs: Sequence[str]) -> None:
+    problems = [
+        {"file": report.file, **problem.as_dict()}
+        for report in reports
+        for problem in report.problems
+    ]
+    print_json(
+        {
+            "valid": not problems,
+            "problems": problems,
+            "files": [report.as_dict() for report in reports],
+            "pack_problems": list(packs),
+        }
+    )

@@ -1,0 +1,36 @@
+"""`nodegraph models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Cli
+
+
+def test_models_are_listed_with_what_is_wrong_with_them(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "broken.safetensors").write_bytes(b"nonsense")
+    shown = cli("models", "--models", "shelf", "--json")
+    assert shown.code == 0
+    found = {model["name"]: model for model in shown.json["models"]}
+    assert found["broken.safetensors"]["family"] is None
+    assert found["broken.safetensors"]["bytes"] == 8
+    assert found["broken.safetensors"]["problem"]
+    assert shown.json["folders"][0] == str(tmp_path / "shelf")
+
+
+def test_the_list_says_where_to_put_models(cli: Cli, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "broken.safetensors").write_bytes(b"nonsense")
+    shown = cli("models", "--models", "shelf", "--models", "other")
+    row = next(line for line in shown.out.splitlines() if line.startswith("broken"))
+    assert row.split()[1:] == ["unusable", "checkpoint", "8", "B", "shelf/broken.safetensors"]
+    assert "broken.safetensors: " in shown.out
+    assert "  shelf\n  other  (does not exist yet)\n" in shown.out
+    assert str(home / "models") in shown.out
+
+
+def test_without_models_the_list_says_so(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("models", "--home", tmp_path)
+    assert shown.code == 0
+    assert "Put models into one of these folders" in shown.out

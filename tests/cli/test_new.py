@@ -1,0 +1,60 @@
+"""`nodegraph new`."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from tests.cli.conftest import Cli
+
+
+def test_a_workflow_is_started_from_the_gallery(cli: Cli) -> None:
+    shown = cli("new")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == "Wrote text_to_image.json.\nRun it: nodegraph run text_to_image.json\n"
+    original = (files("nodegraph.gallery") / "text_to_image.json").read_bytes()
+    assert Path("text_to_image.json").read_bytes() == original
+
+
+def test_what_the_workflow_needs_comes_with_it(cli: Cli) -> None:
+    shown = cli("new", "mine.json", "--template", "custom_node")
+    assert Path("custom_node.py").is_file()
+    assert "Run it: nodegraph run mine.json --pack custom_node.py" in shown.out
+
+
+def test_another_file_is_not_overwritten(cli: Cli) -> None:
+    Path("mine.json").write_text("precious")
+    shown = cli("new", "mine.json")
+    assert shown.code == 2
+    assert "mine.json exists already\n  Give another name, or --force" in shown.err
+    assert Path("mine.json").read_text() == "precious"
+    assert cli("new", "mine.json", "--force").code == 0
+    assert json.loads(Path("mine.json").read_text())["format"] == "nodegraph/1"
+
+
+def test_the_same_file_may_be_there_already(cli: Cli) -> None:
+    assert [cli("new").code, cli("new").code] == [0, 0]
+
+
+def test_a_workflow_can_be_printed(cli: Cli) -> None:
+    assert cli("new", "-").json["title"]
+    assert list(Path().iterdir()) == []
+
+
+def test_the_gallery_is_listed(cli: Cli) -> None:
+    listed = {item["name"]: item for item in cli("new", "--list", "--json").json["templates"]}
+    assert listed["text_to_image"]["title"]
+    assert all(name in cli("new", "--list").out for name in listed)
+
+
+def test_an_unknown_template_is_answered_with_the_nearest(cli: Cli) -> None:
+    shown = cli("new", "--template", "text2image")
+    assert shown.code == 2
+    assert "the gallery has no `text2image`\n  Did you mean `text_to_image`?" in shown.err
+
+
+def test_a_folder_that_is_missing_is_told(cli: Cli) -> None:
+    shown = cli("new", "nowhere/wf.json")
+    assert shown.code == 2
+    assert "Make the folder" in shown.err

@@ -1,0 +1,85 @@
+"""Where workflows are read from."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from nodegraph.cli.opening import open_workflow
+from nodegraph.errors import InvalidFile, InvalidWorkflow
+from tests.cli.conftest import WORKFLOW, saved
+
+
+def picture(path: Path, texts: dict[str, str]) -> Path:
+    info = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    Image.new("RGB", (2, 2)).save(path, pnginfo=info)
+    return path
+
+
+def test_a_workflow_comes_from_a_json_file(tmp_path: Path) -> None:
+    opened = open_workflow(str(saved(WORKFLOW)))
+    assert opened.workflow.title == "Greeting"
+    assert opened.folder == tmp_path
+
+
+def test_a_workflow_comes_from_a_picture(tmp_path: Path) -> None:
+    path = picture(tmp_path / "made.png", {"workflow": json.dumps(WORKFLOW), "nodegraph": "1"})
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_picture_without_a_workflow_says_so(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"plain.{suffix}"
+    Image.new("RGB", (2, 2)).save(path)
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
+
+
+def test_a_picture_by_another_tool_says_so(tmp_path: Path) -> None:
+    path = picture(tmp_path / "other.png", {"workflow": json.dumps({"nodes": [], "links": []})})
+    with pytest.raises(InvalidFile, match="no nodegraph workflow"):
+        open_workflow(str(path))
+
+
+def test_a_damaged_picture_is_told(tmp_path: Path) -> None:
+    path = picture(tmp_path / "made.png", {"workflow": json.dumps(WORKFLOW)})
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(InvalidFile, match=r"made\.png"):
+        open_workflow(str(path))
+
+
+def test_a_missing_file_is_answered_with_the_nearest() -> None:
+    saved(WORKFLOW, "picture.json")
+    with pytest.raises(InvalidFile, match=r"no file pictrue\.json.*`picture\.json`"):
+        open_workflow("pictrue.json")
+
+
+def test_a_folder_is_no_workflow(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="can't read"):
+        open_workflow(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", InvalidFile),
+        (b"\xff\xfe{}", InvalidFile),
+        (b"[]", InvalidFile),
+        (b'{"format": "nodegraph/1", "nodes": []}', InvalidWorkflow),
+    ],
+)
+def test_nonsense_on_standard_input_is_told(
+    content: bytes, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin: Any = io.TextIOWrapper(io.BytesIO(content))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(error):
+        open_workflow("-")

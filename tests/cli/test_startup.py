@@ -1,0 +1,86 @@
+"""What short commands don't import, so that they start at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import nodegraph
+from nodegraph import api
+from tests.cli.conftest import WORKFLOW, saved
+
+PRINT_MODULES = """
+import sys
+from nodegraph.cli import main
+code = main(sys.argv[1:])
+print(code, *sys.modules, file=sys.stderr)
+"""
+NEVER = {"torch", "numpy", "PIL", "diffusers", "transformers", "networkx", "asyncio", "rich"}
+
+
+def imported(arguments: Sequence[str | Path]) -> set[str]:
+    """The modules in a process after a command, which must have succeeded."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_MODULES, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    code, *modules = done.stderr.splitlines()[-1].split()
+    assert code == "0", done.stderr
+    return set(modules)
+
+
+def node_modules(modules: set[str]) -> set[str]:
+    """Modules that define nodes; those with an underscore hold only hooks."""
+    return {
+        name
+        for name in modules
+        if name.startswith(("nodegraph_nodes.", "nodegraph_packs."))
+        and not name.rpartition(".")[2].startswith("_")
+    }
+
+
+def test_importing_nodegraph_imports_almost_nothing() -> None:
+    code = "import sys, nodegraph; print('pydantic' in sys.modules, 'typing' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_what_nodegraph_offers_is_there_when_asked_for() -> None:
+    listed = nodegraph.__all__
+    assert set(api.__all__) < set(listed)
+    assert all(hasattr(nodegraph, name) for name in listed)
+    assert not hasattr(nodegraph, "nonsense")
+
+
+def test_the_help_imports_no_library_but_typer() -> None:
+    modules = imported(["--help"])
+    assert not modules & (NEVER | {"pydantic", "importlib.metadata"})
+
+
+@pytest.mark.parametrize("arguments", [["nodes"], ["nodes", "toys:Join"], ["validate", "wf.json"]])
+def test_a_warm_listing_imports_no_pack(arguments: list[str], pack: Path) -> None:
+    saved(WORKFLOW)
+    arguments = [*arguments, "--pack", str(pack)]
+    imported(arguments)
+    modules = imported(arguments)
+    assert not modules & (NEVER | {"pydantic_settings"})
+    assert node_modules(modules) == set()
+
+
+def test_showing_and_listing_models_import_no_torch() -> None:
+    saved(WORKFLOW)
+    assert not imported(["show", "wf.json"]) & NEVER
+    assert "torch" not in imported(["models"])
+
+
+def test_running_nodes_that_need_no_torch_imports_none(pack: Path) -> None:
+    saved(WORKFLOW)
+    modules = imported(["run", "wf.json", "--pack", pack, "--device", "cpu"])
+    assert not modules & {"torch", "numpy", "rich"}

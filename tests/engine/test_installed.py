@@ -1,0 +1,77 @@
+"""Installed packs are looked for only when something may have changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodegraph.engine import installed
+from nodegraph.engine.installed import remembered_packs
+from nodegraph.engine.packs import Pack, installed_packs
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One item for each time that entry points were looked for."""
+    counted: list[int] = []
+
+    def counting() -> list[Pack]:
+        counted.append(1)
+        return installed_packs()
+
+    monkeypatch.setattr(installed, "installed_packs", counting)
+    return counted
+
+
+def test_what_is_installed_is_remembered(tmp_path: Path, looks: list[int]) -> None:
+    first = remembered_packs(tmp_path / "deep" / "installed.json")
+    second = remembered_packs(tmp_path / "deep" / "installed.json")
+    assert first == second == installed_packs()
+    assert len(looks) == 1
+
+
+def test_a_new_distribution_is_found(
+    tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    before = remembered_packs(tmp_path / "installed.json")
+    (site / "toys.py").write_text("")
+    (site / "toys-1.5.dist-info").mkdir()
+    (site / "toys-1.5.dist-info" / "METADATA").write_text("Name: toys\nVersion: 1.5\n")
+    (site / "toys-1.5.dist-info" / "entry_points.txt").write_text(
+        "[nodegraph.nodes]\ntoys = toys\n"
+    )
+    after = remembered_packs(tmp_path / "installed.json")
+    assert set(after) - set(before) == {Pack("toys", "toys", site / "toys.py", "1.5")}
+    assert len(looks) == 2
+
+
+def test_a_pack_that_is_gone_is_looked_for_again(
+    tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "installed.json"
+    remembered_packs(file)
+    root = str(installed_packs()[0].root).replace("\\", "\\\\")
+    file.write_text(file.read_text().replace(root, f"{root}-elsewhere"))
+    assert remembered_packs(file) == installed_packs()
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"stamp": 1}', b"\xff"])
+def test_a_damaged_file_is_made_anew(tmp_path: Path, looks: list[int], content: bytes) -> None:
+    file = tmp_path / "installed.json"
+    file.write_bytes(content)
+    remembered_packs(file)
+    remembered_packs(file)
+    assert len(looks) == 1
+
+
+def test_an_unwritable_folder_costs_only_time(tmp_path: Path, looks: list[int]) -> None:
+    (tmp_path / "file").write_text("")
+    for _ in range(2):
+        assert remembered_packs(tmp_path / "file" / "installed.json") == installed_packs()
+    assert len(looks) == 2

@@ -1,0 +1,1 @@
+"""The gallery: workflows that run as they are. Installed as ``nodegraph.gallery``."""
