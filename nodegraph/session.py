@@ -209,14 +209,14 @@ def _estimate_bytes(recipe: Recipe) -> int:
 
 
 def _share_cores() -> None:
-    """Let torch's threads sleep while they wait for each other, instead of spinning.
+    """Let torch's threads spin only briefly while they wait for each other, then sleep.
 
     With other work on the cores, spinning threads keep out the very one that they wait for: twenty
-    sampling steps of a small model then take many times as long. OpenMP reads the variable when
-    torch is loaded, so it has no effect after that, and a value of the user's stays.
+    sampling steps of a small model then take many times as long. GNU OpenMP reads the variable
+    when torch is loaded, so it has no effect after that; what the user has set stays.
     """
-    if "torch" not in sys.modules:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")

@@ -121,19 +121,22 @@ def Timesteps(
     steps: Annotated[int, Range(1, MAX_STEPS)] = 5,
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "linspace",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    order: Literal["noisiest first", "clean first"] = "noisiest first",
 ) -> list[int]:
-    """The training timesteps of a schedule, noisiest first, such as for AddNoise.
+    """The training timesteps of a schedule, such as for AddNoise.
 
     Args:
         model: Whose timesteps to take.
         steps: Of the whole schedule.
         schedule: How they are spread; leading, trailing and linspace spread them evenly.
         denoise: Part of the schedule that is taken, from its end.
+        order: As a sampler walks them, or as a picture drowns in noise.
     """
     from nodegraph.diffusion.schedules import sigmas_for
 
     ladder = sigmas_for(schedule, _noise(ctx, model), steps, denoise)
-    return [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
+    found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
+    return found[::-1] if order == "clean first" else found
 
 
 @node(category="schedule", tags=("list", "batch"))

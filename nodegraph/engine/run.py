@@ -83,9 +83,10 @@ class Run:
         """Take a graph's nodes in; those named in `kept` stay in memory to the end."""
         for name, item in graph.nodes.items():
             self.states[name] = NodeState(item, level=level)
+        keeping = frozenset(kept)
         for name in reversed(tuple(graph.nodes)):
             state = self.states[name]
-            state.consumers += name in kept
+            state.consumers += name in keeping
             for source in state.sources:
                 upstream = self.states[source]
                 upstream.consumers += 1

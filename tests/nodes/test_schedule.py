@@ -87,3 +87,9 @@ def test_a_part_without_steps_is_found_before_running() -> None:
 def test_seeds_count_up() -> None:
     nodes = {"seeds": {"type": "SeedRange", "inputs": {"start": 40, "count": 3}}}
     assert value(nodes, "seeds.numbers") == [40, 41, 42]
+
+
+def test_timesteps_may_begin_with_the_clean_end() -> None:
+    inputs = {"model": link("model"), "order": "clean first"}
+    nodes = {"times": {"type": "Timesteps", "inputs": inputs}}
+    assert value(nodes, "times.numbers") == [0, 250, 500, 749, 999]

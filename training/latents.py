@@ -1,0 +1,84 @@
+"""Encode scenes once, so that training the denoiser costs no rendering and no autoencoder."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import AutoencoderKL
+
+from training.captions import embellish
+from training.config import Config, command_line
+from training.models import SCALING_FACTOR
+from training.pixels import Pixels, in_parts, to_tensor
+from training.scenes import SceneMaker
+from training.team import Team
+from training.tokenizer import encode, load_tokenizer
+from training.trainer import pick_device
+from training.vae import load_trained
+
+_CHUNK = 2000
+"""Scenes per file; a finished file is not made again."""
+
+
+@torch.no_grad()
+def encode_pictures(vae: AutoencoderKL, pictures: Pixels) -> npt.NDArray[np.float16]:
+    """Scaled latents of unit variance, (n, 4, h / 8, w / 8)."""
+    parts = []
+    for part in in_parts(to_tensor(pictures)):
+        with torch.autocast(vae.device.type, torch.bfloat16):
+            mean = vae.encode(part.to(vae.device)).latent_dist.mean
+        parts.append((mean.float() * SCALING_FACTOR).half().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def encode_all(config: Config, work: Path) -> None:
+    """Write `latents/NNNNN.npz` until there are as many scenes as the config asks for."""
+    folder = work / "latents"
+    folder.mkdir(exist_ok=True)
+    device = pick_device()
+    vae = load_trained(config, work).to(device)
+    maker = SceneMaker.from_config(config)
+    tokenizer = load_tokenizer(work / "tokenizer")
+    size = min(_CHUNK, config.unet.scenes)
+    team = Team(config.unet.fit.workers if device.type == "cpu" else 1, 1)
+
+    def encode_share() -> None:
+        for number in range(team.rank, config.unet.scenes // size, team.size):
+            path = folder / f"{number:05d}.npz"
+            if path.exists():
+                continue
+            rng = np.random.default_rng((config.seed, 2, number))
+            pictures, scenes = maker.batch(size, rng)
+            captions = [embellish(scene.caption, rng) for scene in scenes]
+            tokens = encode(tokenizer, captions)
+            latents = encode_pictures(vae, pictures)
+            partial = path.with_suffix(".partial")
+            with partial.open("wb") as file:
+                np.savez(file, latents=latents, tokens=np.asarray(tokens, np.uint16))
+            partial.replace(path)
+
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    team.run(encode_share)
+
+
+def load_latents(work: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """All scenes: latents, float16 (n, 4, h / 8, w / 8), and tokens, int64 (n, max_length)."""
+    files = [np.load(path) for path in sorted((work / "latents").glob("*.npz"))]
+    latents = np.concatenate([file["latents"] for file in files])
+    tokens = np.concatenate([file["tokens"] for file in files])
+    return torch.from_numpy(latents), torch.from_numpy(tokens.astype(np.int64))
+
+
+def main() -> None:
+    """Draw and encode the denoiser's training scenes into `latents`/."""
+    config, work = command_line(main.__doc__)
+    encode_all(config, work)
+    latents, _ = load_latents(work)
+    wide = latents.float()
+    print(f"{len(latents)} scenes, mean {wide.mean():.3f}, deviation {wide.std():.3f}")
+
+
+if __name__ == "__main__":
+    main()
