@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
 from typing import Any, Literal
+
+_LOG = logging.getLogger(__name__)
 
 EventKind = Literal[
     "job.started",
@@ -69,4 +72,14 @@ class EventStream:
         with self._lock:
             event = Event(self._count, kind, node, monotonic() - self._start, data)
             self._count += 1
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if self._listener is None:
+            return
+        try:
             self._listener(event)
+        except Exception:
+            # Who watches a run must not be able to break it.
+            _LOG.exception("a listener failed at %s and is told no more", event.kind)
+            self._listener = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 
 from nodegraph.errors import Cancelled
@@ -30,8 +31,16 @@ class CancelToken:
         if self._event.is_set():
             raise Cancelled("the run was cancelled")
 
-    def on_cancel(self, callback: Callable[[], object]) -> None:
-        """Call back when cancelled, in the cancelling thread; at once if that has happened."""
+    @contextmanager
+    def telling(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Inside the `with`, call back when cancelled, in the cancelling thread.
+
+        At once, if that has happened already.
+        """
         self._callbacks.append(callback)
-        if self.is_set:
-            callback()
+        try:
+            if self.is_set:
+                callback()
+            yield
+        finally:
+            self._callbacks.remove(callback)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -65,17 +66,25 @@ class Run:
         start = monotonic()
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self.cancel.on_cancel(partial(self._loop.call_soon_threadsafe, self._stop_tasks))
-        self.events.emit("job.started", nodes=len(self.states), targets=list(self._targets))
-        for target in self._targets:
-            self.demand(target)
-        if self._open:
-            self._pump()
-            await self._over
+        with self.cancel.telling(partial(self._loop.call_soon_threadsafe, self._stop_tasks)):
+            self.events.emit("job.started", nodes=len(self.states), targets=list(self._targets))
+            for target in self._targets:
+                self.demand(target)
+            if self._open:
+                await self._end()
         result = self._result(monotonic() - start)
         closing = {"ok": "finished", "failed": "failed", "cancelled": "cancelled"}
         self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds)  # type: ignore[arg-type]
         return result
+
+    async def _end(self) -> None:
+        """Wait until every node has ended, also where the waiting task is cancelled meanwhile."""
+        try:
+            await asyncio.shield(self._over)
+        except asyncio.CancelledError:
+            self.cancel.cancel()
+            await self._over
+            raise
 
     # What there is to run
 
@@ -115,17 +124,27 @@ class Run:
     # The loop
 
     def _plan_pump(self) -> None:
-        if self._ready and not self._pump_planned and hasattr(self, "_loop"):
+        if self._ready and not self._pump_planned:
             self._pump_planned = True
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         self._pump_planned = False
-        for _ in range(_TURN):
-            if not self._ready:
-                return
-            self._start(self._ready.popleft())
-        self._plan_pump()
+        with self._no_hanging():
+            for _ in range(_TURN):
+                if not self._ready:
+                    return
+                self._start(self._ready.popleft())
+            self._plan_pump()
+
+    @contextmanager
+    def _no_hanging(self) -> Iterator[None]:
+        """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, `execute` raises it
+            if not self._over.done():
+                self._over.set_exception(error)
 
     def _start(self, state: NodeState) -> None:
         if self.cancel.is_set:
@@ -262,10 +281,11 @@ class Run:
 
     def _task_ended(self, call: Call, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():
-            self.fail(call, Cancelled("the run was cancelled"))
-        elif task.exception() is not None:
-            self.fail(call, task.exception())
+        with self._no_hanging():
+            if task.cancelled():
+                self.fail(call, Cancelled("the run was cancelled"))
+            elif task.exception() is not None:
+                self.fail(call, task.exception())
 
     def _priority(self, call: Call) -> Priority:
         freed = sum(
@@ -276,10 +296,11 @@ class Run:
         return (-freed, -call.state.depth)
 
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
-        if error is not None:
-            self.fail(call, error)
-        else:
-            self.answer(call, answer)
+        with self._no_hanging():
+            if error is not None:
+                self.fail(call, error)
+            else:
+                self.answer(call, answer)
 
     def answer(self, call: Call, answer: Answer) -> None:
         """A call's function has returned."""

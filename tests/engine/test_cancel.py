@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from nodegraph.api import Context, node
 from nodegraph.engine.cancel import CancelToken
 from tests.engine.conftest import Bench, link
@@ -137,3 +139,31 @@ def test_a_node_that_raises_cancelled_of_its_own_accord_has_failed(bench: Bench)
 
     bench.add(Gives)
     assert bench.run({"g": {"type": "Gives", "inputs": {"a": 1}}}).status == "failed"
+
+
+def test_cancelling_the_waiting_task_stops_the_nodes_first(bench: Bench) -> None:
+    started = threading.Event()
+    ended = threading.Event()
+
+    @node
+    def Long(ctx: Context) -> int:
+        """Run until cancelled."""
+        started.set()
+        try:
+            while True:
+                ctx.check_cancelled()
+        finally:
+            ended.set()
+
+    bench.add(Long)
+
+    async def impatient() -> None:
+        run = asyncio.create_task(bench.run_async({"l": {"type": "Long"}}))
+        while not started.is_set():
+            await asyncio.sleep(0)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert ended.is_set()
+
+    asyncio.run(impatient())

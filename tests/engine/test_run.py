@@ -10,7 +10,11 @@ from typing import NamedTuple
 import pytest
 
 from nodegraph.api import Context, node
+from nodegraph.core.building import build_graph
+from nodegraph.core.events import Event
+from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import NoCache
+from nodegraph.engine.result import RunResult
 from tests.engine.conftest import Bench, link
 
 
@@ -300,3 +304,22 @@ def test_choices_reach_the_node_as_members_of_its_enum(bench: Bench) -> None:
     bench.add(Names)
     graph = {"n": {"type": "Names", "inputs": {"one": "red", "several": ["blue", "red"]}}}
     assert bench.value(graph, "n.text") == "RED BLUE RED"
+
+
+def test_a_listener_that_fails_breaks_no_run(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = []
+
+    def listen(event: Event) -> None:
+        heard.append(event.kind)
+        raise RuntimeError("deaf")
+
+    async def run() -> RunResult:
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"x": number(1)}})
+        graph = build_graph(workflow, bench.registry, bench.environment, targets=["x"])
+        return await bench.engine.run(graph, listener=listen)
+
+    assert asyncio.run(run()).is_ok
+    assert heard == ["job.started"]
+    assert "a listener failed" in caplog.text
