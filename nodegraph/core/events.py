@@ -79,7 +79,7 @@ class EventStream:
             return
         try:
             self._listener(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
             # Who watches a run must not be able to break it.
             _LOG.exception("a listener failed at %s and is told no more", event.kind)
             self._listener = None
