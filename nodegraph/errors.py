@@ -156,6 +156,16 @@ class OutputError(NodegraphError):
     code = "output-failed"
 
 
+def _said(error: BaseException) -> str:
+    """An exception's type and text, whatever its class makes of them."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a pack's own exception class may raise anything
+        text = ""
+    return f"{name}: {text}" if text else name
+
+
 class NodeFailed(NodegraphError):
     """A node raised; the original exception is the cause.
 
@@ -182,7 +192,7 @@ class NodeFailed(NodegraphError):
             place = {"node": found.node or node, "node_type": found.node_type or node_type}
             problem = replace(found, **place)
         else:
-            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            message = _said(error)
             problem = Problem(self.code, message, node, node_type)
         super().__init__(problem.message)
         self.problem = problem

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -81,6 +82,7 @@ class Session:
         self._nodes = nodes
         self._inputs = inputs
         self._use_cache = use_cache
+        self._one_at_a_time = Lock()
 
     def __enter__(self) -> Session:
         return self
@@ -191,9 +193,10 @@ class Session:
         """As `run_async`, waiting for the end.
 
         Works where an event loop runs already, as in a notebook: the run then has a thread of
-        its own.
+        its own. Several threads may call it: they take turns.
         """
-        return _wait(self.run_async(workflow, **options))
+        with self._one_at_a_time:
+            return _wait(self.run_async(workflow, **options))
 
     def close(self) -> None:
         """Let go of threads and weights."""
@@ -290,8 +293,23 @@ def _wait(running: Coroutine[Any, Any, RunResult]) -> RunResult:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(running)
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def noted() -> RunResult:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        return await running
+
     with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
-        return thread.submit(asyncio.run, running).result()
+        waiting = thread.submit(asyncio.run, noted())
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            # It reached this thread, not the one that runs: that one ends at its next step.
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 def _opened(workflow: Workflow | Mapping[str, Any] | str | Path) -> tuple[Workflow, Path | None]:

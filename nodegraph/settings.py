@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nodegraph.core.context import Environment
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 
 PREFIX = "NODEGRAPH_"
@@ -118,7 +119,9 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     if home:
         given["home"] = Path(home)
     file = config_file(given.get("home"))
-    if file.is_file() or any(name.startswith(PREFIX) and name != HOME for name in os.environ):
+    variables = {name for name in os.environ if name.startswith(PREFIX) and name != HOME}
+    _check_names(variables)
+    if file.is_file() or variables:
         from nodegraph.settings_sources import outside
 
         given = {**outside(Settings, PREFIX, file, given.get("home")), **given}
@@ -126,6 +129,15 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         raise InvalidFile(_message(error, file)) from None
+
+
+def _check_names(variables: set[str]) -> None:
+    names = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
+    for variable in sorted(variables):
+        if variable.upper() not in names:
+            raise InvalidFile(
+                f"the variable {variable} is no setting", hint=did_you_mean(variable, names)
+            )
 
 
 def _message(error: ValidationError, file: Path) -> str:

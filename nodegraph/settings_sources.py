@@ -47,7 +47,8 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
-    given: dict[str, Any] = {} if home is None else {"home": home}
+    # Where home is known it is given; where not, the variable is empty and says nothing.
+    given: dict[str, Any] = {"home": home}
     try:
         found = Here(**given)
     except ValidationError as error:
@@ -58,4 +59,4 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
         raise InvalidFile("\n".join([f"in {file} or a {prefix}* variable:", *lines])) from None
     except (SettingsError, TOMLDecodeError) as error:
         raise InvalidFile(f"can't read the settings ({file}, {prefix}*): {error}") from error
-    return {name: getattr(found, name) for name in found.model_fields_set}
+    return {name: getattr(found, name) for name in found.model_fields_set - {"home"}}

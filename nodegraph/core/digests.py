@@ -127,7 +127,9 @@ def digest_tensor(tensor: Any) -> Digest:
     """Digest of dtype, shape and bytes, whatever the strides and device."""
     import torch
 
-    flat = tensor.detach().to("cpu").contiguous()
+    if tensor.layout != torch.strided:
+        raise Undigestable(f"a tensor of layout {tensor.layout} has no content digest")
+    flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
     hasher = blake3(f"{flat.dtype}{tuple(flat.shape)}".encode())
     if flat.numel():
         hasher.update(memoryview(flat.reshape(-1).view(torch.uint8).numpy()))

@@ -152,6 +152,11 @@ def _define(
     context, inputs, read = _inputs(function, name, hints, about)
     outputs, output_ports = _outputs(name, hints.get("return", _MISSING))
     is_async = inspect.iscoroutinefunction(function)
+    if is_async and options.get("lane") == "gpu":
+        raise PackError(
+            f"node {name}: the gpu lane runs one node at a time, and an `async def` can't hold it",
+            hint="Make it a plain function, or leave the lane out.",
+        )
     lazy = [port.name for port in inputs if port.lazy]
     if lazy and not is_async:
         raise PackError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -14,6 +15,13 @@ _SMALL = 64
 
 def summarize(value: Any) -> str:
     """A value in a few words: ``float32 [1, 64, 64, 3]``, ``"a red apple"``, ``list of 4``."""
+    try:
+        return _shortened(_summary(value), 3 * _LONGEST)
+    except Exception:  # noqa: BLE001 - a pack's own __repr__ may raise anything
+        return f"<{type(value).__name__}>"
+
+
+def _summary(value: Any) -> str:
     if is_tensor(value):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, (list, tuple)):
@@ -25,7 +33,7 @@ def summarize(value: Any) -> str:
             for item in fields(value)
             if getattr(value, item.name) is not None
         ]
-        return _shortened(f"{type(value).__name__}({', '.join(parts)})", 3 * _LONGEST)
+        return f"{type(value).__name__}({', '.join(parts)})"
     return _shortened(repr(value), _LONGEST)
 
 
@@ -34,15 +42,30 @@ def _shortened(text: str, longest: int) -> str:
 
 
 def size_in_bytes(value: Any) -> int:
-    """About how much memory a value takes; tensors exactly."""
+    """About how much memory a value takes; tensors and arrays exactly."""
+    return _size(value, set())
+
+
+def _size(value: Any, seen: set[int]) -> int:
+    if id(value) in seen:
+        return 0
     if is_tensor(value):
         return int(value.numel() * value.element_size())
     if isinstance(value, (str, bytes)):
         return _SMALL + len(value)
+    inner: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        return _SMALL + sum(size_in_bytes(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return _SMALL + sum(size_in_bytes(item) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _SMALL + sum(size_in_bytes(getattr(value, item.name)) for item in fields(value))
-    return _SMALL
+        inner = value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        inner = value
+    elif is_dataclass(value) and not isinstance(value, type):
+        inner = [getattr(value, item.name) for item in fields(value)]
+    else:
+        return _plain_size(value)
+    seen.add(id(value))
+    return _SMALL + sum(_size(item, seen) for item in inner)
+
+
+def _plain_size(value: Any) -> int:
+    size = getattr(value, "nbytes", None)  # of arrays
+    return _SMALL + (size if isinstance(size, int) else sys.getsizeof(value, _SMALL))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from nodegraph.core.conversions import convert
 from nodegraph.core.digests import Digest, Undigestable, digest_value
-from nodegraph.core.keys import converted_digest, list_digest, opaque_digest
+from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.summary import size_in_bytes
 from nodegraph.core.types import TypeExpr
 
@@ -23,17 +23,14 @@ class Artifact:
     Attributes:
         value: Shared and read-only.
         digest: Of its content, or of what it was computed from.
+        size: Bytes in memory, about.
         items: The items' artifacts, if its port's type is a list.
     """
 
     value: Any
     digest: Digest
+    size: int
     items: tuple[Artifact, ...] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes in memory, about."""
-        return size_in_bytes(self.value)
 
     def converted(self, conversions: tuple[str, ...]) -> Artifact:
         """As a link hands it on."""
@@ -46,36 +43,47 @@ class Artifact:
         if self.items is not None:
             each = tuple(name.removeprefix("each:") for name in conversions)
             items = tuple(item.converted(each) for item in self.items)
-        return Artifact(convert(self.value, conversions), digest, items)
+        # Conversions make views and plain numbers, so the size stays about the same.
+        return Artifact(convert(self.value, conversions), digest, self.size, items)
 
 
 def listed(items: Sequence[Artifact]) -> Artifact:
     """The list of some artifacts."""
     return Artifact(
-        [item.value for item in items], list_digest(item.digest for item in items), tuple(items)
+        [item.value for item in items],
+        list_digest(item.digest for item in items),
+        sum(item.size for item in items),
+        tuple(items),
     )
 
 
-def artifact_of(
-    value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Callable[[], Digest]
-) -> Artifact:
-    """An output's value, digested.
+def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest) -> Artifact:
+    """An output's value, digested and measured.
 
     Args:
         expr: Its port's type.
-        unnamed: Gives the digest of a value whose content has none.
+        unnamed: Names the value if its content has no digest.
+    Raises:
+        TypeError: The type is a list and the value is none.
     """
-    if expr.is_list and isinstance(value, (list, tuple)):
+    if expr.is_list:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(f"returned {type(value).__name__}, but declares {expr}")
         items = [
-            artifact_of(item, expr.item, digesters, partial(_item_digest, unnamed, at))
+            artifact_of(item, expr.item, digesters, opaque_digest(unnamed, str(at)))
             for at, item in enumerate(value)
         ]
         return listed(items)
     try:
-        return Artifact(value, digest_value(value, digesters))
-    except Undigestable:
-        return Artifact(value, unnamed())
+        digest = digest_value(value, digesters)
+    except (Undigestable, RecursionError):  # the latter for objects that hold themselves
+        digest = unnamed
+    return Artifact(value, digest, size_in_bytes(value))
 
 
-def _item_digest(unnamed: Callable[[], Digest], at: int) -> Digest:
-    return opaque_digest(unnamed(), str(at))
+def unnamed_digest(call_key: Key, port: str, *, deterministic: bool) -> Digest:
+    """Names an output whose content has no digest.
+
+    By what it was computed from; a result that differs from run to run needs a new name each time.
+    """
+    return opaque_digest(call_key if deterministic else uuid4().hex, port)

@@ -9,6 +9,7 @@ from typing import Any
 
 from nodegraph.core.context import Context
 from nodegraph.core.node import NodeDefinition
+from nodegraph.core.types import TypeExpr
 
 
 def arguments(
@@ -18,22 +19,27 @@ def arguments(
     context: Context,
 ) -> dict[str, Any]:
     """Keyword arguments: literals in their Python types, linked values, the context."""
-    given = {port: _literal(definition, port, value) for port, value in literals.items()}
+    ports = definition.spec.inputs_by_name
+    given = {port: _paths(ports[port].expr, value) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
-        given[port] = _members(enum, given.get(port))
+        given[port] = members(enum, given.get(port))
     if definition.context is not None:
         given[definition.context] = context
     return given
 
 
-def _literal(definition: NodeDefinition, port: str, value: Any) -> Any:
-    wanted = definition.spec.inputs_by_name[port].type
-    return Path(value) if wanted == "Path" and isinstance(value, str) else value
+def _paths(expr: TypeExpr, value: Any) -> Any:
+    """Text as a `Path` where the type has paths and no text; in lists too."""
+    if expr.is_list and isinstance(value, (list, tuple)):
+        return [_paths(expr.item, item) for item in value]
+    names = set(expr.named())
+    is_path = isinstance(value, str) and "Path" in names and "str" not in names
+    return Path(value) if is_path else value
 
 
-def _members(enum: type[Enum], value: Any) -> Any:
+def members(enum: type[Enum], value: Any) -> Any:
     """A choice as the Enum's member; each item of a list."""
     if isinstance(value, (list, tuple)):
-        return [_members(enum, item) for item in value]
+        return [members(enum, item) for item in value]
     return value if value is None or isinstance(value, Enum) else enum(value)

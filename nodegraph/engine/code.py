@@ -33,8 +33,15 @@ class _Import:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
+    """A module's text.
+
+    Attributes:
+        made: Names that its top level binds other than by importing them.
+    """
+
     digest: Digest
     imports: tuple[_Import, ...]
+    made: frozenset[str]
 
 
 class CodeDigests:
@@ -68,6 +75,10 @@ class CodeDigests:
         """Names of the modules whose code enters the digest."""
         return sorted(name for name, _ in self._closure(module))
 
+    def files(self, module: str) -> list[Path]:
+        """Where the modules lie whose code enters the digest."""
+        return sorted(path for _, path in self._closure(module))
+
     def _closure(self, module: str) -> Iterator[tuple[str, Path]]:
         seen: set[str] = set()
         waiting = [module]
@@ -81,32 +92,29 @@ class CodeDigests:
             for found in self._source(path).imports:
                 waiting.extend(self._targets(found))
 
-    def _targets(self, found: _Import) -> Iterator[str]:
+    def _targets(self, found: _Import, seen: frozenset[_Import] = frozenset()) -> Iterator[str]:
         """The modules that an import brings in; contract modules aside."""
-        if _is_contract(found.module):
-            # ``from nodegraph import diffusion`` names a module, not part of the contract.
-            inner = f"{found.module}.{found.name}"
-            if found.name and not _is_contract(inner) and self._locate(inner) is not None:
-                yield inner
+        inner = f"{found.module}.{found.name}"
+        if found.name and not _is_contract(inner) and self._locate(inner) is not None:
+            yield inner  # ``from package import module``
             return
         path = self._locate(found.module)
-        if path is None:
+        if _is_contract(found.module) or path is None:
             return
-        inner = f"{found.module}.{found.name}"
-        if found.name and self._locate(inner) is not None:
-            yield inner
-        elif found.name and path.name == "__init__.py":
-            yield from self._reexported(found, path)
-        else:
+        if found.name in ("", "*") or path.name != "__init__.py" or found in seen:
             yield found.module
+        else:
+            yield from self._reexported(found, path, seen | {found})
 
-    def _reexported(self, found: _Import, path: Path) -> Iterator[str]:
+    def _reexported(self, found: _Import, path: Path, seen: frozenset[_Import]) -> Iterator[str]:
         """Follow a name through a package's ``__init__`` to where it comes from."""
-        origins = [item for item in self._source(path).imports if item.bound == found.name]
-        if not origins:
+        source = self._source(path)
+        origins = [item for item in source.imports if item.bound == found.name]
+        # Made or changed there, or brought in by a star: then the file itself counts.
+        if not origins or found.name in source.made:
             yield found.module
         for origin in origins:
-            yield from self._targets(origin)
+            yield from self._targets(origin, seen)
 
     def _locate(self, module: str) -> Path | None:
         for package, root in self._roots.items():
@@ -127,7 +135,7 @@ class CodeDigests:
         except (OSError, SyntaxError, ValueError) as error:
             raise PackError(f"can't read the code of {path}: {error}") from error
         package = self._package_of(path)
-        return _Source(digest_bytes(data), tuple(_imports(tree, package)))
+        return _Source(digest_bytes(data), tuple(_imports(tree, package)), frozenset(_made(tree)))
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""
@@ -159,6 +167,14 @@ def _imports(tree: ast.Module, package: str) -> Iterator[_Import]:
             module = _absolute(item, package)
             for alias in item.names:
                 yield _Import(module, alias.name, alias.asname or alias.name)
+
+
+def _made(tree: ast.Module) -> Iterator[str]:
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+            yield item.id
+        elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield item.name
 
 
 def _absolute(item: ast.ImportFrom, package: str) -> str:

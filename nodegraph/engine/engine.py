@@ -50,6 +50,7 @@ class Engine:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs = 0
+        self._closed = False
 
     async def run(
         self,
@@ -71,11 +72,7 @@ class Engine:
         Raises:
             RuntimeError: A run of this engine goes on on another event loop.
         """
-        loop = asyncio.get_running_loop()
-        if self._runs and self._loop is not loop:
-            raise RuntimeError("an engine's runs may overlap on one event loop, not on two")
-        self._loop = loop
-        self._runs += 1
+        self._enter(asyncio.get_running_loop())
         try:
             run = Run(
                 self.shared, graph, EventStream(listener), cancel or CancelToken(), workflow or {}
@@ -84,6 +81,22 @@ class Engine:
         finally:
             self._runs -= 1
 
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+        if self._loop is not loop:
+            if self._runs and self._loop is not None and not self._loop.is_closed():
+                raise RuntimeError("an engine's runs may overlap on one event loop, not on two")
+            # What an earlier loop left behind, if it ended in the middle of a run.
+            self._runs = 0
+            self.shared.in_flight.clear()
+            self.shared.lanes.forget_waiting()
+        if not self._runs:
+            self.shared.forget_identities()
+        self._loop = loop
+        self._runs += 1
+
     def close(self) -> None:
         """End the lanes; the engine can't be used any more."""
+        self._closed = True
         self.shared.lanes.close()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.core.building import build_graph
-from nodegraph.core.digests import Undigestable, digest_value
 from nodegraph.core.graph import Graph, GraphNode, Source
-from nodegraph.core.keys import opaque_digest
 from nodegraph.core.ports import Expand, Value
 from nodegraph.core.spec import HookName, NodeSpec, OutputSpec
-from nodegraph.core.types import TypeTable
+from nodegraph.core.types import ANY, TypeTable, fit, list_of, named
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.artifact import Artifact, artifact_of, unnamed_digest
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call
@@ -57,8 +55,7 @@ def expand(run: Scheduling, call: Call, answer: Answer) -> None:
     """
     expansion = answer.expansion
     assert expansion is not None
-    level = call.state.level + 1
-    if level > DEEPEST:
+    if call.state.level >= DEEPEST:
         raise InvalidValue(
             f"expands within itself more than {DEEPEST} times",
             hint="Let the node return plain outputs at some depth.",
@@ -66,23 +63,63 @@ def expand(run: Scheduling, call: Call, answer: Answer) -> None:
     _check_outputs(call, expansion)
     values = _values(expansion)
     graph = _prefixed(_build(run, expansion, values), f"{call.name}/")
-    run.add(graph, kept=graph.targets, level=level)
+    ends = [
+        _end_of(run, call, graph, port, expansion.outputs[port.name])
+        for port in call.state.node.spec.outputs
+    ]
+    run.add(graph, within=call.state)
     _give_values(run, call, values)
     run.events.emit("node.expanded", call.name, nodes=list(graph.nodes))
-    _Fragment(run, call, answer, graph, expansion).start()
+    _Fragment(run, call, answer, graph, ends).start()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """An output of a fragment that stands for one of the node's.
+
+    Attributes:
+        source: The inner node and its port, and how the value becomes the node's output.
+        port: The node's output.
+    """
+
+    source: Source
+    port: OutputSpec
+
+
+def _end_of(run: Scheduling, call: Call, graph: Graph, port: OutputSpec, output: str) -> _End:
+    name, _, wanted = output.partition(".")
+    item = graph.nodes[f"{call.name}/{name}"]
+    inner = [found for found in item.spec.outputs if found.name == wanted or not wanted]
+    if len(inner) != 1:
+        raise InvalidValue(
+            f"the expansion's output `{port.name}` names no output of its node",
+            given=output,
+            expected=" or ".join(f"{name}.{found.name}" for found in item.spec.outputs) or "none",
+        )
+    expr = inner[0].expr
+    for _ in range(item.map_depth):
+        expr = list_of(expr)
+    found = fit(expr, port.expr, run.shared.registry.types)
+    if found is None or found.map_depth:
+        raise InvalidValue(
+            f"the expansion's output `{port.name}` has another type than the node declares",
+            given=f"{expr} from `{output}`",
+            expected=port.type,
+        )
+    return _End(Source(item.name, inner[0].name, found), port)
 
 
 class _Fragment:
     """Waits for a fragment's targets and answers the call that made it."""
 
     def __init__(
-        self, run: Scheduling, call: Call, answer: Answer, graph: Graph, expansion: Expand
+        self, run: Scheduling, call: Call, answer: Answer, graph: Graph, ends: list[_End]
     ) -> None:
         self._run = run
         self._call = call
         self._answer = answer
         self._graph = graph
-        self._outputs = expansion.outputs
+        self._ends = ends
         self._waiting = 0
 
     def start(self) -> None:
@@ -99,29 +136,33 @@ class _Fragment:
     def _one_ended(self) -> None:
         self._waiting -= 1
         if not self._waiting:
-            self._finish()
+            with self._run.calls.failing(self._call):
+                self._finish()
 
     def _finish(self) -> None:
         targets = [self._run.states[name] for name in self._graph.targets]
         if not all(state.has_outputs for state in targets):
-            self._run.leave(self._call)
+            self._run.let_go(targets)
+            self._run.calls.leave(self._call)
             return
-        artifacts = tuple(self._output(port.name) for port in self._call.state.node.spec.outputs)
-        if all(_is_repeatable(item) for item in self._graph.nodes.values()):
-            self._run.keep(self._call, artifacts, self._answer.seconds)
-        self._run.complete(self._call, artifacts)
+        artifacts = tuple(self._output(end) for end in self._ends)
         self._run.let_go(targets)
+        self._call.is_repeatable = all(map(self._is_repeatable, self._graph.nodes.values()))
+        if self._call.is_repeatable:
+            self._run.calls.keep(self._call, artifacts, self._answer.seconds)
+        self._run.calls.complete(self._call, artifacts)
 
-    def _output(self, port: str) -> Artifact:
-        name, _, inner = self._outputs[port].partition(".")
-        state = self._run.states[f"{self._call.name}/{name}"]
-        assert state.artifacts is not None
-        names = [output.name for output in state.node.spec.outputs]
-        return state.artifacts[names.index(inner) if inner else 0]
+    def _is_repeatable(self, item: GraphNode) -> bool:
+        declared = item.spec.deterministic and not item.spec.output and not item.always
+        return declared and self._run.states[item.name].is_repeatable
 
-
-def _is_repeatable(item: GraphNode) -> bool:
-    return item.spec.deterministic and not item.spec.output and not item.always
+    def _output(self, end: _End) -> Artifact:
+        found = self._run.states[end.source.node].output(end.source.port)
+        artifact = found.converted(end.source.fit.conversions)
+        if end.port.expr.is_list and artifact.items is None:  # it came through a port of type Any
+            digesters = self._run.shared.registry.digesters
+            return artifact_of(artifact.value, end.port.expr, digesters, artifact.digest)
+        return artifact
 
 
 def _node_of(output: str) -> str:
@@ -191,14 +232,13 @@ def _give_values(run: Scheduling, call: Call, values: Mapping[str, Any]) -> None
         state = run.states.get(f"{call.name}/{name}")
         if state is None:
             continue
-        artifact = known.get(id(value)) or _digested(run, call, name, value)
+        artifact = known.get(id(value)) or _artifact(run, call, name, value)
         state.artifacts = (artifact,)
         state.demanded = True
         state.status = "ran"
 
 
-def _digested(run: Scheduling, call: Call, name: str, value: Any) -> Artifact:
-    try:
-        return Artifact(value, digest_value(value, run.shared.registry.digesters))
-    except Undigestable:
-        return Artifact(value, opaque_digest(call.key, name))
+def _artifact(run: Scheduling, call: Call, name: str, value: Any) -> Artifact:
+    deterministic = call.state.node.spec.deterministic
+    unnamed = unnamed_digest(call.key, name, deterministic=deterministic)
+    return artifact_of(value, named(ANY), run.shared.registry.digesters, unnamed)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from enum import Enum
 from functools import partial
 from time import monotonic
 from typing import Any
-from uuid import uuid4
 
 from nodegraph.core.hooks import HookInputs
-from nodegraph.core.keys import opaque_digest
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Expand, Lazy
-from nodegraph.engine.artifact import artifact_of
-from nodegraph.engine.binding import arguments
+from nodegraph.engine.artifact import artifact_of, unnamed_digest
+from nodegraph.engine.binding import arguments, members
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call
@@ -76,7 +75,9 @@ class Invoker:
         given = arguments(definition, call.state.node.literals, linked, self._context(call))
         for port in spec.inputs:
             if port.lazy:
-                given[port.name] = lazy.get(port.name) or _ready(given[port.name])
+                asked = lazy.get(port.name)
+                enum = definition.enums.get(port.name)
+                given[port.name] = _members(asked, enum) if asked else _ready(given[port.name])
         return given
 
     def _context(self, call: Call) -> NodeContext:
@@ -98,14 +99,22 @@ class Invoker:
         spec = definition.spec
         artifacts = []
         for port, value in zip(spec.outputs, definition.outputs_of(result), strict=True):
-            # What has no content digest is named by what it came from; a result that differs
-            # from run to run needs a name of its own each time.
-            name = call.key if spec.deterministic else uuid4().hex
-            unnamed = partial(opaque_digest, name, port.name)
+            unnamed = unnamed_digest(call.key, port.name, deterministic=spec.deterministic)
             artifacts.append(
                 artifact_of(value, port.expr, self._shared.registry.digesters, unnamed)
             )
         return Answer(monotonic() - start, tuple(artifacts))
+
+
+def _members(lazy: Lazy[Any], enum: type[Enum] | None) -> Lazy[Any]:
+    """A lazy input whose value becomes a member of an Enum, as an eager one's does."""
+    if enum is None:
+        return lazy
+
+    async def evaluate() -> Any:
+        return members(enum, await lazy())
+
+    return Lazy(evaluate)
 
 
 def _ready(value: Any) -> Lazy[Any]:

@@ -21,31 +21,34 @@ from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import Cancelled
 
 
-class UpstreamEnded(Exception):
-    """A lazy input was asked for and its node failed, so this one is skipped."""
+class UpstreamEnded(BaseException):
+    """A lazy input was asked for and its node failed, so this one is skipped.
+
+    No `Exception`, so that a node which catches those can't take the failure for an answer: what
+    it made of it would be kept as the result of inputs that may be fine next time.
+    """
 
 
 async def run_lazily(run: Scheduling, invoker: Invoker, call: Call) -> None:
     """Answer a call from the cache along its steps, or run its function."""
-    try:
-        if run.is_cacheable(call) and await _from_cache(run, call):
-            return
-        steps = _Steps(run, call)
-        lazy = {port: steps.input(port) for port in call.state.lazy_ports}
-        answer = await invoker.invoke_async(call, lazy)
-    except UpstreamEnded:
-        run.leave(call)
-    except Exception as error:  # noqa: BLE001 - the border with node code
-        run.fail(call, error)
-    else:
-        run.answer(call, answer)
+    with run.calls.failing(call):
+        try:
+            if run.calls.is_cacheable(call) and await _from_cache(run, call):
+                return
+            steps = _Steps(run, call)
+            lazy = {port: steps.input(port) for port in call.state.lazy_ports}
+            answer = await invoker.invoke_async(call, lazy)
+        except UpstreamEnded:
+            run.calls.leave(call)
+        else:
+            run.calls.answer(call, answer)
 
 
 async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
     while (entry := run.shared.cache.get(key)) is not None:
         if isinstance(entry, Outputs):
-            run.complete(call, entry.artifacts, cached=True)
+            run.calls.complete(call, entry.artifacts, cached=True)
             return True
         artifact = await ask(run, call.state, entry.port)
         key = lazy_key(key, entry.port, artifact.digest)
@@ -83,7 +86,10 @@ async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
     Raises:
         UpstreamEnded: Its node failed or was skipped.
         Cancelled: The run was cancelled.
+        RuntimeError: The node that asks has ended.
     """
+    if state.status is not None:
+        raise RuntimeError(f"input `{port}` was asked for after its node had ended")
     upstream = run.demand(state.node.links[port].node)
     if upstream.status is None:
         ended = asyncio.get_running_loop().create_future()

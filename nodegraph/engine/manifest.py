@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
+from nodegraph.engine.code import CodeDigests
 from nodegraph.engine.packs import Pack
 from nodegraph.errors import OutputError, PackError
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
     from nodegraph.core.node import NodeDefinition
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Manifest(BaseModel):
@@ -30,6 +32,7 @@ class Manifest(BaseModel):
         format: Raised when what is read from a pack, or how it is written, changes.
         stamp: Of the files when they were last seen.
         digest: Of their content.
+        also: Files elsewhere that the pack's modules import; they count too.
         specs: Node types, names with the pack's prefix.
         types: Port types of its own.
         problems: Modules that could not be imported; the others still count.
@@ -40,6 +43,7 @@ class Manifest(BaseModel):
     format: int = FORMAT
     stamp: str
     digest: str
+    also: tuple[str, ...] = ()
     specs: tuple[NodeSpec, ...]
     types: tuple[TypeInfo, ...] = ()
     problems: tuple[str, ...] = ()
@@ -58,18 +62,22 @@ class ManifestCache:
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
         known = self._read(pack)
-        stamp = pack.stamp()
-        if known is not None and known.stamp == stamp:
-            return known
-        digest = pack.digest()
-        if known is not None and known.digest == digest and not known.problems:
-            fresh = known.model_copy(update={"stamp": stamp})
-        else:
-            fresh = read_pack(pack, stamp, digest)
+        if known is not None:
+            stamp = pack.stamp(known.also)
+            if known.stamp == stamp:
+                return known
+            if known.digest == _digest(pack, known.also):
+                return self._kept(pack, known.model_copy(update={"stamp": stamp}))
+        # A module that this process imported before its file changed is not what the file says.
+        is_fresh = pack.is_loose or pack.package not in sys.modules
+        found = read_pack(pack)
+        return self._kept(pack, found) if is_fresh else found
+
+    def _kept(self, pack: Pack, manifest: Manifest) -> Manifest:
         # A module that failed to import may fail for reasons outside the pack: try again next time.
-        if not fresh.problems:
-            self._write(pack, fresh)
-        return fresh
+        if not manifest.problems:
+            self._write(pack, manifest)
+        return manifest
 
     def _path(self, pack: Pack) -> Path | None:
         if self._folder is None:
@@ -109,7 +117,14 @@ def _reader_version() -> str:
 _READER = _reader_version()
 
 
-def read_pack(pack: Pack, stamp: str, digest: str) -> Manifest:
+def _digest(pack: Pack, also: Sequence[str]) -> str:
+    try:
+        return pack.digest(also)
+    except OSError:
+        return ""  # a file is gone: that is a change
+
+
+def read_pack(pack: Pack) -> Manifest:
     """Import a pack's modules and collect what they declare.
 
     Raises:
@@ -125,6 +140,8 @@ def read_pack(pack: Pack, stamp: str, digest: str) -> Manifest:
             continue
         for definition in definitions_in(module):
             node_type = qualified(pack, definition.spec.type)
+            if found.get(node_type) is definition:
+                continue  # the same function under a second name
             if node_type in found:
                 other = found[node_type].spec.module
                 raise PackError(
@@ -136,9 +153,24 @@ def read_pack(pack: Pack, stamp: str, digest: str) -> Manifest:
         definition.spec.model_copy(update={"type": node_type, "pack": pack.name})
         for node_type, definition in found.items()
     )
+    also = _code_elsewhere(pack, specs)
     return Manifest(
-        stamp=stamp, digest=digest, specs=specs, types=_types(found), problems=tuple(problems)
+        stamp=pack.stamp(also),
+        digest=_digest(pack, also),
+        also=also,
+        specs=specs,
+        types=_types(found),
+        problems=tuple(problems),
     )
+
+
+def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec]) -> tuple[str, ...]:
+    """Files outside the pack that its modules import, such as a list of choices."""
+    package, root = pack.code_root()
+    code = CodeDigests({package: root})
+    files = {path for spec in specs for path in code.files(spec.module)}
+    inside = pack.root if pack.root.is_dir() else pack.root.parent
+    return tuple(sorted(str(path) for path in files if not path.is_relative_to(inside)))
 
 
 def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:

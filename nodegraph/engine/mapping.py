@@ -41,7 +41,7 @@ def spread(
     depth = max(depths.values(), default=0)
     if depth == 0:
         return Nested(dict(inputs))
-    mapped = {port: inputs[port].items or () for port, own in depths.items() if own == depth}
+    mapped = {port: _items(inputs[port]) for port, own in depths.items() if own == depth}
     lengths = [len(items) for items in mapped.values()]
     count = max(lengths) if all(lengths) else 0
     left = {port: own - (port in mapped) for port, own in depths.items()}
@@ -50,6 +50,12 @@ def spread(
         taken = {port: items[min(at, len(items) - 1)] for port, items in mapped.items()}
         branches.append(spread({**inputs, **taken}, left))
     return Nested(branches=tuple(branches))
+
+
+def _items(artifact: Artifact) -> tuple[Artifact, ...]:
+    if artifact.items is None:
+        raise TypeError(f"expected a list to go through, got {type(artifact.value).__name__}")
+    return artifact.items
 
 
 def gather(outputs: Nested[tuple[Artifact, ...]], count: int) -> tuple[Artifact, ...]:

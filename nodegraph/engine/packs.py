@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 GROUP = "nodegraph.nodes"
 OWN_DISTRIBUTION = "nodegraph"
+_ORIGIN = "__nodegraph_origin__"
+_LARGEST = 1 << 20
+"""Bytes of a file that can change what a pack declares; larger ones are models and the like."""
 _LOOSE = "nodegraph_packs"
 """Import name under which folders and files that aren't installed are loaded."""
 
@@ -45,41 +48,68 @@ class Pack:
     root: Path
     version: str = ""
 
-    def files(self) -> list[Path]:
-        """Its Python files, sorted."""
+    def modules(self) -> Iterator[str]:
+        """Import names of its modules, the package itself first."""
+        if self.root.is_file():
+            yield self.package
+            return
+        for path in self._files():
+            if path.suffix == ".py":
+                parts = path.relative_to(self.root).with_suffix("").parts
+                inner = parts[:-1] if parts[-1] == "__init__" else parts
+                yield ".".join((self.package, *inner))
+
+    def _files(self) -> list[Path]:
+        """Its files, sorted; without hidden, compiled and large ones."""
         if self.root.is_file():
             return [self.root]
         return sorted(
             path
-            for path in self.root.rglob("*.py")
-            if "__pycache__" not in path.parts and not path.name.startswith(".")
+            for path in self.root.rglob("*")
+            if not any(part.startswith((".", "__pycache__")) for part in path.parts[-3:])
+            and path.is_file()
+            and path.stat().st_size <= _LARGEST
         )
 
-    def modules(self) -> Iterator[str]:
-        """Import names of its modules, the package itself first."""
-        for path in self.files():
-            if self.root.is_file():
-                yield self.package
-                continue
-            parts = path.relative_to(self.root).with_suffix("").parts
-            inner = parts[:-1] if parts[-1] == "__init__" else parts
-            yield ".".join((self.package, *inner))
+    def stamp(self, also: Sequence[str] = ()) -> str:
+        """Changes whenever a file is added, removed or written; cheap to get.
 
-    def stamp(self) -> str:
-        """Changes whenever a file is added, removed or written; cheap to get."""
+        Args:
+            also: Files elsewhere that count too.
+        """
         parts = []
-        for path in self.files():
-            status = path.stat()
-            parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        for path in (*self._files(), *map(Path, also)):
+            try:
+                status = path.stat()
+            except OSError:
+                parts.append(f"{path} is gone")
+            else:
+                parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
         return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
-    def digest(self) -> Digest:
-        """Digest of its files' content and names."""
+    def digest(self, also: Sequence[str] = ()) -> Digest:
+        """Digest of its files' content and names; `also` as in `stamp`."""
         base = self.root if self.root.is_dir() else self.root.parent
         parts = [
-            f"{path.relative_to(base)} {digest_bytes(path.read_bytes())}" for path in self.files()
+            f"{path.relative_to(base)} {digest_bytes(path.read_bytes())}" for path in self._files()
         ]
+        parts += [digest_bytes(Path(path).read_bytes()) for path in also]
         return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+
+    def code_root(self) -> tuple[str, Path]:
+        """The package whose modules count as its code, and where that lies.
+
+        For an installed pack the distribution's top-level package: ``mylib`` for ``mylib.nodes``.
+        """
+        if self.is_loose:
+            return self.package, self.root
+        top, *inner = self.package.split(".")
+        return top, self.root.parents[len(inner) - 1] if inner else self.root
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is a folder or file that isn't installed."""
+        return self.package.startswith(f"{_LOOSE}.")
 
     def import_module(self, module: str) -> ModuleType:
         """One of its modules, imported.
@@ -88,10 +118,10 @@ class Pack:
             PackError: The import failed; the original error is the cause.
         """
         try:
-            if self.package.startswith(f"{_LOOSE}."):
+            if self.is_loose:
                 _prepare_loose(self)
             return importlib.import_module(module)
-        except Exception as error:  # the border with pack code: importing runs it
+        except (Exception, SystemExit) as error:  # the border with pack code: importing runs it
             raise PackError(
                 f"pack `{self.name or self.package}`: importing {module} failed: "
                 f"{type(error).__name__}: {error}",
@@ -162,9 +192,13 @@ def _prepare_loose(pack: Pack) -> None:
     """Make a folder or file importable under its name, once."""
     if _LOOSE not in sys.modules:
         sys.modules[_LOOSE] = module_from_spec(ModuleSpec(_LOOSE, None, is_package=True))
-    if pack.package in sys.modules:
+    known = sys.modules.get(pack.package)
+    origin = (pack.root, pack.stamp())
+    if known is not None and getattr(known, _ORIGIN, None) == origin:
         return
+    _forget_modules(pack.package)
     module = _loose_module(pack)
+    setattr(module, _ORIGIN, origin)
     sys.modules[pack.package] = module
     if module.__spec__ is not None and module.__spec__.loader is not None:
         try:
@@ -172,6 +206,13 @@ def _prepare_loose(pack: Pack) -> None:
         except BaseException:
             del sys.modules[pack.package]
             raise
+
+
+def _forget_modules(package: str) -> None:
+    """Let a package be imported anew: its files changed, or another one had its name."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def _loose_module(pack: Pack) -> ModuleType:

@@ -6,8 +6,9 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
@@ -46,7 +47,7 @@ class Registry:
         manifests = manifests or ManifestCache(None)
         for pack in packs:
             self._add_pack(pack, manifests)
-        self._code = CodeDigests({pack.package: pack.root for pack in self.packs})
+        self._code = CodeDigests(dict(pack.code_root() for pack in self.packs))
 
     @property
     def packs(self) -> list[Pack]:
@@ -169,21 +170,53 @@ class Registry:
         """
         if node_type in self._packs:
             return self._code.digest(self._specs[node_type].module)
-        function = self._definitions[node_type].function
-        text = f"{API_VERSION} {_code_text(function.__code__)} {_captured(function)}"
+        function: Any = self._definitions[node_type].function
+        text = f"{API_VERSION} {_function_text(function, set())}"
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
 
 
-def _code_text(code: Any) -> str:
-    """A function's compiled code with its constants, inner functions included."""
+_PLAIN = (str, bytes, int, float, bool, type(None), tuple, frozenset)
+
+
+def _function_text(function: FunctionType, seen: set[int]) -> str:
+    """A function's compiled code, and the plain values and functions that it uses by name."""
+    if id(function) in seen:
+        return ""
+    seen.add(id(function))
+    used = [
+        function.__globals__[name]
+        for name in function.__code__.co_names
+        if name in function.__globals__
+    ]
+    parts = [_code_text(function.__code__)]
+    for value in (*_captured(function), *used):
+        if isinstance(value, FunctionType):
+            # Libraries are told by their version, in the numerics profile; only own code is read.
+            if value.__module__ == function.__module__:
+                parts.append(_function_text(value, seen))
+        elif isinstance(value, _PLAIN):
+            parts.append(_constant(value))
+    return " ".join(parts)
+
+
+def _captured(function: FunctionType) -> Iterator[Any]:
+    """What a function took from where it was defined."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+
+
+def _constant(value: Any) -> str:
+    # A set's order differs from process to process.
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+
+
+def _code_text(code: CodeType) -> str:
+    """Compiled code with its constants, inner functions included."""
     constants = [
-        _code_text(item) if hasattr(item, "co_code") else repr(item) for item in code.co_consts
+        _code_text(item) if isinstance(item, CodeType) else _constant(item)
+        for item in code.co_consts
     ]
     return f"{code.co_code.hex()} {code.co_names} {constants}"
-
-
-def _captured(function: Callable[..., Any]) -> list[str]:
-    """Plain values that a function took from where it was defined."""
-    plain = (str, bytes, int, float, bool, type(None), tuple)
-    cells = function.__closure__ or ()
-    return [repr(cell.cell_contents) for cell in cells if isinstance(cell.cell_contents, plain)]

@@ -1,4 +1,4 @@
-"""One run of a graph: decides what is ready, from cache or anew, and when it is over.
+"""One run of a graph: decides what is ready, in which order, and when it is over.
 
 Everything here happens on the event loop's thread; only a node's own function runs in a lane's.
 What the cache holds is settled in the same turn, without a task or a thread per node.
@@ -16,28 +16,23 @@ from typing import Any
 
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
-from nodegraph.core.keys import call_key
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.cache import Outputs
+from nodegraph.engine.calls import Calls
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
 from nodegraph.engine.invoke import Invoker
-from nodegraph.engine.lanes import Priority
-from nodegraph.engine.lazy import run_lazily
 from nodegraph.engine.mapping import Nested, gather, spread
 from nodegraph.engine.result import JobStatus, NodeStatus, RunResult, WrittenFile
-from nodegraph.engine.scheduling import Answer
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
-from nodegraph.errors import Cancelled, NodeFailed
+from nodegraph.errors import InvalidValue, NodeFailed
 
 _TURN = 256
 """Nodes settled in one turn of the event loop, so that a long cached graph doesn't hold it up."""
 
 
 class Run:
-    """The scheduler of one run."""
+    """The scheduler of one run; made and used on a running event loop."""
 
     def __init__(
         self,
@@ -52,21 +47,20 @@ class Run:
         self.cancel = cancel
         self.files: list[WrittenFile] = []
         self.states: dict[str, NodeState] = {}
-        self.invoker = Invoker(self, workflow)
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self.calls = Calls(self, Invoker(self, workflow), self._loop)
         self._targets = graph.targets
         self._ready: deque[NodeState] = deque()
         self._ended: list[NodeState] = []
         self._open = 0
         self._pump_planned = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.add(graph, kept=graph.targets)
+        self.add(graph)
 
     async def execute(self) -> RunResult:
         """Run to the end; see `Engine.run`."""
         start = monotonic()
-        self._loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = self._loop.create_future()
-        with self.cancel.telling(partial(self._loop.call_soon_threadsafe, self._stop_tasks)):
+        with self.cancel.telling(partial(self._loop.call_soon_threadsafe, self._stop)):
             self.events.emit("job.started", nodes=len(self.states), targets=list(self._targets))
             for target in self._targets:
                 self.demand(target)
@@ -86,16 +80,32 @@ class Run:
             await self._over
             raise
 
+    def _stop(self) -> None:
+        with self.no_hanging():
+            self.calls.stop()
+            self._plan_pump()
+
     # What there is to run
 
-    def add(self, graph: Graph, *, kept: tuple[str, ...] = (), level: int = 0) -> None:
-        """Take a graph's nodes in; those named in `kept` stay in memory to the end."""
+    def add(self, graph: Graph, *, within: NodeState | None = None) -> None:
+        """Take a graph's nodes in; its targets' outputs stay until `let_go`.
+
+        Args:
+            within: The node that expanded into the graph.
+        Raises:
+            InvalidValue: There are nodes of these names already.
+        """
+        taken = [name for name in graph.nodes if name in self.states]
+        if taken:
+            raise InvalidValue(f"there is a node `{taken[0]}` already", hint="Rename one of them.")
+        level = within.level + 1 if within else 0
+        depth = within.depth if within else 0
         for name, item in graph.nodes.items():
-            self.states[name] = NodeState(item, level=level)
-        keeping = frozenset(kept)
+            self.states[name] = NodeState(item, depth=depth, level=level)
+        kept = frozenset(graph.targets)
         for name in reversed(tuple(graph.nodes)):
             state = self.states[name]
-            state.consumers += name in keeping
+            state.consumers += name in kept
             for source in state.sources:
                 upstream = self.states[source]
                 upstream.consumers += 1
@@ -130,7 +140,7 @@ class Run:
 
     def _pump(self) -> None:
         self._pump_planned = False
-        with self._no_hanging():
+        with self.no_hanging():
             for _ in range(_TURN):
                 if not self._ready:
                     return
@@ -138,7 +148,7 @@ class Run:
             self._plan_pump()
 
     @contextmanager
-    def _no_hanging(self) -> Iterator[None]:
+    def no_hanging(self) -> Iterator[None]:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
         try:
             yield
@@ -153,39 +163,41 @@ class Run:
         if not all(self.states[source].has_outputs for source in state.eager_sources):
             self.end(state, "skipped")
             return
-        inputs = {
-            port: self.linked(state, port)
-            for port in state.node.links
-            if port not in state.lazy_ports
-        }
+        inputs: dict[str, Artifact] = {}
         try:
-            if state.base is None:
-                state.base = self.shared.base_of(state.node)
+            for port in state.node.links:
+                if port not in state.lazy_ports:
+                    inputs[port] = self.linked(state, port)
+            state.base = self.shared.base_of(state.node)
             state.calls = self._calls(state, inputs)
-        except Exception as error:  # noqa: BLE001 - the border with pack code, such as a type's digest function
-            self.fail_node(state, node_failure(Call(state, state.node.name, inputs), error))
+        except Exception as error:  # noqa: BLE001 - pack code's values and digest functions
+            self._fail(state, node_failure(Call(state, state.node.name, inputs), error))
             return
-        leaves = list(state.calls.leaves())
+        self._begin_calls(state, state.calls)
+
+    def _begin_calls(self, state: NodeState, calls: Nested[Call]) -> None:
+        leaves = list(calls.leaves())
         state.open_calls = len(leaves)
         if not leaves:
             self._gather(state)
-        for call in leaves:
-            self.begin(call)
+        elif state.node.spec.output:
+            # One after the other: files are numbered in the order of the list.
+            state.queue.extend(leaves[1:])
+            self.calls.begin(leaves[0])
+        else:
+            for call in leaves:
+                self.calls.begin(call)
 
     def linked(self, state: NodeState, port: str) -> Artifact:
         """The value of a linked input whose source has ended, as the link hands it on."""
         source = state.node.links[port]
-        upstream = self.states[source.node]
-        assert upstream.artifacts is not None, f"{source.node} left memory too early"
-        at = next(i for i, out in enumerate(upstream.node.spec.outputs) if out.name == source.port)
-        artifact = upstream.artifacts[at]
+        artifact = self.states[source.node].output(source.port)
         return artifact if source.fit.map_depth else artifact.converted(source.fit.conversions)
 
     def _calls(self, state: NodeState, inputs: dict[str, Artifact]) -> Nested[Call]:
         if not state.node.map_depth:
             return Nested(Call(state, state.node.name, inputs))
-        links = state.node.links
-        depths = {port: links[port].fit.map_depth for port in inputs}
+        depths = {port: state.node.links[port].fit.map_depth for port in inputs}
         return self._named_calls(state, spread(inputs, depths), state.node.name)
 
     def _named_calls(
@@ -207,167 +219,39 @@ class Run:
         }
         return Nested(Call(state, name, inputs))
 
-    # One call
-
-    def begin(self, call: Call) -> None:
-        """Answer a call from the cache, join an equal one in flight, or run it."""
-        state = call.state
-        assert state.base is not None
-        try:
-            fingerprint = self.invoker.fingerprint(call)
-        except Exception as error:  # noqa: BLE001 - the border with pack code: a hook may raise anything
-            self.fail(call, error)
-            return
-        digests = {port: artifact.digest for port, artifact in call.inputs.items()}
-        call.key = call_key(state.base, digests, fingerprint)
-        if state.lazy_ports:
-            self._spawn(call, run_lazily(self, self.invoker, call))
-        elif not self.is_cacheable(call):
-            self._dispatch(call)
-        elif not self._answered(call):
-            self.shared.in_flight[call.key] = call
-            self._dispatch(call)
-
-    def is_cacheable(self, call: Call) -> bool:
-        """Whether an earlier result of the same key may stand for this call's."""
-        node = call.state.node
-        return node.spec.deterministic and not node.spec.output and not node.always
-
-    def _answered(self, call: Call) -> bool:
-        entry = self.shared.cache.get(call.key)
-        if isinstance(entry, Outputs):
-            self.complete(call, entry.artifacts, cached=True)
-            return True
-        leader = self.shared.in_flight.get(call.key)
-        if leader is not None:
-            leader.followers.append(partial(self._follow, call, leader))
-            return True
-        return False
-
-    def _follow(self, call: Call, leader: Call, error: BaseException | None) -> None:
-        """An equal call that this one waited for has ended."""
-        if error is None:
-            assert leader.outputs is not None
-            self.complete(call, leader.outputs, cached=True)
-        elif isinstance(error, Cancelled):
-            self.begin(call)  # another run gave up; this one still wants the result
-        else:
-            self.fail(call, error)
-
-    def _dispatch(self, call: Call) -> None:
-        if self.cancel.is_set:
-            self.fail(call, Cancelled("the run was cancelled"))
-            return
-        spec = call.state.node.spec
-        if spec.is_async:
-            self._spawn(call, self._await(call))
-            return
-        work = partial(self.invoker.invoke, call)
-        lane = self.shared.lanes[spec.lane]
-        lane.submit(self._loop, self._priority(call), work, partial(self._returned, call))
-
-    async def _await(self, call: Call) -> None:
-        try:
-            answer = await self.invoker.invoke_async(call, {})
-        except Exception as error:  # noqa: BLE001 - the border with node code
-            self.fail(call, error)
-        else:
-            self.answer(call, answer)
-
-    def _spawn(self, call: Call, coroutine: Any) -> None:
-        task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._task_ended, call))
-
-    def _task_ended(self, call: Call, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        with self._no_hanging():
-            if task.cancelled():
-                self.fail(call, Cancelled("the run was cancelled"))
-            elif task.exception() is not None:
-                self.fail(call, task.exception())
-
-    def _priority(self, call: Call) -> Priority:
-        freed = sum(
-            upstream.artifacts[0].size
-            for source in call.state.sources
-            if (upstream := self.states[source]).consumers == 1 and upstream.artifacts
-        )
-        return (-freed, -call.state.depth)
-
-    def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
-        with self._no_hanging():
-            if error is not None:
-                self.fail(call, error)
-            else:
-                self.answer(call, answer)
-
-    def answer(self, call: Call, answer: Answer) -> None:
-        """A call's function has returned."""
-        call.state.seconds += answer.seconds
-        if answer.expansion is not None:
-            try:
-                expand(self, call, answer)
-            except Exception as error:  # noqa: BLE001 - a fragment is pack code's word, and may be anything
-                self.fail(call, error)
-            return
-        self.keep(call, answer.artifacts, answer.seconds)
-        self.complete(call, answer.artifacts)
-
-    def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
-        """Offer a call's outputs to the cache."""
-        spec = call.state.node.spec
-        if spec.deterministic and not spec.output:
-            self.shared.cache.put(call.key, Outputs(artifacts, seconds))
-
-    def complete(
-        self, call: Call, artifacts: tuple[Artifact, ...], *, cached: bool = False
-    ) -> None:
-        """A call has its outputs."""
-        call.outputs = artifacts
-        call.was_cached = cached
-        self._end_call(call, None)
-
-    def fail(self, call: Call, error: BaseException | None) -> None:
-        """A call has raised."""
-        assert error is not None
-        if not (isinstance(error, Cancelled) and self.cancel.is_set) and call.state.error is None:
-            call.state.error = node_failure(call, error)
-        self._end_call(call, error)
-
-    def leave(self, call: Call) -> None:
-        """A call ends without outputs, as something that it needs has none."""
-        self._end_call(call, Cancelled("what it waited for was cancelled or failed"))
-
-    def _end_call(self, call: Call, error: BaseException | None) -> None:
-        self._leave_flight(call, error)
-        call.state.open_calls -= 1
-        if not call.state.open_calls:
-            self._gather(call.state)
-
-    def _leave_flight(self, call: Call, error: BaseException | None) -> None:
-        if self.shared.in_flight.get(call.key) is call:
-            del self.shared.in_flight[call.key]
-        followers, call.followers = call.followers, []
-        for follower in followers:
-            follower(error)
-
     # The end of a node
+
+    def call_ended(self, call: Call) -> None:
+        """A call has outputs, or never will."""
+        state = call.state
+        state.open_calls -= 1
+        if self.cancel.is_set:
+            state.open_calls -= len(state.queue)
+            state.queue.clear()
+        if state.queue:
+            self._loop.call_soon(self._begin_next, state)
+        elif not state.open_calls:
+            self._gather(state)
+
+    def _begin_next(self, state: NodeState) -> None:
+        with self.no_hanging():
+            self.calls.begin(state.queue.popleft())
 
     def _gather(self, state: NodeState) -> None:
         assert state.calls is not None
         calls = list(state.calls.leaves())
         if state.error is not None:
-            self.fail_node(state, state.error)
+            self._fail(state, state.error)
         elif any(call.outputs is None for call in calls):
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
             outputs = _outputs(state.calls)
             state.artifacts = gather(outputs, len(state.node.spec.outputs))
+            state.is_repeatable = all(call.is_repeatable for call in calls)
             every = bool(calls) and all(call.was_cached for call in calls)
             self.end(state, "cached" if every else "ran")
 
-    def fail_node(self, state: NodeState, error: NodeFailed) -> None:
+    def _fail(self, state: NodeState, error: NodeFailed) -> None:
         """A node ends with an error; what depends on it will be skipped."""
         state.error = error
         self.end(state, "failed")
@@ -413,33 +297,22 @@ class Run:
 
     def _release(self, state: NodeState) -> None:
         """Let go of what this node was the last to use, and of branches that nobody took."""
-        ended = [state]
-        while ended:
-            done = ended.pop()
-            for source in done.sources:
-                upstream = self.states[source]
-                upstream.consumers -= 1
-                if upstream.consumers:
-                    continue
-                upstream.artifacts = None
-                if not upstream.demanded:
-                    ended.append(upstream)
         if not state.consumers:
             state.artifacts = None
+        ended = [state]
+        while ended:
+            for source in ended.pop().sources:
+                upstream = self.states[source]
+                upstream.used()
+                if not upstream.consumers and not upstream.demanded:
+                    ended.append(upstream)
 
     def let_go(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
         for state in states:
-            state.consumers -= 1
-            if not state.consumers:
-                state.artifacts = None
+            state.used()
 
     # The end of the run
-
-    def _stop_tasks(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        self._plan_pump()
 
     def _result(self, seconds: float) -> RunResult:
         outputs = {}

@@ -1,8 +1,9 @@
-"""How the parts of a run meet: what expansions, lazy inputs and calls ask of the scheduler."""
+"""How the parts of a run meet: what calls, expansions and lazy inputs ask of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,23 +26,8 @@ class Answer:
     expansion: Expand | None = None
 
 
-class Scheduling(Protocol):
-    """A run, as its parts see it. All of it is for the event loop's thread."""
-
-    shared: Shared
-    events: EventStream
-    cancel: CancelToken
-    files: list[WrittenFile]
-    states: dict[str, NodeState]
-
-    def add(self, graph: Graph, *, kept: tuple[str, ...] = (), level: int = 0) -> None:
-        """Take a graph's nodes in; those named in `kept` stay in memory until let go."""
-
-    def demand(self, name: str) -> NodeState:
-        """See to it that a node and what it needs are run."""
-
-    def linked(self, state: NodeState, port: str) -> Artifact:
-        """The value of a linked input whose source has ended, as the link hands it on."""
+class Calling(Protocol):
+    """The calls of a run. All of it is for the event loop's thread."""
 
     def is_cacheable(self, call: Call) -> bool:
         """Whether an earlier result of the same key may stand for this call's."""
@@ -57,11 +43,47 @@ class Scheduling(Protocol):
     ) -> None:
         """A call has its outputs."""
 
-    def fail(self, call: Call, error: BaseException | None) -> None:
+    def fail(self, call: Call, error: BaseException) -> None:
         """A call has raised."""
 
     def leave(self, call: Call) -> None:
         """A call ends without outputs, as something that it needs has none."""
 
+    def failing(self, call: Call) -> AbstractContextManager[None]:
+        """What an async node raises inside the `with` is its call's failure."""
+
+
+class Scheduling(Protocol):
+    """A run, as its parts see it. All of it is for the event loop's thread."""
+
+    shared: Shared
+    events: EventStream
+    cancel: CancelToken
+    files: list[WrittenFile]
+    states: dict[str, NodeState]
+
+    @property
+    def calls(self) -> Calling:
+        """The calls of this run."""
+
+    def add(self, graph: Graph, *, within: NodeState | None = None) -> None:
+        """Take a graph's nodes in; its targets' outputs stay until `let_go`.
+
+        Args:
+            within: The node that expanded into the graph.
+        """
+
+    def demand(self, name: str) -> NodeState:
+        """See to it that a node and what it needs are run."""
+
+    def linked(self, state: NodeState, port: str) -> Artifact:
+        """The value of a linked input whose source has ended, as the link hands it on."""
+
     def let_go(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
+
+    def call_ended(self, call: Call) -> None:
+        """A call has outputs, or never will."""
+
+    def no_hanging(self) -> AbstractContextManager[None]:
+        """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""

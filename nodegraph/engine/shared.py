@@ -38,6 +38,10 @@ class Shared:
         digesters = self.registry.digesters
         return base_key(node.spec, node.literals, code=code, profile=profile, digesters=digesters)
 
+    def forget_identities(self) -> None:
+        """Look at the code behind node types anew: that of a notebook may have changed."""
+        self._identities.clear()
+
     def _identity(self, spec: NodeSpec) -> tuple[NodeSpec, Digest, str]:
         known = self._identities.get(spec.type)
         if known is None or known[0] is not spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,8 @@ class NodeState:
         followers: Nodes that wait for this one.
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
+        is_repeatable: False if it expanded into something that must run each time.
+        queue: Calls that begin once the one before has ended.
     """
 
     node: GraphNode
@@ -43,6 +46,8 @@ class NodeState:
     cached_count: int = 0
     seconds: float = 0.0
     error: NodeFailed | None = None
+    is_repeatable: bool = True
+    queue: deque[Call] = field(default_factory=deque)
     followers: list[NodeState] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
 
@@ -66,6 +71,18 @@ class NodeState:
     def sources(self) -> tuple[str, ...]:
         """Names of all nodes that it is linked from."""
         return tuple({source.node: None for source in self.node.links.values()})
+
+    def output(self, port: str) -> Artifact:
+        """One of the outputs, by its port's name; the node must have ended well."""
+        assert self.artifacts is not None, f"the outputs of {self.node.name} left memory too early"
+        names = [output.name for output in self.node.spec.outputs]
+        return self.artifacts[names.index(port)]
+
+    def used(self) -> None:
+        """One of those who may use the outputs has done so; the last one lets them go."""
+        self.consumers -= 1
+        if not self.consumers:
+            self.artifacts = None
 
     @property
     def has_outputs(self) -> bool:
@@ -95,6 +112,7 @@ class Call:
     Attributes:
         name: The node's name, with the place in the list where it is mapped: ``decode[2]``.
         inputs: Linked inputs that are evaluated, as the function gets them.
+        is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
     """
 
@@ -104,4 +122,10 @@ class Call:
     key: Key = ""
     outputs: tuple[Artifact, ...] | None = None
     was_cached: bool = False
-    followers: list[Callable[[BaseException | None], None]] = field(default_factory=list)
+    has_ended: bool = False
+    is_repeatable: bool = True
+    followers: dict[Call, Follower] = field(default_factory=dict)
+
+
+Follower = Callable[[Call, Call, BaseException | None], None]
+"""Told that the call it waited for has ended: itself, that call, its error."""

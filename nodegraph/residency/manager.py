@@ -164,15 +164,19 @@ class ResidencyManager:
             if not _is_out_of_memory(error):
                 raise
         # Outside the handler, so that the first error's frames no longer hold half a model.
-        with self._changed:
-            for idle in self._evictable(entry.device):
-                self._forget(idle)
+        self._forget_idle(entry.device)
         try:
             return self._load(entry.recipe, entry.device)
         except Exception as error:
             if not _is_out_of_memory(error):
                 raise
             raise self._does_not_fit(entry) from error
+
+    def _forget_idle(self, device: str) -> None:
+        # A function of its own, as a loop's variable would hold on to the last one.
+        with self._changed:
+            for entry in self._evictable(device):
+                self._forget(entry)
 
     def _does_not_fit(self, entry: _Entry) -> NodegraphError:
         with self._changed:

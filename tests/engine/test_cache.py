@@ -218,7 +218,7 @@ def test_asked_steps_take_little_room() -> None:
 def test_the_memory_cache_keeps_to_its_budget(puts: list[tuple[int, int]]) -> None:
     cache = MemoryCache(2000)
     for key, size in puts:
-        entry = Outputs((Artifact(b"x" * size, "digest"),))
+        entry = Outputs((Artifact(b"x" * size, "digest", size),))
         cache.put(str(key), entry)
         assert cache.used <= 2000
         assert cache.get(str(key)) is entry

@@ -167,3 +167,47 @@ def test_cancelling_the_waiting_task_stops_the_nodes_first(bench: Bench) -> None
         assert ended.is_set()
 
     asyncio.run(impatient())
+
+
+def test_what_waits_for_another_run_or_for_a_place_is_cancelled_at_once(bench: Bench) -> None:
+    go = threading.Event()
+    started = threading.Event()
+
+    @node(lane="gpu")
+    def Deaf(value: int) -> int:
+        """Hold the lane."""
+        started.set()
+        go.wait(30)
+        return value
+
+    bench.add(Deaf)
+    same = {"d": {"type": "Deaf", "inputs": {"value": 1}}}
+    other = {"d": {"type": "Deaf", "inputs": {"value": 2}}}
+
+    async def three() -> None:
+        holder = asyncio.create_task(bench.run_async(same))
+        while not started.is_set():
+            await asyncio.sleep(0)
+        for graph in (same, other):
+            token = CancelToken()
+            waiting = asyncio.create_task(bench.run_async(graph, cancel=token))
+            await asyncio.sleep(0)
+            token.cancel()
+            assert (await waiting).status == "cancelled"
+        go.set()
+        assert (await holder)["d.number"] == 1
+
+    asyncio.run(three())
+
+
+def test_a_token_may_be_cancelled_after_its_run(bench: Bench) -> None:
+    @node
+    def One() -> int:
+        """One."""
+        return 1
+
+    bench.add(One)
+    token = CancelToken()
+    bench.run({"o": {"type": "One"}}, cancel=token)
+    token.cancel()
+    assert bench.run({"o": {"type": "One"}}, cancel=token).status == "cancelled"

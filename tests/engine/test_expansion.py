@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -133,3 +134,137 @@ def test_an_expanding_node_may_be_mapped(bench: Bench) -> None:
         "r": {"type": "Repeat", "inputs": {"a": link("n"), "times": 3}},
     }
     assert bench.value(graph, "r.number") == [3, 6, 9]
+
+
+def one(kind: str, inputs: dict[str, Any], output: str = "x") -> Expand:
+    return Expand({"x": {"type": kind, "inputs": inputs}}, {"number": output})
+
+
+def test_an_output_that_its_node_lacks_is_told(bench: Bench) -> None:
+    @node
+    def Astray(a: int) -> int:
+        """Name no output."""
+        return one("Add", {"a": a, "b": 1}, "x.nope")  # type: ignore[return-value]
+
+    bench.add(Astray)
+    result = bench.run({"e": {"type": "Astray", "inputs": {"a": 1}}})
+    assert "names no output of its node (given: x.nope; expected: x.number)" in str(
+        result.errors[0]
+    )
+
+
+def test_an_output_of_another_type_is_told(bench: Bench) -> None:
+    @node
+    def Text(a: int) -> str:
+        """Say text, give a number."""
+        return Expand({"x": {"type": "Add", "inputs": {"a": a, "b": 1}}}, {"text": "x"})  # type: ignore[return-value]
+
+    bench.add(Text)
+    result = bench.run({"e": {"type": "Text", "inputs": {"a": 1}}})
+    assert "has another type than the node declares" in str(result.errors[0])
+
+
+def test_an_output_is_converted_like_a_link(bench: Bench) -> None:
+    @node
+    def Float(a: int) -> float:
+        """A whole number as a float."""
+        return one("Add", {"a": a, "b": 1})  # type: ignore[return-value]
+
+    @node
+    def Listed(a: int) -> list[int]:
+        """A number as a list of one."""
+        return Expand({"x": {"type": "Add", "inputs": {"a": a, "b": 1}}}, {"numbers": "x"})  # type: ignore[return-value]
+
+    bench.add(Float, Listed)
+    value = bench.value({"e": {"type": "Float", "inputs": {"a": 1}}}, "e.number")
+    assert repr(value) == "2.0"
+    mapped = {
+        "e": {"type": "Listed", "inputs": {"a": 1}},
+        "s": {"type": "Add", "inputs": {"a": link("e"), "b": 1}},
+    }
+    assert bench.value(mapped, "s.number") == [3]
+
+
+def test_a_node_that_expands_into_its_equal_is_ended(bench: Bench) -> None:
+    @node
+    def Self(a: int) -> int:
+        """Expand into the very same call."""
+        return one("Self", {"a": a})  # type: ignore[return-value]
+
+    bench.add(Self)
+    result = bench.run({"s": {"type": "Self", "inputs": {"a": 1}}})
+    assert "expands within itself more than 64 times" in str(result.errors[0])
+
+
+def test_what_must_run_each_time_does_so_at_any_depth(bench: Bench) -> None:
+    rolls = iter(range(10))
+
+    @node(deterministic=False)
+    def Roll() -> int:
+        """Another number each time."""
+        return next(rolls)
+
+    @node
+    def Inner(a: int) -> int:
+        """Expand into a roll."""
+        return one("Roll", {})  # type: ignore[return-value]
+
+    @node
+    def Outer(a: int) -> int:
+        """Expand into what expands into a roll."""
+        return one("Inner", {"a": a})  # type: ignore[return-value]
+
+    bench.add(Roll, Inner, Outer)
+    graph = {"o": {"type": "Outer", "inputs": {"a": 1}}}
+    assert [bench.value(graph, "o.number") for _ in range(3)] == [0, 1, 2]
+
+
+def test_values_without_a_digest_of_a_changing_node_are_new_each_time(bench: Bench) -> None:
+    class Handle:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    handles = iter(map(Handle, range(10)))
+
+    @node
+    def Read(handle: object) -> int:
+        """What the handle holds."""
+        return handle.number  # type: ignore[attr-defined, no-any-return]
+
+    @node(deterministic=False)
+    def Fresh() -> int:
+        """Read a new handle."""
+        return one("Read", {"handle": Value(next(handles))})  # type: ignore[return-value]
+
+    bench.add(Read, Fresh)
+    assert [bench.value({"f": {"type": "Fresh"}}, "f.number") for _ in range(3)] == [0, 1, 2]
+
+
+def test_a_sink_inside_runs_for_each_of_two_jobs_in_flight(bench: Bench) -> None:
+    taken = []
+
+    @node(output=True)
+    def Take(a: int) -> None:
+        """Take a number."""
+        taken.append(a)
+
+    @node
+    def Both(a: int) -> int:
+        """Take the number on the way."""
+        return Expand(  # type: ignore[return-value]
+            {
+                "x": {"type": "Add", "inputs": {"a": a, "b": 1}},
+                "t": {"type": "Take", "inputs": {"a": {"from": "x"}}},
+            },
+            {"number": "x"},
+        )
+
+    bench.add(Take, Both)
+    graph = {"b": {"type": "Both", "inputs": {"a": 1}}}
+
+    async def twice() -> None:
+        results = await asyncio.gather(bench.run_async(graph), bench.run_async(graph))
+        assert [result["b.number"] for result in results] == [2, 2]
+
+    asyncio.run(twice())
+    assert taken == [2, 2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from enum import Enum
+
 import pytest
 
 from nodegraph.api import Lazy, node
@@ -109,3 +112,95 @@ def test_two_consumers_may_ask_for_the_same_branch(bench: Bench) -> None:
     }
     result = bench.run(both, "s", "t")
     assert (result["s.number"], result["t.number"]) == (20, 20)
+
+
+def test_a_failure_that_a_node_swallows_is_not_kept_as_its_result(bench: Bench) -> None:
+    fails = [True]
+
+    @node(deterministic=False)
+    def Sometimes(value: int) -> int:
+        """Fail the first time."""
+        if fails.pop() if fails else False:
+            raise ValueError("not now")
+        return value
+
+    @node
+    async def Fallback(a: Lazy[int], b: Lazy[int]) -> int:
+        """The first that works, or so it hopes."""
+        try:
+            return await a()
+        except Exception:  # noqa: BLE001
+            return await b()
+
+    bench.add(Sometimes, Fallback)
+    graph = {
+        "a": {"type": "Sometimes", "inputs": {"value": 1}},
+        "b": {"type": "Number", "inputs": {"value": 2}},
+        "f": {"type": "Fallback", "inputs": {"a": link("a"), "b": link("b")}},
+    }
+    assert bench.run(graph).nodes["f"].status == "skipped"
+    assert bench.value(graph, "f.number") == 1
+
+
+def test_an_input_asked_for_too_late_is_a_fault_of_the_node(bench: Bench) -> None:
+    told = []
+
+    @node
+    async def Late(x: Lazy[int]) -> int:
+        """Ask after the end."""
+
+        async def later() -> None:
+            try:
+                await x()
+            except RuntimeError as error:
+                told.append(str(error))
+
+        asyncio.get_running_loop().call_later(0, asyncio.ensure_future, later())
+        return 1
+
+    @node
+    async def Wait() -> int:
+        """Wait until the other has been told off."""
+        while not told:
+            await asyncio.sleep(0)
+        return 1
+
+    bench.add(Late, Wait)
+    graph = {
+        "a": {"type": "Number", "inputs": {"value": 1}},
+        "l": {"type": "Late", "inputs": {"x": link("a")}},
+        "w": {"type": "Wait"},
+    }
+    assert bench.run(graph, "l", "w").status == "ok"
+    assert told == ["input `x` was asked for after its node had ended"]
+
+
+def test_a_lazy_choice_becomes_a_member_of_its_enum(bench: Bench) -> None:
+    class Colour(Enum):
+        RED = "red"
+
+    @node
+    def Word() -> str:
+        """A word."""
+        return "red"
+
+    @node
+    async def Name(colour: Lazy[Colour]) -> str:
+        """The member's name."""
+        return (await colour()).name
+
+    bench.add(Word, Name)
+    linked = {"w": {"type": "Word"}, "n": {"type": "Name", "inputs": {"colour": link("w")}}}
+    literal = {"n": {"type": "Name", "inputs": {"colour": "red"}}}
+    assert bench.value(linked, "n.text") == bench.value(literal, "n.text") == "RED"
+
+
+def test_an_async_node_that_exits_fails_and_ends_nothing_else(bench: Bench) -> None:
+    @node
+    async def Exit(a: int) -> int:
+        """Try to end the program."""
+        raise SystemExit(3)
+
+    bench.add(Exit)
+    result = bench.run({"e": {"type": "Exit", "inputs": {"a": 1}}})
+    assert "SystemExit" in str(result.errors[0])

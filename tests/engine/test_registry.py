@@ -185,3 +185,116 @@ def test_the_contract_is_no_part_of_a_nodes_code(folder: Path) -> None:
     pack = pack_at(folder)
     found = CodeDigests({pack.package: pack.root}).modules(f"{pack.package}.other")
     assert found == [f"{pack.package}.other"]
+
+
+def test_code_digests_follow_modules_of_a_folder_without_init(folder: Path) -> None:
+    pack = pack_at(folder)
+    (folder / "whole.py").write_text("from . import maths\n")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "deep.py").write_text("x = 1\n")
+    (folder / "deeper.py").write_text("from .sub import deep\n")
+    code = CodeDigests({pack.package: pack.root})
+    assert f"{pack.package}.maths" in code.modules(f"{pack.package}.whole")
+    assert f"{pack.package}.sub.deep" in code.modules(f"{pack.package}.deeper")
+
+
+def test_code_digests_count_an_init_that_makes_or_gathers_names(folder: Path) -> None:
+    pack = pack_at(folder)
+    (folder / "lib").mkdir()
+    (folder / "lib" / "first.py").write_text("def one(): return 1\n")
+    (folder / "lib" / "__init__.py").write_text("from .first import one\none = repr(one)\n")
+    (folder / "by_name.py").write_text("from .lib import one\n")
+    (folder / "by_star.py").write_text("from .lib import *\n")
+    code = CodeDigests({pack.package: pack.root})
+    for module in ("by_name", "by_star"):
+        found = code.modules(f"{pack.package}.{module}")
+        assert {f"{pack.package}.lib", f"{pack.package}.lib.first"} <= set(found)
+
+
+def test_code_digests_end_at_an_init_that_imports_itself(folder: Path) -> None:
+    pack = pack_at(folder)
+    (folder / "__init__.py").write_text("from . import compiled\n")
+    (folder / "uses.py").write_text("from . import compiled\n")
+    found = CodeDigests({pack.package: pack.root}).modules(f"{pack.package}.uses")
+    assert found == [pack.package, f"{pack.package}.uses"]
+
+
+def test_the_code_of_an_installed_pack_is_its_whole_distribution(tmp_path: Path) -> None:
+    inner = Pack("lib", "mylib.nodes", tmp_path / "mylib" / "nodes")
+    single = Pack("lib", "mylib.nodes", tmp_path / "mylib" / "nodes.py")
+    assert inner.code_root() == single.code_root() == ("mylib", tmp_path / "mylib")
+
+
+def test_an_edit_counts_in_the_same_process(tmp_path: Path, folder: Path) -> None:
+    pack = pack_at(folder)
+    cache = ManifestCache(tmp_path / "cache")
+    Registry([pack], manifests=cache)
+    (folder / "maths.py").write_text("def twice(a):\n    return 22 * a\n")
+    (folder / "other.py").write_text(HEADER + node_text("Another"))
+    for _ in range(2):  # read anew, then from the manifest
+        registry = Registry([pack], manifests=cache)
+        assert registry.node_types() == [f"{pack.name}:Another", f"{pack.name}:Twice"]
+
+
+def test_packs_of_one_name_in_two_places_are_two_packs(tmp_path: Path) -> None:
+    found = []
+    for at in ("one", "two"):
+        (tmp_path / at).mkdir()
+        file = tmp_path / at / "twin_pack.py"
+        file.write_text(HEADER + node_text("Where", f"return {len(found)}"))
+        found.append(Registry([pack_at(file)]).definition("twin_pack:Where").function(1))
+    assert found == [0, 1]
+
+
+def test_a_pack_that_exits_on_import_hurts_no_other(folder: Path) -> None:
+    (folder / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    registry = Registry([pack_at(folder)])
+    assert len(registry.node_types()) == 2
+    assert "SystemExit: 3" in registry.problems[0]
+
+
+def test_a_second_name_for_a_node_is_no_second_node(folder: Path) -> None:
+    (folder / "alias.py").write_text(HEADER + node_text("Named") + "Alias = Named\n")
+    registry = Registry([pack_at(folder)])
+    assert registry.problems == []
+    assert f"{folder.name}:Named" in registry.node_types()
+
+
+def test_choices_from_a_packs_own_data_file_stay_current(tmp_path: Path, folder: Path) -> None:
+    (folder / "styles.txt").write_text("oil ink")
+    (folder / "styled.py").write_text(
+        "from pathlib import Path\nfrom typing import Annotated\n"
+        "from nodegraph import Choices, node\n"
+        "STYLES = (Path(__file__).parent / 'styles.txt').read_text().split()\n"
+        "@node\ndef Styled(style: Annotated[str, Choices(STYLES)]) -> str:\n    return style\n"
+    )
+    pack = pack_at(folder)
+    cache = ManifestCache(tmp_path / "cache")
+
+    def choices() -> object:
+        spec = Registry([pack], manifests=cache).spec(f"{pack.name}:Styled")
+        assert spec is not None
+        return (spec.inputs[0].json_schema or {})["enum"]
+
+    assert choices() == ["oil", "ink"]
+    (folder / "styles.txt").write_text("oil ink chalk")
+    assert choices() == ["oil", "ink", "chalk"]
+
+
+def test_the_code_of_a_function_added_by_hand_includes_what_it_uses() -> None:
+    def digest(scale: int, word: str) -> str:
+        def helper(a: int) -> int:
+            return a * scale
+
+        @node
+        def Uses(a: int) -> bool:
+            """Use a helper."""
+            return str(helper(a)) in {"a", "b", word}
+
+        registry = Registry()
+        registry.add(Uses)
+        return registry.code_digest("Uses")
+
+    assert digest(2, "x") == digest(2, "x")
+    assert digest(2, "x") != digest(3, "x")
+    assert digest(2, "x") != digest(2, "y")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -323,3 +324,160 @@ def test_a_listener_that_fails_breaks_no_run(
     assert asyncio.run(run()).is_ok
     assert heard == ["job.started"]
     assert "a listener failed" in caplog.text
+
+
+def test_a_value_that_a_link_cannot_convert_fails_its_node(bench: Bench) -> None:
+    @node
+    def MaybeNone(value: int) -> int | None:
+        """Give nothing, against the type's better half."""
+        return None
+
+    @node
+    def Half(a: float) -> float:
+        """Half of it."""
+        return a / 2
+
+    bench.add(MaybeNone, Half)
+    graph = {
+        "m": {"type": "MaybeNone", "inputs": {"value": 1}},
+        "h": {"type": "Half", "inputs": {"a": link("m")}},
+    }
+    assert "TypeError" in str(bench.run(graph).errors[0])
+
+
+def test_errors_and_values_that_cannot_be_printed_are_still_told(bench: Bench) -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @node
+    def Make(value: int) -> object:
+        """Something without a face."""
+        return Mute()
+
+    @node
+    def Break(thing: object) -> int:
+        """Raise."""
+        raise MuteError
+
+    bench.add(Make, Break)
+    graph = {
+        "m": {"type": "Make", "inputs": {"value": 1}},
+        "b": {"type": "Break", "inputs": {"thing": link("m")}},
+    }
+    (error,) = bench.run(graph).errors
+    assert str(error) == "node `b` (Break): MuteError"
+    assert error.inputs == {"thing": "<Mute>"}
+
+
+def test_a_value_that_holds_itself_may_travel(bench: Bench) -> None:
+    @node
+    def Loop(value: int) -> dict:  # type: ignore[type-arg]
+        """A dictionary in itself."""
+        made: dict[str, object] = {}
+        made["self"] = made
+        return made
+
+    bench.add(Loop)
+    graph = {"l": {"type": "Loop", "inputs": {"value": 1}}}
+    assert bench.run(graph).is_ok
+    assert bench.run(graph).nodes["l"].status == "cached"
+
+
+def test_a_list_output_that_is_no_list_is_a_fault(bench: Bench) -> None:
+    @node
+    def Numbers(value: int) -> list[int]:
+        """A range is no list."""
+        return range(value)  # type: ignore[return-value]
+
+    bench.add(Numbers)
+    result = bench.run({"n": {"type": "Numbers", "inputs": {"value": 3}}})
+    assert "returned range, but declares list[int]" in str(result.errors[0])
+
+
+def test_a_mapped_sink_takes_its_items_in_order(bench: Bench) -> None:
+    taken = []
+
+    @node
+    def Some() -> list[int]:
+        """Numbers."""
+        return list(range(20))
+
+    @node(output=True, lane="io")
+    def Take(a: int) -> None:
+        """Take a number."""
+        taken.append(a)
+
+    bench.add(Some, Take)
+    graph = {"s": {"type": "Some"}, "t": {"type": "Take", "inputs": {"a": link("s")}}}
+    assert bench.run(graph).is_ok
+    assert taken == list(range(20))
+
+
+def test_an_engine_survives_a_loop_that_ends_in_the_middle_of_a_run(bench: Bench) -> None:
+    go = threading.Event()
+    started = threading.Event()
+
+    @node(lane="gpu")
+    def Deaf(value: int) -> int:
+        """Run on, whatever happens."""
+        started.set()
+        go.wait(30)
+        return value
+
+    bench.add(Deaf)
+    graph = {"d": {"type": "Deaf", "inputs": {"value": 1}}}
+    loop = asyncio.new_event_loop()
+
+    async def abandon() -> asyncio.Task[RunResult]:
+        run = asyncio.create_task(bench.run_async(graph))
+        while not started.is_set():
+            await asyncio.sleep(0)
+        return run
+
+    task = loop.run_until_complete(abandon())
+    loop.close()
+    go.set()
+    assert bench.value(graph, "d.number") == 1
+    assert bench.value({"d": {"type": "Deaf", "inputs": {"value": 2}}}, "d.number") == 2
+    task.get_coro().close()
+    # The task can't end any more; nobody is to be told so.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def test_a_closed_engine_says_so(bench: Bench) -> None:
+    bench.engine.close()
+    with pytest.raises(RuntimeError, match="the engine is closed"):
+        bench.run({"x": number(1)})
+
+
+def test_closing_the_engine_ends_what_waits(bench: Bench) -> None:
+    @node(lane="gpu")
+    def Close(value: int) -> int:
+        """Close the engine that runs it."""
+        bench.engine.close()
+        return value
+
+    bench.add(Close)
+    graph = {name: {"type": "Close", "inputs": {"value": at}} for at, name in enumerate("abc")}
+    result = bench.run(graph, *graph)
+    assert result.status == "failed"
+    assert {str(error) for error in result.errors} == {
+        "node `b` (Close): the engine was closed",
+        "node `c` (Close): the engine was closed",
+    }
+
+
+def test_paths_in_lists_reach_the_node_as_paths(bench: Bench) -> None:
+    @node
+    def Kinds(one: Path, several: list[Path], either: Path | str) -> str:
+        """Names of types."""
+        return " ".join(type(item).__name__ for item in (one, *several, either))
+
+    bench.add(Kinds)
+    graph = {"k": {"type": "Kinds", "inputs": {"one": "a", "several": ["b"], "either": "c"}}}
+    assert bench.value(graph, "k.text") == f"{type(Path()).__name__} {type(Path()).__name__} str"
