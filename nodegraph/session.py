@@ -20,7 +20,7 @@ from nodegraph.engine.installed import remembered_packs
 from nodegraph.engine.manifest import ManifestCache
 from nodegraph.engine.packs import Pack, pack_at, packs_in
 from nodegraph.engine.registry import Registry
-from nodegraph.errors import Problem
+from nodegraph.errors import InvalidValue, Problem
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class Session:
 
     @cached_property
     def _device(self) -> str:
-        return _default_device() if self.settings.device == "auto" else self.settings.device
+        wanted = self.settings.device
+        return _default_device() if wanted == "auto" else _checked_device(wanted)
 
     @cached_property
     def engine(self) -> Engine:
@@ -220,6 +221,26 @@ def _share_cores() -> None:
     """
     if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+
+def _checked_device(name: str) -> str:
+    """A device that there is.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    if name == "cpu":
+        return name
+    import torch
+
+    there = ["cpu", *(f"cuda:{at}" for at in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if name not in there and not (name == "cuda" and len(there) > 1):
+        raise InvalidValue(
+            "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
+        )
+    return name
 
 
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,6 +24,15 @@ if sys.version_info >= (3, 11):
     from tomllib import TOMLDecodeError
 else:
     from tomli import TOMLDecodeError
+
+
+class _Variables(EnvSettingsSource):
+    """Variables; several folders in one stand as in ``PATH``, or as a JSON list."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return [part for part in value.split(os.pathsep) if part]
+        return super().decode_complex_value(field_name, field, value)
 
 
 def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) -> dict[str, Any]:
@@ -45,7 +57,7 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+            return (init_settings, _Variables(settings_cls), TomlConfigSettingsSource(settings_cls))
 
     # Where home is known it is given; where not, the variable is empty and says nothing.
     given: dict[str, Any] = {"home": home}

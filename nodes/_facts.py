@@ -8,7 +8,7 @@ from pathlib import Path
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.models import locate_model, model_facts, model_stamp
-from nodegraph.diffusion.output_files import check_name
+from nodegraph.diffusion.output_files import check_folder, check_name
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.resizing import target_size
 
@@ -110,13 +110,14 @@ def image_state(inputs: HookInputs) -> str:
 
 
 def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names that lead out of the output folder or can't be a file's."""
+    """Find names that can't be a result's, and output folders that can't be written to."""
     name = inputs.literals.get("name")
-    if name is not None:
-        try:
+    try:
+        if name is not None:
             check_name(name)
-        except NodegraphError as error:
-            yield _finding("name", error)
+        check_folder(inputs.environment.outputs)
+    except NodegraphError as error:
+        yield _finding("name", error)
 
 
 def resized(inputs: HookInputs) -> dict[str, Facts]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import nodegraph
-from nodegraph import InvalidFile, Session, Settings, Workflow, node
+from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
 from nodegraph.errors import InvalidWorkflow, NodeFailed
 from nodegraph.settings import load_settings
 
@@ -122,3 +124,31 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> No
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(InvalidFile, match=message):
         load_settings({"home": tmp_path})
+
+
+def test_folders_in_a_variable_stand_as_in_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_MODELS", os.pathsep.join(["/a", "/b c"]))
+    assert load_settings({"home": tmp_path}).models == (Path("/a"), Path("/b c"))
+    monkeypatch.setenv("NODEGRAPH_MODELS", '["/a"]')
+    assert load_settings({"home": tmp_path}).models == (Path("/a"),)
+
+
+def test_a_misspelt_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_DEVICEE", "cpu")
+    with pytest.raises(InvalidFile, match="Did you mean `NODEGRAPH_DEVICE`"):
+        load_settings({"home": tmp_path})
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, device="cuda:77")
+    with pytest.raises(InvalidValue, match=r"there is no such device \(given: cuda:77"):
+        nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+
+
+def test_one_session_serves_several_threads(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start]) as session, ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(session.run, workflow, targets=["start"]) for _ in range(8)]
+        assert {run.result()["start.number"] for run in running} == {5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,12 @@ def guarded(arguments: Sequence[str]) -> int:
         return _READER_GONE
     except KeyboardInterrupt:
         return CANCELLED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: stdout can take no more: no space left", file=sys.stderr)
+        return FAILED
     return code
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.subgraphs import node_spec
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -59,7 +59,13 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def counted_up(workflow: Workflow, catalog: Catalog, times: int) -> list[Variation]:
-    """The workflow several times, its literal seeds raised by one each time."""
+    """The workflow several times, its literal seeds raised by one each time.
+
+    Raises:
+        InvalidValue: Too many times.
+    """
+    if times > _MOST:
+        raise InvalidValue(f"--repeat {times} is too often", expected=f"{_MOST} at most")
     return [
         _variation(workflow, catalog, lambda seed, at=at: (seed + at) % (_LARGEST + 1))  # type: ignore[misc]
         for at in range(times)
@@ -81,11 +87,27 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
 
 
 def _variation(workflow: Workflow, catalog: Catalog, change: Callable[[int], int]) -> Variation:
-    varied = workflow.model_copy(deep=True)
+    # Only what holds inputs is copied: the rest is shared by all variations.
+    varied = workflow.model_copy(
+        update={"nodes": _copied(workflow.nodes), "subgraphs": _blocks(workflow)}
+    )
     seeds = {}
     for name, node, port, seed in _places(varied, catalog):
         node.inputs[port] = seeds[f"{name}.{port}"] = change(seed)
     return Variation(varied, seeds)
+
+
+def _copied(nodes: dict[str, NodeEntry]) -> dict[str, NodeEntry]:
+    return {
+        name: node.model_copy(update={"inputs": dict(node.inputs)}) for name, node in nodes.items()
+    }
+
+
+def _blocks(workflow: Workflow) -> dict[str, Subgraph]:
+    return {
+        name: block.model_copy(update={"nodes": _copied(block.nodes)})
+        for name, block in workflow.subgraphs.items()
+    }
 
 
 def _places(workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, NodeEntry, str, int]]:

@@ -110,7 +110,7 @@ class _NodeCheck:
             if name not in known:
                 free = [port for port in known if port not in given]
                 meant.add(nearest(name, free) or "")
-                hint = did_you_mean(name, free or known) or "This type has no inputs."
+                hint = did_you_mean(name, known) or "This type has no inputs."
                 self._report(
                     Finding(name, "has no such input", hint=hint, code="unknown-input"), None
                 )

@@ -280,12 +280,13 @@ def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortTy
     several = _named_outputs(annotation)
     if several is None:
         read = _read(name, "return", annotation)
-        return [OutputSpec(name=_output_name(str(read.expr)), type=str(read.expr))], read.ports
+        name = _output_name(str(read.expr))
+        return [OutputSpec(name=name, type=str(read.expr), nullable=read.nullable)], read.ports
     outputs: list[OutputSpec] = []
     ports: list[PortType] = []
     for port, inner in several.items():
         read = _read(name, port, inner)
-        outputs.append(OutputSpec(name=port, type=str(read.expr)))
+        outputs.append(OutputSpec(name=port, type=str(read.expr), nullable=read.nullable))
         ports.extend(read.ports)
     return outputs, tuple(ports)
 

@@ -58,10 +58,15 @@ class InputSpec(_Frozen):
 
 
 class OutputSpec(_Frozen):
-    """A typed output."""
+    """A typed output.
+
+    Attributes:
+        nullable: The value may be None.
+    """
 
     name: str
     type: str
+    nullable: bool = False
     help: str = ""
 
     @cached_property

@@ -13,6 +13,8 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidValue, OutputError
 
 DIGITS = 5
+_LONGEST = 240
+"""Bytes of a part of a name; most file systems take 255, number and suffix included."""
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 """Characters that some file system can't have in a name."""
 
@@ -101,12 +103,34 @@ def check_name(name: str) -> None:
         fault = f"{found[0]!r} can't be part of a file name everywhere"
     elif any(part.startswith(".") or part != part.strip() for part in parts):
         fault = "its parts must not begin with a dot, or begin or end with a space"
+    elif any(len(os.fsencode(part)) > _LONGEST for part in parts):
+        fault = f"a part of it is longer than {_LONGEST} bytes"
     if fault:
         raise InvalidValue(
             f"this can't be the name of a result: {fault}",
             port="name",
             given=repr(name),
             expected="a file name such as apple, or with sub-folders, such as fruit/apple",
+        )
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse an output folder that can't be written to, before anything is computed for it.
+
+    Raises:
+        OutputError: It, or what it would be made in, is no folder or not writable.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise OutputError(
+            f"can't write to {folder}: {there} is a file, not a folder", hint="Choose another one."
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"can't write to {folder}: no permission to write in {there}",
+            hint="Choose another folder.",
         )
 
 

@@ -10,8 +10,9 @@ from uuid import uuid4
 from nodegraph.core.conversions import convert
 from nodegraph.core.digests import Digest, Undigestable, digest_value
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
-from nodegraph.core.summary import size_in_bytes
+from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr
+from nodegraph.core.value_types import described, is_of_type
 
 Digesters = Mapping[type, Callable[[Any], str]]
 
@@ -64,11 +65,11 @@ def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Diges
         expr: Its port's type.
         unnamed: Names the value if its content has no digest.
     Raises:
-        TypeError: The type is a list and the value is none.
+        TypeError: The value is not of that type.
     """
+    if not is_of_type(value, expr):
+        raise TypeError(f"returned {summarize(value)}, but declares {described(expr)}")
     if expr.is_list:
-        if not isinstance(value, (list, tuple)):
-            raise TypeError(f"returned {type(value).__name__}, but declares {expr}")
         items = [
             artifact_of(item, expr.item, digesters, opaque_digest(unnamed, str(at)))
             for at, item in enumerate(value)

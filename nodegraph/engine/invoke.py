@@ -12,6 +12,7 @@ from typing import Any
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Expand, Lazy
+from nodegraph.core.types import ANY, named
 from nodegraph.engine.artifact import artifact_of, unnamed_digest
 from nodegraph.engine.binding import arguments, members
 from nodegraph.engine.node_context import NodeContext
@@ -99,10 +100,9 @@ class Invoker:
         spec = definition.spec
         artifacts = []
         for port, value in zip(spec.outputs, definition.outputs_of(result), strict=True):
+            expr = named(ANY) if value is None and port.nullable else port.expr
             unnamed = unnamed_digest(call.key, port.name, deterministic=spec.deterministic)
-            artifacts.append(
-                artifact_of(value, port.expr, self._shared.registry.digesters, unnamed)
-            )
+            artifacts.append(artifact_of(value, expr, self._shared.registry.digesters, unnamed))
         return Answer(monotonic() - start, tuple(artifacts))
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion.output_files import check_name, save_by_content, save_numbered
+from nodegraph.diffusion.output_files import (
+    check_folder,
+    check_name,
+    save_by_content,
+    save_numbered,
+)
 from nodegraph.errors import InvalidValue, OutputError
 
 
@@ -106,10 +111,19 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_name_too_long_for_the_file_system_is_an_output_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="name too long"):
-        save_numbered(tmp_path, "x" * 300, ".png", [b"1"])
-    assert list(tmp_path.iterdir()) == []
+def test_a_name_too_long_for_a_file_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="a part of it is longer than 240 bytes"):
+        save_numbered(tmp_path, "x" * 300, ".png", [b"x"])
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        check_folder(tmp_path / "file" / "below")
+
+
+def test_an_output_folder_that_is_still_to_be_made_is_fine(tmp_path: Path) -> None:
+    check_folder(tmp_path / "to" / "be" / "made")
 
 
 def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path: Path) -> None:

@@ -143,19 +143,22 @@ def test_a_failure_that_a_node_swallows_is_not_kept_as_its_result(bench: Bench) 
 
 
 def test_an_input_asked_for_too_late_is_a_fault_of_the_node(bench: Bench) -> None:
-    told = []
+    told: list[str] = []
+    tasks = []
 
     @node
     async def Late(x: Lazy[int]) -> int:
         """Ask after the end."""
 
         async def later() -> None:
+            while "l" not in bench.kinds("node.finished"):
+                await asyncio.sleep(0)
             try:
                 await x()
             except RuntimeError as error:
                 told.append(str(error))
 
-        asyncio.get_running_loop().call_later(0, asyncio.ensure_future, later())
+        tasks.append(asyncio.ensure_future(later()))
         return 1
 
     @node

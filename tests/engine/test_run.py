@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
-from nodegraph.api import Context, node
+from nodegraph.api import Context, Image, Mask, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
@@ -396,7 +397,7 @@ def test_a_list_output_that_is_no_list_is_a_fault(bench: Bench) -> None:
 
     bench.add(Numbers)
     result = bench.run({"n": {"type": "Numbers", "inputs": {"value": 3}}})
-    assert "returned range, but declares list[int]" in str(result.errors[0])
+    assert "returned range(0, 3), but declares list[int]" in str(result.errors[0])
 
 
 def test_a_mapped_sink_takes_its_items_in_order(bench: Bench) -> None:
@@ -481,3 +482,26 @@ def test_paths_in_lists_reach_the_node_as_paths(bench: Bench) -> None:
     bench.add(Kinds)
     graph = {"k": {"type": "Kinds", "inputs": {"one": "a", "several": ["b"], "either": "c"}}}
     assert bench.value(graph, "k.text") == f"{type(Path()).__name__} {type(Path()).__name__} str"
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "told"),
+    [
+        (int, 2.5, "returned 2.5, but declares int"),
+        (str, None, "returned None, but declares str"),
+        (Image, "picture.png", "returned 'picture.png', but declares Image (float tensor ["),
+        (Image, torch.zeros(4, 4, 3), "returned float32 [4, 4, 3], but declares Image"),
+        (Mask, torch.zeros(1, 4, 4, dtype=torch.uint8), "returned uint8 [1, 4, 4], but declares"),
+    ],
+)
+def test_a_value_of_another_type_than_declared_is_its_nodes_fault(
+    bench: Bench, declared: type, given: object, told: str
+) -> None:
+    def wrong(a: int):  # type: ignore[no-untyped-def]
+        """Break its word."""
+        return given
+
+    wrong.__annotations__["return"] = declared
+    bench.add(node(id="Wrong_")(wrong))
+    result = bench.run({"w": {"type": "Wrong_", "inputs": {"a": 1}}})
+    assert told in str(result.errors[0])

@@ -1,0 +1,59 @@
+"""Whether a value is what a port's type says, told without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.digests import is_tensor
+from nodegraph.core.types import TypeExpr
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
+
+
+def _tensor_of(dimensions: int) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        return is_tensor(value) and value.ndim == dimensions and value.is_floating_point()
+
+    return check
+
+
+def _instance_of(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "int": _instance_of(int),
+    "float": _instance_of(int, float),
+    "bool": _instance_of(bool),
+    "str": _instance_of(str),
+    "bytes": _instance_of(bytes),
+    "dict": _instance_of(Mapping),
+    "Path": _instance_of(Path),
+    "Image": _tensor_of(4),
+    "Mask": _tensor_of(3),
+    "Latent": _instance_of(Latent),
+    "Conditioning": _instance_of(Conditioning),
+    "DiffusionModel": _instance_of(DiffusionModel),
+    "TextEncoder": _instance_of(TextEncoder),
+    "Vae": _instance_of(Vae),
+}
+_SHAPES = {
+    "Image": "Image (float tensor [batch, height, width, channels])",
+    "Mask": "Mask (float tensor [batch, height, width])",
+}
+
+
+def is_of_type(value: Any, expr: TypeExpr) -> bool:
+    """Whether a value may stand at a port of a type; types of packs are taken at their word."""
+    if expr.kind == "union":
+        return any(is_of_type(value, member) for member in expr.members)
+    if expr.kind == "list":
+        return isinstance(value, (list, tuple))
+    check = _CHECKS.get(expr.name)
+    return check is None or check(value)
+
+
+def described(expr: TypeExpr) -> str:
+    """A type for an error message."""
+    return _SHAPES.get(str(expr), str(expr))
