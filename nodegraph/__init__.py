@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from nodegraph.settings import Settings as Settings
 
 _API = "nodegraph.api"
+_HOOKS = {
+    **dict.fromkeys(("Estimate", "Facts", "Finding", "HookInputs"), "nodegraph.core.hooks"),
+    **dict.fromkeys(("InvalidFile", "InvalidValue", "NodegraphError"), "nodegraph.errors"),
+}
+"""What modules of hooks import: part of the API, but got without the rest of it, as validating a
+workflow asks hooks and should be instant."""
 _ELSEWHERE = {
     "RunResult": "nodegraph.engine.result",
     "Session": "nodegraph.session",
@@ -32,9 +38,10 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return [*import_module(_API).__all__, *_ELSEWHERE, "__version__"]
-    if name not in _ELSEWHERE and (name.startswith("_") or name not in import_module(_API).__all__):
+    home = _ELSEWHERE.get(name) or _HOOKS.get(name)
+    if home is None and (name.startswith("_") or name not in import_module(_API).__all__):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_ELSEWHERE.get(name, _API)), name)
+    found = getattr(import_module(home or _API), name)
     globals()[name] = found
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -167,7 +166,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def _write_new(stem: Path, suffix: str, number: int, content: bytes) -> tuple[int, Path]:
     """Write under the first free number from `number` on."""
-    temporary = stem.with_name(f".{secrets.token_hex(8)}{suffix}")
+    temporary = stem.with_name(f".{os.urandom(8).hex()}{suffix}")
     _write(temporary, content)
     try:
         while True:

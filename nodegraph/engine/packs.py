@@ -49,7 +49,10 @@ class Pack:
     version: str = ""
 
     def modules(self) -> Iterator[str]:
-        """Import names of its modules, the package itself first."""
+        """Import names of the modules that may declare nodes, the package itself first.
+
+        Those whose name begins with an underscore are the others' helpers.
+        """
         if self.root.is_file():
             yield self.package
             return
@@ -57,7 +60,8 @@ class Pack:
             if path.suffix == ".py":
                 parts = path.relative_to(self.root).with_suffix("").parts
                 inner = parts[:-1] if parts[-1] == "__init__" else parts
-                yield ".".join((self.package, *inner))
+                if not any(part.startswith("_") for part in inner):
+                    yield ".".join((self.package, *inner))
 
     def _files(self) -> list[Path]:
         """Its files, sorted; without hidden, compiled and large ones."""

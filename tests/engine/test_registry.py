@@ -298,3 +298,8 @@ def test_the_code_of_a_function_added_by_hand_includes_what_it_uses() -> None:
     assert digest(2, "x") == digest(2, "x")
     assert digest(2, "x") != digest(3, "x")
     assert digest(2, "x") != digest(2, "y")
+
+
+def test_a_module_with_an_underscore_is_a_helper(folder: Path) -> None:
+    (folder / "_helper.py").write_text(HEADER + node_text("Hidden"))
+    assert len(Registry([pack_at(folder)]).node_types()) == 2
