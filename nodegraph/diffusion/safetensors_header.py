@@ -44,6 +44,8 @@ def read_header(path: Path) -> Header:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
+            if not size:
+                raise _damaged(path, "it is empty")
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
                 raise _damaged(path, f"it has {size} bytes and claims a header of {length}")
