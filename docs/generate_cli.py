@@ -10,7 +10,8 @@ from inspect import Parameter, getdoc
 from pathlib import Path
 from typing import Any, get_args
 
-from nodegraph.cli.commands import COMMANDS, command_function, declared_options
+from nodegraph.cli.commands import COMMANDS, command_function
+from nodegraph.cli.functions import declared_options
 from nodegraph.cli.options import common_options
 from nodegraph.cli.scan import argument_of, declarations, option_of
 

@@ -8,13 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-FINE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+from nodegraph.cli.exits import BAD_INPUT, CANCELLED, FAILED, FINE, ReaderGone
+
 _READER_GONE = 141
 """What a shell reports of a program that was ended by SIGPIPE."""
-
-
-class ReaderGone(Exception):
-    """Nobody reads stdout any more. Typer would take the OSError itself for a failure."""
 
 
 def guarded(arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.border import FAILED, FINE
+from nodegraph.cli.exits import FAILED, FINE
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, print_table, say, shown_size
 

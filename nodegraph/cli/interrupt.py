@@ -11,7 +11,7 @@ from threading import Thread, current_thread, main_thread
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.cli.border import CANCELLED
+from nodegraph.cli.exits import CANCELLED
 
 if TYPE_CHECKING:
     from nodegraph.engine.cancel import CancelToken

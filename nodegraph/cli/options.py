@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.border import ReaderGone
-from nodegraph.cli.commands import Function, More, declared_options
+from nodegraph.cli.exits import ReaderGone
+from nodegraph.cli.functions import Function, More, declared_options
 
 if TYPE_CHECKING:
     from nodegraph.session import Session

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
-from typing import TextIO
 
 from nodegraph.cli.output import shown_seconds, tell
 from nodegraph.core.events import Event
@@ -108,16 +107,3 @@ def logged(event: Event) -> str:
 def node_of(call: str) -> str:
     """The node that a call belongs to; mapped over a list, its calls are ``decode[2]``."""
     return _CALL.sub("", call)
-
-
-def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Silent:
-    """The way to show progress that suits a stream."""
-    import os
-
-    if quiet:
-        return Silent()
-    if stream.isatty() and os.environ.get("TERM") != "dumb":
-        from nodegraph.cli.live import Bars
-
-        return Bars(types)
-    return Lines(types)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.commands import More, declared_options
 from nodegraph.cli.event_lines import EventLines
+from nodegraph.cli.functions import More, declared_options
 from nodegraph.cli.interrupt import Interrupts
 from nodegraph.cli.opening import STDIN, Opened, open_workflow
 from nodegraph.cli.options import Common, JsonOption, common_options
 from nodegraph.cli.output import print_json
 from nodegraph.cli.parameters import assignments, given_texts, parameter_options
 from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.progress import Silent, progress_for
+from nodegraph.cli.progress import Silent
 from nodegraph.cli.scan import option_names, scan
 from nodegraph.cli.seeds import Variation, counted_up, parse_seeds, with_seeds
 from nodegraph.cli.summary import (
@@ -31,6 +31,7 @@ from nodegraph.cli.summary import (
     runs_document,
     status_of,
 )
+from nodegraph.cli.watching import progress_for
 from nodegraph.core.overrides import with_texts
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.cli.border import CANCELLED, FAILED, FINE
+from nodegraph.cli.exits import CANCELLED, FAILED, FINE
 from nodegraph.cli.output import Part, counted, say, shown_path, shown_seconds, tell
 from nodegraph.errors import NodeFailed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.border import BAD_INPUT, FINE
+from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.opening import open_workflow
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say

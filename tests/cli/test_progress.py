@@ -13,7 +13,8 @@ import pytest
 from nodegraph.cli import progress
 from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.live import Bars
-from nodegraph.cli.progress import Lines, Silent, node_of, progress_for
+from nodegraph.cli.progress import Lines, Silent, node_of
+from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event, EventKind
 from tests.cli.conftest import WORKFLOW, changed, process_arguments, saved
 from tests.cli.test_output import Terminal

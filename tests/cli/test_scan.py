@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.cli.commands import declared_options
+from nodegraph.cli.functions import declared_options
 from nodegraph.cli.options import common_options
 from nodegraph.cli.run import run
 from nodegraph.cli.scan import Scan, option_names, scan

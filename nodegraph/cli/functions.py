@@ -1,0 +1,37 @@
+"""The functions behind commands, and the options that they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import Parameter
+from typing import Any
+
+Function = Callable[..., int | None]
+
+
+@dataclass(frozen=True)
+class More:
+    """Options that a command takes because of what it was given, as `run` those of a workflow.
+
+    Attributes:
+        options: As parameters of a function, keyword only.
+        values: What was given for them, by name.
+        found: Whatever the command had to find out for it, for later use.
+    """
+
+    options: Sequence[Parameter] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    found: Any = None
+
+
+def declared_options(function: Function) -> dict[str, Parameter]:
+    """The parameters of a command's function, their annotations read."""
+    from inspect import signature
+    from typing import get_type_hints
+
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature(function).parameters.items()
+    }
