@@ -76,7 +76,7 @@ def _check(session: Session, name: str, targets: Sequence[str] | None) -> _Repor
         opened = open_workflow(name)
     except NodegraphError as error:
         return _Report(name, problems=error.problems)
-    # The session's own environment would look for accelerators, for which it may import torch.
+    # `Session.environment` would look for accelerators, for which it may import torch.
     environment = session.settings.environment(inputs=opened.folder)
     found = analyse(opened.workflow, session.registry, environment, targets=targets)
     return _Report(name, len(opened.workflow.nodes), found.problems, found.warnings)

@@ -45,6 +45,11 @@ class GraphNode:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     always: bool = False
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether an earlier result for equal inputs may stand for a new one."""
+        return self.spec.deterministic and not self.spec.output and not self.always
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -50,16 +50,11 @@ class Calls:
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.
             self._spawn(call, run_lazily(self._run, self._invoker, call))
-        elif not self.is_cacheable(call):
+        elif not state.node.is_repeatable:
             self._dispatch(call)
         elif not self._answered(call):
             self._shared.in_flight[call.key] = call
             self._dispatch(call)
-
-    def is_cacheable(self, call: Call) -> bool:
-        """Whether an earlier result of the same key may stand for this call's."""
-        node = call.state.node
-        return node.spec.deterministic and not node.spec.output and not node.always
 
     def _answered(self, call: Call) -> bool:
         entry = self._shared.cache.get(call.key)

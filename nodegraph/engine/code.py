@@ -36,7 +36,7 @@ class _Source:
     """A module's text.
 
     Attributes:
-        made: Names that its top level binds other than by importing them.
+        made: Names that it binds other than by importing them, at whatever level.
     """
 
     digest: Digest

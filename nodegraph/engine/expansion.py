@@ -153,8 +153,7 @@ class _Fragment:
         self._run.calls.complete(self._call, artifacts)
 
     def _is_repeatable(self, item: GraphNode) -> bool:
-        declared = item.spec.deterministic and not item.spec.output and not item.always
-        return declared and self._run.states[item.name].is_repeatable
+        return item.is_repeatable and self._run.states[item.name].is_repeatable
 
     def _output(self, end: _End) -> Artifact:
         found = self._run.states[end.source.node].output(end.source.port)

@@ -33,7 +33,7 @@ async def run_lazily(run: Scheduling, invoker: Invoker, call: Call) -> None:
     """Answer a call from the cache along its steps, or run its function."""
     with run.calls.failing(call):
         try:
-            if run.calls.is_cacheable(call) and await _from_cache(run, call):
+            if call.state.node.is_repeatable and await _from_cache(run, call):
                 return
             steps = _Steps(run, call)
             lazy = {port: steps.input(port) for port in call.state.lazy_ports}

@@ -29,9 +29,6 @@ class Answer:
 class Calling(Protocol):
     """The calls of a run. All of it is for the event loop's thread."""
 
-    def is_cacheable(self, call: Call) -> bool:
-        """Whether an earlier result of the same key may stand for this call's."""
-
     def answer(self, call: Call, answer: Answer) -> None:
         """A call's function has returned."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodegraph.api import node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
@@ -81,3 +83,25 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def link(output: str) -> dict[str, str]:
     return {"from": output}
+
+
+class Holder:
+    """Brings a node `Deaf` that holds the compute lane until it is let go, cancelled or not."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.started = threading.Event()
+        self.go = threading.Event()
+
+        @node(lane="gpu")
+        def Deaf(value: int) -> int:
+            """Wait to be let go."""
+            self.started.set()
+            self.go.wait(30)
+            return value
+
+        bench.add(Deaf)
+
+    async def has_started(self) -> None:
+        """Let the event loop turn until the node runs."""
+        while not self.started.is_set():
+            await asyncio.sleep(0)

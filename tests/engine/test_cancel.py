@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph.api import Context, node
 from nodegraph.engine.cancel import CancelToken
-from tests.engine.conftest import Bench, link
+from tests.engine.conftest import Bench, Holder, link
 
 
 def test_a_running_node_stops_at_its_next_step(bench: Bench) -> None:
@@ -170,31 +170,20 @@ def test_cancelling_the_waiting_task_stops_the_nodes_first(bench: Bench) -> None
 
 
 def test_what_waits_for_another_run_or_for_a_place_is_cancelled_at_once(bench: Bench) -> None:
-    go = threading.Event()
-    started = threading.Event()
-
-    @node(lane="gpu")
-    def Deaf(value: int) -> int:
-        """Hold the lane."""
-        started.set()
-        go.wait(30)
-        return value
-
-    bench.add(Deaf)
+    deaf = Holder(bench)
     same = {"d": {"type": "Deaf", "inputs": {"value": 1}}}
     other = {"d": {"type": "Deaf", "inputs": {"value": 2}}}
 
     async def three() -> None:
         holder = asyncio.create_task(bench.run_async(same))
-        while not started.is_set():
-            await asyncio.sleep(0)
+        await deaf.has_started()
         for graph in (same, other):
             token = CancelToken()
             waiting = asyncio.create_task(bench.run_async(graph, cancel=token))
             await asyncio.sleep(0)
             token.cancel()
             assert (await waiting).status == "cancelled"
-        go.set()
+        deaf.go.set()
         assert (await holder)["d.number"] == 1
 
     asyncio.run(three())

@@ -17,7 +17,7 @@ from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import NoCache
 from nodegraph.engine.result import RunResult
-from tests.engine.conftest import Bench, link
+from tests.engine.conftest import Bench, Holder, link
 
 
 @node
@@ -420,29 +420,18 @@ def test_a_mapped_sink_takes_its_items_in_order(bench: Bench) -> None:
 
 
 def test_an_engine_survives_a_loop_that_ends_in_the_middle_of_a_run(bench: Bench) -> None:
-    go = threading.Event()
-    started = threading.Event()
-
-    @node(lane="gpu")
-    def Deaf(value: int) -> int:
-        """Run on, whatever happens."""
-        started.set()
-        go.wait(30)
-        return value
-
-    bench.add(Deaf)
+    deaf = Holder(bench)
     graph = {"d": {"type": "Deaf", "inputs": {"value": 1}}}
     loop = asyncio.new_event_loop()
 
     async def abandon() -> asyncio.Task[RunResult]:
         run = asyncio.create_task(bench.run_async(graph))
-        while not started.is_set():
-            await asyncio.sleep(0)
+        await deaf.has_started()
         return run
 
     task = loop.run_until_complete(abandon())
     loop.close()
-    go.set()
+    deaf.go.set()
     assert bench.value(graph, "d.number") == 1
     assert bench.value({"d": {"type": "Deaf", "inputs": {"value": 2}}}, "d.number") == 2
     task.get_coro().close()
