@@ -49,7 +49,7 @@ class Engine:
             numerics,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._runs = 0
+        self._runs: set[object] = set()
         self._closed = False
 
     async def run(
@@ -72,29 +72,31 @@ class Engine:
         Raises:
             RuntimeError: A run of this engine goes on on another event loop.
         """
-        self._enter(asyncio.get_running_loop())
+        token = cancel or CancelToken()
+        entry = self._enter(asyncio.get_running_loop())
         try:
-            run = Run(
-                self.shared, graph, EventStream(listener), cancel or CancelToken(), workflow or {}
-            )
+            run = Run(self.shared, graph, EventStream(listener), token, workflow or {})
             return await run.execute()
         finally:
-            self._runs -= 1
+            self._runs.discard(entry)
 
-    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> object:
+        """Note that a run begins; what is returned stands for it until it ends."""
         if self._closed:
             raise RuntimeError("the engine is closed")
         if self._loop is not loop:
             if self._runs and self._loop is not None and not self._loop.is_closed():
                 raise RuntimeError("an engine's runs may overlap on one event loop, not on two")
             # What an earlier loop left behind, if it ended in the middle of a run.
-            self._runs = 0
+            self._runs.clear()
             self.shared.in_flight.clear()
             self.shared.lanes.forget_waiting()
         if not self._runs:
             self.shared.forget_identities()
         self._loop = loop
-        self._runs += 1
+        entry = object()
+        self._runs.add(entry)
+        return entry
 
     def close(self) -> None:
         """End the lanes; the engine can't be used any more."""

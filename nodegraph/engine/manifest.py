@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from nodegraph.core.node import NodeDefinition
 
 FORMAT = 2
+"""Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
 class Manifest(BaseModel):
     """A pack's declarations.
 
     Attributes:
-        format: Raised when what is read from a pack, or how it is written, changes.
         stamp: Of the files when they were last seen.
         digest: Of their content.
         also: Files elsewhere that the pack's modules import; they count too.
@@ -40,7 +41,6 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format: int = FORMAT
     stamp: str
     digest: str
     also: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class ManifestCache:
         if self._folder is None:
             return None
         place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
-        return self._folder / f"{pack.package}-{_READER}-{place}.json"
+        return self._folder / f"{pack.package}-{_reader_version()}-{place}.json"
 
     def _read(self, pack: Pack) -> Manifest | None:
         path = self._path(pack)
@@ -105,6 +105,7 @@ class ManifestCache:
             return  # an unwritable cache costs time, not results
 
 
+@cache
 def _reader_version() -> str:
     """Changes with the code that turns signatures into specs."""
     core = Path(__file__).parents[1] / "core"
@@ -112,9 +113,6 @@ def _reader_version() -> str:
     stamps = [(core / name).stat() for name in names]
     text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
     return digest_bytes(f"{FORMAT} {text}".encode())[:12]
-
-
-_READER = _reader_version()
 
 
 def _digest(pack: Pack, also: Sequence[str]) -> str:
