@@ -132,5 +132,7 @@ def digest_tensor(tensor: Any) -> Digest:
     flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
     hasher = blake3(f"{flat.dtype}{tuple(flat.shape)}".encode())
     if flat.numel():
-        hasher.update(memoryview(flat.reshape(-1).view(torch.uint8).numpy()))
+        # A single item counts as contiguous with any stride, and then can't be seen as bytes.
+        items = flat.as_strided((flat.numel(),), (1,))
+        hasher.update(memoryview(items.view(torch.uint8).numpy()))
     return hasher.hexdigest()

@@ -2,23 +2,80 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple, Protocol
 
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile
 
-_Stamp = tuple[str, int, int, int]
+_UNSETTLED = 2.0
+"""Seconds for which a file counts as just written: the coarsest file systems note every other."""
+
+
+class FileStamp(NamedTuple):
+    """What changes when a file is written or replaced.
+
+    Attributes:
+        path: Resolved.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileStamp:
+        """The stamp that a file has now.
+
+        Raises:
+            OSError: There is no such file.
+        """
+        status = path.stat()
+        return cls(str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether another change of the file would change the stamp for certain.
+
+        Two changes within one tick of the file system's clock leave the same time behind. What is
+        to be remembered for long is remembered only of files that were settled before they were
+        read.
+        """
+        return time.time() - self.mtime_ns / 1e9 > _UNSETTLED
+
+
+class DigestMemory(Protocol):
+    """Where digests of files outlive the process."""
+
+    def get(self, stamp: FileStamp) -> Digest | None:
+        """The digest of the file that had this stamp."""
+
+    def put(self, stamp: FileStamp, digest: Digest) -> None:
+        """Remember it."""
 
 
 class FileDigests:
     """Remembers the digest of each file by path, size, time of change and inode."""
 
     def __init__(self) -> None:
-        self._known: dict[_Stamp, Digest] = {}
+        self._known: dict[FileStamp, Digest] = {}
+        self._memories: tuple[DigestMemory, ...] = ()
         self._lock = Lock()
+
+    def attach(self, memory: DigestMemory) -> None:
+        """Look there as well from now on, and remember there what is computed."""
+        with self._lock:
+            self._memories = (*self._memories, memory)
+
+    def detach(self, memory: DigestMemory) -> None:
+        """Look there no more."""
+        with self._lock:
+            self._memories = tuple(each for each in self._memories if each is not memory)
 
     def digest(self, path: Path) -> Digest:
         """blake3 of the file's bytes.
@@ -27,19 +84,28 @@ class FileDigests:
             InvalidFile: It can't be read.
         """
         try:
-            stamp = _stamp(path)
-            with self._lock:
-                known = self._known.get(stamp)
-            if known is None:
-                hasher = blake3(max_threads=blake3.AUTO)
-                known = hasher.update_mmap(path).hexdigest()
-                with self._lock:
-                    self._known[stamp] = known
-            return known
+            stamp = FileStamp.of(path)
+            known = self._known.get(stamp)
+            return self._found(path, stamp) if known is None else known
         except OSError as error:
             raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
+    def _found(self, path: Path, stamp: FileStamp) -> Digest:
+        memories = self._memories
+        for memory in memories:
+            remembered = memory.get(stamp)
+            if remembered is not None:
+                self._known[stamp] = remembered
+                return remembered
+        is_settled = stamp.is_settled
+        digest = blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+        if FileStamp.of(path) == stamp:
+            self._known[stamp] = digest
+            if is_settled:
+                for memory in memories:
+                    memory.put(stamp, digest)
+        return digest
 
-def _stamp(path: Path) -> _Stamp:
-    status = path.stat()
-    return (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+
+FILE_DIGESTS = FileDigests()
+"""Those of the process, as hashing gigabytes twice is worse: a file's digest is nobody's own."""

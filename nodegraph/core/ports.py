@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
 
 from nodegraph.core.types import TypeInfo
+from nodegraph.core.values import NOT_CONTENT
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from torch import Tensor
 
     Image: TypeAlias = Tensor
@@ -31,6 +31,21 @@ PORT_ATTRIBUTE = "__nodegraph_port__"
 
 
 @dataclass(frozen=True)
+class Serializer:
+    """How the store writes and reads values of a class.
+
+    Attributes:
+        name: Stands for the class in files.
+        dumps: A value as bytes; None for dataclasses and enums that are kept by their fields.
+        loads: The value again.
+    """
+
+    name: str
+    dumps: Callable[[Any], bytes] | None = None
+    loads: Callable[[bytes], Any] | None = None
+
+
+@dataclass(frozen=True)
 class PortType:
     """A pack's own port type.
 
@@ -39,11 +54,13 @@ class PortType:
         python: Class of the values.
         digest: Text that is equal for equal values; None if values have no content digest, and
             are then named by what they were computed from.
+        serializer: How values are stored; None if they are kept in memory only.
     """
 
     info: TypeInfo
     python: type
     digest: Callable[[Any], str] | None = None
+    serializer: Serializer | None = None
 
 
 def port_type(
@@ -52,6 +69,8 @@ def port_type(
     color: str = "#9aa0a6",
     parents: tuple[str, ...] = (),
     digest: Callable[[Any], str] | None = None,
+    dumps: Callable[[T], bytes] | None = None,
+    loads: Callable[[bytes], T] | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """Make a class a port type of its own.
 
@@ -61,12 +80,22 @@ def port_type(
         parents: Names of port types that also take it.
         digest: Text that is equal for equal values. Frozen dataclasses of plain values and
             tensors need none.
+        dumps: A value as bytes, to store it on disk. Dataclasses and enums of values that can be
+            stored need none; of other classes without it, values stay in memory.
+        loads: The value again, from what `dumps` gave; equal, digest included.
+    Raises:
+        TypeError: One of `dumps` and `loads` without the other.
     """
+    if (dumps is None) != (loads is None):
+        raise TypeError("a port type takes `dumps` and `loads` together")
 
     def declare(cls: type[T]) -> type[T]:
         summary = (cls.__doc__ or "").strip().split("\n")[0]
         info = TypeInfo(name or cls.__name__, color, parents, summary)
-        setattr(cls, PORT_ATTRIBUTE, PortType(info, cls, digest))
+        serializer = None
+        if dumps is not None or is_dataclass(cls) or issubclass(cls, Enum):
+            serializer = Serializer(f"{cls.__module__}.{cls.__qualname__}", dumps, loads)
+        setattr(cls, PORT_ATTRIBUTE, PortType(info, cls, digest, serializer))
         return cls
 
     return declare
@@ -83,11 +112,70 @@ class Lazy(Generic[T]):
         return value
 
 
-@dataclass(frozen=True)
+@final
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Stands for an output that has no value this time; there is just one, `BLOCKED`."""
+
+    def __new__(cls) -> Blocked:
+        """The only one, also where it is copied or unpickled."""
+        found: Blocked = globals().get("BLOCKED") or object.__new__(cls)
+        return found
+
+    def __reduce__(self) -> str:
+        return "BLOCKED"
+
+    def __repr__(self) -> str:
+        return "BLOCKED"
+
+
+BLOCKED: Any = Blocked()
+"""What a node returns for an output, or for an item of a list, that has no value this time: what
+depends on it is skipped silently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """One of the workflow's subgraphs, for a node that runs it: the file gives just its name.
+
+    Attributes:
+        name: In the workflow file.
+        definitions: Itself and all subgraphs that it uses, by name, as in a workflow file: for
+            the `subgraphs` of an `Expand`.
+        code: Digest of the code behind the node types that it uses.
+        acts: Something in it acts on the world outside, so the order of its runs counts.
+        inputs, outputs: Its ports' types, by name.
+    """
+
+    name: str
+    definitions: Mapping[str, Mapping[str, Any]]
+    code: str = ""
+    acts: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
+    outputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
+
+
 class Value:
     """A live value given to a node of an `Expand` fragment."""
 
-    value: Any
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> Any:
+        """The value itself; one that a fragment gave may have to be read from disk first."""
+        return self._value
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it stands for an output that was blocked; needs no reading."""
+        return self._value is BLOCKED
+
+
+Ending: TypeAlias = "str | Value | Sequence[Ending]"
+"""What stands for an output: ``"node.port"`` of a fragment, a `Value`, or a list of such."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +185,17 @@ class Expand:
     Attributes:
         nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is
             a literal, ``{"from": "other.port"}`` within the fragment, or a `Value`.
-        outputs: For each output of the node, ``"node.port"`` of the fragment.
+        outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
+            of such.
+        subgraphs: Definitions, as in a workflow file, that `nodes` may use as types.
+        then: For answers in several steps. It is called once the fragment has run, with its
+            `outputs`, which may be any, and answers as the node's function does: with its
+            outputs, or with the next `Expand`. All steps stand at the same level, so there may
+            be thousands; the names of their nodes must differ. It should do little itself, and
+            may be called again with the same.
     """
 
-    nodes: dict[str, dict[str, Any]]
-    outputs: dict[str, str]
+    nodes: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Ending]
+    subgraphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    then: Callable[[Mapping[str, Value]], Any] | None = None

@@ -1,0 +1,1 @@
+"""What outlives a process: results by content, what they cost, runs, checkpoints."""

@@ -1,0 +1,364 @@
+"""A store's results in one file, to take them to another machine.
+
+Whoever takes an archive in trusts it as far as the results go: that a key leads to a value can't
+be checked without computing it. Anything else it may not do: whatever it holds, only rows and
+files of a store can come of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgpack
+from blake3 import blake3
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.errors import InvalidFile, OutputError
+from nodegraph.store.archive_reader import (
+    ABOUT,
+    ARTIFACTS,
+    ENTRIES,
+    FORMAT,
+    STEP,
+    UNREADABLE,
+    VERSION,
+    ArchivedArtifact,
+    ArchiveReader,
+)
+from nodegraph.store.blobs import Staged
+from nodegraph.store.eviction import level_of
+from nodegraph.store.info import leaves
+from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.store import Store
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of files of how many are done."""
+
+_AT_ONCE = 500
+_SELECT = """
+SELECT key, outputs, asked, node_type, seconds, created, run, parts FROM entries WHERE key = ?
+"""
+_SELECT_MANY = """
+SELECT rowid, key, outputs, asked, node_type, seconds, created, run, parts FROM entries
+WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
+_INSERT = """
+INSERT OR IGNORE INTO entries
+    (key, outputs, asked, node_type, seconds, created, run, parts, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
+_INSERT_ARTIFACT = """
+INSERT INTO artifacts (digest, file, suffix, bytes, seconds, score, used)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What went into an archive.
+
+    Attributes:
+        bytes: Of the artifacts' files.
+        left_out: Artifacts that are damaged or gone; their entries are in without them.
+        unknown: Keys that were asked for and aren't in the store.
+    """
+
+    entries: int = 0
+    artifacts: int = 0
+    bytes: int = 0
+    left_out: int = 0
+    unknown: int = 0
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of an archive.
+
+    Attributes:
+        entries, artifacts: Taken.
+        bytes: Of the artifacts taken.
+        known_entries, known_artifacts: That were in the store already, and stay as they are.
+        damaged: Artifacts whose files don't hold what their names say; they were left out.
+        evicted: Artifacts that had to go from the store, as there was too little room.
+    """
+
+    entries: int = 0
+    artifacts: int = 0
+    bytes: int = 0
+    known_entries: int = 0
+    known_artifacts: int = 0
+    damaged: int = 0
+    evicted: int = 0
+
+
+def export(
+    store: Store,
+    path: Path,
+    *,
+    keys: Iterable[Key] | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write results into one file; it is there whole, or as it was before.
+
+    Args:
+        keys: Only those of these calls; all if not given.
+        progress: Called as files are copied.
+    Raises:
+        OutputError: It can't be written.
+        InvalidFile: The store can't be read.
+    """
+    store.flush()
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                    exported = _Export(store, archive, progress or _untold).run(keys)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        hint = None if path.parent.is_dir() else f"Make the folder {path.parent} first."
+        raise OutputError(f"can't write {path}: {error.strerror or error}", hint=hint) from error
+    except sqlite3.Error as error:
+        raise InvalidFile(f"can't read the store {store.folder}: {error}") from error
+    return exported
+
+
+class _Export:
+    """One archive being written."""
+
+    def __init__(self, store: Store, archive: zipfile.ZipFile, progress: Progress) -> None:
+        self._store = store
+        self._archive = archive
+        self._progress = progress
+        self._done = Exported()
+
+    def run(self, keys: Iterable[Key] | None) -> Exported:
+        wanted: dict[Digest, None] = {}
+        with self._member(ENTRIES) as file:
+            for row in self._rows(keys):
+                file.write(msgpack.packb(row))
+                self._done.entries += 1
+                if row[1] is not None:
+                    wanted.update((leaf.digest, None) for leaf in leaves(unpack_outputs(row[1])))
+        artifacts = self._copied([*self._artifacts(wanted)])
+        with self._member(ARTIFACTS) as file:
+            for each in artifacts:
+                names = (bytes.fromhex(each.digest), bytes.fromhex(each.file))
+                file.write(msgpack.packb([*names, each.suffix, each.bytes, each.seconds]))
+        self._done.artifacts = len(artifacts)
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "entries": self._done.entries,
+            "artifacts": self._done.artifacts,
+        }
+        with self._member(ABOUT) as file:
+            file.write(json.dumps(about).encode())
+        return self._done
+
+    @contextmanager
+    def _member(self, name: str) -> Iterator[IO[bytes]]:
+        about = zipfile.ZipInfo(name)  # with a date that says nothing, so that equal is equal
+        about.external_attr = 0o600 << 16
+        with self._archive.open(about, "w", force_zip64=True) as file:
+            yield file
+
+    def _rows(self, keys: Iterable[Key] | None) -> Iterator[tuple[Any, ...]]:
+        if keys is None:
+            yield from self._all_rows()
+            return
+        for key in dict.fromkeys(keys):
+            row = self._store.index.one(_SELECT, (bytes.fromhex(key),))
+            if row is None:
+                self._done.unknown += 1
+            else:
+                yield row
+
+    def _all_rows(self) -> Iterator[tuple[Any, ...]]:
+        number = -1
+        while True:
+            with self._store.index.reading() as connection:
+                rows = connection.execute(_SELECT_MANY, (number, _AT_ONCE)).fetchall()
+            for number, *row in rows:  # noqa: B007 - the last one is where the next query begins
+                yield tuple(row)
+            if len(rows) < _AT_ONCE:
+                return
+
+    def _artifacts(self, digests: Iterable[Digest]) -> Iterator[ArchivedArtifact]:
+        query = "SELECT file, suffix, bytes, seconds FROM artifacts WHERE digest = ?"
+        for digest in digests:
+            row = self._store.index.one(query, (bytes.fromhex(digest),))
+            if row is not None:
+                yield ArchivedArtifact(digest, row[0].hex(), *row[1:])
+
+    def _copied(self, artifacts: list[ArchivedArtifact]) -> list[ArchivedArtifact]:
+        """Those whose files are whole; several may share one."""
+        total = sum({each.file: each.bytes for each in artifacts}.values())
+        whole: dict[Digest, bool] = {}
+        for each in artifacts:
+            if each.file not in whole:
+                whole[each.file] = self._copy(each)
+                self._progress(self._done.bytes, total)
+        copied = [each for each in artifacts if whole[each.file]]
+        self._done.left_out = len(artifacts) - len(copied)
+        return copied
+
+    def _copy(self, artifact: ArchivedArtifact) -> bool:
+        hasher = blake3(max_threads=blake3.AUTO)
+        try:
+            file = self._store.blobs.path(artifact.file, artifact.suffix).open("rb", buffering=0)
+        except OSError:
+            return False
+        with file, self._member(artifact.member) as member:
+            while chunk := file.read(STEP):
+                hasher.update(chunk)
+                member.write(chunk)
+        # One that is damaged is in the archive now, but its list doesn't tell of it.
+        if hasher.hexdigest() != artifact.file:
+            return False
+        self._done.bytes += artifact.bytes
+        return True
+
+
+def import_(store: Store, path: Path, *, progress: Progress | None = None) -> Imported:
+    """Take in what `export` wrote; what the store has already stays as it is.
+
+    Args:
+        progress: Called as files are copied.
+    Raises:
+        InvalidFile: It is no such archive, is damaged, or holds what no archive may hold.
+        OutputError: The store can't be written.
+    """
+    if store.read_only:
+        raise OutputError(f"the store {store.folder} is read only")
+    store.flush()
+    try:
+        with path.open("rb") as file, _opened(path, file) as archive:
+            reader = ArchiveReader(path, archive, os.fstat(file.fileno()).st_size)
+            return _Import(store, reader, progress or _untold).run()
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+
+
+def _opened(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except UNREADABLE as error:
+        raise InvalidFile(
+            f"{path} is no archive of a store: {error}", expected="a file that was exported"
+        ) from error
+
+
+class _Import:
+    """One archive being taken in."""
+
+    def __init__(self, store: Store, archive: ArchiveReader, progress: Progress) -> None:
+        self._store = store
+        self._archive = archive
+        self._progress = progress
+        self._files: dict[Digest, Staged | None] = {}
+        self._done = Imported()
+
+    def run(self) -> Imported:
+        try:
+            self._take_all()
+        except (sqlite3.Error, OSError) as error:
+            raise OutputError(f"can't write to the store {self._store.folder}: {error}") from error
+        finally:
+            for staged in filter(None, self._files.values()):
+                self._store.blobs.discard(staged)
+        self._done.evicted = self._store.trim().artifacts
+        return self._done
+
+    def _take_all(self) -> None:
+        total = sum(each.bytes for each in self._archive.artifacts)
+        passed = 0
+        for each in self._archive.artifacts:
+            self._take(each)
+            passed += each.bytes
+            self._progress(passed, total)
+        self._take_entries()
+
+    def _take(self, artifact: ArchivedArtifact) -> None:
+        if self._is_there(artifact):
+            self._done.known_artifacts += 1
+            return
+        if artifact.file not in self._files:
+            self._files[artifact.file] = self._stage(artifact)
+        staged = self._files[artifact.file]
+        if staged is None:
+            self._done.damaged += 1
+        elif self._place(artifact, staged):
+            self._done.artifacts += 1
+        else:
+            self._done.known_artifacts += 1
+
+    def _is_there(self, artifact: ArchivedArtifact) -> bool:
+        row = self._store.index.one(_FILE, (bytes.fromhex(artifact.digest),))
+        return row is not None and self._store.blobs.exists(row[0].hex(), row[1])
+
+    def _stage(self, artifact: ArchivedArtifact) -> Staged | None:
+        """The file beside the store's own; None if it is damaged."""
+        blobs = self._store.blobs
+        try:
+            staged = blobs.stage(self._archive.chunks(artifact), artifact.suffix)
+        except UNREADABLE:
+            return None
+        if staged.blob.digest != artifact.file:
+            blobs.discard(staged)
+            return None
+        self._done.bytes += artifact.bytes
+        return staged
+
+    def _place(self, artifact: ArchivedArtifact, staged: Staged) -> bool:
+        """Take a file in, unless another process was quicker."""
+        blobs, blob = self._store.blobs, staged.blob
+        digest = bytes.fromhex(artifact.digest)
+        with self._store.index.writing() as connection:
+            row = connection.execute(_FILE, (digest,)).fetchone()
+            if row is not None and blobs.exists(row[0].hex(), row[1]):
+                return False
+            # Several artifacts may lie in one file: the first of them placed it.
+            if staged.temporary.exists():
+                blobs.place(staged)
+            elif not blobs.exists(blob.digest, blob.suffix):
+                return False
+            connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
+            score = level_of(connection) + artifact.seconds / blob.bytes
+            values = (digest, bytes.fromhex(blob.digest), blob.suffix, blob.bytes)
+            connection.execute(_INSERT_ARTIFACT, (*values, artifact.seconds, score, time.time()))
+        return True
+
+    def _take_entries(self) -> None:
+        batch: list[tuple[Any, ...]] = []
+        for row in self._archive.entries():
+            batch.append((*row, time.time()))
+            if len(batch) == _AT_ONCE:
+                self._write(batch)
+                batch.clear()
+        self._write(batch)
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._store.index.writing() as connection:
+            taken = connection.executemany(_INSERT, rows).rowcount if rows else 0
+        self._done.entries += taken
+        self._done.known_entries += len(rows) - taken
+
+
+def _untold(done: int, total: int) -> None:
+    pass

@@ -1,0 +1,191 @@
+"""What calls took, so that what comes can be estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from nodegraph.store.index import Index
+
+_WEIGHT = 0.2
+"""The least that a new call counts: a first one that was slow is soon forgotten."""
+_MOST_PENDING = 32
+"""Calls of a kind between two flushes; with more, the earliest have hardly any weight left."""
+_MOST_ROWS = 20_000
+"""Kinds of calls; beyond, those go that were seen least."""
+
+_ALL = ""
+"""The shape that stands for all shapes together."""
+
+_Kind = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls of a kind take.
+
+    Attributes:
+        seconds: Running mean, in which late calls count more than early ones.
+        memory: Highest peak in bytes; None if none was measured.
+        count: How many calls it is from.
+        exact: Whether they were of this very shape, not of all shapes together.
+    """
+
+    seconds: float
+    memory: int | None
+    count: int
+    exact: bool
+
+    def after(self, seconds: float, memory: int | None) -> Cost:
+        """With one more call."""
+        count = self.count + 1
+        weight = max(1 / count, _WEIGHT)
+        mean = self.seconds + weight * (seconds - self.seconds)
+        return Cost(mean, _higher(self.memory, memory), count, self.exact)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Calls that aren't in the index yet."""
+
+    count: int = 0
+    seconds: list[float] = field(default_factory=list)
+    memory: int | None = None
+
+    def add(self, seconds: float, memory: int | None) -> None:
+        self.count += 1
+        self.memory = _higher(self.memory, memory)
+        self.seconds.append(seconds)
+        if len(self.seconds) > _MOST_PENDING:
+            del self.seconds[0]
+
+    def join(self, later: _Pending) -> _Pending:
+        """These calls, and later ones."""
+        seconds = [*self.seconds, *later.seconds][-_MOST_PENDING:]
+        return _Pending(self.count + later.count, seconds, _higher(self.memory, later.memory))
+
+    def onto(self, cost: Cost) -> Cost:
+        left_out = self.count - len(self.seconds)
+        if left_out and not cost.count:
+            cost = Cost(self.seconds[0], None, 0, cost.exact)
+        cost = Cost(cost.seconds, cost.memory, cost.count + left_out, cost.exact)
+        for seconds in self.seconds:
+            cost = cost.after(seconds, self.memory)
+        return cost
+
+
+class Costs:
+    """What calls took, by node type, shape of the work and device.
+
+    The index is read once, at the first use and after each `flush`. Safe to use from several
+    threads; several processes add up what they record.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._known: dict[_Kind, Cost] | None = None
+        self._pending: dict[_Kind, _Pending] = {}
+        self._lock = Lock()
+        self._flushing = Lock()
+
+    def expected(self, node_type: str, shape: str, device: str) -> Cost | None:
+        """What a call is likely to take, from those of this shape, else from those of any."""
+        known = self._known
+        if known is None:
+            with self._lock:
+                known = self._loaded()
+        found = known.get((node_type, shape, device))
+        return known.get((node_type, _ALL, device)) if found is None else found
+
+    def record(
+        self, node_type: str, shape: str, device: str, seconds: float, memory: int | None = None
+    ) -> None:
+        """Take note of a call; it counts at once and is written at the next `flush`.
+
+        Args:
+            shape: What the time depends on, as text; empty if it depends on nothing.
+            memory: Peak in bytes, if measured.
+        """
+        with self._lock:
+            known = self._loaded()
+            for each in {shape, _ALL}:
+                kind = (node_type, each, device)
+                before = known.get(kind) or _nothing(each)
+                known[kind] = before.after(seconds, memory)
+                self._pending.setdefault(kind, _Pending()).add(seconds, memory)
+
+    def flush(self) -> None:
+        """Write what was recorded, and see what other processes wrote.
+
+        Raises:
+            sqlite3.Error: The index can't be written; nothing is lost, and a later one may do.
+        """
+        if self._index.read_only:
+            return
+        with self._flushing:
+            with self._lock:
+                pending, self._pending = self._pending, {}
+            try:
+                # Nobody has to wait while another process holds the index.
+                self._write(pending)
+            except BaseException:
+                with self._lock:
+                    for kind, earlier in pending.items():
+                        later = self._pending.get(kind)
+                        self._pending[kind] = earlier if later is None else earlier.join(later)
+                raise
+            with self._lock:
+                self._known = None
+
+    def _loaded(self) -> dict[_Kind, Cost]:
+        if self._known is None:
+            with self._index.reading() as connection:
+                rows = connection.execute(
+                    "SELECT node_type, shape, device, seconds, memory, count FROM costs"
+                ).fetchall()
+            known = {
+                (node_type, shape, device): Cost(seconds, memory, count, shape != _ALL)
+                for node_type, shape, device, seconds, memory, count in rows
+            }
+            for kind, pending in self._pending.items():
+                known[kind] = pending.onto(known.get(kind) or _nothing(kind[1]))
+            self._known = known
+        return self._known
+
+    def _write(self, calls: Mapping[_Kind, _Pending]) -> None:
+        if not calls:
+            return
+        with self._index.writing() as connection:
+            for kind, pending in calls.items():
+                row = connection.execute(
+                    "SELECT seconds, memory, count FROM costs"
+                    " WHERE node_type = ? AND shape = ? AND device = ?",
+                    kind,
+                ).fetchone()
+                before = _nothing(kind[1])
+                if row is not None:
+                    before = Cost(row[0], row[1], row[2], before.exact)
+                cost = pending.onto(before)
+                connection.execute(
+                    "INSERT OR REPLACE INTO costs"
+                    " (node_type, shape, device, seconds, memory, count) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*kind, cost.seconds, cost.memory, cost.count),
+                )
+            (rows,) = connection.execute("SELECT count(*) FROM costs").fetchone()
+            if rows > _MOST_ROWS:
+                connection.execute(
+                    "DELETE FROM costs WHERE (node_type, shape, device) IN (SELECT node_type,"
+                    " shape, device FROM costs ORDER BY shape = '', count LIMIT ?)",
+                    (rows - _MOST_ROWS,),
+                )
+
+
+def _nothing(shape: str) -> Cost:
+    return Cost(0.0, None, 0, exact=bool(shape))
+
+
+def _higher(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

@@ -1,0 +1,107 @@
+"""What the store keeps of a call: plain records, without a value in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.store.packing import unpack
+
+
+class Gone(Exception):
+    """An output's bytes aren't there any more, never were, or turned out damaged."""
+
+
+class _Unloaded:
+    """Stands for a value that isn't in memory."""
+
+    def __repr__(self) -> str:
+        return "UNLOADED"
+
+
+UNLOADED = _Unloaded()
+"""As an `Unsaved.value`: it was loaded from a store and let go, so only its digest is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An output, as the index knows it.
+
+    Attributes:
+        digest: Names the value, on links and in keys.
+        size: Bytes that the value takes in memory, about.
+        inline: The encoded value, where it is so small that the index holds it.
+        items: The items' outputs, if its port's type is a list; then the rest is about the list
+            as a whole and its value is made of theirs.
+    """
+
+    digest: Digest
+    size: int
+    inline: bytes | None = None
+    items: tuple[Stored, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a key led to.
+
+    Attributes:
+        outputs: One for each output port; None where the node asked for a lazy input.
+        asked: The lazy input that the node asked for next.
+        seconds: That computing it took.
+        created: Unix time at which it was computed.
+        run: Id of the run that computed it.
+        packed_parts: See `parts`.
+    """
+
+    outputs: tuple[Stored, ...] | None
+    asked: str | None
+    node_type: str
+    seconds: float
+    created: float
+    run: str
+    packed_parts: bytes | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Any] | None:
+        """What the key was made of; None where it isn't known, or not committed yet."""
+        return None if self.packed_parts is None else unpack(self.packed_parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """An output to be stored.
+
+    Attributes:
+        value: Read in the writer's thread, so it must not change; that of a list isn't looked at.
+        inline: The encoded value, as in `Stored`, where it came from a row of the index: then the
+            value may be `UNLOADED`.
+        is_intact: Tells whether the value is still the one that the digest names; asked once its
+            bytes are read. One that a node has changed meanwhile isn't stored.
+    """
+
+    digest: Digest
+    size: int
+    value: Any
+    items: tuple[Unsaved, ...] | None = None
+    inline: bytes | None = None
+    is_intact: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What a call gave, to be stored.
+
+    Attributes:
+        outputs, asked: As in `Entry`.
+        parts: Called in the writer's thread; what it returns is plain values.
+    """
+
+    outputs: tuple[Unsaved, ...] | None
+    asked: str | None
+    node_type: str
+    seconds: float
+    run: str
+    parts: Callable[[], Mapping[str, Any]] | None = None

@@ -1,0 +1,183 @@
+"""Looking results up: in what waits for the writer, in the index, in files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from time import perf_counter, time
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.store.backlog import Backlog, Put
+from nodegraph.store.blobs import Blobs, Damaged
+from nodegraph.store.codec import (
+    Serializers,
+    Undecodable,
+    Unstorable,
+    decode,
+    decode_inline,
+    encode,
+)
+from nodegraph.store.entries import UNLOADED, Entry, Gone, Stored, Unsaved
+from nodegraph.store.index import Index
+from nodegraph.store.preparing import LONGEST_INLINE
+from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.speeds import Speeds
+
+_FRESH = 3600.0
+"""Seconds within which a second use of an entry isn't noted."""
+_ENTRY = """
+SELECT outputs, asked, node_type, seconds, created, run, parts, used FROM entries WHERE key = ?
+"""
+_FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
+
+
+class Lookup:
+    """Finds entries and loads values. A fault of the disk is a miss.
+
+    Args:
+        used: Told of uses: the table, the key or digest, the time.
+        failed: Told of faults.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        blobs: Blobs,
+        backlog: Backlog,
+        speeds: Speeds,
+        serializers: Callable[[], Serializers],
+        used: Callable[[str, Digest, float], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._backlog = backlog
+        self._speeds = speeds
+        self._serializers = serializers
+        self._used = used
+        self._failed = failed
+        self._missing: set[Digest] = set()  # of a store that can't be changed
+
+    def entry(self, key: Key) -> Entry | None:
+        """What a key led to, if it is known."""
+        put = self._backlog.entry(key)
+        if put is not None:
+            return self._waiting(put)
+        try:
+            row = self._index.one(_ENTRY, (bytes.fromhex(key),))
+        except sqlite3.ProgrammingError:
+            raise  # the store is closed
+        except sqlite3.Error as error:
+            self._failed(error)
+            return None
+        if row is None:
+            return None
+        packed, asked, node_type, seconds, created, run, parts, used = row
+        now = time()
+        if now - used > _FRESH:
+            self._used("entries", key, now)
+        try:
+            outputs = None if packed is None else unpack_outputs(packed)
+        except (ValueError, TypeError) as error:
+            self._failed(error)
+            return None
+        return Entry(outputs, asked, node_type, seconds, created, run, parts)
+
+    def _waiting(self, put: Put) -> Entry:
+        entry = put.entry
+        outputs = None
+        if entry.outputs is not None:
+            outputs = tuple(self._unwritten(output) for output in entry.outputs)
+        return Entry(outputs, entry.asked, entry.node_type, entry.seconds, put.created, entry.run)
+
+    def _unwritten(self, output: Unsaved) -> Stored:
+        if output.items is not None:
+            items = tuple(self._unwritten(item) for item in output.items)
+            return Stored(output.digest, output.size, None, items)
+        inline = output.inline
+        if inline is None and output.size <= 4 * LONGEST_INLINE and output.value is not UNLOADED:
+            # Whoever asks now may load it only when the row is all that has it.
+            try:
+                encoded = encode(output.value, self._serializers())
+            except Unstorable:
+                return Stored(output.digest, output.size)
+            if encoded.size <= LONGEST_INLINE:
+                inline = encoded.inline()
+        return Stored(output.digest, output.size, inline)
+
+    def has(self, output: Stored) -> bool:
+        """Whether an output's value can be loaded, as far as the index knows."""
+        if output.items is not None:
+            return all(self.has(item) for item in output.items)
+        if output.inline is not None or self._backlog.value(output.digest) is not None:
+            return True
+        return output.digest not in self._missing and self._artifact(output.digest) is not None
+
+    def _artifact(self, digest: Digest) -> tuple[Digest, str] | None:
+        """The file of an artifact."""
+        try:
+            row = self._index.one(_FILE, (bytes.fromhex(digest),))
+        except sqlite3.ProgrammingError:
+            raise  # the store is closed
+        except sqlite3.Error as error:
+            self._failed(error)
+            return None
+        return None if row is None else (row[0].hex(), row[1])
+
+    def load(self, output: Stored) -> Any:
+        """An output's value.
+
+        Raises:
+            Gone: It isn't there any more, never was, or turned out damaged.
+        """
+        if output.items is not None:
+            return [self.load(item) for item in output.items]
+        try:
+            if output.inline is not None:
+                return decode_inline(output.inline, self._serializers())
+            waiting = self._backlog.value(output.digest)
+            return self._read(output.digest) if waiting is None else waiting[0]
+        except Undecodable as error:
+            raise Gone(str(error)) from error
+
+    def _read(self, digest: Digest) -> Any:
+        found = self._artifact(digest)
+        if found is None:
+            raise Gone("it isn't stored")
+        file, suffix = found
+        start = perf_counter()
+        try:
+            data = self._blobs.read(file, suffix)
+        except FileNotFoundError as error:
+            self._drop(digest, file, suffix, None)
+            raise Gone("its file is gone") from error
+        except Damaged as error:
+            self._drop(digest, file, suffix, error)
+            raise Gone("its file is damaged") from error
+        except OSError as error:
+            self._failed(error)
+            raise Gone(f"its file can't be read: {error.strerror or error}") from error
+        self._speeds.read(len(data), perf_counter() - start)
+        self._used("artifacts", digest, time())
+        return decode(data, suffix, self._serializers())
+
+    def _drop(self, digest: Digest, file: Digest, suffix: str, damage: Damaged | None) -> None:
+        """Forget a file that is missing, or set a damaged one aside."""
+        if self._index.read_only:
+            self._missing.add(digest)
+            return
+        try:
+            # Under the lock: another process may just be writing it anew.
+            with self._index.writing() as connection:
+                if damage is None:
+                    is_gone = not self._blobs.exists(file, suffix)
+                else:
+                    is_gone = self._blobs.quarantine(file, suffix, damage.stamp)
+                if is_gone:
+                    connection.execute(
+                        "DELETE FROM artifacts WHERE file = ?", (bytes.fromhex(file),)
+                    )
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)

@@ -1,0 +1,49 @@
+"""Plain values as bytes, for what only nodegraph itself reads."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import msgpack
+
+_BIG = 1
+
+
+def pack(value: Any) -> bytes:
+    """Pack plain values; tuples come back as lists, paths as text.
+
+    Raises:
+        TypeError: Something in it is no plain value.
+    """
+    packed: bytes = msgpack.packb(value, default=_other, unicode_errors="surrogatepass")
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """What `pack` was given.
+
+    Raises:
+        ValueError: The bytes are damaged.
+    """
+    try:
+        return msgpack.unpackb(
+            data, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_extension
+        )
+    except (msgpack.UnpackException, TypeError) as error:
+        raise ValueError(f"not what was packed: {error}") from error
+
+
+def _other(value: Any) -> Any:
+    # Also asked about integers that are too long for msgpack.
+    if isinstance(value, int):
+        return msgpack.ExtType(_BIG, str(value).encode())
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{type(value).__qualname__} is no plain value")
+
+
+def _extension(code: int, data: bytes) -> Any:
+    if code != _BIG:
+        raise ValueError(f"unknown kind {code}")
+    return int(data)

@@ -1,0 +1,238 @@
+"""Values as msgpack and back, exactly: types, bits and order.
+
+What msgpack has no form for becomes an extension. Nothing in a file names code: classes are found
+by name among those that are known here or have a serializer, and tensors lie beside, by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from typing import Any
+
+import msgpack
+
+from nodegraph.core import values
+from nodegraph.core.digests import is_tensor
+from nodegraph.core.ports import BLOCKED, Blocked, Serializer
+
+Serializers = Mapping[type, Serializer]
+"""How values of a class are stored, by class."""
+
+_BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR = range(1, 8)
+_LEAVES = frozenset({int, float, str, bool, bytes, type(None)})
+_KNOWN: Serializers = {
+    kind: Serializer(f"nodegraph.{kind.__name__}")
+    for kind in (
+        values.Latent,
+        values.ConditioningEntry,
+        values.Conditioning,
+        values.DiffusionModel,
+        values.TextEncoder,
+        values.Vae,
+        values.Recipe,
+    )
+} | {Blocked: Serializer("nodegraph.Blocked", lambda _: b"", lambda _: BLOCKED)}
+_PATHS: Mapping[type, str] = {
+    PosixPath: "",
+    WindowsPath: "",
+    PurePosixPath: "posix",
+    PureWindowsPath: "windows",
+}
+_PATH_MAKERS: Mapping[str, Callable[[str], PurePath]] = {
+    "": Path,
+    "posix": PurePosixPath,
+    "windows": PureWindowsPath,
+}
+
+
+class Unstorable(Exception):
+    """A value that has no form in a file."""
+
+
+class Undecodable(Exception):
+    """Bytes that can't become a value here, such as of a class that no pack declares any more."""
+
+
+def pack(
+    value: Any, serializers: Serializers, tensor: Callable[[Any], list[Any]] | None = None
+) -> bytes:
+    """A value as msgpack.
+
+    Args:
+        tensor: Takes a tensor and says how to find it again, in plain values.
+    Raises:
+        Unstorable: It holds something that can't be stored.
+    """
+    form = _Form(serializers, tensor)
+    try:
+        return form.packed(form.of(value))
+    except RecursionError as error:
+        raise Unstorable("nested too deeply") from error
+    except (ValueError, OverflowError) as error:  # msgpack's own limits
+        raise Unstorable(str(error)) from error
+
+
+class _Form:
+    """Brings values into a form that msgpack writes."""
+
+    def __init__(self, serializers: Serializers, tensor: Callable[[Any], list[Any]] | None) -> None:
+        self._serializers = serializers
+        self._tensor = tensor
+
+    def packed(self, form: Any) -> bytes:
+        packed: bytes = msgpack.packb(form, unicode_errors="surrogatepass", default=_big)
+        return packed
+
+    def of(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _LEAVES:
+            return value
+        if kind is list:
+            return self._items(value)
+        if kind is tuple:
+            return self._extension(_TUPLE, self._items(value))
+        if kind is dict:
+            if _LEAVES.issuperset(map(type, value)) and _LEAVES.issuperset(
+                map(type, value.values())
+            ):
+                return value
+            return {self.of(key): self.of(item) for key, item in value.items()}
+        return self._object(value, kind)
+
+    def _items(self, items: list[Any] | tuple[Any, ...]) -> Any:
+        # Long lists are mostly of numbers: those are looked over at the speed of C.
+        if _LEAVES.issuperset(map(type, items)):
+            return items
+        return [self.of(item) for item in items]
+
+    def _object(self, value: Any, kind: type) -> Any:
+        serializer = self._serializers.get(kind) or _KNOWN.get(kind)
+        if serializer is not None and serializer.dumps is not None:
+            return self._extension(_CUSTOM, [serializer.name, _dumped(value, serializer)])
+        if kind in _PATHS:
+            return self._extension(_PATH, [_PATHS[kind], str(value)])
+        if serializer is None:
+            if is_tensor(value) and self._tensor is not None:
+                return self._extension(_TENSOR, self._tensor(value))
+            raise Unstorable(f"no serializer for {kind.__module__}.{kind.__qualname__}")
+        if isinstance(value, Enum):
+            # Flags that are put together have no name of their own, but a value.
+            return self._extension(_ENUM, [serializer.name, self.of(value.value)])
+        if is_dataclass(kind):
+            return self._extension(_RECORD, [serializer.name, self._fields(value, kind)])
+        raise Unstorable(f"{serializer.name} is neither a dataclass nor brings a serializer")
+
+    def _fields(self, value: Any, kind: Any) -> dict[str, Any]:
+        names = [item.name for item in fields(kind)]
+        if hasattr(value, "__dict__") and not set(vars(value)) <= set(names):
+            raise Unstorable(f"a {kind.__name__} holds more than its fields")
+        try:
+            return {name: self.of(getattr(value, name)) for name in names}
+        except AttributeError as error:
+            raise Unstorable(f"a {kind.__name__} lacks fields") from error
+
+    def _extension(self, code: int, form: Any) -> Any:
+        return msgpack.ExtType(code, self.packed(form))
+
+
+def _big(value: Any) -> Any:
+    if type(value) is not int:
+        raise Unstorable(f"{type(value).__name__} has no form in msgpack")
+    return msgpack.ExtType(_BIG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+def _dumped(value: Any, serializer: Serializer) -> bytes:
+    assert serializer.dumps is not None
+    try:
+        data = serializer.dumps(value)
+    except Exception as error:
+        raise Unstorable(f"the serializer of {serializer.name} failed: {error!r}") from error
+    if type(data) is not bytes:
+        raise Unstorable(f"the serializer of {serializer.name} gave no bytes")
+    return data
+
+
+def unpack(
+    data: bytes | bytearray | memoryview,
+    serializers: Serializers,
+    tensor: Callable[[list[Any]], Any] | None = None,
+) -> Any:
+    """The value that was packed.
+
+    Args:
+        tensor: Finds a tensor by what `pack` was told of it.
+    Raises:
+        Undecodable: Of a class that isn't known, or changed since.
+    """
+    reader = _Reader(serializers, tensor)
+    try:
+        return reader.value(data)
+    except Undecodable:
+        raise
+    except Exception as error:
+        # The bytes are as they were written, so a class or its serializer changed.
+        raise Undecodable(f"not readable any more: {error!r}") from error
+
+
+class _Reader:
+    """Brings msgpack's forms back into values."""
+
+    def __init__(self, serializers: Serializers, tensor: Callable[[list[Any]], Any] | None) -> None:
+        self._serializers = serializers
+        self._tensor = tensor
+
+    def value(self, data: bytes | bytearray | memoryview) -> Any:
+        return msgpack.unpackb(
+            data,
+            ext_hook=self._extension,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        if code == _BIG:
+            return int.from_bytes(data, "big", signed=True)
+        form = self.value(data)
+        if code == _TUPLE:
+            return tuple(form)
+        if code == _PATH:
+            return _PATH_MAKERS[form[0]](form[1])
+        if code == _TENSOR and self._tensor is not None:
+            return self._tensor(form)
+        name, content = form
+        kind, serializer = self._named(name)
+        if code == _ENUM:
+            return kind(content)
+        if code == _CUSTOM and serializer.loads is not None:
+            return serializer.loads(content)
+        if code == _RECORD:
+            return _record(kind, content)
+        raise Undecodable(f"{name} is stored in another way")
+
+    def _named(self, name: str) -> tuple[type, Serializer]:
+        for known in (self._serializers, _KNOWN):
+            # A copy: packs may be loaded meanwhile.
+            for kind, serializer in tuple(known.items()):
+                if serializer.name == name:
+                    return kind, serializer
+        raise Undecodable(f"{name} isn't known here")
+
+
+def _record(kind: Any, content: Mapping[str, Any]) -> Any:
+    if _names(kind) != set(content):
+        raise Undecodable(f"{kind.__name__} has other fields by now")
+    record = object.__new__(kind)
+    for name, item in content.items():
+        object.__setattr__(record, name, item)
+    if isinstance(record, values.Recipe) and not Path(record.source).exists():
+        # Equal recipes may lie elsewhere: the node that makes them knows where by now.
+        raise Undecodable(f"{record.source} isn't there any more")
+    return record
+
+
+def _names(kind: Any) -> set[str]:
+    found: Iterable[Any] = fields(kind)
+    return {item.name for item in found}

@@ -1,0 +1,230 @@
+"""From values to rows and files: what is small goes into the row, what is worth it into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.core.summary import summarize
+from nodegraph.errors import NodegraphError
+from nodegraph.store.backlog import Put
+from nodegraph.store.blobs import Blobs, Staged
+from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
+from nodegraph.store.entries import UNLOADED, Stored, Unsaved
+from nodegraph.store.index import Index
+from nodegraph.store.packing import pack
+from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.speeds import Speeds
+
+LONGEST_INLINE = 4096
+"""Bytes of an encoded value that go into the entry's row."""
+_SYNCING = 4
+"""Files that are brought onto the disk at once: most of that is waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry that is ready to be written."""
+
+    put: Put
+    outputs: tuple[Stored, ...] | None
+    parts: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that is to become an artifact.
+
+    Attributes:
+        seconds: Its share of those that its call took.
+        synced: Done once its bytes are on the disk; gives the seconds that writing took.
+    """
+
+    digest: Digest
+    staged: Staged
+    seconds: float
+    synced: Future[float]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What one transaction is to write.
+
+    Attributes:
+        known: Values that were put again and are on disk already.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    files: dict[Digest, File] = field(default_factory=dict)
+    known: set[Digest] = field(default_factory=set)
+
+
+class Preparing:
+    """Encodes values and writes their files, still under temporary names.
+
+    Args:
+        budget: Bytes; a larger file isn't written.
+        failed: Told of what can't be stored; its entry is kept without the value.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        blobs: Blobs,
+        speeds: Speeds,
+        serializers: Callable[[], Serializers],
+        budget: int,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._speeds = speeds
+        self._serializers = serializers
+        self._budget = budget
+        self._failed = failed
+        self._pool = ThreadPoolExecutor(_SYNCING, "nodegraph-store-sync")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def finish(self, prepared: Prepared) -> None:
+        """Wait until all files are on the disk; what doesn't get there is left out."""
+        for file in tuple(prepared.files.values()):
+            try:
+                self._speeds.wrote(file.staged.blob.bytes, file.synced.result())
+            except OSError as error:
+                self._failed(error)
+                self._blobs.discard(file.staged)
+                del prepared.files[file.digest]
+
+    def add(self, put: Put, prepared: Prepared) -> None:
+        """Prepare an entry."""
+        try:
+            row = self._row(put, prepared)
+        except Exception as error:  # noqa: BLE001 - packs' values and devices may raise anything
+            self._failed(error)
+            outputs = put.entry.outputs
+            row = Row(put, None if outputs is None else tuple(map(_bare, outputs)))
+        prepared.rows.append(row)
+
+    def _row(self, put: Put, prepared: Prepared) -> Row:
+        entry = put.entry
+        parts = None if entry.parts is None else pack(entry.parts())
+        if entry.outputs is None:
+            return Row(put, None, parts)
+        call = _Call(put.key, prepared)
+        outputs = tuple(self._stored(output, call) for output in entry.outputs)
+        self._write(entry.seconds, call)
+        return Row(put, outputs, parts)
+
+    def _stored(self, output: Unsaved, call: _Call) -> Stored:
+        if output.items is not None:
+            items = tuple(self._stored(item, call) for item in output.items)
+            return Stored(output.digest, output.size, None, items)
+        inline = output.inline
+        if inline is None and not self._is_on_disk(output, call.prepared):
+            inline = self._inline(output, call)
+        return Stored(output.digest, output.size, inline)
+
+    def _is_on_disk(self, output: Unsaved, prepared: Prepared) -> bool:
+        if output.size <= LONGEST_INLINE or output.digest in prepared.files:
+            return output.digest in prepared.files
+        query = "SELECT 1 FROM artifacts WHERE digest = ?"
+        if self._index.one(query, (bytes.fromhex(output.digest),)) is None:
+            return False
+        prepared.known.add(output.digest)
+        return True
+
+    def _inline(self, output: Unsaved, call: _Call) -> bytes | None:
+        """The encoded value, if it is small; a large one is noted."""
+        if output.value is UNLOADED:
+            # It came from this very row, maybe.
+            return self._inlines(call).get(output.digest)
+        try:
+            encoded = encode(output.value, self._serializers())
+        except Unstorable:
+            return None
+        if encoded.size > LONGEST_INLINE:
+            call.large[output.digest] = _Large(encoded, output)
+            return None
+        inline = encoded.inline()
+        return inline if self._is_intact(output) else None
+
+    def _is_intact(self, output: Unsaved) -> bool:
+        if output.is_intact is None or output.is_intact():
+            return True
+        self._failed(
+            NodegraphError(
+                "a result was changed after its node had given it, so it isn't stored",
+                given=summarize(output.value),
+                hint="`nodegraph run --check-mutation` names the node that changes its input.",
+            )
+        )
+        return False
+
+    def _inlines(self, call: _Call) -> Mapping[Digest, bytes]:
+        if call.inlines is None:
+            query = "SELECT outputs FROM entries WHERE key = ?"
+            row = self._index.one(query, (bytes.fromhex(call.key),))
+            outputs = () if row is None or row[0] is None else unpack_outputs(row[0])
+            call.inlines = dict(_inlines_of(outputs))
+        return call.inlines
+
+    def _write(self, seconds: float, call: _Call) -> None:
+        """Write the large values of a call, if that is worth it."""
+        size = sum(large.encoded.size for large in call.large.values())
+        if not size or seconds <= self._speeds.there_and_back(len(call.large), size):
+            return
+        for digest, large in call.large.items():
+            encoded = large.encoded
+            if encoded.size > self._budget:
+                continue
+            start = perf_counter()
+            staged = self._blobs.stage(encoded.chunks(), encoded.suffix, sync=False)
+            took = perf_counter() - start
+            if not self._is_intact(large.output):
+                self._blobs.discard(staged)
+                continue
+            synced = self._pool.submit(self._sync, staged, took)
+            share = seconds * encoded.size / size
+            call.prepared.files[digest] = File(digest, staged, share, synced)
+
+    def _sync(self, staged: Staged, before: float) -> float:
+        start = perf_counter()
+        self._blobs.sync(staged)
+        return before + perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """A value that may become a file."""
+
+    encoded: Encoded
+    output: Unsaved
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one entry needs on the way."""
+
+    key: Key
+    prepared: Prepared
+    large: dict[Digest, _Large] = field(default_factory=dict)
+    inlines: dict[Digest, bytes] | None = None
+
+
+def _bare(output: Unsaved) -> Stored:
+    items = None if output.items is None else tuple(map(_bare, output.items))
+    return Stored(output.digest, output.size, output.inline, items)
+
+
+def _inlines_of(outputs: Sequence[Stored]) -> Iterator[tuple[Digest, bytes]]:
+    for output in outputs:
+        if output.inline is not None:
+            yield output.digest, output.inline
+        yield from _inlines_of(output.items or ())

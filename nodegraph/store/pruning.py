@@ -1,0 +1,143 @@
+"""Removing results that nobody has asked for in a long time, or all of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nodegraph.errors import OutputError
+from nodegraph.store.checkpoints import Checkpoints
+from nodegraph.store.eviction import bytes_on_disk, is_unused
+from nodegraph.store.records import Runs
+from nodegraph.store.store import Store
+from nodegraph.store.writing import reported
+
+_AT_ONCE = 512
+"""Files that go in one transaction, so that other processes get their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, or would be.
+
+    Attributes:
+        artifacts: How many values.
+        bytes: Of their files.
+        entries: How many calls are forgotten.
+        checkpoints: How many unfinished calls will start afresh.
+        checkpoint_bytes: Of their files.
+    """
+
+    artifacts: int = 0
+    bytes: int = 0
+    entries: int = 0
+    checkpoints: int = 0
+    checkpoint_bytes: int = 0
+
+
+def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> Pruned:
+    """Remove what wasn't used since a moment: values, what is known of calls, checkpoints.
+
+    What a run may need that goes on in any process stays.
+
+    Args:
+        unused_since: Unix time; infinity removes everything.
+        dry_run: Remove nothing, only count.
+    Raises:
+        OutputError: The store can't be written.
+    """
+    moment = min(unused_since, _needed_since(store))
+    if dry_run:
+        return _counted(store, moment)
+    store.flush()
+    try:
+        artifacts, freed = _remove_artifacts(store, moment)
+        checkpoints, checkpoint_bytes = _remove_checkpoints(store, moment)
+        return Pruned(
+            artifacts, freed, _remove_entries(store, moment), checkpoints, checkpoint_bytes
+        )
+    except (sqlite3.Error, OSError) as error:
+        raise reported(error) from error
+
+
+def would_trim(store: Store, budget: int) -> Pruned:
+    """What `Store.trim` would remove to fit a budget, as things are now."""
+    needed = _needed_since(store)
+    with store.index.reading() as connection:
+        excess = bytes_on_disk(connection) - budget
+        rows = connection.execute(
+            "SELECT file, bytes FROM artifacts WHERE used < ? ORDER BY score", (needed,)
+        )
+        return _whole_files(connection, rows, excess)
+
+
+def _whole_files(
+    connection: sqlite3.Connection, rows: Iterator[tuple[bytes, int]], excess: int
+) -> Pruned:
+    shared = {
+        bytes(file): count
+        for file, count in connection.execute(
+            "SELECT file, count(*) FROM artifacts GROUP BY file HAVING count(*) > 1"
+        )
+    }
+    artifacts = freed = 0
+    for file, size in rows:
+        if freed >= excess:
+            break
+        artifacts += 1
+        left = shared[file] = shared.get(file, 1) - 1
+        freed += 0 if left else size
+    return Pruned(artifacts, freed)
+
+
+def _needed_since(store: Store) -> float:
+    """What was used since then may be in use."""
+    if store.claims is None:
+        raise OutputError(f"the store {store.folder} can only be read")
+    oldest = Runs(store.index, store.claims).oldest_live_start()
+    return float("inf") if oldest is None else oldest
+
+
+def _counted(store: Store, moment: float) -> Pruned:
+    index = store.index
+    entries = index.one("SELECT count(*) FROM entries WHERE used < ?", (moment,))[0]
+    checkpoints, checkpoint_bytes = index.one(
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM checkpoints WHERE created < ?", (moment,)
+    )
+    with index.reading() as connection:
+        rows = connection.execute("SELECT file, bytes FROM artifacts WHERE used < ?", (moment,))
+        found = _whole_files(connection, rows, 1 << 62)
+    return Pruned(found.artifacts, found.bytes, entries, checkpoints, checkpoint_bytes)
+
+
+def _remove_artifacts(store: Store, moment: float) -> tuple[int, int]:
+    count = freed = 0
+    while True:
+        with store.index.writing() as connection:
+            rows = connection.execute(
+                "SELECT digest, file, suffix, bytes FROM artifacts WHERE used < ? LIMIT ?",
+                (moment, _AT_ONCE),
+            ).fetchall()
+            for digest, file, suffix, size in rows:
+                connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
+                if is_unused(connection, file.hex()):
+                    store.blobs.remove(file.hex(), suffix)
+                    freed += size
+        count += len(rows)
+        if len(rows) < _AT_ONCE:
+            return count, freed
+
+
+def _remove_checkpoints(store: Store, moment: float) -> tuple[int, int]:
+    checkpoints = Checkpoints(store)
+    rows = [row for row in checkpoints.rows() if row.created < moment]
+    for row in rows:
+        checkpoints.remove(row.key)
+    return len(rows), sum(row.bytes for row in rows)
+
+
+def _remove_entries(store: Store, moment: float) -> int:
+    with store.index.writing() as connection:
+        connection.execute("DELETE FROM written WHERE used < ?", (moment,))
+        return connection.execute("DELETE FROM entries WHERE used < ?", (moment,)).rowcount

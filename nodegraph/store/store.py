@@ -1,0 +1,314 @@
+"""The store: results that outlive the process, by key and by content."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from time import time
+from types import TracebackType
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.errors import NodegraphError, OutputError
+from nodegraph.store.backlog import Backlog, Put, leaves
+from nodegraph.store.blobs import Blobs
+from nodegraph.store.claims import Claims
+from nodegraph.store.codec import Serializers
+from nodegraph.store.entries import UNLOADED, Entry, Gone, NewEntry, Stored
+from nodegraph.store.eviction import Eviction, Pinned, Pins, Trimmed
+from nodegraph.store.index import Index
+from nodegraph.store.lookup import Lookup
+from nodegraph.store.preparing import Preparing
+from nodegraph.store.speeds import Speeds
+from nodegraph.store.writing import Writer, reported
+
+__all__ = ["Gone", "Pins", "Store", "Swept", "Trimmed", "open_store"]
+
+_INDEX = "index.sqlite"
+
+
+def _no_serializers() -> Serializers:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What crashes had left.
+
+    Attributes:
+        temporary: Files of dead processes that never got a name.
+        unknown: Files that no row of the index told of.
+    """
+
+    temporary: int
+    unknown: int
+
+
+class Store:
+    """Results in a folder that several processes may share. Safe to use from several threads.
+
+    What is put is committed by a thread of its own, and can be found at once. A fault of the
+    disk doesn't fail the work that puts results: see `problem`.
+
+    Args:
+        folder: Made if it isn't there, unless read only.
+        budget: Bytes that results' files may take.
+        read_only: Nothing is ever changed; `put` is ignored.
+        serializers: Those of the packs' types, asked for whenever they are needed.
+        run: Hexadecimal name under which this process lists its runs; one of its own if empty.
+    Attributes:
+        owner: That name; this process has a claim on it as long as the store is open.
+    Raises:
+        InvalidFile: The index is damaged, of a newer version, or no index; read only, there is
+            none.
+        OutputError: Nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        budget: int = 20 << 30,
+        read_only: bool = False,
+        serializers: Callable[[], Serializers] = _no_serializers,
+        run: str = "",
+    ) -> None:
+        self.folder = folder
+        self.budget = budget
+        self.read_only = read_only
+        self.owner = run or os.urandom(16).hex()
+        self.blobs = Blobs(folder, owner=self.owner)
+        self.claims = None if read_only else self._claimed()
+        try:
+            self.index = Index(folder / _INDEX, read_only=read_only)
+        except BaseException:
+            if self.claims is not None:
+                self.claims.close()
+            raise
+        self._serializers = serializers
+        self._problem: NodegraphError | None = None
+        self._backlog = Backlog()
+        self._pinned = Pinned(self._note_pin)
+        self._eviction = Eviction(
+            self.index, self.blobs, self._pinned, self._is_alive, self._is_own
+        )
+        self._speeds = self._known_speeds()
+        self._lookup = Lookup(
+            self.index,
+            self.blobs,
+            self._backlog,
+            self._speeds,
+            serializers,
+            self._note_use,
+            self._failed,
+        )
+        self._writer: Writer | None = None
+        self._starting = Lock()
+        self._is_closed = False
+        self._sweep_temporaries()
+
+    def _claimed(self) -> Claims:
+        """A claim on the owner's name, before any temporary file bears it."""
+        try:
+            self.blobs.prepare()
+            claims = Claims(self.folder / "claims")
+        except OSError as error:
+            raise OutputError(
+                f"can't write to the store {self.folder}: {error.strerror or error}"
+            ) from error
+        claims.try_claim(self.owner)
+        return claims
+
+    def _known_speeds(self) -> Speeds:
+        speeds = Speeds()
+        try:
+            with self.index.reading() as connection:
+                speeds.restore(connection)
+        except sqlite3.Error as error:
+            self._failed(error)
+        return speeds
+
+    @property
+    def problem(self) -> NodegraphError | None:
+        """What went wrong last, of what doesn't fail the work: results are computed again."""
+        return self._problem
+
+    def _failed(self, error: Exception) -> None:
+        self._problem = reported(error)
+
+    # -- looking up ------------------------------------------------------------------------------
+
+    def entry(self, key: Key) -> Entry | None:
+        """What a key led to, if it is known."""
+        return self._lookup.entry(key)
+
+    def has(self, output: Stored) -> bool:
+        """Whether an output's value can be loaded, as far as the index knows."""
+        return self._lookup.has(output)
+
+    def load(self, output: Stored) -> Any:
+        """An output's value.
+
+        Raises:
+            Gone: It isn't there any more, never was, or turned out damaged.
+        """
+        return self._lookup.load(output)
+
+    def _note_use(self, table: str, digest: Digest, now: float) -> None:
+        if not self.read_only and not self._is_closed:
+            self._backlog.used(table, digest, now)
+            self._start_writer()
+
+    def _note_pin(self, digest: Digest) -> None:
+        self._note_use("artifacts", digest, time())
+
+    # -- putting ---------------------------------------------------------------------------------
+
+    def put(self, key: Key, entry: NewEntry, committed: Callable[[], None] | None = None) -> None:
+        """Keep what a call gave. Returns at once, unless very much waits already.
+
+        Args:
+            committed: Called in the writer's thread once others can see it, or once it is clear
+                that it can't be written.
+        """
+        if self.read_only:
+            if committed is not None:
+                committed()
+            return
+        size = sum(leaf.size for leaf in leaves(entry.outputs or ()) if leaf.value is not UNLOADED)
+        self._backlog.add(Put(key, entry, time(), size, committed))
+        if self._writer is None:
+            self._start_writer()
+
+    def _start_writer(self) -> None:
+        if self._writer is not None:
+            return
+        with self._starting:
+            if self._writer is None:
+                preparing = Preparing(
+                    self.index,
+                    self.blobs,
+                    self._speeds,
+                    self._serializers,
+                    self.budget,
+                    self._failed,
+                )
+                self._writer = Writer(
+                    self.index,
+                    self.blobs,
+                    self._backlog,
+                    self._eviction,
+                    preparing,
+                    self._speeds,
+                    self.budget,
+                    self._failed,
+                )
+
+    def flush(self) -> None:
+        """Wait until everything put so far is committed.
+
+        Raises:
+            OutputError: Something couldn't be.
+        """
+        if self._writer is None:
+            return
+        error = self._backlog.flush()
+        if isinstance(error, Exception):
+            raise reported(error) from error
+
+    # -- room ------------------------------------------------------------------------------------
+
+    def pinned(self) -> AbstractContextManager[Pins]:
+        """A run's pins: what it adds isn't evicted while the `with` lasts."""
+        return self._pinned.run()
+
+    def trim(self, budget: int | None = None) -> Trimmed:
+        """Evict down to a budget; the store's own if none is given.
+
+        Raises:
+            OutputError: The index can't be written.
+        """
+        self.flush()
+        with self._reporting():
+            return self._eviction.trim(self.budget if budget is None else budget, 2 * self.budget)
+
+    def sweep(self) -> Swept:
+        """Delete what crashes left: temporary files of dead processes, files without a row.
+
+        Raises:
+            OutputError: The index can't be written.
+        """
+        with self._reporting():
+            return Swept(self._sweep_temporaries(), self._eviction.sweep())
+
+    def _sweep_temporaries(self) -> int:
+        # Where claims don't reach other processes, theirs look like those of dead ones.
+        if self.claims is None or not self.claims.is_shared:
+            return 0
+        return self.blobs.sweep(self._is_alive)
+
+    def _is_alive(self, owner: str) -> bool:
+        return self.claims is not None and self.claims.is_held(owner)
+
+    def _is_own(self, owner: str) -> bool:
+        return owner == self.owner
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise reported(error) from error
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Write what waits and let go of the files; what couldn't be written is in `problem`."""
+        with self._starting:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._backlog.close()
+        if self._writer is not None:
+            self._writer.join()
+        self.index.close()
+        if self.claims is not None:
+            self.claims.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_store(
+    folder: Path,
+    *,
+    budget: int = 20 << 30,
+    serializers: Callable[[], Serializers] = _no_serializers,
+    run: str = "",
+) -> Store:
+    """Open a store to write, or only to read where nothing can be written; see `read_only`.
+
+    Raises:
+        InvalidFile: The index is damaged, of a newer version, or no index.
+        OutputError: Nothing can be written there, and there is no store to read.
+    """
+    try:
+        return Store(folder, budget=budget, serializers=serializers, run=run)
+    except OutputError:
+        if not (folder / _INDEX).exists():
+            raise
+    return Store(folder, budget=budget, serializers=serializers, read_only=True)

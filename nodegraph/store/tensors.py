@@ -1,0 +1,178 @@
+"""Tensors as safetensors and back, without a copy of their own on either way.
+
+A file is: the length of the header, the header (JSON), the tensors' bytes one after the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.store.plain import Undecodable, Unstorable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_METADATA = "__metadata__"
+_SKELETON = "skeleton"
+_LONGEST_SKELETON = 64 << 10
+"""Bytes of a skeleton that go into the header; a longer one becomes a tensor of bytes."""
+_LONGEST_HEADER = 100_000_000
+"""As the format has it."""
+_ALIGNMENT = 64
+
+_DTYPES: Mapping[str, str] = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "uint16": "U16",
+    "int16": "I16",
+    "uint32": "U32",
+    "int32": "I32",
+    "uint64": "U64",
+    "int64": "I64",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float32": "F32",
+    "float64": "F64",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+}
+"""Names of torch's dtypes in the format. Others are written as bytes."""
+
+
+class TensorWriter:
+    """Gathers a value's tensors and lays out their file."""
+
+    def __init__(self) -> None:
+        self._tensors: list[Tensor] = []
+        self._numbers: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._tensors)
+
+    def add(self, tensor: Any) -> list[Any]:
+        """Take a tensor; what it gives finds it again.
+
+        Raises:
+            Unstorable: A kind of tensor that isn't plain numbers in memory.
+        """
+        import torch
+
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+            raise Unstorable(f"a {type(tensor).__name__} is more than a tensor")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+            raise Unstorable(f"a tensor that isn't plain numbers: {tensor.layout}, {tensor.dtype}")
+        number = self._numbers.get(id(tensor))
+        if number is None:
+            number = self._numbers[id(tensor)] = len(self._tensors)
+            self._tensors.append(tensor)
+        return [number, _name(tensor), list(tensor.shape), str(tensor.device)]
+
+    def layout(self, skeleton: bytes) -> tuple[int, Callable[[], Iterator[bytes | memoryview]]]:
+        """The file's size, and what makes its bytes."""
+        # Wide ones first: each begins at a multiple of its width.
+        order = sorted(
+            range(len(self._tensors)), key=lambda number: -self._tensors[number].element_size()
+        )
+        entries: dict[str, Any] = {}
+        at = 0
+        for number in order:
+            tensor = self._tensors[number]
+            size = tensor.numel() * tensor.element_size()
+            dtype = _DTYPES.get(_name(tensor))
+            entries[str(number)] = {
+                "dtype": dtype or "U8",
+                "shape": list(tensor.shape) if dtype else [size],
+                "data_offsets": [at, at + size],
+            }
+            at += size
+        metadata = {"format": "pt", "writer": "nodegraph"}
+        tail = b""
+        if len(skeleton) <= _LONGEST_SKELETON:
+            metadata[_SKELETON] = base64.b64encode(skeleton).decode()
+        else:
+            tail = skeleton
+            span = [at, at + len(tail)]
+            entries[_SKELETON] = {"dtype": "U8", "shape": [len(tail)], "data_offsets": span}
+        header = _header({_METADATA: metadata, **entries})
+        tensors = [self._tensors[number] for number in order]
+        return len(header) + at + len(tail), lambda: _chunks(header, tensors, tail)
+
+
+def _header(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    if len(text) > _LONGEST_HEADER:
+        raise Unstorable("too many tensors for one file")
+    return len(text).to_bytes(8, "little") + text
+
+
+def _chunks(header: bytes, tensors: Sequence[Tensor], tail: bytes) -> Iterator[bytes | memoryview]:
+    yield header
+    for tensor in tensors:
+        if tensor.numel():
+            yield _bytes_of(tensor)
+    if tail:
+        yield tail
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    import torch
+
+    flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
+    # A dimension of one item may have any stride, which a view as bytes would mind.
+    line = flat.as_strided((flat.numel(),), (1,))
+    data: Any = line.view(torch.uint8).numpy()
+    return memoryview(data)
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+class TensorReader:
+    """Finds tensors in a file's bytes. They share its memory, so nobody else may write there."""
+
+    def __init__(self, data: bytearray | memoryview) -> None:
+        self._data = data
+        length = int.from_bytes(data[:8], "little")
+        self._start = 8 + length
+        self._header: dict[str, Any] = json.loads(bytes(data[8 : self._start]))
+
+    def skeleton(self) -> bytes | memoryview:
+        """What was given to `TensorWriter.layout`."""
+        if _SKELETON in self._header:
+            start, end = self._header[_SKELETON]["data_offsets"]
+            return memoryview(self._data)[self._start + start : self._start + end]
+        return base64.b64decode(self._header[_METADATA][_SKELETON])
+
+    def tensor(self, found: list[Any]) -> Tensor:
+        """The tensor of which `TensorWriter.add` gave this."""
+        import torch
+
+        number, name, shape, device = found
+        dtype = getattr(torch, name, None)
+        if not isinstance(dtype, torch.dtype):
+            raise Undecodable(f"this torch has no {name}")
+        start, end = self._header[str(number)]["data_offsets"]
+        if start == end:
+            tensor = torch.empty(shape, dtype=dtype)
+        else:
+            tensor = torch.frombuffer(
+                self._data,
+                dtype=dtype,
+                count=(end - start) // dtype.itemsize,
+                offset=self._start + start,
+            ).reshape(shape)
+        return tensor if device == "cpu" else _moved(tensor, device)
+
+
+def _moved(tensor: Tensor, device: str) -> Tensor:
+    try:
+        return tensor.to(device)
+    except (RuntimeError, AssertionError):
+        # Another machine, or one device less than when it was written.
+        return tensor

@@ -1,0 +1,143 @@
+"""The files that sinks wrote, so that a sink need not run again while they lie there unchanged."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from blake3 import blake3
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.file_digests import FileStamp
+from nodegraph.core.keys import Key
+from nodegraph.store.index import Index
+from nodegraph.store.packing import pack, unpack
+
+_LOG = logging.getLogger(__name__)
+
+_UNKNOWN = 0
+"""Time of change of a file that was just written: another change could leave the same."""
+_FRESH = 3600.0
+"""Seconds for which a use isn't noted again."""
+_KEPT = 100_000
+"""Keys; beyond, those go that weren't used for longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file as a sink left it.
+
+    Attributes:
+        path: Absolute.
+        kind: What it holds, as the sink says.
+        node: The node that wrote it.
+        mtime_ns: Time of change; 0 where only the digest tells whether it was changed.
+    """
+
+    path: Path
+    kind: str
+    node: str
+    size: int
+    mtime_ns: int
+    digest: Digest
+
+    @classmethod
+    def at(cls, path: Path, kind: str, node: str) -> WrittenFile:
+        """A file as it is now.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        path = path.absolute()
+        stamp = FileStamp.of(path)
+        return cls(path, kind, node, stamp.size, _lasting(stamp), _digest(path))
+
+    def now(self) -> WrittenFile | None:
+        """The same file if its content is still the same, else None."""
+        try:
+            stamp = FileStamp.of(self.path)
+            if stamp.size != self.size:
+                return None
+            if stamp.mtime_ns == self.mtime_ns:
+                return self
+            same = _digest(self.path) == self.digest
+            return replace(self, mtime_ns=_lasting(stamp)) if same else None
+        except OSError:
+            return None
+
+
+class Written:
+    """Which files came of which key; safe to use from several threads."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def remember(self, key: Key, files: Iterable[WrittenFile]) -> None:
+        """Note what a sink wrote, in place of what it wrote before.
+
+        Raises:
+            sqlite3.Error: The index can't be written.
+        """
+        rows = [
+            [str(file.path), file.kind, file.node, file.size, file.mtime_ns, file.digest]
+            for file in files
+        ]
+        with self._index.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO written (key, files, used) VALUES (?, ?, ?)",
+                (bytes.fromhex(key), pack(rows), time.time()),
+            )
+            (count,) = connection.execute("SELECT count(*) FROM written").fetchone()
+            if count > _KEPT:
+                connection.execute(
+                    "DELETE FROM written WHERE key IN"
+                    " (SELECT key FROM written ORDER BY used LIMIT ?)",
+                    (count - _KEPT,),
+                )
+
+    def unchanged(self, key: Key) -> tuple[WrittenFile, ...] | None:
+        """The files that a sink wrote if each still lies there with the same content, else None.
+
+        Files are told apart by size and time; one that only has another time is read.
+        """
+        with self._index.reading() as connection:
+            row = connection.execute(
+                "SELECT files, used FROM written WHERE key = ?", (bytes.fromhex(key),)
+            ).fetchone()
+        if row is None:
+            return None
+        before = [WrittenFile(Path(path), *rest) for path, *rest in unpack(row[0])]
+        files = []
+        for file in before:
+            now = file.now()
+            if now is None:
+                return None
+            files.append(now)
+        if files != before or time.time() - row[1] > _FRESH:
+            self._refresh(key, files)
+        return tuple(files)
+
+    def _refresh(self, key: Key, files: Sequence[WrittenFile]) -> None:
+        if self._index.read_only:
+            return
+        try:
+            self.remember(key, files)
+        except sqlite3.Error as error:
+            _LOG.warning("can't note that what a sink wrote is unchanged: %s", error)
+
+    def forget(self, key: Key) -> None:
+        """Let a sink run again."""
+        with self._index.writing() as connection:
+            connection.execute("DELETE FROM written WHERE key = ?", (bytes.fromhex(key),))
+
+
+def _lasting(stamp: FileStamp) -> int:
+    return stamp.mtime_ns if stamp.is_settled else _UNKNOWN
+
+
+def _digest(path: Path) -> Digest:
+    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()

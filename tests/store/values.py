@@ -1,0 +1,182 @@
+"""Values of every kind that the store takes, for property tests."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from nodegraph.core.digests import is_tensor
+from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
+from nodegraph.core.values import Conditioning, ConditioningEntry, DiffusionModel, Latent
+
+
+@port_type()
+class Mood(Enum):
+    """An enum of a pack."""
+
+    CALM = "calm"
+    WILD = ("wild", 3)
+
+
+@port_type()
+@dataclass(frozen=True)
+class Pair:
+    """A dataclass of a pack."""
+
+    left: Any
+    right: Any = None
+
+
+class Token:
+    """A class that brings a serializer."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+port_type(
+    digest=lambda token: token.text,
+    dumps=lambda token: token.text.encode("utf-8", "surrogatepass"),
+    loads=lambda data: Token(data.decode("utf-8", "surrogatepass")),
+)(Token)
+
+SERIALIZERS: dict[type, Serializer] = {
+    kind: kind.__dict__[PORT_ATTRIBUTE].serializer for kind in (Mood, Pair, Token)
+}
+DIGESTERS = {Token: Token.__dict__[PORT_ATTRIBUTE].digest}
+
+DTYPES = (
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.uint16,
+    torch.int32,
+    torch.int64,
+    torch.uint64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+    torch.float8_e4m3fnuz,
+    torch.complex64,
+    torch.complex128,
+)
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> torch.Tensor:
+    """Any bits, any shape: empty, without dimensions, with odd strides, with a gradient."""
+    dtype = draw(st.sampled_from(DTYPES))
+    shape = draw(st.lists(st.integers(0, 4), max_size=4))
+    count = math.prod(shape)
+    size = 1 if dtype == torch.bool else dtype.itemsize
+    data = draw(st.binary(min_size=count * size, max_size=count * size))
+    if dtype == torch.bool:
+        data = bytes(byte & 1 for byte in data)
+    flat = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    tensor = flat.reshape(shape)
+    if draw(st.booleans()):
+        tensor = tensor.permute(tuple(reversed(range(tensor.dim()))))
+    if tensor.dim() and draw(st.booleans()):
+        tensor = tensor[::2]
+    if dtype.is_complex and draw(st.booleans()):
+        tensor = tensor.conj()
+    if (dtype.is_floating_point and dtype.itemsize > 1) and draw(st.booleans()):
+        tensor = tensor.detach().requires_grad_()
+    return tensor
+
+
+TEXT = st.text(st.characters(), max_size=8)
+"""With half surrogates, as JSON can hold them."""
+HASHABLE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**100), 2**100),
+    st.floats(),
+    TEXT,
+    st.binary(max_size=8),
+    st.builds(Path, st.text("abc/. ", max_size=6)),
+    st.builds(PurePosixPath, st.text("abc/", max_size=6)),
+    st.builds(PureWindowsPath, st.text("abc\\:", max_size=6)),
+    st.sampled_from(Mood),
+    st.tuples(st.integers(), TEXT),
+)
+PLAIN = st.recursive(
+    HASHABLE,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(HASHABLE, inner, max_size=4),
+        st.builds(Pair, inner, inner),
+        st.builds(Token, TEXT),
+    ),
+    max_leaves=12,
+)
+
+
+def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(TEXT, inner, max_size=3),
+        st.builds(Pair, inner, inner),
+        st.builds(
+            Latent,
+            st.none() | tensors(),
+            st.integers(8, 64),
+            st.integers(8, 64),
+            noise_mask=st.none() | tensors(),
+            batch_index=st.none() | st.tuples(st.integers(0, 5)),
+        ),
+        st.builds(
+            Conditioning,
+            st.tuples(st.builds(ConditioningEntry, tensors(), st.none() | tensors())),
+            st.none() | TEXT,
+        ),
+    )
+
+
+VALUES = st.recursive(st.one_of(PLAIN, tensors()), _mixed, max_leaves=6)
+"""Whatever may travel on a link."""
+RECIPE = DiffusionModel("sd1", str(Path(__file__)), "ab" * 32, "float16", (("a", "b"),))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal in type, structure and bits."""
+    if type(left) is not type(right):
+        return False
+    if is_tensor(left):
+        return _same_tensors(left, right)
+    if isinstance(left, float):
+        return struct.pack("d", left) == struct.pack("d", right)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict):
+        return same(list(left), list(right)) and same(list(left.values()), list(right.values()))
+    if isinstance(left, Token):
+        return left.text == right.text
+    if is_dataclass(left):
+        return all(
+            same(getattr(left, item.name), getattr(right, item.name)) for item in fields(left)
+        )
+    return bool(left == right)
+
+
+def _same_tensors(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return left.dtype == right.dtype and left.shape == right.shape and _bits(left) == _bits(right)
+
+
+def _bits(tensor: torch.Tensor) -> bytes:
+    flat = tensor.detach().resolve_conj().clone(memory_format=torch.contiguous_format).reshape(-1)
+    return bytes(flat.view(torch.uint8).numpy()) if flat.numel() else b""
