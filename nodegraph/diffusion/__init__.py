@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
     from nodegraph.diffusion.denoise import sample, sample_steps
     from nodegraph.diffusion.families import FAMILIES
+    from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.images import (
         encode_image_file,
         read_image,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         to_pil,
         write_atomically,
     )
-    from nodegraph.diffusion.loading import estimate_bytes, load_component
+    from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
     from nodegraph.diffusion.models import (
         FoundModel,
         ModelRecipes,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.resizing import resize_image
     from nodegraph.diffusion.samplers import SAMPLERS
+    from nodegraph.diffusion.scheduler_file import scheduler_config
     from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
     from nodegraph.diffusion.sheets import contact_sheet
     from nodegraph.diffusion.text import encode_prompt, match_length
@@ -45,8 +47,9 @@ _HOMES = {
     "components": ("Autoencoder", "Denoiser", "TextModel"),
     "denoise": ("sample", "sample_steps"),
     "families": ("FAMILIES",),
+    "footprint": ("small_footprint",),
     "images": ("encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically"),
-    "loading": ("estimate_bytes", "load_component"),
+    "loading": ("estimate_bytes", "load_component", "move_component"),
     "models": (
         "FoundModel", "ModelRecipes", "ModelSource", "list_models", "locate_model",
         "model_facts", "model_stamp", "open_model",
@@ -56,6 +59,7 @@ _HOMES = {
     "prompts": ("escape_prompt", "parse_prompt"),
     "resizing": ("resize_image",),
     "samplers": ("SAMPLERS",),
+    "scheduler_file": ("scheduler_config",),
     "schedules": ("SCHEDULES", "sigmas_for"),
     "sheets": ("contact_sheet",),
     "text": ("encode_prompt", "match_length"),
@@ -88,6 +92,7 @@ __all__ = [
     "match_length",
     "model_facts",
     "model_stamp",
+    "move_component",
     "open_model",
     "parse_prompt",
     "read_image",
@@ -96,7 +101,9 @@ __all__ = [
     "sample",
     "sample_steps",
     "save_numbered",
+    "scheduler_config",
     "sigmas_for",
+    "small_footprint",
     "to_pil",
     "write_atomically",
 ]

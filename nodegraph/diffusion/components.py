@@ -38,10 +38,15 @@ class TextModel:
 
 @dataclass(frozen=True, slots=True)
 class Autoencoder:
-    """A variational autoencoder, in eval mode."""
+    """A variational autoencoder, in eval mode.
+
+    Attributes:
+        tiled: Whether to work on a part of the picture at a time, which takes less memory.
+    """
 
     vae: AutoencoderKL
     family: str
+    tiled: bool = False
 
 
 Component = Denoiser | TextModel | Autoencoder

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -24,10 +25,14 @@ from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
 from nodegraph.diffusion.safetensors_header import Shapes, read_header
+from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tokenizer_folder import FILES, PLACE, tokenizer_with_digest
 from nodegraph.errors import InvalidFile, InvalidValue
 
 Module = TypeVar("Module", bound=nn.Module)
+
+PORTION = 2**24
+"""Elements of a single file that are mapped into memory at once: 64 MiB in float32."""
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
@@ -50,7 +55,7 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
         InvalidValue: No component is made of this kind of recipe.
     """
     makers: dict[type[Recipe], Callable[[], Component]] = {
-        DiffusionModel: lambda: _denoiser(recipe, device),
+        DiffusionModel: lambda: _denoiser(recipe, device),  # type: ignore[arg-type]
         TextEncoder: lambda: _text_model(recipe, device, folders),
         Vae: lambda: Autoencoder(_vae(recipe, device), recipe.family),
     }
@@ -61,6 +66,19 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
             expected=f"a diffusion model, text encoder or VAE in {', '.join(_DTYPES)}",
         )
     return maker()
+
+
+def move_component(component: Any, device: str) -> Any:
+    """The same component on another device; it is no longer where it was.
+
+    Args:
+        component: A dataclass some of whose fields are modules.
+    """
+    for item in fields(component):
+        value = getattr(component, item.name)
+        if isinstance(value, nn.Module):
+            value.to(device)
+    return component
 
 
 def estimate_bytes(recipe: Recipe) -> int:
@@ -96,16 +114,12 @@ def _component_of(recipe: Recipe) -> str:
     return kinds[type(recipe)]
 
 
-def _denoiser(recipe: Recipe, device: str) -> Denoiser:
+def _denoiser(recipe: DiffusionModel, device: str) -> Denoiser:
     path = Path(recipe.source)
+    config = scheduler_config(recipe)
     if path.is_dir():
-        config = layout.read_config(path / layout.SCHEDULER / layout.SCHEDULER_FILE)
-        # The stock pipeline corrects these two in outdated files, so they mean the same here.
-        config |= {"steps_offset": 1, "clip_sample": False}
         unet = _from_folder(UNet2DConditionModel, path, layout.UNET, recipe.dtype)
     else:
-        metadata = read_header(path).metadata if path.suffix == ".safetensors" else {}
-        config = checkpoint.scheduler_config(metadata)
         unet = _build(
             UNet2DConditionModel,
             path,
@@ -234,19 +248,37 @@ def _read_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def _tensors(path: Path, prefix: str, dtype: str) -> dict[str, Tensor]:
     """The tensors of a single file whose names start with `prefix`, in the wanted precision."""
-    if path.suffix != ".safetensors":
-        found = checkpoint.pickle_tensors(path, prefix)
-    else:
-        read_header(path)
-        with _reading(path), safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            found = {name: file.get_tensor(name) for name in names}
     # Copies: tensors in a mapped file lie unaligned, which changes the last bits of what some
     # kernels compute, and the file may be overwritten while they are in use.
-    return {
-        name: tensor.to(_DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype, copy=True)
-        for name, tensor in found.items()
-    }
+    if path.suffix != ".safetensors":
+        unpickled = checkpoint.pickle_tensors(path, prefix)
+        # One by one, so that they are never all there twice.
+        return {name: _copied(unpickled.pop(name), dtype) for name in list(unpickled)}
+    shapes = read_header(path).shapes
+    found: dict[str, Tensor] = {}
+    for names in _portions([name for name in shapes if name.startswith(prefix)], shapes):
+        # Mapped anew for each portion: what was read of a file stays in memory as long as it is.
+        with _reading(path), safe_open(path, framework="pt") as file:
+            found |= {name: _copied(file.get_tensor(name), dtype) for name in names}
+    return found
+
+
+def _portions(names: Sequence[str], shapes: Shapes) -> Iterator[list[str]]:
+    """The names in groups whose tensors have `PORTION` elements, or little more."""
+    portion: list[str] = []
+    elements = 0
+    for name in names:
+        portion.append(name)
+        elements += math.prod(shapes[name])
+        if elements >= PORTION:
+            yield portion
+            portion, elements = [], 0
+    if portion:
+        yield portion
+
+
+def _copied(tensor: Tensor, dtype: str) -> Tensor:
+    return tensor.to(_DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 def _checkpoint_shapes(path: Path) -> Shapes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
 
 from nodegraph.core.digests import Digest, digest_value
-from nodegraph.core.file_digests import FileDigests
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import DiffusionModel, TextEncoder, Vae
 from nodegraph.diffusion import checkpoint
@@ -39,8 +40,12 @@ EMBEDDED = "tiny"
 SAFETENSORS = ".safetensors"
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 _PARTS = (layout.UNET, layout.VAE, layout.TEXT_ENCODER)
-_DIGESTS = FileDigests()
-# State of the process, as hashing gigabytes twice is worse: a file's digest is nobody's own.
+_PORTS = (
+    ("model", layout.UNET, checkpoint.UNET_PREFIX),
+    ("text_encoder", layout.TEXT_ENCODER, checkpoint.TEXT_PREFIX),
+    ("vae", layout.VAE, checkpoint.VAE_PREFIX),
+)
+_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -181,7 +186,7 @@ def open_model(
     if dtype not in DTYPES:
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    remembered = digests or _DIGESTS
+    remembered = digests or FILE_DIGESTS
     if source.is_folder:
         return _open_folder(source, dtype, remembered, allow_pickle, device)
     return _open_checkpoint(source, dtype, remembered, folders, device)
@@ -220,6 +225,37 @@ def model_facts(source: ModelSource) -> ModelFacts:
         return _checkpoint_facts(source)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
+
+
+def weight_bytes(
+    source: ModelSource, *, dtype: str = "auto", allow_pickle: bool = False, device: str = "cpu"
+) -> dict[str, int]:
+    """Bytes that a model's parts take in memory, from the files' headers alone.
+
+    By the names of `ModelRecipes`. A part in a pickle file is left out, as reading that takes long.
+
+    Args:
+        dtype, device: As for `open_model`.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    found = {}
+    for name, part, prefix in _PORTS:
+        if source.is_folder:
+            weights = layout.find_weights(source.path, part, allow_pickle=allow_pickle)
+            headers = [] if weights.is_pickle else [read_header(file) for file in weights.files]
+        else:
+            headers = [read_header(source.path)] if source.path.suffix == SAFETENSORS else []
+        if headers:
+            # As for a recipe: of a folder's part the first file tells, of a checkpoint the whole.
+            item = _ITEM_BYTES[_resolve(dtype, headers[0].dtypes, device)]
+            found[name] = item * sum(
+                prod(shape)
+                for header in headers
+                for tensor, shape in header.shapes.items()
+                if source.is_folder or tensor.startswith(prefix)
+            )
+    return found
 
 
 def _find(name: str, folders: Sequence[Path]) -> Path:

@@ -34,3 +34,23 @@ def steps_walked(steps: int, denoise: float) -> int:
             hint="Raise denoise, or the number of steps.",
         )
     return walked
+
+
+def last_step(steps: int, denoise: float, end_step: int | None) -> int:
+    """After which step a sampling stops: after the last one walked, unless it is to stop before.
+
+    Raises:
+        InvalidValue: A number is out of range, or no step is left.
+    """
+    walked = steps_walked(steps, denoise)
+    if end_step is None:
+        return walked
+    if not 1 <= end_step <= walked:
+        raise InvalidValue(
+            f"it is no step of the {walked} that are walked",
+            port="end_step",
+            given=str(end_step),
+            expected=f"1 to {walked}, or nothing",
+            hint="Leave it out to walk all of them.",
+        )
+    return end_step

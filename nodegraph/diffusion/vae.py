@@ -1,4 +1,9 @@
-"""Between pictures and latents."""
+"""Between pictures and latents.
+
+An autoencoder that is `tiled` works on overlapping tiles that fade into each other. This bounds
+the memory, and the result differs a little: the layers normalise by mean and variance, which are
+a tile's own instead of the whole picture's.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
+from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
+from nodegraph.diffusion.tiling import tiled
 from nodegraph.errors import InvalidValue, NumericalError
 
 
@@ -34,7 +41,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     vae = autoencoder.vae
     # Contiguous, as convolutions may give other last bits for other strides.
     scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(vae.device, vae.dtype)
-    modes = [vae.encode(item[None]).latent_dist.mode() for item in scaled]
+    modes = [_encoded(autoencoder, item[None]) for item in scaled]
     samples = (torch.cat(modes) - _shift(autoencoder)) * vae.config.scaling_factor
     samples = samples.to("cpu", torch.float32)
     _check_finite(samples, "encoding gave NaN or infinity")
@@ -60,10 +67,32 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     # In this order and precision the stock pipeline computes, which makes the bits equal.
     samples = samples.contiguous().to(vae.device, vae.dtype)
     inputs = samples / vae.config.scaling_factor + _shift(autoencoder)
-    images = torch.cat([vae.decode(item[None], return_dict=False)[0] for item in inputs])
+    images = torch.cat([_decoded(autoencoder, item[None]) for item in inputs])
     images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
     _check_finite(images, "decoding gave NaN or infinity")
     return images.movedim(1, -1).contiguous()
+
+
+def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+    def encode(part: Tensor) -> Tensor:
+        mode: Tensor = autoencoder.vae.encode(part.contiguous()).latent_dist.mode()
+        return mode
+
+    if not autoencoder.tiled:
+        return encode(picture)
+    with SlicedAttention():
+        return tiled(picture, encode, cells=downscale(autoencoder), out=1)
+
+
+def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
+    def decode(part: Tensor) -> Tensor:
+        picture: Tensor = autoencoder.vae.decode(part.contiguous(), return_dict=False)[0]
+        return picture
+
+    if not autoencoder.tiled:
+        return decode(latent)
+    with SlicedAttention():
+        return tiled(latent, decode, cells=1, out=downscale(autoencoder))
 
 
 def _shift(autoencoder: Autoencoder) -> float:

@@ -1,6 +1,20 @@
-"""Weights in memory: recipes become live modules on a device, within a budget."""
+"""Weights in memory: recipes become live modules on a device, within budgets."""
 
-from nodegraph.residency.manager import ResidencyManager, Resident
+from nodegraph.residency.entries import Resident
+from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
+from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
+from nodegraph.residency.memory import Memory, memory_of
+from nodegraph.residency.peaks import MemoryPeak, measuring
 
-__all__ = ["ResidencyManager", "Resident", "component_bytes"]
+__all__ = [
+    "Memory",
+    "MemoryPeak",
+    "OutOfMemory",
+    "ResidencyManager",
+    "Resident",
+    "component_bytes",
+    "is_out_of_memory",
+    "measuring",
+    "memory_of",
+]

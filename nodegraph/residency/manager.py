@@ -1,70 +1,76 @@
-"""Which components are in memory: loaded on first use, shared, evicted within a budget."""
+"""Which components are in memory: loaded on first use, shared, evicted within budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from threading import Condition
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Recipe
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.residency.entries import HOST, Content, Entry, Resident, State, content_of
+from nodegraph.residency.failures import OutOfMemory, explained, is_out_of_memory, mebibytes
 from nodegraph.residency.measure import component_bytes
+from nodegraph.residency.memory import empty_reserves, free_bytes
+from nodegraph.residency.peaks import MemoryPeak, measuring
+from nodegraph.residency.shelves import Leaving, Shelves
 
 if TYPE_CHECKING:
-    from nodegraph.core.context import Weights
+    from nodegraph.core.context import Footprint, Weights
 
-_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...], str]
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """A component in memory.
+@dataclass(slots=True)
+class _Filling:
+    """What a thread has to do for an entry that it is the first to ask for.
 
     Attributes:
-        bytes: Of its parameters and buffers.
-        pins: How many users hold it right now; 0 means it may be evicted.
+        source: The same at the host, to be moved from there.
+        leaving: What has to be moved away first.
+        may_evict: Whether others may be evicted if it takes more than was expected.
     """
 
-    recipe: Recipe
-    device: str
-    bytes: int
-    pins: int
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A component that is in memory or on its way there."""
-
-    recipe: Recipe
-    device: str
-    bytes: int
-    component: Any = None
-    ready: bool = False
-    error: BaseException | None = None
-    pins: int = 0
-    last_used: int = 0
-    unwanted: bool = False
+    entry: Entry
+    source: Entry | None
+    leaving: Sequence[Leaving] = field(default_factory=list)
+    may_evict: bool = True
 
 
 class ResidencyManager:
-    """Turns recipes into live components and keeps those in memory that were used last.
+    """Turns recipes into live components and keeps those that are costly to bring back.
 
     Safe to use from several threads. A recipe is loaded once, however many ask for it at the
     same time, and its component is shared by them: treat it as read-only. Recipes of equal
-    content share a component wherever their files lie.
+    content share a component wherever their files lie; those that differ in adapters only share
+    the weights below these.
 
-    The budget bounds what is kept, not what is in use: a component that somebody holds is never
+    What an accelerator's budget has no room for is moved to the host's memory, and from there it
+    goes for good. What goes first is what takes the least time to bring back for its size, and
+    wasn't used for long.
+
+    A budget bounds what is kept, not what is in use: a component that somebody holds is never
     evicted, so that holding more than the budget goes over it until the holders let go.
 
     Args:
         load: Makes the component of a recipe on a device; may raise.
-        budgets: Bytes of weights to keep per device, such as ``{"cuda:0": 8 * 2**30}``; a device
-            that isn't named has no limit.
+        budgets: Bytes of weights to keep per device, such as ``{"cuda:0": 8 * 2**30}``, and in
+            the host's memory as ``host``. A device that isn't named has no limit.
         estimate: Bytes that a recipe's component will take, to make room before the first load.
             Afterwards its measured size is remembered.
+        move: Moves a component to another device and returns it; without it, what leaves an
+            accelerator is gone.
+        derive: Makes the component of a recipe with adapters from the one without, whose weights
+            it shares and leaves as they are.
+        small: Makes, of a component, one for a device that takes less memory there, for the
+            duration of a `with`; the component itself lies on the host and stays as it is.
+        free: Bytes of memory that a device has left, or None where that isn't known.
+        empty_reserves: Frees what the framework keeps on a device without using it.
+        clock: Tells the seconds that loading takes.
     """
 
     def __init__(
@@ -73,37 +79,72 @@ class ResidencyManager:
         budgets: Mapping[str, int] | None = None,
         *,
         estimate: Callable[[Recipe], int] | None = None,
+        move: Callable[[Any, str], Any] | None = None,
+        derive: Callable[[Any, Recipe], Any] | None = None,
+        small: Callable[[Any, str], AbstractContextManager[Any]] | None = None,
+        free: Callable[[str], int | None] = free_bytes,
+        empty_reserves: Callable[[str], None] = empty_reserves,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._load = load
-        self._budgets = dict(budgets or {})
         self._estimate = estimate
-        self._entries: dict[_Key, _Entry] = {}
-        self._measured: dict[_Key, int] = {}
-        self._clock = count(1)
+        self._move = move
+        self._derive = derive
+        self._small = small
+        self._free = free
+        self._empty_reserves = empty_reserves
+        self._clock = clock
+        self._shelves = Shelves(budgets or {}, has_host_tier=move is not None)
+        self._measured: dict[Content, int] = {}
         self._changed = Condition()
 
     @contextmanager
-    def use(self, recipe: Recipe, device: str) -> Iterator[Any]:
-        """The component of a recipe on a device, kept there inside the `with`.
+    def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Any]:
+        """The component of a recipe to compute on a device, kept inside the `with`.
 
+        Args:
+            footprint: ``small`` takes as little memory of the device as it can.
         Raises:
             NodegraphError: The files are missing or damaged, or memory ran out even after
                 everything that isn't in use was evicted.
         """
-        entry = self._pin(recipe, device)
-        try:
-            yield entry.component
-        finally:
-            self._unpin(entry)
+        if footprint == "full" or self._small is None:
+            with self._using(recipe, device) as component:
+                yield component
+            return
+        with self._using(recipe, HOST) as component, self._small(component, device) as smaller:
+            yield smaller
 
-    def resident(self) -> list[Resident]:
-        """What is in memory, least recently used first."""
+    def prefetch(self, recipe: Recipe, device: str) -> bool:
+        """Load a recipe's component in this thread if there is room without evicting anything.
+
+        It takes at most half of the memory that is free, as what is at work needs some, too.
+
+        Returns:
+            Whether it is there now. What is missing or doesn't fit is no error here.
+        """
+        try:
+            # With adapters, it is the weights below that take the time and the room.
+            if recipe.adapters and not self._prefetched(recipe.base, device):
+                return False
+            return self._prefetched(recipe, device)
+        except Exception as error:  # noqa: BLE001 - the use that it was for will tell
+            _LOG.debug("could not pre-load %s: %s", recipe.source, error)
+            return False
+
+    def relieve(self, device: str) -> int:
+        """Evict all on a device that isn't in use, and free what the framework holds in reserve.
+
+        Returns:
+            Bytes of weights that left the device.
+        """
         with self._changed:
-            ready = [entry for entry in self._entries.values() if entry.ready]
-            return [
-                Resident(entry.recipe, entry.device, entry.bytes, entry.pins)
-                for entry in sorted(ready, key=_age)
-            ]
+            before = self._held(device)
+            leaving = self._shelves.clear(device)
+            freed = before - self._held(device)
+        self._carry_out(leaving)
+        self._empty_reserves(device)
+        return freed
 
     def release_all(self) -> int:
         """Let go of everything; what is in use goes when its last user is done.
@@ -112,151 +153,317 @@ class ResidencyManager:
             Bytes that were freed at once.
         """
         with self._changed:
-            freed = sum(entry.bytes for entry in self._evictable(None))
-            for entry in list(self._entries.values()):
+            idle = [entry for entry in self._shelves.entries() if entry.is_idle]
+            freed = sum(entry.bytes for entry in idle)
+            for entry in self._shelves.entries():
                 entry.unwanted = True
-                self._drop_if_idle(entry)
+            for entry in idle:
+                self._shelves.drop(entry)
             return freed
 
-    def _pin(self, recipe: Recipe, device: str) -> _Entry:
-        key = _key(recipe, device)
+    def resident(self) -> list[Resident]:
+        """What is in memory, least recently used first."""
         with self._changed:
-            entry = self._entries.get(key)
-            if entry is not None:
-                return self._join(entry)
-            expected = self._expected(key, recipe)
-            self._make_room(device, expected)
-            entry = self._entries[key] = _Entry(recipe, device, expected, pins=1)
-        self._fill(key, entry)
-        return entry
+            return [entry.resident() for entry in self._shelves.there()]
 
-    def _join(self, entry: _Entry) -> _Entry:
-        """Wait for somebody else's load and share its result, or its failure."""
-        entry.pins += 1
-        self._changed.wait_for(lambda: entry.ready or entry.error is not None)
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error says that memory ran out, of whatever library it is."""
+        return is_out_of_memory(error)
+
+    def explain(self, error: BaseException, device: str) -> OutOfMemory:
+        """What was needed and what there was, for an error that says that memory ran out."""
+        with self._changed:
+            held = self._held(device)
+        return explained(error, device, held)
+
+    def measuring(self, device: str) -> AbstractContextManager[MemoryPeak]:
+        """Measure the memory that the inside of the `with` takes at its peak."""
+        return measuring(device)
+
+    @contextmanager
+    def _using(self, recipe: Recipe, location: str) -> Iterator[Any]:
+        entry = self._acquire(recipe, location)
+        try:
+            yield entry.component
+        finally:
+            self._release(entry)
+
+    def _acquire(self, recipe: Recipe, location: str) -> Entry:
+        """The entry of a recipe, pinned and filled, by this thread if it is the first to ask."""
+        if recipe.adapters and self._derive is None:
+            raise InvalidValue(
+                "adapters can't be put on models here",
+                given=", ".join(f"{item.kind} {item.source}" for item in recipe.adapters),
+                expected="a model without adapters",
+            )
+        expected: int | None = None
+        while True:
+            with self._changed:
+                entry = self._settled(recipe, location)
+                if entry is not None:
+                    if self._join(entry):
+                        return entry
+                    continue
+                if expected is not None:
+                    filling = self._begin(recipe, location, expected)
+                    break
+            expected = self._expected(recipe)
+        self._fill(filling)
+        return filling.entry
+
+    def _settled(self, recipe: Recipe, location: str) -> Entry | None:
+        """The entry of a recipe, once neither it nor a copy at the host is being moved."""
+
+        def on_the_move() -> bool:
+            here = self._shelves.find(recipe, location)
+            if here is not None:
+                return here.state is State.LEAVING
+            return self._is_promoted(recipe, location) and self._is_moving(recipe)
+
+        while on_the_move():
+            self._changed.wait()
+        return self._shelves.find(recipe, location)
+
+    def _is_moving(self, recipe: Recipe) -> bool:
+        source = self._shelves.find(recipe, HOST)
+        return source is not None and source.state in (State.COMING, State.LEAVING)
+
+    def _is_promoted(self, recipe: Recipe, location: str) -> bool:
+        """Whether a copy at the host is moved rather than loaded again."""
+        return location != HOST and self._move is not None and not recipe.adapters
+
+    def _join(self, entry: Entry) -> bool:
+        """Pin an entry; wait for somebody else's load and share its result, or its failure.
+
+        Returns:
+            False if it didn't come and nobody knows why: ask again.
+        """
+        self._pin(entry)
+        try:
+            self._changed.wait_for(lambda: entry.state is not State.COMING)
+        except BaseException:
+            self._unpin(entry)
+            raise
         if entry.error is not None:
             raise entry.error
-        return entry
+        return entry.state is State.THERE
 
-    def _fill(self, key: _Key, entry: _Entry) -> None:
+    def _begin(self, recipe: Recipe, location: str, expected: int) -> _Filling:
+        source = None
+        if self._is_promoted(recipe, location):
+            found = self._shelves.find(recipe, HOST)
+            if found is not None and found.is_idle:
+                source = found
+                self._shelves.take(source)
+        leaving = self._shelves.make_room(location, expected)
+        entry = self._shelves.add(Entry(recipe, location, expected, pins=1))
+        return _Filling(entry, source, leaving)
+
+    def _fill(self, filling: _Filling) -> None:
+        entry, source = filling.entry, filling.source
         try:
-            component = self._load_with_room(entry)
-            size = component_bytes(component)
+            self._carry_out(filling.leaving)
+            component = self._made(filling)
+            shared = entry.base.component if entry.base is not None else None
+            size = component_bytes(component, besides=shared)
         except BaseException as error:
             # Whatever happened here, even an interrupt, must not leave the others waiting.
-            interrupted = not isinstance(error, Exception)
             with self._changed:
-                entry.error = _interrupted(entry) if interrupted else error
-                self._forget(entry)
-                self._changed.notify_all()
+                entry.error = error if isinstance(error, Exception) else _interrupted(entry)
+                self._give_up(filling)
             raise
         with self._changed:
-            entry.component, entry.bytes, entry.ready = component, size, True
-            entry.last_used = next(self._clock)
-            self._measured[key] = size
-            self._make_room(entry.device, 0)
+            entry.component, entry.bytes, entry.state = component, size, State.THERE
+            self._measured[content_of(entry.recipe)] = size
+            if source is not None:
+                self._shelves.drop(source)
+            self._shelves.touch(entry)
+            leaving = self._shelves.make_room(entry.location) if filling.may_evict else []
             self._changed.notify_all()
+        try:
+            self._carry_out(leaving)
+        except BaseException:
+            self._release(entry)
+            raise
 
-    def _load_with_room(self, entry: _Entry) -> Any:
+    def _give_up(self, filling: _Filling) -> None:
+        base = filling.entry.base
+        for entry in (filling.entry, filling.source):
+            if entry is not None:
+                self._shelves.drop(entry)
+        if base is not None:
+            self._unpin(base)
+        self._changed.notify_all()
+
+    def _made(self, filling: _Filling) -> Any:
+        if filling.entry.recipe.adapters:
+            return self._derived(filling)
+        if filling.source is not None:
+            return self._promoted(filling, filling.source)
+        return self._loaded(filling)
+
+    def _loaded(self, filling: _Filling) -> Any:
+        entry = filling.entry
+        return self._timed(filling, lambda: self._load(entry.recipe, entry.location))
+
+    def _derived(self, filling: _Filling) -> Any:
+        entry, derive = filling.entry, self._derive
+        assert derive is not None
+        base = self._acquire(entry.recipe.base, entry.location)
+        with self._changed:
+            entry.base = base
+        return self._timed(filling, lambda: derive(base.component, entry.recipe))
+
+    def _promoted(self, filling: _Filling, source: Entry) -> Any:
+        """The component moved from the host; loaded anew if memory runs out on the way."""
+        assert self._move is not None
+        entry = filling.entry
+        entry.seconds = source.seconds
         try:
-            return self._load(entry.recipe, entry.device)
+            return self._move(source.component, entry.location)
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error) or not filling.may_evict:
                 raise
-        # Outside the handler, so that the first error's frames no longer hold half a model.
-        self._forget_idle(entry.device)
+        # Half of it may be on the device: it goes, and what lies in files comes whole.
+        source.component = None
+        self.relieve(entry.location)
+        return self._loaded(filling)
+
+    def _timed(self, filling: _Filling, make: Callable[[], Any]) -> Any:
+        """What `make` gives; at its second try, if memory ran out and something could go."""
+        entry = filling.entry
+        start = self._clock()
         try:
-            return self._load(entry.recipe, entry.device)
+            made = make()
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error) or not filling.may_evict:
+                raise
+        else:
+            entry.seconds = self._clock() - start
+            return made
+        # Outside the handler, so that the first error's frames no longer hold half a model.
+        self.relieve(entry.location)
+        start = self._clock()
+        try:
+            made = make()
+        except Exception as error:
+            if not is_out_of_memory(error):
                 raise
             raise self._does_not_fit(entry) from error
+        entry.seconds = self._clock() - start
+        return made
 
-    def _forget_idle(self, device: str) -> None:
-        # A function of its own, as a loop's variable would hold on to the last one.
+    def _does_not_fit(self, entry: Entry) -> OutOfMemory:
         with self._changed:
-            for entry in self._evictable(device):
-                self._forget(entry)
-
-    def _does_not_fit(self, entry: _Entry) -> NodegraphError:
-        with self._changed:
-            held = sum(
-                other.bytes
-                for other in self._entries.values()
-                if other.device == entry.device and other.ready
-            )
-        need = f"about {_mebibytes(entry.bytes)}" if entry.bytes else "an unknown amount"
-        return NodegraphError(
-            f"out of memory on {entry.device} while loading {entry.recipe.source}: it needs "
-            f"{need}, and weights in use there hold {_mebibytes(held)}",
+            held = self._held(entry.location)
+        need = f"about {mebibytes(entry.bytes)}" if entry.bytes else "an unknown amount"
+        return OutOfMemory(
+            f"out of memory on {entry.location} while loading {entry.recipe.source}: it needs "
+            f"{need}, and weights in use there hold {mebibytes(held)}",
             hint="Load the model with a smaller dtype, or close other programs on that device.",
         )
 
-    def _unpin(self, entry: _Entry) -> None:
+    def _release(self, entry: Entry) -> None:
         with self._changed:
-            entry.pins -= 1
-            entry.last_used = next(self._clock)
-            self._drop_if_idle(entry)
-            self._make_room(entry.device, 0)
+            self._unpin(entry)
+            leaving = self._shelves.make_room(entry.location)
+        self._carry_out(leaving)
 
-    def _make_room(self, device: str, needed: int) -> None:
-        """Evict idle components, longest unused first, until `needed` more bytes fit."""
-        budget = self._budgets.get(device)
-        if budget is None:
+    def _pin(self, entry: Entry) -> None:
+        if not entry.pins and entry.base is not None:
+            self._pin(entry.base)
+        entry.pins += 1
+
+    def _unpin(self, entry: Entry) -> None:
+        entry.pins -= 1
+        if entry.state is not State.THERE:
             return
-        used = sum(entry.bytes for entry in self._entries.values() if entry.device == device)
-        for entry in self._evictable(device):
-            if used + needed <= budget:
-                return
-            self._forget(entry)
-            used -= entry.bytes
+        self._shelves.touch(entry)
+        if entry.pins:
+            return
+        base = entry.base
+        if entry.unwanted:
+            self._shelves.drop(entry)
+        if base is not None:
+            self._unpin(base)
 
-    def _evictable(self, device: str | None) -> list[_Entry]:
-        return sorted(
-            (
-                entry
-                for entry in self._entries.values()
-                if entry.ready and not entry.pins and device in (None, entry.device)
-            ),
-            key=_age,
+    def _carry_out(self, moves: Sequence[Leaving]) -> None:
+        """Move what was evicted to the host. What fails to get there is gone: no harm is done."""
+        pending = list(moves)
+        try:
+            while pending:
+                self._demote(pending[-1])
+                pending.pop()
+        finally:
+            # After an interrupt nobody may wait for those that won't come.
+            self._lose(pending)
+
+    def _demote(self, leaving: Leaving) -> None:
+        assert self._move is not None
+        try:
+            component = self._move(leaving.entry.component, HOST)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the files are still there
+            _LOG.debug("could not move %s away: %s", leaving.entry.recipe.source, error)
+            self._lose([leaving])
+            return
+        with self._changed:
+            leaving.arriving.component = component
+            self._shelves.arrived(leaving)
+            self._changed.notify_all()
+
+    def _lose(self, moves: Sequence[Leaving]) -> None:
+        if not moves:
+            return
+        with self._changed:
+            for leaving in moves:
+                self._shelves.drop(leaving.entry)
+                self._shelves.drop(leaving.arriving)
+            self._changed.notify_all()
+
+    def _prefetched(self, recipe: Recipe, device: str) -> bool:
+        expected = self._expected(recipe)
+        free = self._free(device)
+        with self._changed:
+            entry = self._settled(recipe, device)
+            if entry is not None:
+                # Somebody else loads it, or it is there: to wait is all there is to do.
+                there = self._join(entry)
+                if there:
+                    self._unpin(entry)
+                return there
+            room = self._shelves.room(device)
+            if any(limit is not None and expected > limit for limit in (room, free and free // 2)):
+                return False
+            filling = self._begin(recipe, device, expected)
+            filling.may_evict = False
+        self._fill(filling)
+        return self._kept(filling.entry)
+
+    def _kept(self, entry: Entry) -> bool:
+        """Let go of what was pre-loaded; it is the first to go if it took more than there is."""
+        with self._changed:
+            self._unpin(entry)
+            room = self._shelves.room(entry.location)
+            if entry.is_idle and room is not None and room < 0:
+                self._shelves.drop(entry)
+            return entry.state is State.THERE
+
+    def _held(self, device: str) -> int:
+        return sum(
+            entry.bytes for entry in self._shelves.entries(device) if entry.state is State.THERE
         )
 
-    def _drop_if_idle(self, entry: _Entry) -> None:
-        if entry.unwanted and entry.ready and not entry.pins:
-            self._forget(entry)
-
-    def _forget(self, entry: _Entry) -> None:
-        key = _key(entry.recipe, entry.device)
-        if self._entries.get(key) is entry:
-            del self._entries[key]
-
-    def _expected(self, key: _Key, recipe: Recipe) -> int:
-        known = self._measured.get(key)
-        if known is None:
-            return self._estimate(recipe) if self._estimate else 0
-        return known
+    def _expected(self, recipe: Recipe) -> int:
+        known = self._measured.get(content_of(recipe))
+        if known is not None:
+            return known
+        if recipe.adapters or self._estimate is None:
+            return 0
+        return self._estimate(recipe)
 
 
-def _key(recipe: Recipe, device: str) -> _Key:
-    kind = type(recipe).__qualname__
-    return kind, recipe.family, recipe.digest, recipe.dtype, recipe.options, device
-
-
-def _age(entry: _Entry) -> int:
-    return entry.last_used
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError is told by name, as this module doesn't import torch.
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def _interrupted(entry: _Entry) -> NodegraphError:
+def _interrupted(entry: Entry) -> NodegraphError:
     return NodegraphError(f"loading {entry.recipe.source} was interrupted")
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
 
 
 if TYPE_CHECKING:

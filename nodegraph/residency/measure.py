@@ -8,20 +8,31 @@ from itertools import chain
 from typing import Any
 
 
-def component_bytes(component: Any) -> int:
+def component_bytes(component: Any, *, besides: Any = None) -> int:
     """Bytes of the parameters and buffers of a component's modules.
 
     Args:
         component: A module, or a dataclass some of whose fields are modules.
+        besides: Another component; weights shared with it don't count.
     Returns:
         The sum over distinct tensors: weights tied between modules count once.
     """
-    sizes = {
-        id(tensor): tensor.numel() * tensor.element_size()
+    sizes = _sizes(component)
+    shared = _sizes(besides)
+    return sum(size for name, size in sizes.items() if name not in shared)
+
+
+def _sizes(component: Any) -> dict[int, int]:
+    return {
+        _identity(tensor): tensor.numel() * tensor.element_size()
         for module in _modules(component)
         for tensor in chain(module.parameters(), module.buffers())
     }
-    return sum(sizes.values())
+
+
+def _identity(tensor: Any) -> int:
+    """Where a tensor's bytes begin: two parameters may be the same bytes."""
+    return tensor.data_ptr() or id(tensor)
 
 
 def _modules(component: Any) -> Iterator[Any]:

@@ -1,20 +1,15 @@
-"""The residency manager loads once, shares, pins, and evicts what was used least recently."""
+"""The residency manager loads once, shares, pins, and evicts, on one device."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from torch import nn
 
 from nodegraph.core.values import DiffusionModel, Recipe, Vae
@@ -103,8 +98,8 @@ def test_each_device_has_its_own_copy_and_budget() -> None:
     ]
 
 
-def test_the_least_recently_used_is_evicted_first() -> None:
-    manager = ResidencyManager(Loader(), {"cpu": 25})
+def test_of_equal_cost_the_least_recently_used_is_evicted_first() -> None:
+    manager = ResidencyManager(Loader(), {"cpu": 25}, clock=lambda: 0.0)
 
     for name in ("a", "b", "a", "c"):
         with manager.use(recipe_of(name), "cpu"):
@@ -218,7 +213,7 @@ def test_a_failed_load_fails_all_who_waited_and_is_tried_again_later() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         users = [pool.submit(use, index) for index in range(2)]
-        _wait_until(lambda: any(entry.pins == 2 for entry in manager._entries.values()))
+        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
         waiting.set()
         assert [user.result(5) for user in users] == ["failed", "failed"]
 
@@ -273,68 +268,6 @@ def test_release_all_frees_what_is_idle_now_and_the_rest_when_let_go_of() -> Non
         assert names(manager) == ["b"]
 
     assert manager.resident() == []
-
-
-class Residency(RuleBasedStateMachine):
-    """The policy against a plain model: an ordered dict from recipe to pins."""
-
-    budget = 25
-    sizes: ClassVar[dict[str, int]] = {"a": 4, "b": 9, "c": 12, "d": 30}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loader = Loader()
-        self.manager = ResidencyManager(self.loader, {"cpu": self.budget})
-        self.pins: OrderedDict[str, int] = OrderedDict()
-        self.held: list[tuple[str, AbstractContextManager[Any]]] = []
-        self.loads = 0
-
-    @rule(name=st.sampled_from(sorted(sizes)))
-    def take(self, name: str) -> None:
-        held = self.manager.use(recipe_of(name, self.sizes[name]), "cpu")
-        assert held.__enter__().recipe.digest == name
-        self.held.append((name, held))
-        if name not in self.pins:
-            self.loads += 1
-            # The size is remembered after a first load, so room is made before or after it:
-            # the outcome is the same as long as the newcomer isn't a candidate.
-            self.pins[name] = 1
-            self.pins.move_to_end(name)
-            self._evict()
-        else:
-            self.pins[name] += 1
-
-    @rule(data=st.data())
-    def let_go(self, data: st.DataObject) -> None:
-        if not self.held:
-            return
-        name, held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        held.__exit__(None, None, None)
-        self.pins[name] -= 1
-        self.pins.move_to_end(name)
-        self._evict()
-
-    def _evict(self) -> None:
-        for name in [name for name, pins in self.pins.items() if pins == 0]:
-            if sum(self.sizes[kept] for kept in self.pins) <= self.budget:
-                return
-            del self.pins[name]
-
-    @invariant()
-    def same_as_the_model(self) -> None:
-        resident = {item.recipe.digest: item.pins for item in self.manager.resident()}
-        assert resident == dict(self.pins)
-        assert len(self.loader.loaded) == self.loads
-
-    @invariant()
-    def within_the_budget_or_in_use(self) -> None:
-        resident = self.manager.resident()
-        idle = [item for item in resident if not item.pins]
-        assert not idle or sum(item.bytes for item in resident) <= self.budget
-
-
-TestResidency = Residency.TestCase
-TestResidency.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

@@ -121,23 +121,39 @@ class Sampler(ABC):
         """Go on from what `state` returned, in a sampler made with the same arguments.
 
         Raises:
-            ValueError: It is of another batch, latent size or ladder.
+            ValueError: It is damaged, or of another batch, latent size, precision or ladder;
+                nothing was changed.
         """
-        rung = int(state["rung"])
-        count = sum(name.startswith("generator.") for name in state)
-        if state["x"].shape != self.x.shape or count != len(self.generators):
-            raise ValueError("the saved state is of another batch or latent size")
-        if not self.ladder.first <= rung <= self.ladder.rungs:
-            raise ValueError("the saved state is of another schedule")
-        self.rung = rung
+        self._check_state(state)
+        generators = [_generator_at(state[name]) for name in self._generator_names]
+        self.rung = int(state["rung"])
         self.x = self._like_x(state["x"])
         self.history = {
             name.removeprefix("history."): self._like_x(tensor)
             for name, tensor in state.items()
             if name.startswith("history.")
         }
-        for index, generator in enumerate(self.generators):
-            generator.set_state(state[f"generator.{index}"].cpu())
+        for generator, saved in zip(self.generators, generators, strict=True):
+            generator.set_state(saved.get_state())
+
+    @property
+    def _generator_names(self) -> list[str]:
+        return [f"generator.{index}" for index in range(len(self.generators))]
+
+    def _check_state(self, state: Mapping[str, Tensor]) -> None:
+        named = {"x", "rung", *self._generator_names}
+        if not all(isinstance(tensor, Tensor) for tensor in state.values()):
+            raise ValueError("the saved state is of something else")
+        found = {name for name in state if not name.startswith("history.")}
+        if found != named or state["x"].shape != self.x.shape:
+            raise ValueError("the saved state is of another batch or latent size")
+        if state["x"].dtype != self.x.dtype:
+            raise ValueError("the saved state is of another precision")
+        kept = [tensor for name, tensor in state.items() if name not in found]
+        if state["rung"].numel() != 1 or any(item.shape != self.x.shape for item in kept):
+            raise ValueError("the saved state is damaged")
+        if not self.ladder.first <= int(state["rung"]) <= self.ladder.rungs:
+            raise ValueError("the saved state is of another schedule")
 
     def _like_x(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.x.device, copy=True)
@@ -153,3 +169,13 @@ class Sampler(ABC):
         """
         clip = by_default if self.noise.clip is None else self.noise.clip
         return denoised.clamp(-self.noise.clip_range, self.noise.clip_range) if clip else denoised
+
+
+def _generator_at(state: Tensor) -> torch.Generator:
+    """A generator that goes on from a saved state."""
+    generator = torch.Generator("cpu")
+    try:
+        generator.set_state(state.to("cpu", copy=True))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"the saved state of a generator is damaged: {error}") from error
+    return generator

@@ -1,0 +1,77 @@
+"""Working on large pictures in overlapping tiles that are blended into each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TILE = 32
+"""Latent cells along a tile's side; smaller pictures are cut into about halves."""
+LEAST_TILE = 16
+"""Sides up to this are not cut: the overlap would be most of a tile."""
+OVERLAP = 8
+"""Latent cells that neighbouring tiles share, and over which one fades into the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A tile along one side, in latent cells."""
+
+    start: int
+    end: int
+
+
+def spans(length: int) -> list[Span]:
+    """Tiles along a side, evenly spread, each sharing `OVERLAP` cells or more with the next."""
+    tile = min(TILE, max(LEAST_TILE, -(-(length + OVERLAP) // 2)))
+    if length <= tile:
+        return [Span(0, length)]
+    count = math.ceil((length - OVERLAP) / (tile - OVERLAP))
+    starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
+    return [Span(start, start + tile) for start in starts]
+
+
+def tiled(given: Tensor, work: Callable[[Tensor], Tensor], *, cells: int, out: int) -> Tensor:
+    """The result of `work` on a whole picture or latent, put together from its tiles.
+
+    Args:
+        given: Shape (1, channels, height, width).
+        work: Takes a part of it to a result whose sides are `out / cells` times as long.
+        cells, out: Steps per latent cell, along a side, of what is given and of the result.
+    Returns:
+        float32 on the CPU.
+    """
+    height, width = (side // cells for side in given.shape[-2:])
+    total: Tensor | None = None
+    weights = torch.zeros(1, 1, height * out, width * out)
+    for rows in spans(height):
+        for columns in spans(width):
+            part = given[(..., _steps(rows, cells), _steps(columns, cells))]
+            made = work(part).to("cpu", torch.float32)
+            if total is None:
+                total = torch.zeros(1, made.shape[1], *weights.shape[-2:])
+            weight = _fading(rows, height, out)[:, None] * _fading(columns, width, out)
+            place = (..., _steps(rows, out), _steps(columns, out))
+            total[place] += made * weight
+            weights[place] += weight
+    assert total is not None
+    return total / weights
+
+
+def _steps(span: Span, scale: int) -> slice:
+    return slice(span.start * scale, span.end * scale)
+
+
+def _fading(span: Span, length: int, scale: int) -> Tensor:
+    """How much a tile counts at each of its steps: less towards its neighbours."""
+    at = (torch.arange((span.end - span.start) * scale) + 0.5) / scale
+    weight = torch.ones_like(at)
+    if span.start > 0:
+        weight = torch.minimum(weight, at / OVERLAP)
+    if span.end < length:
+        weight = torch.minimum(weight, (span.end - span.start - at) / OVERLAP)
+    return weight

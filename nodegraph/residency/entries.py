@@ -1,0 +1,92 @@
+"""What the residency manager knows of each component that is in memory or on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from nodegraph.core.values import Recipe
+
+HOST = "cpu"
+"""Where components lie that left an accelerator, and where those for the CPU are."""
+
+Content = tuple[Any, ...]
+"""What makes two recipes the same component, wherever their files lie."""
+
+Key = tuple[Content, str]
+"""A component at a place."""
+
+
+class State(Enum):
+    """Where a component is on its way."""
+
+    COMING = auto()
+    THERE = auto()
+    LEAVING = auto()
+    GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A component in memory.
+
+    Attributes:
+        bytes: Of its parameters and buffers; of one with adapters only what they add.
+        pins: How many users hold it right now; 0 means it may be evicted.
+    """
+
+    recipe: Recipe
+    device: str
+    bytes: int
+    pins: int
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A component at a place, from the moment that somebody asks for it.
+
+    Attributes:
+        bytes: Measured, or expected as long as it is coming.
+        seconds: That loading it took, or putting adapters on it.
+        error: Why it didn't come.
+        pins: How many users hold it or wait for it.
+        last_used: A count that rises with each use.
+        score: What it is worth to be kept; the lowest goes first.
+        base: Whose weights it shares; pinned while this one is.
+        unwanted: To be dropped as soon as nobody uses it.
+    """
+
+    recipe: Recipe
+    location: str
+    bytes: int
+    state: State = State.COMING
+    component: Any = None
+    seconds: float = 0.0
+    error: BaseException | None = None
+    pins: int = 0
+    last_used: int = 0
+    score: float = 0.0
+    base: Entry | None = None
+    unwanted: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Its content and place."""
+        return content_of(self.recipe), self.location
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is there and nobody uses it."""
+        return self.state is State.THERE and not self.pins
+
+    def resident(self) -> Resident:
+        """What may be told of it."""
+        return Resident(self.recipe, self.location, self.bytes, self.pins)
+
+
+def content_of(recipe: Recipe) -> Content:
+    """What makes a component: equal for recipes of equal content."""
+    adapters = tuple((item.kind, item.digest, item.strength) for item in recipe.adapters)
+    kind = type(recipe).__qualname__
+    return kind, recipe.family, recipe.digest, recipe.dtype, recipe.options, adapters
