@@ -1,8 +1,9 @@
 """All that a node pack needs. Importing it is quick: no torch, no engine."""
 
-from nodegraph.core.context import Context, Environment, Preview
+from nodegraph.core.context import Checkpoint, Context, Environment, Preview
 from nodegraph.core.hints import (
     Advanced,
+    Body,
     Choices,
     File,
     Group,
@@ -13,9 +14,20 @@ from nodegraph.core.hints import (
 )
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
 from nodegraph.core.node import node
-from nodegraph.core.ports import Expand, Image, Lazy, Mask, PortType, Value, port_type
+from nodegraph.core.ports import (
+    BLOCKED,
+    Expand,
+    Image,
+    Lazy,
+    Mask,
+    PortType,
+    Subgraph,
+    Value,
+    port_type,
+)
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
+    Adapter,
     Conditioning,
     ConditioningEntry,
     DiffusionModel,
@@ -33,8 +45,12 @@ from nodegraph.errors import (
 )
 
 __all__ = [
+    "BLOCKED",
+    "Adapter",
     "Advanced",
+    "Body",
     "Cancelled",
+    "Checkpoint",
     "Choices",
     "Conditioning",
     "ConditioningEntry",
@@ -63,6 +79,7 @@ __all__ = [
     "Range",
     "Recipe",
     "Seed",
+    "Subgraph",
     "TextEncoder",
     "TypeInfo",
     "Vae",

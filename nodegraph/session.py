@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -20,7 +23,7 @@ from nodegraph.engine.installed import remembered_packs
 from nodegraph.engine.manifest import ManifestCache
 from nodegraph.engine.packs import Pack, pack_at, packs_in
 from nodegraph.engine.registry import Registry
-from nodegraph.errors import InvalidValue, Problem
+from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -30,8 +33,13 @@ if TYPE_CHECKING:
     from nodegraph.core.values import Recipe
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.engine import Engine
+    from nodegraph.engine.lanes import Share
+    from nodegraph.engine.planning.plan import Plan
+    from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
+    from nodegraph.persistence import Persistence
     from nodegraph.residency import ResidencyManager
+    from nodegraph.store.store import Store
 
 
 class SessionRunOptions(TypedDict, total=False):
@@ -41,6 +49,10 @@ class SessionRunOptions(TypedDict, total=False):
     targets: Sequence[str] | None
     listener: Listener | None
     cancel: CancelToken | None
+    deadline: float | None
+    check_mutation: bool
+    values: bool
+    share: Share | None
 
 
 class RunOptions(TypedDict, total=False):
@@ -57,15 +69,15 @@ class RunOptions(TypedDict, total=False):
 class Session:
     """Runs workflows in this process.
 
-    Results stay in its memory from one run to the next. Use it as a context manager, or call
-    `close`.
+    Results stay in its memory from one run to the next, and on disk for other processes and later
+    ones. Use it as a context manager, or call `close`.
 
     Args:
         settings: Where things lie; read from file and environment if not given.
         packs: More packs: folders or files.
         nodes: Functions decorated with `@node`, for scripts and notebooks.
         inputs: Where relative input paths start, unless the settings say.
-        use_cache: False computes everything anew.
+        use_cache: False computes everything anew, and keeps nothing.
     """
 
     def __init__(
@@ -82,6 +94,7 @@ class Session:
         self._nodes = nodes
         self._inputs = inputs
         self._use_cache = use_cache
+        self.problems: list[str] = []
         self._one_at_a_time = Lock()
 
     def __enter__(self) -> Session:
@@ -120,30 +133,87 @@ class Session:
         return _default_device() if wanted == "auto" else _checked_device(wanted)
 
     @cached_property
+    def persistence(self) -> Persistence | None:
+        """What is kept on disk; None if nothing is, as the settings say or as it can't be opened.
+
+        What is wrong with it is in `problems`.
+        """
+        if not self._use_cache or not self.settings.disk_cache:
+            return None
+        from nodegraph.persistence import open_persistence
+
+        try:
+            found = open_persistence(self.settings, lambda: self.registry.serializers)
+        except NodegraphError as error:
+            self.problems.append(f"results aren't kept on disk: {error}")
+            return None
+        self.problems.extend(found.problems)
+        return found
+
+    @property
+    def store(self) -> Store | None:
+        """Results on disk; see `persistence`."""
+        return None if self.persistence is None else self.persistence.store
+
+    @cached_property
     def engine(self) -> Engine:
         """What runs share: lanes, cache, weights."""
         _share_cores()
         from nodegraph.diffusion.numerics import LibraryNumerics
-        from nodegraph.engine.cache import MemoryCache, NoCache
+        from nodegraph.engine.cache import Cache, NoCache
+        from nodegraph.engine.checkpointing import Saver
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
+        from nodegraph.engine.memory_cache import MemoryCache
 
+        kept = self.persistence
+        memory = MemoryCache(self.settings.memory_cache)
+        interval = self.settings.checkpoint_seconds
+        cache = Cache(memory) if self._use_cache else NoCache()
+        saver = Saver(interval=interval)
+        if kept is not None:
+            cache = Cache(memory, kept.store, kept.others, self.registry.import_types)
+            if kept.checkpoints is not None:
+                saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
         return Engine(
             self.registry,
             environment=self.environment,
             weights=self._weights,
             numerics=LibraryNumerics(),
-            cache=MemoryCache(self.settings.memory_cache) if self._use_cache else NoCache(),
+            cache=cache,
             lanes=Lanes(self._device, cpu_places=self.settings.cpu_threads),
+            costs=kept.costs if kept is not None else None,
+            claims=kept.claims if kept is not None else None,
+            written=kept.written if kept is not None else None,
+            codes=kept.codes if kept is not None else None,
+            saver=saver,
         )
 
     @cached_property
     def _weights(self) -> ResidencyManager:
         from nodegraph.residency import ResidencyManager
 
-        budget = self.settings.weights_budget
-        budgets = None if budget is None else {self._device: budget}
-        return ResidencyManager(self._load_component, budgets, estimate=_estimate_bytes)
+        return ResidencyManager(
+            self._load_component,
+            self._weights_budgets(),
+            estimate=_estimate_bytes,
+            move=_moved,
+            small=_small_footprint,
+        )
+
+    def _weights_budgets(self) -> dict[str, int]:
+        from nodegraph.residency import memory_of
+
+        settings = self.settings
+        budgets = {}
+        host = memory_of("cpu")
+        if settings.host_weights_budget is not None:
+            budgets["host"] = settings.host_weights_budget
+        elif host is not None:
+            budgets["host"] = host.total // 2
+        if settings.weights_budget is not None:
+            budgets[self._device] = settings.weights_budget
+        return budgets
 
     def _load_component(self, recipe: Recipe, device: str) -> Any:
         # Not at the top of the file: it brings torch in.
@@ -165,6 +235,61 @@ class Session:
 
         return build_graph(workflow, self.registry, self.environment, targets=targets)
 
+    def plan(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        problems: Sequence[Problem] = (),
+    ) -> Plan:
+        """What a run would do, node by node, and what it is expected to take; nothing runs.
+
+        Args:
+            problems: What is known to be wrong, to stand in the plan beside what is wrong with
+                the workflow itself.
+        """
+        from nodegraph.engine.planning.past import known_types
+        from nodegraph.engine.planning.workflow import plan_workflow
+
+        self.engine.look_at_code_anew()
+        kept = self.persistence
+        stores = () if kept is None else (kept.store, *kept.others)
+        return plan_workflow(
+            workflow,
+            self.engine.shared,
+            targets=targets,
+            problems=problems,
+            is_resident=self._is_resident,
+            is_known=known_types([store.index for store in stores]) if stores else None,
+        ).plan
+
+    def _is_resident(self, recipe: Recipe, device: str) -> bool:
+        # Equal recipes share a component wherever their files lie.
+        wanted = replace(recipe, source="")
+        return any(
+            item.device == device and replace(item.recipe, source="") == wanted
+            for item in self._weights.resident()
+        )
+
+    def why(self, workflow: Workflow, *, node: str | None = None) -> list[NodeWhy]:
+        """Why nodes would run, or which earlier run a node's result comes from; nothing runs.
+
+        Args:
+            node: Tell of this one and of those that make it run; of all that would run if not
+                given.
+        """
+        from nodegraph.engine.planning.past import past_in
+        from nodegraph.engine.planning.why import Past
+        from nodegraph.engine.planning.workflow import why_workflow
+
+        self.engine.look_at_code_anew()
+        kept = self.persistence
+        past = Past()
+        if kept is not None:
+            kept.store.flush()
+            past = past_in([store.index for store in (kept.store, *kept.others)], kept.runs)
+        return why_workflow(workflow, self.engine.shared, past, node=node)
+
     async def run_async(
         self,
         workflow: Workflow,
@@ -173,6 +298,10 @@ class Session:
         targets: Sequence[str] | None = None,
         listener: Listener | None = None,
         cancel: CancelToken | None = None,
+        deadline: float | None = None,
+        check_mutation: bool = False,
+        values: bool = True,
+        share: Share | None = None,
     ) -> RunResult:
         """Run a workflow on the running event loop.
 
@@ -180,7 +309,11 @@ class Session:
             parameters: Values of the workflow's named parameters.
             targets: Nodes to run, with what they need; all sinks if not given.
             listener: Is handed every event, in order, from any thread.
-            cancel: Stops the run at the next step once set.
+            cancel: Stops the run at the next step once set; pauses and resumes it.
+            deadline: Seconds after which the run is cancelled.
+            check_mutation: Find nodes that change their inputs.
+            values: Whether the values of the targets' outputs are wanted.
+            share: Whose run it is, and how urgent, where several compete.
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
         """
@@ -188,7 +321,53 @@ class Session:
         graph = self.graph(workflow, targets=targets)
         # What sinks keep is to mean the same after an upgrade of the nodes.
         document = with_versions(workflow, self.registry).to_dict()
-        return await self.engine.run(graph, workflow=document, listener=listener, cancel=cancel)
+        with self._recorded(document, targets, share) as record:
+            result = await self.engine.run(
+                graph,
+                workflow=document,
+                listener=listener,
+                cancel=cancel,
+                deadline=deadline,
+                check_mutation=check_mutation,
+                values=values,
+                share=share,
+                run_id=record.id,
+            )
+            record.result = result
+        return result
+
+    @contextmanager
+    def _recorded(
+        self,
+        document: Mapping[str, Any],
+        targets: Sequence[str] | None,
+        share: Share | None,
+    ) -> Iterator[_Record]:
+        """Note in the store that a run begins, and how it ended."""
+        kept = self.persistence
+        if kept is None or kept.runs is None:
+            yield _Record()
+            return
+        from nodegraph.observe.record import described_environment, record_of
+
+        record = _Record(kept.runs.begin(str(document.get("title", ""))))
+        noted: Mapping[str, Any] = {}
+        start = monotonic()
+        try:
+            yield record
+            if record.result is not None:
+                environment = described_environment(
+                    device=self._device,
+                    numerics=_profile(self.engine),
+                    packs=self.registry.pack_versions(),
+                )
+                client = share.client if share is not None else ""
+                noted = record_of(
+                    record.result, document, environment, targets=targets, client=client
+                )
+        finally:
+            status = record.result.status if record.result is not None else "failed"
+            kept.runs.finish(record.id, status, monotonic() - start, noted)
 
     def run(self, workflow: Workflow, **options: Unpack[SessionRunOptions]) -> RunResult:
         """As `run_async`, waiting for the end.
@@ -204,12 +383,40 @@ class Session:
         if "engine" in self.__dict__:
             self.engine.close()
             self._weights.release_all()
+        kept = self.__dict__.get("persistence")
+        if kept is not None:
+            kept.close()
+
+
+@dataclass
+class _Record:
+    """A run that goes on: its id in the store, and then its result."""
+
+    id: str = ""
+    result: RunResult | None = None
+
+
+def _profile(engine: Engine) -> str:
+    numerics = engine.shared.numerics
+    return "" if numerics is None else numerics.profile(engine.shared.lanes.device)
 
 
 def _estimate_bytes(recipe: Recipe) -> int:
     from nodegraph.diffusion.loading import estimate_bytes
 
     return estimate_bytes(recipe)
+
+
+def _moved(component: Any, device: str) -> Any:
+    from nodegraph.diffusion.loading import move_component
+
+    return move_component(component, device)
+
+
+def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:
+    from nodegraph.diffusion.footprint import small_footprint
+
+    return small_footprint(component, device)
 
 
 def _share_cores() -> None:

@@ -35,8 +35,15 @@ class Settings(BaseModel):
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
             code that it brings.
         memory_cache: Bytes of results kept in memory.
+        disk_cache: Bytes of results kept on disk; 0 keeps nothing there.
+        store: Folder of results on disk; ``store`` in the cache folder if not set.
+        stores: Folders of more stores, which are only read: a team's, another machine's.
+        checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
         weights_budget: Bytes of model weights kept on the compute device; None for no limit.
-        cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set.
+        host_weights_budget: Bytes of weights kept in the host's memory, where that isn't the
+            compute device; half of that memory if not set.
+        cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
+            but at least 8.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +57,12 @@ class Settings(BaseModel):
     device: str = "auto"
     allow_pickle: bool = False
     memory_cache: Annotated[int, Field(ge=0)] = 1 << 30
+    disk_cache: Annotated[int, Field(ge=0)] = 20 << 30
+    store: Path | None = None
+    stores: tuple[Path, ...] = ()
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
     weights_budget: Annotated[int, Field(ge=0)] | None = None
+    host_weights_budget: Annotated[int, Field(ge=0)] | None = None
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
 
     @property
@@ -80,6 +92,11 @@ class Settings(BaseModel):
         from platformdirs import user_cache_path
 
         return user_cache_path("nodegraph", appauthor=False)
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of results on disk."""
+        return self.store or self.cache_folder / "store"
 
     def environment(self, *, inputs: Path | None = None, device: str = "cpu") -> Environment:
         """The world around a run.

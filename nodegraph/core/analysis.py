@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.checking import InputChecker, Inputs
 from nodegraph.core.context import Environment
@@ -18,6 +20,7 @@ from nodegraph.core.order import topological_order
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import check_subgraphs
 from nodegraph.core.targets import find_targets, needed_by
+from nodegraph.core.types import TypeExpr
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
@@ -54,22 +57,47 @@ def analyse(
         environment: Handed to the packs' own checks.
         targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
     """
-    flat = flatten(workflow, catalog)
-    order, cycles = topological_order(_needs(flat))
-    nodes = _Pass(flat, catalog, environment).run(order)
+    bodies = Bodies(workflow, catalog, partial(_look, environment))
+    looked = _look(environment, workflow, catalog, bodies)
+    flat, nodes = looked.flat, looked.nodes
     names, target_problems = find_targets(flat, catalog, targets)
     problems = [
         *check_requirements(workflow, catalog),
         *check_parameters(workflow, catalog),
         *check_subgraphs(workflow, catalog),
-        *(_cycle(flat, cycle) for cycle in cycles),
-        *_once(flat),
+        *looked.problems,
         *target_problems,
     ]
     warnings = _deprecated(flat)
     if not problems:
-        warnings += _unused(nodes, names)
+        warnings += _unused(flat, nodes, names)
     return Analysis(flat, nodes, names, tuple(dict.fromkeys(problems)), tuple(warnings))
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A workflow's nodes, checked; also for a subgraph that a node runs."""
+
+    flat: Flat
+    nodes: Mapping[str, GraphNode]
+    problems: tuple[Problem, ...]
+    checker: InputChecker
+
+    def type_of(self, output: Output) -> TypeExpr:
+        """What an output gives: a list for each level that its node is mapped over."""
+        assert output.port is not None
+        return self.checker.type_of(output.node, output.port)
+
+
+def _look(
+    environment: Environment, workflow: Workflow, catalog: Catalog, bodies: Bodies
+) -> _Looked:
+    flat = flatten(workflow, catalog, bodies)
+    order, cycles = topological_order(_needs(flat))
+    checker = InputChecker(flat, catalog, bodies)
+    nodes = _Pass(flat, catalog, environment, checker).run(order)
+    problems = (*(_cycle(flat, cycle) for cycle in cycles), *_once(flat))
+    return _Looked(flat, nodes, problems, checker)
 
 
 def _deprecated(flat: Flat) -> list[Problem]:
@@ -82,8 +110,8 @@ def _deprecated(flat: Flat) -> list[Problem]:
     ]
 
 
-def _unused(nodes: Mapping[str, GraphNode], targets: Sequence[str]) -> list[Problem]:
-    needed = needed_by(nodes, targets)
+def _unused(flat: Flat, nodes: Mapping[str, GraphNode], targets: Sequence[str]) -> list[Problem]:
+    needed = needed_by(nodes, [*targets, *_idle(flat, nodes)])
     return [
         Problem(
             "unused",
@@ -94,6 +122,16 @@ def _unused(nodes: Mapping[str, GraphNode], targets: Sequence[str]) -> list[Prob
         for name, node in nodes.items()
         if name not in needed
     ]
+
+
+def _idle(flat: Flat, nodes: Mapping[str, GraphNode]) -> Iterable[str]:
+    """What only nodes that are kept from running need; the author knows that it won't run."""
+    for node in flat.in_file_order:
+        if node.name in flat.left_out or node.name in flat.bypassed:
+            for given in node.inputs.values():
+                output = flat.output(given.link) if given.link else None
+                if isinstance(output, Output) and output.node in nodes:
+                    yield output.node
 
 
 def _needs(flat: Flat) -> dict[str, list[str]]:
@@ -121,6 +159,8 @@ def _once(flat: Flat) -> Iterable[Problem]:
     """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
     told = set()
     for node in flat.in_file_order:
+        if node.name in flat.left_out:
+            continue
         for problem in node.problems:
             if node.origin is not None and problem.node == node.name:
                 fault = (node.origin, problem.code, problem.port, problem.message, problem.given)
@@ -133,11 +173,13 @@ def _once(flat: Flat) -> Iterable[Problem]:
 class _Pass:
     """One pass over the nodes, each after those that it needs; problems are left at the nodes."""
 
-    def __init__(self, flat: Flat, catalog: Catalog, environment: Environment) -> None:
+    def __init__(
+        self, flat: Flat, catalog: Catalog, environment: Environment, checker: InputChecker
+    ) -> None:
         self._flat = flat
         self._catalog = catalog
         self._environment = environment
-        self._checker = InputChecker(flat, catalog)
+        self._checker = checker
         self._facts: dict[str, OutputFacts] = {}
 
     def run(self, order: Sequence[str]) -> dict[str, GraphNode]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from nodegraph.core.hints import (
     Advanced,
+    Body,
     Choices,
     File,
     Group,
@@ -21,7 +22,8 @@ from nodegraph.core.hints import (
     Range,
     Seed,
 )
-from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType
+from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
+from nodegraph.core.spec import BodySpec
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 
@@ -42,6 +44,7 @@ _NAMED: Mapping[Any, str] = {
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",
     Vae: "Vae",
+    Subgraph: "Subgraph",
 }
 _NONE = type(None)
 
@@ -193,4 +196,8 @@ def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
             shown["advanced"] = True
         elif isinstance(hint, Group):
             shown["group"] = hint.name
+        elif isinstance(hint, Body):
+            shown["widget"] = "subgraph"
+            outputs = {port: tuple(own) for port, own in hint.outputs.items()}
+            shown["body"] = BodySpec(inputs=dict(hint.inputs), outputs=outputs)
     return shown

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
@@ -27,3 +27,41 @@ class Catalog(Protocol):
 
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
         """By older version: turns that version's inputs into the next one's."""
+
+
+@runtime_checkable
+class KnowsCode(Protocol):
+    """A catalog that can tell one state of a node type's code from another."""
+
+    def code_digest(self, node_type: str) -> str:
+        """Digest of the code behind a node type; may read its source, imports nothing."""
+
+
+class CatalogWith:
+    """A catalog with some more node types, which have no code: they stand for values."""
+
+    def __init__(self, catalog: Catalog, specs: Mapping[str, NodeSpec]) -> None:
+        self._catalog = catalog
+        self._specs = specs
+
+    @property
+    def types(self) -> TypeTable:
+        return self._catalog.types
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        return self._specs.get(node_type) or self._catalog.spec(node_type)
+
+    def node_types(self) -> Sequence[str]:
+        return self._catalog.node_types()
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        return None if node_type in self._specs else self._catalog.hook(node_type, name)
+
+    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
+        return {} if node_type in self._specs else self._catalog.migrations(node_type)
+
+    def code_digest(self, node_type: str) -> str:
+        """As `KnowsCode` says; empty where the catalog doesn't know."""
+        if node_type in self._specs or not isinstance(self._catalog, KnowsCode):
+            return ""
+        return self._catalog.code_digest(node_type)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nodegraph.core.bodies import TYPE as SUBGRAPH
+from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import Flat, FlatNode, Given, Place
@@ -45,8 +48,9 @@ class Inputs:
 class InputChecker:
     """Checks nodes one after the other, each after those that it is linked to."""
 
-    def __init__(self, flat: Flat, catalog: Catalog) -> None:
+    def __init__(self, flat: Flat, catalog: Catalog, bodies: Bodies) -> None:
         self.flat = flat
+        self.bodies = bodies
         self.mends = Mends(flat, catalog)
         self._types = catalog.types
         self._depths: dict[str, int] = {}
@@ -105,7 +109,9 @@ class _NodeCheck:
     def _unknown_inputs(self) -> set[str]:
         """Tell of inputs that the type doesn't have; returns those that were probably meant."""
         known, given = self._spec.inputs_by_name, self._node.inputs
-        meant = set()
+        meant: set[str] = set()
+        if not self._is_body_known():
+            return meant
         for name in given:
             if name not in known:
                 free = [port for port in known if port not in given]
@@ -116,9 +122,23 @@ class _NodeCheck:
                 )
         return meant
 
+    def _is_body_known(self) -> bool:
+        """Whether all inputs are known: not where they are those of a subgraph that there isn't."""
+        port = self._spec.body
+        if port is None or port.body is None or not port.body.passes_on:
+            return True
+        given = self._node.inputs.get(port.name)
+        return (
+            given is not None
+            and isinstance(given.literal, str)
+            and given.literal in self._checker.bodies
+        )
+
     def _absent(self, port: InputSpec, *, is_told: bool) -> None:
         if not port.required:
-            self._found.literals[port.name] = convert_literal(port.default, port)
+            # A subgraph's own defaults stand inside it.
+            if not port.passed_on:
+                self._found.literals[port.name] = convert_literal(port.default, port)
         elif is_told:
             self._found.is_complete = False
         else:
@@ -142,12 +162,38 @@ class _NodeCheck:
     def _literal(self, port: InputSpec, given: Given) -> None:
         findings, place = self._literal_findings(port, given)
         if not findings:
-            self._found.literals[port.name] = convert_literal(given.literal, port)
+            value = convert_literal(given.literal, port)
+            if SUBGRAPH in port.expr.named():
+                findings = list(self._body_findings(port, value))
+                value = self._subgraphs(value)
+            self._found.literals[port.name] = value
         for finding in findings:
             hint = finding.hint
             if finding.code == "link-needed":
                 hint = self._meant_link(given) or self._link_hint(port, place, "Write")
             self._report(replace(finding, hint=hint), place)
+
+    def _body_findings(self, port: InputSpec, value: Any) -> Iterator[Finding]:
+        """Names of no subgraph, and subgraphs that the node can't run."""
+        bodies = self._checker.bodies
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str) and name not in bodies:
+                yield Finding(
+                    port.name,
+                    "names no subgraph of this workflow",
+                    given=name,
+                    hint=bodies.hint(name),
+                    code="unknown-subgraph",
+                )
+            elif isinstance(name, str) and port.body is not None:
+                yield from bodies.findings(port.name, port.body, self._spec, name)
+
+    def _subgraphs(self, value: Any) -> Any:
+        """Names of subgraphs as the subgraphs themselves."""
+        if isinstance(value, list):
+            return [self._subgraphs(item) for item in value]
+        is_name = isinstance(value, str) and value in self._checker.bodies
+        return self._checker.bodies.value(value) if is_name else value
 
     def _literal_findings(
         self, port: InputSpec, given: Given
@@ -174,7 +220,17 @@ class _NodeCheck:
 
     def _linked(self, port: InputSpec, given: Given, link: Link) -> None:
         output = self._checker.flat.output(link)
-        if isinstance(output, Finding):
+        if port.body is not None:
+            names = self._checker.bodies.names()
+            finding = Finding(
+                port.name,
+                "takes the name of a subgraph, not a link",
+                given=f"a link to `{link}`",
+                expected="one of " + ", ".join(names) if names else None,
+                code="name-needed",
+            )
+            self._report(finding, given.place)
+        elif isinstance(output, Finding):
             self._broken_link(port, given, link, output)
         elif output is None or output.port is None:
             self._found.is_complete = False

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from nodegraph.core.values import Recipe
+    from nodegraph.errors import NodegraphError
+
+Footprint = Literal["full", "small"]
+"""How much memory a node may take; ``small`` where the usual way found too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,20 @@ class Preview:
 
     data: bytes
     mime: str = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Unfinished work, as an earlier attempt at it left it.
+
+    Attributes:
+        step, total: Step `step` of `total` was done.
+        state: What the node gave to save; read-only.
+    """
+
+    step: int
+    total: int
+    state: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +78,14 @@ class Context(Protocol):
     def workflow(self) -> Mapping[str, Any]:
         """The workflow as it runs, overrides applied, ready for JSON."""
 
+    @property
+    def footprint(self) -> Footprint:
+        """``small`` if memory ran out at the first try: work in smaller parts, if that helps."""
+
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Preview] | None = None
     ) -> None:
-        """Report that `step` of `total` is done.
+        """Report that `step` of `total` is done. While the run is paused, it waits here.
 
         Args:
             preview: Called only if somebody watches.
@@ -72,7 +94,39 @@ class Context(Protocol):
         """
 
     def check_cancelled(self) -> None:
-        """Raise `Cancelled` if the run was cancelled."""
+        """Raise `Cancelled` if the run was cancelled. While it is paused, it waits here."""
+
+    def checkpoint(
+        self,
+        step: int,
+        total: int,
+        state: Callable[[], Mapping[str, Any]],
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Offer to save the work after `step` of `total`, so that it can go on from there.
+
+        Call it after each step, before `progress`. Most calls do nothing: something is saved
+        every few seconds, and before the run stops or waits. It is forgotten once the node has
+        returned.
+
+        Args:
+            state: Called at once, in this thread, if the work is to be saved. Gives all that
+                decides how it goes on: plain values and tensors on the CPU, by name, copied,
+                as they are written while the node works on.
+            keep: Save in any case, and keep it when the node has returned: it stops early, as
+                an input in its type's `continues` said, and may be asked to go on later.
+        """
+
+    def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
+        """What an earlier attempt at this very work saved, if there was one.
+
+        The same work is a call of the same node with equal inputs and the same code; those that
+        `continues` names may differ. Whoever watches is told that the work goes on from there.
+
+        Args:
+            up_to: None too if it stands beyond this step.
+        """
 
     def preview(self, preview: Preview) -> None:
         """Show a picture of unfinished work."""
@@ -87,15 +141,50 @@ class Context(Protocol):
         """The live modules of a recipe on this lane's device, kept there inside the `with`."""
 
 
+class Peak(Protocol):
+    """How much memory something took beyond what was in use before."""
+
+    @property
+    def bytes(self) -> int | None:
+        """Known once the measured part is over; None where it can't be measured."""
+
+
 class Weights(Protocol):
     """Turns recipes into live modules: what the engine needs of a residency manager."""
 
-    def use(self, recipe: Recipe, device: str) -> AbstractContextManager[Any]:
-        """The modules of a recipe on a device, pinned there inside the `with`.
+    def use(
+        self, recipe: Recipe, device: str, footprint: Footprint = "full"
+    ) -> AbstractContextManager[Any]:
+        """The modules of a recipe, to compute on a device, pinned inside the `with`.
 
+        Args:
+            footprint: ``small`` gives modules that take less memory and more time.
         Raises:
             NodegraphError: The files are missing, damaged or don't fit.
         """
+
+    def prefetch(self, recipe: Recipe, device: str) -> bool:
+        """Load a recipe's modules in this thread if there is room without evicting anything.
+
+        Returns:
+            Whether they are there now. What is missing or doesn't fit is no error.
+        """
+
+    def relieve(self, device: str) -> int:
+        """Let go of all on a device that isn't in use, the libraries' own reserves included.
+
+        Returns:
+            Bytes of weights that left the device.
+        """
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error says that memory ran out, of whatever library it is."""
+
+    def explain(self, error: BaseException, device: str) -> NodegraphError:
+        """What was needed and what there was, for an error that says that memory ran out."""
+
+    def measuring(self, device: str) -> AbstractContextManager[Peak]:
+        """Measure the memory that the inside of the `with` takes at its peak."""
 
 
 class Numerics(Protocol):

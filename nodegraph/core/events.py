@@ -16,7 +16,14 @@ EventKind = Literal[
     "job.finished",
     "job.failed",
     "job.cancelled",
+    "job.paused",
+    "job.resumed",
+    "node.queued",
+    "node.waiting",
     "node.started",
+    "call.ended",
+    "node.restored",
+    "node.retried",
     "node.cached",
     "node.progress",
     "node.preview",
@@ -25,6 +32,7 @@ EventKind = Literal[
     "node.finished",
     "node.failed",
     "node.skipped",
+    "memory",
     "log",
 ]
 

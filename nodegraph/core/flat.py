@@ -2,6 +2,8 @@
 
 A node `inner` of a block `up` is called ``up/inner``. Where a value was written is remembered: a
 fault of one that was given to a block's input is told there, not at the inner node it gets to.
+Links to a bypassed node lead on to what stands for its output. Muted and bypassed blocks are not
+inlined.
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.types import TypeExpr
-from nodegraph.core.workflow import Subgraph
+from nodegraph.core.types import ANY, TypeExpr, TypeTable, is_assignable, named
+from nodegraph.core.workflow import Mode, Subgraph
 from nodegraph.errors import Problem
 
 _SUGGESTIONS = 100
 """Misspelt node names that are compared with all others; in a broken file of many thousand nodes
 more would take minutes and help nobody."""
+
+
+NO_STAND_IN = "nothing-to-pass"
+"""Code of the finding that a bypassed node has no input that could stand for an output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Given:
         is_broken: It is a malformed link, which is told of already.
         place: The block's input where it was written; None for the node itself.
         crossed: Inputs of blocks that it passes, outermost first.
+        otherwise: What the input would be given without it, which counts if it is left out.
     """
 
     link: Link | None = None
@@ -57,6 +64,7 @@ class Given:
     is_broken: bool = False
     place: Place | None = None
     crossed: tuple[Crossing, ...] = ()
+    otherwise: Given | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +76,7 @@ class FlatNode:
         inputs: What it is given, by input.
         missing: Where a value for an input that has none should have been given, by input.
         origin: Subgraph and node there, for a node of a block.
+        mode: How it is kept from running, if it is.
         problems: What was found so far.
     """
 
@@ -78,6 +87,7 @@ class FlatNode:
     inputs: dict[str, Given] = field(default_factory=dict)
     missing: Mapping[str, Place] = field(default_factory=dict)
     origin: tuple[str, str] | None = None
+    mode: Mode | None = None
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -110,15 +120,33 @@ class Flat:
 
     Attributes:
         nodes, blocks: By their full names.
-        in_file_order: Both, a block's nodes after it.
+        bypassed: Nodes and blocks that others stand for.
+        left_out: Those that are muted or depend on such, by name: the muted one.
+        in_file_order: All of them, a block's nodes after it.
     """
 
-    def __init__(self, in_file_order: Sequence[FlatNode], blocks: Mapping[str, Block]) -> None:
-        self.nodes = {node.name: node for node in in_file_order if node.name not in blocks}
+    def __init__(
+        self, in_file_order: Sequence[FlatNode], blocks: Mapping[str, Block], types: TypeTable
+    ) -> None:
+        of_mode: dict[Mode | None, dict[str, FlatNode]] = {None: {}, "mute": {}, "bypass": {}}
+        for node in in_file_order:
+            if node.name not in blocks:
+                of_mode[node.mode][node.name] = node
+        self.nodes = of_mode[None]
+        self.bypassed: Mapping[str, FlatNode] = of_mode["bypass"]
+        self.left_out = {name: name for name in of_mode["mute"]}
         self.blocks = blocks
         self.in_file_order = in_file_order
+        self._out = of_mode["mute"]
+        self._types = types
         self._known: dict[Link, Output | Finding | None] = {}
+        self._inner: dict[Link, Output | Finding | None] = {}
         self._suggestions = _SUGGESTIONS
+
+    def leave_out(self, name: str, cause: str) -> None:
+        """Take out a node that depends on a muted one."""
+        self._out[name] = self.nodes.pop(name)
+        self.left_out[name] = cause
 
     def output(self, link: Link) -> Output | Finding | None:
         """Where a link leads.
@@ -132,30 +160,79 @@ class Flat:
         return self._known[link]
 
     def _output(self, link: Link) -> Output | Finding | None:
-        direct = True
-        while (block := self.blocks.get(link.node)) is not None:
+        """Follow a link through blocks and bypassed nodes; what is passed is known from then on."""
+        passed: dict[Link, None] = {}
+        while True:
+            if passed and link in self._inner:
+                found = self._inner[link]
+                break
+            if link in passed:
+                found = _circle([*passed], link)
+                break
+            step = self._step(link)
+            if not isinstance(step, Link):
+                # What is wrong further in is told there.
+                is_told = isinstance(step, Finding) and step.code not in OUTERMOST
+                found = None if passed and is_told else step
+                break
+            passed[link] = None
+            link = step
+        self._inner.update(dict.fromkeys([*passed][1:], found))
+        return found
+
+    def _step(self, link: Link) -> Link | Output | Finding | None:
+        """What a link names, or the link that stands for it."""
+        block = self.blocks.get(link.node)
+        if block is not None:
             port = _port(link, list(block.definition.outputs))
-            if isinstance(port, Finding):
-                return port if direct else None
-            inner = block.inner(port)
-            if inner is None:
-                return None
-            link, direct = inner, False
-        node = self.nodes.get(link.node)
+            return port if isinstance(port, Finding) else block.inner(port)
+        if link.node in self.bypassed:
+            return self._past(self.bypassed[link.node], link)
+        node = self.nodes.get(link.node) or self._out.get(link.node)
         if node is None:
-            return self._unknown(link) if direct else None
+            return self._unknown(link)
         if node.spec is None:
             return Output(node.name, None)
         port = _port(link, list(node.spec.outputs_by_name))
         if isinstance(port, Finding):
-            return port if direct else None
+            return port
         return Output(node.name, node.spec.outputs_by_name[port])
+
+    def _past(self, node: FlatNode, link: Link) -> Link | Finding | None:
+        """What stands for an output of a bypassed node: its first linked input that fits."""
+        if node.spec is None:
+            return None  # of unknown type, or a subgraph that can't be used
+        name = _port(link, list(node.spec.outputs_by_name))
+        if isinstance(name, Finding):
+            return name
+        wanted = node.spec.outputs_by_name[name].expr
+        linked = [
+            (port.expr, given)
+            for port in node.spec.inputs
+            if (given := node.inputs.get(port.name)) and (given.link or given.is_broken)
+        ]
+        for rank in (_is_same, self._is_narrower, _may_be_any):
+            for expr, given in linked:
+                if rank(expr, wanted):
+                    return given.link
+        shown = node.name.rpartition("/")[2]
+        return Finding(
+            "",
+            f"is linked to `{shown}.{name}`, but `{shown}` is bypassed, and none of its linked "
+            "inputs can stand for that output",
+            expected=f"a linked input of type {wanted}",
+            hint=f"Link such an input of `{shown}`, or take its `mode` away.",
+            code=NO_STAND_IN,
+        )
+
+    def _is_narrower(self, expr: TypeExpr, wanted: TypeExpr) -> bool:
+        return expr != named(ANY) and is_assignable(expr, wanted, self._types)
 
     def outputs_of(self, name: str) -> list[str]:
         """Names of the outputs of a node or block."""
         if name in self.blocks:
             return list(self.blocks[name].definition.outputs)
-        node = self.nodes.get(name)
+        node = self.nodes.get(name) or self._out.get(name) or self.bypassed.get(name)
         return list(node.spec.outputs_by_name) if node and node.spec else []
 
     def _unknown(self, link: Link) -> Finding:
@@ -166,7 +243,7 @@ class Flat:
             prefix = scope + slash
             names = [
                 other[len(prefix) :]
-                for other in (*self.nodes, *self.blocks)
+                for other in (*self.nodes, *self.blocks, *self.bypassed)
                 if other.startswith(prefix) and "/" not in other[len(prefix) :]
             ]
             hint = did_you_mean(name, names)
@@ -176,6 +253,28 @@ class Flat:
             hint=hint or None,
             code="unknown-node",
         )
+
+
+OUTERMOST = (NO_STAND_IN, "cycle")
+"""Codes of findings that are told where the link is written, however far in the reason lies."""
+
+
+def _is_same(expr: TypeExpr, wanted: TypeExpr) -> bool:
+    return expr == wanted
+
+
+def _may_be_any(expr: TypeExpr, wanted: TypeExpr) -> bool:
+    return expr == named(ANY)
+
+
+def _circle(passed: Sequence[Link], link: Link) -> Finding:
+    names = [item.node for item in passed[passed.index(link) :]]
+    return Finding(
+        "",
+        "is linked to bypassed nodes that lead in a circle: " + " → ".join([*names, names[0]]),
+        hint="Take one of these links away.",
+        code="cycle",
+    )
 
 
 def _port(link: Link, names: Sequence[str]) -> str | Finding:

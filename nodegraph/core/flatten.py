@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, Given, Place
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import migrate_inputs
+from nodegraph.core.modes import leave_out_muted
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import declared_type, expandable
@@ -26,15 +28,24 @@ class _Fed:
     missing: dict[str, Place] = field(default_factory=dict)
 
 
-def flatten(workflow: Workflow, catalog: Catalog) -> Flat:
-    """The workflow's nodes with blocks inlined. A recursive or huge block is left out."""
-    return _Flattener(workflow, catalog).flatten()
+def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> Flat:
+    """The workflow's nodes with blocks inlined, without those that muted ones leave out.
+
+    A recursive or huge block is left out.
+
+    Args:
+        bodies: The subgraphs that nodes run.
+    """
+    flat = _Flattener(workflow, catalog, bodies).flatten()
+    leave_out_muted(flat)
+    return flat
 
 
 class _Flattener:
-    def __init__(self, workflow: Workflow, catalog: Catalog) -> None:
+    def __init__(self, workflow: Workflow, catalog: Catalog, bodies: Bodies) -> None:
         self._workflow = workflow
         self._catalog = catalog
+        self._bodies = bodies
         self._expandable = expandable(workflow)
         self._nodes: list[FlatNode] = []
         self._blocks: dict[str, Block] = {}
@@ -42,7 +53,7 @@ class _Flattener:
 
     def flatten(self) -> Flat:
         self._scope("", self._workflow.nodes, {}, "")
-        return Flat(self._nodes, self._blocks)
+        return Flat(self._nodes, self._blocks, self._catalog.types)
 
     def _scope(
         self, prefix: str, entries: Mapping[str, NodeEntry], fed: Mapping[str, _Fed], subgraph: str
@@ -55,22 +66,41 @@ class _Flattener:
                 None,
                 entry.always,
                 origin=(subgraph, name) if subgraph else None,
+                mode=entry.mode,
             )
             definition = self._workflow.subgraphs.get(entry.type)
             inputs = entry.inputs if definition else self._typed(node, entry)
             node.inputs = self._read(node, prefix, inputs)
+            if definition is None:
+                self._with_body(node, fed.get(name))
+            elif entry.mode is not None:
+                # Not inlined: just its ports count.
+                node.spec = self._bodies.specs.subgraph(entry.type)
             if name in fed:
                 self._take(node, fed[name])
             self._nodes.append(node)
-            if definition is not None and entry.type in self._expandable:
+            if definition is not None and entry.mode is None and entry.type in self._expandable:
                 self._block(node, definition)
+
+    def _with_body(self, node: FlatNode, fed: _Fed | None) -> None:
+        """Give a node that runs a subgraph that one's types and inputs."""
+        port = node.spec.body if node.spec else None
+        if node.spec is None or port is None:
+            return
+        given = (fed.inputs.get(port.name) if fed else None) or node.inputs.get(port.name)
+        if given is not None and isinstance(given.literal, str):
+            node.spec = self._bodies.extended(node, node.spec, given.literal)
 
     def _take(self, node: FlatNode, fed: _Fed) -> None:
         """Give an inner node what its block's inputs bring."""
         block = self._workflow.subgraphs.get(node.type)
         known = block.inputs if block else node.spec.inputs_by_name if node.spec else {}
         # That an input of the block leads to none of these is told at its definition.
-        node.inputs.update({port: got for port, got in fed.inputs.items() if port in known})
+        for port, got in fed.inputs.items():
+            if port in known:
+                own = node.inputs.get(port)
+                is_last = own is not None and got.link is not None and got.otherwise is None
+                node.inputs[port] = replace(got, otherwise=own) if is_last else got
         node.missing = fed.missing
 
     def _typed(self, node: FlatNode, entry: NodeEntry) -> Mapping[str, Any]:
@@ -152,14 +182,18 @@ class _Flattener:
         fed: dict[str, _Fed] = {}
         for name, port in definition.inputs.items():
             place = Place(block.name, block.type, name)
+            default = Given(literal=read_literal(port.default)) if port.has_default else None
             given = block.inputs.get(name)
             if given is not None:
                 crossing = Crossing(place, declared_type(port, self._catalog.types))
                 given = replace(
-                    given, place=given.place or place, crossed=(*given.crossed, crossing)
+                    given,
+                    place=given.place or place,
+                    crossed=(*given.crossed, crossing),
+                    otherwise=given.otherwise or (default if given.link else None),
                 )
-            elif port.has_default:
-                given = Given(literal=read_literal(port.default))
+            else:
+                given = default
             for target in port.to:
                 self._feed(fed, target, given, block.missing.get(name, place))
         self._blocks[block.name] = Block(block, definition)

@@ -35,6 +35,7 @@ class GraphNode:
         map_depth: Levels of list that it is mapped over; 0 runs once.
         facts: What is known of each output before it runs.
         always: Run in any case, never from the cache.
+        memo: What whoever runs the graph has worked out about the node and would work out again.
     """
 
     name: str
@@ -44,6 +45,7 @@ class GraphNode:
     map_depth: int = 0
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     always: bool = False
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_repeatable(self) -> bool:

@@ -5,7 +5,7 @@ Hints become JSON Schema for the input's literal and display options for editors
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,4 +82,22 @@ class Group:
     name: str
 
 
-Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Advanced | Group
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What the node gives to the subgraph that the input names, and what it expects back.
+
+    The subgraph's other inputs become inputs of the node, if its function takes ``**inputs``.
+
+    Attributes:
+        inputs: Inputs of the subgraph, and the node's input that each takes its values from; that
+            one has its type: ``Any`` in the node's type stands for it. Empty for what the node
+            makes itself, such as a number that counts; the subgraph need not take that.
+        outputs: Outputs that the subgraph must have, and the node's outputs that are made of each,
+            which have its type likewise; none for what only the node itself looks at.
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, Sequence[str]]
+
+
+Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Advanced | Group | Body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.core.context import Environment
@@ -46,10 +46,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Expected cost of one node: seconds, and bytes of memory on its device."""
+    """Expected cost of one call of a node, as far as its inputs tell.
+
+    Attributes:
+        memory: Bytes on its device, besides weights.
+        weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
+            recipes.
+    """
 
     seconds: float | None = None
     memory: int | None = None
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]

@@ -7,6 +7,7 @@ from typing import Any
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.migrate import FORMAT
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.workflow import MODES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -88,6 +89,11 @@ def _node(specs: list[NodeSpec]) -> dict[str, Any]:
             "label": _TEXT,
             "note": _TEXT,
             "always": {"type": "boolean"},
+            "mode": {
+                "enum": list(MODES),
+                "description": "`mute`: it and what depends on it aren't run. `bypass`: it isn't "
+                "run, and its inputs stand for its outputs.",
+            },
         },
         required=["type"],
     )
@@ -112,9 +118,11 @@ def _pointer(name: str) -> str:
 
 
 def _inputs(spec: NodeSpec) -> dict[str, Any]:
+    # A node that runs a subgraph takes what that one takes.
+    is_open = spec.body is not None and spec.body.body is not None and spec.body.body.passes_on
     return {
         **_object({port.name: _input(port) for port in spec.inputs}),
-        "additionalProperties": False,
+        "additionalProperties": is_open,
         "description": spec.summary,
     }
 

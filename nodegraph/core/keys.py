@@ -57,6 +57,41 @@ def call_key(base: Digest, inputs: Mapping[str, Digest], fingerprint: str = "") 
     return _joined("call", parts)
 
 
+def work_key(
+    spec: NodeSpec,
+    literals: Mapping[str, Any],
+    inputs: Mapping[str, Digest],
+    *,
+    code: Digest,
+    profile: str = "",
+    digesters: Mapping[type, Callable[[Any], str]] | None = None,
+    fingerprint: str = "",
+) -> Key:
+    """Names the work of one call, however far it is to go: for its checkpoints.
+
+    It is made of what the call's key is made of, without the inputs that the node type's
+    `continues` names, literal or linked.
+
+    Args:
+        literals, code, profile, digesters: As for `base_key`.
+        inputs, fingerprint: As for `call_key`.
+    """
+    base = base_key(
+        spec,
+        {port: value for port, value in literals.items() if port not in spec.continues},
+        code=code,
+        profile=profile,
+        digesters=digesters,
+    )
+    steady = {port: digest for port, digest in inputs.items() if port not in spec.continues}
+    return _joined("work", (call_key(base, steady, fingerprint),))
+
+
+def variant_key(key: Key, variant: str) -> Key:
+    """The key of the same work done in another way, which may differ in its last bits."""
+    return _joined("variant", (key, variant))
+
+
 def lazy_key(before: Key, port: str, digest: Digest) -> Key:
     """The key after a lazy input was asked for and evaluated."""
     return _joined("lazy", (before, port, digest))

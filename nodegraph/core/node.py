@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeVar, get_type_hints, overload
+from functools import cached_property
+from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
-from nodegraph.core.ports import PORT_ATTRIBUTE, PortType
+from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, Lane, NodeSpec, OutputSpec
 from nodegraph.errors import PackError
 
@@ -44,6 +45,11 @@ class NodeDefinition:
     hooks: Mapping[HookName, Callable[..., Any]]
     migrations: Mapping[int, MIGRATE]
 
+    @cached_property
+    def lazy(self) -> tuple[str, ...]:
+        """Names of the inputs that it evaluates on demand."""
+        return tuple(port.name for port in self.spec.inputs if port.lazy)
+
     def outputs_of(self, result: Any) -> tuple[Any, ...]:
         """The function's result as one value for each output port.
 
@@ -53,6 +59,8 @@ class NodeDefinition:
         count = len(self.spec.outputs)
         if count == 0:
             return ()
+        if result is BLOCKED:
+            return (BLOCKED,) * count
         if count == 1 and not _is_record(result, self.spec.outputs[0].name):
             return (result,)
         if is_dataclass(result) and not isinstance(result, type):
@@ -77,8 +85,9 @@ def node(
     category: str = "",
     lane: Lane = "cpu",
     deterministic: bool = True,
-    output: bool = False,
+    output: bool | Literal["files"] = False,
     numerics: bool = False,
+    continues: tuple[str, ...] = (),
     facts: Mapping[str, Mapping[str, str]] | None = None,
     infer: InferHook | None = None,
     validate: ValidateHook | None = None,
@@ -105,8 +114,12 @@ def node(function: Any = None, /, **options: Any) -> Any:
         lane: ``gpu`` for tensor work on the compute device, ``cpu`` for other work, ``io`` for
             waiting on files and networks.
         deterministic: False for results that differ from run to run with equal inputs.
-        output: True for sinks: they act on the world outside and are what a run is for.
+        output: True for sinks: they act on the world outside and are what a run is for. "files"
+            for one whose only effect are the files that it reports with `ctx.wrote`: while those
+            lie there unchanged, it isn't run again for equal inputs.
         numerics: True if the result's last bits depend on device or library version.
+        continues: Inputs that only say where to stop: work that was stopped early, and saved with
+            `ctx.checkpoint`, is taken up where they let it go on.
         facts: Facts of outputs that are copies of inputs or of their facts, by output.
         infer: Computes facts of outputs that `facts` can't express.
         validate: Checks inputs against each other before anything runs.
@@ -163,8 +176,12 @@ def _define(
             f"node {name}: input `{lazy[0]}` is Lazy, so the function must be `async def`",
             hint="Then `await` the input where it is needed.",
         )
+    _check_body(name, inputs, outputs)
+    _check_continues(name, inputs, options.get("continues", ()))
     hooks = _hooks(options)
     given = {key: options[key] for key in _SPEC_OPTIONS if key in options}
+    if given.get("output") == "files":
+        given |= {"output": True, "output_files": True}
     facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
@@ -194,6 +211,33 @@ def _define(
     )
 
 
+def _check_body(name: str, inputs: list[InputSpec], outputs: list[OutputSpec]) -> None:
+    bodies = [port for port in inputs if port.body is not None]
+    if len(bodies) > 1:
+        raise PackError(f"node {name}: more than one input has the hint `Body`")
+    for port in bodies:
+        assert port.body is not None
+        if port.type != "Subgraph":
+            raise PackError(
+                f"node {name}: input `{port.name}` has the hint `Body`, but is no Subgraph"
+            )
+        used = {*filter(None, port.body.inputs.values())}
+        for own in sorted(used - {item.name for item in inputs}):
+            raise PackError(f"node {name}: its `Body` names `{own}`, which is no input")
+        made = {own for several in port.body.outputs.values() for own in several}
+        for own in sorted(made - {item.name for item in outputs}):
+            raise PackError(f"node {name}: its `Body` names `{own}`, which is no output")
+
+
+def _check_continues(name: str, inputs: list[InputSpec], ports: tuple[str, ...]) -> None:
+    for port in ports:
+        if port not in {item.name for item in inputs}:
+            raise PackError(
+                f"node {name}: `continues` names `{port}`, which is no input",
+                hint="Name inputs that only say where the work stops.",
+            )
+
+
 _MISSING = object()
 _SPEC_OPTIONS = (
     "version",
@@ -202,6 +246,7 @@ _SPEC_OPTIONS = (
     "deterministic",
     "output",
     "numerics",
+    "continues",
     "deprecated",
     "experimental",
     "tags",
@@ -230,8 +275,11 @@ def _inputs(
     inputs: list[InputSpec] = []
     read: dict[str, Annotation] = {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.kind is parameter.VAR_POSITIONAL:
             raise PackError(f"node {name}: *{parameter.name} can't be a port")
+        if parameter.kind is parameter.VAR_KEYWORD:
+            inputs = _passing_on(name, parameter.name, inputs)
+            continue
         if parameter.name not in hints:
             raise PackError(
                 f"node {name}: parameter `{parameter.name}` has no type annotation",
@@ -244,6 +292,21 @@ def _inputs(
         read[parameter.name] = annotation
         inputs.append(_input(parameter, annotation, about.get(parameter.name, "")))
     return context, inputs, read
+
+
+def _passing_on(node_name: str, name: str, inputs: list[InputSpec]) -> list[InputSpec]:
+    """The inputs of a function that takes further ones, for the subgraph that it runs."""
+    if not any(port.body for port in inputs):
+        raise PackError(
+            f"node {node_name}: **{name} can't be a port",
+            hint="Only a node that runs a subgraph, an input with the hint `Body`, may have it.",
+        )
+    return [
+        port.model_copy(update={"body": port.body.model_copy(update={"passes_on": True})})
+        if port.body
+        else port
+        for port in inputs
+    ]
 
 
 def _read(node_name: str, port: str, annotation: Any) -> Annotation:

@@ -6,12 +6,16 @@ listing nodes and validating workflows never imports a pack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.core.types import TypeExpr, parse_type
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Lane = Literal["gpu", "cpu", "io"]
 HookName = Literal["infer", "validate", "fingerprint", "estimate"]
@@ -19,6 +23,30 @@ HookName = Literal["infer", "validate", "fingerprint", "estimate"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what was worked out from the fields is worked out anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
+
+class BodySpec(_Frozen):
+    """How a node uses the subgraph that one of its inputs names.
+
+    Attributes:
+        inputs: The subgraph's inputs that the node itself gives, and the node's input that each
+            takes its values from; empty for values of the node's own making, which the subgraph
+            need not take. Its other inputs are inputs of the node too, if `passes_on`.
+        outputs: The outputs that the subgraph must have, and the node's outputs that are made of
+            each; none for those that only the node itself looks at.
+        passes_on: The node's function takes further inputs and hands them on.
+    """
+
+    inputs: dict[str, str] = Field(default_factory=dict)
+    outputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    passes_on: bool = False
 
 
 class InputSpec(_Frozen):
@@ -36,6 +64,9 @@ class InputSpec(_Frozen):
         step: Step of a number's widget.
         advanced, group: Where an editor puts it.
         help: One sentence.
+        body: For an input that names a subgraph which the node runs.
+        passed_on: It is an input of that subgraph; the node's function takes it as one of its
+            ``**inputs``, if it is given.
     """
 
     name: str
@@ -50,6 +81,8 @@ class InputSpec(_Frozen):
     advanced: bool = False
     group: str = ""
     help: str = ""
+    body: BodySpec | None = None
+    passed_on: bool = False
 
     @cached_property
     def expr(self) -> TypeExpr:
@@ -92,7 +125,11 @@ class NodeSpec(_Frozen):
             ``io`` (a pool for waiting; async functions run on the event loop).
         deterministic: Equal inputs give equal outputs; False is never cached across jobs.
         output: A sink that acts on the outside world: always run, and what a run is for.
+        output_files: A sink whose only effect are the files that it reports: while those lie there
+            unchanged it need not run again.
         numerics: The result may differ in its last bits with device, precision or library version.
+        continues: Inputs that only say where to stop: what was saved of a call with others of
+            them is taken up by one that goes on further.
         facts: Facts of outputs copied from inputs, by output: ``{"latent": {"width": "width"}}``
             takes the literal `width`, ``"latent.width"`` a fact of the linked `latent`.
         hooks: Functions of the pack for what data can't say.
@@ -112,7 +149,9 @@ class NodeSpec(_Frozen):
     is_async: bool = False
     deterministic: bool = True
     output: bool = False
+    output_files: bool = False
     numerics: bool = False
+    continues: tuple[str, ...] = ()
     deprecated: str = ""
     experimental: bool = False
     tags: tuple[str, ...] = ()
@@ -124,6 +163,11 @@ class NodeSpec(_Frozen):
     @cached_property
     def inputs_by_name(self) -> dict[str, InputSpec]:
         return {port.name: port for port in self.inputs}
+
+    @cached_property
+    def body(self) -> InputSpec | None:
+        """The input that names the subgraph which the node runs, if there is one."""
+        return next((port for port in self.inputs if port.body is not None), None)
 
     @cached_property
     def outputs_by_name(self) -> dict[str, OutputSpec]:

@@ -1,16 +1,21 @@
-"""Definitions of reusable blocks: their faults, and what they look like as a node type."""
+"""Definitions of reusable blocks: their faults, and what they look like as a node type.
+
+A node may also run a subgraph, as loops do: one of its inputs names it. It then has that one's
+types and, besides its own, those inputs of it that it doesn't give itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.links import parse_link, parse_target, read_literal
+from nodegraph.core.links import is_link, parse_link, parse_target, read_literal
 from nodegraph.core.literals import literal_schema
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.types import TypeExpr, TypeTable, parse_type
+from nodegraph.core.types import ANY, TypeExpr, TypeTable, list_of, named, parse_type
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput, Workflow
 from nodegraph.errors import Problem
 
@@ -218,10 +223,16 @@ def input_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Colle
     spec = catalog.spec(entry.type)
     if spec is None:
         return None
+    known = {*spec.inputs_by_name}
+    if spec.body is not None and spec.body.body is not None and spec.body.body.passes_on:
+        body = workflow.subgraphs.get(body_name(spec, entry.inputs))
+        if body is None:
+            return None
+        known |= {*body.inputs}
     if entry.version is not None and entry.version != spec.version:
         # Inputs of another version go by other names; its migration knows them.
-        return {*spec.inputs_by_name, *entry.inputs}
-    return spec.inputs_by_name
+        return {*known, *entry.inputs}
+    return known
 
 
 def output_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Collection[str] | None:
@@ -233,28 +244,99 @@ def output_names(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> Coll
     return None if spec is None else spec.outputs_by_name
 
 
-def subgraph_spec(
-    name: str, workflow: Workflow, catalog: Catalog, *, level: int = 0
-) -> NodeSpec | None:
+def body_name(spec: NodeSpec, inputs: Mapping[str, Any]) -> str:
+    """The subgraph that a node runs, as its inputs say in the file; empty if they don't."""
+    written = inputs.get(spec.body.name) if spec.body else None
+    name = None if is_link(written) else read_literal(written)
+    return name if isinstance(name, str) else ""
+
+
+class Specs:
+    """What the nodes of a workflow declare; what is found once is remembered."""
+
+    def __init__(self, workflow: Workflow, catalog: Catalog) -> None:
+        self._workflow = workflow
+        self._catalog = catalog
+        self._subgraphs: dict[str, NodeSpec | None] = {}
+        self._expandable: Collection[str] | None = None
+
+    def of(self, entry: NodeEntry, level: int = 0) -> NodeSpec | None:
+        """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
+        if entry.type in self._workflow.subgraphs:
+            return self.subgraph(entry.type, level)
+        spec = self._catalog.spec(entry.type)
+        return spec and self.with_body(spec, body_name(spec, entry.inputs), level)
+
+    def subgraph(self, name: str, level: int = 0) -> NodeSpec | None:
+        """A subgraph as a node type; None if there is no such one, or it can't be used."""
+        if self._expandable is None:
+            self._expandable = expandable(self._workflow)
+        block = self._workflow.subgraphs.get(name)
+        if block is None or name not in self._expandable or level > DEEPEST:
+            return None
+        if name not in self._subgraphs:
+            # Of one that runs itself in a loop, for as long as it isn't known.
+            self._subgraphs[name] = None
+            self._subgraphs[name] = self._subgraph(name, block, level)
+        return self._subgraphs[name]
+
+    def _subgraph(self, name: str, block: Subgraph, level: int) -> NodeSpec:
+        targets = [target for port in block.inputs.values() for target in port.to]
+        named = {text.partition(".")[0] for text in (*targets, *block.outputs.values())}
+        specs = {
+            node: self.of(entry, level + 1) for node, entry in block.nodes.items() if node in named
+        }
+        types = self._catalog.types
+        inputs = [_input(port, block.inputs[port], block, specs, types) for port in block.inputs]
+        outputs = [_output(port, text, specs) for port, text in block.outputs.items()]
+        return NodeSpec(type=name, label=name, inputs=tuple(inputs), outputs=tuple(outputs))
+
+    def with_body(self, spec: NodeSpec, name: str, level: int = 0) -> NodeSpec:
+        """A node type as it is where it runs a subgraph: with that one's types and inputs."""
+        body = spec.body.body if spec.body else None
+        inner = self.subgraph(name, level + 1) if body and name else None
+        if body is None or inner is None:
+            return spec
+        taken = {own: inner.inputs_by_name.get(port) for port, own in body.inputs.items() if own}
+        inputs = [_of_body(port, taken.get(port.name)) for port in spec.inputs]
+        if body.passes_on:
+            known = {*spec.inputs_by_name, *body.inputs}
+            inputs += [
+                port.model_copy(update={"passed_on": True})
+                for port in inner.inputs
+                if port.name not in known
+            ]
+        return spec.model_copy(update={"inputs": tuple(inputs)})
+
+
+def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:
+    """A node's input whose values go to an input of the subgraph that it runs."""
+    if inner is None:
+        return port
+    expr = filled_in(port.expr, inner.expr)
+    schema = inner.json_schema if expr == inner.expr else literal_schema(expr)
+    return port.model_copy(update={"type": str(expr), "json_schema": schema})
+
+
+def filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
+    """A type in which `Any` stands for another type."""
+    if expr == named(ANY):
+        return inner
+    return list_of(filled_in(expr.item, inner)) if expr.is_list else expr
+
+
+def subgraph_spec(name: str, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
     """A subgraph as a node type: what palettes show and forms ask for.
 
     Returns:
         None if there is no such subgraph, or it can't be used.
     """
-    block = workflow.subgraphs.get(name)
-    if block is None or name not in expandable(workflow) or level > DEEPEST:
-        return None
-    specs: dict[str, NodeSpec | None] = {
-        node: subgraph_spec(entry.type, workflow, catalog, level=level + 1)
-        if entry.type in workflow.subgraphs
-        else catalog.spec(entry.type)
-        for node, entry in block.nodes.items()
-    }
-    inputs = [
-        _input(port, block.inputs[port], block, specs, catalog.types) for port in block.inputs
-    ]
-    outputs = [_output(port, text, specs) for port, text in block.outputs.items()]
-    return NodeSpec(type=name, label=name, inputs=tuple(inputs), outputs=tuple(outputs))
+    return Specs(workflow, catalog).subgraph(name)
+
+
+def node_spec(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
+    """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
+    return Specs(workflow, catalog).of(entry)
 
 
 def _input(
@@ -271,6 +353,7 @@ def _input(
     return inner.model_copy(
         update={
             "name": name,
+            "body": None,
             "type": str(expr or inner.type),
             "json_schema": inner.json_schema
             if expr in (None, inner.expr)
@@ -302,10 +385,3 @@ def _output(name: str, text: str, specs: dict[str, NodeSpec | None]) -> OutputSp
     first = spec.outputs[0] if len(spec.outputs) == 1 else None
     inner = spec.outputs_by_name.get(port) if port else first
     return OutputSpec(name=name, type=inner.type if inner else "Any")
-
-
-def node_spec(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
-    """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
-    if entry.type in workflow.subgraphs:
-        return subgraph_spec(entry.type, workflow, catalog)
-    return catalog.spec(entry.type)

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from nodegraph.core.digests import is_tensor
+from nodegraph.core.ports import BLOCKED, Subgraph
 
 _LONGEST = 60
 _SMALL = 64
@@ -22,6 +23,10 @@ def summarize(value: Any) -> str:
 
 
 def _summary(value: Any) -> str:
+    if value is BLOCKED:
+        return "blocked"
+    if isinstance(value, Subgraph):
+        return f"subgraph {value.name!r}"
     if is_tensor(value):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, (list, tuple)):

@@ -28,7 +28,7 @@ def find_targets(
         sinks = [name for name, node in flat.nodes.items() if node.spec and node.spec.output]
         # A node of unknown type may well be the sink.
         is_clear = all(node.spec is not None for node in flat.nodes.values())
-        return tuple(sinks), [_no_sink(catalog)] if not sinks and is_clear else []
+        return tuple(sinks), [_no_sink(flat, catalog)] if not sinks and is_clear else []
     names: dict[str, None] = {}
     problems = []
     for target in targets:
@@ -40,7 +40,22 @@ def find_targets(
     return tuple(names), problems
 
 
-def _no_sink(catalog: Catalog) -> Problem:
+def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
+    out = [
+        node.name
+        for node in flat.in_file_order
+        if (node.name in flat.left_out or node.name in flat.bypassed)
+        and (node.spec is None or node.spec.output)
+    ]
+    if out:
+        cause = flat.left_out.get(out[0], out[0])
+        return Problem(
+            "no-output",
+            "every node that writes a result is muted, bypassed or left out, so there is nothing "
+            "to run",
+            given=", ".join(out[:_SHOWN]) + (", …" if len(out) > _SHOWN else ""),
+            hint=f"Take the `mode` of `{cause}` away.",
+        )
     specs = [catalog.spec(name) for name in catalog.node_types()]
     sinks = [spec.type for spec in specs if spec and spec.output and not spec.deprecated]
     return Problem(
@@ -59,7 +74,12 @@ def _target(flat: Flat, text: str) -> list[str] | Problem:
             f"the target `{text}` names no node or output",
             expected="`node` or `node.port`",
         )
+    absent = _absent(flat, text, link.node)
+    if absent is not None:
+        return absent
     if link.node not in flat.nodes and link.node not in flat.blocks:
+        if link.node in flat.bypassed:
+            return _past(flat, text, link)
         return Problem(
             "bad-target",
             f"the target `{text}`: there is no node `{link.node}`",
@@ -76,12 +96,61 @@ def _output(flat: Flat, text: str, link: Link) -> list[str] | Problem:
         names = flat.outputs_of(link.node)
         hint = did_you_mean(link.port, names) or f"`{link.node}` has no outputs at all."
         return Problem("bad-target", f"the target `{text}`: there is no such output", hint=hint)
+    if output is not None and output.node in flat.left_out:
+        return _left_out(text, flat.left_out[output.node], is_itself=False)
     return [output.node] if output else []
+
+
+def _absent(flat: Flat, text: str, name: str) -> Problem | None:
+    """Why a target isn't run at all, if it or a block around it is left out."""
+    parts = name.split("/")
+    for end in range(len(parts), 0, -1):
+        outer = "/".join(parts[:end])
+        if outer in flat.left_out:
+            cause = flat.left_out[outer]
+            return _left_out(text, cause, is_itself=cause == name)
+        if outer in flat.bypassed and end < len(parts):
+            return Problem(
+                "bad-target",
+                f"the target `{text}` isn't run: `{outer}` around it is bypassed",
+                hint=f"Take the `mode` of `{outer}` away.",
+            )
+    return None
+
+
+def _left_out(text: str, cause: str, *, is_itself: bool) -> Problem:
+    reason = "is muted" if is_itself else f"is left out, as `{cause}` is muted"
+    return Problem(
+        "bad-target",
+        f"the target `{text}` {reason}",
+        hint=f"Take the `mode` of `{cause}` away, or ask for another node.",
+    )
+
+
+def _past(flat: Flat, text: str, link: Link) -> list[str] | Problem:
+    """What stands for the outputs of a bypassed node."""
+    ports = [link.port] if link.port else flat.outputs_of(link.node)
+    found = [flat.output(Link(link.node, port)) for port in ports]
+    names = [item.node for item in found if isinstance(item, Output)]
+    there = [name for name in names if name not in flat.left_out]
+    if there:
+        return list(dict.fromkeys(there))
+    if names:
+        return _left_out(text, flat.left_out[names[0]], is_itself=False)
+    return Problem(
+        "bad-target",
+        f"the target `{text}` is bypassed, and nothing stands for it",
+        hint=f"Take the `mode` of `{link.node}` away, or ask for another node.",
+    )
 
 
 def _block(flat: Flat, name: str) -> list[str]:
     outputs = [flat.output(Link(name, port)) for port in flat.outputs_of(name)]
-    found = [output.node for output in outputs if isinstance(output, Output)]
+    found = [
+        output.node
+        for output in outputs
+        if isinstance(output, Output) and output.node not in flat.left_out
+    ]
     sinks = [
         inner
         for inner, node in flat.nodes.items()

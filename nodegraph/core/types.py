@@ -48,6 +48,7 @@ BUILT_IN = (
     TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a denoiser."),
     TypeInfo("TextEncoder", "#ffd500", (), "Recipe of a text encoder with its tokenizer."),
     TypeInfo("Vae", "#ff6e6e", (), "Recipe of a variational autoencoder."),
+    TypeInfo("Subgraph", "#f7768e", (), "One of the workflow's own subgraphs."),
 )
 
 
@@ -58,6 +59,7 @@ JSON_TYPES: Mapping[str, str] = {
     "str": "string",
     "dict": "object",
     "Path": "string",
+    "Subgraph": "string",
 }
 """Types that a workflow can give as a literal, and their names in JSON Schema."""
 
@@ -251,7 +253,7 @@ def _find_fit(
     types: TypeTable,
     known: dict[tuple[TypeExpr, TypeExpr], Fit | None],
 ) -> Fit | None:
-    if _assignable(source, target, types):
+    if is_assignable(source, target, types):
         return Fit()
     conversion = _conversion(source, target, types)
     if conversion is not None:
@@ -271,15 +273,16 @@ def _find_fit(
     return None
 
 
-def _assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
+def is_assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
+    """Whether values of one type are values of another, as they are."""
     if source.kind == "union":
-        return all(_assignable(member, target, types) for member in source.members)
+        return all(is_assignable(member, target, types) for member in source.members)
     if target.kind == "union":
-        return any(_assignable(source, member, types) for member in target.members)
+        return any(is_assignable(source, member, types) for member in target.members)
     if target == named(ANY) or source == named(ANY):
         return True
     if source.kind == "list" and target.kind == "list":
-        return _assignable(source.item, target.item, types)
+        return is_assignable(source.item, target.item, types)
     if source.kind == "name" and target.kind == "name":
         return types.is_subtype(source.name, target.name)
     return False

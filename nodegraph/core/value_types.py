@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import is_tensor
+from nodegraph.core.ports import BLOCKED, Subgraph
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 
@@ -37,6 +38,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),
     "Vae": _instance_of(Vae),
+    "Subgraph": _instance_of(Subgraph),
 }
 _SHAPES = {
     "Image": "Image (float tensor [batch, height, width, channels])",
@@ -45,7 +47,12 @@ _SHAPES = {
 
 
 def is_of_type(value: Any, expr: TypeExpr) -> bool:
-    """Whether a value may stand at a port of a type; types of packs are taken at their word."""
+    """Whether a value may stand at a port of a type; types of packs are taken at their word.
+
+    A blocked output may be of any.
+    """
+    if value is BLOCKED:
+        return True
     if expr.kind == "union":
         return any(is_of_type(value, member) for member in expr.members)
     if expr.kind == "list":

@@ -6,7 +6,7 @@ changed copy with `dataclasses.replace`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,6 +84,23 @@ class Conditioning:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """Small weights that change what a model does, put on top of its own.
+
+    Attributes:
+        kind: How they apply, such as ``lora``.
+        source: The file that holds them.
+        digest: blake3 of the file's content, hexadecimal.
+        strength: How strongly they apply; 1 is as they were trained.
+    """
+
+    kind: str
+    source: str = field(metadata=NOT_CONTENT)
+    digest: str
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """An immutable description of a model component, not its weights.
 
@@ -96,6 +113,8 @@ class Recipe:
         digest: blake3 of the files' content, hexadecimal.
         dtype: Precision of the weights in memory: ``float32``, ``float16``, ``bfloat16``.
         options: Anything else that changes the module, as sorted (name, value) pairs.
+        adapters: What is put on top of the weights, in this order. Recipes that differ in nothing
+            else share the weights.
     """
 
     family: str
@@ -103,6 +122,12 @@ class Recipe:
     digest: str
     dtype: str = "float32"
     options: tuple[tuple[str, str], ...] = ()
+    adapters: tuple[Adapter, ...] = ()
+
+    @property
+    def base(self) -> Recipe:
+        """The recipe without adapters: what the shared weights are of."""
+        return replace(self, adapters=()) if self.adapters else self
 
     def option(self, name: str, default: str = "") -> str:
         """The value of an option, or `default`."""

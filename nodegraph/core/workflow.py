@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -26,6 +27,11 @@ Name = Annotated[str, StringConstraints(pattern=r"^[^./]+$")]
 """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
 
 
+Mode = Literal["mute", "bypass"]
+"""Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
 class _Part(BaseModel):
     """Unknown keys are kept; values are not converted, so a file means what it says."""
 
@@ -42,6 +48,8 @@ class NodeEntry(_Part):
         label: Shown instead of the name.
         note: The author's remark.
         always: Run in any case, never from the cache.
+        mode: ``mute``: it isn't run, and what depends on it is left out. ``bypass``: it isn't run,
+            and its inputs stand for its outputs. None for nodes that run.
     """
 
     type: str
@@ -50,6 +58,7 @@ class NodeEntry(_Part):
     label: str = ""
     note: str = ""
     always: bool = False
+    mode: Mode | None = None
 
 
 class Parameter(_Part):
@@ -243,6 +252,26 @@ class Workflow(_Part):
             {self.parameters[name].input: value for name, value in values.items()}
         )
 
+    def with_modes(self, modes: Mapping[str, str | None]) -> Workflow:
+        """A copy in which nodes are muted (``mute``), bypassed (``bypass``), or run (None).
+
+        Raises:
+            InvalidWorkflow: No such node or mode; lists all that are wrong.
+        """
+        _raise_all(self._mode_problem(node, mode) for node, mode in modes.items())
+        nodes = dict(self.nodes)
+        for node, mode in modes.items():
+            nodes[node] = nodes[node].model_copy(update={"mode": mode})
+        return self.model_copy(update={"nodes": nodes})
+
+    def _mode_problem(self, node: str, mode: str | None) -> Problem | None:
+        if node not in self.nodes:
+            hint = did_you_mean(node, self.nodes) or None
+            return Problem("unknown-node", f"there is no node `{node}`", hint=hint)
+        if mode is None or mode in MODES:
+            return None
+        return _bad_mode(mode, node)
+
     def parameter_problem(self, name: str) -> Problem | None:
         """What is wrong with a parameter's name; None if there is such a parameter."""
         if name in self.parameters:
@@ -329,6 +358,10 @@ def _problem(details: Any) -> Problem:
     if place and place[-1] == "[key]":
         return _bad_name(place[-2])
     node = place[1] if place[0] == "nodes" and len(place) > 1 else None
+    if place[-1] == "mode" and details["type"] == "literal_error":
+        found = _bad_mode(details["input"], node)
+        inside = f"`{'.'.join(place)}` " if node is None else ""
+        return replace(found, message=inside + found.message)
     rest = ".".join(place[2:] if node else place)
     says = _EXPECTED.get(details["type"], details["msg"])
     return Problem(
@@ -336,6 +369,18 @@ def _problem(details: Any) -> Problem:
         f"`{rest}` {says}" if rest else f"it {says}",
         node=node,
         given=None if details["type"] == "missing" else _kind(details["input"]),
+    )
+
+
+def _bad_mode(mode: Any, node: str | None) -> Problem:
+    hint = did_you_mean(mode, MODES) if isinstance(mode, str) else ""
+    return Problem(
+        "malformed",
+        "is no mode of a node",
+        node,
+        given=_kind(mode),
+        expected=" or ".join(f'"{known}"' for known in MODES),
+        hint=hint if hint.startswith("Did") else "Leave `mode` out for a node that runs.",
     )
 
 

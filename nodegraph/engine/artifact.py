@@ -1,61 +1,211 @@
-"""A node's output with its digest; lists know those of their items."""
+"""A node's output with its digest; its value may still be on disk, or have left memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import is_
+from typing import Any, Protocol
 from uuid import uuid4
 
 from nodegraph.core.conversions import convert
 from nodegraph.core.digests import Digest, Undigestable, digest_value
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
+from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.value_types import described, is_of_type
+from nodegraph.store.entries import UNLOADED, Gone
 
 Digesters = Mapping[type, Callable[[Any], str]]
 
+BLOCKED_DIGEST = digest_value(BLOCKED)
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_SMALL = 4096
+"""Bytes; a plain value that can't be brought back stays in memory up to this size."""
 
-@dataclass(frozen=True, slots=True)
+
+class Loader(Protocol):
+    """Where a value that left memory, or never was there, can be had."""
+
+    def __call__(self) -> Any:
+        """The value; from any thread.
+
+        Raises:
+            Gone: It is there no more.
+        """
+
+    def is_there(self) -> bool:
+        """Whether a call is likely to succeed, told without reading the value."""
+
+
 class Artifact:
     """A value on a link.
 
     Attributes:
-        value: Shared and read-only.
         digest: Of its content, or of what it was computed from.
         size: Bytes in memory, about.
         items: The items' artifacts, if its port's type is a list.
+        loader: Where the value can be had when it isn't in memory.
+        base: What it is made of by a link's conversions.
     """
 
-    value: Any
-    digest: Digest
-    size: int
-    items: tuple[Artifact, ...] | None = None
+    __slots__ = ("_conversions", "_value", "base", "digest", "items", "loader", "size")
+
+    def __init__(
+        self,
+        value: Any,
+        digest: Digest,
+        size: int,
+        items: tuple[Artifact, ...] | None = None,
+        loader: Loader | None = None,
+    ) -> None:
+        self._value = value
+        self.digest = digest
+        self.size = size
+        self.items = items
+        self.loader = loader
+        self.base: Artifact | None = None
+        self._conversions: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> Any:
+        """Shared and read-only; brought into memory if it isn't there.
+
+        Raises:
+            Gone: It can't be had any more; the node that gave it must run again.
+        """
+        value = self._value
+        if value is UNLOADED:
+            value = self._value = self._loaded()
+        return value
+
+    def _loaded(self) -> Any:
+        if self.base is not None:
+            return convert(self.base.value, self._conversions)
+        if self.loader is not None:
+            return self.loader()
+        if self.items is not None:
+            return [item.value for item in self.items]
+        raise Gone("the value has left memory and isn't stored")
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the value is in memory, or is made at once from what is."""
+        if self._value is not UNLOADED:
+            return True
+        if self.base is not None:
+            return self.base.is_loaded
+        return self.items is not None and all(item.is_loaded for item in self.items)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the value is in memory or stored."""
+        if self._value is not UNLOADED:
+            return True
+        if self.base is not None:
+            return self.base.is_there
+        if self.loader is not None:
+            return self.loader.is_there()
+        return self.items is not None and all(item.is_there for item in self.items)
+
+    @property
+    def resident_size(self) -> int:
+        """Bytes of what is in memory of it."""
+        if self._value is not UNLOADED:
+            return self.size
+        return sum(item.resident_size for item in self.items or ())
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it stands for a blocked output."""
+        return self.digest == BLOCKED_DIGEST
+
+    def kept_at(self, loader: Loader) -> None:
+        """Note where the value can be had once it has left memory, unless that is known."""
+        if self.loader is None and self.base is None and self.items is None:
+            self.loader = loader
+
+    def stub(self) -> Artifact:
+        """The same without its value, which comes back when somebody asks for it."""
+        if self._value is UNLOADED or not self._can_come_back:
+            return self
+        items = None if self.items is None else tuple(item.stub() for item in self.items)
+        stub = Artifact(UNLOADED, self.digest, self.size, items, self.loader)
+        if self.base is not None:
+            stub.base, stub._conversions = self.base.stub(), self._conversions
+        return stub
+
+    @property
+    def _can_come_back(self) -> bool:
+        # What can't is made again by its node, which isn't worth it for a number.
+        return (
+            self.loader is not None
+            or self.base is not None
+            or self.items is not None
+            or self.size > _SMALL
+            or type(self._value) not in _PLAIN
+        )
 
     def converted(self, conversions: tuple[str, ...]) -> Artifact:
-        """As a link hands it on."""
-        if not conversions:
+        """As a link hands it on; a blocked output stays one."""
+        if not conversions or self.is_blocked:
             return self
         if conversions[-1] == "one_to_list":
             return listed([self.converted(conversions[:-1])])
-        digest = converted_digest(self.digest, conversions)
         items = None
         if self.items is not None:
             each = tuple(name.removeprefix("each:") for name in conversions)
             items = tuple(item.converted(each) for item in self.items)
         # Conversions make views and plain numbers, so the size stays about the same.
-        return Artifact(convert(self.value, conversions), digest, self.size, items)
+        digest = converted_digest(self.digest, conversions)
+        found = Artifact(UNLOADED, digest, self.size, items)
+        found.base, found._conversions = self, conversions
+        return found
+
+    def without_blocked(self) -> Artifact:
+        """A list without its blocked items, and without those of the lists in it."""
+        if self.items is None:
+            return self
+        items = [item.without_blocked() for item in self.items if not item.is_blocked]
+        if len(items) == len(self.items) and all(map(is_, items, self.items)):
+            return self
+        return listed(items)
+
+
+def blocked() -> Artifact:
+    """The artifact of a blocked output."""
+    return Artifact(BLOCKED, BLOCKED_DIGEST, 0)
 
 
 def listed(items: Sequence[Artifact]) -> Artifact:
     """The list of some artifacts."""
-    return Artifact(
-        [item.value for item in items],
-        list_digest(item.digest for item in items),
-        sum(item.size for item in items),
-        tuple(items),
-    )
+    digest = list_digest(item.digest for item in items)
+    size = sum(item.size for item in items)
+    found = Artifact(UNLOADED, digest, size, tuple(items))
+    if found.is_loaded:
+        # One list object for all who use it: an expansion knows its inputs by identity.
+        found._value = [item.value for item in items]
+    return found
+
+
+def leaves(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
+    """The artifacts that are no lists, those in lists included."""
+    for artifact in artifacts:
+        if artifact.items is not None:
+            yield from leaves(artifact.items)
+        else:
+            yield artifact
+
+
+def origins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
+    """The artifacts whose values are neither made of others' nor converted."""
+    for artifact in artifacts:
+        if artifact.base is not None:
+            yield from origins((artifact.base,))
+        elif artifact.items is not None:
+            yield from origins(artifact.items)
+        else:
+            yield artifact
 
 
 def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest) -> Artifact:
@@ -67,6 +217,8 @@ def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Diges
     Raises:
         TypeError: The value is not of that type.
     """
+    if value is BLOCKED:
+        return blocked()
     if not is_of_type(value, expr):
         raise TypeError(f"returned {summarize(value)}, but declares {described(expr)}")
     if expr.is_list:
@@ -80,6 +232,14 @@ def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Diges
     except (Undigestable, RecursionError):  # the latter for objects that hold themselves
         digest = unnamed
     return Artifact(value, digest, size_in_bytes(value))
+
+
+def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:
+    """Whether a value is the one that a digest names; one without content is taken to be."""
+    try:
+        return digest_value(value, digesters) == digest
+    except (Undigestable, RecursionError):
+        return True
 
 
 def unnamed_digest(call_key: Key, port: str, *, deterministic: bool) -> Digest:

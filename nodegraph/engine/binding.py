@@ -9,24 +9,58 @@ from typing import Any
 
 from nodegraph.core.context import Context
 from nodegraph.core.node import NodeDefinition
+from nodegraph.core.ports import Lazy
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeExpr
 
 
 def arguments(
     definition: NodeDefinition,
+    spec: NodeSpec,
     literals: Mapping[str, Any],
     linked: Mapping[str, Any],
-    context: Context,
+    lazy: Mapping[str, Lazy[Any]],
+    context: Context | None,
 ) -> dict[str, Any]:
-    """Keyword arguments: literals in their Python types, linked values, the context."""
-    ports = definition.spec.inputs_by_name
+    """Keyword arguments: literals in their Python types, linked values, the context.
+
+    Args:
+        spec: Of the node: its type's, or that with the inputs of the subgraph that it runs.
+        lazy: Linked inputs that the function may ask for.
+        context: None if the function takes none.
+    """
+    ports = spec.inputs_by_name
     given = {port: _paths(ports[port].expr, value) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
         given[port] = members(enum, given.get(port))
+    for name in definition.lazy:
+        asked = lazy.get(name)
+        choices = definition.enums.get(name)
+        given[name] = _members(asked, choices) if asked else _ready(given[name])
     if definition.context is not None:
         given[definition.context] = context
     return given
+
+
+def _members(lazy: Lazy[Any], enum: type[Enum] | None) -> Lazy[Any]:
+    """A lazy input whose value becomes a member of an Enum, as an eager one's does."""
+    if enum is None:
+        return lazy
+
+    async def evaluate() -> Any:
+        return members(enum, await lazy())
+
+    return Lazy(evaluate)
+
+
+def _ready(value: Any) -> Lazy[Any]:
+    """A lazy input that was given as a literal: nothing is left to evaluate."""
+
+    async def evaluate() -> Any:
+        return value
+
+    return Lazy(evaluate)
 
 
 def _paths(expr: TypeExpr, value: Any) -> Any:

@@ -1,100 +1,231 @@
-"""Results in memory, by key, within a budget of bytes."""
+"""Where results are kept: in memory, and behind it in a store that outlives the process."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any, Literal, Protocol
 
+from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.artifact import Artifact, Digesters, is_still, leaves, origins
+from nodegraph.engine.memory_cache import Asked, Entry, MemoryCache, Outputs
+from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
+from nodegraph.store.entries import Entry as StoredEntry
+
+Place = Literal["memory", "disk", "digest"]
+"""Where an entry's values are; ``digest``: nowhere any more, only their digests are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What a call gave: one artifact for each output port."""
+class Pinning(Protocol):
+    """What a run needs of a store."""
 
-    artifacts: tuple[Artifact, ...]
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A node with lazy inputs asked for this one next; its digest leads to the next key."""
-
-    port: str
+    def add(self, digest: Digest) -> None:
+        """Keep an artifact until the run ends."""
 
 
-Entry = Outputs | Asked
+class Storing(Protocol):
+    """What the cache needs of a store."""
+
+    def entry(self, key: Key) -> StoredEntry | None:
+        """What a key led to."""
+
+    def has(self, output: Stored) -> bool:
+        """Whether an output's value can be loaded."""
+
+    def load(self, output: Stored) -> Any:
+        """An output's value; raises `Gone`."""
+
+    def put(self, key: Key, entry: NewEntry, committed: Callable[[], None] | None = None) -> None:
+        """Keep an entry; `committed` is called once others can see it."""
+
+    def pinned(self) -> AbstractContextManager[Pinning]:
+        """A run's pins."""
 
 
-class Cache(Protocol):
-    """Where results are kept. Called from the event loop only."""
-
-    def get(self, key: Key) -> Entry | None:
-        """The entry of a key, if it is still there."""
-
-    def put(self, key: Key, entry: Entry) -> None:
-        """Keep an entry, as far as there is room."""
-
-
-class MemoryCache:
-    """Keeps the results used last, within a budget.
+class Cache:
+    """Results by key.
 
     Args:
-        budget: Bytes that results may take in all; a larger single result isn't kept.
+        memory: The tier that is asked first; None keeps nothing at all.
+        store: The tier behind it.
+        others: More stores, which are only read.
+        prepare: Called before a value of a node type is read from a store, so that the pack whose
+            port types it may be of is there.
     """
 
-    def __init__(self, budget: int = 1 << 30) -> None:
-        self.budget = budget
-        self.used = 0
-        self._entries: OrderedDict[Key, tuple[Entry, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
+    def __init__(
+        self,
+        memory: MemoryCache | None = None,
+        store: Storing | None = None,
+        others: Sequence[Storing] = (),
+        prepare: Callable[[str], object] | None = None,
+    ) -> None:
+        self.memory = memory if memory is not None else MemoryCache(0)
+        self.store = store
+        self._prepare = prepare
+        self.gone: set[Digest] = set()
+        self._stores = ([store] if store is not None else []) + list(others)
 
     def get(self, key: Key) -> Entry | None:
-        found = self._entries.get(key)
-        if found is None:
+        """The entry of a key, from whatever tier; its values are loaded when they are used."""
+        found = self.memory.get(key)
+        if found is None and self._stores:
+            found = self._from_stores(key)
+            if found is not None:
+                self.memory.put(key, found)
+        return found
+
+    def where(self, key: Key) -> Place | None:
+        """Where the values of an entry are; None if there is no entry."""
+        entry = self.memory.peek(key) or self._from_stores(key)
+        if entry is None:
             return None
-        self._entries.move_to_end(key)
-        return found[0]
+        return place_of(entry)
 
-    def put(self, key: Key, entry: Entry) -> None:
-        size = _size(entry)
-        if size > self.budget:
+    def keep(self, key: Key, entry: Entry) -> None:
+        """Keep an entry in memory."""
+        if isinstance(entry, Outputs):
+            for at, artifact in enumerate(leaves(entry.artifacts)):
+                artifact.kept_at(_Again(self, key, at))
+                self.gone.discard(artifact.digest)
+        self.memory.put(key, entry)
+
+    @contextmanager
+    def pinning(self) -> Iterator[Callable[[Iterable[Artifact]], None]]:
+        """Inside the `with`, artifacts given to the function aren't evicted from the store."""
+        if self.store is None:
+            yield lambda artifacts: None
             return
-        self._forget(key)
-        self._entries[key] = (entry, size)
-        self.used += size
-        while self.used > self.budget:
-            self._forget(next(iter(self._entries)))
+        with self.store.pinned() as pins:
+            yield partial(_pin, pins)
 
-    def _forget(self, key: Key) -> None:
-        known = self._entries.pop(key, None)
-        if known is not None:
-            self.used -= known[1]
+    def loaded(self, artifacts: Iterable[Artifact]) -> None:
+        """Count what came into memory from a store."""
+        for origin in origins(artifacts):
+            if isinstance(origin.loader, _FromStore):
+                self.memory.grew(origin.loader.key)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
-        self.used = 0
+    def _from_stores(self, key: Key) -> Entry | None:
+        for store in self._stores:
+            found = store.entry(key)
+            if found is None:
+                continue
+            if found.outputs is None:
+                return Asked(found.asked or "")
+            prepare = partial(self._prepare, found.node_type) if self._prepare else None
+            load = partial(_FromStore, store, key, prepare, self.gone)
+            return Outputs(tuple(_artifact(load, out) for out in found.outputs), found.seconds)
+        return None
 
 
-class NoCache:
+class NoCache(Cache):
     """Keeps nothing."""
 
     def get(self, key: Key) -> Entry | None:
         return None
 
-    def put(self, key: Key, entry: Entry) -> None:
+    def keep(self, key: Key, entry: Entry) -> None:
         pass
 
 
-_ENTRY_OVERHEAD = 256
+def place_of(entry: Entry) -> Place:
+    """Where an entry's values are."""
+    if isinstance(entry, Asked) or all(artifact.is_loaded for artifact in entry.artifacts):
+        return "memory"
+    return "disk" if all(artifact.is_there for artifact in entry.artifacts) else "digest"
 
 
-def _size(entry: Entry) -> int:
-    if isinstance(entry, Asked):
-        return _ENTRY_OVERHEAD
-    return _ENTRY_OVERHEAD + sum(artifact.size for artifact in entry.artifacts)
+def _pin(pins: Pinning, artifacts: Iterable[Artifact]) -> None:
+    for origin in origins(artifacts):
+        if isinstance(origin.loader, _FromStore) and origin.loader.inline is None:
+            pins.add(origin.digest)
+
+
+def unsaved(artifact: Artifact, digesters: Digesters) -> Unsaved:
+    """An artifact as a store takes it."""
+    digest, size = artifact.digest, artifact.size
+    if artifact.items is not None:
+        items = tuple([unsaved(item, digesters) for item in artifact.items])
+        return Unsaved(digest, size, UNLOADED, items)
+    if artifact.base is None and artifact.is_loaded:
+        value = artifact.value
+        return Unsaved(digest, size, value, None, None, partial(is_still, value, digest, digesters))
+    loader = artifact.loader
+    inline = loader.inline if isinstance(loader, _FromStore) else None
+    return Unsaved(digest, size, artifact.value if artifact.is_loaded else UNLOADED, None, inline)
+
+
+def _artifact(load: Callable[[Stored], _FromStore], stored: Stored) -> Artifact:
+    if stored.items is not None:
+        items = tuple(_artifact(load, item) for item in stored.items)
+        return Artifact(UNLOADED, stored.digest, stored.size, items)
+    return Artifact(UNLOADED, stored.digest, stored.size, None, load(stored))
+
+
+class _FromStore:
+    """Loads an output of a stored entry."""
+
+    __slots__ = ("_gone", "_prepare", "_store", "_stored", "key")
+
+    def __init__(
+        self,
+        store: Storing,
+        key: Key,
+        prepare: Callable[[], object] | None,
+        gone: set[Digest],
+        stored: Stored,
+    ) -> None:
+        self.key = key
+        self._gone = gone
+        self._prepare = prepare
+        self._store = store
+        self._stored = stored
+
+    def __call__(self) -> Any:
+        if self._prepare is not None:
+            self._prepare()
+        try:
+            return self._store.load(self._stored)
+        except Gone:
+            # Whatever the index says, this one isn't to be had: its node runs again.
+            self._gone.add(self._stored.digest)
+            raise
+
+    @property
+    def inline(self) -> bytes | None:
+        """The encoded value, if it is so small that the store's index holds it."""
+        return self._stored.inline
+
+    def is_there(self) -> bool:
+        return self._stored.digest not in self._gone and self._store.has(self._stored)
+
+
+class _Again:
+    """Finds an output by the key that it was kept under, once it has left the run's memory."""
+
+    __slots__ = ("_at", "_cache", "_key")
+
+    def __init__(self, cache: Cache, key: Key, at: int) -> None:
+        self._cache = cache
+        self._key = key
+        self._at = at
+
+    def __call__(self) -> Any:
+        artifact = self._found()
+        if artifact is None:
+            raise Gone("it is in no cache any more")
+        return artifact.value
+
+    def is_there(self) -> bool:
+        artifact = self._found()
+        return artifact is not None and artifact.is_there
+
+    def _found(self) -> Artifact | None:
+        entry = self._cache.get(self._key)
+        if not isinstance(entry, Outputs):
+            return None
+        found = next(leaf for at, leaf in enumerate(leaves(entry.artifacts)) if at == self._at)
+        # One that would itself ask here is no answer.
+        return found if found.is_loaded or not isinstance(found.loader, _Again) else None

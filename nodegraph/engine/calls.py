@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from nodegraph.core.keys import call_key
-from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.cache import Outputs
+from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
+from nodegraph.engine.cache import place_of
+from nodegraph.engine.claiming import Waiting
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
+from nodegraph.engine.fetching import Fetching
 from nodegraph.engine.invoke import Invoker
+from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.lanes import Priority
-from nodegraph.engine.lazy import run_lazily
+from nodegraph.engine.lazy import answer_lazily, run_lazily
+from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.mutation import ChangedInput
+from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
+from nodegraph.engine.sinks import written_before
 from nodegraph.engine.states import Call
 from nodegraph.errors import Cancelled
 
@@ -26,46 +33,99 @@ class Calls:
 
     Args:
         run: Is told when a call has ended, and when the scheduler itself is at fault.
+        workflow: The document that sinks keep.
     """
 
-    def __init__(self, run: Scheduling, invoker: Invoker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        run: Scheduling,
+        workflow: Mapping[str, Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._run = run
         self._shared = run.shared
-        self._invoker = invoker
+        self._keeping = Keeping(run.shared, run.states, run.id)
+        self._invoker = Invoker(run, workflow, self._keeping)
         self._loop = loop
+        self._fetching = Fetching(run, self, loop)
+        self._waiting = Waiting(run, self, loop)
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: dict[Call, Call] = {}
+        self._held: list[Call] = []
 
     def begin(self, call: Call) -> None:
         """Answer a call from the cache, join an equal one in flight, or run it."""
         state = call.state
-        assert state.base is not None
-        try:
-            fingerprint = self._invoker.fingerprint(call)
-        except Exception as error:  # noqa: BLE001 - the border with pack code: a hook may raise anything
-            self.fail(call, error)
-            return
+        spec = state.node.spec
         digests = {port: artifact.digest for port, artifact in call.inputs.items()}
-        call.key = call_key(state.base, digests, fingerprint)
+        if BLOCKED_DIGEST in digests.values():
+            self.complete(call, tuple(blocked() for _ in spec.outputs), source="memory")
+            return
+        if "fingerprint" in spec.hooks:
+            if not self._has_values(call):
+                self._fetching.fetch(call, self.begin)
+                return
+            try:
+                call.fingerprint = self._invoker.fingerprint(call)
+            except Exception as error:  # noqa: BLE001 - the border with pack code: a hook may raise anything
+                self.fail(call, error)
+                return
+        assert state.base is not None
+        call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.
-            self._spawn(call, run_lazily(self._run, self._invoker, call))
+            self._start_lazily(call)
         elif not state.node.is_repeatable:
-            self._dispatch(call)
+            if not self._is_written(call):
+                self.with_values(call, self._dispatch)
         elif not self._answered(call):
             self._shared.in_flight[call.key] = call
-            self._dispatch(call)
+            self._waiting.claim(call, self._claimed)
+
+    def _start_lazily(self, call: Call) -> None:
+        run_function = partial(run_lazily, self._run, self._invoker, self._keeping)
+        self._spawn(call, answer_lazily(self._run, call, partial(self._spawned, run_function)))
+
+    def _spawned(self, function: Callable[[Call], Coroutine[Any, Any, None]], call: Call) -> None:
+        self._spawn(call, function(call))
 
     def _answered(self, call: Call) -> bool:
-        entry = self._shared.cache.get(call.key)
-        if isinstance(entry, Outputs):
-            self.complete(call, entry.artifacts, cached=True)
+        if self._is_cached(call):
             return True
         leader = self._shared.in_flight.get(call.key)
         if leader is None:
             return False
         leader.followers[call] = self._follow
         self._following[call] = leader
+        return True
+
+    def _is_cached(self, call: Call) -> bool:
+        entry = self._shared.cache.get(call.key)
+        if not isinstance(entry, Outputs):
+            return False
+        place = place_of(entry)
+        if place == "digest" and call.state.needs_values:
+            return False
+        if place == "disk":
+            self._run.pin(entry.artifacts)
+        source: CacheSource = "memory" if place == "memory" else "disk"
+        self.complete(call, entry.artifacts, source=source, saved=entry.seconds)
+        return True
+
+    def _is_written(self, call: Call) -> bool:
+        """Whether a sink's files lie there already; then it has ended."""
+        node, written = call.state.node, self._shared.written
+        if written is None or node.always or not node.spec.output_files:
+            return False
+        files = written_before(written, call.key, self._shared.environment, call.name)
+        if files is None:
+            return False
+        for file in files:
+            self._run.files.append(file)
+            self._run.events.emit(
+                "node.wrote", call.name, path=str(file.path), file=file.kind, existed=True
+            )
+        self.complete(call, (), source="files")
         return True
 
     def _follow(self, call: Call, leader: Call, error: BaseException | None) -> None:
@@ -78,22 +138,61 @@ class Calls:
                 self.fail(call, error)
             else:
                 assert leader.outputs is not None
-                self.complete(call, leader.outputs, cached=True)
+                self.complete(call, leader.outputs, source="shared")
+
+    def _claimed(self, call: Call) -> None:
+        """No other process works on it; one may have finished it a moment ago."""
+        if not (call.is_claimed and self._is_cached(call)):
+            self.with_values(call, self._dispatch)
+
+    # Values of inputs
+
+    def _has_values(self, call: Call) -> bool:
+        """Whether the values of a call's inputs are in memory."""
+        return all(artifact.is_loaded for artifact in call.inputs.values())
+
+    def with_values(self, call: Call, then: Callable[[Call], None]) -> None:
+        """Go on once the values of a call's inputs are in memory."""
+        if self._has_values(call):
+            then(call)
+        else:
+            self._fetching.fetch(call, then)
+
+    def again(self, call: Call) -> None:
+        """Begin a call anew, as one of its inputs had to be computed again and may differ."""
+        self._leave_flight(call)
+        followers, call.followers = call.followers, {}
+        call.inputs = self._run.inputs_of(call)
+        self.begin(call)
+        for follower, follow in followers.items():
+            # Told as if this one had been cancelled: they begin anew as well.
+            follow(follower, call, Cancelled("it had to be begun anew"))
 
     # Running
 
     def _dispatch(self, call: Call) -> None:
         if self._run.cancel.is_set:
-            self.fail(call, Cancelled("the run was cancelled"))
+            self.fail(call, self._run.cancel.error())
             return
         spec = call.state.node.spec
         if spec.is_async:
-            self._spawn(call, self._await(call))
+            if self._run.cancel.is_paused:
+                self._held.append(call)
+            else:
+                self._spawn(call, self._await(call))
             return
         work = partial(self._invoker.invoke, call)
         done = partial(self._returned, call)
-        lane = self._shared.lanes[spec.lane]
-        lane.submit(self, self._loop, self._priority(call), work, done)
+        self._shared.lanes[spec.lane].submit(
+            self._run,
+            self._loop,
+            self._priority(call),
+            work,
+            done,
+            share=self._run.share,
+            expected=self._shared.expected_seconds(spec),
+        )
+        self._invoker.prepare(call)
 
     def _priority(self, call: Call) -> Priority:
         """What frees most memory goes first, then what has the longest way still to go."""
@@ -101,11 +200,12 @@ class Calls:
         for source in call.state.sources:
             upstream = self._run.states[source]
             if upstream.consumers == 1 and upstream.artifacts:
-                freed += sum(artifact.size for artifact in upstream.artifacts)
+                freed += sum(artifact.resident_size for artifact in upstream.artifacts)
         return (-freed, -call.state.depth)
 
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
-        with self._run.no_hanging():
+        # What this makes ready begins at once, so that it competes with what waits for the lane.
+        with self._run.no_hanging(), self._run.pumping():
             if error is not None:
                 self.fail(call, error)
             else:
@@ -136,18 +236,26 @@ class Calls:
             if not task.cancelled():
                 task.result()
             elif self._run.cancel.is_set:
-                self.fail(call, Cancelled("the run was cancelled"))
+                self.fail(call, self._run.cancel.error())
             else:
                 self.fail(call, RuntimeError("the node cancelled its own task"))
 
+    def resume(self) -> None:
+        """Let the async nodes begin that were held back while the run was paused."""
+        held, self._held = self._held, []
+        for call in held:
+            self._dispatch(call)
+
     def stop(self) -> None:
         """End what waits or can be interrupted; what runs in a thread ends at its next step."""
-        cancelled = Cancelled("the run was cancelled")
+        cancelled = self._run.cancel.error()
         for call, leader in tuple(self._following.items()):
             del leader.followers[call]
             del self._following[call]
             self.fail(call, cancelled)
-        self._shared.lanes.withdraw(self, cancelled)
+        self.resume()
+        self._waiting.stop()
+        self._shared.lanes.withdraw(self._run, cancelled)
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -155,7 +263,10 @@ class Calls:
 
     def answer(self, call: Call, answer: Answer) -> None:
         """A call's function has returned."""
-        call.state.seconds += answer.seconds
+        state = call.state
+        state.seconds += answer.seconds
+        if answer.memory is not None:
+            state.memory = max(state.memory or 0, answer.memory)
         if answer.expansion is None:
             self.keep(call, answer.artifacts, answer.seconds)
             self.complete(call, answer.artifacts)
@@ -168,21 +279,32 @@ class Calls:
             self.fail(call, error)
 
     def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
-        """Offer a call's outputs to the cache."""
+        """Keep a call's outputs, in memory and on disk."""
         spec = call.state.node.spec
         if spec.deterministic and not spec.output:
-            self._shared.cache.put(call.key, Outputs(artifacts, seconds))
+            self._shared.cache.keep(call.key, Outputs(artifacts, seconds))
+            if not call.is_stored:
+                self._keeping.store(call, artifacts, seconds)
 
     def complete(
-        self, call: Call, artifacts: tuple[Artifact, ...], *, cached: bool = False
+        self,
+        call: Call,
+        artifacts: tuple[Artifact, ...],
+        *,
+        source: CacheSource = "",
+        saved: float = 0.0,
     ) -> None:
         """A call has its outputs."""
         call.outputs = artifacts
-        call.was_cached = cached
+        call.cached_from = source
+        call.saved = saved
         self._end(call, None)
 
     def fail(self, call: Call, error: BaseException) -> None:
         """A call has raised."""
+        if isinstance(error, ChangedInput):
+            # What it changed may be what any other entry holds as well.
+            self._shared.cache.memory.clear()
         was_cancelled = isinstance(error, Cancelled) and self._run.cancel.is_set
         if not was_cancelled and call.state.error is None:
             call.state.error = node_failure(call, error)
@@ -195,11 +317,14 @@ class Calls:
     def _end(self, call: Call, error: BaseException | None) -> None:
         call.has_ended = True
         self._leave_flight(call)
-        followers, call.followers = call.followers, {}
-        for follower, follow in followers.items():
-            follow(follower, call, error)
+        if call.followers:
+            followers, call.followers = call.followers, {}
+            for follower, follow in followers.items():
+                follow(follower, call, error)
         self._run.call_ended(call)
 
     def _leave_flight(self, call: Call) -> None:
         if self._shared.in_flight.get(call.key) is call:
             del self._shared.in_flight[call.key]
+        if call.is_claimed:
+            self._waiting.release(call)

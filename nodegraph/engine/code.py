@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.engine.source_files import Import, Source, SourceFiles
 from nodegraph.errors import PackError
 
 API_VERSION = "1"
@@ -22,38 +23,19 @@ _CONTRACT = ("nodegraph", "nodegraph.api", "nodegraph.errors", "nodegraph.core")
 # These declare, they don't compute: API_VERSION stands for them in every digest.
 
 
-@dataclass(frozen=True, slots=True)
-class _Import:
-    """``from module import name`` (name "" for ``import module``)."""
-
-    module: str
-    name: str
-    bound: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A module's text.
-
-    Attributes:
-        made: Names that it binds other than by importing them, at whatever level.
-    """
-
-    digest: Digest
-    imports: tuple[_Import, ...]
-    made: frozenset[str]
-
-
 class CodeDigests:
     """Digests of modules with all that they import, each file read once.
 
     Args:
         roots: Where each package that counts as code lies, by import name: a folder or a file.
+        folder: Where what was read is remembered for the next process; None reads all anew.
     """
 
-    def __init__(self, roots: Mapping[str, Path]) -> None:
+    def __init__(self, roots: Mapping[str, Path], folder: Path | None = None) -> None:
         self._roots = {"nodegraph": Path(__file__).parents[1], **roots}
-        self._sources: dict[Path, _Source] = {}
+        self._files = SourceFiles(folder)
+        self._sources: dict[Path, Source] = {}
+        self._places: dict[str, Path | None] = {}
         self._digests: dict[str, Digest] = {}
 
     def digest(self, module: str) -> Digest:
@@ -64,12 +46,17 @@ class CodeDigests:
         """
         known = self._digests.get(module)
         if known is None:
-            parts = sorted(
-                (name, self._source(path).digest) for name, path in self._closure(module)
-            )
+            parts = self.parts(module).items()
             text = "\n".join([API_VERSION, *(f"{name} {digest}" for name, digest in parts)])
             known = self._digests[module] = digest_bytes(text.encode())
+            self._files.save()
         return known
+
+    def parts(self, module: str) -> dict[str, Digest]:
+        """Digests of the single modules whose code enters the digest, by name, sorted."""
+        return dict(
+            sorted((name, self._source(path).digest) for name, path in self._closure(module))
+        )
 
     def modules(self, module: str) -> list[str]:
         """Names of the modules whose code enters the digest."""
@@ -92,7 +79,7 @@ class CodeDigests:
             for found in self._source(path).imports:
                 waiting.extend(self._targets(found))
 
-    def _targets(self, found: _Import, seen: frozenset[_Import] = frozenset()) -> Iterator[str]:
+    def _targets(self, found: Import, seen: frozenset[Import] = frozenset()) -> Iterator[str]:
         """The modules that an import brings in; contract modules aside."""
         inner = f"{found.module}.{found.name}"
         if found.name and not _is_contract(inner) and self._locate(inner) is not None:
@@ -106,7 +93,7 @@ class CodeDigests:
         else:
             yield from self._reexported(found, path, seen | {found})
 
-    def _reexported(self, found: _Import, path: Path, seen: frozenset[_Import]) -> Iterator[str]:
+    def _reexported(self, found: Import, path: Path, seen: frozenset[Import]) -> Iterator[str]:
         """Follow a name through a package's ``__init__`` to where it comes from."""
         source = self._source(path)
         origins = [item for item in source.imports if item.bound == found.name]
@@ -117,25 +104,25 @@ class CodeDigests:
             yield from self._targets(origin, seen)
 
     def _locate(self, module: str) -> Path | None:
+        if module not in self._places:
+            self._places[module] = self._found(module)
+        return self._places[module]
+
+    def _found(self, module: str) -> Path | None:
         for package, root in self._roots.items():
             if module == package or module.startswith(f"{package}."):
                 return _file(root, module[len(package) + 1 :])
         return None
 
-    def _source(self, path: Path) -> _Source:
+    def _source(self, path: Path) -> Source:
         known = self._sources.get(path)
         if known is None:
             known = self._sources[path] = self._read(path)
         return known
 
-    def _read(self, path: Path) -> _Source:
-        try:
-            data = path.read_bytes()
-            tree = ast.parse(data)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise PackError(f"can't read the code of {path}: {error}") from error
+    def _read(self, path: Path) -> Source:
         package = self._package_of(path)
-        return _Source(digest_bytes(data), tuple(_imports(tree, package)), frozenset(_made(tree)))
+        return self._files.source(path, package, partial(_parsed, path, package))
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""
@@ -143,6 +130,17 @@ class CodeDigests:
             if root.is_dir() and path.is_relative_to(root):
                 return ".".join((package, *path.parent.relative_to(root).parts))
         return ""
+
+
+def _parsed(path: Path, package: str) -> Source:
+    try:
+        data = path.read_bytes()
+        tree = ast.parse(data)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PackError(f"can't read the code of {path}: {error}") from error
+    imports = tuple(_imports(tree, package))
+    bound = frozenset(item.bound for item in imports)
+    return Source(digest_bytes(data), imports, bound.intersection(_made(tree)))
 
 
 def _file(root: Path, inner: str) -> Path | None:
@@ -158,15 +156,15 @@ def _is_contract(module: str) -> bool:
     return module in _CONTRACT or module.startswith("nodegraph.core.")
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[_Import]:
+def _imports(tree: ast.Module, package: str) -> Iterator[Import]:
     for item in ast.walk(tree):
         if isinstance(item, ast.Import):
             for alias in item.names:
-                yield _Import(alias.name, "", alias.asname or alias.name.split(".")[0])
+                yield Import(alias.name, "", alias.asname or alias.name.split(".")[0])
         elif isinstance(item, ast.ImportFrom):
             module = _absolute(item, package)
             for alias in item.names:
-                yield _Import(module, alias.name, alias.asname or alias.name)
+                yield Import(module, alias.name, alias.asname or alias.name)
 
 
 def _made(tree: ast.Module) -> Iterator[str]:

@@ -9,13 +9,19 @@ from typing import Any
 from nodegraph.core.context import Environment, Numerics, Weights
 from nodegraph.core.events import EventStream, Listener
 from nodegraph.core.graph import Graph
-from nodegraph.engine.cache import Cache, MemoryCache
+from nodegraph.engine.cache import Cache
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.lanes import Lanes
+from nodegraph.engine.checkpointing import Saver
+from nodegraph.engine.lanes import Lanes, Share
+from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
-from nodegraph.engine.run import Run
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.run import Job, Run
+from nodegraph.engine.shared import Claiming, Shared
+from nodegraph.errors import InvalidValue
+from nodegraph.store.codes import Codes
+from nodegraph.store.costs import Costs
+from nodegraph.store.written import Written
 
 
 class Engine:
@@ -28,6 +34,11 @@ class Engine:
         numerics: Describes device and libraries, for nodes whose results depend on them.
         cache: Where results are kept; in memory if not given.
         lanes: Where calls run.
+        costs: What calls took, for priorities and plans.
+        claims: Who works on what, where several processes share a store.
+        written: Remembers the files of sinks that need not run again.
+        codes: Remembers what is behind code digests, to tell later what changed.
+        saver: Saves checkpoints; kept in memory if not given.
     """
 
     def __init__(
@@ -39,14 +50,24 @@ class Engine:
         numerics: Numerics | None = None,
         cache: Cache | None = None,
         lanes: Lanes | None = None,
+        costs: Costs | None = None,
+        claims: Claiming | None = None,
+        written: Written | None = None,
+        codes: Codes | None = None,
+        saver: Saver | None = None,
     ) -> None:
         self.shared = Shared(
             registry,
             environment,
-            cache if cache is not None else MemoryCache(),
+            cache if cache is not None else Cache(MemoryCache()),
             lanes or Lanes(environment.device),
             weights,
             numerics,
+            costs,
+            claims,
+            written,
+            codes,
+            saver or Saver(),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: set[object] = set()
@@ -59,6 +80,11 @@ class Engine:
         workflow: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
         cancel: CancelToken | None = None,
+        deadline: float | None = None,
+        check_mutation: bool = False,
+        values: bool = True,
+        share: Share | None = None,
+        run_id: str = "",
     ) -> RunResult:
         """Run a graph's targets and all that they need.
 
@@ -68,15 +94,35 @@ class Engine:
         Args:
             workflow: The document that the graph was built from, for sinks that keep it.
             listener: Is handed every event, in order, from any thread.
-            cancel: Stops the run at the next step once set.
+            cancel: Stops the run at the next step once set; pauses and resumes it.
+            deadline: Seconds after which the run is cancelled.
+            check_mutation: Compare each call's inputs before and after it, to find nodes that
+                change them.
+            values: Whether the targets' values are wanted; if not, a result that is known needn't
+                be brought into memory.
+            share: Whose run it is, and how urgent, where several compete for the lanes.
+            run_id: Names the run in the store's records.
         Raises:
+            InvalidValue: The deadline isn't in the future.
             RuntimeError: A run of this engine goes on on another event loop.
         """
-        token = cancel or CancelToken()
+        if deadline is not None and deadline <= 0:
+            raise InvalidValue(
+                "a deadline lies in the future", given=f"{deadline:g} s", expected="more than 0 s"
+            )
         entry = self._enter(asyncio.get_running_loop())
         try:
-            run = Run(self.shared, graph, EventStream(listener), token, workflow or {})
-            return await run.execute()
+            job = Job(
+                workflow or {},
+                EventStream(listener),
+                cancel or CancelToken(),
+                deadline,
+                check_mutation,
+                values,
+                share or Share(),
+                run_id,
+            )
+            return await Run(self.shared, graph, job).execute()
         finally:
             self._runs.discard(entry)
 
@@ -89,16 +135,21 @@ class Engine:
                 raise RuntimeError("an engine's runs may overlap on one event loop, not on two")
             # What an earlier loop left behind, if it ended in the middle of a run.
             self._runs.clear()
-            self.shared.in_flight.clear()
+            self.shared.forget_calls()
             self.shared.lanes.forget_waiting()
-        if not self._runs:
-            self.shared.forget_identities()
+        self.look_at_code_anew()
         self._loop = loop
         entry = object()
         self._runs.add(entry)
         return entry
 
+    def look_at_code_anew(self) -> None:
+        """Notice where the code behind node types has changed, unless a run goes on."""
+        if not self._runs:
+            self.shared.forget_identities()
+
     def close(self) -> None:
         """End the lanes; the engine can't be used any more."""
         self._closed = True
         self.shared.lanes.close()
+        self.shared.saver.close()

@@ -1,50 +1,31 @@
-"""A node that answers with more graph: the fragment joins the run and stands for the node."""
+"""A node that answers with more graph: the fragment joins the run and stands for the node.
+
+An answer may come in steps, as a loop's does. The fragments of all steps stand side by side, none
+within another, so there may be thousands. What a step hands to the next stays where it is: the
+next fragment is linked to the nodes of the one before, which may even have to run again for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 from typing import Any
 
-from nodegraph.core.building import build_graph
-from nodegraph.core.graph import Graph, GraphNode, Source
+from nodegraph.core.graph import GraphNode
 from nodegraph.core.ports import Expand, Value
-from nodegraph.core.spec import HookName, NodeSpec, OutputSpec
-from nodegraph.core.types import ANY, TypeTable, fit, list_of, named
-from nodegraph.core.workflow import Workflow
-from nodegraph.engine.artifact import Artifact, artifact_of, unnamed_digest
-from nodegraph.engine.registry import Registry
+from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
+from nodegraph.engine.artifact import Artifact, artifact_of, blocked, listed, unnamed_digest
+from nodegraph.engine.fragments import Carried, End, Ends, Fragment, build_fragment
 from nodegraph.engine.scheduling import Answer, Scheduling
-from nodegraph.engine.states import Call
+from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue
+from nodegraph.store.entries import Gone
 
 DEEPEST = 64
 """Expansions within expansions; more is taken for a node that expands without end."""
-
-
-class _FragmentCatalog:
-    """The registry's node types, and one for each live value that the fragment is given."""
-
-    def __init__(self, registry: Registry, values: Mapping[str, Any]) -> None:
-        self._registry = registry
-        output = OutputSpec(name="value", type="Any")
-        self._values = {name: NodeSpec(type=name, outputs=(output,)) for name in values}
-
-    @property
-    def types(self) -> TypeTable:
-        return self._registry.types
-
-    def spec(self, node_type: str) -> NodeSpec | None:
-        return self._values.get(node_type) or self._registry.spec(node_type)
-
-    def node_types(self) -> list[str]:
-        return self._registry.node_types()
-
-    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
-        return None if node_type in self._values else self._registry.hook(node_type, name)
-
-    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
-        return {} if node_type in self._values else self._registry.migrations(node_type)
 
 
 def expand(run: Scheduling, call: Call, answer: Answer) -> None:
@@ -53,191 +34,318 @@ def expand(run: Scheduling, call: Call, answer: Answer) -> None:
     Raises:
         NodegraphError: The fragment is invalid, or expansions don't end.
     """
-    expansion = answer.expansion
-    assert expansion is not None
+    assert answer.expansion is not None
     if call.state.level >= DEEPEST:
         raise InvalidValue(
             f"expands within itself more than {DEEPEST} times",
             hint="Let the node return plain outputs at some depth.",
         )
-    _check_outputs(call, expansion)
-    values = _values(expansion)
-    graph = _prefixed(_build(run, expansion, values), f"{call.name}/")
-    ends = [
-        _end_of(run, call, graph, port, expansion.outputs[port.name])
-        for port in call.state.node.spec.outputs
-    ]
-    run.add(graph, within=call.state)
-    _give_values(run, call, values)
-    run.events.emit("node.expanded", call.name, nodes=list(graph.nodes))
-    _Fragment(run, call, answer, graph, ends).start()
+    _Expansion(run, call, answer.seconds).begin(answer.expansion)
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """An output of a fragment that stands for one of the node's.
+@dataclass(slots=True)
+class _Step:
+    """One fragment in the run.
 
     Attributes:
-        source: The inner node and its port, and how the value becomes the node's output.
-        port: The node's output.
+        targets: Nodes that must have ended before the expansion goes on. Their outputs stay until
+            what comes next has taken them.
     """
 
-    source: Source
-    port: OutputSpec
+    expansion: Expand
+    fragment: Fragment
+    targets: list[NodeState]
 
 
-def _end_of(run: Scheduling, call: Call, graph: Graph, port: OutputSpec, output: str) -> _End:
-    name, _, wanted = output.partition(".")
-    item = graph.nodes[f"{call.name}/{name}"]
-    inner = [found for found in item.spec.outputs if found.name == wanted or not wanted]
-    if len(inner) != 1:
-        raise InvalidValue(
-            f"the expansion's output `{port.name}` names no output of its node",
-            given=output,
-            expected=" or ".join(f"{name}.{found.name}" for found in item.spec.outputs) or "none",
-        )
-    expr = inner[0].expr
-    for _ in range(item.map_depth):
-        expr = list_of(expr)
-    found = fit(expr, port.expr, run.shared.registry.types)
-    if found is None or found.map_depth:
-        raise InvalidValue(
-            f"the expansion's output `{port.name}` has another type than the node declares",
-            given=f"{expr} from `{output}`",
-            expected=port.type,
-        )
-    return _End(Source(item.name, inner[0].name, found), port)
+class _Expansion:
+    """Runs a call's fragments, one after the other, and answers the call."""
 
-
-class _Fragment:
-    """Waits for a fragment's targets and answers the call that made it."""
-
-    def __init__(
-        self, run: Scheduling, call: Call, answer: Answer, graph: Graph, ends: list[_End]
-    ) -> None:
+    def __init__(self, run: Scheduling, call: Call, seconds: float) -> None:
         self._run = run
         self._call = call
-        self._answer = answer
-        self._graph = graph
-        self._ends = ends
+        self._seconds = seconds
+        self._spec = call.state.node.spec
+        self._known = dict(_known(call.inputs.values()))
+        self._is_repeatable = True
+        self._steps = 0
+        self._before: _Step | None = None
+        self._values: list[NodeState] = []
         self._waiting = 0
 
-    def start(self) -> None:
-        states = [self._run.states[name] for name in self._graph.targets]
+    # A step
+
+    def begin(self, expansion: Expand) -> None:
+        """Take a fragment into the run, and wait for it.
+
+        Raises:
+            NodegraphError: It is invalid.
+        """
+        run, prefix = self._run, f"{self._call.name}/"
+        shared = run.shared
+        fragment = build_fragment(
+            expansion, prefix, self._steps, shared.registry, shared.environment
+        )
+        for value in fragment.values.values():
+            if isinstance(value, Carried) and not value.artifact.is_there:
+                raise Gone("what a step gave has left memory")
+        self._steps += 1
+        if expansion.then is None:
+            self._check_outputs(fragment.ends)
+        graph = fragment.graph
+        if graph.nodes:
+            run.add(graph, within=self._call.state)
+            run.events.emit("node.expanded", self._call.name, nodes=list(graph.nodes))
+        targets = [run.states[name] for name in graph.targets]
+        self._give(fragment.values)
+        step = _Step(expansion, fragment, targets)
+        self._let_go(step)
+        self._wait(targets, partial(self._ended, step))
+
+    def _let_go(self, step: _Step | None) -> None:
+        """Let go of what the step before gave; the next one, if any, holds on to what it needs."""
+        before, self._before = self._before, step
+        if before is not None:
+            self._run.let_go(before.targets)
+        if step is None:
+            self._run.let_go(self._values)
+            self._values = []
+
+    def _give(self, values: Mapping[str, Value]) -> None:
+        """Settle the nodes that stand for live values."""
+        for name, value in values.items():
+            state = self._run.states[name]
+            state.artifacts = (self._artifact(value, named(ANY), name),)
+            state.demanded = True
+            state.status = "ran"
+            # They can't run again, as nodes of an earlier step may have to: they keep their values.
+            state.consumers += 1
+            self._values.append(state)
+
+    def _wait(self, states: Sequence[NodeState], then: Callable[[], None]) -> None:
+        """Go on once some nodes have ended."""
         waiting = [state for state in states if state.status is None]
         self._waiting = len(waiting)
         for state in waiting:
-            state.watchers.append(self._one_ended)
+            state.watchers.append(partial(self._one_ended, then))
         for state in waiting:
             self._run.demand(state.node.name)
         if not waiting:
-            self._finish()
+            then()
 
-    def _one_ended(self) -> None:
+    def _one_ended(self, then: Callable[[], None]) -> None:
         self._waiting -= 1
         if not self._waiting:
             with self._run.calls.failing(self._call):
-                self._finish()
+                then()
 
-    def _finish(self) -> None:
-        targets = [self._run.states[name] for name in self._graph.targets]
-        if not all(state.has_outputs for state in targets):
-            self._run.let_go(targets)
+    def _ended(self, step: _Step) -> None:
+        """A fragment's targets have ended."""
+        if self._run.cancel.is_set or any(map(self._has_failed, step.targets)):
+            self._let_go(None)
             self._run.calls.leave(self._call)
             return
-        artifacts = tuple(self._output(end) for end in self._ends)
-        self._run.let_go(targets)
-        self._call.is_repeatable = all(map(self._is_repeatable, self._graph.nodes.values()))
-        if self._call.is_repeatable:
-            self._run.calls.keep(self._call, artifacts, self._answer.seconds)
+        nodes = step.fragment.graph.nodes.values()
+        self._is_repeatable = self._is_repeatable and all(map(self._may_be_kept, nodes))
+        if step.expansion.then is not None:
+            self._go_on(step, step.expansion.then)
+            return
+        ends = step.fragment.ends
+        try:
+            artifacts = [self._output(ends[p.name], p.expr, p.name) for p in self._spec.outputs]
+        except Gone:
+            self._again(step, ends.values(), partial(self._ended, step))
+            return
+        self._complete(tuple(artifacts))
+
+    def _has_failed(self, state: NodeState) -> bool:
+        """Whether a node has no outputs for another reason than that something is blocked."""
+        if state.has_outputs:
+            return False
+        is_blocked = False
+        seen = {state.node.name}
+        waiting = [state]
+        while waiting:
+            found = waiting.pop()
+            if found.status in ("failed", "cancelled"):
+                return True
+            is_blocked |= found.is_blocked or any(
+                artifact.is_blocked for artifact in found.artifacts or ()
+            )
+            if found.status == "skipped" and not found.is_blocked:
+                new = [name for name in found.sources if name not in seen]
+                seen.update(new)
+                waiting += [self._run.states[name] for name in new]
+        return not is_blocked
+
+    def _may_be_kept(self, item: GraphNode) -> bool:
+        """Whether what a node gave is the same in every run with the same key."""
+        is_repeatable = item.is_repeatable and self._run.states[item.name].is_repeatable
+        # The state of the world that it reads is no part of the expanding node's key.
+        return is_repeatable and "fingerprint" not in item.spec.hooks
+
+    def _complete(self, artifacts: tuple[Artifact, ...]) -> None:
+        self._let_go(None)
+        self._call.is_repeatable = self._is_repeatable
+        if self._is_repeatable:
+            self._run.calls.keep(self._call, artifacts, self._seconds)
         self._run.calls.complete(self._call, artifacts)
 
-    def _is_repeatable(self, item: GraphNode) -> bool:
-        return item.is_repeatable and self._run.states[item.name].is_repeatable
+    # The next step
 
-    def _output(self, end: _End) -> Artifact:
-        found = self._run.states[end.source.node].output(end.source.port)
-        artifact = found.converted(end.source.fit.conversions)
-        if end.port.expr.is_list and artifact.items is None:  # it came through a port of type Any
+    def _go_on(self, step: _Step, then: Callable[[Mapping[str, Value]], Any]) -> None:
+        """Ask the node for its next answer; not in this thread, as it is the node's code."""
+        found = {port: self._carried(ends, port) for port, ends in step.fragment.ends.items()}
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(None, self._ask, then, found)
+        answer.add_done_callback(partial(self._answered, step))
+
+    def _ask(self, then: Callable[[Mapping[str, Value]], Any], found: Mapping[str, Value]) -> Any:
+        start = monotonic()
+        result = then(found)
+        if not isinstance(result, Expand):
+            result = self._artifacts(result)
+        self._seconds += monotonic() - start
+        return result
+
+    def _artifacts(self, result: Any) -> tuple[Artifact, ...]:
+        """A plain answer, as one of the node's function."""
+        definition = self._run.shared.registry.definition(self._spec.type)
+        return tuple(
+            self._artifact(
+                Value(value),
+                named(ANY) if value is None and port.nullable else port.expr,
+                port.name,
+            )
+            for port, value in zip(self._spec.outputs, definition.outputs_of(result), strict=True)
+        )
+
+    def _answered(self, step: _Step, answer: asyncio.Future[Any]) -> None:
+        run = self._run
+        with run.no_hanging():
+            if answer.cancelled() or run.cancel.is_set:
+                self._let_go(None)
+                run.calls.fail(self._call, run.cancel.error())
+                return
+            with run.calls.failing(self._call):
+                try:
+                    result = answer.result()
+                    if isinstance(result, Expand):
+                        self.begin(result)
+                    else:
+                        self._complete(result)
+                except Gone:
+                    self._again(step, step.fragment.ends.values(), partial(self._ended, step))
+                except BaseException:
+                    self._let_go(None)
+                    raise
+
+    def _again(self, step: _Step, ends: Iterable[Ends], then: Callable[[], None]) -> None:
+        """Run nodes again whose outputs are needed and gone, then go on."""
+        sources = {end.source.node: end.source for end in _leaves(ends) if end.source}
+        gone = [
+            name
+            for name, source in sources.items()
+            if self._run.states[name].has_outputs
+            and not self._run.states[name].output(source.port).is_there
+        ]
+        if not gone:
+            raise RuntimeError("a value that a fragment gave is gone, and no node gives it again")
+        self._wait([self._run.revive(name) for name in gone], then)
+
+    # Values
+
+    def _artifact(self, value: Value, expr: TypeExpr, port: str) -> Artifact:
+        """A live value's artifact; known ones keep their digest."""
+        if isinstance(value, Carried):
+            return value.artifact
+        known = self._known.get(id(value.value))
+        if known is not None and not expr.is_list:
+            return known
+        deterministic = self._spec.deterministic
+        unnamed = unnamed_digest(self._call.key, port, deterministic=deterministic)
+        return artifact_of(value.value, expr, self._run.shared.registry.digesters, unnamed)
+
+    def _inner(self, end: End) -> Artifact:
+        """What an inner node gave; blocked if it is left out or was skipped."""
+        if end.source is None:
+            return blocked()
+        state = self._run.states[end.source.node]
+        return state.output(end.source.port) if state.has_outputs else blocked()
+
+    def _carried(self, ends: Ends, port: str) -> Carried:
+        if isinstance(ends, Carried):
+            return ends
+        if isinstance(ends, End):
+            artifact = self._inner(ends)
+            source = None if artifact.is_blocked else ends.source
+            return Carried(artifact, source, ends.expr)
+        if isinstance(ends, list):
+            items = [self._carried(item, f"{port}[{at}]") for at, item in enumerate(ends)]
+            return Carried(listed([item.artifact for item in items]), None, list_of(named(ANY)))
+        return Carried(self._artifact(ends, named(ANY), port), None, named(ANY))
+
+    def _check_outputs(self, ends: Mapping[str, Ends]) -> None:
+        declared = self._spec.outputs_by_name
+        if sorted(ends) != sorted(declared):
+            raise InvalidValue(
+                "the expansion's outputs are not the node's",
+                given=", ".join(ends) or "none",
+                expected=", ".join(declared) or "none",
+            )
+        for name, found in ends.items():
+            self._check_type(found, declared[name].expr, name)
+
+    def _check_type(self, ends: Ends, expr: TypeExpr, port: str) -> None:
+        if isinstance(ends, list) and expr.is_list:
+            for item in ends:
+                self._check_type(item, expr.item, port)
+            return
+        if isinstance(ends, Value) and not isinstance(ends, Carried):
+            return  # looked at itself when it is taken
+        given = list_of(named(ANY)) if isinstance(ends, list) else ends.expr
+        found = fit(given, expr, self._run.shared.registry.types)
+        if found is None or found.map_depth:
+            text = f"{given} from `{ends.text}`" if isinstance(ends, End) else str(given)
+            raise InvalidValue(
+                f"the expansion's output `{port}` has another type than the node declares",
+                given=text,
+                expected=str(expr),
+            )
+
+    def _output(self, ends: Ends, expr: TypeExpr, port: str) -> Artifact:
+        """What stands for one of the node's outputs."""
+        if isinstance(ends, list) and expr.is_list:
+            return listed([self._output(item, expr.item, port) for item in ends])
+        if isinstance(ends, (End, Carried)):
+            artifact = self._inner(ends) if isinstance(ends, End) else ends.artifact
+            fitted = fit(ends.expr, expr, self._run.shared.registry.types)
+            if fitted is not None and not artifact.is_blocked:
+                artifact = artifact.converted(fitted.conversions)
+        elif isinstance(ends, list):
+            artifact = self._carried(ends, port).artifact
+        else:
+            artifact = self._artifact(ends, expr, port)
+        if expr.is_list and artifact.items is None and not artifact.is_blocked:
+            # It came through a port of type Any.
             digesters = self._run.shared.registry.digesters
-            return artifact_of(artifact.value, end.port.expr, digesters, artifact.digest)
+            return artifact_of(artifact.value, expr, digesters, artifact.digest)
         return artifact
 
 
-def _node_of(output: str) -> str:
-    return output.partition(".")[0]
+def _known(artifacts: Iterable[Artifact]) -> Iterable[tuple[int, Artifact]]:
+    """Artifacts by their values' identity, those of items of lists included."""
+    waiting = [artifact for artifact in artifacts if artifact.is_loaded]
+    while waiting:
+        artifact = waiting.pop()
+        waiting += artifact.items or ()
+        yield id(artifact.value), artifact
 
 
-def _check_outputs(call: Call, expansion: Expand) -> None:
-    declared = [port.name for port in call.state.node.spec.outputs]
-    if sorted(expansion.outputs) != sorted(declared):
-        raise InvalidValue(
-            "the expansion's outputs are not the node's",
-            given=", ".join(expansion.outputs) or "none",
-            expected=", ".join(declared) or "none",
-        )
-    for port, output in expansion.outputs.items():
-        if _node_of(output) not in expansion.nodes:
-            raise InvalidValue(f"the expansion's output `{port}` names no node of it", given=output)
-
-
-def _values(expansion: Expand) -> dict[str, Any]:
-    """The live values of a fragment, by the name of the node that stands for each."""
-    found = [
-        given.value
-        for item in expansion.nodes.values()
-        for given in item.get("inputs", {}).values()
-        if isinstance(given, Value)
-    ]
-    return {f"__value_{at}__": value for at, value in enumerate(found)}
-
-
-def _build(run: Scheduling, expansion: Expand, values: Mapping[str, Any]) -> Graph:
-    names = iter(values)
-    nodes: dict[str, Any] = {name: {"type": name} for name in values}
-    for name, item in expansion.nodes.items():
-        inputs = {
-            port: {"from": f"{next(names)}.value"} if isinstance(given, Value) else given
-            for port, given in item.get("inputs", {}).items()
-        }
-        nodes[name] = {**item, "inputs": inputs}
-    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-    catalog = _FragmentCatalog(run.shared.registry, values)
-    sinks = [
-        name
-        for name, item in expansion.nodes.items()
-        if (spec := catalog.spec(str(item.get("type")))) is not None and spec.output
-    ]
-    targets = list(dict.fromkeys([*map(_node_of, expansion.outputs.values()), *sinks]))
-    return build_graph(workflow, catalog, run.shared.environment, targets=targets)
-
-
-def _prefixed(graph: Graph, prefix: str) -> Graph:
-    def moved(item: GraphNode) -> GraphNode:
-        links = {
-            port: Source(prefix + source.node, source.port, source.fit)
-            for port, source in item.links.items()
-        }
-        return replace(item, name=prefix + item.name, links=links)
-
-    nodes = {prefix + name: moved(item) for name, item in graph.nodes.items()}
-    return Graph(nodes, tuple(prefix + name for name in graph.targets))
-
-
-def _give_values(run: Scheduling, call: Call, values: Mapping[str, Any]) -> None:
-    """Settle the nodes that stand for live values; known inputs keep their digest."""
-    known = {id(artifact.value): artifact for artifact in call.inputs.values()}
-    for name, value in values.items():
-        state = run.states.get(f"{call.name}/{name}")
-        if state is None:
-            continue
-        artifact = known.get(id(value)) or _artifact(run, call, name, value)
-        state.artifacts = (artifact,)
-        state.demanded = True
-        state.status = "ran"
-
-
-def _artifact(run: Scheduling, call: Call, name: str, value: Any) -> Artifact:
-    deterministic = call.state.node.spec.deterministic
-    unnamed = unnamed_digest(call.key, name, deterministic=deterministic)
-    return artifact_of(value, named(ANY), run.shared.registry.digesters, unnamed)
+def _leaves(ends: Iterable[Ends]) -> Iterable[End]:
+    waiting = list(ends)
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, End):
+            yield found
+        elif isinstance(found, list):
+            waiting += found

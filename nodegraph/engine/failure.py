@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from nodegraph.core.summary import summarize
+from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.states import Call
 from nodegraph.errors import NodeFailed, NodegraphError
 
@@ -17,16 +18,24 @@ def node_failure(call: Call, error: BaseException) -> NodeFailed:
     if isinstance(error, NodeFailed):
         return error
     spec = call.state.node.spec
-    values = {**call.state.node.literals, **{p: a.value for p, a in call.inputs.items()}}
+    inputs = {port: summarize(value) for port, value in call.state.node.literals.items()}
+    inputs |= {port: _told(artifact) for port, artifact in call.inputs.items()}
     failed = NodeFailed(
         error,
         node=call.name,
         node_type=spec.type,
-        inputs={port: summarize(value) for port, value in values.items()},
+        inputs=inputs,
         trace="" if isinstance(error, NodegraphError) else _trace(error),
     )
     failed.__cause__ = error
     return failed
+
+
+def _told(artifact: Artifact) -> str:
+    # As it came, where a link's conversion is what failed; and nothing is loaded for a message.
+    while artifact.base is not None:
+        artifact = artifact.base
+    return summarize(artifact.value) if artifact.is_loaded else "(not in memory)"
 
 
 def _trace(error: BaseException) -> str:

@@ -8,17 +8,22 @@ reached so far, so a later run evaluates just what was asked for then, and finds
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from nodegraph.core.keys import lazy_key
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.cache import Asked, Outputs
+from nodegraph.engine.cache import place_of
 from nodegraph.engine.invoke import Invoker
+from nodegraph.engine.keeping import Keeping
+from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import Cancelled
+from nodegraph.store.entries import Gone
 
 
 class UpstreamEnded(BaseException):
@@ -29,13 +34,27 @@ class UpstreamEnded(BaseException):
     """
 
 
-async def run_lazily(run: Scheduling, invoker: Invoker, call: Call) -> None:
-    """Answer a call from the cache along its steps, or run its function."""
+async def answer_lazily(run: Scheduling, call: Call, run_it: Callable[[Call], None]) -> None:
+    """Answer a call from the cache along its steps, or have its function run.
+
+    Args:
+        run_it: Called once the values of its other inputs are in memory.
+    """
     with run.calls.failing(call):
         try:
             if call.state.node.is_repeatable and await _from_cache(run, call):
                 return
-            steps = _Steps(run, call)
+        except UpstreamEnded:
+            run.calls.leave(call)
+        else:
+            run.calls.with_values(call, run_it)
+
+
+async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: Call) -> None:
+    """Run a call's function, which asks for what it wants."""
+    with run.calls.failing(call):
+        try:
+            steps = _Steps(run, keeping, call)
             lazy = {port: steps.input(port) for port in call.state.lazy_ports}
             answer = await invoker.invoke_async(call, lazy)
         except UpstreamEnded:
@@ -48,7 +67,14 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
     while (entry := run.shared.cache.get(key)) is not None:
         if isinstance(entry, Outputs):
-            run.calls.complete(call, entry.artifacts, cached=True)
+            place = place_of(entry)
+            if place == "digest" and call.state.needs_values:
+                return False
+            if place == "disk":
+                run.pin(entry.artifacts)
+            source: CacheSource = "memory" if place == "memory" else "disk"
+            call.key = key
+            run.calls.complete(call, entry.artifacts, source=source, saved=entry.seconds)
             return True
         artifact = await ask(run, call.state, entry.port)
         key = lazy_key(key, entry.port, artifact.digest)
@@ -58,8 +84,9 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
 class _Steps:
     """Follows which lazy inputs a function asks for, first time each, and moves the key along."""
 
-    def __init__(self, run: Scheduling, call: Call) -> None:
+    def __init__(self, run: Scheduling, keeping: Keeping, call: Call) -> None:
         self._run = run
+        self._keeping = keeping
         self._call = call
         self._asked: dict[str, Artifact] = {}
 
@@ -68,16 +95,38 @@ class _Steps:
 
     async def _evaluate(self, port: str) -> Any:
         if port not in self._asked:
-            artifact = await ask(self._run, self._call.state, port)
+            artifact = await _with_value(self._run, self._call.state, port)
             if port not in self._asked:
                 self._asked[port] = artifact
                 self._step(port, artifact)
         return self._asked[port].value
 
     def _step(self, port: str, artifact: Artifact) -> None:
-        if self._call.state.node.spec.deterministic:
-            self._run.shared.cache.put(self._call.key, Asked(port))
-        self._call.key = lazy_key(self._call.key, port, artifact.digest)
+        call = self._call
+        if call.state.node.spec.deterministic:
+            self._keeping.note_asked(call, port)
+        call.asked[port] = artifact.digest
+        call.key = lazy_key(call.key, port, artifact.digest)
+
+
+async def _with_value(run: Scheduling, state: NodeState, port: str) -> Artifact:
+    """A lazy input, evaluated and in memory; see `ask`."""
+    while True:
+        artifact = await ask(run, state, port)
+        if artifact.is_loaded:
+            return artifact
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, _load, artifact)
+        except Gone:
+            run.revive(state.node.links[port].node)
+        else:
+            run.shared.cache.loaded([artifact])
+            return artifact
+
+
+def _load(artifact: Artifact) -> None:
+    # Not the value itself: a future would hold on to it.
+    artifact.value  # noqa: B018 - reading it is what loads it
 
 
 async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
@@ -91,12 +140,20 @@ async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
     if state.status is not None:
         raise RuntimeError(f"input `{port}` was asked for after its node had ended")
     upstream = run.demand(state.node.links[port].node)
-    if upstream.status is None:
+    while upstream.status is None:
         ended = asyncio.get_running_loop().create_future()
-        upstream.watchers.append(lambda: None if ended.done() else ended.set_result(None))
+        upstream.watchers.append(partial(_settle, ended))
         await ended
     if upstream.status == "cancelled":
         raise Cancelled("the run was cancelled")
     if not upstream.has_outputs:
         raise UpstreamEnded
-    return run.linked(state, port)
+    artifact = run.linked(state, port)
+    if artifact.is_blocked:
+        raise UpstreamEnded
+    return artifact
+
+
+def _settle(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -57,7 +57,7 @@ class ManifestCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
@@ -80,10 +80,10 @@ class ManifestCache:
         return manifest
 
     def _path(self, pack: Pack) -> Path | None:
-        if self._folder is None:
+        if self.folder is None:
             return None
         place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
-        return self._folder / f"{pack.package}-{_reader_version()}-{place}.json"
+        return self.folder / f"{pack.package}-{_reader_version()}-{place}.json"
 
     def _read(self, pack: Pack) -> Manifest | None:
         path = self._path(pack)

@@ -41,6 +41,8 @@ def spread(
     depth = max(depths.values(), default=0)
     if depth == 0:
         return Nested(dict(inputs))
+    if any(inputs[port].is_blocked for port, own in depths.items() if own == depth):
+        return Nested(dict(inputs))  # a blocked list: what comes of it is blocked as a whole
     mapped = {port: _items(inputs[port]) for port, own in depths.items() if own == depth}
     lengths = [len(items) for items in mapped.values()]
     count = max(lengths) if all(lengths) else 0

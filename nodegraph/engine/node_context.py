@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph.core.context import Environment, Preview, Weights
+from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
 from nodegraph.core.events import EventStream
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.checkpointing import CallCheckpoints
+from nodegraph.engine.lanes import current_place
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 
@@ -18,8 +20,30 @@ if TYPE_CHECKING:
     from nodegraph.core.context import Context
 
 
+class _Offer(NamedTuple):
+    """Work that may be saved."""
+
+    step: int
+    total: int
+    state: Callable[[], Mapping[str, Any]]
+    keep: bool
+
+
 class NodeContext:
-    """Bound to one call of one node; its methods may be used from the call's thread."""
+    """Bound to one attempt at one call of a node; its methods may be used from the call's thread.
+
+    Args:
+        node: The call's name.
+        device: That the node's lane computes on.
+        environment, workflow: See `Context`.
+        events: Is told what the node tells.
+        cancel: Control of the run.
+        weights: Turns recipes into live modules; None if this engine holds none.
+        files: Takes what the node has written.
+        checkpoints: Of this call, from `Saver.for_call`; None if nothing is to be saved or found.
+            Whoever runs the call says `finish` to it in the end.
+        footprint: ``small`` for a second try, after memory ran out.
+    """
 
     def __init__(
         self,
@@ -32,15 +56,22 @@ class NodeContext:
         cancel: CancelToken,
         weights: Weights | None,
         files: list[WrittenFile],
+        checkpoints: CallCheckpoints | None = None,
+        footprint: Footprint = "full",
     ) -> None:
         self.node = node
         self.device = device
         self.environment = environment
         self.workflow = workflow
+        self.footprint = footprint
         self._events = events
         self._cancel = cancel
         self._weights = weights
         self._files = files
+        self._checkpoints = checkpoints
+        if checkpoints is not None:
+            checkpoints.begin(footprint)
+        self._offer: _Offer | None = None
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Preview] | None = None
@@ -48,10 +79,56 @@ class NodeContext:
         self._events.emit("node.progress", self.node, step=step, total=total)
         if preview is not None and self._events.is_watched:
             self.preview(preview())
-        self._cancel.check()
+        if self._cancel.is_interrupted:
+            offer = self._offer
+            if offer is not None and offer.step == step:
+                # The run was interrupted only after this very step was offered.
+                self._save(offer)
+            self._heed()
 
     def check_cancelled(self) -> None:
-        self._cancel.check()
+        if self._cancel.is_interrupted:
+            self._heed()
+
+    def _heed(self) -> None:
+        self._cancel.heed(_stepping_out)
+
+    def checkpoint(
+        self,
+        step: int,
+        total: int,
+        state: Callable[[], Mapping[str, Any]],
+        *,
+        keep: bool = False,
+    ) -> None:
+        checkpoints = self._checkpoints
+        if checkpoints is None:
+            return
+        self._offer = _Offer(step, total, state, keep)
+        if keep or self._cancel.is_interrupted or (step < total and checkpoints.is_due):
+            self._save(self._offer)
+
+    def _save(self, offer: _Offer) -> None:
+        if self._checkpoints is None:
+            return
+        self._offer = None
+        self._checkpoints.save(offer.step, offer.total, offer.state(), keep=offer.keep)
+        self._tell_trouble(self._checkpoints)
+
+    def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
+        if self._checkpoints is None:
+            return None
+        found = self._checkpoints.load()
+        self._tell_trouble(self._checkpoints)
+        if found is None or (up_to is not None and found.step > up_to):
+            return None
+        self._events.emit("node.restored", self.node, step=found.step, total=found.total)
+        return found
+
+    def _tell_trouble(self, checkpoints: CallCheckpoints) -> None:
+        if checkpoints.trouble:
+            self.log(checkpoints.trouble, "warning")
+            checkpoints.trouble = ""
 
     def preview(self, preview: Preview) -> None:
         self._events.emit("node.preview", self.node, image=preview.data, mime=preview.mime)
@@ -69,7 +146,13 @@ class NodeContext:
                 "this engine holds no models",
                 hint="Give the Engine a residency manager as `weights`.",
             )
-        return self._weights.use(recipe, self.device)
+        return self._weights.use(recipe, self.device, self.footprint)
+
+
+def _stepping_out() -> AbstractContextManager[object]:
+    """Gives this thread's place in a lane to others, inside the `with`."""
+    place = current_place()
+    return nullcontext() if place is None else place.step_out()
 
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.core.ports import PortType
+from nodegraph.core.ports import PortType, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.engine.code import API_VERSION, CodeDigests
@@ -40,6 +40,7 @@ class Registry:
         self.types = TypeTable()
         self.problems: list[str] = []
         self.digesters: dict[type, Callable[[Any], str]] = {}
+        self.serializers: dict[type, Serializer] = {}
         self._specs: dict[str, NodeSpec] = {}
         self._packs: dict[str, Pack] = {}
         self._definitions: dict[str, NodeDefinition] = {}
@@ -47,7 +48,7 @@ class Registry:
         manifests = manifests or ManifestCache(None)
         for pack in packs:
             self._add_pack(pack, manifests)
-        self._code = CodeDigests(dict(pack.code_root() for pack in self.packs))
+        self._code = CodeDigests(dict(pack.code_root() for pack in self.packs), manifests.folder)
 
     @property
     def packs(self) -> list[Pack]:
@@ -138,6 +139,13 @@ class Registry:
                 known = self._import(node_type)
             return known
 
+    def import_types(self, node_type: str) -> None:
+        """See to it that the port types of a node type are known, as far as its pack allows."""
+        try:
+            self.definition(node_type)
+        except PackError:
+            return  # values of other types than its own can be read all the same
+
     def _import(self, node_type: str) -> NodeDefinition:
         pack = self._packs.get(node_type)
         if pack is None:
@@ -161,6 +169,8 @@ class Registry:
         self.types.add(port.info)
         if port.digest is not None:
             self.digesters[port.python] = port.digest
+        if port.serializer is not None:
+            self.serializers[port.python] = port.serializer
 
     def code_digest(self, node_type: str) -> Digest:
         """Digest of the code behind a node type.
@@ -173,6 +183,16 @@ class Registry:
         function: Any = self._definitions[node_type].function
         text = f"{API_VERSION} {_function_text(function, set())}"
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+    def code_modules(self, node_type: str) -> Mapping[str, Digest]:
+        """Digests of the modules behind a node type's code digest, by name, to tell what changed.
+
+        A function that was added by hand stands for itself.
+        """
+        spec = self._specs[node_type]
+        if node_type in self._packs:
+            return self._code.parts(spec.module)
+        return {f"{spec.module}.{spec.qualname}": self.code_digest(node_type)}
 
 
 _PLAIN = (str, bytes, int, float, bool, type(None), tuple, frozenset)

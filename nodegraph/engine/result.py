@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.engine.artifact import Artifact
 from nodegraph.errors import NodeFailed
 
 JobStatus = Literal["ok", "failed", "cancelled"]
 NodeStatus = Literal["ran", "cached", "failed", "skipped", "cancelled"]
+CacheSource = Literal["", "memory", "disk", "files", "shared"]
+"""Where a cached result came from: ``files``: those that the sink wrote earlier lie there
+unchanged; ``shared``: an equal call ran at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,67 @@ class NodeReport:
         seconds: Spent in the node's own calls.
         calls: How often it was called; 1 unless it was mapped over a list.
         cached: How many of the calls came from the cache.
+        source: Where they came from.
+        type: Its node type.
+        saved: Seconds that computing the cached ones had taken.
+        memory: Highest peak of its calls in bytes, where it was measured.
+        key: Of its call; empty where it had several or none.
+        outputs: Digests of its outputs, by port.
     """
 
     status: NodeStatus
     seconds: float = 0.0
     calls: int = 0
     cached: int = 0
+    source: CacheSource = ""
+    saved: float = 0.0
+    memory: int | None = None
+    lane: str = ""
+    key: Key = ""
+    outputs: Mapping[str, Digest] = field(default_factory=dict)
+    type: str = ""
+
+
+class Reporting(Protocol):
+    """A node that can tell how it fared."""
+
+    def report(self) -> NodeReport:
+        """How it fared."""
+
+
+class NodeReports(Mapping[str, NodeReport]):
+    """How each node fared, by name, in the order in which they ended; made when asked for."""
+
+    def __init__(self, reports: Mapping[str, Reporting]) -> None:
+        self._reports = reports
+
+    def __getitem__(self, node: str) -> NodeReport:
+        return self._reports[node].report()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reports)
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+
+class OutputValues(Mapping[str, Any]):
+    """Values of a run's targets, by ``node.port``; brought into memory when they are asked for."""
+
+    def __init__(self, artifacts: Mapping[str, Artifact]) -> None:
+        self._artifacts = artifacts
+
+    def __getitem__(self, output: str) -> Any:
+        return self._artifacts[output].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._artifacts)
+
+    def __len__(self) -> int:
+        return len(self._artifacts)
+
+    def __repr__(self) -> str:
+        return f"OutputValues({', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +112,7 @@ class RunResult:
         outputs: Values of the targets that have outputs, by ``node.port``.
         nodes: How each node fared, in the order in which they ended.
         errors: What the failed nodes raised.
+        reason: Why it was cancelled, if that was said.
     """
 
     status: JobStatus
@@ -59,6 +121,7 @@ class RunResult:
     nodes: Mapping[str, NodeReport] = field(default_factory=dict)
     errors: tuple[NodeFailed, ...] = ()
     seconds: float = 0.0
+    reason: str = ""
 
     @property
     def is_ok(self) -> bool:

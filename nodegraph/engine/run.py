@@ -7,12 +7,15 @@ What the cache holds is settled in the same turn, without a task or a thread per
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
@@ -20,55 +23,87 @@ from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.calls import Calls
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.failure import node_failure
-from nodegraph.engine.invoke import Invoker
+from nodegraph.engine.lanes import Share
 from nodegraph.engine.mapping import Nested, gather, spread
-from nodegraph.engine.result import JobStatus, NodeStatus, RunResult, WrittenFile
+from nodegraph.engine.result import (
+    JobStatus,
+    NodeReports,
+    NodeStatus,
+    OutputValues,
+    RunResult,
+    WrittenFile,
+)
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
+from nodegraph.engine.wanted import Wanted
 from nodegraph.errors import InvalidValue, NodeFailed
 
+_UNKNOWN = 0.001
+"""Seconds that a node is taken to need of which nothing is known."""
 _TURN = 256
 """Nodes settled in one turn of the event loop, so that a long cached graph doesn't hold it up."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a graph is to be run; see `nodegraph.engine.engine.Engine.run`."""
+
+    workflow: Mapping[str, Any]
+    events: EventStream
+    cancel: CancelToken
+    deadline: float | None = None
+    check_mutation: bool = False
+    values: bool = True
+    share: Share = field(default_factory=Share)
+    id: str = ""
 
 
 class Run:
     """The scheduler of one run; made and used on a running event loop."""
 
-    def __init__(
-        self,
-        shared: Shared,
-        graph: Graph,
-        events: EventStream,
-        cancel: CancelToken,
-        workflow: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, shared: Shared, graph: Graph, job: Job) -> None:
         self.shared = shared
-        self.events = events
-        self.cancel = cancel
+        self.events = job.events
+        self.cancel = job.cancel
+        self.share = job.share
+        self.id = job.id or uuid4().hex
+        self.check_mutation = job.check_mutation
+        self.pin: Callable[[Iterable[Artifact]], None] = lambda artifacts: None
         self.files: list[WrittenFile] = []
         self.states: dict[str, NodeState] = {}
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self.calls = Calls(self, Invoker(self, workflow), self._loop)
+        self.calls = Calls(self, job.workflow, self._loop)
+        self._deadline = job.deadline
         self._targets = graph.targets
+        self._wanted = Wanted(self, graph.targets, self._loop, values=job.values)
         self._ready: deque[NodeState] = deque()
-        self._ended: list[NodeState] = []
+        self._ended: dict[str, NodeState] = {}
         self._open = 0
         self._pump_planned = False
+        self._was_paused = False
         self.add(graph)
 
     async def execute(self) -> RunResult:
         """Run to the end; see `Engine.run`."""
         start = monotonic()
-        with self.cancel.telling(partial(self._loop.call_soon_threadsafe, self._stop)):
+        with ExitStack() as stack:
+            tell = partial(self._loop.call_soon_threadsafe, self._control_changed)
             self.events.emit("job.started", nodes=len(self.states), targets=list(self._targets))
+            stack.enter_context(self.cancel.on_change(tell))
+            self.pin = stack.enter_context(self.shared.cache.pinning())
+            if self._deadline is not None:
+                reason = f"deadline of {self._deadline:g} s passed"
+                timer = self._loop.call_later(self._deadline, self.cancel.cancel, reason)
+                stack.callback(timer.cancel)
             for target in self._targets:
                 self.demand(target)
             if self._open:
                 await self._end()
         result = self._result(monotonic() - start)
         closing = {"ok": "finished", "failed": "failed", "cancelled": "cancelled"}
-        self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds)  # type: ignore[arg-type]
+        because = {"reason": result.reason} if result.reason else {}
+        self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds, **because)  # type: ignore[arg-type]
         return result
 
     async def _end(self) -> None:
@@ -80,9 +115,21 @@ class Run:
             await self._over
             raise
 
-    def _stop(self) -> None:
+    def _control_changed(self) -> None:
+        """The run was cancelled, paused or resumed."""
         with self.no_hanging():
-            self.calls.stop()
+            if self.cancel.is_set:
+                self.shared.lanes.release(self)
+                self.calls.stop()
+            elif self.cancel.is_paused and not self._was_paused:
+                self._was_paused = True
+                self.shared.lanes.hold(self)
+                self.events.emit("job.paused")
+            elif not self.cancel.is_paused and self._was_paused:
+                self._was_paused = False
+                self.shared.lanes.release(self)
+                self.events.emit("job.resumed")
+                self.calls.resume()
             self._plan_pump()
 
     # What there is to run
@@ -98,21 +145,35 @@ class Run:
         taken = [name for name in graph.nodes if name in self.states]
         if taken:
             raise InvalidValue(f"there is a node `{taken[0]}` already", hint="Rename one of them.")
+        with _no_collecting():
+            self._add(graph, within)
+
+    def _add(self, graph: Graph, within: NodeState | None) -> None:
         level = within.level + 1 if within else 0
-        depth = within.depth if within else 0
+        depth = within.depth if within else 0.0
         for name, item in graph.nodes.items():
             self.states[name] = NodeState(item, depth=depth, level=level)
         kept = frozenset(graph.targets)
+        if within is not None and within.needs_values:
+            for name in kept:
+                self.states[name].needs_values = True
         for name in reversed(tuple(graph.nodes)):
             state = self.states[name]
             state.consumers += name in kept
+            state.depth += self.shared.expected_seconds(state.node.spec) or _UNKNOWN
             for source in state.sources:
                 upstream = self.states[source]
                 upstream.consumers += 1
-                upstream.depth = max(upstream.depth, state.depth + 1)
+                upstream.depth = max(upstream.depth, state.depth)
 
     def demand(self, name: str) -> NodeState:
         """See to it that a node and what it needs are run."""
+        with _no_collecting():
+            self._demand(name)
+        self._plan_pump()
+        return self.states[name]
+
+    def _demand(self, name: str) -> None:
         waiting = [name]
         while waiting:
             state = self.states[waiting.pop()]
@@ -128,8 +189,33 @@ class Run:
                     waiting.append(source)
             if not state.waiting:
                 self._ready.append(state)
+
+    def revive(self, name: str) -> NodeState:
+        """See to it that a node's values are there again; it has ended, and they are gone."""
+        state = self.states[name]
+        if state.status is None or not state.has_outputs or state.is_loaded:
+            return state  # somebody else needed them a moment ago
+        state.again()
+        # What it expanded into then would stand in the way of what it expands into now.
+        inner = (f"{name}/", f"{name}[")
+        for other in [other for other in self.states if other.startswith(inner)]:
+            del self.states[other]
+        self._hold(state)
+        self._open += 1
+        self._ready.append(state)
         self._plan_pump()
-        return self.states[name]
+        return state
+
+    def _hold(self, state: NodeState) -> None:
+        """Take back what `_release` said to a node's sources."""
+        waiting = [state]
+        while waiting:
+            for source in waiting.pop().sources:
+                upstream = self.states[source]
+                upstream.consumers += 1
+                if upstream.is_let_go:
+                    upstream.is_let_go = False
+                    waiting.append(upstream)
 
     # The loop
 
@@ -138,9 +224,20 @@ class Run:
             self._pump_planned = True
             self._loop.call_soon(self._pump)
 
+    @contextmanager
+    def pumping(self) -> Iterator[None]:
+        """What becomes ready inside the `with` begins at its end, in this turn of the loop."""
+        is_outermost = not self._pump_planned
+        self._pump_planned = True
+        yield
+        if is_outermost:
+            self._pump()
+
     def _pump(self) -> None:
         self._pump_planned = False
-        with self.no_hanging():
+        if self.cancel.is_paused:
+            return
+        with self.no_hanging(), _no_collecting():
             for _ in range(_TURN):
                 if not self._ready:
                     return
@@ -160,20 +257,37 @@ class Run:
         if self.cancel.is_set:
             self.end(state, "cancelled")
             return
-        if not all(self.states[source].has_outputs for source in state.eager_sources):
-            self.end(state, "skipped")
-            return
         inputs: dict[str, Artifact] = {}
+        for port, source in state.node.links.items():
+            if port in state.lazy_ports:
+                continue
+            if not self.states[source.node].has_outputs:
+                if not self._waits_again(state):
+                    self.end(state, "skipped")
+                return
+            inputs[port] = artifact = self.linked(state, port)
+            if artifact.is_blocked:
+                state.is_blocked = True
+                self.end(state, "skipped")
+                return
         try:
-            for port in state.node.links:
-                if port not in state.lazy_ports:
-                    inputs[port] = self.linked(state, port)
             state.base = self.shared.base_of(state.node)
             state.calls = self._calls(state, inputs)
         except Exception as error:  # noqa: BLE001 - pack code's values and digest functions
             self._fail(state, node_failure(Call(state, state.node.name, inputs), error))
             return
         self._begin_calls(state, state.calls)
+
+    def _waits_again(self, state: NodeState) -> bool:
+        """Whether a node must wait for sources that had ended and are computed once more."""
+        sources = [self.states[name] for name in state.eager_sources]
+        if any(source.status is not None and not source.has_outputs for source in sources):
+            return False
+        for source in sources:
+            if source.status is None:
+                source.followers.append(state)
+                state.waiting += 1
+        return True
 
     def _begin_calls(self, state: NodeState, calls: Nested[Call]) -> None:
         leaves = list(calls.leaves())
@@ -182,7 +296,7 @@ class Run:
             self._gather(state)
         elif state.node.spec.output:
             # One after the other: files are numbered in the order of the list.
-            state.queue.extend(leaves[1:])
+            state.queue = deque(leaves[1:])
             self.calls.begin(leaves[0])
         else:
             for call in leaves:
@@ -192,32 +306,46 @@ class Run:
         """The value of a linked input whose source has ended, as the link hands it on."""
         source = state.node.links[port]
         artifact = self.states[source.node].output(source.port)
-        return artifact if source.fit.map_depth else artifact.converted(source.fit.conversions)
+        if source.fit.map_depth:
+            return artifact
+        return artifact.without_blocked().converted(source.fit.conversions)
+
+    def inputs_of(self, call: Call) -> dict[str, Artifact]:
+        """The linked inputs of a call, as their sources give them now."""
+        state = call.state
+        ports = [port for port in state.node.links if port not in state.lazy_ports]
+        calls = self._calls(state, {port: self.linked(state, port) for port in ports})
+        for at in call.place:
+            assert calls.branches is not None
+            calls = calls.branches[at]
+        assert calls.leaf is not None
+        return calls.leaf.inputs
 
     def _calls(self, state: NodeState, inputs: dict[str, Artifact]) -> Nested[Call]:
         if not state.node.map_depth:
             return Nested(Call(state, state.node.name, inputs))
         depths = {port: state.node.links[port].fit.map_depth for port in inputs}
-        return self._named_calls(state, spread(inputs, depths), state.node.name)
+        return self._placed_calls(state, spread(inputs, depths), ())
 
-    def _named_calls(
-        self, state: NodeState, spreaded: Nested[dict[str, Artifact]], name: str
+    def _placed_calls(
+        self, state: NodeState, spreaded: Nested[dict[str, Artifact]], place: tuple[int, ...]
     ) -> Nested[Call]:
         if spreaded.branches is not None:
             branches = [
-                self._named_calls(state, branch, f"{name}[{at}]")
+                self._placed_calls(state, branch, (*place, at))
                 for at, branch in enumerate(spreaded.branches)
             ]
             return Nested(branches=tuple(branches))
         assert spreaded.leaf is not None
         links = state.node.links
         inputs = {
-            port: artifact.converted(links[port].fit.conversions)
+            port: artifact.without_blocked().converted(links[port].fit.conversions)
             if links[port].fit.map_depth
             else artifact
             for port, artifact in spreaded.leaf.items()
         }
-        return Nested(Call(state, name, inputs))
+        name = state.node.name + "".join(f"[{at}]" for at in place)
+        return Nested(Call(state, name, inputs, place))
 
     # The end of a node
 
@@ -225,7 +353,7 @@ class Run:
         """A call has outputs, or never will."""
         state = call.state
         state.open_calls -= 1
-        if self.cancel.is_set:
+        if self.cancel.is_set and state.queue:
             state.open_calls -= len(state.queue)
             state.queue.clear()
         if state.queue:
@@ -235,6 +363,7 @@ class Run:
 
     def _begin_next(self, state: NodeState) -> None:
         with self.no_hanging():
+            assert state.queue is not None
             self.calls.begin(state.queue.popleft())
 
     def _gather(self, state: NodeState) -> None:
@@ -248,7 +377,7 @@ class Run:
             outputs = _outputs(state.calls)
             state.artifacts = gather(outputs, len(state.node.spec.outputs))
             state.is_repeatable = all(call.is_repeatable for call in calls)
-            every = bool(calls) and all(call.was_cached for call in calls)
+            every = bool(calls) and all(call.cached_from for call in calls)
             self.end(state, "cached" if every else "ran")
 
     def _fail(self, state: NodeState, error: NodeFailed) -> None:
@@ -260,26 +389,34 @@ class Run:
         """A node has ended, whatever way."""
         state.status = status
         state.forget_calls()
-        self._ended.append(state)
+        self._ended[state.node.name] = state
         self._tell(state, status)
-        for follower in state.followers:
+        followers, state.followers = state.followers, []
+        for follower in followers:
             follower.waiting -= 1
             if not follower.waiting:
                 self._ready.append(follower)
-        for watcher in state.watchers:
-            watcher()
+        if state.watchers:
+            watchers, state.watchers = state.watchers, []
+            for watcher in watchers:
+                watcher()
         self._release(state)
         self._open -= 1
-        if not self._open and not self._over.done():
+        if not self._open and not self._over.done() and not self._wanted.fetch():
             self._over.set_result(None)
         self._plan_pump()
+
+    def wanted_are_there(self) -> None:
+        """The targets' values are in memory, or never will be."""
+        if not self._open and not self._over.done():
+            self._over.set_result(None)
 
     def _tell(self, state: NodeState, status: NodeStatus) -> None:
         if not self.events.is_watched:
             return
         name = state.node.name
         if status == "cached":
-            self.events.emit("node.cached", name)
+            self.events.emit("node.cached", name, source=state.source, saved=state.saved)
         elif status == "ran":
             report = state.report()
             self.events.emit(
@@ -293,18 +430,20 @@ class Run:
             assert state.error is not None
             self.events.emit("node.failed", name, **state.error.problem.about_node())
         else:
-            self.events.emit("node.skipped", name, reason=status)
+            reason = "blocked" if state.is_blocked else status
+            self.events.emit("node.skipped", name, reason=reason)
 
     def _release(self, state: NodeState) -> None:
         """Let go of what this node was the last to use, and of branches that nobody took."""
         if not state.consumers:
-            state.artifacts = None
+            state.let_values_go()
         ended = [state]
         while ended:
             for source in ended.pop().sources:
                 upstream = self.states[source]
                 upstream.used()
                 if not upstream.consumers and not upstream.demanded:
+                    upstream.is_let_go = True
                     ended.append(upstream)
 
     def let_go(self, states: Sequence[NodeState]) -> None:
@@ -319,22 +458,42 @@ class Run:
         for name in self._targets:
             state = self.states[name]
             for port, artifact in zip(state.node.spec.outputs, state.artifacts or (), strict=False):
-                outputs[f"{name}.{port.name}"] = artifact.value
-        errors = tuple(state.error for state in self._ended if state.error is not None)
+                # Whoever wanted values gets those that are there; a cancelled run loads no more.
+                if artifact.is_loaded or not self._wanted.values:
+                    outputs[f"{name}.{port.name}"] = artifact
+        errors = tuple(state.error for state in self._ended.values() if state.error is not None)
+        status = self._status()
         return RunResult(
-            self._status(),
-            outputs,
+            status,
+            OutputValues(outputs),
             tuple(self.files),
-            {state.node.name: state.report() for state in self._ended},
+            NodeReports(self._ended),
             errors,
             seconds,
+            self.cancel.reason if status == "cancelled" else "",
         )
 
     def _status(self) -> JobStatus:
-        statuses = {state.status for state in self._ended}
+        statuses = {state.status for state in self._ended.values()}
         if "cancelled" in statuses:
             return "cancelled"
         return "failed" if "failed" in statuses else "ok"
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Put the collector of cyclic garbage off to the end of the `with`.
+
+    A turn makes thousands of objects that stay; collecting again and again in the middle of it
+    takes as long as the turn itself where a graph is large.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _outputs(calls: Nested[Call]) -> Nested[tuple[Artifact, ...]]:

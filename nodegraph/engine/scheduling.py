@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,31 +12,51 @@ from nodegraph.core.graph import Graph
 from nodegraph.core.ports import Expand
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.result import WrittenFile
+from nodegraph.engine.lanes import Share
+from nodegraph.engine.result import CacheSource, WrittenFile
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a function gave: outputs, or more graph."""
+    """What a function gave: outputs, or more graph.
+
+    Attributes:
+        memory: Highest peak in bytes, where it was measured.
+    """
 
     seconds: float
     artifacts: tuple[Artifact, ...] = ()
     expansion: Expand | None = None
+    memory: int | None = None
 
 
 class Calling(Protocol):
     """The calls of a run. All of it is for the event loop's thread."""
 
+    def begin(self, call: Call) -> None:
+        """Answer a call from the cache, join an equal one in flight, or run it."""
+
+    def again(self, call: Call) -> None:
+        """Begin a call anew, as one of its inputs had to be computed again and may differ."""
+
+    def with_values(self, call: Call, then: Callable[[Call], None]) -> None:
+        """Go on once the values of a call's inputs are in memory."""
+
     def answer(self, call: Call, answer: Answer) -> None:
         """A call's function has returned."""
 
     def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
-        """Offer a call's outputs to the cache."""
+        """Keep a call's outputs, in memory and on disk."""
 
     def complete(
-        self, call: Call, artifacts: tuple[Artifact, ...], *, cached: bool = False
+        self,
+        call: Call,
+        artifacts: tuple[Artifact, ...],
+        *,
+        source: CacheSource = "",
+        saved: float = 0.0,
     ) -> None:
         """A call has its outputs."""
 
@@ -56,8 +76,12 @@ class Scheduling(Protocol):
     shared: Shared
     events: EventStream
     cancel: CancelToken
+    share: Share
     files: list[WrittenFile]
     states: dict[str, NodeState]
+    id: str
+    pin: Callable[[Iterable[Artifact]], None]
+    check_mutation: bool
 
     @property
     def calls(self) -> Calling:
@@ -73,14 +97,23 @@ class Scheduling(Protocol):
     def demand(self, name: str) -> NodeState:
         """See to it that a node and what it needs are run."""
 
+    def revive(self, name: str) -> NodeState:
+        """See to it that a node's values are there again; it has ended, and they are gone."""
+
     def linked(self, state: NodeState, port: str) -> Artifact:
         """The value of a linked input whose source has ended, as the link hands it on."""
+
+    def inputs_of(self, call: Call) -> dict[str, Artifact]:
+        """The linked inputs of a call, as their sources give them now."""
 
     def let_go(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
 
     def call_ended(self, call: Call) -> None:
         """A call has outputs, or never will."""
+
+    def pumping(self) -> AbstractContextManager[None]:
+        """What becomes ready inside the `with` begins at its end, in this turn of the loop."""
 
     def no_hanging(self) -> AbstractContextManager[None]:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""

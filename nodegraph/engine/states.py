@@ -12,7 +12,7 @@ from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.mapping import Nested
-from nodegraph.engine.result import NodeReport, NodeStatus
+from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
 
@@ -21,18 +21,21 @@ class NodeState:
     """One node of a run.
 
     Attributes:
-        depth: Longest way to a target, in nodes: the critical path goes first.
+        depth: Longest way to a target, in expected seconds: the critical path goes first.
         waiting: How many inputs are still to come.
         consumers: How many nodes may still use the outputs; at 0 they leave memory.
         followers: Nodes that wait for this one.
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
         is_repeatable: False if it expanded into something that must run each time.
+        is_blocked: It was skipped, as an input stood for a blocked output.
+        needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
+        is_let_go: Nobody needs it any more, and what it would have used was told so.
         queue: Calls that begin once the one before has ended.
     """
 
     node: GraphNode
-    depth: int = 0
+    depth: float = 0.0
     level: int = 0
     demanded: bool = False
     waiting: int = 0
@@ -45,9 +48,16 @@ class NodeState:
     call_count: int = 0
     cached_count: int = 0
     seconds: float = 0.0
+    saved: float = 0.0
+    memory: int | None = None
+    source: CacheSource = ""
+    key: Key = ""
     error: NodeFailed | None = None
     is_repeatable: bool = True
-    queue: deque[Call] = field(default_factory=deque)
+    is_blocked: bool = False
+    needs_values: bool = False
+    is_let_go: bool = False
+    queue: deque[Call] | None = None
     followers: list[NodeState] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
 
@@ -82,27 +92,62 @@ class NodeState:
         """One of those who may use the outputs has done so; the last one lets them go."""
         self.consumers -= 1
         if not self.consumers:
-            self.artifacts = None
+            self.let_values_go()
+
+    def let_values_go(self) -> None:
+        """Let the outputs leave memory; their digests stay, and where the values may be had."""
+        if self.artifacts is not None:
+            self.artifacts = tuple([artifact.stub() for artifact in self.artifacts])
+
+    def again(self) -> None:
+        """Be as before it ran, as the values of its outputs are gone and somebody needs them."""
+        self.status = None
+        self.calls = None
+        self.error = None
+        self.is_blocked = False
+        self.needs_values = True
 
     @property
     def has_outputs(self) -> bool:
         """Whether it ended well and others may use what it gave."""
         return self.status in ("ran", "cached")
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all its outputs' values are in memory."""
+        return all(artifact.is_loaded for artifact in self.artifacts or ())
+
     def forget_calls(self) -> None:
-        """Let go of the calls with their inputs and outputs; the report keeps their number."""
+        """Let go of the calls with their inputs and outputs; the report keeps what they were."""
         calls = list(self.calls.leaves()) if self.calls is not None else []
         self.call_count = len(calls)
-        self.cached_count = sum(call.was_cached for call in calls)
+        self.cached_count, self.source, self.saved = 0, "", 0.0
         self.calls = None
         for call in calls:
+            if call.cached_from:
+                self.cached_count += 1
+                self.source = call.cached_from
+                self.saved += call.saved
             # The lane's thread may hold on to the call a moment longer than the run does.
             call.inputs, call.outputs = {}, None
+        self.key = calls[0].key if len(calls) == 1 else ""
 
     def report(self) -> NodeReport:
         """How it fared, for the run's result."""
-        status = self.status or "skipped"
-        return NodeReport(status, self.seconds, self.call_count, self.cached_count)
+        ports = self.node.spec.outputs
+        return NodeReport(
+            self.status or "skipped",
+            self.seconds,
+            self.call_count,
+            self.cached_count,
+            self.source,
+            self.saved,
+            self.memory,
+            self.node.spec.lane,
+            self.key,
+            {port.name: out.digest for port, out in zip(ports, self.artifacts or (), strict=False)},
+            self.node.spec.type,
+        )
 
 
 @dataclass(eq=False)
@@ -111,7 +156,15 @@ class Call:
 
     Attributes:
         name: The node's name, with the place in the list where it is mapped: ``decode[2]``.
+        place: That place alone: ``(2,)``.
         inputs: Linked inputs that are evaluated, as the function gets them.
+        fingerprint: State of the world outside that the node reads.
+        asked: Digests of the lazy inputs that the function asked for, in that order.
+        cached_from: Where the result came from, if the function didn't run.
+        saved: Seconds that computing it had taken then.
+        is_claimed: Other processes wait for its result.
+        is_stored: The result is on its way to the store.
+        is_exact: False if it had to make do with less memory: the result isn't stored.
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
     """
@@ -119,9 +172,16 @@ class Call:
     state: NodeState
     name: str
     inputs: dict[str, Artifact]
+    place: tuple[int, ...] = ()
     key: Key = ""
+    fingerprint: str = ""
+    asked: dict[str, Digest] = field(default_factory=dict)
     outputs: tuple[Artifact, ...] | None = None
-    was_cached: bool = False
+    cached_from: CacheSource = ""
+    saved: float = 0.0
+    is_claimed: bool = False
+    is_stored: bool = False
+    is_exact: bool = True
     has_ended: bool = False
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)

@@ -15,10 +15,11 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import MemoryCache
+from nodegraph.engine.cache import Cache
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
+from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
 
@@ -29,7 +30,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.environment = Environment((), folder, folder, folder)
         self.registry = Registry()
-        self.cache = MemoryCache()
+        self.cache = Cache(MemoryCache())
         self.engine = self.new_engine()
         self.events: list[Event] = []
 
@@ -51,6 +52,7 @@ class Bench:
         *targets: str,
         cancel: CancelToken | None = None,
         engine: Engine | None = None,
+        **options: Any,
     ) -> RunResult:
         engine = engine or self.engine
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
@@ -58,7 +60,7 @@ class Bench:
             workflow, engine.shared.registry, self.environment, targets=targets or list(nodes)[-1:]
         )
         self.events = []
-        return await engine.run(graph, listener=self.events.append, cancel=cancel)
+        return await engine.run(graph, listener=self.events.append, cancel=cancel, **options)
 
     def run(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
         return asyncio.run(self.run_async(nodes, *targets, **options))

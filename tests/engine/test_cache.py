@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodegraph.api import HookInputs, Seed, node, port_type
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.cache import Asked, MemoryCache, Outputs
+from nodegraph.engine.memory_cache import Asked, MemoryCache, Outputs
 from nodegraph.engine.registry import Registry
 from tests.engine.conftest import Bench, link
 
@@ -224,7 +224,22 @@ def test_the_memory_cache_keeps_to_its_budget(puts: list[tuple[int, int]]) -> No
         assert cache.get(str(key)) is entry
 
 
-def test_the_least_recently_used_result_goes_first() -> None:
+def test_what_is_dear_for_its_size_stays_until_it_is_old() -> None:
+    cache = MemoryCache(1100)
+    cache.put("dear", outputs(1, seconds=100.0))
+    for number in range(20):
+        cache.put(str(number), outputs(number, seconds=1.0))
+    assert cache.get("dear") is not None
+    for number in range(20, 1000):
+        cache.put(str(number), outputs(number, seconds=1.0))
+    assert cache.get("dear") is None
+
+
+def outputs(value: int, *, seconds: float) -> Outputs:
+    return Outputs((Artifact(value, str(value), 28),), seconds)
+
+
+def test_of_equals_the_least_recently_used_result_goes_first() -> None:
     cache = MemoryCache(1000)
     for key in "abc":
         cache.put(key, Asked("x"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-from nodegraph.api import Expand, Value, node
+from nodegraph.api import BLOCKED, Expand, Value, node
 from tests.engine.conftest import Bench, link
 
 
@@ -268,3 +270,259 @@ def test_a_sink_inside_runs_for_each_of_two_jobs_in_flight(bench: Bench) -> None
 
     asyncio.run(twice())
     assert taken == [2, 2]
+
+
+# Answers in steps
+
+
+@node
+def Count(start: int, until: int) -> int:
+    """Add one until it is enough, a node a step."""
+
+    def step(at: int, before: Value) -> Expand:
+        nodes = {str(at): {"type": "Add", "inputs": {"a": before, "b": 1}}}
+        return Expand(nodes, {"sum": str(at)}, then=lambda found: go_on(at, found))
+
+    def go_on(at: int, found: Mapping[str, Value]) -> Any:
+        return found["sum"].value if found["sum"].value >= until else step(at + 1, found["sum"])
+
+    return step(0, Value(start))  # type: ignore[return-value]
+
+
+def count(start: int, until: int) -> dict[str, Any]:
+    return {"c": {"type": "Count", "inputs": {"start": start, "until": until}}}
+
+
+def test_an_answer_may_come_in_thousands_of_steps(bench: Bench) -> None:
+    bench.add(Count)
+    result = bench.run(count(0, 2000))
+    assert result["c.number"] == 2000
+    assert "c/1999" in result.nodes
+
+
+def test_every_step_is_cached_by_itself(bench: Bench) -> None:
+    bench.add(Count)
+    bench.run(count(0, 10))
+    result = bench.run(count(3, 12))
+    ran = [name for name, report in result.nodes.items() if report.status == "ran"]
+    assert ran == ["c/7", "c/8", "c"]
+    assert bench.run(count(3, 12)).nodes["c"].status == "cached"
+
+
+def test_steps_stand_at_one_level(bench: Bench) -> None:
+    @node
+    def Nested(depth: int) -> int:
+        """Steps within steps."""
+        if not depth:
+            return 0
+        inner = {"n": {"type": "Nested", "inputs": {"depth": depth - 1}}}
+        return Expand(inner, {"number": "n"}, then=lambda found: found["number"].value + 1)  # type: ignore[return-value]
+
+    bench.add(Nested)
+    assert bench.value({"n": {"type": "Nested", "inputs": {"depth": 50}}}, "n.number") == 50
+    result = bench.run({"n": {"type": "Nested", "inputs": {"depth": 140}}})
+    assert "expands within itself more than 64 times" in str(result.errors[0])
+
+
+def test_what_a_step_raises_is_the_nodes_failure(bench: Bench) -> None:
+    @node
+    def Late(a: int) -> int:
+        """Raise in the second step."""
+
+        def then(found: Mapping[str, Value]) -> Any:
+            raise ValueError(f"after {found['x'].value}")
+
+        inner = {"x": {"type": "Add", "inputs": {"a": a, "b": 1}}}
+        return Expand(inner, {"x": "x"}, then=then)  # type: ignore[return-value]
+
+    bench.add(Late)
+    result = bench.run({"l": {"type": "Late", "inputs": {"a": 1}}})
+    assert "node `l` (Late): ValueError: after 2" in str(result.errors[0])
+    assert result.nodes["l"].status == "failed"
+
+
+def test_the_last_answer_is_checked_like_a_returned_one(bench: Bench) -> None:
+    @node
+    def Wrong(a: int) -> int:
+        """Give text in the end."""
+        inner = {"x": {"type": "Add", "inputs": {"a": a, "b": 1}}}
+        return Expand(inner, {"x": "x"}, then=lambda found: "text")  # type: ignore[return-value]
+
+    bench.add(Wrong)
+    result = bench.run({"w": {"type": "Wrong", "inputs": {"a": 1}}})
+    assert "returned 'text', but declares int" in str(result.errors[0])
+
+
+def test_a_failure_in_a_step_ends_the_node(bench: Bench) -> None:
+    @node
+    def Doomed(a: int) -> int:
+        """Fail in the first step."""
+        inner = {"x": {"type": "Fail", "inputs": {"a": a}}}
+        return Expand(inner, {"x": "x"}, then=lambda found: 1)  # type: ignore[return-value]
+
+    bench.add(Doomed)
+    result = bench.run({"d": {"type": "Doomed", "inputs": {"a": 1}}})
+    assert [error.problem.node for error in result.errors] == ["d/x"]
+    assert result.nodes["d"].status == "skipped"
+
+
+def test_a_run_is_cancelled_between_steps(bench: Bench) -> None:
+    from nodegraph.engine.cancel import CancelToken
+
+    token = CancelToken()
+
+    @node
+    def Stop(a: int) -> int:
+        """Count on; the run is cancelled at 5."""
+        if a == 5:
+            token.cancel()
+        return a + 1
+
+    @node
+    def Forever(a: int) -> int:
+        """Steps without end."""
+
+        def step(at: int, before: Value) -> Expand:
+            nodes = {str(at): {"type": "Stop", "inputs": {"a": before}}}
+            return Expand(nodes, {"x": str(at)}, then=lambda found: step(at + 1, found["x"]))
+
+        return step(0, Value(a))  # type: ignore[return-value]
+
+    bench.add(Stop, Forever)
+    result = bench.run({"f": {"type": "Forever", "inputs": {"a": 0}}}, cancel=token)
+    assert result.status == "cancelled"
+
+
+class Two(NamedTuple):
+    number: int
+    numbers: list[int]
+
+
+def test_outputs_may_be_values_and_lists(bench: Bench) -> None:
+    @node
+    def Listed(a: int) -> Two:
+        """A value, and a list of inner outputs and values."""
+        nodes = {
+            "x": {"type": "Add", "inputs": {"a": a, "b": 1}},
+            "y": {"type": "Add", "inputs": {"a": {"from": "x"}, "b": 1}},
+        }
+        return Expand(nodes, {"number": Value(a), "numbers": ["x", Value(7), "y.number"]})  # type: ignore[return-value]
+
+    bench.add(Listed)
+    graph = {
+        "l": {"type": "Listed", "inputs": {"a": 1}},
+        "s": {"type": "Add", "inputs": {"a": link("l.numbers"), "b": link("l.number")}},
+    }
+    result = bench.run(graph, "l", "s")
+    assert (result["l.number"], result["l.numbers"]) == (1, [2, 7, 3])
+    assert result["s.number"] == [3, 8, 4]
+
+
+def test_an_expansion_may_hold_no_nodes(bench: Bench) -> None:
+    @node
+    def Same(a: int) -> int:
+        """Hand a value on."""
+        return Expand({}, {"number": Value(a)})  # type: ignore[return-value]
+
+    bench.add(Same)
+    assert bench.value({"s": {"type": "Same", "inputs": {"a": 4}}}, "s.number") == 4
+
+
+TWICE = {
+    "inputs": {"x": {"to": ["first.a", "first.b"]}},
+    "outputs": {"sum": "second"},
+    "nodes": {
+        "first": {"type": "Add"},
+        "second": {"type": "Add", "inputs": {"a": link("first"), "b": link("first")}},
+    },
+}
+
+
+def test_a_fragment_may_define_the_types_that_it_uses(bench: Bench) -> None:
+    @node
+    def FourTimes(a: int) -> int:
+        """By a block."""
+        nodes = {"b": {"type": "Twice", "inputs": {"x": Value(a)}}}
+        return Expand(nodes, {"number": "b.sum"}, {"Twice": TWICE})  # type: ignore[return-value]
+
+    bench.add(FourTimes)
+    result = bench.run({"f": {"type": "FourTimes", "inputs": {"a": 3}}})
+    assert result["f.number"] == 12
+    assert sorted(result.nodes) == ["f", "f/b/first", "f/b/second"]
+
+
+def test_a_fragments_definition_hides_a_node_type_of_its_name(bench: Bench) -> None:
+    @node
+    def Hiding(a: int) -> int:
+        """Use a block called as a node type is."""
+        block = {**TWICE, "nodes": {"second": {"type": "Repeat", "inputs": {"times": 3}}}}
+        block["inputs"] = {"x": {"to": ["second.a"]}}
+        nodes = {"b": {"type": "Add", "inputs": {"x": Value(a)}}}
+        return Expand(nodes, {"number": "b.sum"}, {"Add": block})  # type: ignore[return-value]
+
+    bench.add(Hiding)
+    result = bench.run({"h": {"type": "Hiding", "inputs": {"a": 3}}})
+    assert result["h.number"] == 9
+
+
+def test_what_reads_the_world_outside_is_asked_each_time(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "number"
+    file.write_text("1")
+
+    @node(fingerprint=lambda inputs: file.read_text())
+    def ReadFile(a: int) -> int:
+        """What the file says."""
+        return int(file.read_text())
+
+    @node
+    def Outer(a: int) -> int:
+        """Read in a fragment."""
+        return one("ReadFile", {"a": a})  # type: ignore[return-value]
+
+    bench.add(ReadFile, Outer)
+    graph = {"o": {"type": "Outer", "inputs": {"a": 1}}}
+    assert bench.value(graph, "o.number") == 1
+    file.write_text("2")
+    assert bench.value(graph, "o.number") == 2
+
+
+def test_a_blocked_output_of_a_fragment_blocks_the_nodes(bench: Bench) -> None:
+    @node
+    def Odd(a: int) -> int:
+        """Odd numbers only."""
+        return a if a % 2 else BLOCKED
+
+    @node
+    def Odds(numbers: list[int]) -> list[int]:
+        """Each through a node of its own."""
+        nodes = {str(at): {"type": "Odd", "inputs": {"a": a}} for at, a in enumerate(numbers)}
+        return Expand(nodes, {"numbers": list(nodes)})  # type: ignore[return-value]
+
+    @node
+    def Total(numbers: list[int]) -> int:
+        """Their sum."""
+        return sum(numbers)
+
+    bench.add(Odd, Odds, Total)
+    graph = {
+        "o": {"type": "Odds", "inputs": {"numbers": [1, 2, 3, 4, 5]}},
+        "t": {"type": "Total", "inputs": {"numbers": link("o")}},
+    }
+    assert bench.value(graph, "t.number") == 9
+
+
+def test_a_muted_node_of_a_fragment_blocks_what_it_gives(bench: Bench) -> None:
+    @node
+    def Muting(a: int) -> int:
+        """Mute the only node."""
+        inner = {"x": {"type": "Add", "inputs": {"a": a, "b": 1}, "mode": "mute"}}
+        return Expand(inner, {"number": "x"})  # type: ignore[return-value]
+
+    bench.add(Muting)
+    graph = {
+        "m": {"type": "Muting", "inputs": {"a": 1}},
+        "s": {"type": "Add", "inputs": {"a": link("m"), "b": 1}},
+    }
+    result = bench.run(graph)
+    assert result.is_ok
+    assert result.nodes["s"].status == "skipped"

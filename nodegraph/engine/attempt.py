@@ -1,0 +1,173 @@
+"""One attempt at a call: the context that its function gets, and what is noted on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from nodegraph.core.context import Footprint
+from nodegraph.core.keys import Key, work_key
+from nodegraph.core.node import NodeDefinition
+from nodegraph.core.ports import Lazy
+from nodegraph.engine.binding import arguments
+from nodegraph.engine.mutation import unchanged_inputs
+from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.result import WrittenFile
+from nodegraph.engine.scheduling import Scheduling
+from nodegraph.engine.sinks import remember_written
+from nodegraph.engine.states import Call
+
+
+class Attempt:
+    """Runs the function behind a call, and once more with a smaller footprint if memory runs out.
+
+    Attributes:
+        memory: Highest peak in bytes, where it was measured.
+        files: That the node has written.
+    """
+
+    def __init__(
+        self,
+        run: Scheduling,
+        workflow: Mapping[str, Any],
+        call: Call,
+        definition: NodeDefinition,
+    ) -> None:
+        self._run = run
+        self._shared = run.shared
+        self._workflow = workflow
+        self._call = call
+        self._definition = definition
+        self._checkpoints = run.shared.saver.for_call(self._work_key)
+        self._start = monotonic()
+        self.memory: int | None = None
+        self.files: list[WrittenFile] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return monotonic() - self._start
+
+    def started(self) -> None:
+        """Tell that the function is about to run."""
+        spec = self._call.state.node.spec
+        self._run.events.emit("node.started", self._call.name, type=spec.type, lane=spec.lane)
+        self._start = monotonic()
+
+    def arguments(self, lazy: Mapping[str, Lazy[Any]], footprint: Footprint) -> dict[str, Any]:
+        """What the function is called with.
+
+        Args:
+            lazy: Inputs that it may ask for, by port.
+        """
+        linked = {port: artifact.value for port, artifact in self._call.inputs.items()}
+        literals = self._call.state.node.literals
+        context = self._context(footprint) if self._definition.context is not None else None
+        spec = self._call.state.node.spec
+        return arguments(self._definition, spec, literals, linked, lazy, context)
+
+    def run(self) -> Any:
+        """Call a plain function; in a lane's thread.
+
+        Raises:
+            Exception: Whatever it raises; out of memory only at the second time.
+        """
+        reason = ""
+        try:
+            return self._run_once("full")
+        except Exception as error:
+            weights = self._shared.weights
+            if weights is None or not weights.is_out_of_memory(error):
+                raise
+            reason = str(error) or type(error).__name__
+        # Outside the handler, so that the first try's frames have let go of their memory.
+        return self._run_small(reason)
+
+    def _run_small(self, reason: str) -> Any:
+        weights = self._shared.weights
+        assert weights is not None
+        device = self._shared.device_of(self._call.state.node.spec)
+        freed = weights.relieve(device)
+        self._run.events.emit(
+            "node.retried",
+            self._call.name,
+            reason="out of memory",
+            detail=reason,
+            measure="smaller footprint: tiled VAE, sliced attention, offloaded weights",
+            freed=freed,
+        )
+        self._call.is_exact = False
+        try:
+            return self._run_once("small")
+        except Exception as error:
+            if not weights.is_out_of_memory(error):
+                raise
+            raise weights.explain(error, device) from error
+
+    def _run_once(self, footprint: Footprint) -> Any:
+        given = self.arguments({}, footprint)
+        function = partial(self._definition.function, **given)
+        if self._run.check_mutation:
+            function = partial(self._run_watched, function, given)
+        weights = self._shared.weights
+        spec = self._call.state.node.spec
+        if weights is None or spec.lane != "gpu":
+            return function()
+        with weights.measuring(self._shared.device_of(spec)) as peak:
+            result = function()
+        if peak.bytes is not None:
+            self.memory = max(self.memory or 0, peak.bytes)
+        return result
+
+    def _run_watched(self, function: Callable[[], Any], given: Mapping[str, Any]) -> Any:
+        with self.unchanged(given):
+            return function()
+
+    def unchanged(self, given: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """A context that checks that the function leaves its linked inputs as they are."""
+        linked = {port: value for port, value in given.items() if port in self._call.inputs}
+        return unchanged_inputs(linked, self._shared.registry.digesters)
+
+    def finished(self) -> None:
+        """The function has given outputs, and they are on their way to where results are kept."""
+        self._checkpoints.finish()
+        written = self._shared.written
+        node = self._call.state.node
+        if written is not None and node.spec.output_files:
+            remember_written(written, self._call.key, self._shared.environment, self.files)
+
+    def ended(self) -> None:
+        """The function has ended, whatever way."""
+        self._run.files.extend(self.files)
+        lane = self._call.state.node.spec.lane
+        self._run.events.emit("call.ended", self._call.name, seconds=self.seconds, lane=lane)
+
+    def _context(self, footprint: Footprint) -> NodeContext:
+        return NodeContext(
+            self._call.name,
+            device=self._shared.device_of(self._call.state.node.spec),
+            environment=self._shared.environment,
+            workflow=self._workflow,
+            events=self._run.events,
+            cancel=self._run.cancel,
+            weights=self._shared.weights,
+            files=self.files,
+            checkpoints=self._checkpoints,
+            footprint=footprint,
+        )
+
+    def _work_key(self) -> Key:
+        node = self._call.state.node
+        identity = self._shared.identity(node.spec)
+        return work_key(
+            node.spec,
+            node.literals,
+            {port: artifact.digest for port, artifact in self._call.inputs.items()},
+            code=identity.code,
+            profile=identity.profile,
+            digesters=self._shared.registry.digesters,
+            fingerprint=self._call.fingerprint,
+        )

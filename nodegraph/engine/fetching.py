@@ -1,0 +1,93 @@
+"""Bringing inputs into memory: from disk, or by running once more what gave them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from nodegraph.engine.scheduling import Calling, Scheduling
+from nodegraph.engine.states import Call, NodeState
+from nodegraph.store.entries import Gone
+
+
+class Fetching:
+    """Loads values of calls' inputs in the lane for input and output. For the loop's thread."""
+
+    def __init__(self, run: Scheduling, calls: Calling, loop: asyncio.AbstractEventLoop) -> None:
+        self._run = run
+        self._calls = calls
+        self._loop = loop
+
+    def fetch(self, call: Call, then: Callable[[Call], None]) -> None:
+        """Go on with a call once its inputs' values are in memory.
+
+        Where the values are gone for good, the nodes that gave them run again first, and the call
+        begins anew.
+        """
+        self._run.shared.lanes["io"].submit(
+            self._run,
+            self._loop,
+            (0.0, -call.state.depth),
+            partial(_load, call),
+            partial(self._loaded, call, then),
+            share=self._run.share,
+        )
+
+    def _loaded(
+        self, call: Call, then: Callable[[Call], None], gone: Any, error: BaseException | None
+    ) -> None:
+        with self._run.no_hanging():
+            if self._run.cancel.is_set:
+                self._calls.fail(call, self._run.cancel.error())
+            elif error is not None:
+                self._calls.fail(call, error)
+            elif gone:
+                self._make_again(call, gone)
+            else:
+                self._run.shared.cache.loaded(call.inputs.values())
+                then(call)
+
+    def _make_again(self, call: Call, ports: list[str]) -> None:
+        links = call.state.node.links
+        names = dict.fromkeys(links[port].node for port in ports)
+        self._await(call, [self._run.revive(name) for name in names])
+
+    def _await(self, call: Call, states: list[NodeState]) -> None:
+        open_states = [state for state in states if state.status is None]
+        waiting = len(open_states)
+
+        def one_ended() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                # Not at once: a long chain of nodes that wait for each other would be as deep.
+                self._loop.call_soon(self._all_there, call, states)
+
+        for state in open_states:
+            state.watchers.append(one_ended)
+        if not waiting:
+            self._all_there(call, states)
+
+    def _all_there(self, call: Call, states: list[NodeState]) -> None:
+        with self._run.no_hanging():
+            if self._run.cancel.is_set:
+                self._calls.fail(call, self._run.cancel.error())
+            elif not all(state.has_outputs or state.status is None for state in states):
+                self._calls.leave(call)
+            elif any(state.status is None for state in states):
+                self._await(call, states)  # somebody else needed one of them once more
+            else:
+                self._calls.again(call)
+
+
+def _load(call: Call) -> list[str]:
+    """Bring a call's inputs into memory; gives the ports whose values are gone."""
+    gone = []
+    for port, artifact in tuple(call.inputs.items()):
+        try:
+            artifact.value  # noqa: B018 - reading it is what loads it
+        except Gone:
+            gone.append(port)
+    return gone

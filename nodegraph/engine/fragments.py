@@ -1,0 +1,221 @@
+"""What an expanding node answered, made ready to join its run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.catalog import CatalogWith
+from nodegraph.core.context import Environment
+from nodegraph.core.flat import Output
+from nodegraph.core.graph import Graph, GraphNode, Source
+from nodegraph.core.links import parse_link
+from nodegraph.core.ports import Ending, Expand, Value
+from nodegraph.core.spec import NodeSpec, OutputSpec
+from nodegraph.core.targets import needed_by
+from nodegraph.core.types import ANY, TypeExpr, list_of
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.registry import Registry
+from nodegraph.errors import InvalidValue, InvalidWorkflow
+
+
+class Carried(Value):
+    """What a step of an expansion gave, for the next one.
+
+    Attributes:
+        source: The inner node that gave it, if it is just one output of one node.
+        expr: Its type.
+    """
+
+    __slots__ = ("artifact", "expr", "source")
+
+    def __init__(self, artifact: Artifact, source: Source | None, expr: TypeExpr) -> None:
+        super().__init__(None)
+        self.artifact = artifact
+        self.source = source
+        self.expr = expr
+
+    @property
+    def value(self) -> Any:
+        return self.artifact.value
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.artifact.is_blocked
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An inner output that stands for an output of the fragment.
+
+    Attributes:
+        source: The inner node and its port; None if it is left out, as something is muted.
+        expr: The type of what it gives.
+        text: As the fragment names it.
+    """
+
+    source: Source | None
+    expr: TypeExpr
+    text: str
+
+
+Ends = End | Value | list["Ends"]
+"""An output of a fragment, its links followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A fragment, checked.
+
+    Attributes:
+        graph: Its nodes, by their names in the run.
+        values: Those that stand for live values.
+        ends: Its outputs.
+    """
+
+    graph: Graph
+    values: Mapping[str, Value]
+    ends: Mapping[str, Ends]
+
+
+def build_fragment(
+    expansion: Expand, prefix: str, step: int, registry: Registry, environment: Environment
+) -> Fragment:
+    """Check a fragment, and find the nodes that it needs to run.
+
+    Args:
+        prefix: Of its nodes' names in the run.
+        step: Keeps the nodes that stand for values apart from those of other steps.
+    Raises:
+        NodegraphError: It is invalid.
+    """
+    for port, ending in expansion.outputs.items():
+        for output in _texts(ending):
+            if output.partition(".")[0] not in expansion.nodes:
+                raise InvalidValue(
+                    f"the expansion's output `{port}` names no node of it", given=output
+                )
+    names: dict[int, str] = {}
+    values: dict[str, Value] = {}
+    nodes: dict[str, Any] = {}
+    for name, item in expansion.nodes.items():
+        inputs = dict(item.get("inputs", {}))
+        for port, given in inputs.items():
+            if isinstance(given, Value):
+                stand_in = names.setdefault(id(given), f"__value_{step}_{len(names)}__")
+                values[stand_in] = given
+                inputs[port] = {"from": f"{stand_in}.value"}
+        nodes[name] = {**item, "inputs": inputs}
+    document = {
+        "format": "nodegraph/1",
+        "nodes": {**{name: {"type": name} for name in values}, **nodes},
+        "subgraphs": expansion.subgraphs,
+    }
+    specs = {name: _stand_in(name, value) for name, value in values.items()}
+    analysis = analyse(
+        Workflow.from_dict(document), CatalogWith(registry, specs), environment, targets=()
+    )
+    if analysis.problems:
+        raise InvalidWorkflow(analysis.problems)
+    ends = {port: _ends(analysis, port, given) for port, given in expansion.outputs.items()}
+    targets = dict.fromkeys(
+        end.source.node for given in ends.values() for end in _leaves(given) if end.source
+    )
+    targets.update(
+        dict.fromkeys(
+            name for name, node in analysis.flat.nodes.items() if node.spec and node.spec.output
+        )
+    )
+    return _moved(analysis.nodes, tuple(targets), values, ends, prefix)
+
+
+def _texts(ending: Ending) -> Iterator[str]:
+    if isinstance(ending, str):
+        yield ending
+    elif not isinstance(ending, Value):
+        for item in ending:
+            yield from _texts(item)
+
+
+def _leaves(ends: Ends) -> Iterator[End]:
+    if isinstance(ends, End):
+        yield ends
+    elif isinstance(ends, list):
+        for item in ends:
+            yield from _leaves(item)
+
+
+def _stand_in(name: str, value: Value) -> NodeSpec:
+    kind = str(value.expr) if isinstance(value, Carried) else ANY
+    return NodeSpec(type=name, outputs=(OutputSpec(name="value", type=kind),))
+
+
+def _ends(analysis: Analysis, port: str, ending: Ending) -> Ends:
+    if isinstance(ending, Value):
+        return ending
+    if not isinstance(ending, str):
+        return [_ends(analysis, port, item) for item in ending]
+    flat = analysis.flat
+    try:
+        output = flat.output(parse_link(ending))
+    except ValueError:
+        output = None
+    if not isinstance(output, Output) or output.port is None:
+        name = ending.partition(".")[0]
+        there = [f"{name}.{known}" for known in flat.outputs_of(name)]
+        raise InvalidValue(
+            f"the expansion's output `{port}` names no output of its node",
+            given=ending,
+            expected=" or ".join(there) or "none",
+        )
+    expr = output.port.expr
+    if output.node in flat.left_out:
+        return End(None, expr, ending)
+    for _ in range(analysis.nodes[output.node].map_depth):
+        expr = list_of(expr)
+    return End(Source(output.node, output.port.name), expr, ending)
+
+
+def _moved(
+    nodes: Mapping[str, GraphNode],
+    targets: tuple[str, ...],
+    values: Mapping[str, Value],
+    ends: Mapping[str, Ends],
+    prefix: str,
+) -> Fragment:
+    """The needed nodes under their names in the run, linked to what an earlier step gave."""
+    carried = {
+        name: value.source
+        for name, value in values.items()
+        if isinstance(value, Carried) and value.source is not None
+    }
+
+    def source(given: Source) -> Source:
+        found = carried.get(given.node)
+        if found is not None:
+            return Source(found.node, found.port, given.fit)
+        return replace(given, node=prefix + given.node)
+
+    def end(given: Ends) -> Ends:
+        if isinstance(given, list):
+            return [end(item) for item in given]
+        if isinstance(given, Value) or given.source is None:
+            return given
+        return replace(given, source=source(given.source))
+
+    needed = needed_by(nodes, targets)
+    moved = {
+        prefix + name: replace(
+            item,
+            name=prefix + name,
+            links={port: source(given) for port, given in item.links.items()},
+        )
+        for name, item in nodes.items()
+        if name in needed and name not in carried
+    }
+    graph = Graph(moved, tuple(prefix + name for name in targets))
+    live = {prefix + name: value for name, value in values.items() if prefix + name in moved}
+    return Fragment(graph, live, {port: end(given) for port, given in ends.items()})

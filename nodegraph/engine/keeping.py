@@ -1,0 +1,103 @@
+"""What is noted of a call beyond the run: its outputs, what the key was made of, what it took."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.spec import NodeSpec
+from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.cache import Cache, unsaved
+from nodegraph.engine.key_parts import key_parts
+from nodegraph.engine.memory_cache import Asked
+from nodegraph.engine.shapes import linked_facts, shape_of
+from nodegraph.engine.shared import Shared
+from nodegraph.engine.states import Call, NodeState
+from nodegraph.store.entries import NewEntry
+
+
+class Keeping:
+    """Notes results and costs for one run; from any thread.
+
+    Args:
+        states: Of the run's nodes.
+        run_id: Of the run that computes them.
+    """
+
+    def __init__(self, shared: Shared, states: Mapping[str, NodeState], run_id: str) -> None:
+        self._shared = shared
+        self._states = states
+        self._cache: Cache = shared.cache
+        self._run_id = run_id
+
+    def store(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
+        """Put a call's outputs into the store; a claim on it ends once others can see them."""
+        call.is_stored = True
+        store = self._cache.store
+        if store is None or not call.is_exact:
+            return
+        self._note_code(call.state.node.spec)
+        links = {port: artifact.digest for port, artifact in call.inputs.items()} | call.asked
+        digesters = self._shared.registry.digesters
+        entry = NewEntry(
+            outputs=tuple([unsaved(artifact, digesters) for artifact in artifacts]),
+            asked=None,
+            node_type=call.state.node.spec.type,
+            seconds=seconds,
+            run=self._run_id,
+            parts=partial(self._parts, call.state, links, call.fingerprint),
+        )
+        if not call.is_claimed:
+            store.put(call.key, entry)
+            return
+        call.is_claimed = False
+        assert self._shared.claims is not None
+        store.put(call.key, entry, committed=partial(self._shared.claims.release, call.key))
+
+    def _note_code(self, spec: NodeSpec) -> None:
+        codes = self._shared.codes
+        if codes is None:
+            return
+        code = self._shared.identity(spec).code
+        try:
+            codes.note(code, partial(self._shared.registry.code_modules, spec.type))
+        except sqlite3.Error:
+            return  # then nobody can be told which module changed; nothing else depends on it
+
+    def note_asked(self, call: Call, port: str) -> None:
+        """Note that a function asked for a lazy input next."""
+        self._cache.keep(call.key, Asked(port))
+        if self._cache.store is not None:
+            node_type = call.state.node.spec.type
+            self._cache.store.put(call.key, NewEntry(None, port, node_type, 0.0, self._run_id))
+
+    def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
+        """Note what a call took."""
+        costs = self._shared.costs
+        if costs is not None:
+            spec = call.state.node.spec
+            device = self._shared.device_of(spec)
+            costs.record(spec.type, self._shape(call.state), device, seconds, memory)
+
+    def _shape(self, state: NodeState) -> str:
+        known: str | None = state.node.memo.get("shape")
+        if known is None:
+            nodes = {source: self._states[source].node for source in state.sources}
+            known = shape_of(state.node, linked_facts(state.node, nodes))
+            state.node.memo["shape"] = known
+        return known
+
+    def _parts(
+        self, state: NodeState, links: Mapping[str, Digest], fingerprint: str
+    ) -> Mapping[str, Any]:
+        identity = self._shared.identity(state.node.spec)
+        return key_parts(
+            state.node,
+            links,
+            code=identity.code,
+            profile=identity.profile,
+            fingerprint=fingerprint,
+        )

@@ -1,0 +1,1 @@
+"""Looking ahead: what a run would find, compute and take, and why."""

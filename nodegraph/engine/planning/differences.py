@@ -1,0 +1,142 @@
+"""What differs between what a key is made of now and what another was made of, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nodegraph.core.digests import Digest
+from nodegraph.engine.key_parts import Parts
+
+Kind = Literal["input", "link", "code", "version", "profile", "outside"]
+_SHOWN = 5
+"""Modules named in one sentence."""
+_NOTHING = "(not given)"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs.
+
+    Attributes:
+        port: The input that it is about.
+        old, new: As texts; empty where they say nothing to people.
+        source: Of a link, the ``node.port`` that it comes from now.
+    """
+
+    kind: Kind
+    port: str = ""
+    old: str = ""
+    new: str = ""
+    source: str = ""
+    modules: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "link":
+            name = _node_of(self.source)
+            moved = f", which was `{_node_of(self.old)}`," if self.old else ""
+            return f"input {self.port}: the output of `{name}`{moved} differs"
+        if self.kind == "input":
+            return f"input {self.port}: {self.old} → {self.new}"
+        if self.kind == "code":
+            return f"code changed{_named(self.modules)}"
+        if self.kind == "outside":
+            change = f": {self.old} → {self.new}" if self.old and self.new else ""
+            return f"what it reads outside has changed{change}"
+        name = {"version": "version of the node type", "profile": "numerics"}[self.kind]
+        return f"{name}: {self.old} → {self.new}"
+
+
+def _named(modules: tuple[str, ...]) -> str:
+    more = f" and {len(modules) - _SHOWN} more" if len(modules) > _SHOWN else ""
+    return f": {', '.join(modules[:_SHOWN])}{more}" if modules else ""
+
+
+def _node_of(source: str) -> str:
+    return source.rpartition(".")[0] or source
+
+
+def differences(
+    old: Parts,
+    new: Parts,
+    unknown: frozenset[str] = frozenset(),
+    modules: Callable[[Digest], Mapping[str, Digest] | None] | None = None,
+) -> list[Difference]:
+    """What differs, inputs first.
+
+    Args:
+        unknown: Linked inputs whose digest isn't known now; nothing is said of them.
+        modules: Finds the modules behind a code digest, to name those that changed.
+    """
+    found = [*_literals(old, new, unknown), *_links(old, new)]
+    if old.get("version") != new.get("version"):
+        found.append(
+            Difference("version", old=str(old.get("version")), new=str(new.get("version")))
+        )
+    elif old.get("code") != new.get("code"):
+        changed = _changed_modules(old.get("code", ""), new.get("code", ""), modules)
+        found.append(Difference("code", modules=changed))
+    if old.get("profile") != new.get("profile"):
+        found.append(Difference("profile", old=str(old["profile"]), new=str(new["profile"])))
+    if old.get("fingerprint") != new.get("fingerprint"):
+        found.append(_outside(str(old.get("fingerprint", "")), str(new.get("fingerprint", ""))))
+    return found
+
+
+def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Difference]:
+    before, now = _of(old, "literals"), _of(new, "literals")
+    links_before, links_now = _of(old, "links"), _of(new, "links")
+    found = []
+    for port in dict.fromkeys((*now, *before)):
+        if before.get(port) == now.get(port):
+            continue
+        was = before[port] if port in before else _linked(links_before.get(port))
+        if port in now:
+            becomes = now[port]
+        else:
+            becomes = "linked" if port in unknown else _linked(links_now.get(port))
+        found.append(Difference("input", port, str(was), str(becomes)))
+    return found
+
+
+def _linked(link: Any) -> str:
+    return _NOTHING if link is None else f"from `{link[1]}`"
+
+
+def _links(old: Parts, new: Parts) -> list[Difference]:
+    before, now = _of(old, "links"), _of(new, "links")
+    found = []
+    for port, (digest, source) in now.items():
+        was = before.get(port)
+        if was is None and port in _of(old, "literals"):
+            continue  # told among the literals
+        if was is None:
+            found.append(Difference("input", port, _NOTHING, _linked((digest, source))))
+        elif was[0] != digest:
+            moved = was[1] if _node_of(was[1]) != _node_of(source) else ""
+            found.append(Difference("link", port, moved, "", source))
+    return found
+
+
+def _of(parts: Parts, name: str) -> Mapping[str, Any]:
+    found = parts.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _outside(old: str, new: str) -> Difference:
+    is_readable = max(len(old), len(new)) <= 40 and not any(map(_is_digest, (old, new)))
+    return Difference("outside", old=old, new=new) if is_readable else Difference("outside")
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) >= 32 and all(char in "0123456789abcdef" for char in text)
+
+
+def _changed_modules(
+    old: Digest, new: Digest, modules: Callable[[Digest], Mapping[str, Digest] | None] | None
+) -> tuple[str, ...]:
+    before, now = (modules(digest) if modules else None for digest in (old, new))
+    if before is None or now is None:
+        return ()
+    return tuple(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))

@@ -1,0 +1,392 @@
+"""The plan of a run: what each node would do, and what that is expected to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.values import Recipe
+from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.planning.expectation import Basis, Expectations
+from nodegraph.engine.planning.foreseen import known_leaves
+from nodegraph.engine.planning.prediction import (
+    Demand,
+    Place,
+    PlannedCall,
+    PlannedNode,
+    Reason,
+    SinkState,
+    predict,
+)
+from nodegraph.engine.shared import Shared
+from nodegraph.engine.sinks import written_before
+from nodegraph.errors import Problem
+
+Status = Literal["hit", "run", "lazy", "skip"]
+"""``hit``: nothing to compute. ``run``: it will, or may, run. ``lazy``: whether it is asked for
+can't be told. ``skip``: it isn't asked for, or an input is blocked."""
+
+RECIPES = frozenset({"DiffusionModel", "TextEncoder", "Vae"})
+"""Port types whose values stand for weights."""
+_SMALL = 1 << 16
+"""Bytes; a larger value is no recipe."""
+
+
+Residency = Callable[[Recipe, str], bool]
+"""Whether a recipe's weights are in a device's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What one node would do.
+
+    Attributes:
+        certain: False if it may be cut off early, as what it waits for may turn out the same; and
+            for a hit that may not be asked for. Of nodes whose type has never run here it is
+            false too, as two of them may turn out equal.
+        place: Where a hit's result is.
+        calls: How often its function would be called; None if the lists' lengths aren't known.
+        cached: How many of these calls are answered without running.
+        seconds, memory: Expected, of all its calls and at the peak; None if unknown.
+        needs: Nodes linked to it that run, or may run, before it.
+        key: Of its call; empty where it has several, or an input isn't known.
+    """
+
+    name: str
+    type: str
+    status: Status
+    reason: Reason
+    certain: bool
+    device: str
+    place: Place | None = None
+    calls: int | None = 1
+    cached: int = 0
+    seconds: float | None = None
+    memory: int | None = None
+    basis: Basis = ""
+    needs: tuple[str, ...] = ()
+    key: str = ""
+    is_sink: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no node of its type has ever run here."""
+        return self.reason == "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the whole run is expected to take.
+
+    Attributes:
+        counts: Nodes by status.
+        perhaps: How many of those that run may be cut off early.
+        seconds: Of what runs or may run, as far as it is known.
+        sure_seconds: Of what runs in any case.
+        unknown_seconds: How many nodes that run have no expected time.
+        memory: Peak in bytes by device, weights included; as far as it is known.
+        unknown_memory: How many nodes that run have no expected memory, by device.
+        load: Bytes of weights to load, by device.
+        unknown_load: Names of nodes whose weights' size isn't known.
+    """
+
+    counts: Mapping[Status, int]
+    perhaps: int
+    seconds: float
+    sure_seconds: float
+    unknown_seconds: int
+    memory: Mapping[str, int]
+    unknown_memory: Mapping[str, int]
+    load: Mapping[str, int]
+    unknown_load: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Names of the models and packs that a workflow needs and that aren't there."""
+
+    models: tuple[str, ...] = ()
+    packs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of a workflow would do.
+
+    Attributes:
+        nodes: By name, in an order in which they can run.
+        problems: What keeps the workflow from running; the nodes are then those that can be told.
+        predicted: What the plan was made from, for `why`.
+    """
+
+    nodes: Mapping[str, NodePlan]
+    totals: Totals
+    problems: Sequence[Problem] = ()
+    missing: Missing = Missing()
+    predicted: Mapping[str, PlannedNode] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        totals = asdict(self.totals)
+        return {
+            "nodes": {name: asdict(node) for name, node in self.nodes.items()},
+            "totals": totals,
+            "missing": asdict(self.missing),
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+def plan(
+    graph: Graph,
+    shared: Shared,
+    *,
+    is_resident: Residency | None = None,
+    needs_targets: bool = False,
+    is_known: Callable[[str], bool] | None = None,
+    problems: Sequence[Problem] = (),
+    missing: Missing = Missing(),
+) -> Plan:
+    """What a run of a graph would do. No node runs and no value of any size is loaded.
+
+    Args:
+        is_resident: Asked of weights that are known; without it none is in memory.
+        needs_targets: The values of the targets' outputs are wanted, not only their digests.
+        is_known: Tells whether a node of a type has ever run here.
+        problems, missing: What is wrong with the workflow that the graph is a part of.
+    """
+    state = sink_state(shared)
+    predicted = predict(graph, shared, sink_state=state, needs_targets=needs_targets)
+    expectations = Expectations(graph.nodes, shared)
+    nodes: dict[str, NodePlan] = {}
+    for name, found in predicted.items():
+        made = _node_plan(found, predicted, expectations, shared)
+        nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
+    loads = _Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
+    return Plan(nodes, _totals(nodes, loads), tuple(problems), missing, predicted)
+
+
+def _is_first(
+    made: NodePlan, before: Mapping[str, NodePlan], is_known: Callable[[str], bool] | None
+) -> bool:
+    """Whether a node has nothing of before that could spare it."""
+    if is_known is None or made.status != "run" or made.certain or made.reason != "upstream":
+        return False
+    if not made.is_sink:
+        return not is_known(made.type)
+    # Of sinks no results are kept: they are as new as what they show.
+    return any(before[name].is_new or not is_known(before[name].type) for name in made.needs)
+
+
+def sink_state(shared: Shared) -> SinkState | None:
+    """Tells whether a sink's files lie there as it wrote them; see `Calls.begin`."""
+    written = shared.written
+    if written is None:
+        return None
+
+    def lies_there(call: PlannedCall) -> bool:
+        node = call.node
+        if node.always or not node.spec.output_files or call.key is None:
+            return False
+        return written_before(written, call.key, shared.environment, call.name) is not None
+
+    return lies_there
+
+
+def _node_plan(
+    found: PlannedNode,
+    predicted: Mapping[str, PlannedNode],
+    expectations: Expectations,
+    shared: Shared,
+) -> NodePlan:
+    node = found.node
+    calls = list(found.each_call())
+    hits = [call for call in calls if call.verdict == "hit"]
+    status, certain = _status(found, calls, len(hits))
+    running = None if found.calls is None else len(calls) - len(hits)
+    seconds = memory = None
+    basis: Basis = ""
+    if status in ("run", "lazy"):
+        expected = expectations.of(node)
+        memory, basis = expected.memory, expected.basis
+        if running is not None and expected.seconds is not None:
+            seconds = expected.seconds * running
+        elif running == 0:
+            seconds = 0.0
+        if memory is None:
+            memory = _known_size(found)
+    return NodePlan(
+        node.name,
+        node.spec.type,
+        status,
+        _reason(found, calls, status),
+        certain,
+        shared.device_of(node.spec),
+        _place(hits) if status == "hit" else None,
+        None if found.calls is None else len(calls),
+        len(hits),
+        seconds,
+        memory,
+        basis,
+        tuple(
+            dict.fromkeys(
+                source.node
+                for source in node.links.values()
+                if status != "skip" and may_run(predicted[source.node])
+            )
+        ),
+        calls[0].key or "" if len(calls) == 1 else "",
+        node.spec.output,
+    )
+
+
+def may_run(found: PlannedNode) -> bool:
+    """Whether a node runs, or may run."""
+    if not found.demand or found.is_skipped:
+        return False
+    return found.calls is None or any(call.verdict != "hit" for call in found.each_call())
+
+
+def _status(found: PlannedNode, calls: Sequence[PlannedCall], hits: int) -> tuple[Status, bool]:
+    is_asked = found.demand is Demand.YES
+    if found.demand is Demand.NO or found.is_skipped:
+        return "skip", True
+    if calls and hits == len(calls):
+        return "hit", is_asked
+    if not is_asked:
+        return "lazy", False
+    # A node that is mapped over an empty list ends at once, and counts as run.
+    is_sure = not calls if found.calls is not None else False
+    return "run", is_sure or any(call.verdict == "run" for call in calls)
+
+
+def _reason(found: PlannedNode, calls: Sequence[PlannedCall], status: Status) -> Reason:
+    if found.is_skipped:
+        return "blocked"
+    if status == "skip":
+        return "unasked"
+    if found.fault:
+        return "fault"
+    if found.calls is None:
+        return "upstream"
+    wanted = [call for call in calls if (call.verdict == "hit") == (status == "hit")] or calls
+    # What runs for sure tells more than what waits.
+    order = [*(call.reason for call in wanted if call.verdict != "perhaps")]
+    order += [call.reason for call in wanted]
+    return order[0] if order else "new"
+
+
+_PLACES: Sequence[Place] = ("memory", "shared", "blocked", "files", "disk", "digest")
+
+
+def _place(hits: Sequence[PlannedCall]) -> Place | None:
+    """The least handy of the places where the results are."""
+    places = [place for call in hits if (place := call.place) is not None]
+    return max(places, key=_PLACES.index, default=None)
+
+
+def _known_size(found: PlannedNode) -> int | None:
+    sizes = [
+        leaf.size
+        for call in found.each_call()
+        for value in call.outputs
+        for leaf in known_leaves(value)
+    ]
+    return sum(sizes) if sizes else None
+
+
+class _Loads:
+    """The weights behind what runs: how much of them has to be loaded, and how much held."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, GraphNode],
+        predicted: Mapping[str, PlannedNode],
+        expectations: Expectations,
+        is_resident: Residency,
+        shared: Shared,
+    ) -> None:
+        self.load: dict[str, int] = {}
+        self.held: dict[str, int] = {}
+        self.unknown: list[str] = []
+        self._predicted = predicted
+        self._nodes = nodes
+        self._expectations = expectations
+        self._is_resident = is_resident
+        seen: set[tuple[str, str]] = set()
+        for name, found in predicted.items():
+            if found.demand is Demand.YES and may_run(found):
+                self._add(name, found.node, shared.device_of(found.node.spec), seen)
+
+    def _add(self, name: str, node: GraphNode, device: str, seen: set[tuple[str, str]]) -> None:
+        for port, source in node.links.items():
+            if node.spec.inputs_by_name[port].type not in RECIPES:
+                continue
+            recipe = self._recipe(source.node, source.port)
+            which = f"{source.node}.{source.port}"
+            if recipe is not None:
+                which = f"{type(recipe).__name__} {recipe.digest} {recipe.dtype} {recipe.options}"
+            if (which, device) in seen:
+                continue
+            seen.add((which, device))
+            size = self._expectations.estimate(self._nodes[source.node]).weights.get(source.port)
+            if size is None:
+                self.unknown.append(name)
+                continue
+            self.held[device] = self.held.get(device, 0) + size
+            if recipe is None or not self._is_resident(recipe, device):
+                self.load[device] = self.load.get(device, 0) + size
+
+    def _recipe(self, source: str, port: str) -> Recipe | None:
+        upstream = self._predicted[source]
+        names = [output.name for output in upstream.node.spec.outputs]
+        value = upstream.outputs[names.index(port)]
+        if not isinstance(value, Artifact) or value.size > _SMALL or not value.is_there:
+            return None
+        try:
+            found = value.value
+        except Exception:  # noqa: BLE001 - the store may have lost it just now; then it isn't known
+            return None
+        return found if isinstance(found, Recipe) else None
+
+
+def _none(recipe: Recipe, device: str) -> bool:
+    return False
+
+
+def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
+    counts: dict[Status, int] = {"hit": 0, "run": 0, "lazy": 0, "skip": 0}
+    seconds = sure = 0.0
+    perhaps = unknown = 0
+    peak = dict(loads.held)
+    unknown_memory: dict[str, int] = {}
+    highest: dict[str, int] = {}
+    for node in nodes.values():
+        counts[node.status] += 1
+        if node.status != "run":
+            continue
+        is_sure = node.certain or node.is_new
+        perhaps += not is_sure
+        if node.seconds is None:
+            unknown += 1
+        else:
+            seconds += node.seconds
+            sure += node.seconds if is_sure else 0.0
+        if node.memory is None:
+            unknown_memory[node.device] = unknown_memory.get(node.device, 0) + 1
+        else:
+            highest[node.device] = max(highest.get(node.device, 0), node.memory)
+    for device, size in highest.items():
+        peak[device] = peak.get(device, 0) + size
+    return Totals(
+        counts,
+        perhaps,
+        seconds,
+        sure,
+        unknown,
+        peak,
+        unknown_memory,
+        loads.load,
+        tuple(dict.fromkeys(loads.unknown)),
+    )

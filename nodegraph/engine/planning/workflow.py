@@ -1,0 +1,123 @@
+"""Planning a workflow, also one that something is wrong with: what can be told, is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.declarations import KnowsPacks
+from nodegraph.core.graph import Graph
+from nodegraph.core.targets import needed_by
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.planning.plan import Missing, Plan, Residency, plan
+from nodegraph.engine.planning.why import NodeWhy, Past, why
+from nodegraph.engine.shared import Shared
+from nodegraph.errors import Problem
+
+
+@dataclass(frozen=True)
+class PlannedWorkflow:
+    """A workflow's plan, and the graph that it is about."""
+
+    plan: Plan
+    graph: Graph
+
+
+def plan_workflow(
+    workflow: Workflow,
+    shared: Shared,
+    *,
+    targets: Sequence[str] | None = None,
+    is_resident: Residency | None = None,
+    problems: Sequence[Problem] = (),
+    needs_targets: bool = False,
+    is_known: Callable[[str], bool] | None = None,
+) -> PlannedWorkflow:
+    """What a run of a workflow would do.
+
+    Args:
+        targets: What is to be computed; all sinks if not given.
+        problems: What is known to be wrong beside what is wrong with the workflow itself.
+        is_resident, needs_targets, is_known: See `nodegraph.engine.planning.plan.plan`.
+    """
+    found = analyse(workflow, shared.registry, shared.environment, targets=targets)
+    wrong = [*problems, *found.problems]
+    graph = _sound_part(found) if found.problems else _whole(found)
+    made = plan(
+        graph,
+        shared,
+        is_resident=is_resident,
+        needs_targets=needs_targets,
+        is_known=is_known,
+        problems=wrong,
+        missing=_missing(workflow, shared, found.problems),
+    )
+    return PlannedWorkflow(made, graph)
+
+
+def why_workflow(
+    workflow: Workflow,
+    shared: Shared,
+    past: Past,
+    *,
+    node: str | None = None,
+    needs_targets: bool = False,
+) -> list[NodeWhy]:
+    """Why nodes of a sound workflow would run; see `nodegraph.engine.planning.why.why`.
+
+    Args:
+        node: Tell of this one, or of those of this block, and of the nodes before that make it run.
+    """
+    made = partial(
+        plan_workflow, workflow, shared, needs_targets=needs_targets, is_known=past.is_known
+    )
+    found = made()
+    names = _meant(found, node)
+    if node is not None and not names:
+        # No sink needs it: what if it was asked for?
+        found = made(targets=[node])
+        names = _meant(found, node)
+    return why(found.plan, found.graph, shared, past, nodes=names if node is not None else None)
+
+
+def _meant(found: PlannedWorkflow, node: str | None) -> list[str]:
+    return [name for name in found.plan.nodes if name == node or name.startswith(f"{node}/")]
+
+
+def _whole(found: Analysis) -> Graph:
+    needed = needed_by(found.nodes, found.targets)
+    return Graph(
+        {name: node for name, node in found.nodes.items() if name in needed}, found.targets
+    )
+
+
+def _sound_part(found: Analysis) -> Graph:
+    """The nodes that nothing is wrong with, nor with anything before them."""
+    faulty = {problem.node for problem in found.problems}
+    sound = {}
+    used = set()
+    for name, node in found.nodes.items():
+        sources = {source.node for source in node.links.values()}
+        if name not in faulty and all(source in sound for source in sources):
+            sound[name] = node
+            used |= sources
+    return Graph(sound, tuple(name for name in sound if name not in used))
+
+
+def _missing(workflow: Workflow, shared: Shared, problems: Sequence[Problem]) -> Missing:
+    models = [
+        problem.given for problem in problems if problem.code == "model-not-found" and problem.given
+    ]
+    packs: list[str] = []
+    if isinstance(shared.registry, KnowsPacks):
+        installed = shared.registry.pack_versions()
+        packs = [pack for pack in workflow.requires if pack not in installed]
+        types = [problem.node_type or "" for problem in problems if problem.code == _UNKNOWN_TYPE]
+        prefixes = [name.partition(":")[0] for name in types if ":" in name]
+        packs += [pack for pack in prefixes if pack not in installed]
+    return Missing(tuple(dict.fromkeys(models)), tuple(dict.fromkeys(packs)))
+
+
+_UNKNOWN_TYPE = "unknown-node-type"

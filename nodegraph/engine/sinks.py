@@ -1,0 +1,42 @@
+"""Sinks whose only effect are files: while those lie there unchanged, nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nodegraph.core.context import Environment
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.keys import Key
+from nodegraph.engine.result import WrittenFile
+from nodegraph.store import written as stored
+from nodegraph.store.written import Written
+
+
+def written_before(
+    written: Written, key: Key, environment: Environment, node: str
+) -> list[WrittenFile] | None:
+    """The files that an equal call of a sink wrote, if none has changed since."""
+    found = written.unchanged(_files_key(key, environment))
+    if found is None:
+        return None
+    return [WrittenFile(file.path, node, file.kind, existed=True) for file in found]
+
+
+def remember_written(
+    written: Written, key: Key, environment: Environment, files: Sequence[WrittenFile]
+) -> None:
+    """Note the files that a call of a sink has written, as they are now."""
+    try:
+        stamped = [stored.WrittenFile.at(file.path, file.kind, file.node) for file in files]
+    except OSError:
+        return  # somebody has moved one already, so next time there is something to do
+    written.remember(_files_key(key, environment), stamped)
+
+
+def _files_key(key: Key, environment: Environment) -> Key:
+    """Names what a sink does: its call, into the folders that it may write to.
+
+    The workflow around it is no part: a node that was renamed or moved makes the same picture.
+    """
+    folders = f"{environment.outputs.absolute()}\0{environment.temporary.absolute()}"
+    return digest_bytes(f"files {key} {folders}".encode("utf-8", "surrogatepass"))

@@ -1,0 +1,151 @@
+"""What was read from source files, remembered from one process to the next.
+
+Reading the imports of all modules behind a pack takes long enough to be felt in a run that finds
+everything else in the cache.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+import msgpack
+
+from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.files import write_file
+from nodegraph.errors import OutputError
+
+FORMAT = 1
+"""Raised when what is read from a source file, or how it is written down, changes."""
+
+NAME = "sources.msgpack"
+_CHECKSUM = 64
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a file's time tells of any later change, on every file system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """``from module import name`` (name "" for ``import module``)."""
+
+    module: str
+    name: str
+    bound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A module's text.
+
+    Attributes:
+        made: Those of the names it imports that it also binds in other ways, at whatever level.
+    """
+
+    digest: Digest
+    imports: tuple[Import, ...]
+    made: frozenset[str]
+
+
+Stamp = tuple[int, int, int]
+"""Size, time in nanoseconds and inode of a file."""
+
+_Key = tuple[str, str]
+"""Path, and the package that relative imports start from."""
+
+
+class SourceFiles:
+    """Reads source files that it doesn't remember from an earlier process.
+
+    Args:
+        folder: Where it remembers; None reads each file anew. A folder that can't be written and
+            a file there that is damaged cost time, not results.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / NAME if folder is not None else None
+        self._known: dict[_Key, tuple[Stamp, Source]] | None = None
+        self._has_news = False
+
+    def source(self, path: Path, package: str, read: Callable[[], Source]) -> Source:
+        """What a file says.
+
+        Args:
+            package: Where its relative imports start.
+            read: Reads it, if it isn't remembered or has changed.
+        """
+        if self._path is None:
+            return read()
+        if self._known is None:
+            self._known = _read(self._path)
+        stamp = _stamp(path)
+        key = str(path), package
+        known = self._known.get(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        # The stamp is older than what is read: a change in between makes it worthless, not wrong.
+        found = read()
+        if stamp is not None and stamp[1] < time_ns() - _SETTLED:
+            self._known[key] = stamp, found
+            self._has_news = True
+        return found
+
+    def save(self) -> None:
+        """Write down what is new."""
+        if not self._has_news or self._path is None:
+            return
+        assert self._known is not None
+        self._has_news = False
+        there = {key: item for key, item in self._known.items() if Path(key[0]).exists()}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self._path, _packed(there))
+        except (OSError, OutputError, ValueError):
+            return
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # reading it tells why
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _heading() -> list[int]:
+    # Another Python may read the same text differently.
+    return [FORMAT, *sys.version_info[:2]]
+
+
+def _packed(known: dict[_Key, tuple[Stamp, Source]]) -> bytes:
+    rows = [
+        (key, stamp, source.digest, [_row(item) for item in source.imports], sorted(source.made))
+        for key, (stamp, source) in known.items()
+    ]
+    payload: bytes = msgpack.packb([_heading(), rows], unicode_errors="surrogateescape")
+    return digest_bytes(payload).encode() + payload
+
+
+def _row(item: Import) -> tuple[str, str, str]:
+    return item.module, item.name, item.bound
+
+
+def _read(file: Path) -> dict[_Key, tuple[Stamp, Source]]:
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return {}
+    payload = data[_CHECKSUM:]
+    if digest_bytes(payload).encode() != data[:_CHECKSUM]:
+        return {}
+    heading, rows = msgpack.unpackb(payload, unicode_errors="surrogateescape")
+    return dict(map(_remembered, rows)) if heading == _heading() else {}
+
+
+def _remembered(row: list[Any]) -> tuple[_Key, tuple[Stamp, Source]]:
+    (path, package), (size, changed, inode), digest, imports, made = row
+    source = Source(digest, tuple(Import(*item) for item in imports), frozenset(made))
+    return (path, package), ((size, changed, inode), source)

@@ -1,0 +1,227 @@
+"""Threads that run one piece of work after the other, kept while they are idle.
+
+Handing work over costs less than `concurrent.futures` takes: there is no future in between, and
+where much comes at once, threads that are awake take it before others are woken.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
+from enum import Enum
+from threading import Lock, Thread
+
+Told = Callable[[], object]
+Work = Callable[[], Told]
+"""What it returns is called once its thread is free for other work."""
+
+
+class _Next(Enum):
+    """What a thread does that has nothing to do."""
+
+    SLEEP = "sleep"
+    LOOK = "look for more"
+    END = "end"
+
+
+class WorkerThreads:
+    """Threads that come into being as work needs them.
+
+    One thread is woken at a time; before it works, it wakes the next one if there is more to do. So
+    work that takes no time is done by few threads, and work that waits by as many as it takes.
+
+    A thread is idle before it tells what its work gave, so that whoever hears of it and has more
+    work uses the same thread. Each piece of work has context variables of its own, so that what a
+    node sets there can't reach the next one.
+
+    The threads don't keep the process alive, yet it doesn't end in the middle of their work: at
+    exit each may finish what it is doing.
+
+    Args:
+        name: Start of the threads' names.
+        keep: How many idle threads are kept.
+    """
+
+    def __init__(self, name: str, keep: int) -> None:
+        self._name = name
+        self._keep = keep
+        self._lock = Lock()
+        self._todo: deque[Work] = deque()
+        self._idle: list[_Worker] = []
+        self._is_waking = False
+        self._made = 0
+        self._closed = False
+
+    def run(self, work: Work) -> None:
+        """Run work at once, in an idle thread or a new one. It must not raise.
+
+        Raises:
+            RuntimeError: There can be no more threads.
+        """
+        with self._lock:
+            self._todo.append(work)
+            worker = self._one_to_wake()
+        try:
+            self._wake(worker)
+        except RuntimeError:
+            with self._lock:
+                # Unless a thread has taken it meanwhile.
+                if work in self._todo:
+                    self._todo.remove(work)
+                    raise
+
+    def _one_to_wake(self) -> _Worker | None:
+        """The next thread, new or idle; None if one is waking up and will see to the rest."""
+        if self._is_waking:
+            return None
+        self._is_waking = True
+        if self._idle:
+            # The one that ran last: it may not even have fallen asleep yet.
+            return self._idle.pop()
+        self._made += 1
+        return _Worker(self, f"{self._name}-{self._made}")
+
+    def _wake(self, worker: _Worker | None) -> None:
+        if worker is not None:
+            try:
+                worker.wake()
+            except RuntimeError:
+                self._is_waking = False
+                raise
+
+    def take(self, *, was_woken: bool) -> Work | None:
+        """What a thread is to do, if others haven't done it already."""
+        with self._lock:
+            if was_woken:
+                self._is_waking = False
+            if not self._todo:
+                return None
+            work = self._todo.popleft()
+            worker = self._one_to_wake() if self._todo else None
+        # Where there can be no more threads, those that there are do the rest.
+        with suppress(RuntimeError):
+            self._wake(worker)
+        return work
+
+    def rest(self, worker: _Worker) -> _Next:
+        """A thread has nothing to do, or is about to tell what its work gave."""
+        with self._lock:
+            if self._todo:
+                return _Next.LOOK
+            if self._closed or len(self._idle) >= self._keep:
+                return _Next.END
+            self._idle.append(worker)
+            return _Next.SLEEP
+
+    def close(self) -> None:
+        """End the idle threads; the others end when their work does."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.wake()
+
+
+class _Worker:
+    """One thread.
+
+    It sleeps on a pipe. Unlike releasing a lock, writing to one lets go of the interpreter, so that
+    the thread can go on at once: woken while another holds the interpreter, it would only fall
+    asleep again.
+    """
+
+    def __init__(self, threads: WorkerThreads, name: str) -> None:
+        self._threads = threads
+        self._bell: int | None = None
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def wake(self) -> None:
+        """Let it look for work; its thread starts the first time.
+
+        Raises:
+            RuntimeError: There can be no more threads.
+        """
+        if self._bell is not None:
+            os.write(self._bell, b"!")
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        try:
+            self._ear, self._bell = os.pipe()
+        except OSError as error:
+            raise RuntimeError(f"no pipe for another thread: {error}") from error
+        _running.add(self, self._threads)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        """Nobody wakes it any more."""
+        assert self._bell is not None
+        os.close(self._ear)
+        os.close(self._bell)
+        _running.remove(self)
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        was_woken = True
+        try:
+            while True:
+                work = self._threads.take(was_woken=was_woken)
+                told = None if work is None else Context().run(work)
+                # Nothing of it may outlive it in an idle thread.
+                del work
+                then = self._threads.rest(self)
+                if told is not None:
+                    told()
+                del told
+                if then is _Next.END:
+                    return
+                was_woken = then is _Next.SLEEP
+                if was_woken:
+                    os.read(self._ear, 1)
+        finally:
+            self._end()
+
+
+class _Running:
+    """The threads of the process, so that they may finish their work before it ends."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._workers: dict[_Worker, WorkerThreads] = {}
+        self._is_registered = False
+
+    def add(self, worker: _Worker, threads: WorkerThreads) -> None:
+        """A thread begins."""
+        with self._lock:
+            self._workers[worker] = threads
+            if not self._is_registered:
+                self._is_registered = True
+                atexit.register(self._finish)
+
+    def remove(self, worker: _Worker) -> None:
+        """A thread ends."""
+        with self._lock:
+            self._workers.pop(worker, None)
+
+    def _finish(self) -> None:
+        with self._lock:
+            workers = dict(self._workers)
+        for threads in set(workers.values()):
+            threads.close()
+        for worker in workers:
+            worker.join()
+
+
+_running = _Running()

@@ -1,0 +1,30 @@
+"""Several listeners of one run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from nodegraph.core.events import Event, Listener
+
+_LOG = logging.getLogger(__name__)
+
+
+def together(listeners: Iterable[Listener | None]) -> Listener | None:
+    """One listener that hands each event on to all of them, in this order.
+
+    One that raises is told no more; the others are. None if there is nobody to tell.
+    """
+    told = [listener for listener in listeners if listener is not None]
+    if len(told) < 2:
+        return told[0] if told else None
+
+    def tell(event: Event) -> None:
+        for listener in tuple(told):
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
+                _LOG.exception("a listener failed at %s and is told no more", event.kind)
+                told.remove(listener)
+
+    return tell

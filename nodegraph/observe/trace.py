@@ -1,0 +1,315 @@
+"""Runs as a trace that Perfetto and Chrome show: a process per run, a track per lane.
+
+A lane that works on several calls at once has a track for each of them. What a call did on its way
+stands on its track, too; waiting for a place, cache hits and memory have tracks of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from nodegraph.core.events import Event, Listener
+from nodegraph.observe.names import node_of
+from nodegraph.observe.places import Places
+from nodegraph.observe.trace_file import TraceFile
+
+_RUN_TRACK, _CACHE_TRACK, _FIRST_LANE_TRACK = 0, 1, 2
+_OTHER_LANE = "calls"
+"""Lane of calls of which none was told."""
+_SHORTEST_WAIT = 0.001
+"""Seconds; what waited less didn't wait."""
+
+
+class Trace:
+    """A trace file that runs are written into while they go on.
+
+    Args:
+        path: Overwritten.
+    Raises:
+        OutputError: It can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = TraceFile(path)
+        self._start = monotonic()
+        self._runs = 0
+        self._lock = Lock()
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def run(self, title: str = "") -> Listener:
+        """A listener that writes one run, as a process of that title."""
+        with self._lock:
+            self._runs += 1
+            return _RunTrace(self._file, self._runs, title or "run", self._start)
+
+    def close(self) -> None:
+        """Write the rest.
+
+        Raises:
+            OSError: The disk takes no more.
+        """
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class _OpenCall:
+    """A call that has started and not ended."""
+
+    lane: str
+    place: int
+    track: int
+    start: float
+    type: str
+
+
+class _RunTrace:
+    """Writes one run; see `Trace.run`."""
+
+    def __init__(self, file: TraceFile, process: int, title: str, start: float) -> None:
+        self._file = file
+        self._process = process
+        self._title = title
+        self._trace_start = start
+        self._offset = 0.0
+        self._places = Places()
+        self._tracks: dict[tuple[str, int], int] = {}
+        self._lanes: list[str] = []
+        self._open: dict[str, _OpenCall] = {}
+        self._waiting: dict[str, Event] = {}
+        self._calls: dict[str, set[str]] = {}
+        self._has_cache_track = False
+
+    def __call__(self, event: Event) -> None:
+        show = _SHOWN.get(event.kind)
+        if show is not None:
+            show(self, event)
+
+    # The run as a whole
+
+    def _run_started(self, event: Event) -> None:
+        self._offset = monotonic() - self._trace_start - event.seconds
+        self._metadata("process_name", _RUN_TRACK, name=self._title)
+        self._metadata("process_sort_index", _RUN_TRACK, sort_index=self._process)
+        self._metadata("thread_name", _RUN_TRACK, name="run")
+        self._metadata("thread_sort_index", _RUN_TRACK, sort_index=_RUN_TRACK)
+
+    def _run_ended(self, event: Event) -> None:
+        for call in tuple(self._waiting):
+            self._waited(call, event)
+        for call in tuple(self._open):
+            self._close(call, event, unfinished=True)
+        status = event.kind.partition(".")[2]
+        first = self._offset * 1e6
+        self._write(
+            "X",
+            self._title,
+            _RUN_TRACK,
+            first,
+            dur=self._time(event) - first,
+            args={"status": status},
+        )
+        self._file.flush()
+
+    def _run_instant(self, event: Event) -> None:
+        self._write("i", event.kind, _RUN_TRACK, self._time(event), s="p", args=_plain(event.data))
+
+    # Calls
+
+    def _call_waits(self, event: Event) -> None:
+        call = event.node or ""
+        self._waited(call, event)
+        self._waiting[call] = event
+        self._note(call)
+
+    def _waited(self, call: str, end: Event) -> None:
+        start = self._waiting.pop(call, None)
+        if start is None or end.seconds - start.seconds < _SHORTEST_WAIT:
+            return
+        name = f"{call}: {_WAITING[start.kind]}"
+        told = {"cat": "waiting", "id": f"{self._process}:{call}"}
+        data = _plain(start.data)
+        self._write("b", name, _RUN_TRACK, self._time(start), args=data, **told)
+        self._write("e", name, _RUN_TRACK, self._time(end), **told)
+
+    def _note(self, call: str) -> None:
+        self._calls.setdefault(node_of(call), set()).add(call)
+
+    def _call_started(self, event: Event) -> None:
+        call = event.node or ""
+        self._waited(call, event)
+        if call in self._open:  # it is tried once more
+            self._close(call, event, retried=True)
+        lane = str(event.data.get("lane") or _OTHER_LANE)
+        place = self._places.take(lane)
+        track = self._track(lane, place)
+        start = self._time(event)
+        self._note(call)
+        self._open[call] = _OpenCall(lane, place, track, start, str(event.data.get("type", "")))
+
+    def _call_ended(self, event: Event) -> None:
+        told = {key: value for key, value in _plain(event.data).items() if key != "lane"}
+        self._close(event.node or "", event, **told)
+
+    def _close(self, call: str, event: Event, **told: Any) -> None:
+        found = self._open.pop(call, None)
+        if found is None:
+            return
+        self._places.leave(found.lane, found.place)
+        end = self._time(event)
+        self._write(
+            "X",
+            call,
+            found.track,
+            found.start,
+            dur=max(end - found.start, 0.0),
+            cat=found.type or "call",
+            args={"type": found.type, **told},
+        )
+
+    def _call_instant(self, event: Event) -> None:
+        call = event.node or ""
+        found = self._open.get(call)
+        self._write(
+            "i",
+            _described(event),
+            found.track if found else _RUN_TRACK,
+            self._time(event),
+            s="t",
+            args={"call": call, **_plain(event.data)},
+        )
+
+    # Nodes
+
+    def _cached(self, event: Event) -> None:
+        if not self._has_cache_track:
+            self._has_cache_track = True
+            self._metadata("thread_name", _CACHE_TRACK, name="from the cache")
+            self._metadata("thread_sort_index", _CACHE_TRACK, sort_index=_CACHE_TRACK)
+        self._write(
+            "i",
+            event.node or "",
+            _CACHE_TRACK,
+            self._time(event),
+            s="t",
+            args={"cached": True, **_plain(event.data)},
+        )
+        self._node_ended(event)
+
+    def _failed(self, event: Event) -> None:
+        self._close_node(event, failed=True)
+        name = f"{event.node} failed"
+        self._write("i", name, _RUN_TRACK, self._time(event), s="p", args=_plain(event.data))
+
+    def _node_ended(self, event: Event) -> None:
+        self._close_node(event)
+
+    def _close_node(self, event: Event, **told: Any) -> None:
+        """End what is still open of a node that has ended."""
+        for call in self._calls.pop(event.node or "", ()):
+            self._waited(call, event)
+            self._close(call, event, **told)
+
+    def _memory(self, event: Event) -> None:
+        numbers = {key: value for key, value in event.data.items() if _is_number(value)}
+        words = [str(value) for value in event.data.values() if isinstance(value, str)]
+        if numbers:
+            name = " ".join(["memory", *words])
+            self._write("C", name, _RUN_TRACK, self._time(event), args=numbers)
+
+    # Writing
+
+    def _track(self, lane: str, place: int) -> int:
+        track = self._tracks.get((lane, place))
+        if track is None:
+            if lane not in self._lanes:
+                self._lanes.append(lane)
+            track = self._tracks[lane, place] = _FIRST_LANE_TRACK + len(self._tracks)
+            name = f"{lane} {place + 1}" if place else lane
+            self._metadata("thread_name", track, name=name)
+            # Places that a lane takes later stand below its first one all the same.
+            order = _FIRST_LANE_TRACK + 1000 * self._lanes.index(lane) + place
+            self._metadata("thread_sort_index", track, sort_index=order)
+        return track
+
+    def _metadata(self, kind: str, track: int, **args: Any) -> None:
+        self._file.add({"ph": "M", "name": kind, "pid": self._process, "tid": track, "args": args})
+
+    def _write(self, phase: str, name: str, track: int, time: float, **more: Any) -> None:
+        self._file.add(
+            {
+                "ph": phase,
+                "name": name,
+                "pid": self._process,
+                "tid": track,
+                "ts": round(time, 3),
+                **{key: round(value, 3) if key == "dur" else value for key, value in more.items()},
+            }
+        )
+
+    def _time(self, event: Event) -> float:
+        """Microseconds since the trace began."""
+        return (self._offset + event.seconds) * 1e6
+
+
+_WAITING = {"node.queued": "waits for a place", "node.waiting": "waits for another process"}
+
+_SHOWN: Mapping[str, Callable[[_RunTrace, Event], None]] = {
+    "job.started": _RunTrace._run_started,
+    "job.finished": _RunTrace._run_ended,
+    "job.failed": _RunTrace._run_ended,
+    "job.cancelled": _RunTrace._run_ended,
+    "job.paused": _RunTrace._run_instant,
+    "job.resumed": _RunTrace._run_instant,
+    "node.queued": _RunTrace._call_waits,
+    "node.waiting": _RunTrace._call_waits,
+    "node.started": _RunTrace._call_started,
+    "call.ended": _RunTrace._call_ended,
+    "node.restored": _RunTrace._call_instant,
+    "node.retried": _RunTrace._call_instant,
+    "node.progress": _RunTrace._call_instant,
+    "node.preview": _RunTrace._call_instant,
+    "node.wrote": _RunTrace._call_instant,
+    "node.expanded": _RunTrace._call_instant,
+    "log": _RunTrace._call_instant,
+    "node.cached": _RunTrace._cached,
+    "node.finished": _RunTrace._node_ended,
+    "node.skipped": _RunTrace._node_ended,
+    "node.failed": _RunTrace._failed,
+    "memory": _RunTrace._memory,
+}
+
+
+def _described(event: Event) -> str:
+    if event.kind == "node.progress":
+        return f"step {event.data.get('step')} of {event.data.get('total')}"
+    if event.kind == "log":
+        return str(event.data.get("message", "log"))
+    return event.kind.partition(".")[2]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event tells; a picture by its size."""
+    return {
+        key: f"{len(value)} bytes" if isinstance(value, bytes) else value
+        for key, value in data.items()
+    }

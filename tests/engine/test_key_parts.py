@@ -1,0 +1,104 @@
+"""What is kept of a key's parts, and the shapes of calls."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.api import Image, Latent, Seed, node
+from nodegraph.core.graph import GraphNode, Source
+from nodegraph.core.node import definition_of
+from nodegraph.engine.key_parts import LONGEST, key_parts, literal_text, short
+from nodegraph.engine.shapes import linked_facts, shape_of
+
+
+@node
+def Sample(
+    latent: Latent,
+    seed: Annotated[int, Seed()] = 0,
+    steps: int = 20,
+    cfg: float = 7.0,
+    sampler: Literal["euler", "heun"] = "euler",
+    tiled: bool = False,
+    prompt: str = "",
+) -> Latent:
+    """Sample."""
+    return latent
+
+
+@node
+def Decode(latent: Latent) -> Image:
+    """Decode."""
+    raise NotImplementedError
+
+
+SPEC = definition_of(Sample).spec
+
+
+def made(**literals: Any) -> GraphNode:
+    given = {port.name: port.default for port in SPEC.inputs if port.name != "latent"} | literals
+    facts = {"latent": {"width": 64, "height": 32}}
+    return GraphNode("sample", SPEC, given, {"latent": Source("size", "latent")}, facts=facts)
+
+
+LINKED = {"latent": {"width": 64, "height": 32, "batch": 2}}
+
+
+def test_a_shape_names_what_decides_on_the_time() -> None:
+    assert shape_of(made(), LINKED) == (
+        "batch=2 height=32 sampler=euler steps=20 tiled=False width=64"
+    )
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"prompt": "a fox"}, {"cfg": 1.5}])
+def test_seeds_texts_and_fractions_are_no_part_of_a_shape(change: dict[str, Any]) -> None:
+    assert shape_of(made(**change), LINKED) == shape_of(made(), LINKED)
+
+
+@pytest.mark.parametrize("change", [{"steps": 5}, {"sampler": "heun"}, {"tiled": True}])
+def test_whole_numbers_choices_and_switches_are(change: dict[str, Any]) -> None:
+    assert shape_of(made(**change), LINKED) != shape_of(made(), LINKED)
+
+
+def test_facts_that_differ_between_inputs_are_told_apart() -> None:
+    other = {**LINKED, "mask": {"width": 8}}
+    assert "mask.width=8" in shape_of(made(), other)
+
+
+def test_the_facts_of_linked_inputs_come_from_their_sources() -> None:
+    decode = GraphNode("decode", definition_of(Decode).spec, {}, {"latent": Source("s", "latent")})
+    assert linked_facts(decode, {"s": made()}) == {"latent": {"width": 64, "height": 32}}
+
+
+def test_parts_hold_digests_sources_and_texts() -> None:
+    found = key_parts(made(prompt="x"), {"latent": "ab"}, code="c0de", profile="cpu")
+    assert found["links"] == {"latent": ["ab", "size.latent"]}
+    assert found["literals"]["prompt"] == '"x"'
+    assert (found["code"], found["profile"], found["version"]) == ("c0de", "cpu", 1)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(anything)
+def test_any_literal_becomes_a_short_text_that_can_be_stored(value: Any) -> None:
+    text = literal_text(value)
+    assert len(text) <= LONGEST
+    assert msgpack.unpackb(msgpack.packb(text)) == text
+
+
+def test_long_texts_that_differ_late_stay_apart() -> None:
+    assert short("a" * 1000 + "b") != short("a" * 1000 + "c")
+    assert short("\ud800") == "\\ud800"
+
+
+def test_what_json_has_no_form_for_is_named_by_its_digest() -> None:
+    assert literal_text(b"one") != literal_text(b"two")
+    assert literal_text(object()) == '"object"'

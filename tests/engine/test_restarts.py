@@ -1,0 +1,435 @@
+"""What is computed again after a restart, and what isn't: the engine on a store on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph.api import BLOCKED, Context, Expand, Lazy, Value, node
+from nodegraph.core.building import build_graph
+from nodegraph.core.context import Environment
+from nodegraph.core.events import Event
+from nodegraph.core.graph import Graph
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.cache import Cache
+from nodegraph.engine.engine import Engine
+from nodegraph.engine.lanes import Lanes
+from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.registry import Registry
+from nodegraph.engine.result import RunResult
+from nodegraph.store.costs import Costs
+from nodegraph.store.store import Store
+from nodegraph.store.written import Written
+
+ran: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
+    ran.clear()
+
+
+@node
+def Text(text: str, times: int = 1) -> str:
+    """A text, which is quick to make."""
+    ran.append("Text")
+    return text * times
+
+
+@node
+def Slow(text: str) -> str:
+    """A text of the same length, which takes a while: it is worth storing."""
+    ran.append("Slow")
+    time.sleep(0.1)
+    return text.lower()
+
+
+@node
+def Length(text: str, plus: int = 0) -> int:
+    """A small result."""
+    ran.append("Length")
+    return len(text) + plus
+
+
+@node
+def Texts(count: int) -> list[str]:
+    """Large texts."""
+    ran.append("Texts")
+    return [chr(ord("A") + at) * 10_000 for at in range(count)]
+
+
+@node
+async def Either(first: bool, a: Lazy[str], b: Lazy[str]) -> str:
+    """Take one of two."""
+    ran.append("Either")
+    return await a() if first else await b()
+
+
+@node
+def Doubled(text: str) -> str:
+    """Answer with more graph."""
+    ran.append("Doubled")
+    return Expand({"inner": {"type": "Slow", "inputs": {"text": Value(text)}}}, {"text": "inner"})  # type: ignore[return-value]
+
+
+@node(deterministic=False)
+def Chance(text: str) -> str:
+    """Differs from run to run."""
+    ran.append("Chance")
+    return f"{text}{time.perf_counter_ns()}"
+
+
+@node(output="files")
+def Save(ctx: Context, text: str) -> None:
+    """Write a file."""
+    ran.append("Save")
+    path = ctx.environment.outputs / "text.txt"
+    path.write_text(text)
+    ctx.wrote(path, kind="text")
+
+
+NODES = (Text, Slow, Length, Texts, Either, Doubled, Chance, Save)
+
+
+class Process:
+    """An engine on a store, as one process has it."""
+
+    def __init__(self, folder: Path, *, memory: int = 1 << 30, claims: bool = True) -> None:
+        self.registry = Registry()
+        self.registry.add(*NODES)
+        self.environment = Environment((), folder, folder, folder)
+        self.store = Store(folder / "store")
+        self.costs = Costs(self.store.index)
+        self.engine = Engine(
+            self.registry,
+            environment=self.environment,
+            cache=Cache(MemoryCache(memory), self.store, (), self.registry.import_types),
+            lanes=Lanes(cpu_places=2, io_places=2),
+            costs=self.costs,
+            claims=self.store.claims if claims else None,
+            written=Written(self.store.index),
+        )
+        self.events: list[Event] = []
+
+    def graph(self, nodes: Mapping[str, Any], *targets: str) -> Graph:
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
+        wanted = targets or list(nodes)[-1:]
+        return build_graph(workflow, self.registry, self.environment, targets=wanted)
+
+    async def run_async(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
+        self.events = []
+        return await self.engine.run(
+            self.graph(nodes, *targets), listener=self.events.append, **options
+        )
+
+    def close(self) -> None:
+        self.engine.close()
+        self.costs.flush()
+        self.store.close()
+
+
+Run = Callable[..., RunResult]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """Run nodes in a process of their own."""
+
+    def in_new_process(nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
+        ran.clear()
+        memory = options.pop("memory", 1 << 30)
+        process = Process(folder, memory=memory)
+        try:
+            result = asyncio.run(process.run_async(nodes, *targets, **options))
+            assert not [event for event in process.events if event.kind == "node.failed"]
+            if options.get("values", True):
+                dict(result.outputs)  # brings them in, while the store is open
+            return result
+        finally:
+            process.close()
+
+    return in_new_process
+
+
+def text(value: str, times: int = 1) -> dict[str, Any]:
+    return {"type": "Text", "inputs": {"text": value, "times": times}}
+
+
+def of(kind: str, source: str, port: str = "text", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "inputs": {port: {"from": source}, **more}}
+
+
+def chain(value: str = "A", times: int = 10_000, plus: int = 0) -> dict[str, Any]:
+    return {"t": text(value, times), "s": of("Slow", "t"), "n": of("Length", "s", plus=plus)}
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "store" / "artifacts").rglob("*") if path.is_file()]
+
+
+def test_nothing_runs_after_a_restart(run: Run) -> None:
+    first = run(chain())
+    again = run(chain())
+    assert ran == []
+    assert again["n.number"] == first["n.number"] == 10_000
+    assert {report.source for report in again.nodes.values()} == {"disk"}
+
+
+def test_only_what_took_long_to_compute_is_written(run: Run, folder: Path) -> None:
+    run(chain())
+    assert [path.stat().st_size > 10_000 for path in files(folder)] == [True]
+
+
+def test_a_changed_node_finds_its_inputs_on_disk(run: Run) -> None:
+    run(chain())
+    assert run(chain(plus=1))["n.number"] == 10_001
+    assert ran == ["Length"]
+
+
+def test_what_was_not_worth_writing_is_computed_only_for_who_needs_it(run: Run) -> None:
+    nodes = {"t": text("A", 10_000), "n": of("Length", "t")}
+    run(nodes)
+    run(nodes)
+    assert ran == []
+    nodes["n"]["inputs"]["plus"] = 5
+    assert run(nodes)["n.number"] == 10_005
+    assert sorted(ran) == ["Length", "Text"]
+
+
+def test_equal_bytes_stop_a_change_across_restarts(run: Run) -> None:
+    run(chain("A"))
+    # Another input that gives the same text in lower case.
+    assert run(chain("a"))["n.number"] == 10_000
+    assert ran == ["Text", "Slow"]
+
+
+def test_renamed_and_moved_nodes_are_known(run: Run) -> None:
+    run(chain())
+    nodes = {"x": text("A", 10_000), "y": of("Slow", "x"), "z": of("Length", "y", plus=0)}
+    run(nodes)
+    assert ran == []
+
+
+@pytest.mark.parametrize("harm", ["truncated", "altered", "removed"])
+def test_damage_is_found_and_computed_again(run: Run, folder: Path, harm: str) -> None:
+    run(chain())
+    (path,) = files(folder)
+    if harm == "truncated":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif harm == "altered":
+        path.write_bytes(b"x" + path.read_bytes()[1:])
+    else:
+        path.unlink()
+    assert run(chain(plus=2))["n.number"] == 10_002
+    assert sorted(ran) == ["Length", "Slow", "Text"]
+    run(chain(plus=3))
+    assert ran == ["Length"]
+
+
+def test_a_wanted_value_is_brought_in_or_computed_again(run: Run, folder: Path) -> None:
+    value = run(chain(), "s")["s.text"]
+    assert run(chain(), "s")["s.text"] == value
+    assert ran == []
+    for path in files(folder):
+        path.unlink()
+    assert run(chain(), "s")["s.text"] == value
+    assert ran == ["Text", "Slow"]
+
+
+def test_lazy_steps_are_remembered(run: Run) -> None:
+    nodes = {
+        "a": text("A", 10_000),
+        "b": text("B", 10_000),
+        "slow": of("Slow", "b"),
+        "e": {
+            "type": "Either",
+            "inputs": {"first": True, "a": {"from": "a"}, "b": {"from": "slow"}},
+        },
+    }
+    run(nodes)
+    assert sorted(ran) == ["Either", "Text"]
+    run(nodes, values=False)
+    assert ran == []
+    nodes["e"]["inputs"]["first"] = False
+    assert run(nodes)["e.text"] == "b" * 10_000
+    assert sorted(ran) == ["Either", "Slow", "Text"]
+    nodes["e"]["inputs"]["first"] = True
+    run(nodes, values=False)
+    assert ran == []
+
+
+def test_a_longer_list_computes_its_new_items(run: Run) -> None:
+    def nodes(count: int) -> dict[str, Any]:
+        return {"t": {"type": "Texts", "inputs": {"count": count}}, "s": of("Slow", "t")}
+
+    run(nodes(3))
+    longer = run(nodes(5))
+    assert ran == ["Texts", "Slow", "Slow"]
+    assert [value[0] for value in longer["s.text"]] == ["a", "b", "c", "d", "e"]
+    assert longer.nodes["s"].cached == 3
+
+
+def test_one_lost_item_of_a_mapped_node_is_computed_again(run: Run, folder: Path) -> None:
+    nodes = {"t": {"type": "Texts", "inputs": {"count": 3}}, "s": of("Slow", "t")}
+    expected = run(nodes)["s.text"]
+    files(folder)[0].unlink()
+    assert run(nodes)["s.text"] == expected
+    assert ran == ["Texts", "Slow"]
+
+
+def test_an_expansion_is_known_and_can_be_made_again(run: Run, folder: Path) -> None:
+    nodes = {"t": text("A", 10_000), "d": of("Doubled", "t"), "n": of("Length", "d", plus=0)}
+    run(nodes)
+    run(nodes)
+    assert ran == []
+    for path in files(folder):
+        path.unlink()
+    nodes["n"]["inputs"]["plus"] = 1
+    assert run(nodes)["n.number"] == 10_001
+    assert sorted(ran) == ["Doubled", "Length", "Slow", "Text"]
+
+
+def test_a_run_within_hardly_any_memory_is_the_same(run: Run) -> None:
+    nodes = {
+        "t": {"type": "Texts", "inputs": {"count": 3}},
+        "s": of("Slow", "t"),
+        "d": of("Doubled", "s"),
+        "n": of("Length", "d"),
+    }
+    assert run(nodes, memory=0)["n.number"] == [10_000] * 3
+    assert run(nodes, memory=0)["n.number"] == [10_000] * 3
+    assert ran == []
+
+
+def test_what_differs_each_time_runs_in_each_job(run: Run) -> None:
+    nodes = {"c": {"type": "Chance", "inputs": {"text": "x"}}, "n": of("Length", "c")}
+    run(nodes)
+    run(nodes)
+    assert "Chance" in ran
+
+
+def test_files_that_lie_there_unchanged_are_not_written_again(run: Run, folder: Path) -> None:
+    nodes = {"t": text("A", 10), "save": of("Save", "t")}
+    first = run(nodes)
+    assert [file.existed for file in first.files] == [False]
+    again = run(nodes)
+    assert ran == []
+    assert [(file.path, file.existed) for file in again.files] == [(folder / "text.txt", True)]
+    assert again.nodes["save"].source == "files"
+    (folder / "text.txt").write_text("something else")
+    run(nodes)
+    assert ran == ["Save"]
+    (folder / "text.txt").unlink()
+    run(nodes)
+    assert ran == ["Save"]
+
+
+def test_a_blocked_output_stays_blocked(run: Run, folder: Path) -> None:
+    @node
+    def Never(text: str) -> str:
+        """Give nothing."""
+        ran.append("Never")
+        return BLOCKED  # type: ignore[return-value]
+
+    for _ in range(2):
+        process = Process(folder)
+        process.registry.add(Never)
+        nodes = {"t": text("A"), "x": of("Never", "t"), "n": of("Length", "x")}
+        result = asyncio.run(process.run_async(nodes))
+        process.close()
+        assert result.is_ok
+        assert result.nodes["n"].status == "skipped"
+    assert ran.count("Never") == 1
+    assert "Length" not in ran
+
+
+def test_two_processes_compute_each_key_once(folder: Path) -> None:
+    """Two engines on stores of their own in one folder, as two processes have them."""
+    results: dict[int, list[Any]] = {}
+
+    def work(number: int) -> None:
+        process = Process(folder)
+
+        async def jobs() -> list[Any]:
+            found = []
+            for job in range(10):
+                result = await process.run_async(chain("A", 5000 + job), "n")
+                found.append(result["n.number"])
+            return found
+
+        try:
+            results[number] = asyncio.run(jobs())
+        finally:
+            process.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {number: [5000 + job for job in range(10)] for number in range(2)}
+    assert ran.count("Slow") == 10
+
+
+def test_who_waits_for_another_process_can_be_cancelled(folder: Path) -> None:
+    from nodegraph.engine.cancel import CancelToken
+
+    process = Process(folder)
+    other = Store(folder / "store")
+    nodes = {"t": text("A"), "s": of("Slow", "t")}
+    token = CancelToken()
+
+    async def cancelled() -> RunResult:
+        def listen(event: Event) -> None:
+            if event.kind == "node.waiting":
+                token.cancel("enough")
+
+        graph = process.graph(nodes)
+        return await process.engine.run(graph, listener=listen, cancel=token)
+
+    assert other.claims is not None
+    held: list[str] = []
+
+    class Held:
+        """Somebody else holds every claim."""
+
+        def try_claim(self, name: str) -> bool:
+            held.append(name)
+            return False
+
+        def release(self, name: str) -> None:
+            raise AssertionError
+
+    process.engine.shared.claims = Held()
+    result = asyncio.run(cancelled())
+    assert result.status == "cancelled"
+    assert result.reason == "enough"
+    assert held
+    other.close()
+    process.close()
+
+
+def test_a_failed_node_gives_its_claim_back(folder: Path) -> None:
+    @node
+    def Fail(text: str) -> str:
+        """Fail."""
+        raise ValueError("no")
+
+    for _ in range(2):
+        process = Process(folder)
+        process.registry.add(Fail)
+        result = asyncio.run(process.run_async({"f": {"type": "Fail", "inputs": {"text": "a"}}}))
+        assert result.status == "failed"
+        assert process.engine.shared.claims is not None
+        process.close()

@@ -1,0 +1,134 @@
+"""Code digests remembered on disk: never another result, only less time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nodegraph.engine import code
+from nodegraph.engine.code import CodeDigests
+from nodegraph.engine.source_files import NAME
+
+LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    root = tmp_path / "pack"
+    root.mkdir()
+    write(root / "nodes.py", "from .maths import twice\n")
+    write(root / "maths.py", "from pack import nothing\ndef twice(a):\n    return 2 * a\n")
+    write(root / "__init__.py", "")
+    return root
+
+
+def write(path: Path, text: str, time: int = LONG_AGO) -> None:
+    path.write_text(text)
+    os.utime(path, (time, time))
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were read in earnest."""
+    names: list[str] = []
+    real = code._parsed
+
+    def noting(path: Path, package: str) -> object:
+        names.append(path.name)
+        return real(path, package)
+
+    monkeypatch.setattr(code, "_parsed", noting)
+    return names
+
+
+def digest(pack: Path, folder: Path | None, package: str = "pack") -> str:
+    """As a new process would find it."""
+    found = CodeDigests({package: pack}, folder)
+    value = found.digest(f"{package}.nodes")
+    assert CodeDigests({package: pack}).digest(f"{package}.nodes") == value
+    return value
+
+
+def reads(parsed: list[str], pack: Path, folder: Path | None) -> list[str]:
+    """What a new process reads; without what `digest` reads to compare."""
+    parsed.clear()
+    CodeDigests({"pack": pack}, folder).digest("pack.nodes")
+    return sorted(set(parsed))
+
+
+def test_a_second_process_reads_nothing(pack: Path, tmp_path: Path, parsed: list[str]) -> None:
+    assert reads(parsed, pack, tmp_path / "specs") == ["__init__.py", "maths.py", "nodes.py"]
+    assert reads(parsed, pack, tmp_path / "specs") == []
+
+
+def test_only_what_changed_is_read_again(pack: Path, tmp_path: Path, parsed: list[str]) -> None:
+    before = digest(pack, tmp_path / "specs")
+    write(pack / "maths.py", "def twice(a):\n    return a + a\n", LONG_AGO + 1)
+    assert reads(parsed, pack, tmp_path / "specs") == ["maths.py"]
+    assert digest(pack, tmp_path / "specs") != before
+
+
+def test_a_module_that_appears_counts(pack: Path, tmp_path: Path) -> None:
+    before = digest(pack, tmp_path / "specs")
+    write(pack / "nothing.py", "value = 1\n")
+    assert digest(pack, tmp_path / "specs") != before
+
+
+def test_a_module_that_goes_counts(pack: Path, tmp_path: Path) -> None:
+    before = digest(pack, tmp_path / "specs")
+    (pack / "maths.py").unlink()
+    assert digest(pack, tmp_path / "specs") != before
+
+
+def test_a_file_replaced_within_its_times_grain_counts(pack: Path, tmp_path: Path) -> None:
+    before = digest(pack, tmp_path / "specs")
+    write(pack / "new.py", "from pack import nothing\ndef twice(a):\n    return 3 * a\n")
+    (pack / "new.py").replace(pack / "maths.py")  # same size and time, another inode
+    assert digest(pack, tmp_path / "specs") != before
+
+
+def test_a_file_written_just_now_is_not_remembered(
+    pack: Path, tmp_path: Path, parsed: list[str]
+) -> None:
+    # A later write within the grain of its file system's times might not show.
+    write(pack / "maths.py", "def twice(a):\n    return a + a\n", 4_000_000_000)
+    reads(parsed, pack, tmp_path / "specs")
+    assert reads(parsed, pack, tmp_path / "specs") == ["maths.py"]
+
+
+def test_one_file_in_two_packages_means_two_things(pack: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    found = CodeDigests({"pack": pack}, folder)
+    found.digest("pack.nodes")
+    other = CodeDigests({"other": pack}, folder)
+    other.digest("other.nodes")
+    assert other.modules("other.nodes") == ["other.maths", "other.nodes"]
+
+
+@pytest.mark.parametrize("at", [0, 70, -1])
+def test_a_damaged_file_costs_time_only(
+    pack: Path, tmp_path: Path, parsed: list[str], at: int
+) -> None:
+    folder = tmp_path / "specs"
+    before = digest(pack, folder)
+    data = bytearray((folder / NAME).read_bytes())
+    data[at] ^= 1
+    (folder / NAME).write_bytes(data)
+    assert digest(pack, folder) == before
+    (folder / NAME).write_bytes(data[: len(data) // 2])
+    assert digest(pack, folder) == before
+    assert reads(parsed, pack, folder) == []
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(pack: Path, tmp_path: Path) -> None:
+    (tmp_path / "specs").write_text("a file where the folder should be")
+    assert digest(pack, tmp_path / "specs") == digest(pack, None)
+
+
+def test_the_parts_name_the_modules_behind_a_digest(pack: Path) -> None:
+    before = CodeDigests({"pack": pack}).parts("pack.nodes")
+    write(pack / "maths.py", "def twice(a):\n    return a + a\n", LONG_AGO + 1)
+    after = CodeDigests({"pack": pack}).parts("pack.nodes")
+    assert [name for name in after if before.get(name) != after[name]] == ["pack.maths"]
