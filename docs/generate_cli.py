@@ -10,7 +10,7 @@ from inspect import Parameter, getdoc
 from pathlib import Path
 from typing import Any, get_args
 
-from nodegraph.cli.commands import COMMANDS, command_function
+from nodegraph.cli.commands import command_function, command_names
 from nodegraph.cli.functions import declared_options
 from nodegraph.cli.options import common_options
 from nodegraph.cli.scan import argument_of, declarations, option_of
@@ -45,16 +45,89 @@ text stands for itself, numbers are numbers, lists and objects are JSON, and
 `--repeat` and `--seeds` change the seeds that stand as plain numbers in the workflow. A failure
 ends the series.
 
-The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `seconds`, `files`
-(`path`, `node`, `kind`, and `existed` if the same file was there before), `nodes` (`status`,
-`seconds`, `calls`, `cached`) and `errors` (a problem with the node's `inputs` and the pack's
-`trace`); of several runs it has one such document each under `runs`.
+`--deadline` is for each run of a series. One that has passed ends the run as Ctrl-C does, at the
+next step, and what is finished stays; but the exit code is 1, as nobody wished for the end.
+
+With `--check-mutation` the inputs of every node are digested before and after its call. A node
+that has changed one fails and is named with the input: other nodes and later runs may get the same
+value.
+
+The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it was
+cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`, and
+`existed` if the same file was there before), `nodes` (`status`, `seconds`, `calls`, `cached`,
+`source` of what was cached: `memory`, `disk`, `files` that lie there still, or `shared` with a call
+that ran at the same time, and `saved`, the seconds that it had taken) and `errors` (a problem with
+the node's `inputs` and the pack's `trace`); of several runs it has one such document each under
+`runs`.
+
+`--trace out.json` writes what happened as a trace in Chrome's format, for
+[Perfetto](https://ui.perfetto.dev): a process per run, a track per lane, more where a lane works on
+several calls at once; calls, their steps, waiting, cache hits and memory. It is written while the
+run goes on, and is whole also if the run fails or its process is killed.
+
+Spans for OpenTelemetry need the extra, `pip install 'nodegraph[otel]'`, and are exported where the
+standard variables say: `OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_TRACES_EXPORTER=console` to see them
+on stderr. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`,
+`OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_SDK_DISABLED` are heeded as by other programs. Programs of
+their own hand `nodegraph.observe.spans.SpanListener(tracer)` to `Session.run` as its listener.
 """
+PLAN = """```console
+$ nodegraph plan text_to_image.json --seed 77
+node      type          time   memory   plan
+load      LoadModel                     cached on disk
+size      EmptyLatent                   cached on disk
+positive  EncodePrompt                  cached on disk
+sample    KSampler      1.4 s  4.2 MB   runs
+decode    VAEDecode     60 ms  12.6 MB  may run
+save      SaveImage     7 ms   ?        may run
+```
+
+A node *may run* if it waits for one that runs: should that give the same as before, the result of
+before is taken. What the workflow asks for only in some cases *runs if it is asked for*. Times are
+those of earlier calls of the node type with inputs of this shape on this device; with `≈` of other
+shapes, or the node's own estimate. Sums are "at least" where some are unknown.
+
+If something is wrong with the workflow, a model or a pack is missing, the exit code is 2; what can
+be planned is planned all the same, and what is missing is named.
+
+The document that `--json` prints has `valid`, `nodes` (`status`: `hit`, `run`, `lazy` or `skip`;
+`certain`, `reason`, `place`, `calls` and how many of them are `cached`, `seconds`, `memory`,
+`basis` of these, `needs`: the nodes it waits for), `totals` (`counts` by status, `seconds`,
+`sure_seconds` of what runs for certain, `memory` and `load` by device, and how much of each is
+unknown), `missing` (`models`, `packs`) and `problems`.
+"""
+WHY = """```console
+$ nodegraph why text_to_image.json decode --seed 77
+sample (KSampler) would run:
+  input seed: 7 → 77
+  (compared with run 20261120-112405-mk9m, 2026-11-20 11:24:10)
+decode (VAEDecode) may run:
+  input latent: `sample` runs first
+```
+
+Given a node, it tells of that one and of those before it that make it run.
+"""
+RUNS_SHOW = """An id begins with the time at which the run began; its start or its end is enough.
+`last` stands for the last run, `last~1` for the one before.
+
+```console
+$ nodegraph runs show last --workflow > again.json
+$ nodegraph runs compare last~1 last
+```
+"""
+EXPORT = """What was computed on one machine is taken from the file on another:
+
+```console
+$ nodegraph cache export results.nodegraph text_to_image.json
+$ nodegraph cache import results.nodegraph
+```
+"""
+MORE = {"run": RUN, "plan": PLAN, "why": WHY, "runs show": RUNS_SHOW, "cache export": EXPORT}
 
 
 def reference() -> str:
     """The whole page."""
-    sections = [_command(name) for name in COMMANDS]
+    sections = [_command(name) for name in command_names()]
     common = ["## Options of every command", "", *_table(common_options()), ""]
     return "\n".join([INTRODUCTION, *sections, "\n".join(common)])
 
@@ -70,7 +143,7 @@ def _command(name: str) -> str:
     about = getdoc(function) or ""
     lines = [f"## nodegraph {name}", "", f"`nodegraph {name}{arguments} [OPTIONS]`", "", about, ""]
     lines += [*_table(declared), ""] if declared else []
-    return "\n".join([*lines, RUN] if name == "run" else lines)
+    return "\n".join([*lines, MORE[name]] if name in MORE else lines)
 
 
 def _arguments(declared: Mapping[str, Parameter]) -> Iterator[str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
-from nodegraph.diffusion.models import locate_model, model_facts, model_stamp
+from nodegraph.diffusion.models import (
+    locate_model,
+    model_facts,
+    model_stamp,
+    weight_bytes,
+)
 from nodegraph.diffusion.output_files import check_folder, check_name
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.resizing import target_size
@@ -56,6 +61,21 @@ def model_state(inputs: HookInputs) -> str:
         allow_pickle=environment.allow_pickle,
         device=environment.device,
     )
+
+
+def model_weights(inputs: HookInputs) -> Estimate:
+    """What the parts of a model take in memory once a node needs them."""
+    name, environment = inputs.literals.get("model"), inputs.environment
+    if name is None:
+        return Estimate()
+    source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
+    found = weight_bytes(
+        source,
+        dtype=inputs.literals.get("dtype") or "auto",
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+    return Estimate(memory=0, weights=found)
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:

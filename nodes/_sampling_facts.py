@@ -7,16 +7,19 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.names import check_combination
-from nodegraph.diffusion.steps import steps_walked
+from nodegraph.diffusion.steps import last_step, steps_walked
 
 LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", "channels")}
 """Facts of a latent that a node hands on."""
 
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
-    """Find a sampler and schedule that don't go together, and step counts that leave no step."""
+    """Find a sampler and schedule that don't go together, and step counts that can't be."""
     yield from _findings(check_combination, inputs, "sampler", "schedule")
-    yield from check_steps(inputs)
+    if inputs.literals.get("end_step") is None:
+        yield from check_steps(inputs)
+    else:
+        yield from _findings(last_step, inputs, "steps", "denoise", "end_step")
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:

@@ -44,7 +44,9 @@ def LoadImage(ctx: Context, path: Annotated[str, File("image")]) -> LoadedImage:
     return LoadedImage(*read_image(ctx.environment.inputs / Path(path).expanduser()))
 
 
-@node(category="image", lane="io", output=True, validate=check_result_name, tags=("write", "file"))
+@node(
+    category="image", lane="io", output="files", validate=check_result_name, tags=("write", "file")
+)
 def SaveImage(
     ctx: Context,
     image: Image,

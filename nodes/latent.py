@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import (
-    Context,
     DiffusionModel,
     InvalidValue,
     Latent,
@@ -60,12 +59,10 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
 
 @node(
     category="latent",
-    lane="gpu",
     numerics=True,
     facts={"latent": {**LATENT_FACTS, "family": "latent.family"}},
 )
 def AddNoise(
-    ctx: Context,
     model: DiffusionModel,
     latent: Latent,
     timestep: Annotated[int, Range(0, 9999)] = 500,
@@ -80,9 +77,9 @@ def AddNoise(
         seed: Of the noise of the first item; the next ones count up from it.
     """
     from nodegraph.diffusion.noise import NoiseSchedule, add_noise
+    from nodegraph.diffusion.scheduler_file import scheduler_config
 
-    with ctx.weights(model) as denoiser:
-        schedule = NoiseSchedule.from_config(denoiser.scheduler_config)
+    schedule = NoiseSchedule.from_config(scheduler_config(model))
     return add_noise(latent, schedule, seed=seed, timestep=timestep)
 
 

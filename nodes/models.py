@@ -7,7 +7,7 @@ from typing import Annotated
 from nodegraph import Choices, Context, File, node
 from nodegraph.diffusion.models import DTYPES, EMBEDDED, ModelRecipes, open_model
 
-from ._facts import check_model, model_outputs, model_state
+from ._facts import check_model, model_outputs, model_state, model_weights
 
 
 @node(
@@ -16,6 +16,7 @@ from ._facts import check_model, model_outputs, model_state
     infer=model_outputs,
     validate=check_model,
     fingerprint=model_state,
+    estimate=model_weights,
     tags=("checkpoint", "load"),
 )
 def LoadModel(

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from nodegraph import Choices, Conditioning, Context, DiffusionModel, Latent, Range, Seed, node
+from nodegraph import (
+    Advanced,
+    Choices,
+    Conditioning,
+    Context,
+    DiffusionModel,
+    Latent,
+    Range,
+    Seed,
+    node,
+)
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.steps import MAX_STEPS
+from nodegraph.diffusion.steps import MAX_STEPS, last_step
 
+from ._memory import sampling
 from ._sampling_facts import LATENT_FACTS, check_sampling
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.denoise import Denoising
 
 _FACTS = {**LATENT_FACTS, "channels": "model.channels", "family": "model.family"}
 
@@ -18,8 +32,10 @@ _FACTS = {**LATENT_FACTS, "channels": "model.channels", "family": "model.family"
     label="KSampler",
     lane="gpu",
     numerics=True,
+    continues=("end_step",),
     facts={"latent": _FACTS},
     validate=check_sampling,
+    estimate=sampling,
     tags=("denoise", "generate"),
 )
 def KSampler(
@@ -35,6 +51,7 @@ def KSampler(
     sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
 ) -> Latent:
     """Turn noise into a latent, step by step, led by prompts.
 
@@ -49,11 +66,14 @@ def KSampler(
         sampler: The method.
         schedule: The noise levels it walks down.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
+        end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
+            is left. Asked for more steps later, the same sampling goes on from there.
     """
-    from nodegraph.diffusion.denoise import sample
+    from nodegraph.diffusion.denoise import Denoising
 
+    end = last_step(steps, denoise, end_step)
     with ctx.weights(model) as denoiser:
-        return sample(
+        denoising = Denoising(
             denoiser,
             positive,
             negative,
@@ -64,8 +84,25 @@ def KSampler(
             sampler=sampler,
             schedule=schedule,
             denoise=denoise,
-            callback=lambda info: ctx.progress(info.step, info.total),
         )
+        _restore(denoising, ctx, up_to=end)
+        while denoising.step < end:
+            info = denoising.advance()
+            stops_early = info.step == end < info.total
+            ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
+            ctx.progress(info.step, end)
+        return denoising.result()
+
+
+def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
+    """Go on from where an earlier attempt at the same sampling got to, if there was one."""
+    found = ctx.restored(up_to=up_to)
+    if found is None:
+        return
+    try:
+        denoising.restore(found.state)
+    except ValueError as error:
+        ctx.log(f"{error}: it starts at step 1, not at {found.step + 1}", "warning")
 
 
 @node(
@@ -74,6 +111,7 @@ def KSampler(
     numerics=True,
     facts={"latents": _FACTS},
     validate=check_sampling,
+    estimate=sampling,
     tags=("preview", "animation"),
 )
 def DenoisingSteps(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from nodegraph import (
     Choices,
-    Context,
     DiffusionModel,
     Image,
     InvalidValue,
@@ -77,9 +76,8 @@ def PlotBetas(
     return _drawn(curves, width, height)
 
 
-@node(category="schedule", lane="gpu", facts=_PICTURE, validate=check_sampling, tags=("sigma",))
+@node(category="schedule", facts=_PICTURE, validate=check_sampling, tags=("sigma",))
 def PlotSchedule(
-    ctx: Context,
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
@@ -104,7 +102,7 @@ def PlotSchedule(
     from ._plot import Curve
 
     grid = SAMPLERS[sampler].grid
-    ladder = sigmas_for(schedule, _noise(ctx, model), steps, denoise, grid=grid)
+    ladder = sigmas_for(schedule, _noise(model), steps, denoise, grid=grid)
     places = range(ladder.first, steps + 1)
     sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
     curves = [
@@ -114,9 +112,8 @@ def PlotSchedule(
     return _drawn(curves, width, height)
 
 
-@node(category="schedule", lane="gpu", validate=check_steps)
+@node(category="schedule", validate=check_steps)
 def Timesteps(
-    ctx: Context,
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 5,
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "linspace",
@@ -134,7 +131,7 @@ def Timesteps(
     """
     from nodegraph.diffusion.schedules import sigmas_for
 
-    ladder = sigmas_for(schedule, _noise(ctx, model), steps, denoise)
+    ladder = sigmas_for(schedule, _noise(model), steps, denoise)
     found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
     return found[::-1] if order == "clean first" else found
 
@@ -152,11 +149,11 @@ def SeedRange(
     return list(range(start, start + count))
 
 
-def _noise(ctx: Context, model: DiffusionModel) -> NoiseSchedule:
+def _noise(model: DiffusionModel) -> NoiseSchedule:
     from nodegraph.diffusion.noise import NoiseSchedule
+    from nodegraph.diffusion.scheduler_file import scheduler_config
 
-    with ctx.weights(model) as denoiser:
-        return NoiseSchedule.from_config(denoiser.scheduler_config)
+    return NoiseSchedule.from_config(scheduler_config(model))
 
 
 def _drawn(curves: Sequence[Curve], width: int, height: int) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nodegraph import Context, Image, Latent, Vae, node
 
 from ._facts import check_encoded_size
+from ._memory import decoding, encoding
 
 
 @node(
@@ -22,6 +23,7 @@ from ._facts import check_encoded_size
         }
     },
     validate=check_encoded_size,
+    estimate=encoding,
     tags=("img2img",),
 )
 def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
@@ -43,6 +45,7 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     lane="gpu",
     numerics=True,
     facts={"image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}},
+    estimate=decoding,
 )
 def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
     """Turn latents into the pictures that they stand for.

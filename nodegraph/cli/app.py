@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from nodegraph.cli.commands import COMMANDS, command_function, more_options
-from nodegraph.cli.options import Common, exposed, global_callback
+from nodegraph.cli.commands import COMMANDS, GROUPS, command_function, more_options
+from nodegraph.cli.options import Common, exposed, global_callback, group_callback
 
 Context = Any
 Formatter = Any
@@ -25,21 +25,34 @@ _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 def application() -> Any:
     """The whole command line as one command, ready for its `main`."""
+    return _group(global_callback, add_completion=True)
+
+
+def _group(callback: Callable[..., None], *, add_completion: bool, **options: Any) -> Any:
     app = typer.Typer(
         cls=Commands,
         context_settings=_CONTEXT,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        add_completion=add_completion,
         invoke_without_command=True,
         subcommand_metavar="COMMAND ...",
     )
-    app.callback(epilog=EXIT_CODES)(global_callback)
+    app.callback(epilog=EXIT_CODES, **options)(callback)
     return typer.main.get_command(app)
 
 
 def command(name: str, common: Common | None = None, arguments: Sequence[str] = ()) -> Any:
-    """One command, with the options that it takes for these arguments."""
+    """One command, with the options that it takes for these arguments.
+
+    Args:
+        name: As it is written: ``run``, ``cache``, ``cache info``.
+    """
     common = common or Common()
+    if name in GROUPS:
+        group = _group(group_callback, add_completion=False, help=COMMANDS[name])
+        group.path, group.common = name, common
+        return group
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     function = exposed(command_function(name), common, more_options(name, common, arguments))
     app.command(name, cls=Command, context_settings=_CONTEXT, epilog=EXIT_CODES)(function)
@@ -58,36 +71,50 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """The group of all commands."""
+    """The group of all commands, or one of those within it.
+
+    Attributes:
+        path: What its commands' names start with: ``cache``; empty for the group of all.
+        common: What was given before its name.
+    """
+
+    path = ""
+    common = Common()
+
+    @property
+    def _summaries(self) -> Mapping[str, str]:
+        return GROUPS[self.path] if self.path else COMMANDS
+
+    def _full(self, name: str) -> str:
+        return f"{self.path} {name}".lstrip()
 
     def list_commands(self, ctx: Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self._summaries)
 
     def get_command(self, ctx: Context, cmd_name: str) -> Any:
-        return command(cmd_name) if cmd_name in COMMANDS else None
+        return command(self._full(cmd_name)) if cmd_name in self._summaries else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, *rest = args
-        if name in COMMANDS:
-            return name, command(name, Common().merged(ctx.params), rest), rest
+        if name in self._summaries:
+            return name, command(self._full(name), self.common.merged(ctx.params), rest), rest
         if ctx.resilient_parsing:  # the shell asks for completions of what isn't written yet
             return None, None, rest
-        ctx.fail(f"there is no command `{name}`. {_hint(name)}".rstrip())
+        ctx.fail(f"there is no command `{self._full(name)}`. {self._hint(name)}".rstrip())
         raise AssertionError("unreachable: `fail` raises")
+
+    def _hint(self, name: str) -> str:
+        if not self.path and Path(name).suffix in (".json", ".png") and Path(name).is_file():
+            return f"To run the workflow: `nodegraph run {name}`."
+        from nodegraph.core.suggest import did_you_mean
+
+        return did_you_mean(name, self._summaries, listed=len(self._summaries))
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         # Commands come first: they are what people look for.
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self._summaries.items()))
         _format_options(self, ctx, formatter)
-
-
-def _hint(name: str) -> str:
-    if Path(name).suffix in (".json", ".png") and Path(name).is_file():
-        return f"To run the workflow: `nodegraph run {name}`."
-    from nodegraph.core.suggest import did_you_mean
-
-    return did_you_mean(name, COMMANDS, listed=len(COMMANDS))
 
 
 def _format_options(shown: Any, ctx: Context, formatter: Formatter) -> None:

@@ -13,22 +13,66 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, str] = {
     "run": "Run a workflow.",
+    "plan": "Tell what a run would do, without running anything.",
+    "why": "Tell why nodes would run, or which earlier run their results come from.",
     "validate": "Check workflows without running them.",
     "nodes": "List the node types, or show one of them.",
     "models": "List the models, and where to put more.",
     "show": "Show a workflow as a tree or a drawing.",
     "new": "Start a workflow from the gallery.",
+    "cache": "Look after what is kept on disk.",
+    "runs": "Look at earlier runs.",
     "schema": "Print the JSON Schema of the workflow file.",
     "version": "Print the version.",
     "doctor": "Check the installation: libraries, devices, folders, packs.",
 }
 """First line of each command's help, by its name, which is also its module's and function's."""
 
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "cache": {
+        "info": "Tell where it is and how much it holds.",
+        "list": "List the results that are kept.",
+        "prune": "Remove results.",
+        "verify": "Read every file and compare it with its digest.",
+        "export": "Pack results into one file, for another machine.",
+        "import": "Take in the results of an exported file.",
+    },
+    "runs": {
+        "list": "List earlier runs, the last one first.",
+        "show": "Show what a run did.",
+        "compare": "Tell how two runs differ.",
+    },
+}
+"""The commands that have commands of their own, which are modules of a package of that name."""
+
+_TAKEN = ("list", "import")
+"""Words of Python's own: the module and function of such a command end in an underscore."""
+
+
+def command_names() -> list[str]:
+    """Every command that does something, such as ``run`` and ``cache info``."""
+    found: list[str] = []
+    for name in COMMANDS:
+        found += [f"{name} {part}" for part in GROUPS[name]] if name in GROUPS else [name]
+    return found
+
+
+def summary(name: str) -> str:
+    """First line of a command's help."""
+    group, _, part = name.partition(" ")
+    return GROUPS[group][part] if part else COMMANDS[name]
+
 
 def command_function(name: str) -> Function:
     """The function behind a command; imports its module."""
-    function: Function = getattr(import_module(f"nodegraph.cli.{name}"), name)
+    module = _module(name)
+    function: Function = getattr(import_module(module), module.rpartition(".")[2])
     return function
+
+
+def _module(name: str) -> str:
+    parts = [f"{part}_" if part in _TAKEN else part for part in name.split()]
+    return ".".join(("nodegraph.cli", *parts))
 
 
 def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
@@ -39,6 +83,6 @@ def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
     Raises:
         NodegraphError: What decides on the options can't be read.
     """
-    module = import_module(f"nodegraph.cli.{name}")
+    module = import_module(_module(name))
     find: Callable[[Common, Sequence[str]], More] | None = getattr(module, "more_options", None)
     return find(common, arguments) if find and arguments else More()

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from nodegraph.cli.output import cleaned, shown_seconds
-from nodegraph.cli.progress import Silent, logged, node_of
+from nodegraph.cli.progress import Silent, logged, restored
 from nodegraph.core.events import Event
+from nodegraph.observe.names import node_of
 
 _ENDED = {"node.cached", "node.finished", "node.failed", "node.skipped"}
 
@@ -67,6 +68,8 @@ class Bars(Silent):
             self._count(more=len(event.data["nodes"]))
         elif event.kind == "node.started":
             self._begin(event)
+        elif event.kind == "node.restored":
+            self._restore(event)
         elif event.kind == "node.progress":
             self._step(event)
         elif event.kind in _ENDED:
@@ -96,6 +99,14 @@ class Bars(Silent):
         if task is not None:
             step, total = event.data["step"], event.data["total"]
             self._progress.update(task, completed=step, total=total, count=f"{step}/{total}")
+
+    def _restore(self, event: Event) -> None:
+        task = self._running.get(node_of(event.node or ""))
+        if task is not None:
+            step, total = event.data["step"], event.data["total"]
+            # Reset, so that the steps of the attempt before don't count as done in no time.
+            self._progress.reset(task, completed=step, total=total, count=f"{step}/{total}")
+        self.say(restored(event))
 
     def _end(self, event: Event) -> None:
         self._count(done=1)

@@ -138,6 +138,21 @@ def global_callback(
         raise MissingCommand(ctx.get_help())
 
 
+def group_callback(
+    ctx: typer.Context,
+    home: HomeOption = None,
+    pack: PackOption = None,
+    models: ModelsOption = None,
+    device: DeviceOption = None,
+    no_color: NoColorOption = False,
+) -> None:
+    """A command was named that has commands of its own."""
+    if no_color:
+        forbid_color()
+    if ctx.invoked_subcommand is None:
+        raise MissingCommand(ctx.get_help())
+
+
 class MissingCommand(Exception):
     """Only options were given; the text is the help."""
 

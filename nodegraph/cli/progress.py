@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
 
 from nodegraph.cli.output import shown_seconds, tell
 from nodegraph.core.events import Event
+from nodegraph.observe.names import node_of
 
 _SECONDS_BETWEEN_STEPS = 10.0
 _ENDED = {"node.cached", "node.finished", "node.failed", "node.skipped"}
-_CALL = re.compile(r"(\[\d+\])+$")
 
 
 class Silent:
@@ -65,6 +64,8 @@ class Lines(Silent):
         elif event.kind == "node.started" and event.node:
             self._types[node_of(event.node)] = event.data["type"]
             self._told[event.node] = monotonic()
+        elif event.kind == "node.restored":
+            self.say(restored(event))
         elif event.kind == "node.progress":
             self._step(event)
         elif event.kind in _ENDED:
@@ -97,13 +98,13 @@ def outcome(event: Event) -> str:
     return shown_seconds(event.data["seconds"]) + times + (f", {cached} cached" if cached else "")
 
 
+def restored(event: Event) -> str:
+    """That a node goes on where an earlier attempt stopped, as a line."""
+    return f"{event.node}: goes on from step {event.data['step']} of {event.data['total']}"
+
+
 def logged(event: Event) -> str:
     """What a node said, as a line."""
     level = event.data.get("level", "info")
     start = "" if level == "info" else f"{level}: "
     return f"{start}{event.node}: {event.data['message']}"
-
-
-def node_of(call: str) -> str:
-    """The node that a call belongs to; mapped over a list, its calls are ``decode[2]``."""
-    return _CALL.sub("", call)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nodegraph.cli.event_lines import EventLines
-from nodegraph.cli.functions import More, declared_options
-from nodegraph.cli.interrupt import Interrupts
-from nodegraph.cli.opening import STDIN, Opened, open_workflow
-from nodegraph.cli.options import Common, JsonOption, common_options
-from nodegraph.cli.output import print_json
-from nodegraph.cli.parameters import assignments, given_texts, parameter_options
+from nodegraph.cli.functions import More
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import print_json, shown_path, tell, warn
+from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.prepared import (
+    BypassOption,
+    MuteOption,
+    Wish,
+    modes_of,
+    opened_for,
+    prepared,
+    workflow_options,
+)
 from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.progress import Silent
-from nodegraph.cli.scan import option_names, scan
+from nodegraph.cli.runner import Runner, Wanted, Watchers
 from nodegraph.cli.seeds import Variation, counted_up, parse_seeds, with_seeds
 from nodegraph.cli.summary import (
     exit_code,
@@ -29,15 +34,14 @@ from nodegraph.cli.summary import (
     print_files,
     print_summary,
     runs_document,
-    status_of,
 )
+from nodegraph.cli.telemetry import spans
 from nodegraph.cli.watching import progress_for
-from nodegraph.core.overrides import with_texts
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.core.events import Event
+    from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session import Session
 
@@ -61,10 +65,12 @@ def run(
         str | None,
         typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
     ] = None,
-    target: Annotated[
+    to: Annotated[
         list[str] | None,
         typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),
     ] = None,
+    mute: MuteOption = None,
+    bypass: BypassOption = None,
     repeat: Annotated[
         int | None,
         typer.Option(metavar="N", help="Run N times, the seeds one higher each time.", min=1),
@@ -73,7 +79,25 @@ def run(
         str | None,
         typer.Option(metavar="LIST", help="Run once for each of these seeds, such as 1,2,5-8."),
     ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute everything anew.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run nothing; tell what would be run, as `plan` does.")
+    ] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Compute everything anew; keep nothing of it on disk."),
+    ] = False,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Cancel each run that takes longer than this."),
+    ] = None,
+    check_mutation: Annotated[
+        bool,
+        typer.Option("--check-mutation", help="Fail nodes that change their inputs; slower."),
+    ] = False,
+    trace: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show."),
+    ] = None,
     json: JsonOption = False,
     events: Annotated[
         bool, typer.Option("--events", help="Print what happens as lines of JSON.")
@@ -87,24 +111,31 @@ def run(
     The workflow's named parameters are options too: `nodegraph run WORKFLOW --help` lists them.
     Ctrl-C stops the run at the next step; what is finished stays.
     """
-    if json and events:
-        raise InvalidValue("--json and --events both want stdout", hint="Choose one of them.")
-    opened = _opened(workflow, more)
+    _check(json=json, events=events, deadline=deadline)
+    opened = opened_for(workflow, more)
     flags = {"outputs": Path(out).expanduser().absolute()} if out else {}
     with common.session(inputs=opened.folder, use_cache=not no_cache, **flags) as session:
         print_warnings(session.registry.problems)
-        wish = _Wish(target or None, set_ or (), given_texts(opened.workflow, more.values))
-        prepared = _prepared(session, opened.workflow, wish)
-        variations = _variations(session, prepared, repeat, seeds)
-        shown = progress_for(sys.stderr, _types(prepared), quiet=quiet or events)
-        runner = _Runner(session, wish.targets, shown, EventLines() if events else None)
-        runs = runner.run_all(variations, keep_stdout_clean=json or events)
+        texts = given_texts(opened.workflow, more.values)
+        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
+        ready = prepared(session, opened.workflow, wish)
+        variations = _variations(session, ready, repeat, seeds)
+        if dry_run:
+            return _show_plan(session, variations, wish.targets, json=json, events=events)
+        wanted = Wanted(wish.targets, deadline, check_mutation)
+        shown = progress_for(sys.stderr, _types(ready), quiet=quiet or events)
+        lines = EventLines() if events else None
+        with ExitStack() as stack:
+            others = _observers(stack, trace, quiet=quiet)
+            runner = Runner(session, wanted, Watchers(shown, lines, others))
+            runs = runner.run_all(variations, keep_stdout_clean=json or events)
+    print_warnings(_of_store(session))
     if json:
         print_json(runs_document(runs, len(variations)))
     else:
         print_errors(runs)
         _print_closing(runs, len(variations), quiet=quiet, events=events)
-    return exit_code(status_of(runs, len(variations)))
+    return exit_code(runs, len(variations))
 
 
 def more_options(common: Common, arguments: Sequence[str]) -> More:
@@ -113,69 +144,70 @@ def more_options(common: Common, arguments: Sequence[str]) -> More:
     Raises:
         NodegraphError: The workflow can't be read.
     """
-    declared = {**declared_options(run), **common_options()}
-    seen = scan(arguments, declared)
-    name = _named_workflow(seen.positional, seen.doubtful)
-    if name is None:
-        return More()
-    try:
-        opened = open_workflow(name)
-    except NodegraphError:
-        if {"-h", "--help"} & set(arguments):
-            return More()
-        raise
-    if not opened.workflow.parameters:
-        return More(found=opened)
-    lists = {key: seen.values.get(key) for key in ("pack", "models")}
-    single = {key: seen.values.get(key, [None])[-1] for key in ("home", "device")}
-    catalog = common.merged({**lists, **single}).session().registry
-    options = parameter_options(opened.workflow, catalog, option_names(declared))
-    return More(options, found=opened)
+    return workflow_options(run, common, arguments)
 
 
-def _named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | None:
-    if positional:
-        return positional[0]
-    # After an unknown flag the workflow looks like the flag's value.
-    return next((text for text in doubtful if text == STDIN or Path(text).is_file()), None)
-
-
-def _opened(name: str, more: More) -> Opened:
-    # Standard input can be read only once.
-    found = more.found
-    return found if isinstance(found, Opened) and found.name == name else open_workflow(name)
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What is to be run, and with which values."""
-
-    targets: Sequence[str] | None
-    assignments: Sequence[str]
-    parameters: dict[str, str]
-
-
-def _prepared(session: Session, workflow: Workflow, wish: _Wish) -> Workflow:
-    """The workflow with its values set.
-
-    Raises:
-        InvalidWorkflow: Lists all that is wrong with the values and with the workflow.
-    """
-    given = assignments(workflow, wish.assignments)
-    problems = given.problems
-    try:
-        workflow = with_texts(
-            workflow,
-            session.registry,
-            parameters={**wish.parameters, **given.parameters},
-            inputs=given.inputs,
+def _check(*, json: bool, events: bool, deadline: float | None) -> None:
+    if json and events:
+        raise InvalidValue("--json and --events both want stdout", hint="Choose one of them.")
+    if deadline is not None and not 0 < deadline < inf:
+        raise InvalidValue(
+            "--deadline is no time to wait", given=f"{deadline:g}", expected="seconds, more than 0"
         )
-    except InvalidWorkflow as error:
-        problems += error.problems
-    problems += session.check(workflow, targets=wish.targets)
-    if problems:
-        raise InvalidWorkflow(problems)
-    return workflow
+
+
+def _show_plan(
+    session: Session,
+    variations: Sequence[Variation],
+    targets: Sequence[str] | None,
+    *,
+    json: bool,
+    events: bool,
+) -> int:
+    if events:
+        raise InvalidValue("--dry-run and --events can't be combined", hint="Leave out one.")
+    if len(variations) > 1:
+        raise InvalidValue(
+            "--dry-run tells of one run", hint="Leave out --repeat and --seeds, or --dry-run."
+        )
+    from nodegraph.cli.plan import show_plan
+
+    return show_plan(session, variations[0].workflow, targets, json=json)
+
+
+def _observers(
+    stack: ExitStack, trace: str | None, *, quiet: bool
+) -> list[Callable[[str], Listener]]:
+    """Who else watches the runs, until the stack is closed."""
+    found = [stack.enter_context(spans())]
+    if trace is not None:
+        found.append(stack.enter_context(_trace(Path(trace), quiet=quiet)))
+    return [make for make in found if make is not None]
+
+
+@contextmanager
+def _trace(path: Path, *, quiet: bool) -> Iterator[Callable[[str], Listener]]:
+    from nodegraph.observe.trace import Trace
+
+    written = Trace(path)
+    try:
+        yield written.run
+    finally:
+        try:
+            written.close()
+        except OSError as error:
+            warn(f"the trace {shown_path(path)} isn't whole: {error.strerror or error}")
+        else:
+            if not quiet:
+                tell(f"Trace written to {shown_path(path)}; https://ui.perfetto.dev shows it.")
+
+
+def _of_store(session: Session) -> list[str]:
+    """What kept results from being kept; known once the session is closed."""
+    store = session.store
+    written = None if store is None else store.problem
+    unwritten = [] if written is None else [f"not every result was kept on disk: {written}"]
+    return [*session.problems, *unwritten]
 
 
 def _variations(
@@ -192,68 +224,6 @@ def _variations(
 
 def _types(workflow: Workflow) -> dict[str, str]:
     return {name: node.type for name, node in workflow.nodes.items()}
-
-
-class _Runner:
-    """Runs variations one after the other, until one fails or the user has had enough."""
-
-    def __init__(
-        self,
-        session: Session,
-        targets: Sequence[str] | None,
-        shown: Silent,
-        lines: EventLines | None,
-    ) -> None:
-        self._session = session
-        self._targets = targets
-        self._shown = shown
-        self._lines = lines
-
-    def run_all(
-        self, variations: Sequence[Variation], *, keep_stdout_clean: bool
-    ) -> list[tuple[Variation, RunResult]]:
-        """Run them; `keep_stdout_clean` sends what nodes print to stderr."""
-        import asyncio
-
-        gc.enable()  # the command line's start turns it off
-        with ExitStack() as stack:
-            if keep_stdout_clean:
-                stack.enter_context(redirect_stdout(sys.stderr))
-            stack.enter_context(self._shown)
-            interrupts = stack.enter_context(Interrupts(self._shown.say))
-            return asyncio.run(self._run_all(variations, interrupts))
-
-    async def _run_all(
-        self, variations: Sequence[Variation], interrupts: Interrupts
-    ) -> list[tuple[Variation, RunResult]]:
-        from nodegraph.engine.cancel import CancelToken
-
-        runs: list[tuple[Variation, RunResult]] = []
-        for at, variation in enumerate(variations):
-            token = CancelToken()
-            with interrupts.stopping(token):
-                if interrupts.came:
-                    break
-                self._announce(at, variation, len(variations))
-                result = await self._session.run_async(
-                    variation.workflow, targets=self._targets, listener=self._show, cancel=token
-                )
-            runs.append((variation, result))
-            if not result.is_ok:
-                break
-        return runs
-
-    def _announce(self, at: int, variation: Variation, planned: int) -> None:
-        if self._lines is not None:
-            self._lines.run = at
-        several = f"run {at + 1} of {planned}"
-        title = f"{several}, {variation.title}" if variation.title else several
-        self._shown.start(title if planned > 1 else "")
-
-    def _show(self, event: Event) -> None:
-        self._shown.show(event)
-        if self._lines is not None:
-            self._lines.show(event)
 
 
 def _print_closing(

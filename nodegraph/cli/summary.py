@@ -24,11 +24,19 @@ _TITLES: dict[str, Part] = {
 }
 _WORDS = {
     "ran": "run",
+    "memory": "from memory",
+    "disk": "from disk",
+    "files": "already written",
+    "shared": "shared with another run",
     "cached": "from the cache",
     "failed": "failed",
     "skipped": "skipped",
     "cancelled": "cancelled",
 }
+"""How nodes fared; those of the cache by where they came from."""
+
+_WORTH_TELLING = 1.0
+"""Seconds that the cache must have saved."""
 
 
 def status_of(runs: Runs, planned: int) -> str:
@@ -43,15 +51,25 @@ def status_of(runs: Runs, planned: int) -> str:
     return "ok" if found == {"ok"} and len(runs) == planned else "cancelled"
 
 
-def exit_code(status: str) -> int:
-    """The exit code that tells how the runs ended."""
-    return _EXIT[status]
+def exit_code(runs: Runs, planned: int) -> int:
+    """The exit code that tells how the runs ended.
+
+    What wasn't the user's own wish, such as a deadline that has passed, is a failure.
+    """
+    return FAILED if _reason(runs) else _EXIT[status_of(runs, planned)]
+
+
+def _reason(runs: Runs) -> str:
+    """Why the last run was cancelled, unless the user did it."""
+    return next((result.reason for _, result in runs if result.status == "cancelled"), "")
 
 
 def print_errors(runs: Runs) -> None:
     """Print what went wrong in nodes, each with its inputs and the pack's traceback."""
     for error in _errors(runs):
         _print_error(error)
+    if _reason(runs):
+        tell(("cancelled:", "red"), f" {_reason(runs)}")
 
 
 def _print_error(error: NodeFailed) -> None:
@@ -84,7 +102,7 @@ def print_summary(runs: Runs, planned: int) -> None:
     seconds = sum(result.seconds for _, result in runs)
     times = f" {len(runs)} of {planned} runs" if planned > 1 else ""
     word = "in" if status == "ok" else "after"
-    say(_TITLES[status], times, f" {word} {shown_seconds(seconds)}: {_counts(runs)}.")
+    say(_TITLES[status], times, f" {word} {shown_seconds(seconds)}: {_counts(runs)}{_saved(runs)}.")
     print_files(runs, indent="  ")
 
 
@@ -96,13 +114,22 @@ def print_files(runs: Runs, *, indent: str = "") -> None:
 
 
 def _counts(runs: Runs) -> str:
-    found = Counter(report.status for _, result in runs for report in result.nodes.values())
-    parts = [(word, found[status]) for status, word in _WORDS.items() if found[status]]  # type: ignore[index]
+    reports = [report for _, result in runs for report in result.nodes.values()]
+    found: Counter[str] = Counter(
+        report.source or report.status if report.status == "cached" else report.status
+        for report in reports
+    )
+    parts = [(word, found[fared]) for fared, word in _WORDS.items() if found[fared]]
     if not parts:
         return "no node was run"
     (word, number), *rest = parts
     first = f"{counted(number, 'node')} {word}"
     return ", ".join([first, *(f"{number} {word}" for word, number in rest)])
+
+
+def _saved(runs: Runs) -> str:
+    seconds = sum(report.saved for _, result in runs for report in result.nodes.values())
+    return f"; the cache saved {shown_seconds(seconds)}" if seconds > _WORTH_TELLING else ""
 
 
 def _errors(runs: Runs) -> Iterable[NodeFailed]:
@@ -130,6 +157,7 @@ def runs_document(runs: Runs, planned: int) -> dict[str, Any]:
 def _document(_: Variation, result: RunResult) -> dict[str, Any]:
     return {
         "status": result.status,
+        **({"reason": result.reason} if result.reason else {}),
         "seconds": result.seconds,
         "files": [_file(file) for file in result.files],
         "nodes": {
@@ -138,6 +166,8 @@ def _document(_: Variation, result: RunResult) -> dict[str, Any]:
                 "seconds": report.seconds,
                 "calls": report.calls,
                 "cached": report.cached,
+                "source": report.source,
+                "saved": report.saved,
             }
             for name, report in result.nodes.items()
         },

@@ -44,7 +44,7 @@ def validate(
         list[str],
         typer.Argument(metavar="WORKFLOW", help="JSON files, pictures by nodegraph, or - (stdin)."),
     ],
-    target: Annotated[
+    to: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NODE", help="Check as if only this node was asked for; may be repeated."
@@ -58,7 +58,7 @@ def validate(
     loaded.
     """
     session = common.session()
-    reports = [_check(session, name, target or None) for name in workflows]
+    reports = [_check(session, name, to or None) for name in workflows]
     packs = session.registry.problems
     if json:
         _print_json(reports, packs)

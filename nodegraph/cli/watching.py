@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 from nodegraph.cli.progress import Lines, Silent
@@ -19,3 +21,15 @@ def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Si
 
         return Bars(types)
     return Lines(types)
+
+
+@contextmanager
+def bytes_progress(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Takes how many bytes of how many are done, and shows it; None where there is no terminal."""
+    if not (is_shown and sys.stderr.isatty()):
+        yield None
+        return
+    from nodegraph.cli.bytes_bar import BytesBar
+
+    with BytesBar(title) as bar:
+        yield bar.show

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -150,7 +151,8 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """A folder of its own for each test, and no settings of whoever runs it."""
+    """A folder and a store of its own for each test, and no settings of whoever runs it."""
+    rmtree(home / "cache" / "store", ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("NODEGRAPH_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NODEGRAPH_HOME", str(home))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.commands import COMMANDS, command_function
+from nodegraph.cli.commands import COMMANDS, GROUPS, command_function, command_names, summary
 from nodegraph.version import VERSION
 from tests.cli.conftest import WORKFLOW, Cli, Result, saved
 
@@ -20,18 +20,54 @@ def test_the_help_lists_every_command(cli: Cli) -> None:
     assert "Exit codes: 0 fine, 1 a run failed, 2 bad input, 130 cancelled." in shown.out
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", command_names())
 def test_a_command_says_of_itself_what_the_list_says(name: str) -> None:
     about = inspect.getdoc(command_function(name)) or ""
-    assert about.splitlines()[0] == COMMANDS[name]
+    assert about.splitlines()[0] == summary(name)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*command_names(), *GROUPS])
 def test_every_command_has_help(cli: Cli, name: str) -> None:
-    shown = cli(name, "-h")
+    shown = cli(*name.split(), "-h")
     assert shown.code == 0
     assert shown.out.startswith(f"Usage: nodegraph {name} ")
     assert "Options of every command:" in shown.out
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_help_of_a_group_lists_its_commands(cli: Cli, group: str) -> None:
+    shown = cli(group, "--help")
+    assert COMMANDS[group] in shown.out
+    listed = GROUPS[group].items()
+    assert all(f"  {name} " in shown.out and about in shown.out for name, about in listed)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_without_a_command_of_its_own_a_groups_help_is_an_error(cli: Cli, group: str) -> None:
+    shown = cli(group)
+    assert (shown.code, shown.out) == (2, "")
+    assert f"Usage: nodegraph {group} " in shown.err
+
+
+def test_an_unknown_command_of_a_group_is_answered_with_the_nearest(cli: Cli) -> None:
+    shown = cli("cache", "inof")
+    assert shown.code == 2
+    assert "there is no command `cache inof`. Did you mean `info`?" in shown.err
+    assert "`nodegraph cache --help` lists what there is." in shown.err
+
+
+def test_an_unknown_option_of_a_groups_command_is_answered_with_the_nearest(cli: Cli) -> None:
+    assert "Did you mean `--limit`?" in cli("runs", "list", "--limt", "3").err
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_global_options_stand_anywhere_around_a_groups_command(
+    cli: Cli, tmp_path: Path, at: int
+) -> None:
+    words = ["cache", "info"]
+    words[at:at] = ["--home", str(tmp_path / "elsewhere")]
+    shown = cli(*words, "--json")
+    assert (shown.code, shown.json["folder"]) == (0, str(tmp_path / "elsewhere/cache/store"))
 
 
 def test_without_a_command_the_help_is_an_error(cli: Cli) -> None:
@@ -108,3 +144,12 @@ def test_the_shell_completes_a_workflows_parameters(
     monkeypatch.setenv("COMP_WORDS", f"nodegraph run wf.json --pack {pack} --gr")
     monkeypatch.setenv("COMP_CWORD", "5")
     assert "--greeting" in command().out
+
+
+def test_the_shell_completes_the_commands_of_a_group(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_NODEGRAPH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "nodegraph cache ex")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert command().out.split() == ["export"]

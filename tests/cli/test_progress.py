@@ -13,9 +13,10 @@ import pytest
 from nodegraph.cli import progress
 from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.live import Bars
-from nodegraph.cli.progress import Lines, Silent, node_of
+from nodegraph.cli.progress import Lines, Silent
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event, EventKind
+from nodegraph.observe.names import node_of
 from tests.cli.conftest import WORKFLOW, changed, process_arguments, saved
 from tests.cli.test_output import Terminal
 
@@ -68,6 +69,36 @@ def test_a_long_node_is_heard_of_now_and_then(
     assert capsys.readouterr().err.splitlines() == [
         f"sample: step {step} of 30" for step in (10, 20, 30)
     ]
+
+
+RESUMED = [
+    event("job.started", nodes=1, targets=["sample"]),
+    event("node.started", "sample", type="KSampler"),
+    event("node.restored", "sample", step=12, total=20),
+]
+
+
+def test_lines_tell_from_which_step_a_node_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Lines({})
+    for item in RESUMED:
+        shown.show(item)
+    assert capsys.readouterr().err == "sample: goes on from step 12 of 20\n"
+
+
+def test_a_bar_starts_at_the_step_that_a_node_goes_on_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    shown = Bars({})
+    shown.start("")
+    for item in RESUMED:
+        shown.show(item)
+    _, sample = shown._progress.tasks
+    assert (sample.completed, sample.total, sample.fields["count"]) == (12, 20, "12/20")
+    shown.show(event("node.progress", "sample", step=13, total=20))
+    assert (sample.completed, sample.fields["count"]) == (13, "13/20")
+    assert "goes on from step 12 of 20" in sys.stderr.getvalue()  # type: ignore[attr-defined]
 
 
 def test_silence_shows_nothing_but_what_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,9 +123,9 @@ def test_a_wrong_name_in_set_is_told(run: Cli, assignment: str, message: str) ->
 
 
 def test_only_targets_are_run(run: Cli) -> None:
-    shown = run("--target", "write", "--json")
+    shown = run("--to", "write", "--json")
     assert set(shown.json["nodes"]) == {"join", "write"}
-    assert "there is no node `wirte`" in run("--target", "wirte").err
+    assert "there is no node `wirte`" in run("--to", "wirte").err
 
 
 def test_the_output_folder_can_be_chosen(run: Cli, tmp_path: Path) -> None:

@@ -74,6 +74,18 @@ def test_a_warm_listing_imports_no_pack(arguments: list[str], pack: Path) -> Non
     assert node_modules(modules) == set()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["cache info", "cache list", "cache prune", "cache verify", "runs list", "runs show"],
+)
+def test_looking_after_what_is_kept_imports_no_library(pack: Path, line: str) -> None:
+    saved(WORKFLOW)
+    imported(["run", "wf.json", "--pack", pack, "--device", "cpu"])
+    modules = imported(line.split())
+    assert not modules & NEVER
+    assert node_modules(modules) == set()
+
+
 def test_showing_and_listing_models_import_no_torch() -> None:
     saved(WORKFLOW)
     assert not imported(["show", "wf.json"]) & NEVER

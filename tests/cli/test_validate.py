@@ -43,7 +43,7 @@ def test_warnings_are_no_problems(cli: Cli, pack: Path) -> None:
 
 
 def test_only_the_target_counts_for_what_is_missing(cli: Cli, pack: Path) -> None:
-    shown = cli("validate", saved(WORKFLOW), "--pack", pack, "--target", "drow")
+    shown = cli("validate", saved(WORKFLOW), "--pack", pack, "--to", "drow")
     assert shown.code == 2
     assert "there is no node `drow`" in shown.out
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +28,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.core.building import build_graph
+from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.workflow import Workflow
@@ -32,8 +36,8 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.registry import Registry
-from nodegraph.errors import Problem
-from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
+from nodegraph.errors import NodegraphError, Problem
+from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_json
 
 HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
@@ -41,7 +45,16 @@ ENVIRONMENT = Environment((), HERE, HERE, HERE)
 
 @node(facts={"diffusion_model": {"family": "family"}})
 def Model(family: str = "sd1") -> DiffusionModel:
-    return DiffusionModel(family, "memory", "0" * 64)
+    return DiffusionModel(family, scheduler_folder(), "0" * 64)
+
+
+@functools.cache
+def scheduler_folder() -> str:
+    """A folder with the model's scheduler file alone."""
+    folder = tempfile.mkdtemp()
+    write_json(Path(folder) / "scheduler" / "scheduler_config.json", SD1_SCHEDULER)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @node
@@ -86,13 +99,35 @@ def denoiser() -> Denoiser:
     return Denoiser(unet, SD1_SCHEDULER, "sd1")
 
 
+class Unmeasured:
+    """Of memory that nobody looked at."""
+
+    bytes: int | None = None
+
+
 class Weights:
     """Gives out the one model."""
 
     @contextmanager
-    def use(self, recipe: Recipe, device: str) -> Iterator[Denoiser]:
-        assert device == "cpu"
+    def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Denoiser]:
+        assert (device, footprint) == ("cpu", "full")
         yield denoiser()
+
+    def prefetch(self, recipe: Recipe, device: str) -> bool:
+        return True
+
+    def relieve(self, device: str) -> int:
+        return 0
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return False
+
+    def explain(self, error: BaseException, device: str) -> NodegraphError:
+        return NodegraphError(str(error))
+
+    @contextmanager
+    def measuring(self, device: str) -> Iterator[Peak]:
+        yield Unmeasured()
 
 
 def link(output: str) -> dict[str, str]:

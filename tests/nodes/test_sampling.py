@@ -107,3 +107,25 @@ def test_a_missing_empty_prompt_is_told_at_the_node() -> None:
     }
     with pytest.raises(AssertionError, match=r"node `sample` \(KSampler\).*negative.*EncodePrompt"):
         value(nodes, "sample.latent")
+
+
+@pytest.mark.parametrize(
+    ("port", "change"),
+    [
+        ("end_step", {"steps": 6, "end_step": 7}),
+        ("end_step", {"steps": 6, "end_step": 0}),
+        ("end_step", {"steps": 6, "denoise": 0.5, "end_step": 4}),
+        ("denoise", {"steps": 6, "denoise": 0.1, "end_step": 4}),
+        ("end_step", {"end_step": "last"}),
+    ],
+)
+def test_an_end_that_is_not_reached_is_found_before_running(
+    port: str, change: dict[str, Any]
+) -> None:
+    (problem,) = problems({"sample": sampler(**change)}, "sample")
+    assert (problem.node, problem.port) == ("sample", port)
+
+
+def test_an_end_within_the_steps_is_fine() -> None:
+    assert problems({"sample": sampler(steps=6, end_step=6)}, "sample") == []
+    assert problems({"sample": sampler(steps=6, end_step=None)}, "sample") == []

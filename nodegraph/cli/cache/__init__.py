@@ -1,0 +1,1 @@
+"""`nodegraph cache`: a module for each of its commands."""

@@ -1,0 +1,110 @@
+"""`nodegraph cache export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.kept import opened
+from nodegraph.cli.opening import open_workflow
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
+from nodegraph.cli.problems import print_warnings
+from nodegraph.cli.watching import bytes_progress
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.core.keys import Key
+    from nodegraph.session import Session
+    from nodegraph.store.archive import Exported
+    from nodegraph.store.store import Store
+
+
+def export(
+    common: Common,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; replaced if it exists.")],
+    workflows: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORKFLOW", help="Only what these need  [default: all results]"),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only what this run computed or found; last will do."),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Pack results into one file, for another machine.
+
+    Of workflows, as they stand in their files: results for other values of their parameters are
+    taken along with --run. Models and written files aren't in it.
+    """
+    from nodegraph.store.archive import export as pack
+
+    if workflows and run is not None:
+        raise InvalidValue("workflows and --run can't be combined", hint="Choose one of them.")
+    target = Path(file).expanduser()
+    with opened(common) as (session, store):
+        keys: list[Key] | None = None
+        if run is not None:
+            keys = _of_run(session, store, run)
+        elif workflows:
+            keys = _of_workflows(session, workflows)
+        with bytes_progress("packing", is_shown=not json) as progress:
+            found = pack(store, target, keys=keys, progress=progress)
+        size = target.stat().st_size
+    if json:
+        print_json({"file": str(target.absolute()), "size": size, **asdict(found)})
+    else:
+        _print(target, size, found)
+    return 0
+
+
+def _of_workflows(session: Session, names: list[str]) -> list[Key]:
+    """Keys of all that the workflows need.
+
+    Raises:
+        InvalidWorkflow: They can't run, so it can't be told.
+    """
+    print_warnings(session.registry.problems)
+    keys: list[Key] = []
+    for name in names:
+        opened_file = open_workflow(name)
+        session.graph(opened_file.workflow)  # so that all that is wrong is told
+        keys += _planned(session, opened_file.workflow)
+    return keys
+
+
+def _planned(session: Session, workflow: Workflow) -> list[Key]:
+    from nodegraph.engine.planning.keys import planned_keys
+
+    return planned_keys(session.plan(workflow).predicted, session.engine.shared)
+
+
+def _of_run(session: Session, store: Store, name: str) -> list[Key]:
+    from nodegraph.store.records import Runs
+    from nodegraph.store.selection import keys_of_run
+
+    if store.claims is None:
+        raise InvalidValue(f"the store {store.folder} can only be read", hint="Leave out --run.")
+    found = Runs(store.index, store.claims).get(name)
+    nodes = found.record.get("nodes", {}).values()
+    keys: list[Key] = [*keys_of_run(store, found.id), *(node["key"] for node in nodes)]
+    if "workflow" in found.record:
+        # A node that was called several times has no single key in the record.
+        keys += _planned(session, Workflow.from_dict(found.record["workflow"]))
+    return [key for key in keys if key]
+
+
+def _print(target: Path, size: int, found: Exported) -> None:
+    say(
+        f"{counted(found.entries, 'result')} with {counted(found.artifacts, 'value')} packed into "
+        f"{shown_path(target)}, {shown_size(size)}."
+    )
+    if found.left_out:
+        warn(f"{counted(found.left_out, 'value')} left out: damaged or gone")
+    if not found.entries:
+        warn("none of these results is kept here; run the workflow first")

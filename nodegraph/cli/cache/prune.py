@@ -1,0 +1,83 @@
+"""`nodegraph cache prune`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from time import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.kept import opened_store
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, shown_size
+from nodegraph.cli.quantities import parse_age, parse_size
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.store.pruning import Pruned
+    from nodegraph.store.store import Store
+
+
+def prune(
+    common: Common,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Until results take no more than this, such as 2GB."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="What wasn't used for so long, such as 30d."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing; tell what would be.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Remove results.
+
+    Without options, down to the budget, which happens by itself, too. What a run needs that goes
+    on stays. Runs' records and what calls take are not results: they stay.
+    """
+    if sum((to is not None, older_than is not None, all_)) > 1:
+        raise InvalidValue("--to, --older-than and --all exclude each other", hint="Choose one.")
+    size = None if to is None else parse_size(to, "--to")
+    age = None if older_than is None else parse_age(older_than, "--older-than")
+    with opened_store(common) as store:
+        if all_ or age is not None:
+            found = _pruned(store, age, dry_run=dry_run)
+        else:
+            found = _trimmed(store, size, dry_run=dry_run)
+    if json:
+        print_json({"dry_run": dry_run, **asdict(found)})
+    else:
+        _print(found, dry_run=dry_run)
+    return 0
+
+
+def _pruned(store: Store, age: float | None, *, dry_run: bool) -> Pruned:
+    from nodegraph.store.pruning import prune as remove
+
+    moment = float("inf") if age is None else time() - age
+    return remove(store, moment, dry_run=dry_run)
+
+
+def _trimmed(store: Store, size: int | None, *, dry_run: bool) -> Pruned:
+    from nodegraph.store.pruning import Pruned, would_trim
+
+    if dry_run:
+        return would_trim(store, store.budget if size is None else size)
+    gone = store.trim(size)
+    return Pruned(gone.artifacts, gone.bytes, gone.entries)
+
+
+def _print(found: Pruned, *, dry_run: bool) -> None:
+    would = "Would remove" if dry_run else "Removed"
+    parts = [f"{counted(found.artifacts, 'value')} of {shown_size(found.bytes)}"]
+    if found.entries:
+        parts.append(f"what is known of {counted(found.entries, 'call')}")
+    if found.checkpoints:
+        size = shown_size(found.checkpoint_bytes)
+        parts.append(f"{counted(found.checkpoints, 'checkpoint')} of {size}")
+    say(f"{would} {', '.join(parts)}." if any(asdict(found).values()) else f"{would} nothing.")

@@ -1,0 +1,64 @@
+"""What is kept on disk, for the commands that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.options import Common
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.session import Session
+    from nodegraph.store.records import Runs
+    from nodegraph.store.store import Store
+
+
+@contextmanager
+def opened(common: Common) -> Iterator[tuple[Session, Store]]:
+    """A session and its store, open until the end of the `with`.
+
+    Raises:
+        InvalidValue: Nothing is kept on disk.
+    """
+    with common.session() as session:
+        store = session.store
+        if store is None:
+            raise _nothing_kept(session)
+        yield session, store
+
+
+@contextmanager
+def opened_store(common: Common) -> Iterator[Store]:
+    """The store in force, open until the end of the `with`.
+
+    Raises:
+        InvalidValue: Nothing is kept on disk.
+    """
+    with opened(common) as (_, store):
+        yield store
+
+
+@contextmanager
+def opened_runs(common: Common) -> Iterator[Runs]:
+    """The records of runs in the store in force, until the end of the `with`.
+
+    Raises:
+        InvalidValue: No runs are kept on disk.
+    """
+    with common.session() as session:
+        kept = session.persistence
+        if kept is None:
+            raise _nothing_kept(session)
+        if kept.runs is None:
+            raise InvalidValue(f"the store {kept.store.folder} can only be read")
+        yield kept.runs
+
+
+def _nothing_kept(session: Session) -> InvalidValue:
+    if session.problems:
+        return InvalidValue("\n".join(session.problems))
+    return InvalidValue(
+        "nothing is kept on disk", hint="The setting `disk_cache` is 0; see `nodegraph doctor`."
+    )

@@ -1,0 +1,143 @@
+"""A workflow with what the command line was given for it: values, parameters, targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.functions import More, declared_options
+from nodegraph.cli.opening import STDIN, Opened, open_workflow
+from nodegraph.cli.options import Common, common_options
+from nodegraph.cli.parameters import assignments, parameter_options
+from nodegraph.cli.scan import option_names, scan
+from nodegraph.core.overrides import with_texts
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError, Problem
+
+if TYPE_CHECKING:
+    from nodegraph.session import Session
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be run, and with which values.
+
+    Attributes:
+        targets: Nodes to run; None for all sinks.
+        assignments: As given with ``--set``.
+        parameters: Texts of the workflow's named parameters.
+        modes: Nodes that are muted or bypassed this time; see `modes_of`.
+    """
+
+    targets: Sequence[str] | None
+    assignments: Sequence[str]
+    parameters: dict[str, str]
+    modes: Mapping[str, str] = field(default_factory=dict)
+
+
+MuteOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Leave this node out, and what needs it; repeatable."),
+]
+BypassOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Hand its input on in its place; repeatable."),
+]
+
+
+def modes_of(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> dict[str, str]:
+    """What `--mute` and `--bypass` say.
+
+    Raises:
+        InvalidValue: A node stands in both.
+    """
+    for node in set(muted or ()) & set(bypassed or ()):
+        raise InvalidValue(f"`{node}` can't be both muted and bypassed", hint="Choose one of them.")
+    return dict.fromkeys(muted or (), "mute") | dict.fromkeys(bypassed or (), "bypass")
+
+
+def workflow_options(
+    function: Callable[..., Any], common: Common, arguments: Sequence[str]
+) -> More:
+    """The parameters of the workflow that a command's arguments name.
+
+    Args:
+        function: The command's, whose first argument is the workflow.
+    Raises:
+        NodegraphError: The workflow can't be read.
+    """
+    declared = {**declared_options(function), **common_options()}
+    seen = scan(arguments, declared)
+    name = _named_workflow(seen.positional, seen.doubtful)
+    if name is None:
+        return More()
+    try:
+        opened = open_workflow(name)
+    except NodegraphError:
+        if {"-h", "--help"} & set(arguments):
+            return More()
+        raise
+    if not opened.workflow.parameters:
+        return More(found=opened)
+    lists = {key: seen.values.get(key) for key in ("pack", "models")}
+    single = {key: seen.values.get(key, [None])[-1] for key in ("home", "device")}
+    catalog = common.merged({**lists, **single}).session().registry
+    options = parameter_options(opened.workflow, catalog, option_names(declared))
+    return More(options, found=opened)
+
+
+def _named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | None:
+    if positional:
+        return positional[0]
+    # After an unknown flag the workflow looks like the flag's value.
+    return next((text for text in doubtful if text == STDIN or Path(text).is_file()), None)
+
+
+def opened_for(name: str, more: More) -> Opened:
+    """The workflow of a command, which `workflow_options` may have opened already.
+
+    Raises:
+        NodegraphError: It can't be read.
+    """
+    # Standard input can be read only once.
+    found = more.found
+    return found if isinstance(found, Opened) and found.name == name else open_workflow(name)
+
+
+def with_values(
+    session: Session, workflow: Workflow, wish: Wish
+) -> tuple[Workflow, tuple[Problem, ...]]:
+    """The workflow with its values set as far as they can be, and what is wrong with them."""
+    given = assignments(workflow, wish.assignments)
+    problems = tuple(given.problems)
+    try:
+        workflow = workflow.with_modes(wish.modes)
+    except InvalidWorkflow as error:
+        problems += tuple(error.problems)
+    try:
+        workflow = with_texts(
+            workflow,
+            session.registry,
+            parameters={**wish.parameters, **given.parameters},
+            inputs=given.inputs,
+        )
+    except InvalidWorkflow as error:
+        problems += tuple(error.problems)
+    return workflow, problems
+
+
+def prepared(session: Session, workflow: Workflow, wish: Wish) -> Workflow:
+    """The workflow with its values set, ready to run.
+
+    Raises:
+        InvalidWorkflow: Lists all that is wrong with the values and with the workflow.
+    """
+    workflow, found = with_values(session, workflow, wish)
+    problems = [*found, *session.check(workflow, targets=wish.targets)]
+    if problems:
+        raise InvalidWorkflow(problems)
+    return workflow

@@ -1,0 +1,57 @@
+"""Sizes and ages as people write them: ``2GB``, ``30d``."""
+
+from __future__ import annotations
+
+import re
+
+from nodegraph.errors import InvalidValue
+
+_WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)", re.IGNORECASE)
+_BYTES = {
+    "": 1,
+    "b": 1,
+    **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb"), 1)},
+    **{unit: 1000**power for power, unit in enumerate("kmgt", 1)},
+    **{unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib"), 1)},
+}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_size(text: str, option: str) -> int:
+    """Bytes of a size such as ``500MB``, ``1.5 GiB`` or ``0``.
+
+    Args:
+        option: Named in the error.
+    Raises:
+        InvalidValue: It is none.
+    """
+    found = _parsed(text, _BYTES)
+    if found is None:
+        raise InvalidValue(
+            f"{option} is no size", given=text, expected="a size such as 500MB, 2GB or 1.5GiB"
+        )
+    return int(found)
+
+
+def parse_age(text: str, option: str) -> float:
+    """Seconds of an age such as ``30d``, ``12h`` or ``2w``; its unit can't be left out.
+
+    Args:
+        option: Named in the error.
+    Raises:
+        InvalidValue: It is none.
+    """
+    found = _parsed(text, _SECONDS)
+    if found is None:
+        raise InvalidValue(
+            f"{option} is no age", given=text, expected="an age such as 90m, 12h, 30d or 2w"
+        )
+    return found
+
+
+def _parsed(text: str, units: dict[str, int]) -> float | None:
+    written = _WRITTEN.fullmatch(text.strip())
+    if written is None:
+        return None
+    unit = units.get(written[2].casefold())
+    return None if unit is None else float(written[1]) * unit

@@ -1,0 +1,1 @@
+"""`nodegraph runs`: a module for each of its commands."""

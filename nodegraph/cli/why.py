@@ -1,0 +1,112 @@
+"""`nodegraph why`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.exits import FINE
+from nodegraph.cli.functions import More
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import print_json, say, shown_seconds
+from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.plan import output_flags
+from nodegraph.cli.prepared import Wish, opened_for, prepared, workflow_options
+from nodegraph.cli.problems import print_warnings
+from nodegraph.cli.times import shown_time
+
+if TYPE_CHECKING:
+    from nodegraph.engine.planning.why import NodeWhy, Origin
+
+
+def why(
+    common: Common,
+    more: More,
+    workflow: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
+        ),
+    ],
+    node: Annotated[
+        str | None,
+        typer.Argument(metavar="NODE", help="Tell of this one  [default: all that would run]"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NODE.INPUT=VALUE", help="Give an input a value; may be repeated."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Tell why nodes would run, or which earlier run their results come from.
+
+    What differs is told against the last run that had a node of that name, else against the most
+    similar result of the same node type: inputs, outputs that the node takes in, its code, the
+    numerics it depends on. Nothing is run. The workflow's named parameters are options, as for
+    `run`.
+    """
+    opened = opened_for(workflow, more)
+    with common.session(inputs=opened.folder, **output_flags(out)) as session:
+        if not json:
+            print_warnings(session.registry.problems)
+        targets = [node] if node is not None else None
+        wish = Wish(targets, set_ or (), given_texts(opened.workflow, more.values))
+        ready = prepared(session, opened.workflow, wish)
+        found = session.why(ready, node=node)
+    if json:
+        print_json({"nodes": [item.as_dict() for item in found]})
+    elif not found:
+        say("Nothing would run: every result is there already.")
+    else:
+        for item in found:
+            _print(item)
+    return FINE
+
+
+def more_options(common: Common, arguments: Sequence[str]) -> More:
+    """The parameters of the workflow that the arguments name.
+
+    Raises:
+        NodegraphError: The workflow can't be read.
+    """
+    return workflow_options(why, common, arguments)
+
+
+_TITLES = {
+    "hit": "is answered by what is there",
+    "run": "would run",
+    "lazy": "may run",
+    "skip": "would not run",
+}
+
+
+def _print(item: NodeWhy) -> None:
+    node = item.plan
+    title = _TITLES[node.status]
+    if node.status == "run" and not node.certain and not node.is_new:
+        title = "may run"
+    reasons = list(item.reasons)
+    if item.origin is not None and (node.status == "hit" or item.differences):
+        reasons.append(_of(item.origin, is_answer=node.status == "hit"))
+    if not reasons and node.status == "hit":
+        reasons = ["its result is in memory"]
+    colon = ":" if reasons else ""
+    say((node.name, "bold"), f" ({node.type}) {title}{colon}")
+    for reason in reasons:
+        say("  ", reason)
+
+
+def _of(origin: Origin, *, is_answer: bool) -> str:
+    took = f"took {shown_seconds(origin.seconds)}"
+    run = f"run {origin.run}" if origin.run else "a run"
+    if is_answer:
+        return f"from {run}, {shown_time(origin.created)}; {took} then"
+    return f"(compared with {run}, {shown_time(origin.created)})"

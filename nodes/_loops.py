@@ -1,0 +1,62 @@
+"""What the loops have in common: a turn is one use of the subgraph, with what the loop is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph import Subgraph, Value
+
+_MOST = 256
+_LARGEST = 20_000
+"""Turns, and nodes about, that join the run at once."""
+
+
+class LoopBody:
+    """A subgraph that is run many times.
+
+    Args:
+        inputs: Its inputs that stay the same.
+
+    Attributes:
+        definitions: Subgraphs that the turns use.
+        most_at_once: Turns to expand into at once, so that a huge subgraph doesn't flood the run.
+    """
+
+    def __init__(self, body: Subgraph, inputs: Mapping[str, Any]) -> None:
+        self._body = body
+        self._inputs: dict[str, Any] = {}
+        self.definitions = dict(body.definitions)
+        for name, value in inputs.items():
+            if isinstance(value, Subgraph):
+                # By its name, so that it is checked and found like one in the workflow.
+                self.definitions.update(value.definitions)
+                self._inputs[name] = value.name
+            else:
+                self._inputs[name] = Value(value)
+        self.most_at_once = max(1, min(_MOST, _LARGEST // _size(body)))
+
+    def turn(self, index: int, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The node of one turn.
+
+        Args:
+            given: Inputs of this turn: a `Value`, or a link to another turn.
+        """
+        number = {"index": index} if "index" in self._body.inputs else {}
+        return {"type": self._body.name, "inputs": {**self._inputs, **number, **given}}
+
+
+def _size(body: Subgraph) -> int:
+    """Nodes of a subgraph with its blocks inlined; at least 1."""
+    sizes: dict[str, int] = {}
+
+    def size(name: str) -> int:
+        if name not in body.definitions:
+            return 1
+        if name not in sizes:
+            sizes[name] = 1
+            nodes = body.definitions[name]["nodes"].values()
+            sizes[name] += sum(size(item["type"]) for item in nodes)
+        return sizes[name]
+
+    return size(body.name)

@@ -1,0 +1,274 @@
+"""Flow: choosing between branches, holding values back, and loops over the workflow's subgraphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from nodegraph import BLOCKED, Body, Expand, InvalidValue, Lazy, Range, Subgraph, Value, node
+
+from ._loops import LoopBody
+
+
+@node(category="flow", tags=("if", "condition", "branch"))
+async def Switch(
+    condition: bool, on_true: Lazy[Any] | None = None, on_false: Lazy[Any] | None = None
+) -> Any:
+    """One of two values; what only the other one needs never runs.
+
+    Args:
+        condition: Which one to take.
+        on_true, on_false: The branches. Where the one to be taken isn't given, what depends on
+            this node is skipped.
+    """
+    return await _branch(on_true if condition else on_false)
+
+
+@node(category="flow", tags=("switch", "choose", "branch"))
+async def Select(
+    index: Annotated[int, Range(0, 7)] = 0,
+    option_0: Lazy[Any] | None = None,
+    option_1: Lazy[Any] | None = None,
+    option_2: Lazy[Any] | None = None,
+    option_3: Lazy[Any] | None = None,
+    option_4: Lazy[Any] | None = None,
+    option_5: Lazy[Any] | None = None,
+    option_6: Lazy[Any] | None = None,
+    option_7: Lazy[Any] | None = None,
+) -> Any:
+    """One of several values, by its number; what only the others need never runs.
+
+    Args:
+        index: Which one to take, counted from 0.
+        option_0, option_1, option_2, option_3, option_4, option_5, option_6, option_7: What there
+            is to choose from. Where the one to be taken isn't given, what depends on this node is
+            skipped.
+    """
+    options = (
+        option_0,
+        option_1,
+        option_2,
+        option_3,
+        option_4,
+        option_5,
+        option_6,
+        option_7,
+    )
+    if not 0 <= index < len(options):
+        raise InvalidValue(
+            "there is no option of that number",
+            port="index",
+            given=str(index),
+            expected=f"0 to {len(options) - 1}",
+        )
+    return await _branch(options[index])
+
+
+async def _branch(lazy: Lazy[Any] | None) -> Any:
+    value = None if lazy is None else await lazy()
+    return BLOCKED if value is None else value
+
+
+@node(category="flow", tags=("block", "stop", "if"))
+async def Gate(value: Lazy[Any], open: bool = True) -> Any:
+    """A value that is passed on, or held back: then what depends on it is skipped silently.
+
+    Args:
+        value: What to pass on. What only this node needs of it never runs while it is closed.
+        open: Whether to pass it on.
+    """
+    return await value() if open else BLOCKED
+
+
+class Results(NamedTuple):
+    results: list[Any]
+
+
+@node(category="flow", tags=("loop", "map", "batch"))
+def ForEach(
+    items: list[Any],
+    body: Annotated[Subgraph, Body({"item": "items", "index": ""}, {"result": ("results",)})],
+    **inputs: Any,
+) -> Results:
+    """Run a subgraph once for each item of a list.
+
+    The subgraph takes an `item`, and if it likes its number as `index`, and gives a `result`. Its
+    other inputs are inputs of this node. Each run is cached by itself.
+
+    Args:
+        items: What to go through.
+        body: Name of the subgraph.
+    """
+    loop = LoopBody(body, inputs)
+    # One after the other where something is written, as files are numbered in the list's order.
+    most = 1 if body.acts else loop.most_at_once
+
+    def part(start: int, before: tuple[Value, ...]) -> Any:
+        end = min(start + most, len(items))
+        nodes = {str(at): loop.turn(at, {"item": Value(items[at])}) for at in range(start, end)}
+        outputs = [f"{name}.result" for name in nodes]
+        if end == len(items):
+            return Expand(nodes, {"results": [*before, *outputs]}, loop.definitions)
+        then = lambda found: part(end, (*before, *found.values()))  # noqa: E731
+        return Expand(nodes, dict(zip(nodes, outputs, strict=True)), loop.definitions, then)
+
+    answer: Results = part(0, ())
+    return answer
+
+
+class Folded(NamedTuple):
+    result: Any
+    results: list[Any]
+
+
+@node(category="flow", tags=("loop", "reduce", "accumulate"))
+def Fold(
+    items: list[Any],
+    initial: Any,
+    body: Annotated[
+        Subgraph,
+        Body(
+            {"item": "items", "accumulated": "initial", "index": ""},
+            {"accumulated": ("result", "results")},
+        ),
+    ],
+    **inputs: Any,
+) -> Folded:
+    """Run a subgraph for each item of a list, each time on what it gave for the one before.
+
+    The subgraph takes what is `accumulated` so far, an `item`, and if it likes its number as
+    `index`; it gives what is `accumulated` then. Its other inputs are inputs of this node. The
+    outputs are what is accumulated in the end, and after each item.
+
+    Args:
+        items: What to go through.
+        initial: What is accumulated before the first item.
+        body: Name of the subgraph.
+    """
+    given = [{"item": Value(item)} for item in items]
+    answer: Folded = _chain(
+        LoopBody(body, inputs), "accumulated", initial, given, "result", "results"
+    )
+    return answer
+
+
+class Repeated(NamedTuple):
+    state: Any
+    states: list[Any]
+
+
+@node(category="flow", tags=("loop", "iterate", "feedback"))
+def Repeat(
+    state: Any,
+    body: Annotated[
+        Subgraph, Body({"state": "state", "index": ""}, {"state": ("state", "states")})
+    ],
+    times: Annotated[int, Range(0, 100_000)] = 4,
+    **inputs: Any,
+) -> Repeated:
+    """Run a subgraph a number of times, each time on what it gave before.
+
+    The subgraph takes a `state`, and if it likes its number as `index`, and gives the next `state`.
+    Its other inputs are inputs of this node. The outputs are the last state, and all of them.
+
+    Args:
+        state: What it is first given.
+        body: Name of the subgraph.
+        times: How often.
+    """
+    answer: Repeated = _chain(
+        LoopBody(body, inputs), "state", state, [{}] * times, "state", "states"
+    )
+    return answer
+
+
+def _chain(
+    loop: LoopBody,
+    carried: str,
+    first: Any,
+    given: Sequence[Mapping[str, Any]],
+    last: str,
+    every: str,
+) -> Any:
+    """Turns that each take what the one before gave.
+
+    Args:
+        carried: The subgraph's input and output that lead from turn to turn.
+        given: What else each turn is given.
+        last, every: The node's outputs for what the last turn gave, and for what all gave.
+    """
+
+    def part(start: int, before: Value, all_before: tuple[Value, ...]) -> Any:
+        end = min(start + loop.most_at_once, len(given))
+        nodes = {}
+        link: Any = before
+        for at in range(start, end):
+            nodes[str(at)] = loop.turn(at, {**given[at], carried: link})
+            link = {"from": f"{at}.{carried}"}
+        outputs = {name: f"{name}.{carried}" for name in nodes}
+        if end == len(given):
+            states = [*all_before, *outputs.values()]
+            ends: dict[str, Any] = {last: states[-1] if states else before, every: states}
+            return Expand(nodes, ends, loop.definitions)
+
+        def then(found: Mapping[str, Value]) -> Any:
+            return part(end, found[str(end - 1)], (*all_before, *found.values()))
+
+        return Expand(nodes, outputs, loop.definitions, then)
+
+    return part(0, Value(first), ())
+
+
+class Ended(NamedTuple):
+    state: Any
+    iterations: int
+
+
+@node(category="flow", tags=("loop", "until", "iterate"))
+def While(
+    state: Any,
+    body: Annotated[
+        Subgraph, Body({"state": "state", "index": ""}, {"state": ("state",), "continue": ()})
+    ],
+    max_iterations: Annotated[int, Range(1, 1_000_000)] = 1000,
+    **inputs: Any,
+) -> Ended:
+    """Run a subgraph on what it gave before, for as long as it says to continue.
+
+    The subgraph takes a `state`, and if it likes its number as `index`; it gives the next `state`
+    and, as `continue`, whether to go on. Its other inputs are inputs of this node.
+
+    Args:
+        state: What it is first given.
+        body: Name of the subgraph.
+        max_iterations: One that would go on after so many is an error.
+    """
+    loop = LoopBody(body, inputs)
+
+    def turn(at: int, state: Value) -> Expand:
+        outputs = {"state": f"{at}.state", "continue": f"{at}.continue"}
+        nodes = {str(at): loop.turn(at, {"state": state})}
+        return Expand(nodes, outputs, loop.definitions, lambda found: after(at + 1, found))
+
+    def after(count: int, found: Mapping[str, Value]) -> Any:
+        go_on = found["continue"]
+        if go_on.is_blocked:
+            return BLOCKED
+        if not isinstance(go_on.value, bool):
+            raise InvalidValue(
+                "the subgraph's output `continue` is neither true nor false",
+                port="body",
+                given=repr(go_on.value)[:60],
+            )
+        if not go_on.value:
+            return Expand({}, {"state": found["state"], "iterations": Value(count)})
+        if count >= max_iterations:
+            raise InvalidValue(
+                f"would still go on after {count} iterations",
+                port="max_iterations",
+                hint="Raise max_iterations, or let the subgraph's `continue` become false.",
+            )
+        return turn(count, found["state"])
+
+    answer: Ended = turn(0, Value(state))  # type: ignore[assignment]
+    return answer
