@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from nodegraph.api import *  # noqa: F403
     from nodegraph.core.workflow import Workflow as Workflow
     from nodegraph.engine.result import RunResult as RunResult
+    from nodegraph.scripts import run as run
+    from nodegraph.scripts import run_async as run_async
     from nodegraph.session import Session as Session
-    from nodegraph.session import run as run
-    from nodegraph.session import run_async as run_async
     from nodegraph.settings import Settings as Settings
 
 _API = "nodegraph.api"
@@ -30,8 +30,8 @@ _ELSEWHERE = {
     "Session": "nodegraph.session",
     "Settings": "nodegraph.settings",
     "Workflow": "nodegraph.core.workflow",
-    "run": "nodegraph.session",
-    "run_async": "nodegraph.session",
+    "run": "nodegraph.scripts",
+    "run_async": "nodegraph.scripts",
 }
 
 

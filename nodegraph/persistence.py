@@ -62,6 +62,8 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     """
     store = open_store(settings.store_folder, budget=settings.disk_cache, serializers=serializers)
     others, problems = _opened(settings.stores, serializers)
+    if store.refusal is not None:
+        problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")
     digests = StoredFileDigests(store.index)
     FILE_DIGESTS.attach(digests)
     claims = store.claims

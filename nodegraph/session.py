@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +17,12 @@ from nodegraph.core.graph import Graph
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
+from nodegraph.devices import checked_device, default_device, share_cores
 from nodegraph.engine.installed import remembered_packs
 from nodegraph.engine.manifest import ManifestCache
 from nodegraph.engine.packs import Pack, pack_at, packs_in
 from nodegraph.engine.registry import Registry
-from nodegraph.errors import InvalidValue, NodegraphError, Problem
+from nodegraph.errors import NodegraphError, Problem
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -53,17 +52,6 @@ class SessionRunOptions(TypedDict, total=False):
     check_mutation: bool
     values: bool
     share: Share | None
-
-
-class RunOptions(TypedDict, total=False):
-    """Options of `run`; see `run_async`."""
-
-    parameters: Mapping[str, Any] | None
-    targets: Sequence[str] | None
-    packs: Sequence[str | Path]
-    nodes: Sequence[Callable[..., Any]]
-    settings: Settings | None
-    check: bool
 
 
 class Session:
@@ -130,7 +118,7 @@ class Session:
     @cached_property
     def _device(self) -> str:
         wanted = self.settings.device
-        return _default_device() if wanted == "auto" else _checked_device(wanted)
+        return default_device() if wanted == "auto" else checked_device(wanted)
 
     @cached_property
     def persistence(self) -> Persistence | None:
@@ -158,7 +146,7 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """What runs share: lanes, cache, weights."""
-        _share_cores()
+        share_cores()
         from nodegraph.diffusion.numerics import LibraryNumerics
         from nodegraph.engine.cache import Cache, NoCache
         from nodegraph.engine.checkpointing import Saver
@@ -191,35 +179,9 @@ class Session:
 
     @cached_property
     def _weights(self) -> ResidencyManager:
-        from nodegraph.residency import ResidencyManager
+        from nodegraph.weights import residency_manager
 
-        return ResidencyManager(
-            self._load_component,
-            self._weights_budgets(),
-            estimate=_estimate_bytes,
-            move=_moved,
-            small=_small_footprint,
-        )
-
-    def _weights_budgets(self) -> dict[str, int]:
-        from nodegraph.residency import memory_of
-
-        settings = self.settings
-        budgets = {}
-        host = memory_of("cpu")
-        if settings.host_weights_budget is not None:
-            budgets["host"] = settings.host_weights_budget
-        elif host is not None:
-            budgets["host"] = host.total // 2
-        if settings.weights_budget is not None:
-            budgets[self._device] = settings.weights_budget
-        return budgets
-
-    def _load_component(self, recipe: Recipe, device: str) -> Any:
-        # Not at the top of the file: it brings torch in.
-        from nodegraph.diffusion.loading import load_component
-
-        return load_component(recipe, device, folders=self.environment.models)
+        return residency_manager(self.settings, self._device, self.environment.models)
 
     def check(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> list[Problem]:
         """Everything that is wrong with a workflow; nothing runs."""
@@ -376,7 +338,7 @@ class Session:
         its own. Several threads may call it: they take turns.
         """
         with self._one_at_a_time:
-            return _wait(self.run_async(workflow, **options))
+            return wait_for(self.run_async(workflow, **options))
 
     def close(self) -> None:
         """Let go of threads and weights."""
@@ -401,118 +363,7 @@ def _profile(engine: Engine) -> str:
     return "" if numerics is None else numerics.profile(engine.shared.lanes.device)
 
 
-def _estimate_bytes(recipe: Recipe) -> int:
-    from nodegraph.diffusion.loading import estimate_bytes
-
-    return estimate_bytes(recipe)
-
-
-def _moved(component: Any, device: str) -> Any:
-    from nodegraph.diffusion.loading import move_component
-
-    return move_component(component, device)
-
-
-def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:
-    from nodegraph.diffusion.footprint import small_footprint
-
-    return small_footprint(component, device)
-
-
-def _share_cores() -> None:
-    """Let torch's threads spin only briefly while they wait for each other, then sleep.
-
-    With other work on the cores, spinning threads keep out the very one that they wait for: twenty
-    sampling steps of a small model then take many times as long. GNU OpenMP reads the variable
-    when torch is loaded, so it has no effect after that; what the user has set stays.
-    """
-    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
-
-def _checked_device(name: str) -> str:
-    """A device that there is.
-
-    Raises:
-        InvalidValue: There is none of that name.
-    """
-    if name == "cpu":
-        return name
-    import torch
-
-    there = ["cpu", *(f"cuda:{at}" for at in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        there.append("mps")
-    if name not in there and not (name == "cuda" and len(there) > 1):
-        raise InvalidValue(
-            "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
-        )
-    return name
-
-
-_ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-
-
-def _default_device() -> str:
-    """The first accelerator, else ``cpu``; imports torch only where there might be one."""
-    if sys.platform == "linux" and not any(Path(path).exists() for path in _ACCELERATORS):
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda:0"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-async def run_async(
-    workflow: Workflow | Mapping[str, Any] | str | Path,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    targets: Sequence[str] | None = None,
-    packs: Sequence[str | Path] = (),
-    nodes: Sequence[Callable[..., Any]] = (),
-    settings: Settings | None = None,
-    check: bool = True,
-) -> RunResult:
-    """Run a workflow on the running event loop.
-
-    Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        parameters: Values of its named parameters.
-        targets: Nodes to run; all sinks if not given. The values of their outputs are in the
-            result: ``run(workflow, targets=["decode"])["decode.image"]``.
-        packs: More packs: folders or files.
-        nodes: Functions decorated with `@node`.
-        settings: Where things lie.
-        check: Raise if a node failed; else the result tells.
-    Raises:
-        InvalidFile, InvalidWorkflow: Nothing was run.
-        NodeFailed: A node raised; the rest was run.
-    """
-    document, folder = _opened(workflow)
-    with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
-        result = await session.run_async(document, parameters=parameters, targets=targets)
-    if check and result.errors:
-        raise result.errors[0]
-    return result
-
-
-def run(
-    workflow: Workflow | Mapping[str, Any] | str | Path, **options: Unpack[RunOptions]
-) -> RunResult:
-    """Run a workflow and wait for it, in a script or a notebook.
-
-    Args:
-        workflow: A `Workflow`, the dictionary of one, or a file's path.
-        options: Those of `run_async`: parameters, targets, packs, nodes, settings, check.
-    Raises:
-        InvalidFile, InvalidWorkflow: Nothing was run.
-        NodeFailed: A node raised; the rest was run.
-    """
-    return _wait(run_async(workflow, **options))
-
-
-def _wait(running: Coroutine[Any, Any, RunResult]) -> RunResult:
+def wait_for(running: Coroutine[Any, Any, RunResult]) -> RunResult:
     """The result of a coroutine, whether or not an event loop runs in this thread."""
     import asyncio  # not at the top: validating needs no event loop, and should be instant
     from concurrent.futures import ThreadPoolExecutor
@@ -538,12 +389,3 @@ def _wait(running: Coroutine[Any, Any, RunResult]) -> RunResult:
             for loop, task in started:
                 loop.call_soon_threadsafe(task.cancel)
             raise
-
-
-def _opened(workflow: Workflow | Mapping[str, Any] | str | Path) -> tuple[Workflow, Path | None]:
-    if isinstance(workflow, Workflow):
-        return workflow, None
-    if isinstance(workflow, Mapping):
-        return Workflow.from_dict(dict(workflow)), None
-    path = Path(workflow)
-    return Workflow.load(path), path.absolute().parent

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.options import Common
+from nodegraph.cli.problems import print_warnings
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def opened(common: Common) -> Iterator[tuple[Session, Store]]:
         store = session.store
         if store is None:
             raise _nothing_kept(session)
+        print_warnings(session.problems)
         yield session, store
 
 
@@ -52,7 +54,8 @@ def opened_runs(common: Common) -> Iterator[Runs]:
         if kept is None:
             raise _nothing_kept(session)
         if kept.runs is None:
-            raise InvalidValue(f"the store {kept.store.folder} can only be read")
+            raise kept.store.only_read()
+        print_warnings(session.problems)
         yield kept.runs
 
 

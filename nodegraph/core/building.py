@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nodegraph.core.analysis import analyse
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
 from nodegraph.core.targets import needed_by
@@ -30,9 +31,10 @@ def build_graph(
     Raises:
         InvalidWorkflow: Something is wrong, anywhere in the workflow; carries all of it.
     """
-    analysis = analyse(workflow, catalog, environment, targets=targets)
-    if analysis.problems:
-        raise InvalidWorkflow(analysis.problems)
-    needed = needed_by(analysis.nodes, analysis.targets)
-    nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
-    return Graph(nodes, analysis.targets)
+    with NoCollecting():
+        analysis = analyse(workflow, catalog, environment, targets=targets)
+        if analysis.problems:
+            raise InvalidWorkflow(analysis.problems)
+        needed = needed_by(analysis.nodes, analysis.targets)
+        nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
+        return Graph(nodes, analysis.targets)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
@@ -64,10 +65,13 @@ def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any
 def _structured(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
     if isinstance(value, Mapping):
         pairs = sorted(
-            (
-                (_pack(canonical(key, digesters)), canonical(item, digesters))
+            [
+                (
+                    _packed_text(key) if type(key) is str else _pack(canonical(key, digesters)),
+                    canonical(item, digesters),
+                )
                 for key, item in value.items()
-            ),
+            ],
             key=itemgetter(0),
         )
         return _tagged(_MAPPING, pairs)
@@ -109,6 +113,12 @@ def _pack(value: Any) -> bytes:
     # JSON can hold half a surrogate pair, which has no UTF-8; its digest must not fail.
     packed: bytes = msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")
     return packed
+
+
+@lru_cache(maxsize=1024)
+def _packed_text(text: str) -> bytes:
+    # Keys of mappings are mostly names of inputs, the same ones again and again.
+    return _pack(text)
 
 
 def _type_name(kind: type) -> str:

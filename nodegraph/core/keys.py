@@ -21,7 +21,7 @@ Key = str
 
 def _joined(kind: str, parts: Iterable[str]) -> Digest:
     # The lengths keep ("ab", "c") and ("a", "bc") apart.
-    text = "".join(f"{len(part)}:{part}" for part in (kind, *parts))
+    text = "".join([f"{len(part)}:{part}" for part in (kind, *parts)])
     return blake3(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -170,5 +170,10 @@ class NodeSpec(_Frozen):
         return next((port for port in self.inputs if port.body is not None), None)
 
     @cached_property
+    def output_places(self) -> dict[str, int]:
+        """Which output, from 0, by name."""
+        return {port.name: at for at, port in enumerate(self.outputs)}
+
+    @cached_property
     def outputs_by_name(self) -> dict[str, OutputSpec]:
         return {port.name: port for port in self.outputs}

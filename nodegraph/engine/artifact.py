@@ -21,7 +21,7 @@ Digesters = Mapping[type, Callable[[Any], str]]
 BLOCKED_DIGEST = digest_value(BLOCKED)
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 _SMALL = 4096
-"""Bytes; a plain value that can't be brought back stays in memory up to this size."""
+"""Bytes; a plain value stays in memory up to this size."""
 
 
 class Loader(Protocol):
@@ -127,7 +127,7 @@ class Artifact:
 
     def stub(self) -> Artifact:
         """The same without its value, which comes back when somebody asks for it."""
-        if self._value is UNLOADED or not self._can_come_back:
+        if self._value is UNLOADED or not self._may_leave:
             return self
         items = None if self.items is None else tuple(item.stub() for item in self.items)
         stub = Artifact(UNLOADED, self.digest, self.size, items, self.loader)
@@ -136,15 +136,9 @@ class Artifact:
         return stub
 
     @property
-    def _can_come_back(self) -> bool:
-        # What can't is made again by its node, which isn't worth it for a number.
-        return (
-            self.loader is not None
-            or self.base is not None
-            or self.items is not None
-            or self.size > _SMALL
-            or type(self._value) not in _PLAIN
-        )
+    def _may_leave(self) -> bool:
+        # Bringing it back, maybe by running its node once more, isn't worth it for a number.
+        return type(self._value) not in _PLAIN or self.size > _SMALL
 
     def converted(self, conversions: tuple[str, ...]) -> Artifact:
         """As a link hands it on; a blocked output stays one."""

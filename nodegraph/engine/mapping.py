@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,20 +11,18 @@ from nodegraph.engine.artifact import Artifact, listed
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Nested(Generic[T]):
     """A leaf, or a list of such; the shape of a mapped node's calls."""
 
     leaf: T | None = None
     branches: tuple[Nested[T], ...] | None = None
 
-    def leaves(self) -> Iterator[T]:
+    def leaves(self) -> tuple[T, ...]:
         if self.branches is None:
             assert self.leaf is not None
-            yield self.leaf
-            return
-        for branch in self.branches:
-            yield from branch.leaves()
+            return (self.leaf,)
+        return tuple([leaf for branch in self.branches for leaf in branch.leaves()])
 
 
 def spread(

@@ -94,6 +94,9 @@ class OutputValues(Mapping[str, Any]):
     def __getitem__(self, output: str) -> Any:
         return self._artifacts[output].value
 
+    def __contains__(self, output: object) -> bool:
+        return output in self._artifacts
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._artifacts)
 

@@ -7,7 +7,6 @@ What the cache holds is settled in the same turn, without a task or a thread per
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
 from nodegraph.engine.artifact import Artifact
@@ -73,6 +73,7 @@ class Run:
         self.states: dict[str, NodeState] = {}
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
+        self._no_hanging = _NoHanging(self._over)
         self.calls = Calls(self, job.workflow, self._loop)
         self._deadline = job.deadline
         self._targets = graph.targets
@@ -145,7 +146,7 @@ class Run:
         taken = [name for name in graph.nodes if name in self.states]
         if taken:
             raise InvalidValue(f"there is a node `{taken[0]}` already", hint="Rename one of them.")
-        with _no_collecting():
+        with NoCollecting():
             self._add(graph, within)
 
     def _add(self, graph: Graph, within: NodeState | None) -> None:
@@ -168,7 +169,7 @@ class Run:
 
     def demand(self, name: str) -> NodeState:
         """See to it that a node and what it needs are run."""
-        with _no_collecting():
+        with NoCollecting():
             self._demand(name)
         self._plan_pump()
         return self.states[name]
@@ -237,21 +238,16 @@ class Run:
         self._pump_planned = False
         if self.cancel.is_paused:
             return
-        with self.no_hanging(), _no_collecting():
+        with self.no_hanging(), NoCollecting():
             for _ in range(_TURN):
                 if not self._ready:
                     return
                 self._start(self._ready.popleft())
             self._plan_pump()
 
-    @contextmanager
-    def no_hanging(self) -> Iterator[None]:
+    def no_hanging(self) -> _NoHanging:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, `execute` raises it
-            if not self._over.done():
-                self._over.set_exception(error)
+        return self._no_hanging
 
     def _start(self, state: NodeState) -> None:
         if self.cancel.is_set:
@@ -290,7 +286,7 @@ class Run:
         return True
 
     def _begin_calls(self, state: NodeState, calls: Nested[Call]) -> None:
-        leaves = list(calls.leaves())
+        leaves = calls.leaves()
         state.open_calls = len(leaves)
         if not leaves:
             self._gather(state)
@@ -368,14 +364,13 @@ class Run:
 
     def _gather(self, state: NodeState) -> None:
         assert state.calls is not None
-        calls = list(state.calls.leaves())
+        calls = state.calls.leaves()
         if state.error is not None:
             self._fail(state, state.error)
         elif any(call.outputs is None for call in calls):
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
-            outputs = _outputs(state.calls)
-            state.artifacts = gather(outputs, len(state.node.spec.outputs))
+            state.artifacts = gather(_outputs(state.calls), len(state.node.spec.outputs))
             state.is_repeatable = all(call.is_repeatable for call in calls)
             every = bool(calls) and all(call.cached_from for call in calls)
             self.end(state, "cached" if every else "ran")
@@ -418,13 +413,12 @@ class Run:
         if status == "cached":
             self.events.emit("node.cached", name, source=state.source, saved=state.saved)
         elif status == "ran":
-            report = state.report()
             self.events.emit(
                 "node.finished",
                 name,
-                seconds=report.seconds,
-                calls=report.calls,
-                cached=report.cached,
+                seconds=state.seconds,
+                calls=state.call_count,
+                cached=state.cached_count,
             )
         elif status == "failed":
             assert state.error is not None
@@ -480,20 +474,25 @@ class Run:
         return "failed" if "failed" in statuses else "ok"
 
 
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Put the collector of cyclic garbage off to the end of the `with`.
+class _NoHanging:
+    """See `Run.no_hanging`; entered for each call, so it is no generator."""
 
-    A turn makes thousands of objects that stay; collecting again and again in the middle of it
-    takes as long as the turn itself where a graph is large.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    __slots__ = ("_over",)
+
+    def __init__(self, over: asyncio.Future[None]) -> None:
+        self._over = over
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if not self._over.done():
+            self._over.set_exception(error)
+        return True
 
 
 def _outputs(calls: Nested[Call]) -> Nested[tuple[Artifact, ...]]:

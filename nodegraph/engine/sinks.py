@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Sequence
 
 from nodegraph.core.context import Environment
@@ -11,12 +13,18 @@ from nodegraph.engine.result import WrittenFile
 from nodegraph.store import written as stored
 from nodegraph.store.written import Written
 
+_LOG = logging.getLogger(__name__)
+
 
 def written_before(
     written: Written, key: Key, environment: Environment, node: str
 ) -> list[WrittenFile] | None:
     """The files that an equal call of a sink wrote, if none has changed since."""
-    found = written.unchanged(_files_key(key, environment))
+    try:
+        found = written.unchanged(_files_key(key, environment))
+    except sqlite3.Error as error:
+        _LOG.warning("can't look up what %s wrote before: %s", node, error)
+        return None  # then it writes them again
     if found is None:
         return None
     return [WrittenFile(file.path, node, file.kind, existed=True) for file in found]
@@ -30,7 +38,11 @@ def remember_written(
         stamped = [stored.WrittenFile.at(file.path, file.kind, file.node) for file in files]
     except OSError:
         return  # somebody has moved one already, so next time there is something to do
-    written.remember(_files_key(key, environment), stamped)
+    try:
+        written.remember(_files_key(key, environment), stamped)
+    except sqlite3.Error as error:
+        # The files are there all the same: the node has done its work.
+        _LOG.warning("can't note the files that were written: %s", error)
 
 
 def _files_key(key: Key, environment: Environment) -> Key:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
@@ -16,7 +15,7 @@ from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class NodeState:
     """One node of a run.
 
@@ -32,6 +31,9 @@ class NodeState:
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
         is_let_go: Nobody needs it any more, and what it would have used was told so.
         queue: Calls that begin once the one before has ended.
+        sources: Names of all nodes that it is linked from.
+        lazy_ports: Linked inputs that are evaluated on demand; one that is mapped over never is.
+        eager_sources: Names of the nodes that must have ended before this one starts.
     """
 
     node: GraphNode
@@ -61,32 +63,25 @@ class NodeState:
     followers: list[NodeState] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
 
-    @cached_property
-    def lazy_ports(self) -> frozenset[str]:
-        """Linked inputs that are evaluated on demand; one that is mapped over never is."""
+    sources: tuple[str, ...] = field(init=False)
+    lazy_ports: frozenset[str] = field(init=False)
+    eager_sources: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        links = self.node.links
         ports = self.node.spec.inputs_by_name
-        return frozenset(
-            port
-            for port, source in self.node.links.items()
-            if ports[port].lazy and not source.fit.map_depth
-        )
-
-    @cached_property
-    def eager_sources(self) -> tuple[str, ...]:
-        """Names of the nodes that must have ended before this one starts."""
-        links = self.node.links.items()
-        return tuple({src.node: None for port, src in links if port not in self.lazy_ports})
-
-    @cached_property
-    def sources(self) -> tuple[str, ...]:
-        """Names of all nodes that it is linked from."""
-        return tuple({source.node: None for source in self.node.links.values()})
+        lazy = [port for port, src in links.items() if ports[port].lazy and not src.fit.map_depth]
+        self.sources = tuple(dict.fromkeys([source.node for source in links.values()]))
+        self.lazy_ports = frozenset(lazy)
+        self.eager_sources = self.sources
+        if lazy:
+            eager = [source.node for port, source in links.items() if port not in lazy]
+            self.eager_sources = tuple(dict.fromkeys(eager))
 
     def output(self, port: str) -> Artifact:
         """One of the outputs, by its port's name; the node must have ended well."""
         assert self.artifacts is not None, f"the outputs of {self.node.name} left memory too early"
-        names = [output.name for output in self.node.spec.outputs]
-        return self.artifacts[names.index(port)]
+        return self.artifacts[self.node.spec.output_places[port]]
 
     def used(self) -> None:
         """One of those who may use the outputs has done so; the last one lets them go."""
@@ -119,7 +114,7 @@ class NodeState:
 
     def forget_calls(self) -> None:
         """Let go of the calls with their inputs and outputs; the report keeps what they were."""
-        calls = list(self.calls.leaves()) if self.calls is not None else []
+        calls = self.calls.leaves() if self.calls is not None else ()
         self.call_count = len(calls)
         self.cached_count, self.source, self.saved = 0, "", 0.0
         self.calls = None
@@ -150,7 +145,7 @@ class NodeState:
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Call:
     """One invocation of a node's function; a mapped node has several.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -39,6 +40,7 @@ class TraceFile:
         self._separator = b"\n"
         self._end = 0
         self._written = monotonic()
+        self._fault: OSError | None = None
         self._lock = Lock()
 
     def add(self, event: Mapping[str, Any]) -> None:
@@ -56,15 +58,39 @@ class TraceFile:
             self._write()
 
     def _write(self) -> None:
-        if self._held:
-            self._file.seek(self._end)
-            self._file.write(self._held + _END)
-            self._end += len(self._held)
-            self._held.clear()
+        if self._held and self._fault is None:
+            try:
+                self._put(self._held + _END)
+            except OSError as error:
+                # Whoever is watched has no part in it: told once, when the file is closed.
+                self._fault = error
+                self._mend()
+            else:
+                self._end += len(self._held)
+        self._held.clear()
         self._written = monotonic()
 
+    def _put(self, data: bytes | bytearray) -> None:
+        self._file.seek(self._end)
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+
+    def _mend(self) -> None:
+        """Leave what was whole before; it had room."""
+        with suppress(OSError):
+            self._file.truncate(self._end)
+            if self._end:
+                self._put(_END)
+
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest.
+
+        Raises:
+            OSError: Something couldn't be written; what stands in the file is whole.
+        """
         if not self._file.closed:
             self.flush()
             self._file.close()
+            if self._fault is not None:
+                raise self._fault

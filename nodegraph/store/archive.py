@@ -245,7 +245,7 @@ def import_(store: Store, path: Path, *, progress: Progress | None = None) -> Im
         OutputError: The store can't be written.
     """
     if store.read_only:
-        raise OutputError(f"the store {store.folder} is read only")
+        raise store.only_read()
     store.flush()
     try:
         with path.open("rb") as file, _opened(path, file) as archive:

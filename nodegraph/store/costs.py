@@ -140,10 +140,16 @@ class Costs:
 
     def _loaded(self) -> dict[_Kind, Cost]:
         if self._known is None:
-            with self._index.reading() as connection:
-                rows = connection.execute(
-                    "SELECT node_type, shape, device, seconds, memory, count FROM costs"
-                ).fetchall()
+            try:
+                with self._index.reading() as connection:
+                    rows = connection.execute(
+                        "SELECT node_type, shape, device, seconds, memory, count FROM costs"
+                    ).fetchall()
+            except sqlite3.ProgrammingError:
+                raise  # the store is closed
+            except sqlite3.Error as error:
+                _LOG.warning("can't read what calls took: %s", error)
+                rows = []
             known = {
                 (node_type, shape, device): Cost(seconds, memory, count, shape != _ALL)
                 for node_type, shape, device, seconds, memory, count in rows

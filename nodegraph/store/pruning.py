@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodegraph.errors import OutputError
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.eviction import bytes_on_disk, is_unused
 from nodegraph.store.records import Runs
@@ -94,7 +93,7 @@ def _whole_files(
 def _needed_since(store: Store) -> float:
     """What was used since then may be in use."""
     if store.claims is None:
-        raise OutputError(f"the store {store.folder} can only be read")
+        raise store.only_read()
     oldest = Runs(store.index, store.claims).oldest_live_start()
     return float("inf") if oldest is None else oldest
 

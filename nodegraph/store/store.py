@@ -64,6 +64,7 @@ class Store:
         run: Hexadecimal name under which this process lists its runs; one of its own if empty.
     Attributes:
         owner: That name; this process has a claim on it as long as the store is open.
+        refusal: Why it can only be read, where writing was wanted.
     Raises:
         InvalidFile: The index is damaged, of a newer version, or no index; read only, there is
             none.
@@ -82,6 +83,7 @@ class Store:
         self.folder = folder
         self.budget = budget
         self.read_only = read_only
+        self.refusal: NodegraphError | None = None
         self.owner = run or os.urandom(16).hex()
         self.blobs = Blobs(folder, owner=self.owner)
         self.claims = None if read_only else self._claimed()
@@ -141,6 +143,16 @@ class Store:
 
     def _failed(self, error: Exception) -> None:
         self._problem = reported(error)
+
+    def only_read(self) -> OutputError:
+        """What to raise where the store would have to be written, but can only be read."""
+        if self.refusal is None:
+            return OutputError(f"the store {self.folder} can only be read")
+        return OutputError(
+            f"the store {self.folder} can only be read: {self.refusal}",
+            hint="If its disk is full, make some room first: the files in its folder `artifacts` "
+            "may be deleted, they are computed again.",
+        )
 
     # -- looking up ------------------------------------------------------------------------------
 
@@ -234,6 +246,8 @@ class Store:
         Raises:
             OutputError: The index can't be written.
         """
+        if self.read_only:
+            raise self.only_read()
         self.flush()
         with self._reporting():
             return self._eviction.trim(self.budget if budget is None else budget, 2 * self.budget)
@@ -308,7 +322,18 @@ def open_store(
     """
     try:
         return Store(folder, budget=budget, serializers=serializers, run=run)
-    except OutputError:
-        if not (folder / _INDEX).exists():
+    except OutputError as error:
+        if not _has_index(folder):
             raise
-    return Store(folder, budget=budget, serializers=serializers, read_only=True)
+        refusal = error
+    store = Store(folder, budget=budget, serializers=serializers, read_only=True)
+    store.refusal = refusal
+    return store
+
+
+def _has_index(folder: Path) -> bool:
+    try:
+        # Where there was no room for a first row, the file is there and empty.
+        return (folder / _INDEX).stat().st_size > 0
+    except OSError:
+        return False

@@ -89,7 +89,7 @@ def _of_run(session: Session, store: Store, name: str) -> list[Key]:
     from nodegraph.store.selection import keys_of_run
 
     if store.claims is None:
-        raise InvalidValue(f"the store {store.folder} can only be read", hint="Leave out --run.")
+        raise store.only_read()
     found = Runs(store.index, store.claims).get(name)
     nodes = found.record.get("nodes", {}).values()
     keys: list[Key] = [*keys_of_run(store, found.id), *(node["key"] for node in nodes)]

@@ -127,7 +127,7 @@ class PlannedNode:
 
     def each_call(self) -> Iterator[PlannedCall]:
         """Its calls; none if their number can't be told."""
-        return iter(()) if self.calls is None else self.calls.leaves()
+        return iter(() if self.calls is None else self.calls.leaves())
 
 
 SinkState = Callable[[PlannedCall], bool]
