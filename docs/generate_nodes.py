@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.engine.packs import installed_packs
-from nodegraph.engine.registry import Registry
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
 
 TARGET = Path(__file__).with_name("node-reference.md")
 INTRODUCTION = """# Built-in nodes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from nodegraph.store.written import Written
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,7 +51,10 @@ class Persistence:
     def close(self) -> None:
         """Write what waits, and let go of the files."""
         FILE_DIGESTS.detach(self.file_digests)
-        self.costs.flush()
+        try:
+            self.costs.flush()
+        except sqlite3.Error as error:
+            _LOG.warning("can't note what calls took: %s", error)
         for store in (self.store, *self.others):
             store.close()
 

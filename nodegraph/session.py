@@ -18,11 +18,11 @@ from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
 from nodegraph.devices import checked_device, default_device, share_cores
-from nodegraph.engine.installed import remembered_packs
-from nodegraph.engine.manifest import ManifestCache
-from nodegraph.engine.packs import Pack, pack_at, packs_in
-from nodegraph.engine.registry import Registry
 from nodegraph.errors import NodegraphError, Problem
+from nodegraph.packs.installed import remembered_packs
+from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.pack import Pack, pack_at, packs_in
+from nodegraph.packs.registry import Registry
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -312,7 +312,9 @@ class Session:
             return
         from nodegraph.observe.record import described_environment, record_of
 
-        record = _Record(kept.runs.begin(str(document.get("title", ""))))
+        record = _Record()
+        with self._noting():
+            record.id = kept.runs.begin(str(document.get("title", "")))
         noted: Mapping[str, Any] = {}
         start = monotonic()
         try:
@@ -329,7 +331,19 @@ class Session:
                 )
         finally:
             status = record.result.status if record.result is not None else "failed"
-            kept.runs.finish(record.id, status, monotonic() - start, noted)
+            if record.id:
+                with self._noting():
+                    kept.runs.finish(record.id, status, monotonic() - start, noted)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Inside, a fault of the index costs the record of the run, and not the run."""
+        import sqlite3  # not at the top of the file: it is of no use without a store
+
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.problems.append(f"the run couldn't be noted in the store's index: {error}")
 
     def run(self, workflow: Workflow, **options: Unpack[SessionRunOptions]) -> RunResult:
         """As `run_async`, waiting for the end.

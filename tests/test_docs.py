@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.engine.packs import pack_at
-from nodegraph.engine.registry import Registry
+from nodegraph.packs.pack import pack_at
+from nodegraph.packs.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 

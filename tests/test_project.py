@@ -14,8 +14,8 @@ else:
     import tomli as tomllib
 
 from nodegraph import api
-from nodegraph.engine.packs import installed_packs
-from nodegraph.engine.registry import Registry
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 

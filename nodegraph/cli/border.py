@@ -56,6 +56,11 @@ def _run(arguments: list[str]) -> int:
         return BAD_INPUT
     except typer.Abort:
         return CANCELLED
+    except Exception as error:
+        # Not by its class: that would take an import that most commands do without.
+        if not any(kind.__module__ == "sqlite3" for kind in type(error).__mro__):
+            raise
+        return _refused(_index_fault(error), arguments)
     return result if isinstance(result, int) else FINE
 
 
@@ -69,6 +74,16 @@ def _refused(error: Any, arguments: list[str]) -> int:
     else:
         print_problems(error.problems)
     return BAD_INPUT
+
+
+def _index_fault(error: Exception) -> Any:
+    from nodegraph.errors import OutputError
+
+    return OutputError(
+        f"the store's index can't be used: {error}",
+        hint="`nodegraph cache verify` tells whether it is damaged. To start the store afresh, "
+        "remove its folder, which `nodegraph doctor` names: results are computed again.",
+    )
 
 
 def _usage(error: Any, arguments: list[str]) -> int:

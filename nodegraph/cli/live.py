@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from nodegraph.cli.output import cleaned, shown_seconds
-from nodegraph.cli.progress import Silent, logged, restored
+from nodegraph.cli.progress import Silent, logged, restored, waiting
 from nodegraph.core.events import Event
 from nodegraph.observe.names import node_of
 
@@ -38,6 +38,8 @@ class Bars(Silent):
         self._title = ""
         self._all: TaskID | None = None
         self._running: dict[str, TaskID] = {}
+        self._ended: set[str] = set()
+        self._has_waited = False
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -55,6 +57,8 @@ class Bars(Silent):
         for task in self._progress.task_ids:
             self._progress.remove_task(task)
         self._running.clear()
+        self._ended.clear()
+        self._has_waited = False
         self._title = title
         self._all = self._progress.add_task(escape(title or "nodes"), total=None, count="")
 
@@ -68,6 +72,9 @@ class Bars(Silent):
             self._count(more=len(event.data["nodes"]))
         elif event.kind == "node.started":
             self._begin(event)
+        elif event.kind == "node.waiting" and not self._has_waited:
+            self._has_waited = True
+            self.say(waiting(event))
         elif event.kind == "node.restored":
             self._restore(event)
         elif event.kind == "node.progress":
@@ -109,7 +116,9 @@ class Bars(Silent):
         self.say(restored(event))
 
     def _end(self, event: Event) -> None:
-        self._count(done=1)
+        if event.node not in self._ended:
+            self._ended.add(event.node or "")
+            self._count(done=1)
         task = self._running.pop(event.node or "", None)
         if task is not None:
             self._progress.remove_task(task)

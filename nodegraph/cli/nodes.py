@@ -18,7 +18,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.engine.registry import Registry
+    from nodegraph.packs.registry import Registry
 
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""

@@ -47,11 +47,15 @@ class Lines(Silent):
 
     def __init__(self, types: Mapping[str, str]) -> None:
         self._types = dict(types)
-        self._total = self._ended = 0
+        self._total = 0
+        self._ended: set[str] = set()
         self._told: dict[str, float] = {}
+        self._has_waited = False
 
     def start(self, title: str) -> None:
-        self._total = self._ended = 0
+        self._total = 0
+        self._ended.clear()
+        self._has_waited = False
         self._told.clear()
         if title:
             tell(title)
@@ -64,13 +68,17 @@ class Lines(Silent):
         elif event.kind == "node.started" and event.node:
             self._types[node_of(event.node)] = event.data["type"]
             self._told[event.node] = monotonic()
+        elif event.kind == "node.waiting" and not self._has_waited:
+            self._has_waited = True  # once: where one waits, so do many
+            self.say(waiting(event))
         elif event.kind == "node.restored":
             self.say(restored(event))
         elif event.kind == "node.progress":
             self._step(event)
         elif event.kind in _ENDED:
-            self._ended += 1
-            self.say(f"[{self._ended}/{self._total}] {self._name(event)}: {outcome(event)}")
+            # One that was answered may run after all, as its value is needed and gone.
+            self._ended.add(event.node or "")
+            self.say(f"[{len(self._ended)}/{self._total}] {self._name(event)}: {outcome(event)}")
         elif event.kind == "log":
             self.say(logged(event))
 
@@ -96,6 +104,11 @@ def outcome(event: Event) -> str:
     calls, cached = event.data.get("calls", 1), event.data.get("cached", 0)
     times = f", {calls} times" if calls != 1 else ""
     return shown_seconds(event.data["seconds"]) + times + (f", {cached} cached" if cached else "")
+
+
+def waiting(event: Event) -> str:
+    """That a node waits for another process, as a line."""
+    return f"{event.node}: another process works on the same; waiting for its result"
 
 
 def restored(event: Event) -> str:

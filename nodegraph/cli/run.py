@@ -205,9 +205,9 @@ def _trace(path: Path, *, quiet: bool) -> Iterator[Callable[[str], Listener]]:
 def _of_store(session: Session) -> list[str]:
     """What kept results from being kept; known once the session is closed."""
     store = session.store
-    written = None if store is None else store.problem
-    unwritten = [] if written is None else [f"not every result was kept on disk: {written}"]
-    return [*session.problems, *unwritten]
+    problem = None if store is None else store.problem
+    trouble = [f"not every result was read from disk or kept there: {problem}"] if problem else []
+    return [*session.problems, *trouble]
 
 
 def _variations(

@@ -21,7 +21,7 @@ Digesters = Mapping[type, Callable[[Any], str]]
 BLOCKED_DIGEST = digest_value(BLOCKED)
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 _SMALL = 4096
-"""Bytes; a plain value stays in memory up to this size."""
+"""Bytes; a plain value that can't be brought back stays in memory up to this size."""
 
 
 class Loader(Protocol):
@@ -127,18 +127,32 @@ class Artifact:
 
     def stub(self) -> Artifact:
         """The same without its value, which comes back when somebody asks for it."""
-        if self._value is UNLOADED or not self._may_leave:
+        if not self._can_come_back:
             return self
-        items = None if self.items is None else tuple(item.stub() for item in self.items)
+        base = None if self.base is None else self.base.stub()
+        items = self.items
+        if items is not None:
+            # Those of a list may be in memory where the list as such isn't.
+            stubs = tuple([item.stub() for item in items])
+            items = items if all(map(is_, stubs, items)) else stubs
+        is_same = self._value is UNLOADED and items is self.items and base is self.base
+        if is_same and self.size <= _SMALL:
+            return self
+        # Others may hold this one as well, and load it later.
         stub = Artifact(UNLOADED, self.digest, self.size, items, self.loader)
-        if self.base is not None:
-            stub.base, stub._conversions = self.base.stub(), self._conversions
+        stub.base, stub._conversions = base, self._conversions
         return stub
 
     @property
-    def _may_leave(self) -> bool:
-        # Bringing it back, maybe by running its node once more, isn't worth it for a number.
-        return type(self._value) not in _PLAIN or self.size > _SMALL
+    def _can_come_back(self) -> bool:
+        # What can't is made again by its node, which isn't worth it for a number.
+        return (
+            self.loader is not None
+            or self.base is not None
+            or self.items is not None
+            or self.size > _SMALL
+            or type(self._value) not in _PLAIN
+        )
 
     def converted(self, conversions: tuple[str, ...]) -> Artifact:
         """As a link hands it on; a blocked output stays one."""

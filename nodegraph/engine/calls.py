@@ -162,8 +162,12 @@ class Calls:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
         self._leave_flight(call)
         followers, call.followers = call.followers, {}
-        call.inputs = self._run.inputs_of(call)
-        self.begin(call)
+        try:
+            call.inputs = self._run.inputs_of(call)
+        except Exception as error:  # noqa: BLE001 - what it is linked to may be another world's
+            self.fail(call, error)
+        else:
+            self.begin(call)
         for follower, follow in followers.items():
             # Told as if this one had been cancelled: they begin anew as well.
             follow(follower, call, Cancelled("it had to be begun anew"))
@@ -196,12 +200,15 @@ class Calls:
 
     def _priority(self, call: Call) -> Priority:
         """What frees most memory goes first, then what has the longest way still to go."""
-        freed = 0
-        for source in call.state.sources:
-            upstream = self._run.states[source]
-            if upstream.consumers == 1 and upstream.artifacts:
-                freed += sum(artifact.resident_size for artifact in upstream.artifacts)
-        return (-freed, -call.state.depth)
+        state = call.state
+        if state.frees is None:
+            # Once for all its calls: a list is long to measure.
+            state.frees = 0
+            for source in state.sources:
+                upstream = self._run.states[source]
+                if upstream.consumers == 1 and upstream.artifacts:
+                    state.frees += sum(artifact.resident_size for artifact in upstream.artifacts)
+        return (-state.frees, -state.depth)
 
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
         # What this makes ready begins at once, so that it competes with what waits for the lane.

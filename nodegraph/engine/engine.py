@@ -14,11 +14,11 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.lanes import Lanes, Share
 from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Job, Run
 from nodegraph.engine.shared import Claiming, Shared
 from nodegraph.errors import InvalidValue
+from nodegraph.packs.registry import Registry
 from nodegraph.store.codes import Codes
 from nodegraph.store.costs import Costs
 from nodegraph.store.written import Written

@@ -18,8 +18,8 @@ from nodegraph.core.targets import needed_by
 from nodegraph.core.types import ANY, TypeExpr, list_of
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.registry import Registry
 from nodegraph.errors import InvalidValue, InvalidWorkflow
+from nodegraph.packs.registry import Registry
 
 
 class Carried(Value):

@@ -151,6 +151,7 @@ async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
     artifact = run.linked(state, port)
     if artifact.is_blocked:
         raise UpstreamEnded
+    state.depends_on(upstream)
     return artifact
 
 

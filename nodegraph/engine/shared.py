@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgpack
 
 from nodegraph.core.context import Environment, Numerics, Weights
 from nodegraph.core.digests import Digest
@@ -13,11 +16,15 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.states import Call
+from nodegraph.packs.registry import Registry
 from nodegraph.store.codes import Codes
 from nodegraph.store.costs import Costs
 from nodegraph.store.written import Written
+
+_MOST_BASES = 1 << 14
+_LONGEST_GIVEN = 256
+"""Bytes of packed literals that are remembered."""
 
 
 class Claiming(Protocol):
@@ -51,6 +58,7 @@ class Shared:
     saver: Saver = field(default_factory=Saver)
     in_flight: dict[Key, Call] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
+    _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""
@@ -59,11 +67,27 @@ class Shared:
         if known is not None and known[0] == found:
             base: Digest = known[1]
             return base
-        digesters = self.registry.digesters
-        base = base_key(
-            node.spec, node.literals, code=found.code, profile=found.profile, digesters=digesters
-        )
+        base = self._base(node, found)
         node.memo["base"] = (found, base)
+        return base
+
+    def _base(self, node: GraphNode, found: Identity) -> Digest:
+        """The same, remembered for graphs that are built again with most of them unchanged."""
+        given = _packed(node.literals)
+        key = (node.spec.type, node.spec.version, found.code, found.profile, given)
+        base = self._bases.get(key) if given is not None else None
+        if base is None:
+            base = base_key(
+                node.spec,
+                node.literals,
+                code=found.code,
+                profile=found.profile,
+                digesters=self.registry.digesters,
+            )
+            if given is not None:
+                if len(self._bases) >= _MOST_BASES:
+                    self._bases.clear()
+                self._bases[key] = base
         return base
 
     def forget_calls(self) -> None:
@@ -118,3 +142,14 @@ class Identity:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _packed(literals: Mapping[str, Any]) -> bytes | None:
+    """Literals in a form that tells all plain values apart; None for others, and for long ones."""
+    try:
+        packed: bytes = msgpack.packb(
+            literals, strict_types=True, use_bin_type=True, unicode_errors="surrogatepass"
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return packed if len(packed) <= _LONGEST_GIVEN else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodegraph.core.digests import Digest
@@ -26,10 +26,15 @@ class NodeState:
         followers: Nodes that wait for this one.
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
+        within: The node that expanded into it.
         is_repeatable: False if it expanded into something that must run each time.
         is_blocked: It was skipped, as an input stood for a blocked output.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
         is_let_go: Nobody needs it any more, and what it would have used was told so.
+        is_fickle: It stands behind something that differs from run to run, or holds it.
+        relinked: Its calls by place, with the inputs that computing sources once more gave, and
+            the sources' outputs that these were made of.
+        frees: Bytes that its end lets leave memory, once they are known.
         queue: Calls that begin once the one before has ended.
         sources: Names of all nodes that it is linked from.
         lazy_ports: Linked inputs that are evaluated on demand; one that is mapped over never is.
@@ -39,6 +44,7 @@ class NodeState:
     node: GraphNode
     depth: float = 0.0
     level: int = 0
+    within: NodeState | None = None
     demanded: bool = False
     waiting: int = 0
     consumers: int = 0
@@ -46,6 +52,8 @@ class NodeState:
     artifacts: tuple[Artifact, ...] | None = None
     base: Digest | None = None
     calls: Nested[Call] | None = None
+    relinked: tuple[Sequence[object], Mapping[tuple[int, ...], Call]] | None = None
+    frees: int | None = None
     open_calls: int = 0
     call_count: int = 0
     cached_count: int = 0
@@ -59,6 +67,7 @@ class NodeState:
     is_blocked: bool = False
     needs_values: bool = False
     is_let_go: bool = False
+    is_fickle: bool = False
     queue: deque[Call] | None = None
     followers: list[NodeState] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
@@ -107,6 +116,22 @@ class NodeState:
         """Whether it ended well and others may use what it gave."""
         return self.status in ("ran", "cached")
 
+    def depends_on(self, source: NodeState) -> None:
+        """Take note of what stands before it.
+
+        What comes of something that differs each time needs its value at once: to have it later,
+        that would have to run again, and differ from what others have of it in the same run.
+        """
+        if source.is_fickle or not source.node.spec.deterministic:
+            self.is_fickle = self.needs_values = True
+
+    def holds_fickle(self) -> None:
+        """Take note that it expanded into something that differs from run to run."""
+        state: NodeState | None = self
+        while state is not None and not state.is_fickle:
+            state.is_fickle = True
+            state = state.within
+
     @property
     def is_loaded(self) -> bool:
         """Whether all its outputs' values are in memory."""
@@ -117,7 +142,7 @@ class NodeState:
         calls = self.calls.leaves() if self.calls is not None else ()
         self.call_count = len(calls)
         self.cached_count, self.source, self.saved = 0, "", 0.0
-        self.calls = None
+        self.calls = self.relinked = self.frees = None
         for call in calls:
             if call.cached_from:
                 self.cached_count += 1

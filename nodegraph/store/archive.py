@@ -70,7 +70,8 @@ class Exported:
 
     Attributes:
         bytes: Of the artifacts' files.
-        left_out: Artifacts that are damaged or gone; their entries are in without them.
+        left_out: Artifacts that are damaged or gone; their entries are in without them. And
+            entries that are damaged.
         unknown: Keys that were asked for and aren't in the store.
     """
 
@@ -118,6 +119,8 @@ def export(
         OutputError: It can't be written.
         InvalidFile: The store can't be read.
     """
+    if path.is_dir():
+        raise OutputError(f"can't write {path}: Is a directory")
     store.flush()
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
@@ -151,10 +154,14 @@ class _Export:
         wanted: dict[Digest, None] = {}
         with self._member(ENTRIES) as file:
             for row in self._rows(keys):
+                try:
+                    outputs = () if row[1] is None else unpack_outputs(row[1])
+                except ValueError:
+                    self._done.left_out += 1
+                    continue
                 file.write(msgpack.packb(row))
                 self._done.entries += 1
-                if row[1] is not None:
-                    wanted.update((leaf.digest, None) for leaf in leaves(unpack_outputs(row[1])))
+                wanted.update((leaf.digest, None) for leaf in leaves(outputs))
         artifacts = self._copied([*self._artifacts(wanted)])
         with self._member(ARTIFACTS) as file:
             for each in artifacts:

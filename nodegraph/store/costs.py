@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
 from nodegraph.store.index import Index
+
+_LOG = logging.getLogger(__name__)
 
 _WEIGHT = 0.2
 """The least that a new call counts: a first one that was slow is soon forgotten."""

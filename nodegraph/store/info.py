@@ -187,19 +187,27 @@ def _entries(index: Index, node_type: str, before: float) -> Iterator[Any]:
 
 def _entry(row: Any, sizes: _ArtifactSizes) -> EntryInfo:
     _, key, packed, node_type, seconds, created, used, run = row
-    outputs = () if packed is None else unpack_outputs(packed)
-    known = [sizes.of(leaf) for leaf in leaves(outputs)]
+    outputs = _outputs(packed)
+    known = [sizes.of(leaf) for leaf in leaves(outputs or ())]
     return EntryInfo(
         key=key.hex(),
         node_type=node_type,
-        size=sum(output.size for output in outputs),
+        size=sum(output.size for output in outputs or ()),
         bytes=sum(size or 0 for size in known),
         seconds=seconds,
         created=created,
         used=used,
         run=run,
-        is_whole=None not in known,
+        is_whole=outputs is not None and None not in known,
     )
+
+
+def _outputs(packed: bytes | None) -> Sequence[Stored] | None:
+    """The outputs of an entry; None if they are damaged."""
+    try:
+        return () if packed is None else unpack_outputs(packed)
+    except ValueError:
+        return None
 
 
 def _types(index: Index) -> tuple[list[TypeInfo], int]:
@@ -211,8 +219,9 @@ def _types(index: Index) -> tuple[list[TypeInfo], int]:
     for _, _, packed, node_type, seconds, *_ in _entries(index, "*", float("inf")):
         total = found.setdefault(node_type, _Sum())
         total.entries += 1
-        is_whole = True
-        for leaf in leaves(() if packed is None else unpack_outputs(packed)):
+        outputs = _outputs(packed)
+        is_whole = outputs is not None
+        for leaf in leaves(outputs or ()):
             size = sizes.of(leaf)
             is_whole = is_whole and size is not None
             if leaf.inline is None:

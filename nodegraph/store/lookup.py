@@ -9,6 +9,7 @@ from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
+from nodegraph.errors import InvalidFile
 from nodegraph.store.backlog import Backlog, Put
 from nodegraph.store.blobs import Blobs, Damaged
 from nodegraph.store.codec import (
@@ -80,8 +81,8 @@ class Lookup:
             self._used("entries", key, now)
         try:
             outputs = None if packed is None else unpack_outputs(packed)
-        except (ValueError, TypeError) as error:
-            self._failed(error)
+        except ValueError as error:
+            self._failed(InvalidFile(f"{error}, so it is computed again"))
             return None
         return Entry(outputs, asked, node_type, seconds, created, run, parts)
 

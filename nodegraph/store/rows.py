@@ -1,19 +1,27 @@
-"""Outputs of an entry as a column of the index."""
+"""Outputs of an entry as a column of the index.
+
+Small values stand in the column itself, and SQLite compares no checksums. So the column begins with
+one: what a fault of the disk or of memory has changed is told from what was written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import msgpack
 
 from nodegraph.store.entries import Stored
 
+_CHECK = 4
+"""Bytes of the checksum."""
+
 
 def pack_outputs(outputs: Sequence[Stored]) -> bytes:
     """Some outputs as bytes."""
     packed: bytes = msgpack.packb([_packed(output) for output in outputs])
-    return packed
+    return crc32(packed).to_bytes(_CHECK, "big") + packed
 
 
 def _packed(output: Stored) -> list[Any]:
@@ -29,9 +37,12 @@ def unpack_outputs(data: bytes) -> tuple[Stored, ...]:
     """The outputs again.
 
     Raises:
-        ValueError: The bytes are no such list.
+        ValueError: The bytes are no such list, or aren't what was packed.
     """
-    return tuple([_unpacked(*form) for form in msgpack.unpackb(data)])
+    packed = data[_CHECK:]
+    if crc32(packed).to_bytes(_CHECK, "big") != data[:_CHECK]:
+        raise ValueError("an entry of the store's index is damaged")
+    return tuple([_unpacked(*form) for form in msgpack.unpackb(packed)])
 
 
 def _unpacked(

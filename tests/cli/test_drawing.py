@@ -16,7 +16,7 @@ from nodegraph.cli.layout import place
 from nodegraph.cli.mermaid import mermaid
 from nodegraph.cli.svg import svg
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.registry import Registry
+from nodegraph.packs.registry import Registry
 
 
 @port_type(color="#123456")

@@ -165,7 +165,6 @@ def test_a_failure_counts_for_more_than_a_deadline(cli: Cli, pack: Path) -> None
     assert "reason" not in shown.json
 
 
-
 def test_a_node_is_muted_for_one_run(run: Cli) -> None:
     result = run("--mute", "write", "--json")
     assert result.code == 0, result.err

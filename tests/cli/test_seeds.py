@@ -9,8 +9,8 @@ import pytest
 from nodegraph import Seed, node
 from nodegraph.cli.seeds import counted_up, parse_seeds, with_seeds
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.registry import Registry
 from nodegraph.errors import InvalidValue
+from nodegraph.packs.registry import Registry
 
 
 @node

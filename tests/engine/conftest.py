@@ -20,8 +20,8 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
+from nodegraph.packs.registry import Registry
 
 
 class Bench:

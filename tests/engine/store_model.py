@@ -560,9 +560,16 @@ class CallModel:
 
 @dataclass(eq=False)
 class NodeModel:
+    """A node, evaluated.
+
+    Attributes:
+        is_fickle: It stands behind something that differs from run to run: its value is needed.
+    """
+
     name: str
     kind: str
     status: str = "ok"
+    is_fickle: bool = False
     arts: dict[str, Art] = field(default_factory=dict)
     calls: list[CallModel] = field(default_factory=list)
 
@@ -573,9 +580,13 @@ class Evaluation:
     Args:
         nodes: As in a workflow; an input may also be a value's `Leaf`.
         known: Calls that succeeded once: `Risky` needn't run for them.
+        is_fickle: See `NodeModel`.
     """
 
-    def __init__(self, nodes: Mapping[str, Any], known: Collection[Plain]) -> None:
+    def __init__(
+        self, nodes: Mapping[str, Any], known: Collection[Plain], *, is_fickle: bool = False
+    ) -> None:
+        self._is_fickle = is_fickle
         self.graph = nodes
         self.known = known
         self.nodes: dict[str, NodeModel] = {}
@@ -608,7 +619,7 @@ class Evaluation:
     def _evaluated(self, name: str) -> NodeModel:
         item = self.graph[name]
         kind = KINDS[item["type"]]
-        found = NodeModel(name, item["type"])
+        found = NodeModel(name, item["type"], is_fickle=self._is_fickle)
         links = self._links(name)
         depths = {port: self._port_depth(name, port) for port in links}
         lazy = {port for port in links if kind.ports[port].lazy and not depths[port]}
@@ -618,6 +629,7 @@ class Evaluation:
         for port, (source, _) in links.items():
             if port not in lazy:
                 sources[port] = self.of(source)
+                found.is_fickle |= _is_fickle(sources[port])
         for port, (_, output) in links.items():
             if port in lazy:
                 continue
@@ -707,9 +719,9 @@ class Evaluation:
         found.calls.append(call)
         values = {port: plain(art) for port, art in eager.items()}
         if kind.asks is not None:
-            outputs = self._ask(found.name, call, kind, values, arts, lazy)
+            outputs = self._ask(found, call, kind, values, arts, lazy)
         elif kind.expands is not None and (more := kind.expands(**eager)) is not None:
-            outputs = self._expand(call, *more)
+            outputs = self._expand(found, call, *more)
         else:
             is_known = call.repeatable and call.key in self.known
             call.failed = name == "Risky" and values["a"] in world.bad and not is_known
@@ -724,7 +736,7 @@ class Evaluation:
 
     def _ask(
         self,
-        name: str,
+        found: NodeModel,
         call: CallModel,
         kind: Kind,
         values: Mapping[str, Any],
@@ -733,7 +745,7 @@ class Evaluation:
     ) -> list[Art]:
         assert kind.asks is not None
         call.is_lazy = True
-        links = self._links(name)
+        links = self._links(found.name)
         asking: Any = kind.asks(values)
         key: list[Any] = []
         answer = None
@@ -748,6 +760,7 @@ class Evaluation:
                         call.failed = call.unsure = True
                         return [Leaf(BLOCKED, "none")]
                     call.sources.append((node, art))
+                    found.is_fickle |= _is_fickle(node)
                     key.append((port, tag(art)))
                 else:
                     art = arts[port]
@@ -758,11 +771,18 @@ class Evaluation:
         call.key = (*call.key, *key)
         return [art_of(answer, call)]
 
-    def _expand(self, call: CallModel, nodes: dict[str, Any], end: str) -> list[Art]:
-        call.inner, call.end = Evaluation(nodes, self.known), end
+    def _expand(
+        self, found: NodeModel, call: CallModel, nodes: dict[str, Any], end: str
+    ) -> list[Art]:
+        call.inner = Evaluation(nodes, self.known, is_fickle=found.is_fickle)
+        call.end = end
         (art,) = call.inner.of(end).arts.values()
         assert isinstance(art, Leaf)
         return [replace(art, call=call)]
+
+
+def _is_fickle(node: NodeModel) -> bool:
+    return node.is_fickle or not KINDS[node.kind].deterministic
 
 
 def _is_literal(given: Any) -> bool:
@@ -823,6 +843,10 @@ class Closure:
         self._keys: set[Plain] = set()
         ended = [evaluation.of(name) for name in targets]
         self._count = Counter(call.key for call in every_call(evaluation))
+        self._givers: dict[Any, set[CallModel]] = {}
+        for call in every_call(evaluation):
+            for leaf in call.values:
+                self._givers.setdefault(told(leaf.value), set()).add(call)
         for node in evaluation.nodes.values():
             self._process(node)
         if values:
@@ -838,6 +862,9 @@ class Closure:
         for call in node.calls:
             if not self._is_known(call):
                 self._run(call)
+        if node.is_fickle:
+            for art in node.arts.values():
+                self._need(node, art)
 
     def _is_known(self, call: CallModel) -> bool:
         if call.unsure:
@@ -882,8 +909,8 @@ class Closure:
             ends = call.inner.of(call.end).arts.values()
             if all(self._is_there(end) for art in ends for end in leaves(art)):
                 return True
-        if self._at_least and any(call.key == other.key for other in self.calls):
-            return True
+        if self._at_least and len(self._givers[told(leaf.value)]) > 1:
+            return True  # the same text may come of another call, by its digest
         return call.key in self._memory.loaded or self._memory.is_there(leaf.value)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodegraph.api import HookInputs, Seed, node, port_type
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.memory_cache import Asked, MemoryCache, Outputs
-from nodegraph.engine.registry import Registry
+from nodegraph.packs.registry import Registry
 from tests.engine.conftest import Bench, link
 
 

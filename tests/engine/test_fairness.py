@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nodegraph.engine.fairness import Entry, FairQueue, Share
+from nodegraph.engine.lanes.fairness import Entry, FairQueue, Share
 from nodegraph.errors import InvalidValue
 
 NEVER = 10**9

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from nodegraph.engine.lanes import Lane, Lanes, Place, Share, current_place
-from nodegraph.engine.mailbox import Mailbox
+from nodegraph.engine.lanes.mailbox import Mailbox
 from nodegraph.errors import Cancelled, InvalidValue
 
 LIMIT = 30.0

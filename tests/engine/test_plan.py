@@ -24,8 +24,8 @@ from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.planning.plan import NodePlan, Plan, plan
 from nodegraph.engine.planning.workflow import plan_workflow
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
+from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
 from nodegraph.store.written import Written

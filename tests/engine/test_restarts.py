@@ -21,8 +21,8 @@ from nodegraph.engine.cache import Cache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
+from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
 from nodegraph.store.written import Written

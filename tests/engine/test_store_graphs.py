@@ -36,9 +36,9 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.registry import Registry
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
+from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import Gone, NewEntry
 from nodegraph.store.store import Store
 from nodegraph.store.written import Written
@@ -51,7 +51,6 @@ from tests.engine.store_model import (
     Plain,
     Remembered,
     every_call,
-    leaves,
     most_often,
     plain,
     world,
@@ -431,7 +430,7 @@ class GraphsOnAStore(RuleBasedStateMachine):
         self.process.store.flush()
         on = processes or [self.process] * len(targets)
         models = [Evaluation(nodes, self.known) for _ in targets]
-        most, least = self._expected(models, targets, values)
+        most, least = self._expected(models, targets, values, on)
         world.log.clear()
         SeenRun.seen.clear()
         tokens = [CancelToken() for _ in targets]
@@ -481,7 +480,11 @@ class GraphsOnAStore(RuleBasedStateMachine):
         return self.loop.run_until_complete(all_of_them())
 
     def _expected(
-        self, models: Sequence[Evaluation], targets: Sequence[Sequence[str]], values: bool
+        self,
+        models: Sequence[Evaluation],
+        targets: Sequence[Sequence[str]],
+        values: bool,
+        on: Sequence[Process],
     ) -> tuple[list[Closure], list[Closure]]:
         on_disk: dict[str, bool] = {}
 
@@ -503,19 +506,29 @@ class GraphsOnAStore(RuleBasedStateMachine):
             if path.read_text() == path.stem
         }
 
-        def closures(known: set[Plain], loaded: set[Plain], at_least: bool) -> list[Closure]:
+        def closures(
+            known: set[Plain], loaded: Sequence[set[Plain]], at_least: bool
+        ) -> list[Closure]:
             def is_written(call: CallModel) -> bool:
                 return call.key in known and str(call.plain[1]) in written
 
-            memory = Remembered(known, loaded, is_there, is_written)
             return [
-                Closure(model, names, memory, values=values, at_least=at_least)
-                for model, names in zip(models, targets, strict=True)
+                Closure(
+                    model,
+                    names,
+                    Remembered(known, found, is_there, is_written),
+                    values=values,
+                    at_least=at_least,
+                )
+                for model, names, found in zip(models, targets, loaded, strict=True)
             ]
 
+        # Another engine has nothing in memory.
+        loaded = [self.loaded if process is self.process else set() for process in on]
+        maybe_loaded = [self.maybe_loaded] * len(on)
         return (
-            closures(self.known, self.loaded, at_least=False),
-            closures(self.maybe_known, self.maybe_loaded, at_least=True),
+            closures(self.known, loaded, at_least=False),
+            closures(self.maybe_known, maybe_loaded, at_least=True),
         )
 
     def _remember(

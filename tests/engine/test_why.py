@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.manifest import ManifestCache
-from nodegraph.engine.packs import pack_at
 from nodegraph.engine.planning.differences import differences
 from nodegraph.engine.planning.why import NodeWhy
+from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.pack import pack_at
 from nodegraph.session import Session
 from nodegraph.settings import Settings
 from tests.engine.conftest import link
@@ -332,7 +332,7 @@ def no_settings() -> Iterator[None]:
 
 
 def test_the_modules_behind_a_type_have_digests(desk: Desk) -> None:
-    from nodegraph.engine.registry import Registry
+    from nodegraph.packs.registry import Registry
 
     registry = Registry([pack_at(desk.pack)], manifests=ManifestCache(None))
     found = registry.code_modules(f"{desk.name}:Times")

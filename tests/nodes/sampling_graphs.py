@@ -35,8 +35,8 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.engine.engine import Engine
-from nodegraph.engine.registry import Registry
 from nodegraph.errors import NodegraphError, Problem
+from nodegraph.packs.registry import Registry
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_json
 
 HERE = Path()

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from nodegraph.store.archive import Exported
     from nodegraph.store.store import Store
 
+_ARCHIVE = b"PK"
+"""How such a file begins."""
+
 
 def export(
     common: Common,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; replaced if it exists.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; an earlier export is replaced.")
+    ],
     workflows: Annotated[
         list[str] | None,
         typer.Argument(metavar="WORKFLOW", help="Only what these need  [default: all results]"),
@@ -47,6 +52,7 @@ def export(
     if workflows and run is not None:
         raise InvalidValue("workflows and --run can't be combined", hint="Choose one of them.")
     target = Path(file).expanduser()
+    _check(target)
     with opened(common) as (session, store):
         keys: list[Key] | None = None
         if run is not None:
@@ -61,6 +67,25 @@ def export(
     else:
         _print(target, size, found)
     return 0
+
+
+def _check(target: Path) -> None:
+    """Nothing but an earlier archive is replaced: the first name may be meant for a workflow.
+
+    Raises:
+        InvalidValue: There is something else.
+    """
+    try:
+        with target.open("rb") as file:
+            start = file.read(len(_ARCHIVE))
+    except OSError:
+        return  # nothing is there, or writing tells
+    if start and start != _ARCHIVE:
+        raise InvalidValue(
+            "the file to write is there already, and is no exported one",
+            given=str(target),
+            hint="The archive comes first: nodegraph cache export results.zip workflow.json",
+        )
 
 
 def _of_workflows(session: Session, names: list[str]) -> list[Key]:

@@ -47,6 +47,8 @@ def prune(
     with opened_store(common) as store:
         if all_ or age is not None:
             found = _pruned(store, age, dry_run=dry_run)
+            if all_ and not dry_run:
+                store.sweep()  # files that no entry leads to, as the index was removed once
         else:
             found = _trimmed(store, size, dry_run=dry_run)
     if json:

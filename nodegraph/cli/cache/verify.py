@@ -33,12 +33,15 @@ def verify(
     from nodegraph.store.verify import verify as check
 
     with opened_store(common) as store, bytes_progress("reading", is_shown=not json) as progress:
+        if repair and store.read_only:
+            raise store.only_read()
         found = check(store, repair=repair, progress=progress)
     if json:
         print_json({"sound": found.is_sound, **asdict(found)})
     else:
         _print(found)
-    return FINE if found.is_sound or found.repaired else FAILED
+    is_repaired = found.repaired and not found.unreadable
+    return FINE if found.is_sound or is_repaired else FAILED
 
 
 def _print(found: Report) -> None:
@@ -64,6 +67,8 @@ def _verdict(found: Report) -> tuple[str, str]:
         return ("all sound", "green")
     if found.index:
         return ("the index can't be repaired; remove the folder to start afresh", "red")
+    if found.repaired and found.unreadable:
+        return ("what can't be read was left as it is, the rest is repaired", "red")
     if found.repaired:
         return ("repaired; what was damaged will be computed again", "yellow")
     return ("damaged; --repair mends it", "red")

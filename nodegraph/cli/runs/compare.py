@@ -18,7 +18,7 @@ from nodegraph.cli.output import (
     shown_seconds,
     to_json,
 )
-from nodegraph.cli.runs.list_ import heading, status_part
+from nodegraph.cli.runs.list_ import heading, shown_title, status_part
 from nodegraph.cli.runs.show import shown_status
 from nodegraph.cli.times import shown_time
 from nodegraph.errors import InvalidValue
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 """Characters of a value that are shown."""
+_SHORTEST = 0.001
+"""Seconds of which a change is told."""
 
 
 def compare(
@@ -80,7 +82,14 @@ def _print(one: RunRecord, other: RunRecord, found: Comparison) -> None:
 
 def _heading(name: str, run: RunRecord) -> list[Part]:
     took = "" if run.seconds is None else shown_seconds(run.seconds)
-    return [name, run.id, shown_time(run.started), status_part(run.status), took, run.title]
+    return [
+        name,
+        run.id,
+        shown_time(run.started),
+        status_part(run.status),
+        took,
+        shown_title(run.title),
+    ]
 
 
 def _print_changes(title: str, otherwise: str, changes: Sequence[Change]) -> None:
@@ -128,7 +137,7 @@ def _row(pair: NodePair) -> list[Part]:
         _status(pair.first),
         _status(pair.second),
         _times(pair),
-        "" if pair.ratio is None else f"×{pair.ratio:.2f}",
+        _ratio(pair),
         _outputs(pair),
     ]
 
@@ -143,6 +152,14 @@ def _times(pair: NodePair) -> str:
         for node in (pair.first, pair.second)
     ]
     return "" if shown == ["–", "–"] else " → ".join(shown)
+
+
+def _ratio(pair: NodePair) -> str:
+    if pair.ratio is None:
+        return ""
+    # Of less than a millisecond, what differs is chance.
+    times = [node["seconds"] for node in (pair.first, pair.second) if node]
+    return f"×{pair.ratio:.2f}" if max(times) >= _SHORTEST else ""
 
 
 def _outputs(pair: NodePair) -> Part:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 STYLES = {"ok": "green", "failed": "red", "cancelled": "yellow"}
 
+_LONGEST_TITLE = 60
+
 
 def list_(
     common: Common,
@@ -57,9 +59,15 @@ def _print(found: Sequence[RunSummary]) -> None:
 
 def _row(run: RunSummary) -> list[Part]:
     took = "" if run.seconds is None else shown_seconds(run.seconds)
-    return [run.id, shown_time(run.started), status_part(run.status), took, run.title]
+    return [run.id, shown_time(run.started), status_part(run.status), took, shown_title(run.title)]
 
 
 def status_part(status: str) -> Part:
     """A run's or a node's status in its colour."""
     return (status, STYLES[status]) if status in STYLES else status
+
+
+def shown_title(title: str) -> str:
+    """A workflow's title in one line, cut where it is long."""
+    line = " ".join(title.split())
+    return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"

@@ -21,7 +21,7 @@ from nodegraph.cli.output import (
     shown_size,
 )
 from nodegraph.cli.problems import print_problems
-from nodegraph.cli.runs.list_ import heading, status_part
+from nodegraph.cli.runs.list_ import heading, shown_title, status_part
 from nodegraph.cli.times import shown_time
 from nodegraph.errors import InvalidValue, Problem
 
@@ -63,7 +63,7 @@ def _unfinished(run: RunRecord) -> str | None:
 
 
 def _print(run: RunRecord, record: Mapping[str, Any]) -> None:
-    say((run.id, "bold"), f"  {run.title}" if run.title else "")
+    say((run.id, "bold"), f"  {shown_title(run.title)}" if run.title else "")
     took = "" if run.seconds is None else f" after {shown_seconds(run.seconds)}"
     say(status_part(run.status), took, f", started {shown_time(run.started)}")
     around = record.get("environment", {})

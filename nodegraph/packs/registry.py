@@ -15,10 +15,10 @@ from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.ports import PortType, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
-from nodegraph.engine.code import API_VERSION, CodeDigests
-from nodegraph.engine.manifest import ManifestCache, definitions_in, qualified
-from nodegraph.engine.packs import OWN_DISTRIBUTION, Pack
 from nodegraph.errors import PackError
+from nodegraph.packs.code import API_VERSION, CodeDigests
+from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
+from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.

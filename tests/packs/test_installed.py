@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.engine import installed
-from nodegraph.engine.installed import remembered_packs
-from nodegraph.engine.packs import Pack, installed_packs
+from nodegraph.packs import installed
+from nodegraph.packs.installed import remembered_packs
+from nodegraph.packs.pack import Pack, installed_packs
 
 
 @pytest.fixture

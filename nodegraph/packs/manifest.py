@@ -15,9 +15,9 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
-from nodegraph.engine.code import CodeDigests
-from nodegraph.engine.packs import Pack
 from nodegraph.errors import OutputError, PackError
+from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.pack import Pack
 
 if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.

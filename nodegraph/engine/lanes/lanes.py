@@ -1,7 +1,7 @@
 """Lanes: where calls run. A serial one for each compute device, pools for the rest.
 
-A lane holds what is ready in its order (`nodegraph.engine.fairness`) and starts a call only when it
-has a free place, so that something more urgent that becomes ready meanwhile goes first.
+A lane holds what is ready in its order (`nodegraph.engine.lanes.fairness`) and starts a call only
+when it has a free place, so that something more urgent that becomes ready meanwhile goes first.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from nodegraph.engine.fairness import Entry, FairQueue, Priority, Share
-from nodegraph.engine.mailbox import Done, Mailbox, Mailboxes
-from nodegraph.engine.worker_threads import Told, WorkerThreads
+from nodegraph.engine.lanes.fairness import Entry, FairQueue, Priority, Share
+from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
+from nodegraph.engine.lanes.worker_threads import Told, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
 __all__ = ["Done", "Lane", "Lanes", "Place", "Priority", "Share", "Work", "current_place"]

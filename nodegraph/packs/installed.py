@@ -13,8 +13,8 @@ from typing import Any
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
-from nodegraph.engine.packs import Pack, installed_packs
 from nodegraph.errors import OutputError
+from nodegraph.packs.pack import Pack, installed_packs
 
 
 def remembered_packs(file: Path) -> list[Pack]:

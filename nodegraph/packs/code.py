@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.engine.source_files import Import, Source, SourceFiles
 from nodegraph.errors import PackError
+from nodegraph.packs.source_files import Import, Source, SourceFiles
 
 API_VERSION = "1"
 """Raised when a change to the API changes what nodes compute."""

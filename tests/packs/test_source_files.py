@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.engine import code
-from nodegraph.engine.code import CodeDigests
-from nodegraph.engine.source_files import NAME
+from nodegraph.packs import code
+from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.source_files import NAME
 
 LONG_AGO = 1_000_000_000
 

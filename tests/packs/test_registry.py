@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nodegraph.api import node
-from nodegraph.engine.code import CodeDigests
-from nodegraph.engine.manifest import ManifestCache
-from nodegraph.engine.packs import Pack, installed_packs, pack_at, packs_in
-from nodegraph.engine.registry import Registry
 from nodegraph.errors import PackError
+from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.pack import Pack, installed_packs, pack_at, packs_in
+from nodegraph.packs.registry import Registry
 
 HEADER = "from nodegraph import Context, node, port_type\n"
 

@@ -1,0 +1,1 @@
+"""Where node types come from: packs, what they declare, the code behind it."""
