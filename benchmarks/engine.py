@@ -1,37 +1,36 @@
-"""What the engine costs: nodes a second, start-up, memory, against a plain loop in the same run.
+"""What the engine costs a node: first run, cached, after a restart, and as graphs grow.
 
     python benchmarks/engine.py [--json] [--quick]
 
-Every figure is the best of several runs, so that other work on the machine disturbs little. The
-baseline calls the same functions in topological order, with a dictionary for the results: no cache,
-no threads, no events. It can't do what the engine does; the ratio says what that costs.
+The baseline calls the same functions in topological order, with a dictionary for the results: no
+cache, no threads, no events. It can't do what the engine does; the ratio says what that costs. A
+listener takes all events. "Anew" means that the graph was just built, so that all keys are
+computed; that is what a session does. Times are the best of several.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import gc
-import json
-import subprocess
+import io
 import sys
 import tempfile
-import time
 import tracemalloc
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from common import Figure, Process, best, options, show, taken, workflow_of
+
 from nodegraph import Workflow, node
-from nodegraph.core.building import build_graph
-from nodegraph.core.context import Environment
+from nodegraph.cli.event_lines import EventLines
 from nodegraph.core.graph import Graph
 from nodegraph.core.node import definition_of
-from nodegraph.engine.engine import Engine
-from nodegraph.engine.registry import Registry
+from nodegraph.engine.result import RunResult
 
-SIZES = (10, 100, 1000, 10_000)
+DISK = 4 << 30
+FRAMES = 200
+"""Of Python's stack; far fewer than the nodes of the deep chain."""
 
 
 @node
@@ -46,165 +45,225 @@ def Next(a: int, by: int = 1) -> int:
     return a + by
 
 
-@dataclass(frozen=True)
-class Row:
-    """One shape and size; times in microseconds a node."""
-
-    shape: str
-    nodes: int
-    build: float
-    loop: float
-    first: float
-    cached: float
-    peak_kib_per_node: float
-
-    @property
-    def ratio(self) -> float:
-        return self.cached / self.loop
-
-
-def chain(size: int) -> Workflow:
+def chain(size: int, last: int = 1) -> Workflow:
     """A node after a node."""
     nodes: dict[str, Any] = {"n0": {"type": "Start", "inputs": {"value": 1}}}
     for at in range(1, size):
         nodes[f"n{at}"] = {"type": "Next", "inputs": {"a": {"from": f"n{at - 1}"}}}
-    return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    nodes[f"n{size - 1}"]["inputs"]["by"] = last
+    return workflow_of(nodes)
 
 
-def fan(size: int) -> Workflow:
+def fan(size: int, last: int = 1) -> Workflow:
     """One node that all others use."""
     nodes: dict[str, Any] = {"n0": {"type": "Start", "inputs": {"value": 1}}}
     for at in range(1, size):
         nodes[f"n{at}"] = {"type": "Next", "inputs": {"a": {"from": "n0"}, "by": at}}
-    return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    nodes[f"n{size - 1}"]["inputs"]["by"] = size + last
+    return workflow_of(nodes)
 
 
-def plain_loop(graph: Graph) -> dict[str, tuple[Any, ...]]:
+Shape = Callable[..., Workflow]
+
+
+def plain_loop(graph: Graph) -> dict[str, Any]:
     """The baseline: the functions one after the other."""
     functions = {kind.__name__: definition_of(kind).function for kind in (Start, Next)}
-    results: dict[str, tuple[Any, ...]] = {}
+    results: dict[str, Any] = {}
     for name, item in graph.nodes.items():
-        linked = {port: results[source.node][0] for port, source in item.links.items()}
-        results[name] = (functions[item.spec.type](**item.literals, **linked),)
+        linked = {port: results[source.node] for port, source in item.links.items()}
+        results[name] = functions[item.spec.type](**item.literals, **linked)
     return results
 
 
-def best(action: Callable[[], Any], times: int) -> float:
-    """Shortest time of several, in seconds."""
-    taken = []
-    for _ in range(times):
-        gc.collect()
-        start = time.perf_counter()
-        action()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+class Case:
+    """One shape and size."""
+
+    def __init__(self, shape: Shape, size: int, folder: Path, times: int) -> None:
+        self.shape = shape
+        self.size = size
+        self.name = f"{shape.__name__} {size}"
+        self._workflow = shape(size)
+        self._folders = (folder / f"{self.name} {at}" for at in count())
+        self._times = times
+        with self._process() as process:
+            self._graph = process.graph(self._workflow)
+        self.loop = best(lambda: plain_loop(self._graph), 2 * times) / size
+
+    def _process(self, folder: Path | None = None) -> Process:
+        where, disk = (Path(), 0) if folder is None else (folder, DISK)
+        return Process((Start, Next), where, disk=disk)
+
+    def build(self) -> float:
+        """Seconds a node to check the workflow and make the graph."""
+        with self._process() as process:
+            return best(lambda: process.graph(self._workflow), self._times) / self.size
+
+    def first(self, *, stored: bool = False) -> float:
+        """Seconds a node of a run with nothing in any cache."""
+        found = []
+        for _ in range(self._times):
+            with self._process(next(self._folders) if stored else None) as process:
+                graph = process.graph(self._workflow)
+                found.append(taken(lambda p=process, g=graph: p.run(g)))  # type: ignore[misc]
+        return min(found) / self.size
+
+    def cached(self, *, anew: bool = False) -> float:
+        """Seconds a node of a run with everything in memory."""
+        with self._process() as process:
+            process.run(self._graph)
+            check(process.run(self._graph), ran=0)
+            graphs = [
+                process.graph(self._workflow) if anew else self._graph for _ in range(self._times)
+            ]
+            return min(taken(lambda g=graph: process.run(g)) for graph in graphs) / self.size  # type: ignore[misc]
+
+    def restarted(self) -> float:
+        """Seconds a node of a run with everything in the index of the store, nothing in memory."""
+        folder = next(self._folders)
+        with self._process(folder) as process:
+            process.run(process.graph(self._workflow))
+        found = []
+        for _ in range(self._times):
+            with self._process(folder) as process:
+                graph = process.graph(self._workflow)
+                found.append(taken(lambda p=process, g=graph: check(p.run(g), ran=0)))  # type: ignore[misc]
+        return min(found) / self.size
+
+    def last_changed(self, *, built: bool) -> float:
+        """Seconds of a run with one new node at the end, all else in memory.
+
+        Args:
+            built: Whether to count building the graph.
+        """
+        found = []
+        with self._process() as process:
+            process.run(process.graph(self._workflow))
+            for last in range(2, 2 + self._times):
+                workflow = self.shape(self.size, last)
+                graph = process.graph(workflow)
+
+                def run(workflow: Workflow = workflow, graph: Graph = graph) -> None:
+                    check(process.run(process.graph(workflow) if built else graph), ran=1)
+
+                found.append(taken(run))
+        return min(found)
+
+    def event_bytes(self) -> tuple[float, float]:
+        """Bytes a node as `nodegraph run --events` prints them: of a first run, of a cached one."""
+        with self._process() as process:
+            return self._printed(process) / self.size, self._printed(process) / self.size
+
+    def _printed(self, process: Process) -> int:
+        with redirect_stdout(io.StringIO()) as printed:
+            process.run(self._graph, EventLines().show)
+        return len(printed.getvalue().encode())
+
+    def peak(self) -> float:
+        """Bytes a node that Python allocates at most during a first run, results included."""
+        with self._process() as process:
+            graph = process.graph(self._workflow)
+            tracemalloc.start()
+            process.run(graph)
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        return peak / self.size
+
+    def with_little_stack(self) -> None:
+        """Build, run and run again with room for few frames; recursion would fail."""
+        with few_frames(), self._process(next(self._folders)) as process:
+            process.run(process.graph(self._workflow))
+            check(process.run(process.graph(self._workflow)), ran=0)
 
 
-def measure(shape: str, workflow: Workflow, times: int) -> Row:
-    registry = Registry()
-    registry.add(Start, Next)
+def check(result: RunResult, *, ran: int) -> None:
+    """What was meant to come from the cache did."""
+    found = sum(report.status == "ran" for report in result.nodes.values())
+    assert found == ran, f"{found} nodes ran, not {ran}"
+
+
+@contextmanager
+def few_frames() -> Iterator[None]:
+    """Little room for calls within calls, in all threads."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(FRAMES)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def costs(case: Case) -> Iterator[Figure]:
+    """What a node costs in each way of running; aims are those for 1,000 nodes."""
+    loop = case.loop * 1e6
+
+    def figure(what: str, seconds: float, aim: float | None = None) -> Figure:
+        return Figure(f"{case.name}: {what}", seconds * 1e6, "µs", aim, loop, "loop")
+
+    yield figure("build the graph", case.build())
+    yield figure("first run, over the loop", case.first() - case.loop, 100)
+    yield figure("first run into a store, over the loop", case.first(stored=True) - case.loop)
+    yield figure("all in memory", case.cached(), 15)
+    yield figure("all in memory, graph anew", case.cached(anew=True))
+    yield figure("all in the store's index, graph anew", case.restarted(), 60)
+
+
+def last_node(case: Case) -> Iterator[Figure]:
+    """What one change at the end costs."""
+    loop = case.loop * case.size * 1e3
+    for what, built in (("run", False), ("build and run", True)):
+        seconds = case.last_changed(built=built)
+        name = f"{case.name}: last node changed, {what}"
+        yield Figure(name, seconds * 1e3, "ms", None if built else 20, loop, "whole loop")
+
+
+def growth(small: Case, large: Case) -> Iterator[Figure]:
+    """How the cost of a node grows with the graph; both by turns."""
+    ways: dict[str, Callable[[Case], float]] = {
+        "build": Case.build,
+        "first run": Case.first,
+        "all in memory": Case.cached,
+        "all in the index": Case.restarted,
+    }
+    for what, way in ways.items():
+        pairs = [(way(small), way(large)) for _ in range(2)]
+        before, after = (min(side) * 1e6 for side in zip(*pairs, strict=True))
+        against = f"that of {small.size}"
+        yield Figure(f"{large.name}: {what}", after, "µs", 1.5 * before, before, against)
+
+
+def events(small: Case, large: Case) -> Iterator[Figure]:
+    """What events weigh."""
+    kinds = ("first run", "all in memory")
+    for what, one, other in zip(kinds, small.event_bytes(), large.event_bytes(), strict=True):
+        yield Figure(f"{small.name}: events, {what}", one, "B", 300)
+        yield Figure(f"{large.name}: events, {what}", other, "B", 300, one, f"that of {small.size}")
+
+
+def figures(*, quick: bool) -> Iterator[Figure]:
+    times = 3 if quick else 9
+    sizes = (1000,) if quick else (10_000, 100_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = Environment((), folder, folder, folder)
-        targets = _ends(workflow)
-
-        def built() -> Graph:
-            return build_graph(workflow, registry, environment, targets=targets)
-
-        graph = built()
-        size = len(graph.nodes)
-
-        def engine() -> Engine:
-            return Engine(registry, environment=environment)
-
-        def first() -> None:
-            fresh = engine()
-            asyncio.run(fresh.run(graph))
-            fresh.close()
-
-        warm = engine()
-        asyncio.run(warm.run(graph))
-        result = asyncio.run(warm.run(graph))
-        assert all(report.status == "cached" for report in result.nodes.values())
-        micro = 1e6 / size
-        row = Row(
-            shape,
-            size,
-            build=best(built, times) * micro,
-            loop=best(lambda: plain_loop(graph), times) * micro,
-            first=best(first, times) * micro,
-            cached=best(lambda: asyncio.run(warm.run(graph)), times) * micro,
-            peak_kib_per_node=_peak(first) / 1024 / size,
-        )
-        warm.close()
-        return row
-
-
-def _ends(workflow: Workflow) -> list[str]:
-    used = {
-        given["from"]
-        for entry in workflow.nodes.values()
-        for given in entry.inputs.values()
-        if isinstance(given, dict)
-    }
-    return [name for name in workflow.nodes if name not in used]
-
-
-def _peak(action: Callable[[], Any]) -> int:
-    gc.collect()
-    tracemalloc.start()
-    action()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
-
-
-def start_up(times: int) -> dict[str, float]:
-    """Milliseconds of whole commands, caches warm."""
-    commands = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "import nodegraph": [sys.executable, "-c", "import nodegraph"],
-        "nodegraph --help": _command("--help"),
-        "nodegraph validate": _command("validate", str(_gallery() / "text_to_image.json")),
-        "nodegraph nodes": _command("nodes"),
-    }
-    return {
-        name: best(lambda c=command: _run(c), times) * 1e3 for name, command in commands.items()
-    }
-
-
-def _command(*arguments: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("nodegraph")), *arguments]
-
-
-def _gallery() -> Path:
-    return Path(__file__).parents[1] / "workflows"
-
-
-def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+        for shape in (chain, fan):
+            first = Case(shape, 100 if quick else 1000, folder, times)
+            yield from costs(first)
+            yield from last_node(first)
+            for size in sizes:
+                repeated = 2 if size < 100_000 else 1
+                yield from growth(first, Case(shape, size, folder, repeated))
+        small, large = (Case(chain, size, folder, 1) for size in (100, sizes[0]))
+        yield from events(small, large)
+        for case in (small, large):
+            yield Figure(f"{case.name}: memory at most, first run", case.peak() / 1024, "KiB")
+        deep = Case(chain, sizes[-1], folder, 1)
+        deep.with_little_stack()
+        yield Figure(f"{deep.name}: frames of stack", FRAMES, "", None, deep.size, "depth")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--quick", action="store_true", help="up to 1000 nodes, fewer repetitions")
-    options = parser.parse_args()
-    sizes = SIZES[:3] if options.quick else SIZES
-    times = 3 if options.quick else 7
-    rows = [measure(shape.__name__, shape(size), times) for shape in (chain, fan) for size in sizes]
-    starts = start_up(times)
-    if options.json:
-        print(json.dumps({"rows": [asdict(row) for row in rows], "start_up_ms": starts}, indent=2))
-        return
-    print("µs a node    build   loop  first  cached  cached/loop  peak KiB a node")
-    for row in rows:
-        print(
-            f"{row.shape:6}{row.nodes:6} {row.build:6.1f} {row.loop:6.2f} {row.first:6.1f}"
-            f" {row.cached:7.1f} {row.ratio:12.0f} {row.peak_kib_per_node:16.1f}"
-        )
-    for name, taken in starts.items():
-        print(f"{name:20} {taken:6.0f} ms")
+    given = options(__doc__)
+    show(figures(quick=given.quick), as_json=given.json)
 
 
 if __name__ == "__main__":

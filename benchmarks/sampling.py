@@ -1,25 +1,30 @@
-"""What the denoising loop costs, against the diffusers pipeline on the same model in the same run.
+"""What sampling costs: the engine against the bare loop, the loop against the diffusers pipeline.
 
-    python benchmarks/sampling.py [--steps 20] [--times 9]
+    python benchmarks/sampling.py [--json] [--quick] [--steps 20] [--times 15]
 
-Both make a picture's latent from the embedded model with guidance, by turns, so that other work on
-the machine disturbs both alike. Loading and decoding are left out.
+All make a picture's latent from the embedded model with guidance, by turns, so that other work on
+the machine disturbs them alike. Loading and decoding are left out. The engine runs a workflow with
+a KSampler, with a listener and a store; all but the sampling is cached.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
+from common import Figure, by_turns, options, show
 
-from nodegraph import Latent
+from nodegraph import Latent, Session, Workflow
+from nodegraph.core.events import Event
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
 from nodegraph.diffusion.models import locate_model
+from nodegraph.settings import Settings
 
 PROMPT = "a red apple on a white background"
 CFG = 4.0
@@ -67,25 +72,101 @@ def theirs(steps: int) -> Callable[[int], torch.Tensor]:
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+class Engine:
+    """The same sampling as a node of a workflow.
+
+    Attributes:
+        rest: Of each run, the seconds that weren't the sampling node's call.
+    """
+
+    def __init__(self, steps: int, folder: Path) -> None:
+        settings = Settings(home=folder, device="cpu", checkpoint_seconds=1e9)
+        self._session = Session(settings)
+        self._workflow = Workflow.from_dict(
+            {
+                "format": "nodegraph/1",
+                "parameters": {"seed": {"input": "sample.seed"}},
+                "nodes": {
+                    "model": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+                    "prompt": {
+                        "type": "EncodePrompt",
+                        "inputs": {"encoder": {"from": "model.text_encoder"}, "text": PROMPT},
+                    },
+                    "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+                    "sample": {
+                        "type": "KSampler",
+                        "inputs": {
+                            "model": {"from": "model.model"},
+                            "positive": {"from": "prompt"},
+                            "latent": {"from": "size"},
+                            "steps": steps,
+                            "cfg": CFG,
+                            "sampler": "ddim",
+                            "schedule": "normal",
+                        },
+                    },
+                },
+            }
+        )
+        self._inside = 0.0
+        self.rest: list[float] = []
+
+    def run(self, seed: int) -> torch.Tensor:
+        result = self._session.run(
+            self._workflow,
+            parameters={"seed": seed},
+            targets=["sample"],
+            listener=self._listen,
+        )
+        assert result.is_ok, result.errors
+        self.rest.append(result.seconds - self._inside)
+        latent: Latent = result["sample.latent"]
+        assert latent.samples is not None
+        return latent.samples
+
+    def _listen(self, event: Event) -> None:
+        if event.kind == "call.ended" and event.node == "sample":
+            self._inside = event.data["seconds"]
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def figures(steps: int, times: int) -> Iterator[Figure]:
+    seeds = iter(range(10**9))
+    with tempfile.TemporaryDirectory() as name:
+        engine = Engine(steps, Path(name))
+        ways = {"engine": engine.run, "loop": ours(steps), "diffusers": theirs(steps)}
+        for way in ways.values():
+            way(next(seeds))  # the first one warms up
+        seen = by_turns({name: lambda w=way: w(next(seeds)) for name, way in ways.items()}, times)
+        same = torch.equal(ways["loop"](7), ways["engine"](7))
+        assert same, "the engine's latents differ from the loop's"
+        equal = torch.equal(ways["loop"](7), ways["diffusers"](7))
+        engine.close()
+    loop = statistics.median(seen["loop"]) * 1e3
+    yield Figure(f"{steps} steps in the bare loop", loop, "ms")
+    pairs = zip(seen["engine"], seen["loop"], strict=True)
+    more = 100 * (statistics.median(one / other for one, other in pairs) - 1)
+    yield Figure("engine over the bare loop, median of pairs", more, "%", 1)
+    rest = statistics.median(engine.rest[1:]) * 1e3
+    yield Figure("engine's time outside the node's call", rest, "ms", loop / 100, loop, "the loop")
+    pairs = zip(seen["loop"], seen["diffusers"], strict=True)
+    ratio = statistics.median(one / other for one, other in pairs)
+    what = "bare loop to diffusers' pipeline"
+    yield Figure(f"{what}, latents {'equal' if equal else 'DIFFER'}", ratio, "×")
+
+
+def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--times", type=int, default=9)
-    options = parser.parse_args()
-    both = {"nodegraph": ours(options.steps), "diffusers": theirs(options.steps)}
-    taken: dict[str, list[float]] = {name: [] for name in both}
-    for seed in range(options.times + 1):
-        for name, run in both.items():
-            start = time.perf_counter()
-            run(seed)
-            if seed:  # the first one warms up
-                taken[name].append(time.perf_counter() - start)
-    same = torch.equal(both["nodegraph"](7), both["diffusers"](7))
-    print(f"{options.steps} steps, guidance {CFG}, {torch.get_num_threads()} threads")
-    for name, times in taken.items():
-        print(f"{name:10} median {statistics.median(times):.3f} s, best {min(times):.3f} s")
-    ratio = statistics.median(taken["nodegraph"]) / statistics.median(taken["diffusers"])
-    print(f"ratio {ratio:.2f}; latents equal bit for bit: {same}")
+    parser.add_argument("--times", type=int, default=15)
+
+
+def main() -> None:
+    given = options(__doc__, _more)
+    steps, times = (2, 2) if given.quick else (given.steps, given.times)
+    print(f"{torch.get_num_threads()} threads") if not given.json else None
+    show(figures(steps, times), as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nodegraph.core.context import Environment
+from nodegraph.core.quantities import parse_size
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes of a size as people write it, such as ``20GB``."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_size(value, "it")
+    except InvalidValue as error:
+        raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
+
+
+def _at_home(path: Path) -> Path:
+    """A path whose ``~`` stands for the user's home: no shell has seen it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path  # nobody's home that is known
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+Folder = Annotated[Path, AfterValidator(_at_home)]
 
 
 class Settings(BaseModel):
@@ -34,7 +57,7 @@ class Settings(BaseModel):
         device: ``auto``, ``cpu``, ``cuda:0``, ….
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
             code that it brings.
-        memory_cache: Bytes of results kept in memory.
+        memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``.
         disk_cache: Bytes of results kept on disk; 0 keeps nothing there.
         store: Folder of results on disk; ``store`` in the cache folder if not set.
         stores: Folders of more stores, which are only read: a team's, another machine's.
@@ -48,21 +71,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    home: Path | None = None
-    models: tuple[Path, ...] = ()
-    packs: tuple[Path, ...] = ()
-    outputs: Path | None = None
-    inputs: Path | None = None
-    cache: Path | None = None
+    home: Folder | None = None
+    models: tuple[Folder, ...] = ()
+    packs: tuple[Folder, ...] = ()
+    outputs: Folder | None = None
+    inputs: Folder | None = None
+    cache: Folder | None = None
     device: str = "auto"
     allow_pickle: bool = False
-    memory_cache: Annotated[int, Field(ge=0)] = 1 << 30
-    disk_cache: Annotated[int, Field(ge=0)] = 20 << 30
-    store: Path | None = None
-    stores: tuple[Path, ...] = ()
+    memory_cache: Bytes = 1 << 30
+    disk_cache: Bytes = 20 << 30
+    store: Folder | None = None
+    stores: tuple[Folder, ...] = ()
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
-    weights_budget: Annotated[int, Field(ge=0)] | None = None
-    host_weights_budget: Annotated[int, Field(ge=0)] | None = None
+    weights_budget: Bytes | None = None
+    host_weights_budget: Bytes | None = None
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
 
     @property
@@ -134,7 +157,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     given = dict(flags or {})
     home = given.get("home") or os.environ.get(HOME)
     if home:
-        given["home"] = Path(home)
+        given["home"] = _at_home(Path(home))
     file = config_file(given.get("home"))
     variables = {name for name in os.environ if name.startswith(PREFIX) and name != HOME}
     _check_names(variables)
@@ -157,9 +180,18 @@ def _check_names(variables: set[str]) -> None:
             )
 
 
+def faults(error: ValidationError) -> list[str]:
+    """What is wrong with which setting, a line each."""
+    lines = []
+    for item in error.errors(include_url=False):
+        name = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            hint = did_you_mean(name, list(Settings.model_fields))
+            lines.append(f"there is no setting `{name}`. {hint}".rstrip())
+        else:
+            lines.append(f"setting `{name}`: {item['msg']} (given: {item['input']!r})")
+    return lines
+
+
 def _message(error: ValidationError, file: Path) -> str:
-    lines = [
-        f"setting `{'.'.join(map(str, item['loc']))}`: {item['msg']} (given: {item['input']!r})"
-        for item in error.errors(include_url=False)
-    ]
-    return "\n".join([*lines, f"Settings come from {file} and {PREFIX}* variables."])
+    return "\n".join([*faults(error), f"Settings come from {file} and {PREFIX}* variables."])

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from nodegraph.errors import InvalidFile
+from nodegraph.settings import faults
 
 if sys.version_info >= (3, 11):
     from tomllib import TOMLDecodeError
@@ -64,11 +65,8 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
     try:
         found = Here(**given)
     except ValidationError as error:
-        lines = [
-            f"setting `{'.'.join(map(str, item['loc']))}`: {item['msg']}"
-            for item in error.errors(include_url=False)
-        ]
-        raise InvalidFile("\n".join([f"in {file} or a {prefix}* variable:", *lines])) from None
+        text = "\n".join([f"in {file} or a {prefix}* variable:", *faults(error)])
+        raise InvalidFile(text) from None
     except (SettingsError, TOMLDecodeError) as error:
         raise InvalidFile(f"can't read the settings ({file}, {prefix}*): {error}") from error
     return {name: getattr(found, name) for name in found.model_fields_set - {"home"}}

@@ -116,7 +116,10 @@ def test_home_can_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ("text", "message"),
     [
         ("memory_cash = 5", "memory_cash"),
+        ("memory_cash = 5", "Did you mean `memory_cache`"),
         ("memory_cache = -1", "greater than or equal to 0"),
+        ("memory_cache = -1", "given: -1"),
+        ('disk_cache = "much"', "no size such as .*given: 'much'"),
         ("memory_cache = ", "can't read the settings"),
     ],
 )
@@ -124,6 +127,19 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> No
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(InvalidFile, match=message):
         load_settings({"home": tmp_path})
+
+
+def test_sizes_have_units_and_folders_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('disk_cache = "2GB"\nstore = "~/kept"\n')
+    monkeypatch.delenv("NODEGRAPH_STORE", raising=False)
+    monkeypatch.setenv("NODEGRAPH_MEMORY_CACHE", "1.5 MiB")
+    monkeypatch.setenv("NODEGRAPH_STORES", os.pathsep.join(["~/team", "/b"]))
+    found = load_settings({"home": tmp_path})
+    assert (found.disk_cache, found.memory_cache) == (2_000_000_000, 3 << 19)
+    assert found.store_folder == Path.home() / "kept"
+    assert found.stores == (Path.home() / "team", Path("/b"))
 
 
 def test_folders_in_a_variable_stand_as_in_path(

@@ -104,6 +104,7 @@ def show_plan(
         problems: What is known to be wrong beside what is wrong with the workflow itself.
     """
     found = session.plan(workflow, targets=targets, problems=problems)
+    print_warnings(session.problems)
     if json:
         print_json({"valid": not found.problems, **found.as_dict()})
     else:

@@ -61,6 +61,7 @@ def why(
         wish = Wish(targets, set_ or (), given_texts(opened.workflow, more.values))
         ready = prepared(session, opened.workflow, wish)
         found = session.why(ready, node=node)
+        print_warnings(session.problems)
     if json:
         print_json({"nodes": [item.as_dict() for item in found]})
     elif not found:

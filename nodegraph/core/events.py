@@ -78,7 +78,7 @@ class EventStream:
         if self._listener is None:
             return
         with self._lock:
-            event = Event(self._count, kind, node, monotonic() - self._start, data)
+            event = Event(self._count, kind, node, round(monotonic() - self._start, 6), data)
             self._count += 1
             self._tell(event)
 

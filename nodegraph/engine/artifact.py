@@ -17,6 +17,8 @@ from nodegraph.core.value_types import described, is_of_type
 from nodegraph.store.entries import UNLOADED, Gone
 
 Digesters = Mapping[type, Callable[[Any], str]]
+Versions = tuple[int, ...]
+"""How often each tensor in a value was changed in place."""
 
 BLOCKED_DIGEST = digest_value(BLOCKED)
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
@@ -47,9 +49,19 @@ class Artifact:
         items: The items' artifacts, if its port's type is a list.
         loader: Where the value can be had when it isn't in memory.
         base: What it is made of by a link's conversions.
+        versions: Of the tensors in it, when a node was first handed it.
     """
 
-    __slots__ = ("_conversions", "_value", "base", "digest", "items", "loader", "size")
+    __slots__ = (
+        "_conversions",
+        "_value",
+        "base",
+        "digest",
+        "items",
+        "loader",
+        "size",
+        "versions",
+    )
 
     def __init__(
         self,
@@ -66,6 +78,7 @@ class Artifact:
         self.loader = loader
         self.base: Artifact | None = None
         self._conversions: tuple[str, ...] = ()
+        self.versions: Versions | None = None
 
     @property
     def value(self) -> Any:
@@ -124,6 +137,15 @@ class Artifact:
         """Note where the value can be had once it has left memory, unless that is known."""
         if self.loader is None and self.base is None and self.items is None:
             self.loader = loader
+
+    def spoil(self) -> None:
+        """Let go of the value, as somebody has changed it; it is had anew or made again."""
+        self._value = UNLOADED
+        self.versions = None
+        if self.base is not None:
+            self.base.spoil()
+        for item in self.items or ():
+            item.spoil()
 
     def stub(self) -> Artifact:
         """The same without its value, which comes back when somebody asks for it."""

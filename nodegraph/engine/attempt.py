@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -13,7 +12,7 @@ from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.binding import arguments
-from nodegraph.engine.mutation import unchanged_inputs
+from nodegraph.engine.mutation import watching_content, watching_tensors
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
@@ -108,28 +107,30 @@ class Attempt:
             raise weights.explain(error, device) from error
 
     def _run_once(self, footprint: Footprint) -> Any:
-        given = self.arguments({}, footprint)
-        function = partial(self._definition.function, **given)
-        if self._run.check_mutation:
-            function = partial(self._run_watched, function, given)
         weights = self._shared.weights
         spec = self._call.state.node.spec
         if weights is None or spec.lane != "gpu":
-            return function()
+            return self._run_watched(footprint)
         with weights.measuring(self._shared.device_of(spec)) as peak:
-            result = function()
+            result = self._run_watched(footprint)
         if peak.bytes is not None:
             self.memory = max(self.memory or 0, peak.bytes)
         return result
 
-    def _run_watched(self, function: Callable[[], Any], given: Mapping[str, Any]) -> Any:
-        with self.unchanged(given):
-            return function()
+    def _run_watched(self, footprint: Footprint) -> Any:
+        if not self._run.check_mutation:
+            with self.watching():
+                return self._definition.function(**self.arguments({}, footprint))
+        # One at a time, so that who changes something is told from who runs beside.
+        with self._run.alone, self.watching():
+            return self._definition.function(**self.arguments({}, footprint))
 
-    def unchanged(self, given: Mapping[str, Any]) -> AbstractContextManager[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """A context that checks that the function leaves its linked inputs as they are."""
-        linked = {port: value for port, value in given.items() if port in self._call.inputs}
-        return unchanged_inputs(linked, self._shared.registry.digesters)
+        inputs, cache = self._call.inputs, self._shared.cache
+        if self._run.check_mutation:
+            return watching_content(inputs, self._shared.registry.digesters, cache)
+        return watching_tensors(inputs, cache)
 
     def finished(self) -> None:
         """The function has given outputs, and they are on their way to where results are kept."""
@@ -139,11 +140,17 @@ class Attempt:
         if written is not None and node.spec.output_files:
             remember_written(written, self._call.key, self._shared.environment, self.files)
 
-    def ended(self) -> None:
-        """The function has ended, whatever way."""
+    def ended(self, *, is_expansion: bool) -> None:
+        """The function has ended, whatever way.
+
+        Args:
+            is_expansion: Whether it gave more graph, so that its node goes on.
+        """
         self._run.files.extend(self.files)
-        lane = self._call.state.node.spec.lane
-        self._run.events.emit("call.ended", self._call.name, seconds=self.seconds, lane=lane)
+        if self._call.place or is_expansion:
+            # Else the end of the node tells all that there is to tell.
+            lane, seconds = self._call.state.node.spec.lane, round(self.seconds, 6)
+            self._run.events.emit("call.ended", self._call.name, seconds=seconds, lane=lane)
 
     def _context(self, footprint: Footprint) -> NodeContext:
         return NodeContext(

@@ -101,6 +101,15 @@ class Cache:
         with self.store.pinned() as pins:
             yield partial(_pin, pins)
 
+    def spoiled(self, artifacts: Iterable[Artifact]) -> None:
+        """Let go of values that somebody has changed; from any thread."""
+        found = list(artifacts)
+        for artifact in found:
+            artifact.spoil()
+        if found:
+            # Others may hold the same objects, alone or in lists and records.
+            self.memory.clear()
+
     def loaded(self, artifacts: Iterable[Artifact]) -> None:
         """Count what came into memory from a store."""
         for origin in origins(artifacts):
@@ -189,8 +198,9 @@ class _FromStore:
         try:
             return self._store.load(self._stored)
         except Gone:
-            # Whatever the index says, this one isn't to be had: its node runs again.
-            self._gone.add(self._stored.digest)
+            if self._store.has(self._stored):
+                # Whatever the index says, this one isn't to be had: its node runs again.
+                self._gone.add(self._stored.digest)
             raise
 
     @property

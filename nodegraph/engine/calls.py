@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph.core.keys import call_key
 from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
 from nodegraph.engine.cache import place_of
-from nodegraph.engine.claiming import Waiting
+from nodegraph.engine.claiming import Elsewhere, Waiting, usable_entry
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
 from nodegraph.engine.fetching import Fetching
@@ -20,12 +20,12 @@ from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.lanes import Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import Outputs
-from nodegraph.engine.mutation import ChangedInput
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.sinks import written_before
 from nodegraph.engine.states import Call
 from nodegraph.errors import Cancelled
+from nodegraph.store.entries import Gone
 
 
 class Calls:
@@ -77,10 +77,11 @@ class Calls:
             self._start_lazily(call)
         elif not state.node.is_repeatable:
             if not self._is_written(call):
-                self.with_values(call, self._dispatch)
+                self.run(call)
         elif not self._answered(call):
             self._shared.in_flight[call.key] = call
-            self._waiting.claim(call, self._claimed)
+            call.is_shared = True
+            self.run(call)
 
     def _start_lazily(self, call: Call) -> None:
         run_function = partial(run_lazily, self._run, self._invoker, self._keeping)
@@ -90,7 +91,7 @@ class Calls:
         self._spawn(call, function(call))
 
     def _answered(self, call: Call) -> bool:
-        if self._is_cached(call):
+        if self.answered_by_cache(call):
             return True
         leader = self._shared.in_flight.get(call.key)
         if leader is None:
@@ -99,16 +100,15 @@ class Calls:
         self._following[call] = leader
         return True
 
-    def _is_cached(self, call: Call) -> bool:
-        entry = self._shared.cache.get(call.key)
-        if not isinstance(entry, Outputs):
+    def answered_by_cache(self, call: Call) -> bool:
+        """Complete a call with what is known under its key, if anything is."""
+        entry = usable_entry(self._shared, call)
+        if entry is None:
             return False
-        place = place_of(entry)
-        if place == "digest" and call.state.needs_values:
-            return False
-        if place == "disk":
+        is_on_disk = place_of(entry) != "memory"
+        if is_on_disk:
             self._run.pin(entry.artifacts)
-        source: CacheSource = "memory" if place == "memory" else "disk"
+        source: CacheSource = "disk" if is_on_disk else "memory"
         self.complete(call, entry.artifacts, source=source, saved=entry.seconds)
         return True
 
@@ -140,11 +140,6 @@ class Calls:
                 assert leader.outputs is not None
                 self.complete(call, leader.outputs, source="shared")
 
-    def _claimed(self, call: Call) -> None:
-        """No other process works on it; one may have finished it a moment ago."""
-        if not (call.is_claimed and self._is_cached(call)):
-            self.with_values(call, self._dispatch)
-
     # Values of inputs
 
     def _has_values(self, call: Call) -> bool:
@@ -158,21 +153,32 @@ class Calls:
         else:
             self._fetching.fetch(call, then)
 
-    def again(self, call: Call) -> None:
-        """Begin a call anew, as one of its inputs had to be computed again and may differ."""
+    def step_back(self, call: Call) -> None:
+        """Nobody waits any more for a call whose inputs have to be computed again first.
+
+        An equal call may be among those that compute them: where a function gives back what it
+        was given, those before and after it have one key.
+        """
         self._leave_flight(call)
         followers, call.followers = call.followers, {}
+        for follower, follow in followers.items():
+            # Told as if this one had been cancelled: they begin anew.
+            follow(follower, call, Cancelled("it had to be begun anew"))
+
+    def again(self, call: Call) -> None:
+        """Begin a call anew, as one of its inputs had to be computed again and may differ."""
         try:
             call.inputs = self._run.inputs_of(call)
         except Exception as error:  # noqa: BLE001 - what it is linked to may be another world's
             self.fail(call, error)
         else:
             self.begin(call)
-        for follower, follow in followers.items():
-            # Told as if this one had been cancelled: they begin anew as well.
-            follow(follower, call, Cancelled("it had to be begun anew"))
 
     # Running
+
+    def run(self, call: Call) -> None:
+        """Run a call once the values of its inputs are in memory."""
+        self.with_values(call, self._dispatch)
 
     def _dispatch(self, call: Call) -> None:
         if self._run.cancel.is_set:
@@ -213,10 +219,23 @@ class Calls:
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
         # What this makes ready begins at once, so that it competes with what waits for the lane.
         with self._run.no_hanging(), self._run.pumping():
-            if error is not None:
-                self.fail(call, error)
-            else:
+            if error is None:
                 self.answer(call, answer)
+            elif not self._goes_on(call, error):
+                self.fail(call, error)
+
+    def _goes_on(self, call: Call, error: BaseException) -> bool:
+        """Whether what kept a call from running is no failure: it waits, or begins again."""
+        if isinstance(error, Elsewhere):
+            if call.is_claimed:
+                self._waiting.release(call)
+            self._waiting.wait(call)
+        elif isinstance(error, Gone):
+            # The value of an input was there a moment ago.
+            self._fetching.fetch(call, self._dispatch)
+        else:
+            return False
+        return True
 
     async def _await(self, call: Call) -> None:
         with self.failing(call):
@@ -230,7 +249,8 @@ class Calls:
         except (Exception, SystemExit) as error:
             if call.has_ended:
                 raise
-            self.fail(call, error)
+            if not self._goes_on(call, error):
+                self.fail(call, error)
 
     def _spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
@@ -309,9 +329,6 @@ class Calls:
 
     def fail(self, call: Call, error: BaseException) -> None:
         """A call has raised."""
-        if isinstance(error, ChangedInput):
-            # What it changed may be what any other entry holds as well.
-            self._shared.cache.memory.clear()
         was_cancelled = isinstance(error, Cancelled) and self._run.cancel.is_set
         if not was_cancelled and call.state.error is None:
             call.state.error = node_failure(call, error)

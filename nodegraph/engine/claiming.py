@@ -1,12 +1,18 @@
-"""Single flight across processes: one computes, the others wait for what it stores."""
+"""Single flight across processes: one computes, the others wait for what it stores.
+
+A call is claimed when its turn in the lane has come, not while it waits there, so that no process
+keeps others from work that it hasn't begun.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
+from nodegraph.engine.cache import place_of
+from nodegraph.engine.memory_cache import Outputs
 from nodegraph.engine.scheduling import Calling, Scheduling
+from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call
 
 WORTH_WAITING = 0.01
@@ -15,8 +21,40 @@ _FIRST, _LONGEST = 0.005, 0.25
 """Seconds between two looks at what another process works on."""
 
 
+class Elsewhere(Exception):
+    """Another process computes this, or has just stored it."""
+
+
+def usable_entry(shared: Shared, call: Call) -> Outputs | None:
+    """What is known under a call's key, with its values where those are needed."""
+    entry = shared.cache.get(call.key)
+    if not isinstance(entry, Outputs):
+        return None
+    is_short = call.state.needs_values and place_of(entry) == "digest"
+    return None if is_short else entry
+
+
+def claim(shared: Shared, call: Call) -> None:
+    """Claim a call that is about to run; in the thread that runs it.
+
+    Raises:
+        Elsewhere: It needn't run here, now.
+    """
+    claims = shared.claims
+    if claims is None or not call.is_shared or call.is_claimed:
+        return
+    expected = shared.expected_seconds(call.state.node.spec)
+    if expected and expected < WORTH_WAITING:
+        return
+    if not claims.try_claim(call.key):
+        raise Elsewhere
+    call.is_claimed = True
+    if usable_entry(shared, call) is not None:
+        raise Elsewhere
+
+
 class Waiting:
-    """Claims calls for this process, or waits while another has them. For the loop's thread."""
+    """Calls that other processes work on. For the loop's thread."""
 
     def __init__(self, run: Scheduling, calls: Calling, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
@@ -24,34 +62,27 @@ class Waiting:
         self._loop = loop
         self._timers: dict[Call, asyncio.TimerHandle] = {}
 
-    def claim(self, call: Call, then: Callable[[Call], None]) -> None:
-        """Go on with a call once no other process works on an equal one."""
-        claims = self._run.shared.claims
-        if claims is None or not self._is_worth_it(call):
-            then(call)
-            return
-        self._try(call, then, _FIRST)
-
-    def _is_worth_it(self, call: Call) -> bool:
-        expected = self._run.shared.expected_seconds(call.state.node.spec)
-        return not expected or expected >= WORTH_WAITING
-
-    def _try(self, call: Call, then: Callable[[Call], None], pause: float) -> None:
+    def wait(self, call: Call, pause: float = _FIRST) -> None:
+        """Answer a call with what another process stores, or run it once that has given it up."""
         self._timers.pop(call, None)
         claims = self._run.shared.claims
         assert claims is not None
         with self._run.no_hanging():
-            if claims.try_claim(call.key):
-                call.is_claimed = True
-                then(call)
+            if self._run.cancel.is_set:
+                self._calls.fail(call, self._run.cancel.error())
+                return
+            if self._calls.answered_by_cache(call):
+                return
+            if not claims.is_held(call.key):
+                self._calls.run(call)
                 return
             if pause == _FIRST:
                 self._run.events.emit("node.waiting", call.name)
-            again = partial(self._try, call, then, min(pause * 1.5, _LONGEST))
+            again = partial(self.wait, call, min(pause * 1.5, _LONGEST))
             self._timers[call] = self._loop.call_later(pause, again)
 
     def release(self, call: Call) -> None:
-        """Let other processes have a call, once they can see what it gave."""
+        """Let other processes have a call."""
         call.is_claimed = False
         claims = self._run.shared.claims
         assert claims is not None

@@ -50,6 +50,7 @@ class Fetching:
                 then(call)
 
     def _make_again(self, call: Call, ports: list[str]) -> None:
+        self._calls.step_back(call)
         links = call.state.node.links
         names = dict.fromkeys(links[port].node for port in ports)
         self._await(call, [self._run.revive(name) for name in names])

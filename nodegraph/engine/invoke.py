@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from nodegraph.core.types import ANY, named
 from nodegraph.core.values import Recipe
 from nodegraph.engine.artifact import Artifact, artifact_of, unnamed_digest
 from nodegraph.engine.attempt import Attempt
+from nodegraph.engine.claiming import claim
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call
@@ -68,13 +68,16 @@ class Invoker:
     def invoke(self, call: Call) -> Answer:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
+        claim(self._shared, call)
         definition = self._shared.registry.definition(call.state.node.spec.type)
         attempt = Attempt(self._run, self._workflow, call, definition)
         attempt.started()
+        result: Any = None
         try:
-            return self._answer(definition, call, attempt.run(), attempt)
+            result = attempt.run()
+            return self._answer(definition, call, result, attempt)
         finally:
-            attempt.ended()
+            attempt.ended(is_expansion=isinstance(result, Expand))
 
     async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> Answer:
         """Run an async function on the event loop.
@@ -83,19 +86,21 @@ class Invoker:
             lazy: Inputs that it may ask for, by port.
         """
         self._run.cancel.check()
+        claim(self._shared, call)
         loop = asyncio.get_running_loop()
         find = partial(self._shared.registry.definition, call.state.node.spec.type)
         definition = await loop.run_in_executor(None, find)
         attempt = Attempt(self._run, self._workflow, call, definition)
         attempt.started()
+        result: Any = None
         try:
             given = attempt.arguments(lazy, "full")
-            with attempt.unchanged(given) if self._run.check_mutation else nullcontext():
+            with attempt.watching():
                 result = await definition.function(**given)
             finish = partial(self._answer, definition, call, result, attempt)
             return await loop.run_in_executor(None, finish)
         finally:
-            attempt.ended()
+            attempt.ended(is_expansion=isinstance(result, Expand))
 
     def _answer(
         self, definition: NodeDefinition, call: Call, result: Any, attempt: Attempt

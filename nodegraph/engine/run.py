@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from operator import is_
+from threading import Lock
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -41,11 +43,14 @@ from nodegraph.errors import InvalidValue, NodeFailed
 
 _UNKNOWN = 0.001
 """Seconds that a node is taken to need of which nothing is known."""
-_TURN = 512
-"""Nodes settled in one turn of the event loop, so that a long cached graph doesn't hold it up.
+_TURN = 0.02
+"""Seconds of a turn, so that settling a long cached graph doesn't hold the event loop up.
 
-With fewer, garbage is looked for so often that in a graph of 100,000 it costs as much as the nodes.
+In much shorter ones garbage is looked for so often that in a graph of 100,000 nodes it costs as
+much as the nodes.
 """
+_AT_ONCE = 64
+"""Nodes settled between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Run:
         self.share = job.share
         self.id = job.id or uuid4().hex
         self.check_mutation = job.check_mutation
+        self.alone = Lock()
         self.pin: Callable[[Iterable[Artifact]], None] = lambda artifacts: None
         self.files: list[WrittenFile] = []
         self.states: dict[str, NodeState] = {}
@@ -106,6 +112,8 @@ class Run:
             if self._open:
                 await self._end()
         result = self._result(monotonic() - start)
+        # From here on the result holds them: what is left of a run waits for the garbage collector.
+        self.let_go([self.states[name] for name in self._targets])
         closing = {"ok": "finished", "failed": "failed", "cancelled": "cancelled"}
         because = {"reason": result.reason} if result.reason else {}
         self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds, **because)  # type: ignore[arg-type]
@@ -247,10 +255,13 @@ class Run:
         if self.cancel.is_paused:
             return
         with self.no_hanging(), NoCollecting():
-            for _ in range(_TURN):
+            end = monotonic() + _TURN
+            for number in count(1):
                 if not self._ready:
                     return
                 self._start(self._ready.popleft())
+                if not number % _AT_ONCE and monotonic() > end:
+                    break
             self._plan_pump()
 
     def no_hanging(self) -> _NoHanging:
@@ -426,12 +437,12 @@ class Run:
             return
         name = state.node.name
         if status == "cached":
-            self.events.emit("node.cached", name, source=state.source, saved=state.saved)
+            self.events.emit("node.cached", name, source=state.source, saved=round(state.saved, 6))
         elif status == "ran":
             self.events.emit(
                 "node.finished",
                 name,
-                seconds=state.seconds,
+                seconds=round(state.seconds, 6),
                 calls=state.call_count,
                 cached=state.cached_count,
             )

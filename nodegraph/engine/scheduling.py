@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 from nodegraph.core.events import EventStream
@@ -37,6 +38,15 @@ class Calling(Protocol):
 
     def begin(self, call: Call) -> None:
         """Answer a call from the cache, join an equal one in flight, or run it."""
+
+    def step_back(self, call: Call) -> None:
+        """Nobody waits any more for a call whose inputs have to be computed again first."""
+
+    def answered_by_cache(self, call: Call) -> bool:
+        """Complete a call with what is known under its key, if anything is."""
+
+    def run(self, call: Call) -> None:
+        """Run a call once the values of its inputs are in memory."""
 
     def again(self, call: Call) -> None:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
@@ -82,6 +92,7 @@ class Scheduling(Protocol):
     id: str
     pin: Callable[[Iterable[Artifact]], None]
     check_mutation: bool
+    alone: Lock
 
     @property
     def calls(self) -> Calling:

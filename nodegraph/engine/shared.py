@@ -36,6 +36,9 @@ class Claiming(Protocol):
     def release(self, name: str) -> None:
         """Give a name back."""
 
+    def is_held(self, name: str) -> bool:
+        """Whether anybody has a name."""
+
 
 @dataclass
 class Shared:

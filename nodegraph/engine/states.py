@@ -182,6 +182,7 @@ class Call:
         asked: Digests of the lazy inputs that the function asked for, in that order.
         cached_from: Where the result came from, if the function didn't run.
         saved: Seconds that computing it had taken then.
+        is_shared: An equal one elsewhere may be waited for.
         is_claimed: Other processes wait for its result.
         is_stored: The result is on its way to the store.
         is_exact: False if it had to make do with less memory: the result isn't stored.
@@ -199,6 +200,7 @@ class Call:
     outputs: tuple[Artifact, ...] | None = None
     cached_from: CacheSource = ""
     saved: float = 0.0
+    is_shared: bool = False
     is_claimed: bool = False
     is_stored: bool = False
     is_exact: bool = True

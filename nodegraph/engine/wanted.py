@@ -61,10 +61,11 @@ class Wanted:
         with self._run.no_hanging():
             if error is not None and not self._run.cancel.is_set:
                 raise error
-            for name in gone or ():
-                # It runs again, and when it has ended, this is tried again.
-                self._run.revive(name)
-            if not gone:
+            again = [self._run.revive(name) for name in gone or ()]
+            if any(state.status is None for state in again):
+                return  # when they have ended, this is tried again
+            # Another run may have brought in meanwhile what was gone.
+            if not gone or not self.fetch():
                 self._run.wanted_are_there()
 
 

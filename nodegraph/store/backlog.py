@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Condition, Lock
 from time import monotonic
-from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
@@ -50,14 +49,14 @@ class Backlog:
         length: Entries that may wait.
     """
 
-    def __init__(self, limit: int = 1 << 30, length: int = 20_000) -> None:
+    def __init__(self, limit: int = 128 << 20, length: int = 20_000) -> None:
         self._limit = limit
         self._length = length
         self._changed = Condition(Lock())
         self._queue: deque[Put] = deque()
         self._bytes = 0
         self._entries: dict[Key, Put] = {}
-        self._values: dict[Digest, tuple[Any, Put]] = {}
+        self._values: dict[Digest, tuple[Unsaved, Put]] = {}
         self._uses: dict[tuple[str, Digest], float] = {}
         self._has_uses = False
         self._added = 0
@@ -85,7 +84,7 @@ class Backlog:
             self._bytes += put.size
             for leaf in leaves(put.entry.outputs or ()):
                 if leaf.value is not UNLOADED:
-                    self._values[leaf.digest] = (leaf.value, put)
+                    self._values[leaf.digest] = (leaf, put)
             self._entries[put.key] = put
             if self._drowsy or len(self._queue) == _LONGEST_BATCH or self._is_full:
                 self._changed.notify_all()
@@ -107,10 +106,10 @@ class Backlog:
         """What waits under a key."""
         return self._entries.get(key)
 
-    def value(self, digest: Digest) -> tuple[Any] | None:
-        """A value that waits, in a tuple of its own."""
+    def value(self, digest: Digest) -> Unsaved | None:
+        """A value that waits."""
         found = self._values.get(digest)
-        return None if found is None else (found[0],)
+        return None if found is None else found[0]
 
     def take(self) -> tuple[list[Put], list[Use]] | None:
         """For the writer: the next entries and the uses noted; None once it is closed and empty."""

@@ -104,7 +104,7 @@ class Lookup:
                 encoded = encode(output.value, self._serializers())
             except Unstorable:
                 return Stored(output.digest, output.size)
-            if encoded.size <= LONGEST_INLINE:
+            if encoded.size <= LONGEST_INLINE and _is_intact(output):
                 inline = encoded.inline()
         return Stored(output.digest, output.size, inline)
 
@@ -139,9 +139,13 @@ class Lookup:
             if output.inline is not None:
                 return decode_inline(output.inline, self._serializers())
             waiting = self._backlog.value(output.digest)
-            return self._read(output.digest) if waiting is None else waiting[0]
+            if waiting is None:
+                return self._read(output.digest)
         except Undecodable as error:
             raise Gone(str(error)) from error
+        if not _is_intact(waiting):
+            raise Gone("it was changed after its node had given it")
+        return waiting.value
 
     def _read(self, digest: Digest) -> Any:
         found = self._artifact(digest)
@@ -182,3 +186,7 @@ class Lookup:
                     )
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
+
+
+def _is_intact(output: Unsaved) -> bool:
+    return output.is_intact is None or output.is_intact()

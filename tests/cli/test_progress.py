@@ -71,6 +71,41 @@ def test_a_long_node_is_heard_of_now_and_then(
     ]
 
 
+TWICE = [
+    event("job.started", nodes=2, targets=["save"]),
+    event("node.waiting", "load"),
+    event("node.waiting", "other"),
+    event("node.cached", "load"),
+    event("node.started", "load", type="LoadModel"),
+    event("node.finished", "load", seconds=0.5),
+    event("node.finished", "save", seconds=0.5),
+]
+
+
+def test_a_node_that_runs_after_all_counts_once(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Lines({})
+    for item in TWICE:
+        shown.show(item)
+    assert capsys.readouterr().err.splitlines() == [
+        "load: another process works on the same; waiting for its result",
+        "[1/2] load: from the cache",
+        "[1/2] load (LoadModel): 0.5 s",
+        "[2/2] save: 0.5 s",
+    ]
+
+
+def test_the_bar_of_a_run_ends_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    shown = Bars({})
+    shown.start("")
+    for item in TWICE:
+        shown.show(item)
+    (everything,) = shown._progress.tasks
+    assert everything.fields["count"] == "2/2"
+    assert sys.stderr.getvalue().count("another process works on the same") == 1  # type: ignore[attr-defined]
+
+
 RESUMED = [
     event("job.started", nodes=1, targets=["sample"]),
     event("node.started", "sample", type="KSampler"),

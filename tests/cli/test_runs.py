@@ -49,6 +49,14 @@ def test_without_runs_the_list_says_so(cli: Cli) -> None:
     assert cli("runs", "list", "--json").json == {"runs": []}
 
 
+def test_a_title_takes_one_line(cli: Cli, runs: Runs) -> None:
+    noted(runs, "long\ntitle " * 100)
+    (line,) = [line for line in cli("runs", "list").out.splitlines() if "long" in line]
+    assert line.endswith("…")
+    assert len(line) < 130
+    assert "…" in cli("runs", "show").out.splitlines()[0]
+
+
 def test_a_run_is_listed(cli: Cli, run: Callable[..., Result]) -> None:
     run()
     shown = cli("runs", "list")
@@ -173,7 +181,8 @@ def test_comparing_names_changed_inputs_and_outputs(cli: Cli, run: Callable[...,
     assert "  draw.seed  5 → 6" in text
     rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert rows["draw"].endswith(" changed")
-    assert "×" in rows["draw"]
+    assert "×" in rows["wait"]
+    assert "×" not in rows["draw"], "of less than a millisecond, what differs is chance"
     assert "Environment" not in text
 
 

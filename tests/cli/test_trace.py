@@ -89,7 +89,7 @@ def test_a_run_may_be_watched_in_several_ways_at_once(run: Cli) -> None:
     shown = run(WORKFLOW, "--trace", "out.json", "--events")
     kinds = [json.loads(line)["kind"] for line in shown.out.splitlines()]
     assert (kinds[0], kinds[-1]) == ("job.started", "job.finished")
-    assert kinds.count("call.ended") == len(WORKFLOW["nodes"])
+    assert kinds.count("node.finished") == len(WORKFLOW["nodes"])
     assert len(slices()) == len(WORKFLOW["nodes"]) + 1
 
 

@@ -580,13 +580,23 @@ class Evaluation:
     Args:
         nodes: As in a workflow; an input may also be a value's `Leaf`.
         known: Calls that succeeded once: `Risky` needn't run for them.
+        maybe_known: Calls that may have succeeded.
         is_fickle: See `NodeModel`.
+    Attributes:
+        is_doubtful: It can't be told what a run gives.
     """
 
     def __init__(
-        self, nodes: Mapping[str, Any], known: Collection[Plain], *, is_fickle: bool = False
+        self,
+        nodes: Mapping[str, Any],
+        known: Collection[Plain],
+        maybe_known: Collection[Plain] = (),
+        *,
+        is_fickle: bool = False,
     ) -> None:
         self._is_fickle = is_fickle
+        self.is_doubtful = False
+        self.maybe_known = maybe_known
         self.graph = nodes
         self.known = known
         self.nodes: dict[str, NodeModel] = {}
@@ -725,6 +735,8 @@ class Evaluation:
         else:
             is_known = call.repeatable and call.key in self.known
             call.failed = name == "Risky" and values["a"] in world.bad and not is_known
+            if call.failed and call.repeatable and call.key in self.maybe_known:
+                self.is_doubtful = True
             if call.failed:
                 return [Leaf(BLOCKED, "none") for _ in kind.outputs]
             assert kind.function is not None
@@ -812,12 +824,16 @@ class Remembered:
         loaded: Those whose values are in memory.
         is_there: Whether a large text is on disk.
         written: Whether the file of a `Save` lies there.
+        givers: How many of the calls that may run now give a text.
+        is_harmed: Files may be damaged, which is found only when they are read.
     """
 
     known: Collection[Plain]
     loaded: Collection[Plain]
     is_there: Callable[[str], bool]
     written: Callable[[CallModel], bool]
+    givers: Counter[Any]
+    is_harmed: bool
 
 
 class Closure:
@@ -843,16 +859,12 @@ class Closure:
         self._keys: set[Plain] = set()
         ended = [evaluation.of(name) for name in targets]
         self._count = Counter(call.key for call in every_call(evaluation))
-        self._givers: dict[Any, set[CallModel]] = {}
-        for call in every_call(evaluation):
-            for leaf in call.values:
-                self._givers.setdefault(told(leaf.value), set()).add(call)
-        for node in evaluation.nodes.values():
-            self._process(node)
+        for found in evaluation.nodes.values():
+            self._process(found)
         if values:
-            for node in ended:
-                for art in node.arts.values():
-                    self._need(node, art)
+            for found in ended:
+                for art in found.arts.values():
+                    self._need(found, art)
 
     @property
     def plain(self) -> set[Plain]:
@@ -862,7 +874,7 @@ class Closure:
         for call in node.calls:
             if not self._is_known(call):
                 self._run(call)
-        if node.is_fickle:
+        if node.is_fickle and not (self._at_least and self._memory.is_harmed):
             for art in node.arts.values():
                 self._need(node, art)
 
@@ -909,15 +921,15 @@ class Closure:
             ends = call.inner.of(call.end).arts.values()
             if all(self._is_there(end) for art in ends for end in leaves(art)):
                 return True
-        if self._at_least and len(self._givers[told(leaf.value)]) > 1:
+        if self._at_least and self._memory.givers[told(leaf.value)] > 1:
             return True  # the same text may come of another call, by its digest
         return call.key in self._memory.loaded or self._memory.is_there(leaf.value)
 
 
 def every_call(evaluation: Evaluation) -> Iterator[CallModel]:
     """All calls, those of expansions included."""
-    for node in tuple(evaluation.nodes.values()):
-        for call in node.calls:
+    for found in tuple(evaluation.nodes.values()):
+        for call in found.calls:
             yield call
             if call.inner is not None:
                 yield from every_call(call.inner)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.api import BLOCKED, Context, Expand, Lazy, Value, node
+from nodegraph.api import BLOCKED, Context, Expand, Image, Lazy, Value, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
@@ -411,6 +411,9 @@ def test_who_waits_for_another_process_can_be_cancelled(folder: Path) -> None:
         def release(self, name: str) -> None:
             raise AssertionError
 
+        def is_held(self, name: str) -> bool:
+            return True
+
     process.engine.shared.claims = Held()
     result = asyncio.run(cancelled())
     assert result.status == "cancelled"
@@ -433,3 +436,86 @@ def test_a_failed_node_gives_its_claim_back(folder: Path) -> None:
         assert result.status == "failed"
         assert process.engine.shared.claims is not None
         process.close()
+
+
+# Nodes that change their inputs in place
+
+changed_first = threading.Event()
+
+
+@node
+def Grey(level: float) -> Image:
+    """An even picture; it takes a while, so that it is worth storing."""
+    import torch
+
+    ran.append("Grey")
+    time.sleep(0.1)
+    return torch.full((1, 32, 32, 3), level)
+
+
+@node
+def Careless(image: Image) -> float:
+    """Brighten the picture that others share."""
+    ran.append("Careless")
+    image += 0.5
+    changed_first.set()
+    return float(image.mean())
+
+
+@node
+def Doubled2(image: Image, after: bool = False) -> float:
+    """Twice the picture's brightness, after somebody else has had his way with it."""
+    ran.append("Doubled2")
+    if after:
+        assert changed_first.wait(30)
+    return float((image * 2).mean())
+
+
+def beside(folder: Path, *, after: bool, check_mutation: bool = False) -> RunResult:
+    process = Process(folder)
+    process.registry.add(Grey, Careless, Doubled2)
+    changed_first.clear()
+    nodes = {
+        "grey": {"type": "Grey", "inputs": {"level": 0.25}},
+        "bad": of("Careless", "grey", "image"),
+        "good": of("Doubled2", "grey", "image", after=after),
+    }
+    try:
+        return asyncio.run(process.run_async(nodes, "bad", "good", check_mutation=check_mutation))
+    finally:
+        process.close()
+
+
+def test_a_changed_picture_fails_who_changed_it_and_is_kept_nowhere(folder: Path) -> None:
+    for _ in range(2):
+        result = beside(folder, after=False)
+        assert result.nodes["bad"].status == "failed"
+        (error, *_) = [error for error in result.errors if error.problem.node == "bad"]
+        assert error.problem.port == "image"
+        assert "changed this input" in error.problem.message
+        if result.nodes["good"].status != "failed":
+            assert result["good.number"] == 0.5
+
+
+def test_who_works_beside_it_gives_no_wrong_result(folder: Path) -> None:
+    result = beside(folder, after=True)
+    assert result.nodes["bad"].status == "failed"
+    # It fails as well where it was handed the picture before that was changed.
+    assert result.nodes["good"].status == "failed" or result["good.number"] == 0.5
+    process = Process(folder)
+    process.registry.add(Grey, Careless, Doubled2)
+    nodes = {
+        "grey": {"type": "Grey", "inputs": {"level": 0.25}},
+        "good": of("Doubled2", "grey", "image", after=True),
+    }
+    try:
+        assert asyncio.run(process.run_async(nodes))["good.number"] == 0.5
+    finally:
+        process.close()
+
+
+def test_the_checking_mode_blames_nobody_else(folder: Path) -> None:
+    result = beside(folder, after=False, check_mutation=True)
+    assert result.nodes["bad"].status == "failed"
+    assert result.nodes["good"].status == "ran"
+    assert result["good.number"] == 0.5

@@ -265,7 +265,6 @@ def test_events_are_numbered_and_tell_the_story(bench: Bench) -> None:
         "job.started",
         "node.started",
         *["node.progress"] * 3,
-        "call.ended",
         "node.finished",
         "job.finished",
     ]

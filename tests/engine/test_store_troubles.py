@@ -559,6 +559,9 @@ def test_a_deadline_ends_the_wait_for_another_process(process: Process) -> None:
         def try_claim(self, name: str) -> bool:
             return False
 
+        def is_held(self, name: str) -> bool:
+            return True
+
         def release(self, name: str) -> None:
             raise AssertionError
 
@@ -714,3 +717,19 @@ def test_a_list_that_grew_meanwhile_fails_who_goes_through_it(process: Process) 
     assert result.status == "failed"
     assert "another length" in str(result.errors[0])
     assert not process.engine.shared.in_flight
+
+
+def test_equal_calls_one_after_the_other_dont_wait_for_each_other(process: Process) -> None:
+    """What a function gives back as it was has one key before and after it."""
+    nodes = {
+        "t": of("Text", text="A"),
+        "a": of("Upper", text="> t"),
+        "b": of("Upper", text="> a"),
+        "c": of("Upper", text="> b"),
+        "l": of("Length", text="> c", plus=1),
+    }
+    process.run(nodes, "c", values=False)
+    process.forget()
+    result = process.run(nodes, "b", "c", "l")
+    assert result["l.number"] == LARGE + 1
+    assert result["c.text"] == result["b.text"] == "A" * LARGE

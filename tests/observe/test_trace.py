@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodegraph.core.events import Event
 from nodegraph.errors import OutputError
 from nodegraph.observe.places import Places
 from nodegraph.observe.trace import Trace
@@ -182,6 +183,20 @@ def test_a_killed_process_leaves_a_whole_trace(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert len(slices(events_in(path))) > 1000
     assert path.stat().st_size < 5_000_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is full")
+def test_a_full_disk_is_told_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.symlink_to("/dev/full")
+    trace = Trace(path)
+    tell = trace.run()
+    for number in range(3):
+        tell(Event(number, "job.started", None, 0.0, {"nodes": 0}))
+        tell(Event(number, "job.finished", None, 1.0, {"seconds": 1.0}))
+    with pytest.raises(OSError, match="No space left"):
+        trace.close()
+    trace.close()
 
 
 @given(

@@ -490,6 +490,11 @@ def test_a_folder_that_can_only_be_read(folder: Path, monkeypatch: pytest.Monkey
     with open_store(folder) as store:
         assert store.read_only
         assert store.load(output(store, "a")) == 5
+        with pytest.raises(OutputError, match=r"can only be read: .*Permission denied"):
+            store.trim(0)
+    (folder / "index.sqlite").write_bytes(b"")
+    with pytest.raises(OutputError, match="Permission denied"):
+        open_store(folder)
     with pytest.raises(OutputError):
         open_store(folder / "new")
 
@@ -499,6 +504,21 @@ def test_a_store_that_is_not_there(folder: Path) -> None:
         Store(folder, read_only=True)
     with open_store(folder) as store:
         assert not store.read_only
+
+
+def test_a_small_value_that_was_changed_in_the_index_is_forgotten(store: Store) -> None:
+    put(store, "a", 5, "text")
+    query = "SELECT outputs FROM entries WHERE key = ?"
+    (packed,) = store.index.one(query, (bytes.fromhex(key_of("a")),))
+    for at in range(len(packed)):
+        damaged = bytearray(packed)
+        damaged[at] ^= 1
+        with store.index.writing() as connection:
+            connection.execute("UPDATE entries SET outputs = ?", (bytes(damaged),))
+        assert store.entry(key_of("a")) is None
+    assert "an entry of the store's index is damaged" in str(store.problem)
+    put(store, "a", 5, "text")
+    assert store.load(output(store, "a")) == 5
 
 
 def test_uses_are_noted(store: Store) -> None:

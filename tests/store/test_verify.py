@@ -136,3 +136,17 @@ def test_a_read_only_store_is_checked_and_not_repaired(store: Store) -> None:
     assert len(report.damaged) == 1
     assert not report.repaired
     assert store.has(output(store, "a"))
+
+
+def test_a_changed_value_in_the_index_is_found(store: Store) -> None:
+    (packed,) = store.index.one(
+        "SELECT outputs FROM entries WHERE key = ?", (bytes.fromhex(key_of("small")),)
+    )
+    with store.index.writing() as connection:
+        connection.execute(
+            "UPDATE entries SET outputs = ? WHERE key = ?",
+            (packed[:-1] + bytes([packed[-1] ^ 1]), bytes.fromhex(key_of("small"))),
+        )
+    assert verify(store).entries == [key_of("small")]
+    assert verify(store, repair=True).repaired
+    assert verify(store).is_sound

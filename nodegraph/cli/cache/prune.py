@@ -11,7 +11,7 @@ import typer
 from nodegraph.cli.kept import opened_store
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say, shown_size
-from nodegraph.cli.quantities import parse_age, parse_size
+from nodegraph.core.quantities import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.cli.output import shown_size
-from nodegraph.cli.quantities import parse_age, parse_size
+from nodegraph.core.quantities import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 
 
