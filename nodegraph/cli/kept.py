@@ -53,10 +53,28 @@ def opened_runs(common: Common) -> Iterator[Runs]:
         kept = session.persistence
         if kept is None:
             raise _nothing_kept(session)
-        if kept.runs is None:
-            raise kept.store.only_read()
         print_warnings(session.problems)
-        yield kept.runs
+        if kept.runs is not None:
+            yield kept.runs
+        else:
+            with _runs_to_read(kept.store) as runs:
+                yield runs
+
+
+@contextmanager
+def _runs_to_read(store: Store) -> Iterator[Runs]:
+    """The records of runs in a store that can only be read."""
+    from nodegraph.store.claims import Claims
+    from nodegraph.store.records import Runs
+
+    try:
+        claims = Claims(store.folder / "claims")
+    except OSError as error:
+        raise store.only_read() from error
+    try:
+        yield Runs(store.index, claims)
+    finally:
+        claims.close()
 
 
 def _nothing_kept(session: Session) -> InvalidValue:

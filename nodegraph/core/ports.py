@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final, overload
 
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import NOT_CONTENT
@@ -63,6 +63,9 @@ class PortType:
     serializer: Serializer | None = None
 
 
+@overload
+def port_type(cls: type[T], /) -> type[T]: ...
+@overload
 def port_type(
     *,
     name: str = "",
@@ -71,7 +74,20 @@ def port_type(
     digest: Callable[[Any], str] | None = None,
     dumps: Callable[[T], bytes] | None = None,
     loads: Callable[[bytes], T] | None = None,
-) -> Callable[[type[T]], type[T]]:
+) -> Callable[[type[T]], type[T]]: ...
+
+
+def port_type(
+    decorated: Any = None,
+    /,
+    *,
+    name: str = "",
+    color: str = "#9aa0a6",
+    parents: tuple[str, ...] = (),
+    digest: Callable[[Any], str] | None = None,
+    dumps: Callable[[T], bytes] | None = None,
+    loads: Callable[[bytes], T] | None = None,
+) -> Any:
     """Make a class a port type of its own.
 
     Args:
@@ -98,7 +114,7 @@ def port_type(
         setattr(cls, PORT_ATTRIBUTE, PortType(info, cls, digest, serializer))
         return cls
 
-    return declare
+    return declare if decorated is None else declare(decorated)
 
 
 class Lazy(Generic[T]):

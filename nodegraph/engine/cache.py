@@ -117,16 +117,26 @@ class Cache:
                 self.memory.grew(origin.loader.key)
 
     def _from_stores(self, key: Key) -> Entry | None:
+        best: Entry | None = None
         for store in self._stores:
-            found = store.entry(key)
+            found = self._in_store(store, key)
             if found is None:
                 continue
-            if found.outputs is None:
-                return Asked(found.asked or "")
-            prepare = partial(self._prepare, found.node_type) if self._prepare else None
-            load = partial(_FromStore, store, key, prepare, self.gone)
-            return Outputs(tuple(_artifact(load, out) for out in found.outputs), found.seconds)
-        return None
+            if len(self._stores) == 1 or place_of(found) != "digest":
+                return found
+            # Another store may have the values as well.
+            best = best or found
+        return best
+
+    def _in_store(self, store: Storing, key: Key) -> Entry | None:
+        found = store.entry(key)
+        if found is None:
+            return None
+        if found.outputs is None:
+            return Asked(found.asked or "")
+        prepare = partial(self._prepare, found.node_type) if self._prepare else None
+        load = partial(_FromStore, store, key, prepare, self.gone)
+        return Outputs(tuple(_artifact(load, out) for out in found.outputs), found.seconds)
 
 
 class NoCache(Cache):

@@ -9,7 +9,7 @@ from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.store.backlog import Backlog, Put
 from nodegraph.store.blobs import Blobs, Damaged
 from nodegraph.store.codec import (
@@ -142,6 +142,7 @@ class Lookup:
             if waiting is None:
                 return self._read(output.digest)
         except Undecodable as error:
+            self._failed(NodegraphError(f"a result on disk can't be read: {error}"))
             raise Gone(str(error)) from error
         if not _is_intact(waiting):
             raise Gone("it was changed after its node had given it")

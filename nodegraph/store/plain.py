@@ -52,6 +52,10 @@ class Unstorable(Exception):
     """A value that has no form in a file."""
 
 
+class SerializerFailed(Unstorable):
+    """A pack's own serializer raised, or gave no bytes."""
+
+
 class Undecodable(Exception):
     """Bytes that can't become a value here, such as of a class that no pack declares any more."""
 
@@ -149,9 +153,9 @@ def _dumped(value: Any, serializer: Serializer) -> bytes:
     try:
         data = serializer.dumps(value)
     except Exception as error:
-        raise Unstorable(f"the serializer of {serializer.name} failed: {error!r}") from error
+        raise SerializerFailed(f"the serializer of {serializer.name} failed: {error!r}") from error
     if type(data) is not bytes:
-        raise Unstorable(f"the serializer of {serializer.name} gave no bytes")
+        raise SerializerFailed(f"the serializer of {serializer.name} gave no bytes")
     return data
 
 

@@ -17,6 +17,7 @@ from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
 from nodegraph.store.entries import UNLOADED, Stored, Unsaved
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack
+from nodegraph.store.plain import SerializerFailed
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.speeds import Speeds
 
@@ -147,6 +148,9 @@ class Preparing:
             return self._inlines(call).get(output.digest)
         try:
             encoded = encode(output.value, self._serializers())
+        except SerializerFailed as error:
+            self._failed(NodegraphError(f"a result isn't kept on disk: {error}"))
+            return None
         except Unstorable:
             return None
         if encoded.size > LONGEST_INLINE:

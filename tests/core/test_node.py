@@ -224,3 +224,16 @@ def test_an_acronym_is_one_word_in_the_label() -> None:
 
     assert spec_of(VAEDecode).label == "Vae decode"
     assert (spec_of(LoadLora).type, spec_of(LoadLora).label) == ("pack:LoadLora", "Load a LoRA")
+
+
+def test_a_port_type_needs_no_parentheses() -> None:
+    @port_type
+    class Palette:
+        """Some colours."""
+
+    @node
+    def Pick(palette: Palette) -> Palette:
+        """Give it back."""
+        return palette
+
+    assert definition_of(Pick).spec.inputs[0].type == "Palette"

@@ -519,3 +519,26 @@ def test_the_checking_mode_blames_nobody_else(folder: Path) -> None:
     assert result.nodes["bad"].status == "failed"
     assert result.nodes["good"].status == "ran"
     assert result["good.number"] == 0.5
+
+
+def test_values_are_taken_from_whichever_store_has_them(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    first = Process(other)
+    nodes = {"t": text("A", 10_000), "s": of("Slow", "t")}
+    value = asyncio.run(first.run_async(nodes))["s.text"]
+    first.close()
+    here = Process(folder)
+    asyncio.run(here.run_async(nodes))
+    here.store.trim(0)
+    here.close()
+    ran.clear()
+    process = Process(folder)
+    team = Store(other / "store", read_only=True)
+    process.engine.shared.cache = Cache(MemoryCache(), process.store, [team])
+    try:
+        assert asyncio.run(process.run_async(nodes))["s.text"] == value
+    finally:
+        process.close()
+        team.close()
+    assert ran == []

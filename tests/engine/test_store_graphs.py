@@ -678,8 +678,8 @@ def _told(run: Run) -> str:
 TestGraphsOnAStore = GraphsOnAStore.TestCase
 TestGraphsOnAStore.settings = settings(
     deadline=None,
-    max_examples=60,
-    stateful_step_count=12,
+    max_examples=100,
+    stateful_step_count=20,
     suppress_health_check=list(HealthCheck),
 )
 TestGraphsOnAStore = pytest.mark.slow(TestGraphsOnAStore)
