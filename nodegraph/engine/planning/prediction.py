@@ -371,6 +371,12 @@ class _Backwards:
     def __init__(self, graph: Graph, nodes: Mapping[str, PlannedNode]) -> None:
         self._graph = graph
         self._nodes = nodes
+        self._each_time = {
+            call.key
+            for planned in nodes.values()
+            for call in planned.each_call()
+            if call.reason == "always"
+        }
 
     def settle(self, *, needs_targets: bool) -> None:
         for name in self._graph.targets:
@@ -398,7 +404,9 @@ class _Backwards:
             return
         for call in planned.each_call():
             if call.reason == "kept" and call.place == "digest":
-                call.verdict = "run" if level is Demand.YES else "perhaps"
+                # An equal call that runs each time may bring the value back first.
+                is_sure = level is Demand.YES and call.key not in self._each_time
+                call.verdict = "run" if is_sure else "perhaps"
                 call.reason = "gone"
 
     def _ask(self, planned: PlannedNode) -> None:
