@@ -125,7 +125,7 @@ class Engine:
         return latent.samples
 
     def _listen(self, event: Event) -> None:
-        if event.kind == "call.ended" and event.node == "sample":
+        if event.kind == "node.finished" and event.node == "sample":
             self._inside = event.data["seconds"]
 
     def close(self) -> None:

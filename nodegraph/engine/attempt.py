@@ -12,7 +12,7 @@ from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.binding import arguments
-from nodegraph.engine.mutation import watching_content, watching_tensors
+from nodegraph.engine.mutation import WatchedTensors, watching_content
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
@@ -130,7 +130,7 @@ class Attempt:
         inputs, cache = self._call.inputs, self._shared.cache
         if self._run.check_mutation:
             return watching_content(inputs, self._shared.registry.digesters, cache)
-        return watching_tensors(inputs, cache)
+        return WatchedTensors(inputs, cache)
 
     def finished(self) -> None:
         """The function has given outputs, and they are on their way to where results are kept."""

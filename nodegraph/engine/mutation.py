@@ -24,9 +24,8 @@ class ChangedInput(InvalidValue):
     """A node changed an input: what others share isn't what it is taken for any more."""
 
 
-@contextmanager
-def watching_tensors(inputs: Mapping[str, Artifact], cache: Cache) -> Iterator[None]:
-    """Check after the `with` that no tensor in the inputs was changed in place.
+class WatchedTensors:
+    """Checks at the end of the `with` that no tensor in some inputs was changed in place.
 
     Neither was one since anybody was first handed it. What was changed leaves memory, so that
     whoever needs it next gets it as it was.
@@ -34,25 +33,37 @@ def watching_tensors(inputs: Mapping[str, Artifact], cache: Cache) -> Iterator[N
     Raises:
         ChangedInput: One was; names the input.
     """
-    handed = [
-        (port, origin, origin.value, _noted(origin))
-        for port, artifact in inputs.items()
-        for origin in origins((artifact,))
-        if origin.is_loaded
-    ]
-    try:
-        yield
-    finally:
-        # Whoever noticed it first has made the artifact let go of the value, so it is held here.
-        changed = [
-            (port, origin, value)
-            for port, origin, value, versions in handed
-            if versions and tensor_versions(value) != versions
+
+    __slots__ = ("_cache", "_handed", "_inputs")
+
+    def __init__(self, inputs: Mapping[str, Artifact], cache: Cache) -> None:
+        self._inputs = inputs
+        self._cache = cache
+        # Whoever notices it first makes the artifact let go of the value, so it is held here.
+        self._handed = [
+            (port, origin.value, versions)
+            for port, artifact in inputs.items()
+            for origin in origins((artifact,))
+            if origin.is_loaded and (versions := _noted(origin))
         ]
-        if changed:
-            cache.spoiled(inputs[port] for port, _, _ in changed)
-    for port, _, value in changed:
-        raise _changed(port, value, by="this node, or one that ran beside it,")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if not self._handed:
+            return
+        changed = {
+            port: value
+            for port, value, versions in self._handed
+            if tensor_versions(value) != versions
+        }
+        self._cache.spoiled(self._inputs[port] for port in changed)
+        if error is None:  # else its own error tells more
+            for port, value in changed.items():
+                raise _changed(port, value, by="this node, or one that ran beside it,")
 
 
 def _noted(origin: Artifact) -> Versions:

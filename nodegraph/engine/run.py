@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -107,13 +107,15 @@ class Run:
                 reason = f"deadline of {self._deadline:g} s passed"
                 timer = self._loop.call_later(self._deadline, self.cancel.cancel, reason)
                 stack.callback(timer.cancel)
-            for target in self._targets:
-                self.demand(target)
+            with NoCollecting():
+                for target in self._targets:
+                    self.demand(target)
             if self._open:
                 await self._end()
-        result = self._result(monotonic() - start)
-        # From here on the result holds them: what is left of a run waits for the garbage collector.
-        self.let_go([self.states[name] for name in self._targets])
+        with NoCollecting():
+            result = self._result(monotonic() - start)
+            # The result holds them from here on: what is left of a run waits for the collector.
+            self.let_go([self.states[name] for name in self._targets])
         closing = {"ok": "finished", "failed": "failed", "cancelled": "cancelled"}
         because = {"reason": result.reason} if result.reason else {}
         self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds, **because)  # type: ignore[arg-type]
@@ -239,18 +241,20 @@ class Run:
     def _plan_pump(self) -> None:
         if self._ready and not self._pump_planned:
             self._pump_planned = True
-            self._loop.call_soon(self._pump)
+            self._loop.call_soon(self.pump)
 
-    @contextmanager
-    def pumping(self) -> Iterator[None]:
+    def pumping(self) -> _Pumping:
         """What becomes ready inside the `with` begins at its end, in this turn of the loop."""
-        is_outermost = not self._pump_planned
-        self._pump_planned = True
-        yield
-        if is_outermost:
-            self._pump()
+        return _Pumping(self)
 
-    def _pump(self) -> None:
+    def plan_pump(self) -> bool:
+        """Note that a pump is to come; whether none was planned yet."""
+        is_first = not self._pump_planned
+        self._pump_planned = True
+        return is_first
+
+    def pump(self) -> None:
+        """Begin what is ready, for as long as a turn may last."""
         self._pump_planned = False
         if self.cancel.is_paused:
             return
@@ -502,6 +506,22 @@ class Run:
         if "cancelled" in statuses:
             return "cancelled"
         return "failed" if "failed" in statuses else "ok"
+
+
+class _Pumping:
+    """See `Run.pumping`; entered for each call, so it is no generator."""
+
+    __slots__ = ("_is_outermost", "_run")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._is_outermost = self._run.plan_pump()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._is_outermost and error is None:
+            self._run.pump()
 
 
 class _NoHanging:
