@@ -39,6 +39,20 @@ class Wish:
     modes: Mapping[str, str] = field(default_factory=dict)
 
 
+WorkflowArgument = Annotated[
+    str,
+    typer.Argument(metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NODE.INPUT=VALUE", help="Give an input a value; may be repeated."
+    ),
+]
+OutOption = Annotated[
+    str | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
+]
 MuteOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NODE", help="Leave this node out, and what needs it; repeatable."),

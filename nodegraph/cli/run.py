@@ -19,7 +19,10 @@ from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
+    OutOption,
+    SetOption,
     Wish,
+    WorkflowArgument,
     modes_of,
     opened_for,
     prepared,
@@ -49,22 +52,9 @@ if TYPE_CHECKING:
 def run(
     common: Common,
     more: More,
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
-        ),
-    ],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NODE.INPUT=VALUE", help="Give an input a value; may be repeated."
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
-    ] = None,
+    workflow: WorkflowArgument,
+    set_: SetOption = None,
+    out: OutOption = None,
     to: Annotated[
         list[str] | None,
         typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),

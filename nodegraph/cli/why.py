@@ -13,7 +13,15 @@ from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say, shown_seconds
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.plan import output_flags
-from nodegraph.cli.prepared import Wish, opened_for, prepared, workflow_options
+from nodegraph.cli.prepared import (
+    OutOption,
+    SetOption,
+    Wish,
+    WorkflowArgument,
+    opened_for,
+    prepared,
+    workflow_options,
+)
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.times import shown_time
 
@@ -24,26 +32,13 @@ if TYPE_CHECKING:
 def why(
     common: Common,
     more: More,
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
-        ),
-    ],
+    workflow: WorkflowArgument,
     node: Annotated[
         str | None,
         typer.Argument(metavar="NODE", help="Tell of this one  [default: all that would run]"),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NODE.INPUT=VALUE", help="Give an input a value; may be repeated."
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
-    ] = None,
+    set_: SetOption = None,
+    out: OutOption = None,
     json: JsonOption = False,
 ) -> int:
     """Tell why nodes would run, or which earlier run their results come from.
