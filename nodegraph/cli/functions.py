@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
-from typing import Any
+from typing import Annotated, Any, Union, get_args, get_origin
 
 Function = Callable[..., int | None]
 
@@ -32,6 +32,13 @@ def declared_options(function: Function) -> dict[str, Parameter]:
 
     hints = get_type_hints(function, include_extras=True)
     return {
-        name: parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+        name: parameter.replace(annotation=_as_written(hints[name]), kind=Parameter.KEYWORD_ONLY)
         for name, parameter in signature(function).parameters.items()
     }
+
+
+def _as_written(hint: Any) -> Any:
+    """An annotation without the `None` that Python 3.10 adds where that is the default."""
+    inner = get_args(hint)
+    is_added = get_origin(hint) is Union and len(inner) == 2 and inner[1] is type(None)
+    return inner[0] if is_added and get_origin(inner[0]) is Annotated else hint
