@@ -29,7 +29,7 @@ def bytes_progress(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int
     if not (is_shown and sys.stderr.isatty()):
         yield None
         return
-    from nodegraph.cli.bytes_bar import BytesBar
+    from nodegraph.cli.bytes_bar import bytes_bar
 
-    with BytesBar(title) as bar:
-        yield bar.show
+    with bytes_bar(title) as show:
+        yield show

@@ -48,6 +48,15 @@ class GraphNode:
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def lazy_links(self) -> frozenset[str]:
+        """Linked inputs that are evaluated on demand; one that is mapped over never is."""
+        ports = self.spec.inputs_by_name
+        links = self.links.items()
+        return frozenset(
+            [at for at, source in links if ports[at].lazy and not source.fit.map_depth]
+        )
+
+    @property
     def is_repeatable(self) -> bool:
         """Whether an earlier result for equal inputs may stand for a new one."""
         return self.spec.deterministic and not self.spec.output and not self.always

@@ -21,7 +21,7 @@ Versions = tuple[int, ...]
 """How often each tensor in a value was changed in place."""
 
 BLOCKED_DIGEST = digest_value(BLOCKED)
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 _SMALL = 4096
 """Bytes; a plain value that can't be brought back stays in memory up to this size."""
 
@@ -91,6 +91,14 @@ class Artifact:
         if value is UNLOADED:
             value = self._value = self._loaded()
         return value
+
+    def load(self) -> None:
+        """Bring the value into memory, for whoever must not hold on to it.
+
+        Raises:
+            Gone: See `value`.
+        """
+        self.value  # noqa: B018 - reading it is what loads it
 
     def _loaded(self) -> Any:
         if self.base is not None:
@@ -173,7 +181,7 @@ class Artifact:
             or self.base is not None
             or self.items is not None
             or self.size > _SMALL
-            or type(self._value) not in _PLAIN
+            or type(self._value) not in PLAIN
         )
 
     def converted(self, conversions: tuple[str, ...]) -> Artifact:

@@ -77,13 +77,6 @@ class Cache:
                 self.memory.put(key, found)
         return found
 
-    def where(self, key: Key) -> Place | None:
-        """Where the values of an entry are; None if there is no entry."""
-        entry = self.memory.peek(key) or self._from_stores(key)
-        if entry is None:
-            return None
-        return place_of(entry)
-
     def keep(self, key: Key, entry: Entry) -> None:
         """Keep an entry in memory."""
         if isinstance(entry, Outputs):

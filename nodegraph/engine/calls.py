@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph.core.keys import call_key
 from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
 from nodegraph.engine.cache import place_of
-from nodegraph.engine.claiming import Elsewhere, Waiting, usable_entry
+from nodegraph.engine.claiming import Elsewhere, Waiting
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
 from nodegraph.engine.fetching import Fetching
@@ -23,7 +23,7 @@ from nodegraph.engine.memory_cache import Outputs
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.sinks import written_before
-from nodegraph.engine.states import Call
+from nodegraph.engine.states import Call, usable
 from nodegraph.errors import Cancelled
 from nodegraph.store.entries import Gone
 
@@ -84,11 +84,10 @@ class Calls:
             self.run(call)
 
     def _start_lazily(self, call: Call) -> None:
-        run_function = partial(run_lazily, self._run, self._invoker, self._keeping)
-        self._spawn(call, answer_lazily(self._run, call, partial(self._spawned, run_function)))
+        self._spawn(call, answer_lazily(self._run, call, self._run_lazily))
 
-    def _spawned(self, function: Callable[[Call], Coroutine[Any, Any, None]], call: Call) -> None:
-        self._spawn(call, function(call))
+    def _run_lazily(self, call: Call) -> None:
+        self._spawn(call, run_lazily(self._run, self._invoker, self._keeping, call))
 
     def _answered(self, call: Call) -> bool:
         if self.answered_by_cache(call):
@@ -102,15 +101,19 @@ class Calls:
 
     def answered_by_cache(self, call: Call) -> bool:
         """Complete a call with what is known under its key, if anything is."""
-        entry = usable_entry(self._shared, call)
+        entry = usable(self._shared.cache.get(call.key), call.state)
         if entry is None:
             return False
+        self.answer_with(call, entry)
+        return True
+
+    def answer_with(self, call: Call, entry: Outputs) -> None:
+        """Complete a call with what was computed earlier."""
         is_on_disk = place_of(entry) != "memory"
         if is_on_disk:
             self._run.pin(entry.artifacts)
         source: CacheSource = "disk" if is_on_disk else "memory"
         self.complete(call, entry.artifacts, source=source, saved=entry.seconds)
-        return True
 
     def _is_written(self, call: Call) -> bool:
         """Whether a sink's files lie there already; then it has ended."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from nodegraph.engine.cache import place_of
-from nodegraph.engine.memory_cache import Outputs
 from nodegraph.engine.scheduling import Calling, Scheduling
 from nodegraph.engine.shared import Shared
-from nodegraph.engine.states import Call
+from nodegraph.engine.states import Call, usable
 
 WORTH_WAITING = 0.01
 """Seconds; a call that is known to take less is rather computed twice than waited for."""
@@ -23,15 +21,6 @@ _FIRST, _LONGEST = 0.005, 0.25
 
 class Elsewhere(Exception):
     """Another process computes this, or has just stored it."""
-
-
-def usable_entry(shared: Shared, call: Call) -> Outputs | None:
-    """What is known under a call's key, with its values where those are needed."""
-    entry = shared.cache.get(call.key)
-    if not isinstance(entry, Outputs):
-        return None
-    is_short = call.state.needs_values and place_of(entry) == "digest"
-    return None if is_short else entry
 
 
 def claim(shared: Shared, call: Call) -> None:
@@ -49,7 +38,7 @@ def claim(shared: Shared, call: Call) -> None:
     if not claims.try_claim(call.key):
         raise Elsewhere
     call.is_claimed = True
-    if usable_entry(shared, call) is not None:
+    if usable(shared.cache.get(call.key), call.state) is not None:
         raise Elsewhere
 
 

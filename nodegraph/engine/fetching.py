@@ -88,7 +88,7 @@ def _load(call: Call) -> list[str]:
     gone = []
     for port, artifact in tuple(call.inputs.items()):
         try:
-            artifact.value  # noqa: B018 - reading it is what loads it
+            artifact.load()
         except Gone:
             gone.append(port)
     return gone

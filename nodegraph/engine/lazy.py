@@ -15,13 +15,11 @@ from typing import Any
 from nodegraph.core.keys import lazy_key
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.cache import place_of
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.memory_cache import Outputs
-from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Scheduling
-from nodegraph.engine.states import Call, NodeState
+from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
 from nodegraph.store.entries import Gone
 
@@ -67,15 +65,11 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
     while (entry := run.shared.cache.get(key)) is not None:
         if isinstance(entry, Outputs):
-            place = place_of(entry)
-            if place == "digest" and call.state.needs_values:
-                return False
-            if place == "disk":
-                run.pin(entry.artifacts)
-            source: CacheSource = "memory" if place == "memory" else "disk"
-            call.key = key
-            run.calls.complete(call, entry.artifacts, source=source, saved=entry.seconds)
-            return True
+            found = usable(entry, call.state)
+            if found is not None:
+                call.key = key
+                run.calls.answer_with(call, found)
+            return found is not None
         artifact = await ask(run, call.state, entry.port)
         key = lazy_key(key, entry.port, artifact.digest)
     return False
@@ -116,17 +110,12 @@ async def _with_value(run: Scheduling, state: NodeState, port: str) -> Artifact:
         if artifact.is_loaded:
             return artifact
         try:
-            await asyncio.get_running_loop().run_in_executor(None, _load, artifact)
+            await asyncio.get_running_loop().run_in_executor(None, artifact.load)
         except Gone:
             run.revive(state.node.links[port].node)
         else:
             run.shared.cache.loaded([artifact])
             return artifact
-
-
-def _load(artifact: Artifact) -> None:
-    # Not the value itself: a future would hold on to it.
-    artifact.value  # noqa: B018 - reading it is what loads it
 
 
 async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:

@@ -95,11 +95,6 @@ class MemoryCache:
         kept.turn = next(self._turns)
         return kept.entry
 
-    def peek(self, key: Key) -> Entry | None:
-        """As `get`, without making the entry stay longer."""
-        kept = self._kept.get(key)
-        return None if kept is None else kept.entry
-
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, as far as there is room."""
         size = entry_size(entry)

@@ -13,11 +13,9 @@ from typing import Any
 
 from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.summary import summarize
-from nodegraph.engine.artifact import Artifact, Digesters, Versions, origins
+from nodegraph.engine.artifact import PLAIN, Artifact, Digesters, Versions, origins
 from nodegraph.engine.cache import Cache
 from nodegraph.errors import InvalidValue
-
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class ChangedInput(InvalidValue):
@@ -107,7 +105,7 @@ def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
 
 def tensor_versions(value: Any) -> Versions:
     """How often each tensor in a value was changed in place, as torch counts it."""
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return ()
     if is_tensor(value):
         try:

@@ -14,6 +14,7 @@ from nodegraph.core.ports import Expand
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
+from nodegraph.engine.memory_cache import Outputs
 from nodegraph.engine.result import CacheSource, WrittenFile
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
@@ -44,6 +45,9 @@ class Calling(Protocol):
 
     def answered_by_cache(self, call: Call) -> bool:
         """Complete a call with what is known under its key, if anything is."""
+
+    def answer_with(self, call: Call, entry: Outputs) -> None:
+        """Complete a call with what was computed earlier."""
 
     def run(self, call: Call) -> None:
         """Run a call once the values of its inputs are in memory."""

@@ -10,7 +10,9 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested
+from nodegraph.engine.memory_cache import Entry, Outputs
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
@@ -78,10 +80,9 @@ class NodeState:
 
     def __post_init__(self) -> None:
         links = self.node.links
-        ports = self.node.spec.inputs_by_name
-        lazy = [port for port, src in links.items() if ports[port].lazy and not src.fit.map_depth]
+        lazy = self.node.lazy_links
         self.sources = tuple(dict.fromkeys([source.node for source in links.values()]))
-        self.lazy_ports = frozenset(lazy)
+        self.lazy_ports = lazy
         self.eager_sources = self.sources
         if lazy:
             eager = [source.node for port, source in links.items() if port not in lazy]
@@ -211,3 +212,11 @@ class Call:
 
 Follower = Callable[[Call, Call, BaseException | None], None]
 """Told that the call it waited for has ended: itself, that call, its error."""
+
+
+def usable(entry: Entry | None, state: NodeState) -> Outputs | None:
+    """An entry that may stand for a node's call: with its values, where those are needed."""
+    if not isinstance(entry, Outputs):
+        return None
+    is_short = state.needs_values and place_of(entry) == "digest"
+    return None if is_short else entry

@@ -82,7 +82,7 @@ def _load(state: NodeState) -> bool:
     artifacts: tuple[Artifact, ...] = state.artifacts or ()
     try:
         for artifact in artifacts:
-            artifact.value  # noqa: B018 - reading it is what loads it
+            artifact.load()
     except Gone:
         return False
     return True

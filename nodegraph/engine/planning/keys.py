@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from nodegraph.core.keys import Key, call_key, lazy_key
 from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.planning.prediction import PlannedCall, PlannedNode, lazy_ports
+from nodegraph.engine.planning.prediction import PlannedCall, PlannedNode
 from nodegraph.engine.shared import Shared
 
 
@@ -23,7 +23,7 @@ def planned_keys(predicted: Mapping[str, PlannedNode], shared: Shared) -> list[K
 def _keys(call: PlannedCall, shared: Shared) -> Iterator[Key]:
     """The key of a call, after those that lead to it from one lazy input to the next."""
     assert call.key is not None
-    lazy = lazy_ports(call.node)
+    lazy = call.node.lazy_links
     # They stand in the order in which they were asked for.
     asked = [port for port, value in call.inputs.items() if port in lazy and not value.is_blocked]
     if asked:

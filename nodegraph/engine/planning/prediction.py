@@ -178,14 +178,6 @@ def _doubt_races(nodes: Mapping[str, PlannedNode]) -> None:
                 call.verdict = "perhaps"
 
 
-def lazy_ports(node: GraphNode) -> frozenset[str]:
-    """Linked inputs that are evaluated on demand; one that is mapped over never is."""
-    ports = node.spec.inputs_by_name
-    return frozenset(
-        port for port, source in node.links.items() if ports[port].lazy and not source.fit.map_depth
-    )
-
-
 class _Forwards:
     """Foresees one node after the other, each after those that it needs."""
 
@@ -198,7 +190,7 @@ class _Forwards:
 
     def planned(self, node: GraphNode) -> PlannedNode:
         """What a node would do if it were asked for."""
-        lazy = lazy_ports(node)
+        lazy = node.lazy_links
         found = PlannedNode(node, lazy)
         inputs = {port: self._linked(node, port) for port in node.links if port not in lazy}
         if any(self._is_blocked(node, port, value) for port, value in inputs.items()):
