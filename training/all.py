@@ -6,7 +6,17 @@ from pathlib import Path
 
 from training.config import ROOT, command_line
 
-STAGES = ("scenes", "tokenizer", "vae", "latents", "unet", "classifier", "export", "evaluate")
+STAGES = (
+    "scenes",
+    "tokenizer",
+    "vae",
+    "latents",
+    "unet",
+    "decoder",
+    "classifier",
+    "export",
+    "evaluate",
+)
 
 
 def run_stage(stage: str, arguments: list[str]) -> None:

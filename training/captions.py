@@ -4,18 +4,24 @@ import numpy as np
 
 from training.objects import COLOUR_WORDS, ObjectSpec
 
-POSITIONS: dict[str, tuple[float, float]] = {
-    "top left": (0.25, 0.25),
-    "top": (0.5, 0.25),
-    "top right": (0.75, 0.25),
-    "left": (0.25, 0.5),
-    "center": (0.5, 0.5),
-    "right": (0.75, 0.5),
-    "bottom left": (0.25, 0.75),
-    "bottom": (0.5, 0.75),
-    "bottom right": (0.75, 0.75),
+POSITIONS: dict[str, tuple[int, int]] = {
+    "top left": (-1, -1),
+    "top": (0, -1),
+    "top right": (1, -1),
+    "left": (-1, 0),
+    "center": (0, 0),
+    "right": (1, 0),
+    "bottom left": (-1, 1),
+    "bottom": (0, 1),
+    "bottom right": (1, 1),
 }
-"""Where a small object can be: centre as a share of width and height."""
+"""Where an object can be: steps from the centre, to the right and down."""
+
+SIZE_WORDS: dict[str, tuple[str, ...]] = {
+    "large": ("", "", "", "", "", "", "big", "large", "huge"),
+    "medium": ("medium", "medium", "medium sized"),
+    "small": ("small", "small", "small", "little", "tiny"),
+}
 
 _PLACE_WORDS: dict[str, tuple[str, ...]] = {
     "top": ("at the top", "in the top"),
@@ -24,18 +30,37 @@ _PLACE_WORDS: dict[str, tuple[str, ...]] = {
     "right": ("on the right", "in the right"),
     "center": ("in the center", "in the middle"),
 }
-_BESIDE = ("{0} and {1}", "{0} and {1}", "{0} next to {1}", "{0} left of {1}", "{1} right of {0}")
-_STACKED = ("{0} above {1}", "{0} above {1}", "{1} below {0}", "{0} on top of {1}")
+_BESIDE = (
+    "{0} and {1}",
+    "{0} and {1}",
+    "{0} and {1}",
+    "{0} next to {1}",
+    "{0} beside {1}",
+    "{0} left of {1}",
+    "{1} right of {0}",
+    "{0} to the left of {1}",
+    "{1} to the right of {0}",
+)
+_STACKED = (
+    "{0} above {1}",
+    "{0} above {1}",
+    "{0} over {1}",
+    "{1} below {0}",
+    "{1} under {0}",
+    "{0} on top of {1}",
+)
 _ON_COLOUR = (
-    "{0} on a {1} background",
-    "{0} on a {1} background",
-    "{0} on a {1} background",
+    "{0} on {2} {1} background",
+    "{0} on {2} {1} background",
+    "{0} on {2} {1} background",
     "{0} on {1}",
     "{0}, {1} background",
-    "{0} with a {1} background",
+    "{0} with {2} {1} background",
 )
-
-
+_NUMBERS: dict[int, tuple[str, ...]] = {
+    2: ("two", "two", "two", "2", "a pair of", ""),
+    3: ("three", "three", "three", "3", ""),
+}
 _LEADS = (
     "a picture of ",
     "an image of ",
@@ -67,60 +92,90 @@ FILLERS = (
     "8k",
 )
 """What people also write, here and in negative prompts, and what changes nothing here."""
+_ADJECTIVES = ("cute", "nice", "beautiful", "pretty", "lovely", "simple", "shiny", "funny")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SOUND_LIKE_A_CONSONANT = ("uni", "euro", "one", "ufo", "ukulele")
+_LEAD_SHARE, _ADJECTIVE_SHARE, _BARE_SHARE = 0.2, 0.06, 0.25
+_UNSAID_HUE_SHARE = 0.85
+_FILLED_SHARE, _MEANINGLESS_SHARE = 0.1, 0.03
 
 
 def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def article(name: str) -> str:
-    """The indefinite article, by sound: "an apple", but "a unicorn"."""
-    return "an" if name[0] in "aeiou" and not name.startswith("uni") else "a"
+def article(words: str) -> str:
+    """The indefinite article, by sound: "an apple" and "an hourglass", but "a unicorn"."""
+    if words.startswith(_SOUND_LIKE_A_CONSONANT):
+        return "a"
+    return "an" if words.startswith((*"aeiou", "hour", "suv")) else "a"
 
 
-def noun(item: ObjectSpec, rng: np.random.Generator, size: str = "") -> str:
-    """One of the object's names, with a size word and, three times in four, an article."""
-    words = f"{size} {_any_name(item, rng)}".strip()
-    if not item.counted or rng.random() < 0.25:
+def noun(
+    item: ObjectSpec, rng: np.random.Generator, *, size: str = "", tint: str = "", count: int = 1
+) -> str:
+    """What one may call an object, or several alike.
+
+    Args:
+        size: Word for its size, or empty.
+        tint: The colour it has been given; empty means its own, which is said now and then.
+        count: 1, 2 or 3.
+    """
+    colour = tint
+    if not tint and item.tints and rng.random() > _UNSAID_HUE_SHARE:
+        colour = item.hue
+    name = _plural(item, bool(colour)) if count > 1 else _name(item, rng, bool(colour))
+    extra = _adjective(rng) if rng.random() < _ADJECTIVE_SHARE else ""
+    words = " ".join(word for word in (extra, size, colour, name) if word)
+    if count > 1:
+        return f"{_pick(rng, _NUMBERS[count])} {words}".lstrip()
+    if not item.counted or rng.random() < _BARE_SHARE:
         return words
     return f"{article(words)} {words}"
 
 
-def _any_name(item: ObjectSpec, rng: np.random.Generator) -> str:
-    if len(item.names) == 1 or rng.random() < 0.4:
-        return item.name
-    return _pick(rng, item.names[1:])
+def _plural(item: ObjectSpec, plain: bool) -> str:
+    words = item.plural.split()
+    return " ".join(word for word in words if not plain or word not in COLOUR_WORDS)
 
 
-def one_object(item: ObjectSpec, rng: np.random.Generator) -> str:
-    """Caption of one object that fills the picture, without its background."""
-    size = _pick(rng, ("", "", "", "", "", "", "big", "large"))
-    lead = _pick(rng, _LEADS) if rng.random() < 0.25 else ""
-    return lead + noun(item, rng, size)
+def _name(item: ObjectSpec, rng: np.random.Generator, plain: bool) -> str:
+    names = item.plain_names if plain else item.names
+    if len(names) == 1 or rng.random() < 0.4:
+        return names[0]
+    return _pick(rng, names[1:])
 
 
-def small_object(item: ObjectSpec, position: str, rng: np.random.Generator) -> str:
-    """Caption of one small object; the centre may go unsaid."""
-    words = noun(item, rng, _pick(rng, ("small", "small", "small", "little", "tiny")))
+def lead(rng: np.random.Generator) -> str:
+    """Now and then a phrase such as "a picture of ", else nothing."""
+    return _pick(rng, _LEADS) if rng.random() < _LEAD_SHARE else ""
+
+
+def place(position: str, rng: np.random.Generator) -> str:
+    """Words for one of `POSITIONS`; the centre goes unsaid half of the time."""
     if position == "center" and rng.random() < 0.5:
-        return words
-    return f"{words} {_pick(rng, _PLACE_WORDS.get(position, (f'in the {position}',)))}"
+        return ""
+    return f" {_pick(rng, _PLACE_WORDS.get(position, (f'in the {position}',)))}"
 
 
-def two_objects(
-    first: ObjectSpec, second: ObjectSpec, stacked: bool, rng: np.random.Generator
-) -> str:
-    """Caption of two objects: `first` is on the left, or above when stacked."""
-    pattern = _pick(rng, _STACKED if stacked else _BESIDE)
-    return pattern.format(noun(first, rng), noun(second, rng))
+def size_word(size: str, rng: np.random.Generator, *, placed: bool = False) -> str:
+    """A word for one of `SIZE_WORDS`; where a place is said, "small" may go unsaid."""
+    if placed and size == "small" and rng.random() < 0.3:
+        return ""
+    return _pick(rng, SIZE_WORDS[size])
+
+
+def relation(first: str, second: str, stacked: bool, rng: np.random.Generator) -> str:
+    """Two things: `first` is on the left, or above when stacked."""
+    return _pick(rng, _STACKED if stacked else _BESIDE).format(first, second)
 
 
 def with_background(words: str, colour: str, rng: np.random.Generator) -> str:
     """Adds the background colour; white is left unsaid half of the time."""
     if colour == "white" and rng.random() < 0.5:
         return words
-    return _pick(rng, _ON_COLOUR).format(words, _pick(rng, COLOUR_WORDS[colour]))
+    word = _pick(rng, COLOUR_WORDS[colour])
+    return _pick(rng, _ON_COLOUR).format(words, word, article(word))
 
 
 def embellish(caption: str, rng: np.random.Generator) -> str:
@@ -130,13 +185,19 @@ def embellish(caption: str, rng: np.random.Generator) -> str:
     acts like an empty one.
     """
     chance = rng.random()
-    if chance > 0.14:
+    if chance > _FILLED_SHARE + _MEANINGLESS_SHARE:
         return caption
     words = ", ".join(_meaningless(rng) for _ in range(int(rng.integers(1, 4))))
-    return words if chance < 0.04 else f"{caption}, {words}"
+    return words if chance < _MEANINGLESS_SHARE else f"{caption}, {words}"
+
+
+def _adjective(rng: np.random.Generator) -> str:
+    return _pick(rng, _ADJECTIVES) if rng.random() < 0.6 else _gibberish(rng)
 
 
 def _meaningless(rng: np.random.Generator) -> str:
-    if rng.random() < 0.7:
-        return _pick(rng, FILLERS)
+    return _pick(rng, FILLERS) if rng.random() < 0.7 else _gibberish(rng)
+
+
+def _gibberish(rng: np.random.Generator) -> str:
     return "".join(_pick(rng, tuple(_LETTERS)) for _ in range(int(rng.integers(2, 9))))

@@ -1,222 +1,496 @@
-"""Measure an exported model: prompts, fixed seeds, and a judge trained on real renders."""
+"""Measure a model: prompts, fixed seeds, pixels, and a judge trained on real renders."""
 
+import argparse
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
 
-from training import classifier, judge, vae
-from training.captions import POSITIONS, article
-from training.config import ROOT, Config, command_line
-from training.objects import PALETTE, ObjectSpec, load_objects
-from training.pixels import Pixels, sheet
-from training.sampling import load_pipeline, sample
-from training.scenes import SceneMaker
+from training import scores, vae
+from training.classifier import Classifier, accuracy, load_classifier, shuffled_tiles
+from training.config import Config, load_config
+from training.frechet import frechet_distance
+from training.pixels import Pixels
+from training.questions import DIVERSE_SEEDS, Examiner, Question, render
+from training.report import markdown
+from training.sampling import (
+    Way,
+    assemble,
+    few_step,
+    find_lcm,
+    load_pipeline,
+    sample,
+    with_sampler,
+)
+from training.scenes import Scene, SceneMaker
+from training.sheets import Tile, captioned_sheet
+from training.trainer import pick_device
 
-PALETTE_NAMES = tuple(PALETTE)
-Draw = Callable[[list[str], list[int]], Pixels]
-"""Pictures for prompts and seeds."""
+QUESTIONS = (
+    "single",
+    "names",
+    "pair",
+    "place",
+    "size",
+    "count",
+    "colour",
+    "robust",
+    "empty",
+    "diverse",
+)
+GROUPS = (*QUESTIONS, "frechet", "samplers", "vae", "judge")
+_PURPOSE = {name: 100 + number for number, name in enumerate(GROUPS)}
+"""Numbers of the random streams that are not the questions' own."""
+_FLOOR = 60.0
+"""Objects recognised in fewer percent of their pictures are named."""
+_KEPT_WORST, _KEPT_ANY = 40, 96
+_SHEET, _SHEET_WORST, _SHEET_COLUMNS = 200, 80, 20
+_SHUFFLED = 96
+_TILE = 16
+"""Side in pixels of the tiles that are shuffled to give pictures of nothing."""
+_SMALL = 0.5
+"""Objects of a smaller side than this share of the picture count as small."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A prompt and what its picture should show.
+class Subject:
+    """The model that is measured, as far as measuring needs it.
 
     Attributes:
-        labels: Index of the object, or of both objects, the left one first.
-        place: Name of the position of a small object.
+        ask: Its pictures for some questions, by a way of sampling, (n, size, size, 3).
+        reconstruct: Its autoencoder's reconstructions of pictures.
+        few_step: Whether it has a few-step variant, to be asked by the sampler "lcm".
     """
 
-    prompt: str
-    labels: tuple[int, ...]
-    colour: str
-    seed: int
-    place: str = ""
+    ask: Callable[[Sequence[Question], Way], Pixels]
+    reconstruct: Callable[[Pixels], Pixels]
+    few_step: bool = False
 
 
-def _named(item: ObjectSpec, name: str = "") -> str:
-    words = name or item.name
-    return f"{article(words)} {words}" if item.counted else words
+@dataclass(frozen=True)
+class Example:
+    """A picture worth showing."""
+
+    picture: Pixels
+    question: Question
+    verdict: scores.Verdict
 
 
-def single_questions(objects: list[ObjectSpec], seeds: int) -> list[Question]:
-    """Every object once per seed, each time on another colour."""
-    questions = []
-    for seed in range(seeds):
-        for index, item in enumerate(objects):
-            colour = PALETTE_NAMES[(index + 5 * seed) % len(PALETTE_NAMES)]
-            words = f"{_named(item)} on a {colour} background"
-            questions.append(Question(words, (index,), colour, 1000 * seed + index))
-    return questions
+class Clock:
+    """Prints how far a run of known cost is, and how long it will take; every ten seconds."""
+
+    def __init__(self) -> None:
+        self.doing = ""
+        self.start(0.0)
+
+    def start(self, total: float) -> None:
+        """Begin a run of so much cost."""
+        self._total, self._done = max(total, 1e-9), 0.0
+        self._started = self._told = time.monotonic()
+
+    def add(self, cost: float) -> None:
+        """So much more is done."""
+        self._done += cost
+        now = time.monotonic()
+        if now - self._told < 10.0:
+            return
+        self._told = now
+        share = min(1.0, self._done / self._total)
+        left = (now - self._started) * (1.0 - share) / share
+        print(f"{self.doing}: {100 * share:.0f} % of all, {left / 60:.1f} min left", flush=True)
 
 
-def name_questions(objects: list[ObjectSpec]) -> list[Question]:
-    """Every name and synonym, with no word about the background: it should be white."""
-    return [
-        Question(_named(item, name), (index,), "white", 5000 + index)
-        for index, item in enumerate(objects)
-        for name in item.names
-    ]
+class Evaluation:
+    """One measurement of one model.
 
-
-def pair_questions(objects: list[ObjectSpec], count: int, seed: int) -> list[Question]:
-    """Two different objects side by side."""
-    rng = np.random.default_rng((seed, 5))
-    questions = []
-    for number in range(count):
-        left, right = (int(index) for index in rng.permutation(len(objects))[:2])
-        colour = PALETTE_NAMES[number % len(PALETTE_NAMES)]
-        words = f"{_named(objects[left])} and {_named(objects[right])} on a {colour} background"
-        questions.append(Question(words, (left, right), colour, 6000 + number))
-    return questions
-
-
-def small_questions(objects: list[ObjectSpec], count: int, seed: int) -> list[Question]:
-    """One small object in each of the nine positions in turn."""
-    rng = np.random.default_rng((seed, 6))
-    questions = []
-    for number in range(count):
-        index = int(rng.integers(len(objects)))
-        colour = PALETTE_NAMES[number % len(PALETTE_NAMES)]
-        place = tuple(POSITIONS)[number % len(POSITIONS)]
-        words = f"a small {objects[index].name} in the {place} on a {colour} background"
-        questions.append(Question(words, (index,), colour, 7000 + number, place))
-    return questions
-
-
-def ask(draw: Draw, questions: list[Question]) -> Pixels:
-    """The model's picture for each question, (n, size, size, 3)."""
-    return draw([q.prompt for q in questions], [q.seed for q in questions])
-
-
-def _percent(hits: list[bool]) -> float:
-    return round(100.0 * sum(hits) / len(hits), 2)
-
-
-def score_singles(
-    pictures: Pixels, questions: list[Question], model: classifier.Classifier
-) -> dict[str, Any]:
-    """Share of pictures whose object and background are as asked, in percent."""
-    labels = [q.labels[0] for q in questions]
-    first = judge.named_right(model, pictures, labels)
-    return {
-        "n": len(questions),
-        "top1": _percent(first),
-        "top5": _percent(judge.named_right(model, pictures, labels, top=5)),
-        "background": _percent(_backgrounds_right(pictures, questions)),
-        "wrong": [q.prompt for q, right in zip(questions, first, strict=True) if not right],
-    }
-
-
-def _backgrounds_right(pictures: Pixels, questions: list[Question]) -> list[bool]:
-    pairs = zip(pictures, questions, strict=True)
-    return [judge.background(picture) == q.colour for picture, q in pairs]
-
-
-def score_pairs(
-    pictures: Pixels, questions: list[Question], model: classifier.Classifier
-) -> dict[str, Any]:
-    """Share of pictures with the left, the right, and both objects as asked, in percent."""
-    sides = []
-    for number, centre in enumerate((judge.PAIR_LEFT, judge.PAIR_RIGHT)):
-        crops = np.stack([judge.crop(p, centre, judge.PAIR_CROP) for p in pictures])
-        sides.append(judge.named_right(model, crops, [q.labels[number] for q in questions]))
-    both = [left and right for left, right in zip(*sides, strict=True)]
-    return {
-        "n": len(questions),
-        "left": _percent(sides[0]),
-        "right": _percent(sides[1]),
-        "both": _percent(both),
-        "background": _percent(_backgrounds_right(pictures, questions)),
-    }
-
-
-def score_small(
-    pictures: Pixels, questions: list[Question], model: classifier.Classifier
-) -> dict[str, Any]:
-    """Share of pictures with the small object in its place, and recognised there, in percent."""
-    pairs = list(zip(pictures, questions, strict=True))
-    crops = np.stack([judge.crop(p, POSITIONS[q.place], judge.SMALL_CROP) for p, q in pairs])
-    return {
-        "n": len(questions),
-        "place": _percent([judge.position(picture) == q.place for picture, q in pairs]),
-        "top1": _percent(judge.named_right(model, crops, [q.labels[0] for q in questions])),
-        "background": _percent(_backgrounds_right(pictures, questions)),
-    }
-
-
-def score_seeds(pictures: Pixels, seeds: int) -> float:
-    """Mean difference of pictures of one object by different seeds, of 255, white ones only.
-
-    Expects every name's picture once per seed, all names of a seed together.
+    Args:
+        model: The judge.
+        maker: Draws the real renders that figures are compared with.
+        rehearsal: A tenth of everything, with other prompts and seeds, for use while tuning.
     """
-    groups = pictures.reshape(seeds, -1, *pictures.shape[1:]).astype(np.float64)
-    return round(float(np.abs(groups[1:] - groups[:1]).mean()), 2)
+
+    def __init__(
+        self,
+        config: Config,
+        subject: Subject,
+        model: Classifier,
+        maker: SceneMaker,
+        *,
+        rehearsal: bool = False,
+    ) -> None:
+        names = [item.name for item in maker.objects]
+        if model.labels != names:
+            raise ValueError("the classifier knows other objects than the list: train it anew")
+        self.settings, self.seed = config.evaluate, config.seed
+        self.config, self.subject, self.model, self.maker = config, subject, model, maker
+        self.examiner = Examiner(maker.objects, self.settings, config.seed, rehearsal=rehearsal)
+        self.scorer = scores.Scorer(model, maker)
+        self.way = Way("ddim", self.settings.steps, self.settings.guidance)
+        self.examples: dict[str, list[Example]] = {}
+        self.wrong: dict[str, list[dict[str, Any]]] = {}
+        self._special: dict[str, Callable[[], dict[str, Any]]] = {
+            "frechet": self._frechet,
+            "samplers": self._samplers,
+            "vae": self._vae,
+            "judge": self._judge,
+        }
+
+    def cost(self, groups: Sequence[str]) -> float:
+        """Evaluations of the denoiser that the groups take."""
+        asked = sum(len(self.examiner.questions(name)) for name in groups if name in QUESTIONS)
+        asked += self.examiner.share(self.settings.frechet) if "frechet" in groups else 0
+        total = asked * self.way.cost
+        if "samplers" in groups:
+            count = sum(len(part) for part in self._sampler_questions())
+            total += count * sum(way.cost for way in self._ways())
+        return total
+
+    def run(self, groups: Sequence[str], clock: Clock) -> dict[str, Any]:
+        """All figures of some groups, and what went wrong, by group."""
+        figures: dict[str, Any] = {
+            "steps": self.settings.steps,
+            "guidance": self.settings.guidance,
+            "rehearsal": self.examiner.rehearsal,
+            "objects": len(self.maker.objects),
+        }
+        for name in groups:
+            clock.doing = name
+            started = time.monotonic()
+            figures[name] = self._special[name]() if name in self._special else self._ask(name)
+            seconds = time.monotonic() - started
+            print(f"{name} ({seconds:.0f} s) {_short(figures[name])}", flush=True)
+        return figures | {"wrong": self.wrong}
+
+    def _ask(self, group: str) -> dict[str, Any]:
+        """Figures of a group of questions, and the same of real renders."""
+        questions = self.examiner.questions(group)
+        if not questions:  # such as those about colours, where no object takes any
+            return {"n": 0}
+        pictures = self.subject.ask(questions, self.way)
+        verdicts = self.scorer.verdicts(group, pictures, questions)
+        self._keep(group, pictures, questions, verdicts)
+        real = render(self.maker, questions, self._rng(group))
+        figures = scores.summary(questions, verdicts)
+        ideal = self.scorer.verdicts(group, real, questions)
+        figures["renders"] = scores.summary(questions, ideal)
+        if group == "single":
+            figures |= _objects_of(self.model, questions, verdicts)
+        if group == "empty":
+            figures |= self._emptiness(verdicts, real)
+        if group == "diverse":
+            for name, what in (("diversity", pictures), ("diversity_of_renders", real)):
+                figures[name] = scores.diversity(what, DIVERSE_SEEDS, self.model)
+        return figures
+
+    def _keep(
+        self,
+        group: str,
+        pictures: Pixels,
+        questions: Sequence[Question],
+        verdicts: Sequence[scores.Verdict],
+    ) -> None:
+        """Remember the worst pictures, some others, and the prompts that went wrong."""
+        rows = np.argsort([verdict.probability for verdict in verdicts])[:_KEPT_WORST].tolist()
+        spread = np.linspace(0, len(questions) - 1, min(_KEPT_ANY, len(questions)))
+        rows = sorted({*rows, *(int(row) for row in spread)})
+        self.examples[group] = [
+            Example(pictures[row], questions[row], verdicts[row]) for row in rows
+        ]
+        self.wrong[group] = [
+            {
+                "prompt": question.prompt,
+                "seed": question.seed,
+                "missed": [name for name, good in verdict.marks.items() if not good],
+                "seen": verdict.seen,
+                "probability": round(verdict.probability, 3),
+            }
+            for question, verdict in zip(questions, verdicts, strict=True)
+            if not verdict.right
+        ]
+
+    def _emptiness(self, verdicts: Sequence[scores.Verdict], real: Pixels) -> dict[str, Any]:
+        """How many different objects; and how often the judge is as sure of shuffled tiles."""
+        mixed = shuffled_tiles(real[:_SHUFFLED], _TILE, self._rng("empty"))
+        blank = [Question("", 0, "", "", ())] * len(mixed)
+        nothing = self.scorer.verdicts("empty", mixed, blank)
+        sane = [v.marks["plain"] and v.marks["sure"] for v in verdicts]
+        return {
+            "sane": scores.percent(sane),
+            "threshold": scores.CONFIDENT,
+            "distinct_objects": len({v.seen for v in verdicts if v.marks["sure"]}),
+            "sure_of_shuffled_tiles": scores.percent([v.marks["sure"] for v in nothing]),
+        }
+
+    def _frechet(self) -> dict[str, Any]:
+        """Distance from renders of other captions: of the pictures, and of real ones (floor)."""
+        count = self.examiner.share(self.settings.frechet)
+        rng = self._rng("frechet")
+        scenes, others = ([self.maker.scene(rng) for _ in range(count)] for _ in range(2))
+        first = self.examiner.first_seed(GROUPS.index("frechet"))
+        questions = [_question(scene, first + row) for row, scene in enumerate(scenes)]
+        pictures = self.model.features(self.subject.ask(questions, self.way))
+        real, other = (self.model.features(self._drawn(part)) for part in (scenes, others))
+        return {
+            "n": count,
+            "features": pictures.shape[1],
+            "distance": round(frechet_distance(pictures, other), 3),
+            "floor": round(frechet_distance(real, other), 3),
+            "same_captions": round(frechet_distance(pictures, real), 3),
+        }
+
+    def _drawn(self, scenes: Sequence[Scene]) -> Pixels:
+        return np.stack([self.maker.draw(scene) for scene in scenes])
+
+    def _ways(self) -> list[Way]:
+        scale = self.settings.guidance
+        table = (("ddim", 10), ("ddim", 20), ("ddim", 50), ("dpmpp_2m", 10), ("dpmpp_2m", 20))
+        ways = [Way(name, steps, scale) for name, steps in (*table, ("euler", 20))]
+        ways += [Way("ddim", 20, other) for other in (1.0, 2.0, 4.0, 7.5) if other != scale]
+        return ways + [Way("lcm", 4, 1.0)] * self.subject.few_step
+
+    def _sampler_questions(self) -> tuple[list[Question], list[Question]]:
+        """The fixed subset of the single and of the pair questions."""
+        settings, rng = self.settings, self._rng("samplers")
+        parts = []
+        for group, count in (
+            ("single", settings.sampler_singles),
+            ("pair", settings.sampler_pairs),
+        ):
+            every = self.examiner.questions(group)
+            order = rng.permutation(len(every))[: self.examiner.share(count)]
+            parts.append([every[row] for row in sorted(order)])
+        return parts[0], parts[1]
+
+    def _samplers(self) -> dict[str, Any]:
+        """By sampler, steps and guidance, on the same prompts and seeds."""
+        singles, pairs = self._sampler_questions()
+        rows = [self._by_way(way, singles, pairs) for way in self._ways()]
+        if not self.subject.few_step:
+            print("samplers: there is no few-step variant, so no row for it")
+        return {"n": len(singles), "n_pairs": len(pairs), "rows": rows}
+
+    def _by_way(self, way: Way, singles: list[Question], pairs: list[Question]) -> dict[str, Any]:
+        started = time.monotonic()
+        pictures = self.subject.ask([*singles, *pairs], way)
+        seconds = time.monotonic() - started
+        alone, couples = np.split(pictures, [len(singles)])
+        one = scores.summary(singles, self.scorer.verdicts("single", alone, singles))
+        two = scores.summary(pairs, self.scorer.verdicts("pair", couples, pairs))
+        return {
+            "sampler": way.sampler,
+            "steps": way.steps,
+            "guidance": way.guidance,
+            "top1": one["top1"],
+            "background": one["background"],
+            "both": two["both"],
+            "seconds": round(seconds / len(pictures), 3),
+        }
+
+    def _vae(self) -> dict[str, Any]:
+        """PSNR in dB on held-out scenes: as they are mixed, by kind, and on small objects alone."""
+        count = self.examiner.share(self.settings.scenes)
+        scenes = vae.held_out_scenes(self.config, count)
+        errors = scores.squared_errors(scenes, self.subject.reconstruct(scenes))
+        figures: dict[str, Any] = {"n": count, "psnr": scores.decibels(float(errors.mean()))}
+        rng = self._rng("vae")
+        kinds = {
+            "one": self.maker.one,
+            "placed": self.maker.placed,
+            "pair": self.maker.pair,
+            "alike": self.maker.alike,
+        }
+        for kind, draw in kinds.items():
+            drawn = [draw(rng) for _ in range(max(4, count // 4))]
+            pictures = self._drawn(drawn)
+            errors = scores.squared_errors(pictures, self.subject.reconstruct(pictures))
+            figures[kind] = {"n": len(drawn), "psnr": scores.decibels(float(errors.mean()))}
+            if kind == "placed":
+                inside = [
+                    errors[row][_ink_of(pictures[row], scene)].ravel()
+                    for row, scene in enumerate(drawn)
+                    if scene.placements[0].side < _SMALL
+                ]
+                mean = float(np.concatenate(inside).mean()) if inside else 0.0
+                figures["small"] = {"n": len(inside), "psnr": scores.decibels(mean)}
+        return figures
+
+    def _judge(self) -> dict[str, Any]:
+        """How well the judge itself does, on real pictures that it was not trained on."""
+        each = 1 if self.examiner.rehearsal else 4
+        plain = accuracy(self.model, self.maker, each, self.seed, worse=False)
+        worse = accuracy(self.model, self.maker, each, self.seed, worse=True)
+        figures: dict[str, Any] = {
+            "n": each * len(plain),
+            "renders": _mean(plain),
+            "worsened": _mean(worse),
+            "least": round(100.0 * float(plain.min()), 2),
+            "under_60": [self.model.labels[row] for row in np.flatnonzero(plain < _FLOOR / 100)],
+        }
+        for group, mark in (("single", "top1"), ("pair", "both"), ("place", "top1")):
+            asked = self.examiner.questions(group)[: self.examiner.share(self.settings.scenes)]
+            real = render(self.maker, asked, self._rng("judge"))
+            again = self.subject.reconstruct(real)
+            for name, pictures in ((group, real), (f"{group}_reconstructed", again)):
+                found = scores.summary(asked, self.scorer.verdicts(group, pictures, asked))
+                figures[name] = {"n": len(asked), mark: found[mark]}
+        return figures
+
+    def _rng(self, name: str) -> np.random.Generator:
+        return self.examiner.rng(_PURPOSE[name])
 
 
-def score_vae(config: Config, work: Path, model: classifier.Classifier) -> dict[str, Any]:
-    """Quality of the autoencoder on held-out scenes, and of the judge on real pictures."""
-    autoencoder = load_pipeline(work / "model").vae
-    maker = SceneMaker.from_config(config)
-    count = config.evaluate.scenes
-    scenes = vae.held_out_scenes(config, count)
-    renders, labels = classifier.labelled(maker, count, np.random.default_rng((config.seed, 7)))
-    wanted = labels.tolist()
-    again = vae.reconstruct(autoencoder, renders)
+def _question(scene: Scene, seed: int) -> Question:
+    return Question(scene.caption, seed, "", scene.colour, scene.placements)
+
+
+def _ink_of(picture: Pixels, scene: Scene) -> tuple[slice, slice]:
+    """Rows and columns of the box that a render's only object fills."""
+    inked = (picture != np.array(scene.rgb)).any(axis=2)
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _mean(shares: np.ndarray[Any, np.dtype[np.float32]]) -> float:
+    return round(100.0 * float(shares.mean()), 2)
+
+
+def _objects_of(
+    model: Classifier, questions: Sequence[Question], verdicts: Sequence[scores.Verdict]
+) -> dict[str, Any]:
+    """The least recognised objects; how many pictures of each there were."""
+    shares = scores.by_object(model.labels, questions, verdicts)
     return {
-        "n": count,
-        "psnr": round(vae.psnr(scenes, vae.reconstruct(autoencoder, scenes)), 2),
-        "judge_on_renders": _percent(judge.named_right(model, renders, wanted)),
-        "judge_on_reconstructions": _percent(judge.named_right(model, again, wanted)),
+        "objects_asked": len(shares),
+        "pictures_each": round(len(questions) / len(shares), 2),
+        "least": min(shares.values()),
+        "under_60": [name for name, share in shares.items() if share < _FLOOR],
+        "worst": dict(list(shares.items())[:20]),
     }
 
 
-def evaluate(config: Config, work: Path) -> dict[str, Any]:
-    """All figures of the model in `work`/model; sheets of its pictures go to `work`/sheets."""
-    settings = config.evaluate
-    objects = load_objects(ROOT / config.data.objects)
-    model = classifier.load_classifier(work / "classifier.safetensors")
-    pipeline = load_pipeline(work / "model")
-    sheets = work / "sheets"
-    sheets.mkdir(exist_ok=True)
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    """The plain numbers, without lists and tables."""
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
 
-    def draw(prompts: list[str], seeds: list[int]) -> Pixels:
+
+def write_sheets(examples: dict[str, list[Example]], folder: Path, seed: int) -> None:
+    """One sheet per group, wrong pictures marked, and `sheet-200.png` of all, worst first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for group, known in examples.items():
+        tiles = [_tile(item, not item.verdict.right) for item in known]
+        captioned_sheet(tiles, min(16, len(tiles))).save(folder / f"{group}.png")
+    # What nothing was asked of cannot be the worst answer.
+    every = [item for group, known in examples.items() if group != "empty" for item in known]
+    every += examples.get("empty", [])[:8]
+    if not every:
+        return
+    asked = [row for row, item in enumerate(every) if item.question.prompt]
+    worst = sorted(asked, key=lambda row: every[row].verdict.probability)[:_SHEET_WORST]
+    rest = [row for row in range(len(every)) if row not in set(worst)]
+    others = np.random.default_rng(seed).permutation(rest)[: _SHEET - len(worst)].tolist()
+    tiles = [_tile(every[row], True) for row in worst]
+    tiles += [_tile(every[row], False) for row in others]
+    captioned_sheet(tiles, min(_SHEET_COLUMNS, len(tiles))).save(folder / "sheet-200.png")
+
+
+def _tile(item: Example, marked: bool) -> Tile:
+    note = f" [{item.verdict.seen} {100 * item.verdict.probability:.0f}]" if marked else ""
+    return Tile(item.picture, item.question.prompt + note, marked)
+
+
+def subject_of(
+    pipeline: StableDiffusionPipeline, config: Config, lcm: Path | None, clock: Clock
+) -> Subject:
+    """A diffusers pipeline as what is measured."""
+    pipelines: dict[str, StableDiffusionPipeline] = {"ddim": pipeline}
+
+    def ask(questions: Sequence[Question], way: Way) -> Pixels:
+        if way.sampler not in pipelines:
+            lean = lcm if way.sampler == "lcm" else None
+            pipelines[way.sampler] = (
+                few_step(pipeline, lean) if lean else with_sampler(pipeline, way.sampler)
+            )
         return sample(
-            pipeline,
-            prompts,
-            seeds,
-            steps=settings.steps,
-            guidance=settings.guidance,
-            batch=settings.batch,
+            pipelines[way.sampler],
+            [question.prompt for question in questions],
+            [question.seed for question in questions],
+            steps=way.steps,
+            guidance=way.guidance,
+            batch=config.evaluate.batch,
+            done=lambda count: clock.add(count * way.cost),
         )
 
-    groups = {
-        "single": (single_questions(objects, settings.seeds), score_singles),
-        "names": (name_questions(objects), score_singles),
-        "pair": (pair_questions(objects, settings.pairs, config.seed), score_pairs),
-        "small": (small_questions(objects, settings.small, config.seed), score_small),
-    }
-    figures: dict[str, Any] = {"steps": settings.steps, "guidance": settings.guidance}
-    for name, (questions, score) in groups.items():
-        pictures = ask(draw, questions)
-        sheet(pictures, 12, 2).save(sheets / f"{name}.png")
-        figures[name] = score(pictures, questions, model)
-        print(name, {k: v for k, v in figures[name].items() if k != "wrong"}, flush=True)
-    same = [Question(_named(item), (), "white", seed) for seed in range(4) for item in objects[:12]]
-    figures["seed_difference"] = score_seeds(ask(draw, same), 4)
-    figures["vae"] = score_vae(config, work, model)
-    return figures
+    def reconstruct(pictures: Pixels) -> Pixels:
+        return vae.reconstruct(pipeline.vae, pictures)
+
+    return Subject(ask, reconstruct, lcm is not None)
+
+
+def choose_groups(words: str) -> tuple[str, ...]:
+    """The groups named in a list with commas, in the usual order; all if none is named.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    unknown = sorted(set(named) - set(GROUPS))
+    if unknown:
+        raise ValueError(f"no groups {unknown}, known are {list(GROUPS)}")
+    return tuple(group for group in GROUPS if group in named) if named else GROUPS
 
 
 def main() -> None:
-    """Measure the exported model; writes `evaluate.json` and contact sheets in `sheets`/."""
-    config, work = command_line(main.__doc__)
-    figures = evaluate(config, work)
-    (work / "evaluate.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures["vae"] | {"seed_difference": figures["seed_difference"]}))
+    """Measure a model; writes evaluate.json, evaluate.md and contact sheets into the work folder.
+
+    A rehearsal (--quick) or a choice of groups writes files of another name, so that what is
+    published is a whole measurement.
+    """
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file of the model")
+    parser.add_argument("--work", type=Path, required=True, help="folder with the model")
+    parser.add_argument("--quick", action="store_true", help="a tenth of all, other seeds")
+    parser.add_argument("--groups", default="", help=f"some of {','.join(GROUPS)}")
+    parser.add_argument(
+        "--checkpoint", action="store_true", help="the work folder's checkpoints, not its model"
+    )
+    arguments = parser.parse_args()
+    groups = choose_groups(arguments.groups)
+    config, work = load_config(arguments.config), arguments.work
+    if not arguments.checkpoint and not (work / "model").is_dir():
+        raise SystemExit(f"{work / 'model'} is missing: run training.export, or say --checkpoint")
+    device = pick_device()
+    pipeline = assemble(config, work) if arguments.checkpoint else load_pipeline(work / "model")
+    model = load_classifier(work / "classifier.safetensors").to(device)
+    clock = Clock()
+    lcm = find_lcm(work / "model", work / "companions")
+    evaluation = Evaluation(
+        config,
+        subject_of(pipeline.to(device), config, lcm, clock),
+        model,
+        SceneMaker.from_config(config),
+        rehearsal=arguments.quick,
+    )
+    clock.start(evaluation.cost(groups))
+    started = time.monotonic()
+    figures = evaluation.run(groups, clock) | {
+        "model": "checkpoint" if arguments.checkpoint else "export",
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+    }
+    stem = "-".join(
+        ["evaluate", *["quick"] * arguments.quick, *(groups if groups != GROUPS else ())]
+    )
+    (work / f"{stem}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (work / f"{stem}.md").write_text(markdown(figures), encoding="utf-8")
+    write_sheets(evaluation.examples, work / stem.replace("evaluate", "sheets"), config.seed)
+    print(f"{work / stem}.json, .md; {figures['minutes']} minutes")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline
 
-from training import unet, vae
+from training import decoder, unet
 from training.config import ROOT, Config, command_line
 from training.fonts import require_font, sha256_of
 from training.models import build_scheduler
 from training.tokenizer import load_tokenizer
 
 _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "pillow", "numpy", "safetensors")
-_STAGES = ("vae", "unet", "classifier")
+_STAGES = ("vae", "unet", "decoder", "classifier")
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -32,7 +32,7 @@ def assemble(config: Config, work: Path) -> StableDiffusionPipeline:
     """The pipeline of the trained parts in a work folder; float16."""
     denoiser = unet.load_trained(config, work)
     return StableDiffusionPipeline(
-        vae=vae.load_trained(config, work).half(),
+        vae=decoder.load_polished(config, work).half(),
         text_encoder=denoiser["text"].half(),
         tokenizer=load_tokenizer(work / "tokenizer"),
         unet=denoiser["unet"].half(),

@@ -1,7 +1,22 @@
 """All weights of a model as one vector: one tensor to average, clip, step, and save."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter lies in a vector of all weights."""
+
+    size: torch.Size
+    stride: tuple[int, ...]
+    start: int
+
+    def view(self, vector: Tensor) -> Tensor:
+        """Its part of a vector, (count,), in its own shape and memory format."""
+        return vector.as_strided(self.size, self.stride, self.start)
 
 
 class FlatWeights:
@@ -19,15 +34,15 @@ class FlatWeights:
         self.values = nn.Parameter(torch.empty(count, device=device))
         self.gradient = torch.zeros(count, device=device)
         self.values.grad = self.gradient
-        self._places: dict[str, tuple[torch.Size, tuple[int, ...], int]] = {}
+        self.places: dict[str, Place] = {}
         start = 0
         for name, parameter in named.items():
             # The strides are kept, so channels_last convolutions stay channels_last.
-            place = self._places[name] = (parameter.size(), parameter.stride(), start)
-            view = self.values.detach().as_strided(*place)
+            place = self.places[name] = Place(parameter.size(), parameter.stride(), start)
+            view = place.view(self.values.detach())
             view.copy_(parameter.detach())
             parameter.data = view
-            parameter.grad = self.gradient.as_strided(*place)
+            parameter.grad = place.view(self.gradient)
             start += parameter.numel()
 
     @property
@@ -49,13 +64,11 @@ class FlatWeights:
 
         The order within the vector depends on the model's memory format; these do not.
         """
-        return {
-            name: vector.as_strided(*place).contiguous() for name, place in self._places.items()
-        }
+        return {name: place.view(vector).contiguous() for name, place in self.places.items()}
 
     def join(self, parts: dict[str, Tensor]) -> Tensor:
         """The opposite of `split`."""
         vector = torch.empty_like(self.gradient)
-        for name, place in self._places.items():
-            vector.as_strided(*place).copy_(parts[name])
+        for name, place in self.places.items():
+            place.view(vector).copy_(parts[name])
         return vector

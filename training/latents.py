@@ -32,24 +32,40 @@ def encode_pictures(vae: AutoencoderKL, pictures: Pixels) -> npt.NDArray[np.floa
     return np.concatenate(parts)
 
 
+def chunks(config: Config) -> list[tuple[str, int, int, int]]:
+    """The files to write: name, width, height, number of scenes."""
+    side, settings = config.data.resolution, config.unet
+    size = min(_CHUNK, settings.scenes)
+    usual = [
+        (f"{side}x{side}-{number:05d}", side, side, size)
+        for number in range(settings.scenes // size)
+    ]
+    others = [
+        (f"{width}x{height}", width, height, settings.sized_scenes)
+        for width, height in settings.sizes
+    ]
+    return usual + others
+
+
 def encode_all(config: Config, work: Path) -> None:
-    """Write `latents/NNNNN.npz` until there are as many scenes as the config asks for."""
+    """Write `latents/WIDTHxHEIGHT-NNNNN.npz` until all that the config asks for are there."""
     folder = work / "latents"
     folder.mkdir(exist_ok=True)
     device = pick_device()
     vae = load_trained(config, work).to(device)
     maker = SceneMaker.from_config(config)
     tokenizer = load_tokenizer(work / "tokenizer")
-    size = min(_CHUNK, config.unet.scenes)
     team = Team(config.unet.fit.workers if device.type == "cpu" else 1, 1)
+    todo = chunks(config)
 
     def encode_share() -> None:
-        for number in range(team.rank, config.unet.scenes // size, team.size):
-            path = folder / f"{number:05d}.npz"
+        for number in range(team.rank, len(todo), team.size):
+            name, width, height, count = todo[number]
+            path = folder / f"{name}.npz"
             if path.exists():
                 continue
             rng = np.random.default_rng((config.seed, 2, number))
-            pictures, scenes = maker.batch(size, rng)
+            pictures, scenes = maker.batch(count, rng, width, height)
             captions = [embellish(scene.caption, rng) for scene in scenes]
             tokens = encode(tokenizer, captions)
             latents = encode_pictures(vae, pictures)
@@ -63,19 +79,31 @@ def encode_all(config: Config, work: Path) -> None:
     team.run(encode_share)
 
 
-def load_latents(work: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """All scenes: latents, float16 (n, 4, h / 8, w / 8), and tokens, int64 (n, max_length)."""
-    files = [np.load(path) for path in sorted((work / "latents").glob("*.npz"))]
-    latents = np.concatenate([file["latents"] for file in files])
-    tokens = np.concatenate([file["tokens"] for file in files])
-    return torch.from_numpy(latents), torch.from_numpy(tokens.astype(np.int64))
+def load_latents(work: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """All scenes, those of one size together, the most numerous size first.
+
+    Returns:
+        Per size, latents, float16 (n, channels, h / 8, w / 8), and tokens, int64 (n, max_length).
+    """
+    groups: dict[str, list[dict[str, npt.NDArray[np.generic]]]] = {}
+    for path in sorted((work / "latents").glob("*.npz")):
+        with np.load(path) as file:
+            groups.setdefault(path.stem.split("-")[0], []).append(dict(file))
+    joined = [
+        (
+            torch.from_numpy(np.concatenate([file["latents"] for file in files])),
+            torch.from_numpy(np.concatenate([file["tokens"] for file in files]).astype(np.int64)),
+        )
+        for files in groups.values()
+    ]
+    return sorted(joined, key=lambda group: -len(group[0]))
 
 
 def main() -> None:
     """Draw and encode the denoiser's training scenes into `latents`/."""
     config, work = command_line(main.__doc__)
     encode_all(config, work)
-    latents, _ = load_latents(work)
+    latents = load_latents(work)[0][0]
     wide = latents.float()
     print(f"{len(latents)} scenes, mean {wide.mean():.3f}, deviation {wide.std():.3f}")
 

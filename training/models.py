@@ -2,6 +2,8 @@
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from training.config import Config
@@ -83,6 +85,25 @@ def build_scheduler() -> DDIMScheduler:
         steps_offset=1,
         timestep_spacing="trailing",
     )
+
+
+class _WideGroupNorm(nn.GroupNorm):
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise in float32, give back what came in."""
+        return super().forward(input.float()).to(input.dtype)
+
+
+def hasten(model: nn.Module) -> None:
+    """Choose the ways of computing that train fastest on a CPU; the results are the same.
+
+    In bfloat16 torch's group norm there takes three to seven times as long as in float32 with
+    both conversions, and its fused attention trains slower than plain matrix products.
+    """
+    for module in model.modules():
+        if type(module) is nn.GroupNorm:
+            module.__class__ = _WideGroupNorm
+        if isinstance(module, UNet2DConditionModel):
+            module.set_attn_processor(AttnProcessor())
 
 
 def seeded(seed: int) -> None:

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from training.config import FitConfig
 from training.flat import FlatWeights
+from training.memory import keep_freed_memory
+from training.models import hasten
+from training.optimiser import Optimiser
+from training.plots import plot_loss
 from training.team import Team
 
 LossFunction = Callable[[int, np.random.Generator], Tensor]
 """Given a number of samples and the source of all randomness, the mean loss (a scalar)."""
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What AdamW remembers of each weight's gradient."""
 
 
 def pick_device() -> torch.device:
@@ -32,6 +33,8 @@ def place(model: nn.Module, fit: FitConfig) -> torch.device:
     """Move a model to where it is trained, in the memory format it is trained in."""
     device = pick_device()
     model.to(device)
+    if device.type == "cpu":
+        hasten(model)
     if fit.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return device
@@ -61,7 +64,7 @@ def learning_rate(fit: FitConfig, step: int, share: float) -> float:
 
 
 class Trainer:
-    """Fits a model with AdamW and keeps an exponential moving average of its weights.
+    """Fits a model and keeps an exponential moving average of its weights.
 
     Randomness is a function of seed, worker and step alone, and the checkpoint holds weights,
     average, optimiser and counters, so an interrupted run ends where an unbroken one would have.
@@ -70,7 +73,7 @@ class Trainer:
         model: Its trainable parameters are fitted; must not be moved afterwards.
         loss: Called on every worker with its share of the batch.
         seed: Start of all randomness.
-        folder: Where `checkpoint.pt` and `log.jsonl` are kept.
+        folder: Where `checkpoint.pt`, `log.jsonl` and `loss.png` are kept.
     """
 
     def __init__(
@@ -83,13 +86,7 @@ class Trainer:
         self._checkpoint, self._log = folder / "checkpoint.pt", folder / "log.jsonl"
         self._flat = FlatWeights(model)
         self._average = self._flat.values.detach().clone()
-        self._optimiser = torch.optim.AdamW(
-            [self._flat.values],
-            lr=fit.lr,
-            betas=(0.9, fit.beta2),
-            weight_decay=fit.weight_decay,
-            fused=True,
-        )
+        self._optimiser = Optimiser(self._flat, fit)
         self._saved_at = 0.0
         if self._checkpoint.exists():
             self._restore()
@@ -98,6 +95,7 @@ class Trainer:
         """Train to the end; the model is left with the averaged weights."""
         workers = self.fit.workers if self.device.type == "cpu" else 1
         if self.device.type == "cpu":
+            keep_freed_memory()
             torch.set_num_threads(1 if workers > 1 else os.cpu_count() or 1)
         if self.progress.share(self.fit) < 1.0:
             team = Team(workers, self._flat.count)
@@ -120,7 +118,7 @@ class Trainer:
             share = team.average(self._flat.gradient, self.progress.share(self.fit))
             if share >= 1.0:
                 break
-            self._update(share)
+            self._update(share, team)
             losses.append(loss)
             self.progress.step += 1
             self.progress.samples += size * team.size
@@ -142,12 +140,11 @@ class Trainer:
             raise FloatingPointError(f"loss is {value} at step {self.progress.step}")
         return value
 
-    def _update(self, share: float) -> None:
+    def _update(self, share: float, team: Team) -> None:
         step, fit = self.progress.step, self.fit
         norm = self._flat.gradient.norm()
         self._flat.gradient.mul_((fit.clip / (norm + 1e-6)).clamp(max=1.0))
-        self._optimiser.param_groups[0]["lr"] = learning_rate(fit, step, share)
-        self._optimiser.step()
+        self._optimiser.advance(learning_rate(fit, step, share), team)
         decay = min(fit.ema, (1 + step) / (10 + step))
         self._average.lerp_(self._flat.values.detach(), 1.0 - decay)
 
@@ -175,17 +172,18 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
-        moments = self._optimiser.state[self._flat.values]
+        moments = self._optimiser.moments
         state = {
             "values": self._flat.split(self._flat.values.detach()),
             "average": self._flat.split(self._average),
-            "moments": {name: self._flat.split(moments[name]) for name in _MOMENTS},
+            "moments": {name: self._flat.split(moment) for name, moment in moments.items()},
             "progress": vars(self.progress),
         }
         # A kill while writing must not cost the last good checkpoint.
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._checkpoint)
+        plot_loss(self._log, self._log.with_name("loss.png"))
         self._saved_at = time.monotonic()
 
     def _restore(self) -> None:
@@ -193,9 +191,9 @@ class Trainer:
         self._flat.load(self._flat.join(state["values"]))
         self._average.copy_(self._flat.join(state["average"]))
         self.progress = Progress(**state["progress"])
-        moments = {name: self._flat.join(state["moments"][name]) for name in _MOMENTS}
-        step = torch.tensor(float(self.progress.step), device=self.device)
-        self._optimiser.state[self._flat.values] = moments | {"step": step}
+        for name, moment in self._optimiser.moments.items():
+            moment.copy_(self._flat.join(state["moments"][name]))
+        self._optimiser.step = self.progress.step
         print(f"resumed at step {self.progress.step}", flush=True)
 
 

@@ -67,10 +67,13 @@ def train(config: Config, work: Path) -> None:
     denoiser = build_denoiser(config, tokenizer)
     device = place(denoiser, config.unet.fit)
     scheduler = build_scheduler()
-    latents, tokens = (part.to(device) for part in load_latents(work))
+    groups = [tuple(part.to(device) for part in group) for group in load_latents(work)]
     empty = torch.tensor(encode(tokenizer, [""]), device=device)
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
+        latents, tokens = groups[_pick_group(len(groups), config.unet.sized_share, rng)]
+        # As many latent cells in every step, whatever the size of its pictures.
+        count = max(1, count * groups[0][0][0, 0].numel() // latents[0, 0].numel())
         rows = torch.from_numpy(rng.integers(len(latents), size=count)).to(device)
         dropped = torch.from_numpy(rng.random(count) < config.unet.drop_caption).to(device)
         # Without a caption now and then, there is nothing for guidance to push away from.
@@ -79,6 +82,13 @@ def train(config: Config, work: Path) -> None:
         return denoiser_loss(denoiser, scheduler, latents[rows].float(), words, times.to(device))
 
     Trainer(denoiser, loss, config.unet.fit, seed=config.seed, folder=work / "unet").run()
+
+
+def _pick_group(count: int, share: float, rng: np.random.Generator) -> int:
+    """Index of the group of latents to train on: the first, or with chance `share` another."""
+    if count == 1 or rng.random() >= share:
+        return 0
+    return 1 + int(rng.integers(count - 1))
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Train the autoencoder on scenes drawn as it goes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional
 from training.config import Config, VaeConfig, command_line
 from training.models import build_vae, seeded
 from training.pixels import Pixels, in_parts, sheet, to_pixels, to_tensor
-from training.scenes import SceneMaker
+from training.scenes import Scene, SceneMaker
 from training.trainer import Trainer, load_average, place
 
 _HELD_OUT = 987_654_321
@@ -91,15 +92,48 @@ def load_trained(config: Config, work: Path) -> AutoencoderKL:
     return vae
 
 
+def training_pictures(
+    maker: SceneMaker, settings: VaeConfig, count: int, rng: np.random.Generator
+) -> Pixels:
+    """`count` pieces of scenes, cut round their objects, or whole scenes of as many pixels.
+
+    Most of a scene is plain background, which costs as much as objects and teaches less. Whole
+    scenes teach the group norms what share of a picture is background.
+    """
+    if settings.crop >= maker.size:
+        return maker.batch(count, rng)[0]
+    if rng.random() < settings.whole:
+        return maker.batch(max(1, count * settings.crop**2 // maker.size**2), rng)[0]
+    pictures, scenes = maker.batch(count, rng)
+    pairs = zip(pictures, scenes, strict=True)
+    return np.stack([_piece(picture, scene, settings.crop, rng) for picture, scene in pairs])
+
+
+def _piece(picture: Pixels, scene: Scene, side: int, rng: np.random.Generator) -> Pixels:
+    item = scene.placements[int(rng.integers(len(scene.placements)))]
+    size = len(picture)
+    x, y = (
+        round((centre + rng.uniform(-0.45, 0.45) * item.side) * size - side / 2)
+        for centre in (item.x, item.y)
+    )
+    left, top = (min(max(0, value), size - side) for value in (x, y))
+    return picture[top : top + side, left : left + side]
+
+
+def scene_maker(config: Config) -> SceneMaker:
+    """The maker of the scenes that the autoencoder is trained on."""
+    return SceneMaker.from_config(replace(config, data=replace(config.data, mix=config.vae.mix)))
+
+
 def train(config: Config, work: Path) -> None:
     """Fit the autoencoder and write its checkpoint into `work`/vae."""
     seeded(config.seed)
     vae = build_vae(config)
     place(vae, config.vae.fit)
-    maker = SceneMaker.from_config(config)
+    maker = scene_maker(config)
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
-        pictures, _ = maker.batch(count, rng)
+        pictures = training_pictures(maker, config.vae, count, rng)
         return vae_loss(vae, to_tensor(pictures).to(vae.device), config.vae)
 
     Trainer(vae, loss, config.vae.fit, seed=config.seed, folder=work / "vae").run()
@@ -113,7 +147,7 @@ def main() -> None:
     pictures = held_out_scenes(config, config.evaluate.scenes)
     again = reconstruct(vae, pictures)
     shown = min(12, len(pictures))
-    sheet(np.concatenate([pictures[:shown], again[:shown]]), shown, 2).save(work / "vae.png")
+    sheet(np.concatenate([pictures[:shown], again[:shown]]), shown).save(work / "vae.png")
     print(f"{psnr(pictures, again):.2f} dB on {len(pictures)} held-out scenes")
 
 

@@ -62,9 +62,11 @@ def identify_pipeline(class_name: str, unet_config: Mapping[str, Any]) -> Identi
         return Identified(f"a {class_name}")
     if unet_config.get("cross_attention_dim") == _SD2_CONTEXT:
         return Identified("Stable Diffusion 2.x")
-    channels = unet_config.get("in_channels", 4)
-    if channels != 4:
-        return Identified(_with_more_channels(channels))
+    taken, given = (unet_config.get(name, 4) for name in ("in_channels", "out_channels"))
+    # Any latent will do, as a folder says how many channels its own has. A UNet that takes more
+    # than it gives wants something else beside the latent, such as the rest of a masked picture.
+    if taken != given:
+        return Identified(_with_more_channels(taken, given))
     return Identified(SD1.title, SD1)
 
 
@@ -77,17 +79,17 @@ def identify_checkpoint(shapes: Shapes) -> Identified:
     if first is None or len(first) != 4:
         return Identified("no model that is known here")
     if first[1] != 4:
-        return Identified(_with_more_channels(first[1]))
+        return Identified(_with_more_channels(first[1], 4))
     missing = [part for part, prefix in _SD1_PARTS.items() if not _any(prefix)(shapes)]
     if missing:
         return Identified(f"{SD1.title} without its {' and its '.join(missing)}")
     return Identified(SD1.title, SD1)
 
 
-def _with_more_channels(channels: Any) -> str:
+def _with_more_channels(taken: Any, given: Any) -> str:
     kinds = {8: "an InstructPix2Pix model", 9: "an inpainting model"}
-    kind = kinds.get(channels, "a model")
-    return f"{kind} whose UNet takes {channels} channels instead of 4"
+    kind = kinds.get(taken, "a model")
+    return f"{kind} whose UNet takes {taken} channels instead of {given}"
 
 
 def _any(*beginnings: str) -> Callable[[Shapes], bool]:

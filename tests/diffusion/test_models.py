@@ -222,6 +222,14 @@ def test_an_unsupported_folder_is_named(
         locate_model("fruit/apples", [folder])
 
 
+def test_a_latent_may_have_any_number_of_channels(folder: Path) -> None:
+    file = folder / "fruit" / "apples" / "unet" / "config.json"
+    channels = {"in_channels": 16, "out_channels": 16}
+    file.write_text(json.dumps(json.loads(file.read_text()) | channels))
+
+    assert locate_model("fruit/apples", [folder]).family == "sd1"
+
+
 @pytest.mark.parametrize(
     ("shapes", "title"),
     [

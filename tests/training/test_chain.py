@@ -27,6 +27,6 @@ def test_the_chain_runs_and_what_is_done_is_not_done_again(tmp_path):
     record = json.loads((tmp_path / "model/train.json").read_text())
     figures = json.loads((tmp_path / "evaluate.json").read_text())
     assert record["stages"]["unet"]["samples"] == 960
-    assert figures["single"]["n"] == 60
+    assert figures["single"]["n"] == 24
     assert (tmp_path / "model/unet/diffusion_pytorch_model.safetensors").stat().st_size > 100_000
     assert run(tmp_path).count("done before") == len(STAGES)

@@ -1,12 +1,15 @@
+from dataclasses import replace
 from threading import BrokenBarrierError
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from training.config import FitConfig
 from training.flat import FlatWeights
+from training.optimiser import Optimiser, orthogonal
 from training.team import Team
 from training.trainer import Trainer, load_average
 
@@ -23,10 +26,13 @@ def fit_line(model, count, rng):
     return (model(points).squeeze(1) - points.sum(1)).square().mean()
 
 
-def trained(folder, fit, interrupt_at=None):
+def trained(folder, fit, interrupt_at=None, same=False):
+    """Fit a line's net; `same` gives every worker the same samples in every step."""
     model = line()
 
     def loss(count, rng):
+        rng = np.random.default_rng(trainer.progress.step) if same else rng
+        count = 16 if same else count
         if interrupt_at is not None and trainer.progress.step == interrupt_at:
             raise KeyboardInterrupt
         return fit_line(model, count, rng)
@@ -99,3 +105,54 @@ def test_weights_survive_a_change_of_memory_format():
     parts = flat.split(flat.values.detach())
     assert torch.equal(parts["weight"], wanted)
     assert torch.equal(flat.join(parts), flat.values.detach())
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 40), (3, 32, 8)])
+def test_an_orthogonalised_matrix_has_singular_values_of_about_one(shape):
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    assert values.min() > 0.5
+    assert values.max() < 1.4
+
+
+def test_orthogonalised_updates_train_too(tmp_path):
+    before = fit_line(line(), 200, np.random.default_rng(1))
+    trained(tmp_path, replace(FIT, muon=True, lr=0.2))
+    better = line()
+    load_average(better, tmp_path)
+    assert fit_line(better, 200, np.random.default_rng(1)) < 0.3 * before
+
+
+def test_workers_share_the_orthogonalising(tmp_path):
+    for size in (1, 2):
+        trained(tmp_path / str(size), replace(FIT, muon=True, workers=size), same=True)
+    one, two = line(), line()
+    load_average(one, tmp_path / "1")
+    load_average(two, tmp_path / "2")
+    for first, second in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.allclose(first, second, atol=1e-5)
+
+
+def test_without_orthogonalised_updates_a_step_is_adamws():
+    fit = replace(FIT, weight_decay=0.1)
+    mine, theirs = line(), line()
+    flat = FlatWeights(mine)
+    optimiser = Optimiser(flat, fit)
+    reference = torch.optim.AdamW(
+        theirs.parameters(), lr=0.05, betas=(0.9, fit.beta2), weight_decay=0.1
+    )
+    for step in range(5):
+        flat.zero()
+        reference.zero_grad()
+        for model in (mine, theirs):
+            fit_line(model, 16, np.random.default_rng(step)).backward()
+        optimiser.advance(0.05, Team(1, flat.count))
+        reference.step()
+    for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_the_loss_is_drawn(tmp_path):
+    trained(tmp_path, replace(FIT, samples=16 * 150))
+    with Image.open(tmp_path / "loss.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 2

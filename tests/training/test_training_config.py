@@ -3,7 +3,7 @@ import pytest
 from training.config import ROOT, FitConfig, load_config
 from training.trainer import Progress, learning_rate
 
-CONFIGS = sorted((ROOT / "training/configs").glob("*.toml"))
+CONFIGS = [ROOT / "training/configs" / f"{name}.toml" for name in ("tiny", "smoke")]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
