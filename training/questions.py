@@ -20,8 +20,8 @@ from training.scenes import (
     Placement,
     Scene,
     SceneMaker,
-    _finish,
     alike_places,
+    finished_scene,
     pair_places,
     place_of,
 )
@@ -66,8 +66,8 @@ _NUMBERS: dict[int, tuple[str, ...]] = {2: ("two", "2", "a pair of"), 3: ("three
 _UNHEARD = ("victorian", "quantum", "baroque", "haunted", "rusty", "plastic", "nordic", "invisible")
 """Adjectives that training has not; what an object of the kind would look like is left aside."""
 _RAMBLING = (
-    ", trending on an imaginary website, octane render, volumetric, award winning, ultra wide, "
-    "intricate, moody, by somebody famous, as seen yesterday, most wanted of them all"
+    ", trending everywhere, octane render, volumetric, award winning, ultra wide, "
+    "intricate, moody, by somebody famous, as seen yesterday, most wanted"
 )
 
 
@@ -98,7 +98,7 @@ class Question:
         """A scene that answers it, as training has them; a random one if anything will do."""
         if not self.placements:
             return maker.scene(rng)
-        return _finish(self.prompt, self.colour, self.placements, rng)
+        return finished_scene(self.prompt, self.colour, self.placements, rng)
 
 
 def render(maker: SceneMaker, questions: Sequence[Question], rng: np.random.Generator) -> Pixels:

@@ -123,7 +123,7 @@ class SceneMaker:
         item = self.objects[index]
         if rng.random() < _BARE_NAME_SHARE:
             name = item.names[int(rng.integers(len(item.names)))]
-            return _finish(name, "white", (Placement(index, 0.5, 0.5, SIDES["large"]),), rng)
+            return finished_scene(name, "white", (Placement(index, 0.5, 0.5, SIDES["large"]),), rng)
         tint = self._tint(index, "one", rng)
         words = captions.noun(item, rng, size=captions.size_word("large", rng), tint=tint)
         return self._with_background(
@@ -224,7 +224,7 @@ class SceneMaker:
         names = list(PALETTE)
         white = rng.random() < _WHITE_SHARE
         colour = "white" if white else names[int(rng.integers(len(names)))]
-        return _finish(captions.with_background(words, colour, rng), colour, placements, rng)
+        return finished_scene(captions.with_background(words, colour, rng), colour, placements, rng)
 
 
 def place_of(position: str, size: str) -> tuple[float, float]:
@@ -244,9 +244,10 @@ def alike_places(count: int) -> tuple[tuple[tuple[float, float], ...], float]:
     return (pair_places(stacked=False), PAIR) if count == 2 else (TRIANGLE, _THREE)
 
 
-def _finish(
+def finished_scene(
     words: str, colour: str, placements: tuple[Placement, ...], rng: np.random.Generator
 ) -> Scene:
+    """A scene whose background and placements vary a little, as all do."""
     jitter = rng.integers(-_BACKGROUND_JITTER, _BACKGROUND_JITTER + 1, 3)
     red, green, blue = (int(v) for v in np.clip(PALETTE[colour] + jitter, 0, 255))
     moved = tuple(_jittered(item, rng) for item in placements)

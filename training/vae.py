@@ -1,6 +1,7 @@
 """Train the autoencoder on scenes drawn as it goes."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,19 +39,35 @@ def vae_loss(vae: AutoencoderKL, target: Tensor, settings: VaeConfig) -> Tensor:
     return loss
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Mean and deviation of the latents' channels, before they are made 0 and 1.
+
+    Attributes:
+        samples: That the autoencoder had been trained on.
+    """
+
+    mean: list[float]
+    deviation: list[float]
+    samples: int = 0
+
+
 @torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, images: Tensor) -> None:
+def measure_latents(vae: AutoencoderKL, images: Tensor) -> Spread:
+    """The spread of the latents of pictures, (n, 3, h, w), -1..1."""
+    means = torch.cat([vae.encode(part).latent_dist.mean for part in in_parts(images)])
+    return Spread(means.mean(dim=(0, 2, 3)).tolist(), means.std(dim=(0, 2, 3)).tolist())
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, spread: Spread) -> None:
     """Shift and scale the latents so that `scaling_factor` gives them mean 0 and deviation 1.
 
     The change is folded into the last convolution before the latent and undone in the first one
     after it, so the reconstruction stays the same.
-
-    Args:
-        images: What to measure the latents on, (n, 3, h, w), -1..1.
     """
-    means = torch.cat([vae.encode(part).latent_dist.mean for part in in_parts(images)])
-    shift = means.mean(dim=(0, 2, 3))
-    scale = means.std(dim=(0, 2, 3)) * vae.config.scaling_factor
+    shift = torch.tensor(spread.mean)
+    scale = torch.tensor(spread.deviation) * vae.config.scaling_factor
     channels = shift.numel()
     before, after = vae.quant_conv, vae.post_quant_conv
     after.bias += after.weight[:, :, 0, 0] @ shift
@@ -86,10 +103,23 @@ def load_trained(config: Config, work: Path) -> AutoencoderKL:
     vae = build_vae(config)
     load_average(vae, work / "vae")
     vae.eval().requires_grad_(False)
+    normalise_latents(vae, _kept_spread(vae, config, work / "vae"))
+    return vae
+
+
+def _kept_spread(vae: AutoencoderKL, config: Config, folder: Path) -> Spread:
+    """Measured once per checkpoint, as a denoiser is trained on the latents as they were then."""
+    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True, mmap=True)
+    samples, kept = state["progress"]["samples"], folder / "spread.json"
+    if kept.exists():
+        spread = Spread(**json.loads(kept.read_text()))
+        if spread.samples == samples:
+            return spread
     rng = np.random.default_rng(config.seed + 1)
     pictures, _ = SceneMaker.from_config(config).batch(config.evaluate.scenes, rng)
-    normalise_latents(vae, to_tensor(pictures))
-    return vae
+    spread = replace(measure_latents(vae, to_tensor(pictures)), samples=samples)
+    kept.write_text(json.dumps(asdict(spread)))
+    return spread
 
 
 def training_pictures(
