@@ -9,8 +9,8 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from training.companions import guidance_classifier, inpainting, preview_decoder
-from training.companions.guidance_classifier import GuidanceClassifier, Wish
+from training.companions import guidance, guidance_classifier, inpainting, preview_decoder
+from training.companions.guidance import GuidanceClassifier, Wish
 from training.companions.job import load_settings
 from training.config import ROOT, FitConfig, load_config
 from training.models import build_scheduler, build_text_encoder, build_unet, build_vae
@@ -147,8 +147,8 @@ def classifier():
 
 def test_the_guidance_classifier_comes_back_from_its_file(classifier, tmp_path):
     path = tmp_path / "guidance.safetensors"
-    guidance_classifier.save_guidance_classifier(classifier.half().float(), path, (16, 16))
-    again = guidance_classifier.load_guidance_classifier(path)
+    guidance.save_guidance_classifier(classifier.half().float(), path, (16, 16))
+    again = guidance.load_guidance_classifier(path)
     assert (again.labels, again.backgrounds) == (classifier.labels, list(PALETTE))
     times = torch.tensor([0, 999])
     pairs = zip(again(draw_latents(2), times), classifier(draw_latents(2), times), strict=True)
@@ -161,7 +161,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="is no nodegraph guidance classifier"):
-        guidance_classifier.load_guidance_classifier(tmp_path / "other.safetensors")
+        guidance.load_guidance_classifier(tmp_path / "other.safetensors")
 
 
 def test_other_sizes_and_timesteps_are_answered_for(classifier):
@@ -180,17 +180,17 @@ def chance(model, latents, wish):
 
 def test_a_step_along_the_gradient_makes_the_wish_likelier(classifier):
     latents, wish = draw_latents(4), Wish(objects=torch.tensor([0, 1, 2, 0]))
-    gradient = guidance_classifier.log_chance_gradient(classifier, latents, 300, wish)
+    gradient = guidance.log_chance_gradient(classifier, latents, 300, wish)
     after = chance(classifier, latents + 0.05 * gradient / gradient.norm(), wish)
     assert (after > chance(classifier, latents, wish)).all()
 
 
 def test_each_picture_is_led_by_its_own_wish_alone(classifier):
     latents = draw_latents(3)
-    one = guidance_classifier.log_chance_gradient(
+    one = guidance.log_chance_gradient(
         classifier, latents[:1], 300, Wish(torch.tensor([1]), torch.tensor([4]))
     )
-    many = guidance_classifier.log_chance_gradient(
+    many = guidance.log_chance_gradient(
         classifier, latents, 300, Wish(torch.tensor([1, 0, 2]), torch.tensor([4, 5, 6]))
     )
     assert torch.allclose(one[0], many[0], atol=1e-6)
@@ -201,14 +201,14 @@ def test_guiding_v_is_guiding_the_noise():
     alpha = torch.tensor(0.3)
     root, rest = alpha.sqrt(), (1 - alpha).sqrt()
     noise = root * velocity + rest * noisy
-    wanted = guidance_classifier.guided_noise(noise, gradient, alpha, 2.0)
-    guided = guidance_classifier.guided_velocity(velocity, gradient, alpha, 2.0)
+    wanted = guidance.guided_noise(noise, gradient, alpha, 2.0)
+    guided = guidance.guided_velocity(velocity, gradient, alpha, 2.0)
     assert torch.allclose(root * guided + rest * noisy, wanted, atol=1e-5)
 
 
 def test_without_a_scale_the_stock_pipeline_draws_the_same(pipeline, classifier):
     wish = Wish(objects=torch.tensor([0, 1]))
-    draw = guidance_classifier.sample_guided
+    draw = guidance.sample_guided
     plain = draw(pipeline, classifier, wish, [1, 2], scale=0.0, steps=2)
     seeds = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
     stock = pipeline(

@@ -9,15 +9,10 @@ import torch
 
 from training import scores
 from training.classifier import Classifier, accuracy, labelled, shuffled_tiles, train
+from training.clock import Clock
 from training.config import ROOT, ClassifierConfig, EvaluateConfig, FitConfig, load_config
-from training.evaluate import (
-    GROUPS,
-    Clock,
-    Evaluation,
-    Subject,
-    choose_groups,
-    write_sheets,
-)
+from training.evaluate import choose_groups, write_sheets
+from training.evaluation import GROUPS, Evaluation, Subject
 from training.frechet import frechet_distance
 from training.questions import Examiner, Question, alike, render
 from training.report import markdown

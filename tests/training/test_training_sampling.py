@@ -37,7 +37,8 @@ def work(tmp_path_factory):
         average = model.state_dict()
         values = {key: 1.2 * value for key, value in average.items()}
         (folder / name).mkdir()
-        torch.save({"average": average, "values": values}, folder / name / "checkpoint.pt")
+        state = {"average": average, "values": values, "progress": {"samples": 1}}
+        torch.save(state, folder / name / "checkpoint.pt")
     judge = build_classifier(CONFIG, load_objects(ROOT / CONFIG.data.objects, CONFIG.data.count))
     save_classifier(judge, folder / "classifier.safetensors")
     return folder
