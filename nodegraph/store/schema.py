@@ -101,7 +101,5 @@ CREATE TABLE codes (digest BLOB PRIMARY KEY, modules BLOB NOT NULL) WITHOUT ROWI
 MIGRATIONS: Sequence[str] = (_FIRST,)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
-VERSION = len(MIGRATIONS)
-
 APPLICATION = 0x6E677278
 """Marks the file as an index of a store, so that no other program's database is taken for one."""
