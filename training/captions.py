@@ -100,7 +100,8 @@ _UNSAID_HUE_SHARE = 0.85
 _FILLED_SHARE, _MEANINGLESS_SHARE = 0.1, 0.03
 
 
-def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
+def pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
+    """Any one of the options."""
     return options[int(rng.integers(len(options)))]
 
 
@@ -124,17 +125,18 @@ def noun(
     colour = tint
     if not tint and item.tints and rng.random() > _UNSAID_HUE_SHARE:
         colour = item.hue
-    name = _plural(item, bool(colour)) if count > 1 else _name(item, rng, bool(colour))
+    name = plural(item, bool(colour)) if count > 1 else _name(item, rng, bool(colour))
     extra = _adjective(rng) if rng.random() < _ADJECTIVE_SHARE else ""
     words = " ".join(word for word in (extra, size, colour, name) if word)
     if count > 1:
-        return f"{_pick(rng, _NUMBERS[count])} {words}".lstrip()
+        return f"{pick(rng, _NUMBERS[count])} {words}".lstrip()
     if not item.counted or rng.random() < _BARE_SHARE:
         return words
     return f"{article(words)} {words}"
 
 
-def _plural(item: ObjectSpec, plain: bool) -> str:
+def plural(item: ObjectSpec, plain: bool) -> str:
+    """The proper name in the plural; `plain` leaves the colour in it out."""
     words = item.plural.split()
     return " ".join(word for word in words if not plain or word not in COLOUR_WORDS)
 
@@ -143,39 +145,39 @@ def _name(item: ObjectSpec, rng: np.random.Generator, plain: bool) -> str:
     names = item.plain_names if plain else item.names
     if len(names) == 1 or rng.random() < 0.4:
         return names[0]
-    return _pick(rng, names[1:])
+    return pick(rng, names[1:])
 
 
 def lead(rng: np.random.Generator) -> str:
     """Now and then a phrase such as "a picture of ", else nothing."""
-    return _pick(rng, _LEADS) if rng.random() < _LEAD_SHARE else ""
+    return pick(rng, _LEADS) if rng.random() < _LEAD_SHARE else ""
 
 
 def place(position: str, rng: np.random.Generator) -> str:
     """Words for one of `POSITIONS`; the centre goes unsaid half of the time."""
     if position == "center" and rng.random() < 0.5:
         return ""
-    return f" {_pick(rng, _PLACE_WORDS.get(position, (f'in the {position}',)))}"
+    return f" {pick(rng, _PLACE_WORDS.get(position, (f'in the {position}',)))}"
 
 
 def size_word(size: str, rng: np.random.Generator, *, placed: bool = False) -> str:
     """A word for one of `SIZE_WORDS`; where a place is said, "small" may go unsaid."""
     if placed and size == "small" and rng.random() < 0.3:
         return ""
-    return _pick(rng, SIZE_WORDS[size])
+    return pick(rng, SIZE_WORDS[size])
 
 
 def relation(first: str, second: str, stacked: bool, rng: np.random.Generator) -> str:
     """Two things: `first` is on the left, or above when stacked."""
-    return _pick(rng, _STACKED if stacked else _BESIDE).format(first, second)
+    return pick(rng, _STACKED if stacked else _BESIDE).format(first, second)
 
 
 def with_background(words: str, colour: str, rng: np.random.Generator) -> str:
     """Adds the background colour; white is left unsaid half of the time."""
     if colour == "white" and rng.random() < 0.5:
         return words
-    word = _pick(rng, COLOUR_WORDS[colour])
-    return _pick(rng, _ON_COLOUR).format(words, word, article(word))
+    word = pick(rng, COLOUR_WORDS[colour])
+    return pick(rng, _ON_COLOUR).format(words, word, article(word))
 
 
 def embellish(caption: str, rng: np.random.Generator) -> str:
@@ -192,12 +194,12 @@ def embellish(caption: str, rng: np.random.Generator) -> str:
 
 
 def _adjective(rng: np.random.Generator) -> str:
-    return _pick(rng, _ADJECTIVES) if rng.random() < 0.6 else _gibberish(rng)
+    return pick(rng, _ADJECTIVES) if rng.random() < 0.6 else _gibberish(rng)
 
 
 def _meaningless(rng: np.random.Generator) -> str:
-    return _pick(rng, FILLERS) if rng.random() < 0.7 else _gibberish(rng)
+    return pick(rng, FILLERS) if rng.random() < 0.7 else _gibberish(rng)
 
 
 def _gibberish(rng: np.random.Generator) -> str:
-    return "".join(_pick(rng, tuple(_LETTERS)) for _ in range(int(rng.integers(2, 9))))
+    return "".join(pick(rng, tuple(_LETTERS)) for _ in range(int(rng.integers(2, 9))))

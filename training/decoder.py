@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from training.config import Config, command_line
 from training.pixels import sheet, to_tensor
+from training.scenes import SceneMaker
 from training.trainer import Trainer, load_average, place
 from training.vae import (
     held_out_scenes,
@@ -19,7 +20,6 @@ from training.vae import (
     psnr,
     reconstruct,
     reconstruction_loss,
-    scene_maker,
     training_pictures,
 )
 
@@ -43,7 +43,7 @@ def train(config: Config, work: Path) -> None:
     vae = load_trained(config, work)
     place(vae, fit)
     half = decoding_half(vae).requires_grad_(True)
-    maker = scene_maker(config)
+    maker = SceneMaker.from_config(config, settings.mix)
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
         pictures = training_pictures(maker, settings, count, rng)

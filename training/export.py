@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
 
-from training import decoder, unet
 from training.config import ROOT, Config, command_line
 from training.fonts import require_font, sha256_of
-from training.models import build_scheduler
-from training.tokenizer import load_tokenizer
+from training.sampling import assemble
 
 _PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "pillow", "numpy", "safetensors")
 _STAGES = ("vae", "unet", "decoder", "classifier")
@@ -28,25 +25,13 @@ _TOKENIZER_FILES = (
 )
 
 
-def assemble(config: Config, work: Path) -> StableDiffusionPipeline:
-    """The pipeline of the trained parts in a work folder; float16."""
-    denoiser = unet.load_trained(config, work)
-    return StableDiffusionPipeline(
-        vae=decoder.load_polished(config, work).half(),
-        text_encoder=denoiser["text"].half(),
-        tokenizer=load_tokenizer(work / "tokenizer"),
-        unet=denoiser["unet"].half(),
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
 def export(config: Config, work: Path, folder: Path) -> None:
     """Write the diffusers folder, its NOTICE and its `train.json`; `folder` is made anew."""
     shutil.rmtree(folder, ignore_errors=True)
-    assemble(config, work).save_pretrained(folder)
+    pipeline = assemble(config, work)
+    for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
+        part.half()
+    pipeline.save_pretrained(folder)
     # Recent transformers write only tokenizer.json; older ones and other programs read these.
     for name in _TOKENIZER_FILES:
         shutil.copyfile(work / "tokenizer" / name, folder / "tokenizer" / name)

@@ -12,7 +12,7 @@ from training.config import Config, command_line
 from training.models import SCALING_FACTOR
 from training.pixels import Pixels, in_parts, to_tensor
 from training.scenes import SceneMaker
-from training.team import Team
+from training.stored import Arrays, write_missing
 from training.tokenizer import encode, load_tokenizer
 from training.trainer import pick_device
 from training.vae import load_trained
@@ -51,32 +51,20 @@ def encode_all(config: Config, work: Path) -> None:
     """Write `latents/WIDTHxHEIGHT-NNNNN.npz` until all that the config asks for are there."""
     folder = work / "latents"
     folder.mkdir(exist_ok=True)
-    device = pick_device()
-    vae = load_trained(config, work).to(device)
+    vae = load_trained(config, work).to(pick_device())
     maker = SceneMaker.from_config(config)
     tokenizer = load_tokenizer(work / "tokenizer")
-    team = Team(config.unet.fit.workers if device.type == "cpu" else 1, 1)
-    todo = chunks(config)
+    files = chunks(config)
 
-    def encode_share() -> None:
-        for number in range(team.rank, len(todo), team.size):
-            name, width, height, count = todo[number]
-            path = folder / f"{name}.npz"
-            if path.exists():
-                continue
-            rng = np.random.default_rng((config.seed, 2, number))
-            pictures, scenes = maker.batch(count, rng, width, height)
-            captions = [embellish(scene.caption, rng) for scene in scenes]
-            tokens = encode(tokenizer, captions)
-            latents = encode_pictures(vae, pictures)
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
-                np.savez(file, latents=latents, tokens=np.asarray(tokens, np.uint16))
-            partial.replace(path)
+    def make(number: int) -> Arrays:
+        _, width, height, count = files[number]
+        rng = np.random.default_rng((config.seed, 2, number))
+        pictures, scenes = maker.batch(count, rng, width, height)
+        captions = [embellish(scene.caption, rng) for scene in scenes]
+        tokens = np.asarray(encode(tokenizer, captions), np.uint16)
+        return {"latents": encode_pictures(vae, pictures), "tokens": tokens}
 
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    team.run(encode_share)
+    write_missing([folder / f"{name}.npz" for name, *_ in files], make, config.unet.fit.workers)
 
 
 def load_latents(work: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:

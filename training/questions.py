@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.captions import POSITIONS, article
+from training.captions import POSITIONS, article, pick, plural
 from training.config import EvaluateConfig
 from training.objects import PALETTE, ObjectSpec
 from training.pixels import Pixels
@@ -20,7 +20,7 @@ from training.scenes import (
     Placement,
     Scene,
     SceneMaker,
-    alike_places,
+    alike,
     finished_scene,
     pair_places,
     place_of,
@@ -260,8 +260,8 @@ class Examiner:
             item = self.objects[index]
             amount = 2 + number % 2
             word = _turn(_NUMBERS[amount], number // 2)
-            tint = _pick(item.taught, rng) if number % 3 == 2 and item.taught else ""
-            words = " ".join(part for part in (word, tint, plural(item, tint)) if part)
+            tint = pick(rng, item.taught) if number % 3 == 2 and item.taught else ""
+            words = " ".join(part for part in (word, tint, plural(item, bool(tint))) if part)
             colour = _any_colour(rng, but=tint)
             kind = f"{amount}, coloured" if tint else f'{amount}, "{word}"'
             placements = alike(index, amount, tint)
@@ -276,7 +276,7 @@ class Examiner:
         own = [row for row, item in enumerate(self.objects) if item.tints]
         asked = []
         for index in self._order(rng, tinted, self.share(count)):
-            tint = _pick(self.objects[index].taught, rng)
+            tint = pick(rng, self.objects[index].taught)
             asked.append(self._coloured(index, tint, "taught", rng))
         for index in self._order(rng, held_out, self.share(min(count, len(held_out)))):
             asked.append(self._coloured(index, self.objects[index].held_out, "held out", rng))
@@ -297,7 +297,7 @@ class Examiner:
         ways: dict[str, Callable[[ObjectSpec, str], str]] = {
             "no article": lambda item, colour: f"{item.name} on {colour} background",
             "unheard adjective": lambda item, colour: on_colour(
-                named(item, size=_pick(_UNHEARD, rng)), colour
+                named(item, size=pick(rng, _UNHEARD)), colour
             ),
             "unheard words before": lambda item, colour: (
                 f"please show me {on_colour(named(item), colour)}"
@@ -308,7 +308,7 @@ class Examiner:
             ),
             "capitals": lambda item, colour: on_colour(named(item), colour).upper(),
             "punctuation": lambda item, colour: (
-                on_colour(named(item), colour) + _pick((".", "!", "!!", " ...", ";"), rng)
+                on_colour(named(item), colour) + pick(rng, (".", "!", "!!", " ...", ";"))
             ),
             "bare plural": lambda item, _: item.plural,
         }
@@ -348,21 +348,9 @@ def named(item: ObjectSpec, name: str = "", size: str = "") -> str:
     return f"{article(words)} {words}" if item.counted else words
 
 
-def plural(item: ObjectSpec, tint: str = "") -> str:
-    """The proper name in the plural; without its own colour where another is given."""
-    words = item.plural.split()
-    return " ".join(word for word in words if not tint or word not in PALETTE)
-
-
 def on_colour(words: str, colour: str) -> str:
     """With the background's colour said."""
     return f"{words} on {article(colour)} {colour} background"
-
-
-def alike(index: int, count: int, tint: str = "") -> tuple[Placement, ...]:
-    """Two or three of one object."""
-    centres, side = alike_places(count)
-    return tuple(Placement(index, x, y, side, tint) for x, y in centres)
 
 
 def _large(index: int, tint: str = "") -> Placement:
@@ -377,18 +365,14 @@ def _turn(options: tuple[str, ...], number: int) -> str:
     return options[number % len(options)]
 
 
-def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
-    return options[int(rng.integers(len(options)))]
-
-
 def _one_of(rows: Sequence[int], rng: np.random.Generator) -> int:
     return rows[int(rng.integers(len(rows)))]
 
 
 def _any_colour(rng: np.random.Generator, but: str = "") -> str:
-    return _pick(tuple(name for name in PALETTE if name != but), rng)
+    return pick(rng, tuple(name for name in PALETTE if name != but))
 
 
 def _gibberish(rng: np.random.Generator) -> str:
-    letters = [_pick(tuple("bcdfghjklmnpqrstvwxz"), rng) for _ in range(int(rng.integers(3, 8)))]
+    letters = [pick(rng, tuple("bcdfghjklmnpqrstvwxz")) for _ in range(int(rng.integers(3, 8)))]
     return "".join(letters)

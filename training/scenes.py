@@ -101,11 +101,14 @@ class SceneMaker:
         self._several = [index for index, item in enumerate(objects) if item.counted]
 
     @classmethod
-    def from_config(cls, config: Config) -> "SceneMaker":
-        """The maker that a config describes; the font may be missing until something is drawn."""
+    def from_config(cls, config: Config, mix: tuple[float, ...] = ()) -> "SceneMaker":
+        """The maker that a config describes, or with other shares of the kinds of scenes.
+
+        The font may be missing until something is drawn.
+        """
         data = config.data
         objects = load_objects(ROOT / data.objects, data.count)
-        return cls(objects, find_font(data.font), data.resolution, data.mix)
+        return cls(objects, find_font(data.font), data.resolution, mix or data.mix)
 
     def scene(self, rng: np.random.Generator) -> Scene:
         """One random scene of any kind."""
@@ -169,9 +172,7 @@ class SceneMaker:
         count = int(rng.integers(2, 4))
         tint = self._tint(index, "other", rng)
         words = captions.lead(rng) + captions.noun(self.objects[index], rng, tint=tint, count=count)
-        centres, side = alike_places(count)
-        placements = tuple(Placement(index, x, y, side, tint) for x, y in centres)
-        return self._with_background(words, placements, rng)
+        return self._with_background(words, alike(index, count, tint), rng)
 
     def draw(self, scene: Scene, width: int = 0, height: int = 0) -> Pixels:
         """The picture of a scene, (height, width, 3); the maker's own size if none is given."""
@@ -239,9 +240,10 @@ def pair_places(stacked: bool) -> tuple[tuple[float, float], tuple[float, float]
     return ((0.5, low), (0.5, high)) if stacked else ((low, 0.5), (high, 0.5))
 
 
-def alike_places(count: int) -> tuple[tuple[tuple[float, float], ...], float]:
-    """Centres of two or three like objects, and the side of each."""
-    return (pair_places(stacked=False), PAIR) if count == 2 else (TRIANGLE, _THREE)
+def alike(index: int, count: int, tint: str = "") -> tuple[Placement, ...]:
+    """Two or three of one object."""
+    centres, side = (pair_places(stacked=False), PAIR) if count == 2 else (TRIANGLE, _THREE)
+    return tuple(Placement(index, x, y, side, tint) for x, y in centres)
 
 
 def finished_scene(

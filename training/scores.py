@@ -15,9 +15,9 @@ from training import judge
 from training.classifier import Classifier, Floats
 from training.objects import PALETTE
 from training.pixels import Pixels
-from training.questions import Question, alike
+from training.questions import Question
 from training.recolour import hue_distance
-from training.scenes import Scene, SceneMaker
+from training.scenes import Scene, SceneMaker, alike
 
 CONFIDENT = 0.5
 """Least probability of some object for a picture that was asked for nothing to show something."""

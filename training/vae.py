@@ -150,17 +150,12 @@ def _piece(picture: Pixels, scene: Scene, side: int, rng: np.random.Generator) -
     return picture[top : top + side, left : left + side]
 
 
-def scene_maker(config: Config) -> SceneMaker:
-    """The maker of the scenes that the autoencoder is trained on."""
-    return SceneMaker.from_config(replace(config, data=replace(config.data, mix=config.vae.mix)))
-
-
 def train(config: Config, work: Path) -> None:
     """Fit the autoencoder and write its checkpoint into `work`/vae."""
     seeded(config.seed)
     vae = build_vae(config)
     place(vae, config.vae.fit)
-    maker = scene_maker(config)
+    maker = SceneMaker.from_config(config, config.vae.mix)
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
         pictures = training_pictures(maker, config.vae, count, rng)

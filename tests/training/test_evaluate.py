@@ -14,10 +14,10 @@ from training.config import ROOT, ClassifierConfig, EvaluateConfig, FitConfig, l
 from training.evaluate import choose_groups, write_sheets
 from training.evaluation import GROUPS, Evaluation, Subject
 from training.frechet import frechet_distance
-from training.questions import Examiner, Question, alike, render
+from training.questions import Examiner, Question, render
 from training.report import markdown
 from training.sampling import Way
-from training.scenes import SceneMaker
+from training.scenes import SceneMaker, alike
 from training.sheets import Tile, captioned_sheet
 
 NAMES = {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from training import captions
+from training.captions import plural
 from training.config import ROOT, EvaluateConfig
 from training.objects import PALETTE, load_objects
 from training.questions import (
@@ -13,7 +14,6 @@ from training.questions import (
     RELATIONS,
     SEEDS,
     Examiner,
-    plural,
 )
 from training.scenes import SIDES, SceneMaker, place_of
 
@@ -119,7 +119,7 @@ def test_counts_are_in_the_plural_and_only_of_what_can_be_counted(objects, exami
     for q in asked:
         item = objects[q.placements[0].index]
         assert item.counted
-        assert plural(item, q.placements[0].tint) in q.prompt
+        assert plural(item, bool(q.placements[0].tint)) in q.prompt
 
 
 def test_colours_are_taught_held_out_or_the_objects_own(objects, examiner):

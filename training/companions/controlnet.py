@@ -30,13 +30,15 @@ from torch.nn import functional
 
 from training.captions import with_background
 from training.companions.edges import agreement, as_condition, find_edges
-from training.companions.job import Bar, Job, finished_model, percent, start, write_record
-from training.companions.latent_scenes import Arrays, hits, load_judge, load_stored, store
+from training.companions.job import Bar, Job, finished_model, start, write_record
+from training.companions.latent_scenes import hits, load_judge, load_stored, store
 from training.config import FitConfig
 from training.judge import background
 from training.latents import encode_pictures
 from training.pixels import Pixels, sheet, to_tensor
 from training.scenes import Scene, SceneMaker
+from training.scores import percent
+from training.stored import Arrays
 from training.tokenizer import encode
 from training.trainer import Trainer, load_average, place
 from training.unet import stratified_timesteps

@@ -17,15 +17,13 @@ from training.companions.guidance import (
     sample_guided,
     save_guidance_classifier,
 )
-from training.companions.job import Bar, Job, finished_model, percent, start, write_record
+from training.companions.job import Bar, Job, finished_model, start, write_record
 from training.companions.latent_scenes import (
     HELD_OUT,
-    Arrays,
     hits,
     load_judge,
     load_stored,
     load_vae,
-    maker_of,
     store,
 )
 from training.config import FitConfig
@@ -34,6 +32,8 @@ from training.models import build_scheduler, seeded
 from training.objects import PALETTE
 from training.pixels import Pixels, in_parts, sheet
 from training.scenes import SceneMaker
+from training.scores import percent
+from training.stored import Arrays
 from training.trainer import Trainer, load_average, pick_device, place
 
 NAME = "guidance_classifier"
@@ -93,7 +93,7 @@ def labelled(maker: SceneMaker, count: int, rng: np.random.Generator) -> tuple[P
 
 
 def _maker(job: Job[GuidanceConfig]) -> SceneMaker:
-    return maker_of(job.config, (*job.settings.mix, 0.0, 0.0))
+    return SceneMaker.from_config(job.config, (*job.settings.mix, 0.0, 0.0))
 
 
 def draw_scenes(job: Job[GuidanceConfig]) -> None:

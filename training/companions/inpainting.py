@@ -18,12 +18,13 @@ from torch.nn import functional
 
 from training import judge as eyes
 from training.captions import article
-from training.companions.job import Bar, Job, finished_model, percent, start, write_record
-from training.companions.latent_scenes import HELD_OUT, decode, hits, load_judge, maker_of
+from training.companions.job import Bar, Job, finished_model, start, write_record
+from training.companions.latent_scenes import HELD_OUT, decode, hits, load_judge
 from training.latents import encode_pictures
 from training.objects import PALETTE, ObjectSpec
 from training.pixels import Pixels, sheet
 from training.scenes import PAIR, SIDES, Placement, Scene, SceneMaker, pair_places, place_of
+from training.scores import percent
 from training.vae import psnr
 
 NAME = "inpainting"
@@ -267,7 +268,7 @@ def measure_kind(
 
 
 def _maker(job: Job[InpaintingConfig]) -> SceneMaker:
-    return maker_of(job.config, job.config.data.mix)
+    return SceneMaker.from_config(job.config)
 
 
 def _show(path: Path, pictures: Pixels, mask: Tensor, painted: Pixels) -> None:

@@ -15,11 +15,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from training import classifier
-from training.captions import article
 from training.config import ROOT, Config, FitConfig, Section, load_config, section
 from training.latents import encode_pictures
 from training.models import build_scheduler, build_text_encoder, build_unet, build_vae, seeded
 from training.objects import PALETTE, ObjectSpec
+from training.questions import named, on_colour
 from training.sampling import load_pipeline
 from training.scenes import SceneMaker
 from training.tokenizer import encode, load_tokenizer, write_tokenizer
@@ -178,14 +178,8 @@ def prompts_for(objects: list[ObjectSpec], count: int, seed: int) -> list[tuple[
             order = rng.permutation(len(objects))
         item = objects[int(order[number % len(objects)])]
         colour = colours[number % len(colours)]
-        name = f"{article(item.name)} {item.name}" if item.counted else item.name
-        asked.append((f"{name} on a {colour} background", item.name, colour))
+        asked.append((on_colour(named(item), colour), item.name, colour))
     return asked
-
-
-def percent(hits: list[bool]) -> float:
-    """Share of what is true, in percent."""
-    return round(100.0 * sum(hits) / max(1, len(hits)), 2)
 
 
 def write_record(

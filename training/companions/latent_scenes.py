@@ -1,25 +1,18 @@
 """Scenes as latents: drawn, encoded and stored once; decoded, and named by the judge."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training import vae as autoencoder
 from training.classifier import Classifier, load_classifier
 from training.config import Config
+from training.decoder import load_polished
 from training.pixels import Pixels, in_parts, to_pixels
-from training.scenes import SceneMaker
-from training.team import Team
-from training.trainer import pick_device
-
-Arrays = dict[str, npt.NDArray[np.generic]]
-"""Arrays by name, one row per scene in each."""
+from training.stored import Arrays, write_missing
 
 TRAINING, HELD_OUT = 41, 42
 """Name the random numbers of scenes to train on, and of those that no training step sees."""
@@ -30,13 +23,8 @@ def load_vae(config: Config, work: Path) -> AutoencoderKL:
     """The main model's autoencoder, frozen, float32: the exported one, else the trained one."""
     folder = work / "model" / "vae"
     if not folder.exists():
-        return autoencoder.load_trained(config, work)
+        return load_polished(config, work)
     return AutoencoderKL.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
-
-
-def maker_of(config: Config, mix: tuple[float, ...]) -> SceneMaker:
-    """Draws the main model's objects in other shares of the kinds of scenes."""
-    return SceneMaker.from_config(replace(config, data=replace(config.data, mix=mix)))
 
 
 @torch.no_grad()
@@ -65,25 +53,12 @@ def store(
     """
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [min(_PER_FILE, count - start) for start in range(0, count, _PER_FILE)]
-    on_cpu = pick_device().type == "cpu"
-    team = Team(workers if on_cpu else 1, 1)
 
-    def make_share() -> None:
-        for number in range(team.rank, len(sizes), team.size):
-            path = folder / f"{number:04d}-{sizes[number]}.npz"
-            if path.exists():
-                continue
-            arrays = make(sizes[number], np.random.default_rng((seed, TRAINING, number)))
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            partial.replace(path)
-            if team.rank == 0:
-                print(f"scenes: file {number + 1} of {len(sizes)}", flush=True)
+    def make_one(number: int) -> Arrays:
+        return make(sizes[number], np.random.default_rng((seed, TRAINING, number)))
 
-    if on_cpu:
-        torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    team.run(make_share)
+    paths = [folder / f"{number:04d}-{size}.npz" for number, size in enumerate(sizes)]
+    write_missing(paths, make_one, workers)
 
 
 def load_stored(folder: Path) -> dict[str, Tensor]:

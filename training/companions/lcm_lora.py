@@ -26,7 +26,6 @@ from training.companions.job import (
     Bar,
     Job,
     finished_model,
-    percent,
     prompts_for,
     start,
     write_record,
@@ -38,6 +37,7 @@ from training.latents import load_latents
 from training.pixels import Pixels, sheet
 from training.sampling import sample
 from training.scenes import SceneMaker
+from training.scores import percent
 from training.tokenizer import encode
 from training.trainer import Trainer, place
 from training.unet import stratified_timesteps

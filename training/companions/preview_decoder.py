@@ -20,22 +20,23 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 from torch.nn import functional
 
-from training.companions.job import Bar, Job, finished_model, percent, start, write_record
+from training.companions.job import Bar, Job, finished_model, start, write_record
 from training.companions.latent_scenes import (
     HELD_OUT,
-    Arrays,
     decode,
     hits,
     load_judge,
     load_stored,
     load_vae,
-    maker_of,
     store,
 )
 from training.config import FitConfig
 from training.latents import encode_pictures
 from training.models import seeded
 from training.pixels import Pixels, in_parts, sheet, to_pixels, to_tensor
+from training.scenes import SceneMaker
+from training.scores import percent
+from training.stored import Arrays
 from training.trainer import Trainer, load_average, pick_device, place
 from training.vae import psnr, reconstruction_loss
 
@@ -115,7 +116,7 @@ def soften(latents: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 def draw_pairs(job: Job[PreviewConfig]) -> None:
     """Store latents, float16, and what the autoencoder makes of them, uint8."""
     vae = load_vae(job.config, job.work).to(pick_device())
-    maker = maker_of(job.config, job.config.vae.mix)
+    maker = SceneMaker.from_config(job.config, job.config.vae.mix)
 
     def make(count: int, rng: np.random.Generator) -> Arrays:
         latents = torch.from_numpy(encode_pictures(vae, maker.batch(count, rng)[0])).float()
@@ -245,7 +246,9 @@ def measure(job: Job[PreviewConfig]) -> tuple[dict[str, float], dict[str, Any]]:
     settings, work = job.settings, job.work
     vae, model = load_vae(job.config, work), load_preview(job.folder)
     rng = np.random.default_rng((settings.seed, HELD_OUT))
-    pictures = maker_of(job.config, job.config.vae.mix).batch(settings.test_scenes, rng)[0]
+    pictures = SceneMaker.from_config(job.config, job.config.vae.mix).batch(
+        settings.test_scenes, rng
+    )[0]
     latents = torch.from_numpy(encode_pictures(vae, pictures)).float()
     wanted, shown = decode(vae, latents), preview(model, latents)
     soft = soften(latents, 1.0, rng)
@@ -273,7 +276,7 @@ def _named(
     job: Job[PreviewConfig], vae: AutoencoderKL, model: AutoencoderTiny, rng: np.random.Generator
 ) -> dict[str, float]:
     """The judge's share of right answers on large single objects, by either decoder."""
-    maker, judge = maker_of(job.config, (1.0, 0.0, 0.0, 0.0)), load_judge(job.work)
+    maker, judge = SceneMaker.from_config(job.config, (1.0, 0.0, 0.0, 0.0)), load_judge(job.work)
     pictures, scenes = maker.batch(job.settings.test_scenes, rng)
     names = [maker.objects[scene.placements[0].index].name for scene in scenes]
     latents = torch.from_numpy(encode_pictures(vae, pictures)).float()

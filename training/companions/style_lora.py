@@ -25,12 +25,11 @@ from training.companions.job import (
     Bar,
     Job,
     finished_model,
-    percent,
     prompts_for,
     start,
     write_record,
 )
-from training.companions.latent_scenes import Arrays, hits, load_judge, load_stored, store
+from training.companions.latent_scenes import hits, load_judge, load_stored, store
 from training.config import FitConfig
 from training.judge import background, background_rgb
 from training.latents import encode_pictures
@@ -38,6 +37,8 @@ from training.objects import ObjectSpec
 from training.pixels import Pixels, sheet, to_tensor
 from training.sampling import sample
 from training.scenes import Placement, SceneMaker
+from training.scores import percent
+from training.stored import Arrays
 from training.tokenizer import encode
 from training.trainer import Trainer, place
 from training.unet import denoiser_loss, stratified_timesteps
