@@ -41,6 +41,21 @@ if TYPE_CHECKING:
     from nodegraph.store.store import Store
 
 
+def specs_folder(settings: Settings) -> Path:
+    """Where it is kept what packs declare."""
+    return settings.cache_folder / "specs"
+
+
+def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
+    """The packs that are installed, those in the settings' folders, and more.
+
+    Raises:
+        PackError: Two installed ones have one name.
+    """
+    installed = remembered_packs(specs_folder(settings) / "installed.json")
+    return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
+
+
 class SessionRunOptions(TypedDict, total=False):
     """Options of `Session.run`; see `Session.run_async`."""
 
@@ -99,16 +114,11 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         """The node types of all packs."""
-        manifests = ManifestCache(self.settings.cache_folder / "specs")
-        registry = Registry(self._all_packs(), manifests=manifests)
+        manifests = ManifestCache(specs_folder(self.settings))
+        registry = Registry(all_packs(self.settings, self._packs), manifests=manifests)
         if self._nodes:
             registry.add(*self._nodes)
         return registry
-
-    def _all_packs(self) -> list[Pack]:
-        installed = remembered_packs(self.settings.cache_folder / "specs" / "installed.json")
-        found = [*installed, *packs_in(self.settings.pack_folders), *self._packs]
-        return list(dict.fromkeys(found))
 
     @cached_property
     def environment(self) -> Environment:
@@ -295,6 +305,7 @@ class Session:
                 share=share,
                 run_id=record.id,
             )
+            result = replace(result, run=record.id)
             record.result = result
         return result
 

@@ -20,6 +20,11 @@ from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
+SERVER_TABLE = "server"
+"""Of the file: settings of the server, which reads them itself."""
+SERVER_PREFIX = f"{PREFIX}SERVER_"
+CLIENT_VARIABLES = (f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
+"""Of those who ask a server; see `nodegraph.client`."""
 
 
 def _bytes(value: Any) -> Any:
@@ -53,6 +58,8 @@ class Settings(BaseModel):
         packs: Folders whose sub-folders and files are node packs.
         outputs: Where sinks write; ``output`` in the current folder if not set.
         inputs: Where relative paths of input files start; the workflow's folder if not set.
+        readable: Folders in which files must lie that workflows name; any if not set. The server
+            sets it to the inputs folder and to what was uploaded.
         cache: Folder of what can be made again.
         device: ``auto``, ``cpu``, ``cuda:0``, ….
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
@@ -76,6 +83,7 @@ class Settings(BaseModel):
     packs: tuple[Folder, ...] = ()
     outputs: Folder | None = None
     inputs: Folder | None = None
+    readable: tuple[Folder, ...] | None = None
     cache: Folder | None = None
     device: str = "auto"
     allow_pickle: bool = False
@@ -134,6 +142,7 @@ class Settings(BaseModel):
             temporary=self.cache_folder / "temporary",
             allow_pickle=self.allow_pickle,
             device=device,
+            readable=self.readable,
         )
 
 
@@ -160,6 +169,8 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         given["home"] = _at_home(Path(home))
     file = config_file(given.get("home"))
     variables = {name for name in os.environ if name.startswith(PREFIX) and name != HOME}
+    variables -= set(CLIENT_VARIABLES)
+    variables = {name for name in variables if not name.startswith(SERVER_PREFIX)}
     _check_names(variables)
     if file.is_file() or variables:
         from nodegraph.settings_sources import outside

@@ -19,12 +19,20 @@ from pydantic_settings import (
 )
 
 from nodegraph.errors import InvalidFile
-from nodegraph.settings import faults
+from nodegraph.settings import SERVER_TABLE, faults
 
 if sys.version_info >= (3, 11):
     from tomllib import TOMLDecodeError
 else:
     from tomli import TOMLDecodeError
+
+
+class _File(TomlConfigSettingsSource):
+    """The file, without what isn't the engine's."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        found = super()._read_file(file_path)
+        return {name: value for name, value in found.items() if name != SERVER_TABLE}
 
 
 class _Variables(EnvSettingsSource):
@@ -58,7 +66,7 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, _Variables(settings_cls), TomlConfigSettingsSource(settings_cls))
+            return (init_settings, _Variables(settings_cls), _File(settings_cls))
 
     # Where home is known it is given; where not, the variable is empty and says nothing.
     given: dict[str, Any] = {"home": home}

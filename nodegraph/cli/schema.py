@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,23 +23,11 @@ def schema(
     With it, an editor completes and checks workflows: save it and name it in the file's `$schema`
     key, or in the editor's settings.
     """
-    from nodegraph.core.json_schema import workflow_json_schema
+    from nodegraph.core.json_schema import inputs_json_schema, workflow_json_schema
 
     registry = common.session().registry
-    document = workflow_json_schema(registry)
-    if node is not None:
-        spec = find_spec(registry, node)
-        document = _of_inputs(document, f"inputs of {spec.type}", spec.type)
-    print_json(document)
+    if node is None:
+        print_json(workflow_json_schema(registry))
+    else:
+        print_json(inputs_json_schema(find_spec(registry, node)))
     return 0
-
-
-def _of_inputs(document: dict[str, Any], name: str, title: str) -> dict[str, Any]:
-    """One definition of the schema, as a schema of its own."""
-    definitions = document["$defs"]
-    return {
-        "$schema": document["$schema"],
-        "title": title,
-        **definitions[name],
-        "$defs": {"link": definitions["link"]},
-    }

@@ -9,6 +9,7 @@ from functools import partial
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.checking import InputChecker, Inputs
+from nodegraph.core.confinement import path_problems
 from nodegraph.core.context import Environment
 from nodegraph.core.declarations import check_parameters, check_requirements
 from nodegraph.core.facts import OutputFacts, family_problems, hook_findings, output_facts
@@ -226,6 +227,10 @@ class _Pass:
             port: self._facts.get(source.node, {}).get(source.port, {})
             for port, source in inputs.links.items()
         }
+        problems = list(path_problems(node.name, spec, inputs.literals, self._environment))
+        if problems:
+            node.problems += problems
+            return {}  # and no hook looks at such a file
         known = HookInputs(inputs.literals, linked, self._environment)
         problems = family_problems(node.name, spec, inputs.links, known)
         problems += hook_findings(node.name, spec, known, self._catalog)

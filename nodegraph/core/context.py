@@ -49,6 +49,8 @@ class Environment:
         temporary: Folder for files that need not outlive the run.
         allow_pickle: Whether checkpoints in pickle format may be opened.
         device: Accelerator or CPU that compute nodes run on, such as ``cpu`` or ``cuda:0``.
+        readable: Folders in which files must lie that inputs name; None for anywhere. See
+            `core.confinement`.
     """
 
     models: tuple[Path, ...]
@@ -57,6 +59,7 @@ class Environment:
     temporary: Path
     allow_pickle: bool = False
     device: str = "cpu"
+    readable: tuple[Path, ...] | None = None
 
 
 class Context(Protocol):

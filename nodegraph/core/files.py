@@ -8,11 +8,13 @@ from pathlib import Path
 from nodegraph.errors import OutputError
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """Put `data` at `path` in one step: a temporary name beside it, fsync, rename.
 
     A symbolic link stays one: the file that it leads to is replaced.
 
+    Args:
+        private: Let nobody but the file's owner read it, from its first byte on.
     Raises:
         OutputError: No permission, no space, no such folder.
     """
@@ -20,7 +22,7 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         try:
-            with temporary.open("xb") as file:
+            with open(temporary, "xb", opener=_private if private else None) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -31,3 +33,7 @@ def write_file(path: Path, data: bytes) -> None:
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
         reason = error.strerror or str(error)
         raise OutputError(f"can't write {path}: {reason}", hint=hint) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -13,6 +13,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _TEXT = {"type": "string"}
 _NAME = r"^[^./]+$"
+_LINK: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "from": {**_TEXT, "description": "`node.port`; just `node` if it has one output."}
+    },
+    "required": ["from"],
+}
 
 
 def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
@@ -46,12 +53,19 @@ def workflow_json_schema(catalog: Catalog | None = None) -> dict[str, Any]:
     }
 
 
+def inputs_json_schema(spec: NodeSpec) -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, of the `inputs` of one node type in a workflow file."""
+    return {
+        "$schema": DIALECT,
+        "title": spec.type,
+        **_inputs(spec),
+        "$defs": {"link": _LINK},
+    }
+
+
 def _definitions(specs: list[NodeSpec]) -> dict[str, Any]:
     return {
-        "link": _object(
-            {"from": {**_TEXT, "description": "`node.port`; just `node` if it has one output."}},
-            required=["from"],
-        ),
+        "link": _LINK,
         "parameter": {
             "anyOf": [
                 {**_TEXT, "description": "`node.input`"},

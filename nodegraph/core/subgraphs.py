@@ -15,7 +15,7 @@ from nodegraph.core.literals import literal_schema
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.types import ANY, TypeExpr, TypeTable, list_of, named, parse_type
+from nodegraph.core.types import ANY, MOST_LISTS, TypeExpr, TypeTable, list_of, named, parse_type
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput, Workflow
 from nodegraph.errors import Problem
 
@@ -319,10 +319,18 @@ def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:
 
 
 def filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
-    """A type in which `Any` stands for another type."""
+    """A type in which `Any` stands for another type.
+
+    It stays as it is where that would be too many lists, as loops within loops give them.
+    """
+    found = _filled_in(expr, inner)
+    return expr if str(found).count("list[") > MOST_LISTS else found
+
+
+def _filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
     if expr == named(ANY):
         return inner
-    return list_of(filled_in(expr.item, inner)) if expr.is_list else expr
+    return list_of(_filled_in(expr.item, inner)) if expr.is_list else expr
 
 
 def subgraph_spec(name: str, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:

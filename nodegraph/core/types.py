@@ -162,7 +162,8 @@ def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
     return found[0] if len(found) == 1 else TypeExpr("union", members=found)
 
 
-_DEEPEST = 16
+MOST_LISTS = 16
+"""In one port type, within each other or beside."""
 _TOKEN = re.compile(r"\s*(list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*)")
 
 
@@ -174,7 +175,7 @@ def parse_type(text: str) -> TypeExpr:
         ValueError: It isn't one.
     """
     tokens = _TOKEN.findall(text)
-    if tokens.count("list[") > _DEEPEST:
+    if tokens.count("list[") > MOST_LISTS:
         raise ValueError(f"a port type with too many lists: {text[:60]!r}…")
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"not a port type: {text!r}")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nodegraph.errors import InvalidFile
 
@@ -42,22 +42,33 @@ def read_header(path: Path) -> Header:
         InvalidFile: It can't be read, is no safetensors file, is damaged or cut short.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            if not size:
-                raise _damaged(path, "it is empty")
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
-                raise _damaged(path, f"it has {size} bytes and claims a header of {length}")
-            text = file.read(length)
+            return read_open_header(file, path.stat().st_size, path)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-    header, end = _parse(path, text)
-    _check_size(path, 8 + length + end, size)
+
+
+def read_open_header(
+    file: BinaryIO, size: int, name: Path | str, *, most: int = MAX_HEADER_BYTES
+) -> Header:
+    """As `read_header`, of an open file.
+
+    Args:
+        size: Bytes of the file.
+        name: For messages.
+        most: Bytes that the header may have.
+    """
+    if not size:
+        raise _damaged(name, "it is empty")
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or not 2 <= length <= min(size - 8, most):
+        raise _damaged(name, f"it has {size} bytes and claims a header of {length}")
+    header, end = _parse(name, file.read(length))
+    _check_size(name, 8 + length + end, size)
     return header
 
 
-def _parse(path: Path, text: bytes) -> tuple[Header, int]:
+def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
     """The header, and where the last tensor ends, counted from the end of the header."""
     try:
         content = json.loads(text)
@@ -74,14 +85,14 @@ def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(side) for side in entry["shape"])
 
 
-def _check_size(path: Path, expected: int, size: int) -> None:
+def _check_size(path: Path | str, expected: int, size: int) -> None:
     if size < expected:
         raise _damaged(path, f"it is cut short after {size} of {expected} bytes")
     if size > expected:
         raise _damaged(path, f"{size - expected} bytes follow after its last tensor")
 
 
-def _damaged(path: Path, how: str) -> InvalidFile:
+def _damaged(path: Path | str, how: str) -> InvalidFile:
     return InvalidFile(
         f"{path} is no intact safetensors file: {how}.",
         hint="Download or copy it again.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from nodegraph.core.confinement import check_paths
 from nodegraph.core.context import Weights
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.node import NodeDefinition
@@ -40,8 +41,8 @@ class Invoker:
         spec = call.state.node.spec
         hook = self._shared.registry.hook(spec.type, "fingerprint")
         assert hook is not None
-        linked = {port: artifact.value for port, artifact in call.inputs.items()}
-        given = {**call.state.node.literals, **linked}
+        self._check_paths(call)
+        given = _given(call)
         return str(hook(HookInputs(given, {}, self._shared.environment)))
 
     def prepare(self, call: Call) -> None:
@@ -65,9 +66,15 @@ class Invoker:
                 share=self._run.share,
             )
 
+    def _check_paths(self, call: Call) -> None:
+        environment = self._shared.environment
+        if environment.readable is not None:
+            check_paths(call.name, call.state.node.spec, _given(call), environment)
+
     def invoke(self, call: Call) -> Answer:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
+        self._check_paths(call)
         claim(self._shared, call)
         definition = self._shared.registry.definition(call.state.node.spec.type)
         attempt = Attempt(self._run, self._workflow, call, definition)
@@ -86,6 +93,7 @@ class Invoker:
             lazy: Inputs that it may ask for, by port.
         """
         self._run.cancel.check()
+        self._check_paths(call)
         claim(self._shared, call)
         loop = asyncio.get_running_loop()
         find = partial(self._shared.registry.definition, call.state.node.spec.type)
@@ -123,6 +131,12 @@ class Invoker:
         expr = named(ANY) if value is None and port.nullable else port.expr
         unnamed = unnamed_digest(call.key, port.name, deterministic=deterministic)
         return artifact_of(value, expr, self._shared.registry.digesters, unnamed)
+
+
+def _given(call: Call) -> dict[str, Any]:
+    """Values of a call's inputs, as far as they are there."""
+    linked = {port: artifact.value for port, artifact in call.inputs.items()}
+    return {**call.state.node.literals, **linked}
 
 
 def _prefetch(weights: Weights, recipes: Sequence[Recipe], device: str) -> None:

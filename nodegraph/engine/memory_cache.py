@@ -10,8 +10,8 @@ from threading import Lock
 from nodegraph.core.keys import Key
 from nodegraph.engine.artifact import Artifact
 
-_OVERHEAD = 256
-"""Bytes of an entry itself."""
+_OVERHEAD = 1_024
+"""Bytes of an entry itself, with its key and digests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class RunResult:
         nodes: How each node fared, in the order in which they ended.
         errors: What the failed nodes raised.
         reason: Why it was cancelled, if that was said.
+        run: Its id in the store's records; empty if there is none.
     """
 
     status: JobStatus
@@ -125,6 +126,7 @@ class RunResult:
     errors: tuple[NodeFailed, ...] = ()
     seconds: float = 0.0
     reason: str = ""
+    run: str = ""
 
     @property
     def is_ok(self) -> bool:

@@ -72,6 +72,11 @@ def mark_opened(connection: Connection) -> None:
     was_closed = setting(connection, "pid") is None
     if not was_closed and not connection.execute(_LEAP_ON, (_LEAP,)).rowcount:
         connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", (_LEAP,))
+    mark_open(connection)
+
+
+def mark_open(connection: Connection) -> None:
+    """Note once more who changes the queue."""
     set_setting(connection, "pid", os.getpid())
 
 

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph.database import Database
-from nodegraph.jobs import events, job, listing, turns
+from nodegraph.jobs import events, job, listing, outputs, turns
 from nodegraph.jobs.changes import setting
 from nodegraph.jobs.events import EventPage
 from nodegraph.jobs.fairness import Limits
 from nodegraph.jobs.job import Job, JobSummary
 from nodegraph.jobs.listing import Counts, Filter, Order, Page
+from nodegraph.jobs.outputs import FinishedPage
 from nodegraph.jobs.schema import queue_format
 from nodegraph.jobs.turns import Turn
 
@@ -122,6 +123,15 @@ class QueueView:
         """
         with self._reading() as connection:
             return events.after(connection, seq, job, client, limit)
+
+    def finished_after(self, seq: int, *, limit: int = 200) -> FinishedPage:
+        """The jobs that finished after an event, in that order, with what they gave.
+
+        Args:
+            seq: Of the event that is known already; 0 for none.
+        """
+        with self._reading() as connection:
+            return outputs.finished_after(connection, seq, limit)
 
     def newest_event(self) -> int:
         """The number of the last event, to see what comes from now on."""

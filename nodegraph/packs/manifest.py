@@ -61,8 +61,9 @@ class ManifestCache:
 
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
-        known = self._read(pack)
-        if known is not None:
+        known = self.last(pack)
+        # A module that failed to import may fail for reasons outside the pack: it is tried again.
+        if known is not None and not known.problems:
             stamp = pack.stamp(known.also)
             if known.stamp == stamp:
                 return known
@@ -74,9 +75,7 @@ class ManifestCache:
         return self._kept(pack, found) if is_fresh else found
 
     def _kept(self, pack: Pack, manifest: Manifest) -> Manifest:
-        # A module that failed to import may fail for reasons outside the pack: try again next time.
-        if not manifest.problems:
-            self._write(pack, manifest)
+        self._write(pack, manifest)
         return manifest
 
     def _path(self, pack: Pack) -> Path | None:
@@ -85,7 +84,8 @@ class ManifestCache:
         place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
         return self.folder / f"{pack.package}-{_reader_version()}-{place}.json"
 
-    def _read(self, pack: Pack) -> Manifest | None:
+    def last(self, pack: Pack) -> Manifest | None:
+        """What a pack declared when it was last read, by whatever process; imports nothing."""
         path = self._path(pack)
         if path is None:
             return None

@@ -156,3 +156,20 @@ def test_a_copied_spec_forgets_what_was_worked_out_of_the_old_one() -> None:
     spec = definition_of(Blur).spec
     assert list(spec.inputs_by_name) == ["image", "radius"]
     assert list(spec.model_copy(update={"inputs": spec.inputs[:1]}).inputs_by_name) == ["image"]
+
+
+@pytest.mark.parametrize("levels", [20, 40])
+def test_loops_within_loops_end_in_a_finding_and_not_in_a_fault(levels: int) -> None:
+    blocks: dict[str, Any] = {
+        f"L{at}": {
+            "inputs": {"item": {"to": ["each.items"]}},
+            "outputs": {"result": "each.results"},
+            "nodes": {"each": {"type": "Each", "inputs": {"body": f"L{at + 1}"}}},
+        }
+        for at in range(levels)
+    }
+    blocks[f"L{levels}"] = SOFT
+    nodes = {"load": {"type": "Load"}, "each": {"type": "Each", "inputs": {"body": "L0"}}}
+    nodes["each"]["inputs"]["items"] = {"from": "load"}  # type: ignore[index]
+    problems = check(written(nodes, subgraphs=blocks), *NODES, targets=["each"])
+    assert ("too-deep" in {problem.code for problem in problems}) is (levels > 32)

@@ -209,23 +209,23 @@ def test_a_seed_is_part_of_the_key(bench: Bench) -> None:
 
 
 def test_asked_steps_take_little_room() -> None:
-    cache = MemoryCache(1000)
+    cache = MemoryCache(4000)
     cache.put("k", Asked("image"))
     assert cache.get("k") == Asked("image")
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 600)), max_size=60))
 def test_the_memory_cache_keeps_to_its_budget(puts: list[tuple[int, int]]) -> None:
-    cache = MemoryCache(2000)
+    cache = MemoryCache(8000)
     for key, size in puts:
         entry = Outputs((Artifact(b"x" * size, "digest", size),))
         cache.put(str(key), entry)
-        assert cache.used <= 2000
+        assert cache.used <= 8000
         assert cache.get(str(key)) is entry
 
 
 def test_what_is_dear_for_its_size_stays_until_it_is_old() -> None:
-    cache = MemoryCache(1100)
+    cache = MemoryCache(4400)
     cache.put("dear", outputs(1, seconds=100.0))
     for number in range(20):
         cache.put(str(number), outputs(number, seconds=1.0))
@@ -240,7 +240,7 @@ def outputs(value: int, *, seconds: float) -> Outputs:
 
 
 def test_of_equals_the_least_recently_used_result_goes_first() -> None:
-    cache = MemoryCache(1000)
+    cache = MemoryCache(4000)
     for key in "abc":
         cache.put(key, Asked("x"))
     cache.get("a")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, cast
 
+from nodegraph.core.confinement import check_paths
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
@@ -332,6 +333,7 @@ class _Forwards:
                 if isinstance(value, Artifact)
             }
             given = {**call.node.literals, **linked}
+            check_paths(call.node.name, spec, given, self._shared.environment)
             return str(hook(HookInputs(given, {}, self._shared.environment)))
         except Exception:  # noqa: BLE001 - the pack's code may raise anything, and the run tells it
             return None

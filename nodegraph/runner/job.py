@@ -1,0 +1,122 @@
+"""One job, from what was ordered to how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Any
+
+from nodegraph.core.events import Listener
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.lanes import Share
+from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidValue, Problem
+from nodegraph.runner.assignment import Assignment
+from nodegraph.runner.faults import error_of, error_of_nodes, told
+from nodegraph.runner.outputs import outputs_of
+from nodegraph.session import Session
+from nodegraph.workers.messages import Ended, EndStatus, Run
+
+_LOG = logging.getLogger(__name__)
+
+_MOST_WORKFLOWS = 16
+
+
+class Jobs:
+    """Runs jobs on a session, which keeps weights and results from one to the next."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workflows: OrderedDict[str, Workflow] = OrderedDict()
+
+    async def run(self, assignment: Assignment, listener: Listener) -> Ended:
+        """How a job ended; its events went to the listener."""
+        order = assignment.order
+        try:
+            result = await self._result(assignment, listener)
+            return await self._ended(assignment, result)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is this job's fault alone
+            return _end(order, "failed", error=error_of(error))
+        finally:
+            self._tell_problems()
+
+    async def _result(self, assignment: Assignment, listener: Listener) -> RunResult:
+        order = assignment.order
+        return await self._session.run_async(
+            self._workflow(order.workflow),
+            parameters=order.parameters,
+            targets=order.targets,
+            listener=listener,
+            cancel=assignment.token,
+            deadline=_option(order, "deadline", int | float, None),
+            check_mutation=_option(order, "check_mutation", bool, False),
+            values=False,
+            share=Share(order.client, _urgency(order.priority)),
+        )
+
+    def _workflow(self, text: str) -> Workflow:
+        """Read a workflow; the same one often comes again, with other parameters."""
+        known = self._workflows.pop(text, None)
+        found = Workflow.loads(text) if known is None else known
+        self._workflows[text] = found
+        if len(self._workflows) > _MOST_WORKFLOWS:
+            self._workflows.popitem(last=False)
+        return found
+
+    async def _ended(self, assignment: Assignment, result: RunResult) -> Ended:
+        order = assignment.order
+        if result.status == "ok":
+            return _end(order, "finished", outputs=await self._outputs(result))
+        if result.status == "failed":
+            return _end(order, "failed", error=error_of_nodes(result.errors))
+        if assignment.wish is None:
+            return _end(order, "failed", error=told([Problem("deadline", result.reason)]))
+        if assignment.wish == "released":
+            await asyncio.to_thread(self._keep)
+        return _end(order, assignment.wish)
+
+    async def _outputs(self, result: RunResult) -> dict[str, Any]:
+        if not result.files:
+            return outputs_of(result)
+        # Their digests take reading them.
+        return await asyncio.to_thread(outputs_of, result)
+
+    def _keep(self) -> None:
+        """See to it that what a job has computed is there for its next attempt, here or elsewhere.
+
+        Its checkpoints are written, and what its nodes have given.
+        """
+        self._session.engine.shared.saver.flush()
+        store = self._session.store
+        if store is not None:
+            store.flush()
+
+    def _tell_problems(self) -> None:
+        for problem in self._session.problems:
+            _LOG.warning("%s", problem)
+        self._session.problems.clear()
+
+
+def _urgency(priority: int) -> int:
+    """The lanes' class of priority."""
+    if priority == 0:
+        return 1
+    return 0 if priority > 0 else 2
+
+
+def _end(
+    order: Run,
+    status: EndStatus,
+    *,
+    outputs: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+) -> Ended:
+    return Ended(order.job, order.attempt, status, outputs, error)
+
+
+def _option(order: Run, name: str, kind: Any, default: Any) -> Any:
+    value = order.options.get(name, default)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidValue(f"the job's option `{name}` has a wrong value", given=repr(value))
+    return value

@@ -1,0 +1,65 @@
+"""Making a role ready to work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+
+from nodegraph.runner.event_sender import EventSender
+from nodegraph.runner.outbox import Outbox
+from nodegraph.runner.planner import Planner
+from nodegraph.runner.questions import Questions
+from nodegraph.runner.role import Role
+from nodegraph.runner.worker import Worker
+from nodegraph.session import Session
+from nodegraph.settings import load_settings
+from nodegraph.workers.launch import Launch
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened(
+    launch: Launch, outbox: Outbox, events: EventSender, loop: asyncio.AbstractEventLoop
+) -> Iterator[tuple[Role, str]]:
+    """The role that a process was started for, and its device; at the end its session is closed."""
+    if launch.role == "planner":
+        questions = Questions(lambda: _session(launch))
+        try:
+            yield Planner(questions, outbox, loop), questions.session.environment.device
+        finally:
+            questions.close()
+        return
+    with _session(launch) as session:
+        device = session.environment.device
+        _warm(session, device, libraries=launch.warm)
+        yield Worker(session, outbox, events, loop), device
+
+
+def _session(launch: Launch) -> Session:
+    session = Session(load_settings(launch.settings), packs=launch.packs)
+    # Reads what packs declare, and writes it down where that has changed.
+    for problem in session.registry.problems:
+        _LOG.warning("%s", problem)
+    return session
+
+
+def _warm(session: Session, device: str, *, libraries: bool) -> None:
+    """Do before the first job what would hold it up.
+
+    Args:
+        libraries: Whether to load those that only some jobs need.
+    """
+    assert session.engine is not None
+    for problem in session.problems:
+        _LOG.warning("%s", problem)
+    session.problems.clear()
+    if not libraries or find_spec("torch") is None:
+        return
+    torch = import_module("torch")
+    if device != "cpu":
+        torch.zeros(1, device=device)  # starting a device up takes seconds

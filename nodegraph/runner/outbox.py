@@ -1,0 +1,36 @@
+"""What goes to the server, from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nodegraph.workers.frames import FrameWriter
+from nodegraph.workers.messages import Message
+
+
+class Outbox:
+    """Sends messages until nobody reads them any more; then it is silent.
+
+    Args:
+        descriptor: To write to.
+        broken: Is called, once, when nobody reads any more.
+    """
+
+    def __init__(self, descriptor: int, broken: Callable[[], object]) -> None:
+        self._writer = FrameWriter(descriptor)
+        self._broken = broken
+        self._is_open = True
+
+    def send(self, message: Message) -> None:
+        """Send a message; returns once it is in the pipe.
+
+        Raises:
+            ProtocolFault: It can't be sent; nothing of it was.
+        """
+        if not self._is_open:
+            return
+        try:
+            self._writer.write(message.as_dict())
+        except OSError:
+            self._is_open = False
+            self._broken()

@@ -1,0 +1,1 @@
+"""Worker processes, seen from the server: the messages between them, supervision, dispatch."""

@@ -1,0 +1,56 @@
+"""What goes wrong between the server and its workers."""
+
+from __future__ import annotations
+
+from nodegraph.errors import NodegraphError, Problem
+
+
+class ProtocolFault(NodegraphError):
+    """Bytes or messages that aren't as agreed: too large, damaged, of an unknown kind."""
+
+    code = "worker-protocol"
+
+
+class WorkerNotIdle(NodegraphError):
+    """A worker that can take no job now."""
+
+    code = "worker-not-idle"
+
+
+class NoAnswer(NodegraphError):
+    """A question that wasn't answered in time, or whose planner can't be kept alive."""
+
+    code = "no-answer"
+
+
+class QuestionFailed(NodegraphError):
+    """A question whose answer is an error, such as a plan of a workflow that can't be read.
+
+    Attributes:
+        error: As the planner told it: `Problem.as_dict` of the first, and all in ``problems``.
+    """
+
+    code = "question-failed"
+
+    def __init__(self, error: dict[str, object]) -> None:
+        found = error.get("problems")
+        listed = found if isinstance(found, list) else []
+        self._problems = tuple(_problem(item) for item in listed or [error])
+        super().__init__("\n".join(str(problem) for problem in self._problems))
+        self.problem = self._problems[0]
+        self.error = error
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
+
+
+def _problem(told: object) -> Problem:
+    """A problem from its `as_dict`; what isn't text in it is left out."""
+    fields = told if isinstance(told, dict) else {}
+    known = {
+        name: value
+        for name, value in fields.items()
+        if name in Problem.__dataclass_fields__ and isinstance(value, str)
+    }
+    return Problem(**{"code": QuestionFailed.code, "message": "it failed", **known})

@@ -1,0 +1,255 @@
+"""The life of one worker process, from its start to its death."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from nodegraph.jobs.working import Death
+from nodegraph.workers import platforms
+from nodegraph.workers.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.workers.launch import Launch
+from nodegraph.workers.log_lines import LogLines
+from nodegraph.workers.messages import (
+    Answer,
+    Cancel,
+    Ended,
+    Heartbeat,
+    Message,
+    Ready,
+    Release,
+    Run,
+    RunEvents,
+    Shutdown,
+)
+from nodegraph.workers.observer import WorkerObserver
+from nodegraph.workers.process import WorkerProcess
+from nodegraph.workers.recorder import Recorder
+from nodegraph.workers.rules import Rules, WorkerSpec
+from nodegraph.workers.status import WorkerState
+from nodegraph.workers.vitals import Vitals
+
+_LOG = logging.getLogger(__name__)
+
+
+class Asker(Protocol):
+    """Who asks a planner."""
+
+    def ready(self) -> None:
+        """It takes questions."""
+
+    def answered(self, answer: Answer) -> None:
+        """It has an answer."""
+
+    def died(self, reason: str) -> None:
+        """It is gone, for now."""
+
+
+class Life:
+    """A process, what it says and what it is told.
+
+    Args:
+        on: Is told what it does.
+        asker: Is told what a planner does.
+
+    Attributes:
+        state: ``dead`` before it has started and once it has ended.
+        run: The job that it has, or had when it died.
+        ready: What it told when it was.
+        was_of_use: Whether it has brought a job to an end.
+    """
+
+    def __init__(self, spec: WorkerSpec, rules: Rules, on: WorkerObserver, asker: Asker) -> None:
+        self._spec = spec
+        self._on = on
+        self._asker = asker
+        self._process: WorkerProcess | None = None
+        self._lines = LogLines(spec.name)
+        self._fault: str | None = None
+        self._is_to_end = False
+        self.vitals = Vitals(rules)
+        self.state: WorkerState = "starting"
+        self.run: Run | None = None
+        self.ready: Ready | None = None
+        self.was_of_use = False
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    async def lived(self) -> Death:
+        """Start it, and wait for its death."""
+        try:
+            recorder = Recorder.create()
+            try:
+                return self._death(await self._exit_code(recorder), recorder)
+            finally:
+                recorder.close()
+        except OSError as error:
+            return Death(f"it can't be started: {error}")
+        finally:
+            self._process = None
+            self.state = "dead"
+
+    async def _exit_code(self, recorder: Recorder) -> int:
+        command = Launch.of(self._spec, recorder.path).command()
+        environment = {**os.environ, **self._spec.environment}
+        process = await WorkerProcess.start(
+            command, environment, self._told, self._lines.feed, self._misspoke
+        )
+        self._process = process
+        self.vitals.born(process.pid)
+        if self._is_to_end:
+            process.kill()
+        return await process.ended()
+
+    def _death(self, code: int, recorder: Recorder) -> Death:
+        killer = platforms.signal_name(code)
+        reason = self._fault
+        if reason is None and killer is not None:
+            hint = ", as the system does when memory runs out" if killer == "SIGKILL" else ""
+            reason = f"it was killed by {killer}{hint}"
+        return Death(
+            reason or f"it ended by itself, with exit code {code}",
+            signal=killer,
+            exit_code=code,
+            node=recorder.read() if self.run is not None else None,
+            log=self._lines.last(),
+            memory=self.vitals.memory,
+        )
+
+    # What it says
+
+    def _told(self, message: Message) -> None:
+        self.vitals.heard()
+        if isinstance(message, RunEvents):
+            self._check_current(message)
+            self.vitals.happened(message.events)
+            self._tell(self._on.events, message.job, message.attempt, message.events)
+        elif isinstance(message, Ended):
+            self._ended(message)
+        elif isinstance(message, Heartbeat):
+            self.vitals.measured(message.memory, message.device_memory)
+        elif isinstance(message, Answer):
+            self._asker.answered(message)
+        elif isinstance(message, Ready):
+            self._got_ready(message)
+
+    def _got_ready(self, message: Ready) -> None:
+        if self.state != "starting":
+            return
+        self.ready = message
+        self.vitals.ready()
+        self.state = "idle"
+        if self._spec.role == "planner":
+            self._asker.ready()
+        else:
+            self._tell(self._on.ready, self._spec.name)
+
+    def _ended(self, ended: Ended) -> None:
+        self._check_current(ended)
+        self.run = self._lines.job = None
+        self.was_of_use = True
+        self.vitals.job_ended()
+        if self.state == "busy":
+            self.state = "idle"
+        self._end_if_free()
+        self._tell(self._on.ended, ended)
+
+    def _check_current(self, message: RunEvents | Ended) -> None:
+        """Raise unless a message is about the job that it has."""
+        if not self._has(message.job, message.attempt):
+            raise ProtocolFault(
+                "a worker tells of a job that it hasn't", given=f"{message.job}, {message.attempt}"
+            )
+
+    def _misspoke(self, fault: ProtocolFault) -> None:
+        self.kill(f"it said what isn't understood: {fault}")
+
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
+            _LOG.exception("a listener failed when told of %s", self._spec.name)
+
+    # What it is told
+
+    def _has(self, job: str, attempt: int) -> bool:
+        return self.run is not None and (self.run.job, self.run.attempt) == (job, attempt)
+
+    def begin(self, run: Run) -> None:
+        """Hand it a job; see `Supervisor.run`."""
+        if self.state != "idle" or self._process is None:
+            raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
+        self._process.send(run)
+        self.run = run
+        self._lines.job = run.job
+        self.state = "busy"
+        self.vitals.job_began(run.options)
+
+    def send(self, message: Message) -> None:
+        """Send it something else, if it lives."""
+        if self._process is not None:
+            self._process.send(message)
+
+    def stop_job(self, message: Cancel | Release) -> bool:
+        """Have it stop its job or give it back; False if it hasn't that one."""
+        if not self._has(message.job, message.attempt):
+            return False
+        self.send(message)
+        return True
+
+    # Its end
+
+    def watch(self, seconds: float) -> None:
+        """Look after it; called every now and then.
+
+        Args:
+            seconds: That have passed.
+        """
+        self._lines.breathe()
+        if self._process is None or self._fault is not None:
+            return
+        self.vitals.breathe(seconds)
+        illness = self.vitals.illness()
+        if illness is not None:
+            self.kill(illness)
+
+    def kill(self, reason: str) -> None:
+        """End it at once."""
+        if self._process is None:
+            return
+        if self._fault is None:
+            self._fault = reason
+        # Before it is ready it may not know how to write them.
+        self._process.kill(with_traces=self.ready is not None)
+
+    def end_when_free(self) -> None:
+        """Have it end once it has no job."""
+        self._is_to_end = True
+        self._end_if_free()
+
+    def _end_if_free(self) -> None:
+        if self._is_to_end and self.run is None and self.state != "stopping":
+            self.end()
+
+    def end(self) -> None:
+        """Ask it to give back its job and end."""
+        self._is_to_end = True
+        if self._process is None:
+            return
+        if self.state == "starting":
+            # It has nothing to lose, and may not listen yet.
+            self._process.terminate()
+        else:
+            self._process.send(Shutdown())
+        self.vitals.asked_to_end()
+        self.state = "stopping"
+
+    def terminate(self) -> None:
+        """Ask it to end at once, as it was asked to end before."""
+        if self._process is not None:
+            self._process.terminate()

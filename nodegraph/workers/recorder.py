@@ -1,0 +1,65 @@
+"""What a worker did last, where it can be read however it died."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_SIZE = 1024
+_LENGTH = 2
+
+
+class Recorder:
+    """Holds the name of the node that began last, in memory that two processes share.
+
+    Events are sent in batches, so that of a process that is killed the last ones are lost; and what
+    holds up its interpreter keeps it from sending any.
+
+    Args:
+        path: Of a file that `create` has made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            self._memory = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
+
+    @classmethod
+    def create(cls) -> Recorder:
+        """A new one, for the supervisor."""
+        descriptor, path = tempfile.mkstemp(prefix="nodegraph-")
+        try:
+            os.write(descriptor, bytes(_SIZE))
+        finally:
+            os.close(descriptor)
+        return cls(path)
+
+    def note(self, node: str) -> None:
+        """A node begins; an empty name for none."""
+        text = node.encode("utf-8", "replace")[: _SIZE - _LENGTH]
+        # Who dies in between leaves no name rather than a wrong one.
+        self._memory[:_LENGTH] = bytes(_LENGTH)
+        self._memory[_LENGTH : _LENGTH + len(text)] = text
+        self._memory[:_LENGTH] = len(text).to_bytes(_LENGTH, "big")
+
+    def read(self) -> str | None:
+        """The node that began last."""
+        length = int.from_bytes(self._memory[:_LENGTH], "big")
+        text = self._memory[_LENGTH : _LENGTH + length]
+        return text.decode("utf-8", "replace") or None
+
+    def unlink(self) -> None:
+        """Remove the file's name once both processes have it open; where that can't be, later."""
+        with suppress(OSError):
+            Path(self.path).unlink()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._memory.close()
+        self.unlink()

@@ -1,0 +1,41 @@
+"""The name of the last node is read in another process's stead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodegraph.workers.recorder import Recorder
+
+
+@pytest.mark.parametrize("name", ["sample", "block/süß[3]", "x" * 1022])
+def test_what_one_side_notes_the_other_reads(name: str) -> None:
+    ours = Recorder.create()
+    theirs = Recorder(ours.path)
+    assert ours.read() is None
+    theirs.note("a longer name that was there before")
+    theirs.note(name)
+    assert ours.read() == name
+    theirs.note("")
+    assert ours.read() is None
+    theirs.close()
+    ours.close()
+
+
+def test_a_name_too_long_is_cut() -> None:
+    ours = Recorder.create()
+    ours.note("é" * 1000)
+    assert (ours.read() or "").startswith("é" * 500)
+    ours.close()
+
+
+def test_nothing_is_left_behind() -> None:
+    ours = Recorder.create()
+    theirs = Recorder(ours.path)
+    ours.unlink()
+    theirs.note("still")
+    assert ours.read() == "still"
+    theirs.close()
+    ours.close()
+    assert not Path(ours.path).exists()
