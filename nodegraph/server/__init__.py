@@ -1,0 +1,1 @@
+"""The server: jobs, workflows and results over HTTP and websocket."""

@@ -1,0 +1,173 @@
+"""What jobs gave: found by digest, for those who may see the job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from nodegraph.core.digests import Digest
+from nodegraph.jobs import JobNotFound
+from nodegraph.jobs.reader import QueueView
+from nodegraph.server.artifacts.catalogue import Artifact, ArtifactPage, Catalogue
+from nodegraph.server.artifacts.opening import open_artifact
+from nodegraph.server.artifacts.thumbnails import Thumbnails
+from nodegraph.server.errors import NotFound
+from nodegraph.server.files.cursors import check_limit, read_cursor, write_cursor
+from nodegraph.server.files.sending import OpenFile
+
+LARGEST_PAGE = 1000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_AT_ONCE = 200
+"""Jobs that are entered in one transaction."""
+_SKIPPED = 10_000
+"""Events."""
+
+
+class Artifacts:
+    """Files that jobs list among their outputs; safe to use from several threads.
+
+    The catalogue follows the queue: it is brought up to date when somebody asks for what isn't in
+    it, so that it costs jobs nothing, and a crash nothing either. What a deleted job gave is not
+    handed out any more; its files stay where they are.
+
+    Args:
+        path: The catalogue's file; made if it isn't there.
+        queue: Whose jobs.
+        roots: Folders from which files are handed out, and from nowhere else: those that sinks
+            write to.
+        thumbnails: Small pictures of large ones.
+    Raises:
+        InvalidFile, OutputError: The catalogue can't be opened.
+    """
+
+    def __init__(
+        self, path: Path, queue: QueueView, roots: Sequence[Path], thumbnails: Thumbnails
+    ) -> None:
+        self._catalogue = Catalogue(path)
+        self._queue = queue
+        self._roots = tuple(roots)
+        self.thumbnails = thumbnails
+        self._entering = Lock()
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self.thumbnails.close()
+        self._catalogue.close()
+
+    def find(self, digest: Digest, client: str | None) -> Artifact:
+        """The latest artifact of certain bytes.
+
+        Args:
+            client: Whose; None for everybody's.
+        Raises:
+            NotFound: There is none, or none that the client may know of.
+        """
+        if _DIGEST.fullmatch(digest):
+            found = self._latest(digest, client)
+            if found is None:
+                self.catch_up()
+                found = self._latest(digest, client)
+            if found is not None:
+                return found
+        raise NotFound(
+            "there is no such artifact",
+            given=digest[:80],
+            hint="Digests are 64 hexadecimal digits; jobs list theirs in their outputs.",
+        )
+
+    def open(self, artifact: Artifact) -> OpenFile:
+        """The file of an artifact, open.
+
+        Raises:
+            Gone: It was changed or deleted.
+        """
+        places = self._catalogue.places(artifact.digest)
+        return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
+
+    def page(
+        self,
+        client: str | None,
+        *,
+        job: str | None = None,
+        kind: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ArtifactPage:
+        """A page of artifacts, the newest first; see `find`.
+
+        Args:
+            job: Only its own.
+            kind: Only those of this kind.
+            cursor: `ArtifactPage.next` of the page before; None for the first.
+        Raises:
+            InvalidValue: The cursor is of another list, or the limit no number of artifacts.
+        """
+        check_limit(limit, LARGEST_PAGE)
+        before = read_cursor(cursor)
+        self.catch_up()
+        found: list[Artifact] = []
+        while len(found) <= limit:
+            wanted = limit + 1 - len(found)
+            more = self._catalogue.before(before, client, job, kind, wanted)
+            found += self._alive(more)
+            if len(more) < wanted:
+                break
+            before = more[-1].number
+        is_last = len(found) <= limit
+        return ArtifactPage(
+            tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
+        )
+
+    def catch_up(self) -> None:
+        """Enter what finished since."""
+        with self._entering:
+            queue = _identity(self._queue.path)
+            last = self._catalogue.last(queue)
+            newest = self._queue.newest_event()
+            if newest < last:
+                last = 0  # the queue was restored from a backup
+            is_complete = newest == last
+            while not is_complete:
+                page = self._queue.finished_after(last, limit=_AT_ONCE)
+                # Events that nothing came of are skipped quickly, so that isn't written each time.
+                if page.jobs or page.last - last > _SKIPPED:
+                    self._catalogue.enter(page.jobs, queue, page.last)
+                last, is_complete = page.last, page.is_complete
+
+    def tidy(self) -> int:
+        """Forget what deleted jobs gave; how many jobs that were. Takes a while."""
+        last, forgotten = "", 0
+        while jobs := self._catalogue.jobs(last):
+            gone = [job for job in jobs if not self._is_there(job)]
+            self._catalogue.forget(gone)
+            forgotten += len(gone)
+            last = jobs[-1]
+        return forgotten
+
+    def _latest(self, digest: Digest, client: str | None) -> Artifact | None:
+        while entries := self._catalogue.entries(digest, client):
+            if alive := self._alive(entries):
+                return alive[0]
+        return None
+
+    def _alive(self, found: Sequence[Artifact]) -> list[Artifact]:
+        """Those whose jobs weren't deleted; the others are forgotten."""
+        there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in found)}
+        if not all(there.values()):
+            self._catalogue.forget([job for job, is_there in there.items() if not is_there])
+        return [item for item in found if there[item.job]]
+
+    def _is_there(self, job: str) -> bool:
+        try:
+            self._queue.get(job)
+        except JobNotFound:
+            return False
+        return True
+
+
+def _identity(path: Path) -> str:
+    """Tells a queue's file from another that took its place."""
+    status = path.stat()
+    return f"{status.st_dev}-{status.st_ino}"

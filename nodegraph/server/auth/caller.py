@@ -1,0 +1,55 @@
+"""Who asks, and what that one may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Scope = Literal["read", "run", "admin"]
+"""``read``: see node types, models, saved workflows and one's own jobs. ``run``: submit jobs and
+steer one's own, save workflows, upload. ``admin``: see and steer everybody's, change settings."""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+_IMPLIED: dict[Scope, frozenset[Scope]] = {
+    "read": frozenset({"read"}),
+    "run": frozenset({"read", "run"}),
+    "admin": frozenset(SCOPES),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: Their jobs' client.
+        scopes: What they may do, what that implies included.
+        token: Id of the token that they came with; empty without one.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+    token: str = ""
+
+    def may(self, scope: Scope) -> bool:
+        """Whether they have a scope."""
+        return scope in self.scopes
+
+    def sees(self, client: str) -> bool:
+        """Whether they may know of a client's jobs: their own, or everybody's."""
+        return client == self.name or "admin" in self.scopes
+
+    @property
+    def only_client(self) -> str | None:
+        """The one client whose jobs they see; None if they see everybody's."""
+        return None if "admin" in self.scopes else self.name
+
+
+def implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
+    """Scopes with what they imply: who may run may read, who may administer may do all."""
+    found: frozenset[Scope] = frozenset()
+    return found.union(*(_IMPLIED[scope] for scope in scopes))
+
+
+LOCAL = Caller("local", frozenset(SCOPES))
+"""Whoever comes over the loopback interface while there are no tokens."""

@@ -1,0 +1,91 @@
+"""The node types there are, known without running any pack's code in the server's process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.core.types import TypeInfo, TypeTable
+from nodegraph.errors import PackError
+from nodegraph.packs.manifest import Manifest, ManifestCache
+from nodegraph.packs.pack import Pack
+from nodegraph.packs.registry import Registry
+
+
+@dataclass(frozen=True)
+class NodeTypes:
+    """What all packs declared when they were last read; a `Catalog` whose hooks say nothing.
+
+    Attributes:
+        specs: By node type.
+        types: Port types.
+        packs: Versions by the names that workflows require them by.
+        problems: What is wrong with packs.
+        is_current: Whether no pack has changed since it was read, nor failed to be.
+    """
+
+    specs: Mapping[str, NodeSpec] = field(default_factory=dict)
+    types: TypeTable = field(default_factory=TypeTable)
+    packs: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    is_current: bool = False
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        return self.specs.get(node_type)
+
+    def node_types(self) -> list[str]:
+        return sorted(self.specs)
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        return None
+
+    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
+        return {}
+
+    def pack_versions(self) -> Mapping[str, str]:
+        """Versions of the packs by the name that workflows require them by."""
+        return self.packs
+
+    def type_infos(self) -> list[TypeInfo]:
+        """The port types, by name."""
+        return [self.types.info(name) for name in self.types.names()]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when anything in it does."""
+        parts = [spec.model_dump_json(exclude_defaults=True) for spec in self.specs.values()]
+        text = "\n".join([*sorted(parts), repr(self.type_infos()), repr(self.problems)])
+        return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+class _Last(ManifestCache):
+    """Manifests as they were last written, by a process that may import packs."""
+
+    are_current = True
+
+    def manifest(self, pack: Pack) -> Manifest:
+        found = self.last(pack)
+        if found is None or found.problems or found.stamp != pack.stamp(found.also):
+            self.are_current = False
+        if found is None:
+            name = pack.name or pack.package
+            raise PackError(f"pack `{name}`: what it declares isn't known yet")
+        return found
+
+
+def last_known(packs: Sequence[Pack], folder: Path) -> NodeTypes:
+    """What packs declared when they were last read; imports none.
+
+    Args:
+        folder: Where that is kept.
+    """
+    manifests = _Last(folder)
+    registry = Registry(packs, manifests=manifests)
+    specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
+    versions, problems = registry.pack_versions(), tuple(registry.problems)
+    return NodeTypes(specs, registry.types, versions, problems, manifests.are_current)

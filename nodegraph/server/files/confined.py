@@ -1,0 +1,274 @@
+"""A folder that nothing leads out of: no name, no symbolic link, not even one made meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from nodegraph.errors import OutputError
+
+_BY_DESCRIPTOR = {os.open, os.stat, os.unlink, os.mkdir, os.rename, os.rmdir} <= os.supports_dir_fd
+"""Whether each part of a path can be opened from the folder before it. Where it can't (Windows),
+the path is resolved and compared first."""
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_FOLLOW
+# A pipe would make the opening wait for whoever writes to it.
+_READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | getattr(os, "O_BINARY", 0)
+
+
+class LeadsOut(OSError):
+    """A link, a device or the like stands where a file or folder was to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder to work in: its descriptor, or its path with a separator where there are none."""
+
+    descriptor: int | None
+    prefix: str
+
+    def open(self, name: str, flags: int) -> int:
+        return os.open(self.prefix + name, flags, 0o600, dir_fd=self.descriptor)
+
+    def status(self, name: str) -> os.stat_result:
+        return os.stat(self.prefix + name, dir_fd=self.descriptor, follow_symlinks=False)
+
+    def unlink(self, name: str) -> None:
+        os.unlink(self.prefix + name, dir_fd=self.descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        os.replace(
+            self.prefix + old,
+            self.prefix + new,
+            src_dir_fd=self.descriptor,
+            dst_dir_fd=self.descriptor,
+        )
+
+
+class Confined:
+    """The files below a folder, each named by the parts of its path.
+
+    Only files and folders proper are reached; a symbolic link, at the end or on the way, isn't
+    followed. The folder's own path may have links in it: it is the operator's.
+
+    Args:
+        root: The folder; need not be there yet.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self, *parts: str) -> BinaryIO:
+        """A file, to read.
+
+        Raises:
+            FileNotFoundError: There is none.
+            LeadsOut: It is no file, or something on the way is no folder.
+            OSError: It can't be read.
+        """
+        with self._place(parts[:-1]) as place, _explained():
+            descriptor = place.open(_checked(parts[-1]), _READ)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise LeadsOut(errno.EINVAL, "it is no file", parts[-1])
+                return os.fdopen(descriptor, "rb", buffering=0)
+            except BaseException:
+                os.close(descriptor)
+                raise
+
+    def read(self, *parts: str, limit: int) -> bytes:
+        """A file's bytes.
+
+        Args:
+            limit: Bytes; of a larger one, no more than one byte more is read.
+        Raises:
+            OSError: See `open`.
+        """
+        with self.open(*parts) as file:
+            found = bytearray()
+            while len(found) <= limit and (chunk := file.read(limit + 1 - len(found))):
+                found += chunk
+            return bytes(found)
+
+    def write(self, data: bytes, *parts: str) -> None:
+        """Put a file there in one step, in place of one of that name; folders are made.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        with self.new(*parts[:-1]) as file:
+            file.write(data)
+            file.keep(parts[-1])
+
+    @contextmanager
+    def new(self, *parts: str) -> Iterator[NewFile]:
+        """A new file in a folder, which is made; gone at the end, unless it was kept.
+
+        Raises:
+            OutputError: It can't be written.
+        """
+        try:
+            with self._place(parts, make=True) as place:
+                name = f".{os.urandom(8).hex()}.tmp"
+                with os.fdopen(place.open(name, _NEW), "w+b", buffering=0) as file:
+                    made = NewFile(file, place, name)
+                    try:
+                        yield made
+                    finally:
+                        if not made.is_kept:
+                            # On Windows an open file can't be removed.
+                            file.close()
+                            with suppress(FileNotFoundError):
+                                place.unlink(name)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            where = self.root.joinpath(*parts)
+            raise OutputError(f"can't write to {where}: {reason}", hint=_mend(error)) from error
+
+    def names(self, *parts: str) -> list[str]:
+        """Names of what is in a folder, sorted; none if it isn't there."""
+        try:
+            with self._place(parts) as place:
+                where = place.prefix or "." if place.descriptor is None else place.descriptor
+                with os.scandir(where) as entries:
+                    return sorted(entry.name for entry in entries)
+        except FileNotFoundError:
+            return []
+
+    def status(self, *parts: str) -> os.stat_result | None:
+        """What is known of a file; None if there is no file proper."""
+        try:
+            with self._place(parts[:-1]) as place:
+                found = place.status(_checked(parts[-1]))
+        except OSError:
+            return None
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def remove(self, *parts: str) -> bool:
+        """Remove a file, or a link that stands in its place; whether there was one."""
+        try:
+            with self._place(parts[:-1]) as place:
+                place.unlink(_checked(parts[-1]))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove_folder(self, *parts: str) -> None:
+        """Remove a folder with the files in it."""
+        for name in self.names(*parts):
+            self.remove(*parts, name)
+        with suppress(FileNotFoundError), self._place(parts[:-1]) as place:
+            os.rmdir(place.prefix + _checked(parts[-1]), dir_fd=place.descriptor)
+
+    @contextmanager
+    def _place(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[_Place]:
+        if make:
+            self.root.mkdir(parents=True, exist_ok=True)
+        if not _BY_DESCRIPTOR:
+            yield _Place(None, f"{self._resolved(parts, make=make)}{os.sep}")
+            return
+        descriptor = os.open(self.root, _FOLDER & ~_NO_FOLLOW)
+        try:
+            for part in map(_checked, parts):
+                with _explained():
+                    inner = _entered(descriptor, part, make=make)
+                descriptor, outer = inner, descriptor
+                os.close(outer)
+            yield _Place(descriptor, "")
+        finally:
+            os.close(descriptor)
+
+    def _resolved(self, parts: tuple[str, ...], *, make: bool) -> Path:
+        root = self.root.resolve(strict=True)
+        folder = root.joinpath(*map(_checked, parts))
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        if folder.resolve(strict=True) != folder:
+            raise LeadsOut(errno.ELOOP, "a link leads out of the folder", str(folder))
+        return folder
+
+
+class NewFile:
+    """A file that is being written under a temporary name.
+
+    Attributes:
+        size: Bytes written so far.
+        is_kept: Whether it has its final name.
+    """
+
+    def __init__(self, file: BinaryIO, place: _Place, name: str) -> None:
+        self.file = file
+        self.size = 0
+        self.is_kept = False
+        self._place = place
+        self._name = name
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; all of them."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self.file.write(rest) :]
+        self.size += len(data)
+
+    def keep(self, name: str, *, synced: bool = True) -> None:
+        """Give it its name, in place of a file that has it.
+
+        Args:
+            synced: Whether it is to survive a power cut.
+        """
+        if synced:
+            os.fsync(self.file.fileno())
+        if self._place.descriptor is None:
+            self.file.close()
+        self._place.rename(self._name, _checked(name))
+        self.is_kept = True
+        if synced and self._place.descriptor is not None:
+            os.fsync(self._place.descriptor)  # the name, too
+
+
+def _entered(descriptor: int, part: str, *, make: bool) -> int:
+    """The folder of a name within another one."""
+    try:
+        return os.open(part, _FOLDER, dir_fd=descriptor)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(part, dir_fd=descriptor)
+    return os.open(part, _FOLDER, dir_fd=descriptor)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tell a link, where none is followed, from other faults."""
+    try:
+        yield
+    except LeadsOut:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):
+            raise LeadsOut(error.errno, "a link leads out of the folder") from error
+        raise
+
+
+def _checked(part: str) -> str:
+    """A part of a path that names something in its folder, and nothing else.
+
+    What comes from clients was checked long before; this is for what wasn't.
+    """
+    if part in ("", ".", "..") or "/" in part or "\0" in part or (os.sep != "/" and os.sep in part):
+        raise LeadsOut(errno.EINVAL, "this is no name of a file", ascii(part))
+    return part
+
+
+def _mend(error: OSError) -> str | None:
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return "Free some space on its disk; nothing was half written."
+    return None

@@ -1,0 +1,102 @@
+"""The API's description: OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.apps import App, app_of
+from nodegraph.server.apps.schema import app_paths
+from nodegraph.server.catalog import NodeTypes
+from nodegraph.server.dependencies import MayRead, TheServices
+from nodegraph.server.files.answers import json_response
+from nodegraph.server.problems import ProblemDetails, responses
+from nodegraph.server.saved import SavedWorkflows
+from nodegraph.server.saved.saved import LARGEST_PAGE
+from nodegraph.server.security.gate import PUBLIC
+from nodegraph.version import VERSION
+
+PATH = "/openapi.json"
+_ABOUT = """Jobs, workflows and results of a nodegraph server.
+
+Errors are `application/problem+json`. Lists are cut into pages: `next` is the `cursor` of the next
+one. Times are Unix times in seconds. Whoever isn't on the server's own machine sends a token.
+"""
+_OF_GATE = ("400", "401", "403", "414", "421", "429")
+"""Statuses of what never reaches a route."""
+_REFUSALS = {str(status): found for status, found in responses(*map(int, _OF_GATE), 422).items()}
+
+router = APIRouter(tags=["system"])
+
+
+@router.get(
+    PATH, summary="Get this description", response_class=JSONResponse, responses=responses(401, 403)
+)
+async def get_description(request: Request, services: TheServices, caller: MayRead) -> Response:
+    """OpenAPI 3.1, with an entry for each app."""
+    document = await services.off_loop(request.app.openapi)
+    types = services.node_types.now
+    apps = await services.off_loop(_app_paths, services.workflows, types)
+    return json_response({**document, "paths": {**document["paths"], **apps}})
+
+
+def _app_paths(workflows: SavedWorkflows, types: NodeTypes) -> dict[str, Any]:
+    return app_paths(_apps(workflows, types))
+
+
+def _apps(workflows: SavedWorkflows, types: NodeTypes) -> Iterator[App]:
+    for entry in workflows.page(limit=LARGEST_PAGE).entries:
+        # One may be gone by now, or damaged; the others are described all the same.
+        with suppress(NodegraphError):
+            yield app_of(workflows.get(entry.name), types)
+
+
+def operation_name(route: APIRoute) -> str:
+    """What generated clients call an operation: its function's name."""
+    return route.name
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The description of an application's own routes."""
+    document = get_openapi(
+        title="nodegraph",
+        version=VERSION,
+        openapi_version="3.1.0",
+        description=_ABOUT,
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    own = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**own.pop("$defs", {}), "ProblemDetails": own}
+    for name in ("HTTPValidationError", "ValidationError"):  # not what is answered here
+        schemas.pop(name, None)
+    components["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Made by `nodegraph token add`.",
+        }
+    }
+    document["security"] = [{"token": []}, {}]
+    for path, operation in _operations(document):
+        found = operation["responses"]
+        if "422" in found:
+            found["422"] = _REFUSALS["422"]
+        found |= {status: _REFUSALS[status] for status in _OF_GATE if status not in found}
+        if path in PUBLIC:
+            operation["security"] = []
+    return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            yield path, operation

@@ -1,0 +1,87 @@
+"""Checking and planning workflows; nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+from nodegraph.server.checking import check, readable
+from nodegraph.server.dependencies import MayRead, TheServices
+from nodegraph.server.json_route import JsonRoute
+from nodegraph.server.problems import Finding, bounded, responses
+from nodegraph.server.submitting import ask, wanted
+from nodegraph.server.wishes import WorkflowWish
+
+router = APIRouter(tags=["workflows"], route_class=JsonRoute)
+
+
+class Checked(BaseModel):
+    """Whether a workflow can run."""
+
+    valid: bool
+    problems: list[Finding]
+
+
+class PlanEntry(BaseModel):
+    """What a run would do."""
+
+    model_config = ConfigDict(extra="allow")
+
+    valid: bool
+    nodes: dict[str, Any] = Field(
+        description="What would become of each node: whether it runs or is in the cache, with the "
+        "expected time, memory and weights."
+    )
+    totals: dict[str, Any] = Field(description="Of the whole run.")
+    missing: dict[str, Any] = Field(description="Nodes and models that there aren't.")
+    problems: list[Finding]
+
+
+@router.post(
+    "/validate",
+    summary="Check a workflow",
+    response_model_exclude_none=True,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def validate_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Checked:
+    """Everything that is wrong with a workflow and the values of its parameters, at once.
+
+    A workflow that isn't valid is a fine request: the status is 200 in both cases.
+    """
+    try:
+        found = await wanted(services, caller, wish)
+        problems = await services.off_loop(
+            check,
+            *(found.document, found.parameters, wish.targets),
+            *(await services.node_types.current(), services.environment),
+            services.server.limits.nodes,
+        )
+    except (InvalidWorkflow, InvalidFile) as error:
+        return _checked(error.problems)
+    if problems or not services.has_workers:
+        return _checked(problems)
+    # What is well so far is looked at by the packs' own checks.
+    return Checked.model_validate(await ask(services, "check", found, wish))
+
+
+def _checked(problems: Sequence[Problem]) -> Checked:
+    findings = [Finding(**problem.as_dict()) for problem in bounded(problems)]
+    return Checked(valid=not findings, problems=findings)
+
+
+@router.post(
+    "/plan",
+    summary="Plan a workflow",
+    response_model=PlanEntry,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Response:
+    """What a run would do, node by node, and what it is expected to take."""
+    found = await wanted(services, caller, wish)
+    await services.off_loop(readable, found.document, services.server.limits.nodes)
+    return JSONResponse(dict(await ask(services, "plan", found, wish)))

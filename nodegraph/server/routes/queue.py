@@ -1,0 +1,108 @@
+"""The queue as a whole: how much waits, what is next, and whether it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from nodegraph.jobs import Filter
+from nodegraph.server.auth.caller import Caller
+from nodegraph.server.dependencies import MayAdmin, MayRead, MayRun, TheServices
+from nodegraph.server.job_entries import JobEntry, job_entry
+from nodegraph.server.problems import responses
+from nodegraph.server.services import Services
+
+router = APIRouter(prefix="/queue", tags=["queue"])
+
+_FORESEEN = 1_000
+"""Jobs whose order is looked up to find the caller's among them."""
+
+
+class StateCounts(BaseModel):
+    """How many jobs there are in each state."""
+
+    queued: int
+    running: int
+    finished: int
+    failed: int
+    cancelled: int
+    held: int = Field(description="Of those that are queued.")
+
+
+class QueueEntry(BaseModel):
+    """The queue, as far as the caller may see it."""
+
+    paused: bool = Field(description="Whether no more jobs are begun.")
+    counts: StateCounts = Field(description="Of the caller's jobs; of everybody's for an admin.")
+    upcoming: list[JobEntry] = Field(description="In the order in which they will be begun.")
+
+
+class Cleared(BaseModel):
+    """How many jobs were cancelled."""
+
+    cancelled: int = Field(examples=[12])
+
+
+@router.get(
+    "", summary="Look at the queue", response_model=QueueEntry, responses=responses(401, 403, 503)
+)
+async def get_queue(
+    services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
+) -> Response:
+    """How many jobs there are, and which come next as far as that is known now."""
+    return JSONResponse(await services.off_loop(_entry, services, caller, limit))
+
+
+def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
+    queue, client = services.queue, caller.only_client
+    foreseen = queue.upcoming(limit if client is None else _FORESEEN) if limit else ()
+    seen = [job for job in foreseen if caller.sees(job.client)][:limit]
+    return {
+        "paused": queue.is_paused(),
+        "counts": asdict(queue.counts(client)),
+        "upcoming": [job_entry(job) for job in seen],
+    }
+
+
+@router.post(
+    "/pause",
+    summary="Pause the queue",
+    response_model=QueueEntry,
+    responses=responses(401, 403, 503),
+)
+async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin no more jobs, also after a restart. What runs goes on."""
+    await asyncio.wrap_future(services.queue.pause())
+    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+
+
+@router.post(
+    "/resume",
+    summary="Let the queue go on",
+    response_model=QueueEntry,
+    responses=responses(401, 403, 503),
+)
+async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin jobs again."""
+    await asyncio.wrap_future(services.queue.resume())
+    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+
+
+@router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
+async def clear_queue(
+    services: TheServices,
+    caller: MayRun,
+    client: Annotated[str | None, Query(max_length=256, description="Only its jobs.")] = None,
+    tag: Annotated[str | None, Query(max_length=256, description="Only jobs with it.")] = None,
+) -> Cleared:
+    """Cancel the caller's jobs that wait; for an admin, everybody's."""
+    seen = caller.only_client
+    if seen is not None and client not in (None, seen):
+        return Cleared(cancelled=0)
+    which = Filter(client=seen or client, tag=tag)
+    return Cleared(cancelled=await asyncio.wrap_future(services.queue.clear(which)))

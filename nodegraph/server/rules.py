@@ -1,0 +1,90 @@
+"""The server's settings as its parts take them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodegraph.jobs import Limits
+from nodegraph.jobs import Rules as RetentionRules
+from nodegraph.jobs.fairness import INFINITE
+from nodegraph.server.settings import BodyLimits, ClientLimits, Retention, ServerSettings
+from nodegraph.server.uploads import UploadRules
+from nodegraph.settings import Settings
+from nodegraph.workers.rules import Rules, WorkerSpec
+
+PLANNER = "planner"
+
+
+def client_limits(clients: ClientLimits) -> Limits:
+    """What each client may have in the queue."""
+    running = INFINITE if clients.running is None else clients.running
+    return Limits(waiting=clients.waiting, running=running)
+
+
+def retention_rules(retention: Retention) -> RetentionRules:
+    """Which ended jobs are kept."""
+    return RetentionRules(
+        seconds=retention.seconds,
+        count=retention.count,
+        failed_seconds=retention.failed_seconds,
+        failed_count=retention.failed_count,
+    )
+
+
+def upload_rules(limits: BodyLimits, retention: Retention) -> UploadRules:
+    """What may be uploaded, and how long it is kept."""
+    return UploadRules(
+        bytes=limits.upload,
+        pixels=limits.pixels,
+        json_bytes=limits.body,
+        json_depth=limits.json_depth,
+        json_values=limits.json_values,
+        nodes=limits.nodes,
+        held=retention.upload_bytes,
+        seconds=retention.upload_seconds,
+    )
+
+
+def supervision_rules(server: ServerSettings) -> Rules:
+    """When a worker counts as ill."""
+    return Rules(
+        node_stall_seconds=server.stall_seconds,
+        memory_limit=server.worker_memory,
+        shutdown_grace=server.shutdown_seconds,
+    )
+
+
+def worker_specs(
+    settings: Settings, server: ServerSettings, packs: Sequence[Path]
+) -> list[WorkerSpec]:
+    """The processes of a server: its workers, and the planner.
+
+    Args:
+        settings: As the workers are to have them.
+    """
+    flags = settings.model_dump(mode="json", exclude_none=True)
+    paths = [str(path) for path in packs]
+    workers = [
+        WorkerSpec(f"worker-{at + 1}", device=device, settings=flags, packs=paths)
+        for at, device in enumerate(_devices(server))
+    ]
+    return [*workers, WorkerSpec(PLANNER, "planner", settings=flags, packs=paths, warm=False)]
+
+
+def _devices(server: ServerSettings) -> list[str | None]:
+    """Of the workers; None leaves it to the settings of the installation."""
+    names: Sequence[str | None] = server.devices or [f"cuda:{at}" for at in range(_cards())]
+    if server.workers is None:
+        return list(names) or [None]
+    if len(names) < 2 and not server.devices:
+        return [None] * server.workers
+    return [names[at % len(names)] for at in range(server.workers)]
+
+
+def _cards() -> int:
+    """NVIDIA's cards in this machine, as far as that can be seen without loading a library."""
+    if sys.platform != "linux":
+        return 0
+    return sum(path.name[6:].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))

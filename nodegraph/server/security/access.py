@@ -1,0 +1,83 @@
+"""Whose request it is: by its token, or by its coming from this machine while there are none."""
+
+from __future__ import annotations
+
+from nodegraph.server.auth.caller import LOCAL, Caller
+from nodegraph.server.auth.tokens import Tokens
+from nodegraph.server.errors import Refused, TooManyRequests, Unauthenticated
+from nodegraph.server.security.head import Head
+from nodegraph.server.security.rates import Buckets, network
+from nodegraph.server.settings import ServerSettings, is_loopback
+
+SUBPROTOCOL = "nodegraph.token."
+"""Before a token among a websocket's subprotocols: a browser can't set its headers."""
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+
+
+class Access:
+    """Finds out who asks.
+
+    Args:
+        settings: Of the server.
+        tokens: Those that there are.
+    """
+
+    def __init__(self, settings: ServerSettings, tokens: Tokens) -> None:
+        self._is_private = settings.is_private
+        self._tokens = tokens
+        self._needs_token = False
+        rates = settings.rates
+        self._failures = Buckets(rates.failures_per_minute / 60, rates.failure_burst)
+
+    def caller(self, head: Head) -> Caller | None:
+        """Who asks; None if it is nobody known.
+
+        Raises:
+            Unauthenticated: They have a token that isn't good.
+            TooManyRequests: And had too many of that kind.
+        """
+        token = _token(head)
+        if token is None:
+            return LOCAL if self._is_open(head) else None
+        found = self._tokens.caller(token)
+        if found is None:
+            raise self._failure(head)
+        return found
+
+    def _is_open(self, head: Head) -> bool:
+        # Once there was a token, none is needed again only after a restart: taking the last one
+        # back must not let everybody in.
+        self._needs_token = self._needs_token or self._tokens.are_any
+        if self._needs_token or not self._is_private:
+            return False
+        # Checked for each request, as other programs may run this application at any address, and
+        # a proxy on this machine brings in others.
+        is_here = is_loopback(head.local) and is_loopback(head.remote)
+        return is_here and not any(head.has(name) for name in _FORWARDED)
+
+    def _failure(self, head: Head) -> Refused:
+        wait = self._failures.spend(network(head.remote))
+        if wait:
+            return TooManyRequests("too many wrong tokens came from this address", seconds=wait)
+        return Unauthenticated(
+            "this token isn't good", hint="It may have been revoked or have expired."
+        )
+
+
+def _token(head: Head) -> str | None:
+    """The token that came along; None without one.
+
+    Raises:
+        Unauthenticated: The credentials are of another kind.
+    """
+    given = head.one(b"authorization")
+    if given is not None:
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("only tokens are taken", expected="Authorization: Bearer <token>")
+        return token.strip()
+    if head.is_websocket:
+        for offered in (head.one(b"sec-websocket-protocol") or "").split(","):
+            if offered.strip().startswith(SUBPROTOCOL):
+                return offered.strip().removeprefix(SUBPROTOCOL)
+    return None

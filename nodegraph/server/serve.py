@@ -1,0 +1,153 @@
+"""Running the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from nodegraph.server.app import create_app
+from nodegraph.server.connections import patient_protocol
+from nodegraph.server.listening import check_exposure, listening_socket, url_of
+from nodegraph.server.services import Services
+from nodegraph.server.settings import ServerSettings
+from nodegraph.server.settings_sources import load_server_settings
+from nodegraph.server.sockets.protocol import AbortableProtocol
+from nodegraph.settings import Settings, load_settings
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_SECONDS = 5
+"""That answers which are on their way get when the server stops."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def application() -> FastAPI:
+    """The application for another program that runs it, such as ``uvicorn server:app``."""
+    settings = load_settings()
+    return create_app(Services(settings, load_server_settings(settings)))
+
+
+def serve(
+    settings: Settings,
+    server: ServerSettings,
+    packs: Sequence[Path] = (),
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM comes; running jobs are given back then.
+
+    Args:
+        ready: Is called with the address once requests are answered.
+    Raises:
+        NodegraphError: It can't start: the port is taken, others could get in, the queue is in use.
+    """
+    services = Services(settings, server, packs)
+    check_exposure(server, services.tokens)
+    with listening_socket(server.host, server.port) as listening:
+        url = url_of(listening, server.host)
+        _run(_Serving(services, listening, lambda: ready(url)).run())
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    if sys.platform == "win32":
+        asyncio.run(main)
+    else:
+        import uvloop
+
+        uvloop.run(main)
+
+
+class _Serving:
+    """One run of the server."""
+
+    def __init__(
+        self, services: Services, listening: socket.socket, ready: Callable[[], None]
+    ) -> None:
+        self._services = services
+        self._listening = listening
+        self._ready = ready
+        self._server = _Server(uvicorn.Config(create_app(services), **_options(services)))
+        self._signals = 0
+
+    async def run(self) -> None:
+        """Open, serve, close."""
+        with _handled(self._stop):
+            await self._services.open()
+            try:
+                serving = asyncio.create_task(self._server.serve([self._listening]))
+                while not self._server.started and not serving.done():
+                    await asyncio.sleep(0.01)
+                if not serving.done():
+                    self._ready()
+                await serving
+            finally:
+                await self._services.close()
+
+    def _stop(self) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            # Workers notice that the server is gone, save what they have, and end.
+            os._exit(128 + signal.SIGINT)
+        _LOG.info("stopping; a second signal ends it at once")
+        self._server.should_exit = True
+        self._services.stop_soon()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _handled(stop: Callable[[], None]) -> Iterator[None]:
+    """Inside, signals that end the process call a function on the event loop instead."""
+    loop = asyncio.get_running_loop()
+    if sys.platform == "win32":
+        before = {
+            number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            for number in _SIGNALS
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _options(services: Services) -> dict[str, Any]:
+    """Of `uvicorn.Config`."""
+    server, limits = services.server, services.server.limits
+    return {
+        "lifespan": "off",  # opened and closed here, so that a fault is told as one
+        "http": patient_protocol(limits.idle_seconds, services.metrics.requests.refused),
+        "ws": AbortableProtocol,
+        "ws_max_size": limits.frame,
+        "ws_per_message_deflate": False,
+        "limit_concurrency": limits.connections,
+        "proxy_headers": bool(server.trusted_proxies),
+        "forwarded_allow_ips": list(server.trusted_proxies),
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": _ANSWER_SECONDS,
+    }

@@ -1,0 +1,251 @@
+"""The server's parts, joined: opened when it starts, closed when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import monotonic, time
+from typing import ParamSpec, TypeVar
+
+from nodegraph.core.context import Environment
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs import JobQueue
+from nodegraph.server.artifacts import Artifacts
+from nodegraph.server.artifacts.thumbnails import Thumbnails
+from nodegraph.server.auth.tokens import NAME as TOKENS
+from nodegraph.server.auth.tokens import Tokens
+from nodegraph.server.backup.unfinished import finish_restore
+from nodegraph.server.catalog import NodeTypes
+from nodegraph.server.hub import EventHub
+from nodegraph.server.known_types import KnownTypes
+from nodegraph.server.logs.jobs import JobLog
+from nodegraph.server.metrics import Metrics
+from nodegraph.server.readiness import Readiness
+from nodegraph.server.rules import (
+    client_limits,
+    supervision_rules,
+    upload_rules,
+    worker_specs,
+)
+from nodegraph.server.saved import SavedWorkflows
+from nodegraph.server.settings import ServerSettings
+from nodegraph.server.upkeep import Upkeep
+from nodegraph.server.uploads import Uploads
+from nodegraph.settings import Settings
+from nodegraph.workers.dispatcher import Dispatcher
+from nodegraph.workers.status import WorkerStatus
+from nodegraph.workers.supervisor import Supervisor
+from nodegraph.workers.tail import EventTail
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_THREADS = 8
+_AGAIN_SECONDS = 10.0
+
+
+@dataclass
+class Services:
+    """What routes work with.
+
+    Args:
+        settings: Of the installation.
+        server: Of this server.
+        packs: More packs of node types.
+        has_workers: False starts no process: jobs are taken in and none is run or planned.
+
+    Attributes:
+        node_types: Those that there are. No pack is imported in this process.
+        queue: Jobs. Its futures are waited for by `asyncio.wrap_future`; what reads more than one
+            job of it goes through `off_loop`.
+        tokens: Who may come in.
+        hub: What happens, for whoever follows it.
+        supervisor: The worker processes, the planner among them.
+        dispatcher: Gives the queue's jobs to the workers.
+        artifacts, uploads, workflows: What is kept for clients.
+        metrics: Figures for monitoring.
+        readiness: Whether the server is of use.
+        upkeep: Deletes what isn't to be kept any longer.
+        environment: Folders and permissions of the runs.
+        started: Unix time.
+        stopping: Set as soon as the server is to stop: long answers end then.
+    """
+
+    settings: Settings
+    server: ServerSettings
+    packs: Sequence[Path] = ()
+    has_workers: bool = True
+
+    tokens: Tokens = field(init=False)
+    node_types: KnownTypes = field(init=False)
+    queue: JobQueue = field(init=False)
+    hub: EventHub = field(init=False)
+    supervisor: Supervisor = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    artifacts: Artifacts = field(init=False)
+    uploads: Uploads = field(init=False)
+    workflows: SavedWorkflows = field(init=False)
+    metrics: Metrics = field(init=False)
+    readiness: Readiness = field(init=False)
+    upkeep: Upkeep = field(init=False)
+    started: float = field(init=False)
+    environment: Environment = field(init=False)
+    stopping: asyncio.Event = field(init=False)
+
+    def __post_init__(self) -> None:
+        finish_restore(self.home)
+        self.tokens = Tokens(self.home / TOKENS)
+        self.stopping = asyncio.Event()
+        self.metrics = Metrics()
+
+    @property
+    def home(self) -> Path:
+        """Folder of what the server keeps."""
+        return self.settings.data_folder
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since it was opened, whatever the machine's clock did meanwhile."""
+        return monotonic() - self._born
+
+    @property
+    def outputs(self) -> Path:
+        """Folder that jobs write to; a server's current folder may be any."""
+        return self.settings.outputs or self.home / "outputs"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Folder of what clients brought."""
+        return self.home / "uploads"
+
+    @property
+    def _given_folders(self) -> list[Path]:
+        """Folders from which jobs' files are handed out: of results, and of previews."""
+        return [self.outputs, self.environment.temporary]
+
+    @property
+    def worker_settings(self) -> Settings:
+        """The settings of the installation as workers have them."""
+        inputs = self.settings.inputs or self.home / "inputs"
+        readable = self.settings.readable or (inputs,)
+        folders = {
+            "outputs": self.outputs,
+            "inputs": inputs,
+            "readable": (*readable, self.uploads_folder),
+        }
+        return self.settings.model_copy(update=folders)
+
+    async def open(self) -> None:
+        """Open the parts; all of them, or none."""
+        async with AsyncExitStack() as opened:
+            self.readiness = Readiness(self)
+            self.upkeep = Upkeep(self)
+            self.environment = self.worker_settings.environment()
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="nodegraph-disk")
+            opened.callback(self._threads.shutdown)
+            self.queue = await self.off_loop(self._open_queue)
+            opened.push_async_callback(self.off_loop, self.queue.close)
+            await self._open_stores(opened)
+            await self._open_workers(opened)
+            self.started, self._born = time(), monotonic()
+            self._opened = opened.pop_all()
+
+    def _open_queue(self) -> JobQueue:
+        self.home.mkdir(parents=True, exist_ok=True)
+        return JobQueue(
+            self.home / "queue.sqlite",
+            default_limits=client_limits(self.server.clients),
+            most_waiting=self.server.most_waiting,
+        )
+
+    async def _open_stores(self, opened: AsyncExitStack) -> None:
+        pixels = self.server.limits.pixels
+        thumbnails = Thumbnails(self.settings.cache_folder / "thumbnails", pixels=pixels)
+        self.artifacts = await self.off_loop(
+            Artifacts, self.home / "artifacts.sqlite", self.queue, self._given_folders, thumbnails
+        )
+        opened.callback(self.artifacts.close)
+        rules = upload_rules(self.server.limits, self.server.retention)
+        self.uploads = await self.off_loop(Uploads, self.uploads_folder, self.queue, rules)
+        opened.callback(self.uploads.close)
+        self.workflows = await self.off_loop(SavedWorkflows, self.home / "workflows")
+
+    async def _open_workers(self, opened: AsyncExitStack) -> None:
+        tail = EventTail(self.queue)
+        opened.callback(tail.close)
+        self.metrics.follow(tail, self.queue)
+        tail.listen(JobLog().happened)
+        self.hub = EventHub(self.queue, tail)
+        opened.callback(self.hub.close)
+        self.dispatcher = Dispatcher(self.queue, tail, self.hub.live)
+        specs = worker_specs(self.worker_settings, self.server, self.packs)
+        rules = supervision_rules(self.server)
+        self.supervisor = Supervisor(specs if self.has_workers else [], self.dispatcher, rules)
+        ask = partial(self.supervisor.ask, "node_types") if self.has_workers else None
+        self.node_types = KnownTypes(self.settings, self.packs, ask)
+        await self.node_types.load()
+        self.node_types.listen(
+            lambda types: self.hub.tell("node_types.changed", digest=types.digest)
+        )
+        opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
+        await self.dispatcher.start(self.supervisor)
+        await self.supervisor.start()
+        for task in (self._read_packs, self.upkeep.run):
+            opened.push_async_callback(_ended, asyncio.create_task(task(), name=task.__name__))
+
+    def stop_soon(self) -> None:
+        """End what would hold up the end: answers that follow what happens."""
+        self.stopping.set()
+        if hasattr(self, "hub"):  # it may still be opening
+            self.hub.close()
+
+    async def close(self) -> None:
+        """Close the parts: running jobs are given back, everything asked for is written."""
+        self.stop_soon()
+        await self._opened.aclose()
+
+    async def off_loop(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """Call what reads a disk or takes its time, without keeping the event loop from others."""
+        loop = asyncio.get_running_loop()
+        # With what the request is known by, for what is logged there.
+        call = partial(copy_context().run, function, *args, **options)
+        return await loop.run_in_executor(self._threads, call)
+
+    async def refresh_node_types(self) -> NodeTypes:
+        """Have packs read anew; workers take them up as soon as they have no job.
+
+        Raises:
+            NodegraphError: They can't be read now.
+        """
+        self.supervisor.renew()
+        return await self.node_types.refresh()
+
+    def worker_states(self) -> list[WorkerStatus]:
+        """How the worker processes are."""
+        return self.supervisor.workers
+
+    def queue_fault(self) -> str | None:
+        """Why the queue couldn't be written to when that was last tried; None if it could."""
+        return self.dispatcher.status.fault
+
+    async def _read_packs(self) -> None:
+        """Have packs read that changed while no server ran, once the planner is there."""
+        while True:
+            try:
+                await self.node_types.refresh()
+                return
+            except NodegraphError as error:
+                _LOG.error("the node packs couldn't be read: %s", error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

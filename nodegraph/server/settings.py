@@ -1,0 +1,164 @@
+"""Settings of the server: the ``[server]`` table of the config file, variables, flags."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from nodegraph.settings import Bytes
+
+DEFAULT_PORT = 8420
+_LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+_DAY = 86_400.0
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BodyLimits(_Part):
+    """What may come in one request.
+
+    Attributes:
+        body: Bytes of a request's body, but for uploads.
+        upload: Bytes of an uploaded file.
+        pixels: Of an uploaded picture.
+        json_depth: Levels of lists and objects within each other.
+        json_values: Values in one JSON body.
+        nodes: Of a workflow, those of its blocks included.
+        frame: Bytes of a websocket frame.
+        idle_seconds: That a client may let pass within a request, sending or reading nothing.
+        connections: Open at a time.
+    """
+
+    body: Bytes = 32 << 20
+    upload: Bytes = 512 << 20
+    pixels: Count = 64_000_000
+    json_depth: Annotated[int, Field(ge=4, le=180)] = 64
+    json_values: Count = 1_000_000
+    nodes: Count = 10_000
+    frame: Bytes = 16 << 20
+    idle_seconds: Seconds = 60.0
+    connections: Count = 2_000
+
+
+class RateLimits(_Part):
+    """How often one client may ask: a token's, or an address's without one.
+
+    Attributes:
+        requests_per_second: In the long run.
+        burst: At once.
+        failures_per_minute: Wrong tokens from one address, in the long run.
+        failure_burst: The same, at once.
+    """
+
+    requests_per_second: Seconds = 2_000.0
+    burst: Count = 4_000
+    failures_per_minute: Seconds = 10.0
+    failure_burst: Count = 10
+
+
+class Retention(_Part):
+    """What is kept, and for how long; none for no limit.
+
+    Attributes:
+        seconds, count, failed_seconds, failed_count: Of ended jobs, see `nodegraph.jobs.Rules`.
+        upload_seconds: After which an upload goes that nothing has used since.
+        upload_bytes: Of all uploads together; those unused for longest go to make room.
+        every: Seconds between two looks at what is to go.
+    """
+
+    seconds: Seconds | None = 30 * _DAY
+    count: Count | None = 10_000
+    failed_seconds: Seconds | None = 90 * _DAY
+    failed_count: Count | None = 10_000
+    upload_seconds: Seconds | None = 30 * _DAY
+    upload_bytes: Bytes = 20 << 30
+    every: Seconds = 3_600.0
+
+
+class ClientLimits(_Part):
+    """What each client may have in the queue. See `nodegraph.jobs.Limits`."""
+
+    waiting: Count = 10_000
+    running: Count | None = None
+
+
+def _listed(value: object) -> object:
+    """A list of a text as variables have it, parted by commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class ServerSettings(_Part):
+    """Settings of one server.
+
+    Attributes:
+        host: Address to listen at. Any but a loopback one needs a token.
+        port: 0 for any that is free.
+        workers: Processes that run jobs; one for each device if not given. 0 takes jobs in and
+            runs none.
+        devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
+            given.
+        allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
+            proxy, for example. With any of them, a token is needed too.
+        allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
+        trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
+        limits, rates, retention, clients: See there.
+        most_waiting: Jobs that may wait in all.
+        stall_seconds: Without an event while a node runs, after which its worker is restarted;
+            none to wait for ever.
+        worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
+        shutdown_seconds: That running jobs get to reach their next checkpoint.
+        least_free: Bytes of free disk below which the server says that it isn't ready.
+        open_metrics: Whether the figures for monitoring are told to everybody who can reach the
+            server; else to those who may read.
+        log_format: ``json`` writes one object a line.
+        log_level: The least that is logged. Refused requests always are.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_PORT
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    devices: Names = ()
+    allowed_hosts: Names = ()
+    allowed_origins: Names = ()
+    trusted_proxies: Names = ()
+    limits: BodyLimits = BodyLimits()
+    rates: RateLimits = RateLimits()
+    retention: Retention = Retention()
+    clients: ClientLimits = ClientLimits()
+    most_waiting: Count = 100_000
+    stall_seconds: Seconds | None = None
+    worker_memory: Bytes | None = None
+    shutdown_seconds: Seconds = 30.0
+    least_free: Bytes = 256 << 20
+    open_metrics: bool = False
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only processes of this machine are meant to reach it."""
+        return is_loopback(self.host) and not self.allowed_hosts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is that of the machine for itself."""
+    if host.lower() in _LOOPBACK_NAMES:
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

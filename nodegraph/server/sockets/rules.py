@@ -1,0 +1,48 @@
+"""What a websocket may bring, and how long either side may be silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodegraph.server.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRules:
+    """Bounds of one connection.
+
+    Attributes:
+        heartbeat: Seconds between two heartbeats of the server.
+        silence: Seconds without anything from the client, after which it counts as gone.
+        subscriptions: At a time.
+        jobs: Of one subscription, if it names them.
+        commands: That may be worked at at a time; the next ones aren't read until then.
+        commands_per_second, burst: How often, in the long run and at once; more are read later.
+        frame: Bytes of a message.
+        depth, values: Of a message: levels of maps and lists, and values in all.
+        farewell: Seconds that a client gets to read why it is hung up on.
+    """
+
+    heartbeat: float = 15.0
+    silence: float = 45.0
+    subscriptions: int = 64
+    jobs: int = 1_000
+    commands: int = 16
+    commands_per_second: float = 2_000.0
+    burst: int = 4_000
+    frame: int = 16 << 20
+    depth: int = 64
+    values: int = 1_000_000
+    farewell: float = 5.0
+
+
+def rules_of(server: ServerSettings) -> SocketRules:
+    """The bounds that the settings say."""
+    limits, rates = server.limits, server.rates
+    return SocketRules(
+        frame=limits.frame,
+        depth=limits.json_depth,
+        values=limits.json_values,
+        commands_per_second=rates.requests_per_second,
+        burst=rates.burst,
+    )

@@ -1,0 +1,90 @@
+"""Deleting, now and then, what isn't to be kept any longer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.rules import retention_rules
+
+if TYPE_CHECKING:
+    from nodegraph.server.services import Services
+
+_LOG = logging.getLogger(__name__)
+_FIRST = 60.0
+"""Seconds after the start; one that is started anew every hour must forget, too."""
+_LEAP = 3_600.0
+"""Seconds by which the machine's clock may be off after a round; a suspended laptop's always is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a round has deleted.
+
+    Attributes:
+        artifacts: Jobs whose files are listed no more.
+    """
+
+    jobs: int = 0
+    uploads: int = 0
+    artifacts: int = 0
+
+
+class Upkeep:
+    """Keeps history, uploads and the catalogue of artifacts within their rules.
+
+    How old something is only the machine's clock can say, and that one may jump. After a jump a
+    round is left out, so that what a wrong clock calls old isn't gone before somebody has mended
+    it.
+
+    Args:
+        services: Of the server; their settings are read anew for each round.
+        clock: Unix time.
+        steady: Seconds that no jump changes.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services = services
+        self._clock = clock
+        self._steady = steady
+        self._offset = clock() - steady()
+
+    async def run(self) -> None:
+        """Do so until it is cancelled."""
+        delay = _FIRST
+        while True:
+            await asyncio.sleep(min(delay, self._services.server.retention.every))
+            delay = self._services.server.retention.every
+            await self.round()
+
+    async def round(self) -> Forgotten:
+        """Delete once what isn't to be kept; a fault is logged, and the next round tries again."""
+        if self._has_jumped():
+            _LOG.warning("the machine's clock has jumped; nothing is deleted for its age this time")
+            return Forgotten()
+        services = self._services
+        rules = retention_rules(services.server.retention)
+        try:
+            jobs = await services.off_loop(services.queue.prune, rules)
+            uploads = await services.off_loop(services.uploads.prune)
+            artifacts = await services.off_loop(services.artifacts.tidy) if jobs else 0
+        except NodegraphError as error:
+            _LOG.warning("old jobs and uploads couldn't be deleted: %s", error)
+            return Forgotten()
+        if jobs or uploads:
+            _LOG.info("deleted %d old jobs and %d old uploads", jobs, uploads)
+        return Forgotten(jobs, uploads, artifacts)
+
+    def _has_jumped(self) -> bool:
+        before, self._offset = self._offset, self._clock() - self._steady()
+        return abs(self._offset - before) > _LEAP

@@ -1,0 +1,9 @@
+"""Files that clients bring: pictures, masks, workflows."""
+
+from __future__ import annotations
+
+from nodegraph.server.uploads.index import Upload, UploadPage
+from nodegraph.server.uploads.rules import UploadRules, UploadType
+from nodegraph.server.uploads.uploads import Uploads
+
+__all__ = ["Upload", "UploadPage", "UploadRules", "UploadType", "Uploads"]

@@ -1,0 +1,282 @@
+"""A server to ask: within this process, without workers, or as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from nodegraph.server.app import create_app
+from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.server.services import Services
+from nodegraph.server.settings import ServerSettings
+from nodegraph.server.sockets.protocol import AbortableProtocol
+from nodegraph.session import Session
+from nodegraph.settings import Settings
+
+PATIENCE = 60.0
+PACK = '''
+from nodegraph import Context, node
+
+@node
+def Number(value: int = 1) -> int:
+    """A number."""
+    return value
+
+@node
+def Sum(a: int, b: int = 0) -> int:
+    """A sum."""
+    return a + b
+
+@node(output=True)
+def Show(ctx: Context, value: int) -> None:
+    """Shows a number."""
+
+def fine(inputs):
+    if inputs.literals.get("path") == "bad":
+        from nodegraph import Finding
+        yield Finding("path", "this is bad")
+
+@node(output=True, validate=fine)
+def Checked(ctx: Context, path: str) -> None:
+    """Looks at its input beforehand."""
+'''
+"""Node types that need no libraries."""
+
+
+def workflow(**nodes: Any) -> dict[str, Any]:
+    """One that a server with `PACK` takes."""
+    own = {
+        "two": {"type": "sums:Number", "inputs": {"value": 2}},
+        "sum": {"type": "sums:Sum", "inputs": {"a": {"from": "two"}, "b": 3}},
+        "show": {"type": "sums:Show", "inputs": {"value": {"from": "sum"}}},
+    }
+    return {
+        "format": "nodegraph/1",
+        "title": "A sum",
+        "parameters": {"b": "sum.b"},
+        "nodes": {**own, **nodes},
+    }
+
+
+def write_pack(home: Path) -> None:
+    """Put `PACK` where a server with that home folder looks for packs."""
+    folder = home / "packs"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sums.py").write_text(PACK)
+
+
+_READ = """
+import sys
+from pathlib import Path
+from nodegraph.session import Session
+from nodegraph.settings import Settings
+assert Session(Settings(home=Path(sys.argv[1]))).registry
+"""
+
+
+def prepared_home(folder: Path, known: Path | None = None) -> Path:
+    """A home folder with `PACK`, whose declarations have been read.
+
+    Args:
+        known: Another such folder, to save reading them once more.
+    """
+    write_pack(folder)
+    if known is None:
+        # In a process of its own: one that has imported a pack before doesn't write what it says.
+        subprocess.run([sys.executable, "-c", _READ, str(folder)], check=True)
+    else:
+        shutil.copytree(known / "cache" / "specs", folder / "cache" / "specs")
+    found = Session(Settings(home=folder)).registry
+    assert "sums:Sum" in found.node_types()
+    return folder
+
+
+@dataclass
+class Hosted:
+    """A server within this process, on a thread of its own."""
+
+    url: str
+    services: Services
+    client: httpx.Client
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
+        return self.url.removeprefix("http://")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def token(self, name: str, *scopes: Any) -> dict[str, str]:
+        """Headers of somebody with a new token."""
+        text, _ = TokenFile(self.services.home / "tokens.json").add(name, scopes or ("run",))
+        return {"Authorization": f"Bearer {text}"}
+
+
+@contextmanager
+def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
+    """A server without workers; its settings are those of `ServerSettings`."""
+    services = Services(Settings(home=home), ServerSettings(**settings), has_workers=False)
+    config = uvicorn.Config(
+        create_app(services),
+        port=0,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws=AbortableProtocol,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        _until(lambda: server.started or not thread.is_alive())
+        assert server.started, "the server didn't start"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE, trust_env=False) as client:
+            yield Hosted(url, services, client)
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "the server didn't stop"
+
+
+class Process:
+    """`nodegraph serve` as a process of its own.
+
+    Attributes:
+        url: Where it answers.
+    """
+
+    def __init__(self, home: Path, *arguments: str, command: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self._files = [home / "stdout.txt", home / "stderr.txt"]
+        first = command or ("-m", "nodegraph", "--home", str(home), "serve", "--port", "0")
+        streams = [path.open("wb") for path in self._files]
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, *first, *arguments],
+                stdout=streams[0],
+                stderr=streams[1],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "NODEGRAPH_HOME": str(home), "OMP_NUM_THREADS": "1"},
+                cwd=Path(__file__).parents[2],
+            )
+        finally:
+            for stream in streams:
+                stream.close()
+        self.url = ""
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def printed(self) -> str:
+        """What it wrote to stdout so far."""
+        return self._files[0].read_text()
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr so far."""
+        return self._files[1].read_text()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def ready(self) -> Process:
+        """Wait until it answers."""
+        pattern = r"(http://[^\s]+:\d+)"
+        _until(lambda: re.search(pattern, self.printed) or self.process.poll() is not None)
+        found = re.search(pattern, self.printed)
+        assert found is not None, self.log
+        self.url = found[1]
+        return self
+
+    def ended(self) -> int:
+        """Wait until it has ended; its exit code."""
+        return self.process.wait(PATIENCE)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def logged(self, text: str) -> None:
+        """Wait until something stands in its log."""
+        _until(lambda: text in self.log)
+
+    def children(self) -> list[int]:
+        """Ids of the processes that it has started."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(number) for number in path.read_text().split()]
+
+    def has_loaded(self, library: str) -> bool:
+        """Whether a shared library of that name is in its memory."""
+        return library in Path(f"/proc/{self.pid}/maps").read_text()
+
+
+def _until(is_so: Any) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
+
+
+def sent(port: int, data: bytes, *, more: Iterable[bytes] = ()) -> bytes:
+    """Everything that comes back for some bytes, until the server hangs up or has answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(data)
+        for piece in more:
+            connection.sendall(piece)
+        return received(connection)
+
+
+def received(connection: socket.socket) -> bytes:
+    """A whole answer, or what there was of one when the server hung up."""
+    found = b""
+    while True:
+        head, parting, body = found.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if parting and length is not None and len(body) >= int(length[1]):
+            return found
+        try:
+            piece = connection.recv(65_536)
+        except ConnectionResetError:
+            return found
+        if not piece:
+            return found
+        found += piece
+
+
+def status(answer: bytes) -> int:
+    """The status of an answer; 0 if it is none."""
+    found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
+    return 0 if found is None else int(found[1])

@@ -1,0 +1,214 @@
+"""Thumbnails: small, upright, made once, kept within bounds, and never of a bomb."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Coroutine, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from nodegraph.errors import InvalidFile
+from nodegraph.server.artifacts.thumbnails import Thumbnails
+from nodegraph.server.errors import NotFound, TooLarge
+from nodegraph.server.files.pictures import make_thumbnail, read_picture
+from nodegraph.server.files.sending import OpenFile
+from tests.server.resources import digest_of, opened, picture
+
+PIXELS = 1_000_000
+
+
+class Source:
+    """A picture's file, which counts how often it is opened."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.times = 0
+
+    def __call__(self) -> OpenFile:
+        self.times += 1
+        return OpenFile(BytesIO(self.data), len(self.data), digest_of(self.data))
+
+
+@pytest.fixture
+def thumbnails(tmp_path: Path) -> Iterator[Thumbnails]:
+    found = Thumbnails(tmp_path / "thumbnails", held=20_000, pixels=PIXELS)
+    yield found
+    found.close()
+
+
+def run(made: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(made)
+
+
+def thumbnail(thumbnails: Thumbnails, source: Source, size: int = 128) -> bytes:
+    found: bytes = run(thumbnails.get(digest_of(source.data), size, source))
+    return found
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_thumbnail_is_a_small_webp_of_the_same_shape(thumbnails: Thumbnails, format: str) -> None:
+    made = opened(thumbnail(thumbnails, Source(picture(600, 300, format))))
+    assert made.format == "WEBP"
+    assert made.size == (128, 64)
+    red, green, blue = made.convert("RGB").getpixel((60, 30))  # type: ignore[misc]
+    assert abs(red - 200) < 12
+    assert abs(green - 30) < 12
+    assert abs(blue - 40) < 12
+
+
+def test_a_small_picture_is_not_made_larger(thumbnails: Thumbnails) -> None:
+    assert opened(thumbnail(thumbnails, Source(picture(20, 10)))).size == (20, 10)
+
+
+def test_transparency_stays(thumbnails: Thumbnails) -> None:
+    made = opened(thumbnail(thumbnails, Source(picture(color=(10, 20, 30, 0)))))
+    assert made.mode == "RGBA"
+    assert made.getpixel((3, 3))[3] == 0  # type: ignore[index]
+
+
+def test_a_photograph_is_turned_upright(thumbnails: Thumbnails) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = picture(200, 100, "JPEG", exif=exif)
+    assert opened(thumbnail(thumbnails, Source(data))).size == (64, 128)
+    assert read_picture(BytesIO(data), pixels=PIXELS).width == 100
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "CMYK", "RGBA"])
+def test_pictures_of_all_kinds_have_one(thumbnails: Thumbnails, mode: str) -> None:
+    made = BytesIO()
+    Image.new(mode, (90, 30)).save(made, "JPEG" if mode == "CMYK" else "PNG")
+    assert opened(thumbnail(thumbnails, Source(made.getvalue()))).size == (90, 30)
+
+
+def test_dark_sixteen_bit_grey_does_not_become_white(thumbnails: Thumbnails) -> None:
+    made = BytesIO()
+    Image.new("I;16", (30, 30), 20 * 256).save(made, "PNG")
+    shown = opened(thumbnail(thumbnails, Source(made.getvalue()))).convert("L")
+    assert abs(shown.getpixel((5, 5)) - 20) < 8  # type: ignore[operator]
+
+
+def test_it_is_made_once(thumbnails: Thumbnails) -> None:
+    source = Source(picture(300, 300))
+    assert thumbnail(thumbnails, source) == thumbnail(thumbnails, source)
+    assert source.times == 1
+    thumbnail(thumbnails, source, 256)
+    assert source.times == 2
+
+
+def test_many_who_ask_at_once_wait_for_one(thumbnails: Thumbnails) -> None:
+    source = Source(picture(900, 900))
+
+    async def ask() -> list[bytes]:
+        digest = digest_of(source.data)
+        return await asyncio.gather(*(thumbnails.get(digest, 128, source) for _ in range(20)))
+
+    assert len(set(run(ask()))) == 1
+    assert source.times == 1
+
+
+def test_sizes_that_hardly_differ_are_one(thumbnails: Thumbnails, tmp_path: Path) -> None:
+    source = Source(picture(900, 900))
+    for size in (193, 200, 256):
+        assert opened(thumbnail(thumbnails, source, size)).size == (256, 256)
+    assert source.times == 1
+
+
+def test_the_folder_stays_within_its_bounds(tmp_path: Path) -> None:
+    folder = tmp_path / "thumbnails"
+    thumbnails = Thumbnails(folder, held=100_000, pixels=PIXELS)
+    for at in range(40):
+        noise = Image.effect_noise((128, 128), 20 + at)
+        data = BytesIO()
+        noise.save(data, "PNG")
+        thumbnail(thumbnails, Source(data.getvalue()))
+    sizes = [path.stat().st_size for path in folder.iterdir()]
+    assert 0 < sum(sizes) <= 100_000
+    assert 4 < len(sizes) < 40
+    thumbnails.close()
+
+
+def test_one_that_was_deleted_is_made_again(thumbnails: Thumbnails, tmp_path: Path) -> None:
+    source = Source(picture(300, 300))
+    first = thumbnail(thumbnails, source)
+    for path in (tmp_path / "thumbnails").iterdir():
+        path.unlink()
+    (tmp_path / "thumbnails").rmdir()
+    assert thumbnail(thumbnails, source) == first
+    assert source.times == 2
+
+
+def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "thumbnails").write_text("in the way")
+    thumbnails = Thumbnails(tmp_path / "thumbnails", pixels=PIXELS)
+    assert opened(thumbnail(thumbnails, Source(picture()))).size == (8, 6)
+    thumbnails.close()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A small file that says that it is a large picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        mark = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + mark
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("side", [1001, 10_000, 14_000, 60_000, 2**31 - 1])
+def test_a_picture_that_claims_too_many_pixels_is_not_read(side: int) -> None:
+    data = bomb(side, side)
+    with pytest.raises(TooLarge):
+        read_picture(BytesIO(data), pixels=PIXELS)
+    with pytest.raises(TooLarge):
+        make_thumbnail(BytesIO(data), 128, pixels=PIXELS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GIF89a",
+        b"\x89PNG\r\n\x1a\n",
+        picture()[:50],
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"\x80\x04\x95",
+        picture(format="BMP"),
+        picture(format="TIFF"),
+    ],
+)
+def test_of_what_is_no_intact_picture_there_is_none(thumbnails: Thumbnails, data: bytes) -> None:
+    with pytest.raises(NotFound, match="no intact picture"):
+        thumbnail(thumbnails, Source(data))
+
+
+PICTURES = [picture(40, 30, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_picture_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
+    original = bytearray(data.draw(st.sampled_from(PICTURES)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(original) - 1))
+        original[place] = data.draw(st.integers(0, 255))
+    damaged = bytes(original[: data.draw(st.integers(1, len(original)))])
+    for read in (
+        lambda: read_picture(BytesIO(damaged), pixels=PIXELS),
+        lambda: make_thumbnail(BytesIO(damaged), 64, pixels=PIXELS),
+    ):
+        try:
+            read()
+        except (InvalidFile, TooLarge):
+            continue

@@ -1,0 +1,114 @@
+"""Node types as the server knows them: read by another process, never by its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.catalog import NodeTypes
+from nodegraph.server.known_types import KnownTypes
+from nodegraph.session import Session
+from nodegraph.settings import Settings
+
+MORE = '''
+from nodegraph import node
+
+@node
+def Late(value: int = 1) -> int:
+    """Comes later."""
+    return value
+'''
+
+
+def reader(home: Path) -> Callable[[], Any]:
+    """Reads packs, in the way a planner does."""
+
+    async def read() -> None:
+        await asyncio.to_thread(lambda: Session(Settings(home=home)).registry)
+
+    return read
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+async def fails() -> None:
+    raise NodegraphError("there is no planner")
+
+
+def test_what_was_read_before_is_known_at_once(home: Path) -> None:
+    async def look() -> NodeTypes:
+        known = KnownTypes(Settings(home=home), (), never)
+        await known.load()
+        return await asyncio.wait_for(known.current(), 20)
+
+    found = asyncio.run(look())
+    assert found.spec("sums:Sum") is not None
+    assert found.hook("sums:Checked", "validate") is None
+    assert found.is_current
+
+
+def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
+    (home / "packs" / "later.py").write_text(MORE)
+
+    async def look() -> tuple[list[str], NodeTypes]:
+        known = KnownTypes(Settings(home=home), (), reader(home))
+        told: list[str] = []
+        known.listen(lambda types: told.append(types.digest))
+        known.listen(lambda types: 1 // 0)
+        await known.load()
+        assert known.now.spec("later:Late") is None
+        waiting = asyncio.create_task(known.current())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await known.refresh()
+        return told, await waiting
+
+    told, found = asyncio.run(look())
+    assert found.spec("later:Late") is not None
+    assert (len(told), told[-1]) == (2, found.digest)
+
+
+def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> None:
+    (home / "packs" / "later.py").write_text(MORE)
+
+    async def look() -> NodeTypes:
+        known = KnownTypes(Settings(home=home), (), fails)
+        await known.load()
+        with pytest.raises(NodegraphError):
+            await known.refresh()
+        return await known.current()
+
+    found = asyncio.run(look())
+    assert found.spec("sums:Sum") is not None
+    assert found.spec("later:Late") is None
+    assert any("later" in problem for problem in found.problems)
+
+
+def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path) -> None:
+    pack = home / "packs" / "partly"
+    pack.mkdir()
+    (pack / "__init__.py").write_text("")
+    (pack / "fine.py").write_text(MORE)
+    (pack / "broken.py").write_text("import nothing_of_that_name")
+    Session(Settings(home=home)).registry  # noqa: B018 - reads the packs
+    for name in [name for name in sys.modules if "partly" in name]:
+        del sys.modules[name]
+
+    async def look() -> NodeTypes:
+        known = KnownTypes(Settings(home=home), (), None)
+        await known.load()
+        return known.now
+
+    found = asyncio.run(look())
+    assert found.spec("partly:Late") is not None
+    assert not found.is_current
+    assert any("nothing_of_that_name" in problem for problem in found.problems)
+    assert not [name for name in sys.modules if "partly" in name]

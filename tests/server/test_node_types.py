@@ -1,0 +1,149 @@
+"""Node types over HTTP: what packs declare, without their code in the server's process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema_rs import Draft202012Validator, meta
+
+from tests.server.hosting import Hosted
+
+READ = """
+import sys
+from pathlib import Path
+from nodegraph.session import Session
+from nodegraph.settings import Settings
+assert Session(Settings(home=Path(sys.argv[1]))).registry
+"""
+
+
+def listed(server: Hosted) -> dict[str, dict[str, Any]]:
+    return {item["type"]: item for item in server.client.get("/node-types").json()["items"]}
+
+
+def test_all_packs_node_types_are_listed_with_all_that_an_editor_needs(server: Hosted) -> None:
+    types = listed(server)
+    assert {"KSampler", "SaveImage", "sums:Sum"} <= types.keys()
+    sampler = types["KSampler"]
+    assert (sampler["pack"], sampler["category"], sampler["lane"]) == ("", "sampling", "gpu")
+    assert sampler["summary"]
+    assert [port["name"] for port in sampler["outputs"]] == ["latent"]
+    ports = {port["name"]: port for port in sampler["inputs"]}
+    assert (ports["latent"]["type"], ports["latent"]["json_schema"]) == ("Latent", None)
+    assert ports["steps"]["json_schema"]["type"] == "integer"
+    assert ports["steps"]["help"]
+    assert types["sums:Sum"]["pack"] == "sums"
+
+
+def test_where_code_lies_is_not_told(server: Hosted) -> None:
+    text = server.client.get("/node-types").text
+    assert str(server.services.home) not in text
+    for item in listed(server).values():
+        assert not {"module", "qualname", "hooks"} & item.keys()
+
+
+def test_the_schema_of_inputs_says_what_may_be_written(server: Hosted) -> None:
+    schema = listed(server)["sums:Sum"]["inputs_schema"]
+    assert meta.is_valid(schema)
+    check = Draft202012Validator(schema)
+    for good in ({"a": 1}, {"a": {"from": "x.y"}, "b": 2}, {"a": {"value": 3}}, {}):
+        assert check.is_valid(good)
+    for bad in ({"a": "x"}, {"a": 1.5}, {"c": 1}, {"a": {"form": "x"}}):
+        assert not check.is_valid(bad)
+
+
+def test_every_schema_is_one(server: Hosted) -> None:
+    for item in listed(server).values():
+        assert meta.is_valid(item["inputs_schema"]), item["type"]
+
+
+def test_port_types_have_their_colours_and_supertypes(server: Hosted) -> None:
+    found = {item["name"]: item for item in server.client.get("/node-types").json()["port_types"]}
+    assert found["Image"]["color"] == "#64b5f6"
+    assert {"Any", "Latent", "Conditioning"} <= found.keys()
+
+
+def test_a_list_that_the_client_has_is_not_sent_again(server: Hosted) -> None:
+    tag = server.client.get("/node-types").headers["etag"]
+    again = server.client.get("/node-types", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert server.client.get("/node-types").headers["etag"] == tag
+    other = server.client.get("/node-types", headers={"If-None-Match": '"x"'})
+    assert other.status_code == 200
+
+
+def test_one_of_them_can_be_had_alone(server: Hosted) -> None:
+    answer = server.client.get("/node-types/sums:Sum")
+    assert answer.json() == listed(server)["sums:Sum"]
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert server.client.get("/node-types/sums:Sum", headers=tag).status_code == 304
+
+
+@pytest.mark.parametrize("name", ["Ksampler", "sums:Summ", "..", "x" * 400, "a:b:c", "%C3%28"])
+def test_one_that_there_is_not_is_not_found(server: Hosted, name: str) -> None:
+    assert server.client.get(f"/node-types/{name}").status_code == 404
+
+
+def test_the_nearest_name_is_told(server: Hosted) -> None:
+    answer = server.client.get("/node-types/sums:Summ").json()
+    assert answer["problems"][0]["hint"] == "Did you mean `sums:Sum`?"
+
+
+def test_the_etag_is_of_the_content(hosting: Callable[..., Any], home: Path) -> None:
+    def answer(**headers: str) -> httpx.Response:
+        with hosting() as server:
+            found: httpx.Response = server.client.get("/node-types", headers=headers)
+            return found
+
+    tag = answer().headers["etag"]
+    assert answer(**{"If-None-Match": tag}).status_code == 304
+    file = home / "packs" / "sums.py"
+    file.write_text(file.read_text().replace('"""A sum."""', '"""Two numbers together."""'))
+    subprocess.run([sys.executable, "-c", READ, str(home)], check=True)
+    changed = answer(**{"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+    assert "Two numbers together." in changed.text
+
+
+def test_who_may_read_may_see_them_and_nobody_else(server: Hosted) -> None:
+    reader = server.token("ann", "read")
+    assert server.client.get("/node-types", headers=reader).status_code == 200
+    for path in ("/node-types", "/node-types/KSampler"):
+        assert server.client.get(path).status_code == 401
+
+
+def test_no_pack_and_no_torch_is_imported_by_the_server(home: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from tests.server.hosting import hosted
+with hosted(Path(sys.argv[1])) as server:
+    for path in ("/node-types", "/node-types/KSampler", "/models", "/templates", "/apps"):
+        assert server.client.get(path).status_code == 200, path
+    assert len(server.client.get("/node-types").json()["items"]) > 20
+    names = [name.partition(".")[0] for name in sys.modules]
+    print(sorted({"torch", "nodegraph_nodes", "nodegraph_packs", "diffusers"} & set(names)))
+"""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(home)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.strip() == "[]", ended.stderr
+
+
+def test_the_answer_is_plain_ascii(server: Hosted) -> None:
+    answer = server.client.get("/node-types")
+    assert answer.content.isascii()
+    assert json.loads(answer.content)["next"] is None

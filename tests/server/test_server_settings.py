@@ -1,0 +1,101 @@
+"""The server's settings: where they come from, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodegraph.errors import InvalidFile
+from nodegraph.server.settings import ServerSettings
+from nodegraph.server.settings_sources import load_server_settings, setting_places
+from nodegraph.settings import Settings, load_settings
+
+
+def loaded(home: Path, text: str = "", **flags: object) -> ServerSettings:
+    (home / "config.toml").write_text(text)
+    return load_server_settings(Settings(home=home), flags)
+
+
+def test_without_any_the_server_is_private(tmp_path: Path) -> None:
+    found = loaded(tmp_path)
+    assert found == ServerSettings()
+    assert (found.host, found.port, found.is_private) == ("127.0.0.1", 8420, True)
+
+
+def test_variables_go_before_the_file_and_flags_before_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "[server]\nport = 1\nworkers = 1\nmost_waiting = 1\n[server.limits]\nnodes = 5"
+    monkeypatch.setenv("NODEGRAPH_SERVER_PORT", "2")
+    monkeypatch.setenv("NODEGRAPH_SERVER_WORKERS", "2")
+    monkeypatch.setenv("NODEGRAPH_SERVER_LIMITS_BODY", "2MB")
+    found = loaded(tmp_path, text, port=3, workers=None)
+    assert (found.port, found.workers, found.most_waiting) == (3, 2, 1)
+    assert (found.limits.body, found.limits.nodes) == (2_000_000, 5)
+
+
+def test_lists_in_variables_are_parted_by_commas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_SERVER_ALLOWED_ORIGINS", "https://a.example:1, http://b")
+    assert loaded(tmp_path).allowed_origins == ("https://a.example:1", "http://b")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nprot = 1", "Did you mean `port`?"),
+        ("[server]\nport = 99999999", "`port`"),
+        ("[server]\nworkers = -1", "`workers`"),
+        ("[server.limits]\nbody = 'many'", "`limits.body`"),
+        ("[server.limits]\nbdy = 1", "Did you mean `limits.body`?"),
+        ("server = 3", "[server]"),
+        ("[server", "can't read the settings"),
+    ],
+)
+def test_what_makes_no_sense_is_told_by_its_name(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        loaded(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def test_an_unknown_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_SERVER_PROT", "1")
+    with pytest.raises(InvalidFile, match="NODEGRAPH_SERVER_PORT"):
+        loaded(tmp_path)
+
+
+def test_the_engines_settings_let_the_servers_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_SERVER_PORT", "1")
+    (tmp_path / "config.toml").write_text('memory_cache = "1GB"\n[server]\nport = 2')
+    assert load_settings({"home": tmp_path}).memory_cache == 1_000_000_000
+    (tmp_path / "config.toml").write_text("[servre]\nport = 2")
+    with pytest.raises(InvalidFile, match="servre"):
+        load_settings({"home": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("settings", "private"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "studio.example"}, False),
+        ({"allowed_hosts": ["studio.example"]}, False),
+    ],
+)
+def test_a_server_is_private_as_long_as_nobody_else_is_meant_to_reach_it(
+    settings: dict[str, object], private: bool
+) -> None:
+    assert ServerSettings.model_validate(settings).is_private is private
+
+
+def test_every_setting_has_a_variable_of_its_own() -> None:
+    names = ["_".join(place) for place in setting_places()]
+    assert len(set(names)) == len(names)
+    assert {"port", "limits_body", "rates_burst", "retention_count"} <= set(names)
