@@ -28,6 +28,8 @@ bad, the document has `problems`: a list of objects with a `code`, a `message` a
 
 Settings come from the options, then from `NODEGRAPH_*` variables (`NODEGRAPH_HOME`,
 `NODEGRAPH_MODELS`, …), then from `config.toml`; `nodegraph doctor` shows the folders in force.
+`submit`, `jobs`, `watch`, `cancel` and `pull` ask a server, which `serve` is; see
+[client.md](client.md) for programs that do.
 """
 RUN = """The named parameters of a workflow are options of `run`, with types and defaults of their
 own:
@@ -122,7 +124,38 @@ $ nodegraph cache export results.nodegraph text_to_image.json
 $ nodegraph cache import results.nodegraph
 ```
 """
-MORE = {"run": RUN, "plan": PLAN, "why": WHY, "runs show": RUNS_SHOW, "cache export": EXPORT}
+SUBMIT = """```console
+$ nodegraph submit text_to_image.json --prompt "a fox" --seed 3
+job_01m7x026gapbfpc76tkrmx29gm
+$ nodegraph submit image_to_image.json --image apple.png --out pictures
+Uploaded apple.png, 5.6 kB.
+…
+pictures/apple_00001.png
+```
+
+The server is named by `--server` or `NODEGRAPH_SERVER`; the token, where one is needed, by
+`NODEGRAPH_TOKEN`. Which inputs take files, and which options the workflow's parameters are, is
+asked of the server: node packs need not be installed here. Paths in a workflow start where the
+workflow lies, as with `run`; what is no file of this machine stays as it is. `--watch` and `--out`
+show how the job goes on, as `watch` does.
+
+The document that `--json` prints is the job: at once, or with `--watch` as it has ended; with
+`--out` its `files` have a `path`, `node`, `kind`, `digest`, and `existed` if the same was there
+before.
+"""
+WATCH = """The exit code tells how the job ended: 0 finished, 1 failed, 130 cancelled, or the
+watching was. `--events` prints a line for each event as [websocket.md](websocket.md#kinds)
+describes it.
+"""
+MORE = {
+    "run": RUN,
+    "plan": PLAN,
+    "why": WHY,
+    "submit": SUBMIT,
+    "watch": WATCH,
+    "runs show": RUNS_SHOW,
+    "cache export": EXPORT,
+}
 
 
 def reference() -> str:

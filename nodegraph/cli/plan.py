@@ -60,7 +60,7 @@ def plan(
             print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
         wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
-        ready, problems = with_values(session, opened.workflow, wish)
+        ready, problems = with_values(session.registry, opened.workflow, wish)
         return show_plan(session, ready, wish.targets, json=json, problems=problems)
 
 

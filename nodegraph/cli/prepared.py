@@ -19,6 +19,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError, Problem
 
 if TYPE_CHECKING:
+    from nodegraph.core.catalog import Catalog
     from nodegraph.session import Session
 
 
@@ -86,7 +87,7 @@ def workflow_options(
     """
     declared = {**declared_options(function), **common_options()}
     seen = scan(arguments, declared)
-    name = _named_workflow(seen.positional, seen.doubtful)
+    name = named_workflow(seen.positional, seen.doubtful)
     if name is None:
         return More()
     try:
@@ -104,7 +105,8 @@ def workflow_options(
     return More(options, found=opened)
 
 
-def _named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | None:
+def named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | None:
+    """The workflow among a command's arguments, as far as one can tell; None if there is none."""
     if positional:
         return positional[0]
     # After an unknown flag the workflow looks like the flag's value.
@@ -123,7 +125,7 @@ def opened_for(name: str, more: More) -> Opened:
 
 
 def with_values(
-    session: Session, workflow: Workflow, wish: Wish
+    catalog: Catalog, workflow: Workflow, wish: Wish
 ) -> tuple[Workflow, tuple[Problem, ...]]:
     """The workflow with its values set as far as they can be, and what is wrong with them."""
     given = assignments(workflow, wish.assignments)
@@ -135,7 +137,7 @@ def with_values(
     try:
         workflow = with_texts(
             workflow,
-            session.registry,
+            catalog,
             parameters={**wish.parameters, **given.parameters},
             inputs=given.inputs,
         )
@@ -150,7 +152,7 @@ def prepared(session: Session, workflow: Workflow, wish: Wish) -> Workflow:
     Raises:
         InvalidWorkflow: Lists all that is wrong with the values and with the workflow.
     """
-    workflow, found = with_values(session, workflow, wish)
+    workflow, found = with_values(session.registry, workflow, wish)
     problems = [*found, *session.check(workflow, targets=wish.targets)]
     if problems:
         raise InvalidWorkflow(problems)

@@ -1,0 +1,74 @@
+"""`nodegraph backup`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
+from nodegraph.cli.watching import bytes_progress
+
+if TYPE_CHECKING:
+    from nodegraph.server.backup import Written
+
+_MOST = 5
+"""Files that are named."""
+
+
+def backup(
+    common: Common,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; an earlier backup is replaced.")
+    ],
+    with_tokens: Annotated[
+        bool,
+        typer.Option("--with-tokens", help="Take the tokens along; only digests of them are kept."),
+    ] = False,
+    with_models: Annotated[
+        bool, typer.Option("--with-models", help="Take the models in the home folder along.")
+    ] = False,
+    without_outputs: Annotated[
+        bool, typer.Option("--without-outputs", help="Leave out the files that jobs have written.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Pack the home folder into one file, while a server may run.
+
+    In it are the queue with its history, saved workflows, uploads, inputs, outputs, packs and the
+    config file; what can be made again isn't. It is read again and checked before it is there.
+    """
+    from nodegraph.server.backup import Options
+    from nodegraph.server.backup import backup as pack
+
+    target = Path(file).expanduser()
+    options = Options(outputs=not without_outputs, models=with_models, tokens=with_tokens)
+    with bytes_progress("packing", is_shown=not json) as progress:
+        found = pack(common.settings(), target, options, progress)
+    if json:
+        print_json({"file": str(target.absolute()), **asdict(found)})
+    else:
+        _print(target, found)
+    return 0
+
+
+def _print(target: Path, found: Written) -> None:
+    say(
+        f"{counted(found.jobs, 'job')} and {counted(found.files, 'file')} of "
+        f"{shown_size(found.bytes)} packed into {shown_path(target)}, {shown_size(found.size)}."
+    )
+    if found.missing:
+        warn(f"jobs or uploads speak of files that are gone or changed: {named(found.missing)}")
+    if found.left_out:
+        warn(f"left out, as they are links or can't be read: {named(found.left_out)}")
+    for folder in found.elsewhere:
+        warn(f"{folder} lies outside of the home folder, so it isn't in the backup")
+
+
+def named(files: list[str]) -> str:
+    """Some files by name, and how many more there are."""
+    more = f" and {len(files) - _MOST} more" if len(files) > _MOST else ""
+    return ", ".join(files[:_MOST]) + more

@@ -1,0 +1,123 @@
+"""Jobs of a server, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.cli.exits import CANCELLED, FAILED, FINE
+from nodegraph.cli.output import (
+    Part,
+    counted,
+    print_table,
+    say,
+    shown_seconds,
+    shown_size,
+    tell,
+)
+from nodegraph.cli.problems import print_problems
+from nodegraph.cli.runs.list_ import shown_title
+from nodegraph.cli.times import shown_time
+
+if TYPE_CHECKING:
+    from nodegraph.client import Job, JobSummary
+
+_STYLES = {"finished": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
+_EXITS = {"failed": FAILED, "cancelled": CANCELLED}
+_WANTED = {"cancel": "to be cancelled", "pause": "to be paused"}
+
+
+def document(job: JobSummary) -> dict[str, Any]:
+    """A job, for JSON output."""
+    return asdict(job)
+
+
+def exit_code(job: JobSummary) -> int:
+    """The exit code that tells how a job ended."""
+    return _EXITS.get(job.state, FINE)
+
+
+def state_part(job: JobSummary) -> Part:
+    """A job's state in its colour, with what is to become of it."""
+    notes: list[str] = [job.state]
+    if job.held:
+        notes.append("held")
+    if job.wanted:
+        notes.append(_WANTED.get(job.wanted, job.wanted))
+    text = ", ".join(notes)
+    return (text, _STYLES[job.state]) if job.state in _STYLES else text
+
+
+def print_jobs(jobs: Sequence[JobSummary]) -> None:
+    """Print a table of jobs."""
+    heads = [(head, "bold") for head in ("id", "created", "state", "took", "name")]
+    print_table([heads, *(_row(job) for job in jobs)])
+
+
+def _row(job: JobSummary) -> list[Part]:
+    took = _took(job)
+    name = shown_title(job.name)
+    return [job.id, shown_time(job.created), state_part(job), took, name]
+
+
+def _took(job: JobSummary) -> str:
+    if job.started is None or job.finished is None:
+        return ""
+    return shown_seconds(max(job.finished - job.started, 0.0))
+
+
+def print_job(job: Job) -> None:
+    """Print all that is kept of a job."""
+    say((job.id, "bold"), f"  {shown_title(job.name)}" if job.name else "")
+    took = f" after {_took(job)}" if _took(job) else ""
+    say(state_part(job), took, f", submitted {shown_time(job.created)} by {job.client}")
+    if job.worker:
+        attempts = counted(job.attempt, "attempt")
+        deaths = f", its worker died {counted(job.deaths, 'time')}" if job.deaths else ""
+        say(f"{attempts}, the last on {job.worker}{deaths}")
+    if job.tags:
+        say(f"tags: {', '.join(job.tags)}")
+    if job.parameters:
+        say()
+        say(("Parameters", "bold"))
+        print_table([(name, str(value)) for name, value in job.parameters.items()], indent=2)
+    if job.files:
+        say()
+        say(("Files", "bold"))
+        print_files(job)
+    if job.problems:
+        say()
+        print_problems(job.problems, line=say)
+
+
+def print_files(job: Job) -> None:
+    """Print the files that a job gave, a line each."""
+    print_table([(file.name, shown_size(file.size), file.node) for file in job.files], indent=2)
+
+
+def print_closing(job: Job, *, quiet: bool = False) -> None:
+    """Print how a job that was waited for has ended."""
+    if job.state == "failed":
+        print_problems(job.problems)
+    if quiet:
+        for file in job.files:
+            say(file.name)
+        return
+    say((job.state.capitalize(), _STYLES.get(job.state, "bold")), *_summed_up(job), ".")
+    print_files(job)
+    if job.files:
+        tell(f"`nodegraph pull {job.id}` brings the files here.")
+
+
+def _summed_up(job: Job) -> list[Part]:
+    outputs = job.outputs
+    if outputs is None:
+        return [f" after {_took(job)}"] if _took(job) else []
+    ran, cached = outputs.nodes.get("ran", 0), outputs.nodes.get("cached", 0)
+    counts = [counted(ran, "node") + " run"] if ran or not cached else []
+    if cached:
+        counts.append(
+            f"{cached} from the cache" if counts else f"{counted(cached, 'node')} from the cache"
+        )
+    return [f" in {shown_seconds(outputs.seconds)}: {', '.join(counts)}"]

@@ -1,0 +1,103 @@
+"""A workflow for a server, with what the command line was given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.cli.connecting import connected
+from nodegraph.cli.functions import More, declared_options
+from nodegraph.cli.opening import Opened, open_workflow
+from nodegraph.cli.options import common_options
+from nodegraph.cli.parameters import parameter_options
+from nodegraph.cli.prepared import Wish, named_workflow, with_values
+from nodegraph.cli.scan import option_names, scan
+from nodegraph.core.links import is_link, parse_target, read_link, read_literal
+from nodegraph.core.overrides import with_texts
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidWorkflow, NodegraphError
+
+if TYPE_CHECKING:
+    from nodegraph.client import Client, NodeTypes
+
+_HELP = {"-h", "--help"}
+_SAVED = "--saved"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A workflow and the node types of the server that is to run it."""
+
+    opened: Opened
+    types: NodeTypes
+
+
+def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> More:
+    """The parameters of the workflow that a command's arguments name, as the server has them.
+
+    Args:
+        function: The command's, whose first argument is the workflow.
+    Raises:
+        NodegraphError: The workflow can't be read, or the server not be asked.
+    """
+    declared = {**declared_options(function), **common_options()}
+    seen = scan(arguments, declared)
+    name = named_workflow(seen.positional, seen.doubtful)
+    if name is None:
+        return More()
+    try:
+        with connected(seen.values.get("server", [None])[-1]) as client:
+            found = _opened(client, name, is_saved=_SAVED in arguments)
+    except NodegraphError:
+        if _HELP & set(arguments):
+            return More()
+        raise
+    workflow = found.opened.workflow
+    return More(parameter_options(workflow, found.types, option_names(declared)), found=found)
+
+
+def opened_for(client: Client, name: str, more: More, *, is_saved: bool) -> Remote:
+    """The workflow of a command, which `remote_options` may have opened already.
+
+    Raises:
+        NodegraphError: It can't be read.
+    """
+    # Standard input can be read only once.
+    found = more.found
+    is_known = isinstance(found, Remote) and found.opened.name == name
+    return found if is_known else _opened(client, name, is_saved=is_saved)
+
+
+def _opened(client: Client, name: str, *, is_saved: bool) -> Remote:
+    if is_saved:
+        document = dict(client.workflows.get(name))
+        return Remote(Opened(Workflow.from_dict(document), name, None), client.node_types())
+    opened = open_workflow(name)
+    return Remote(opened, client.node_types())
+
+
+def typed(remote: Remote, wish: Wish) -> tuple[Workflow, dict[str, Any]]:
+    """The workflow with its inputs and modes set, and the values of its parameters apart.
+
+    Raises:
+        InvalidWorkflow: Lists all that is wrong with what was given.
+    """
+    own = Wish(wish.targets, wish.assignments, {}, wish.modes)
+    workflow, found = with_values(remote.types, remote.opened.workflow, own)
+    problems = list(found)
+    values: dict[str, Any] = {}
+    try:
+        filled = with_texts(workflow, remote.types, parameters=wish.parameters)
+        for name in wish.parameters:
+            node, port = parse_target(workflow.parameters[name].input)
+            written = filled.nodes[node].inputs[port]
+            if is_link(written):
+                workflow = workflow.with_inputs({f"{node}.{port}": read_link(written)})
+            else:
+                values[name] = read_literal(written)
+    except InvalidWorkflow as error:
+        problems += error.problems
+    if problems:
+        raise InvalidWorkflow(problems)
+    return workflow, values

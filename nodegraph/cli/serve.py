@@ -1,0 +1,84 @@
+"""`nodegraph serve`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nodegraph.cli.options import Common
+from nodegraph.cli.output import say, warn
+
+
+def serve(
+    common: Common,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Listen at this address  [default: 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Listen at this port, 0 for any  [default: 8420]", min=0, max=65_535
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes that run jobs  [default: one a device]", min=0),
+    ] = None,
+    worker_device: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Device of the workers, in turn; may be repeated."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Let pages of this origin ask; may be repeated."),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="text or json  [default: text]")
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error  [default: info]"),
+    ] = None,
+) -> int:
+    """Run the server: jobs, workflows and results over HTTP.
+
+    It stays within this machine unless another host is given, which takes a token: see
+    `nodegraph token add`. Other settings stand in the table [server] of the config file.
+    """
+    from nodegraph.server.logs import configure
+    from nodegraph.server.serve import serve as serve_until_stopped
+    from nodegraph.server.settings import is_loopback
+    from nodegraph.server.settings_sources import load_server_settings
+
+    settings = common.settings()
+    flags: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "devices": worker_device or None,
+        "allowed_hosts": allow_host or None,
+        "allowed_origins": allow_origin or None,
+        "log_format": log_format,
+        "log_level": log_level,
+    }
+    server = load_server_settings(settings, flags)
+    configure(server.log_format, server.log_level)
+    # The command line turned it off for the sake of commands that end soon.
+    gc.enable()
+
+    def ready(url: str) -> None:
+        say("nodegraph serves at ", (url, "bold"), ". Ctrl-C stops it.")
+        sys.stdout.flush()  # whoever waits for this line may have it through a pipe
+        if not is_loopback(server.host):
+            warn("what is sent here is not encrypted: put it behind a proxy with TLS")
+
+    serve_until_stopped(settings, server, common.packs, ready)
+    return 0

@@ -1,0 +1,147 @@
+"""`nodegraph submit`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.bringing import Bringer
+from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.exits import CANCELLED
+from nodegraph.cli.functions import More
+from nodegraph.cli.job_view import document, exit_code
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import print_json, say, tell
+from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.prepared import BypassOption, MuteOption, SetOption, Wish, modes_of
+from nodegraph.cli.pull import documents, out_folder, print_pulled, pulled
+from nodegraph.cli.remote import opened_for, remote_options, typed
+from nodegraph.cli.watch import EventsOption, check_outputs, show_end, watched
+
+if TYPE_CHECKING:
+    from nodegraph.client import Client, Job, JobFields, JobSummary
+
+
+def submit(
+    common: Common,
+    more: More,
+    workflow: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
+        ),
+    ],
+    set_: SetOption = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),
+    ] = None,
+    mute: MuteOption = None,
+    bypass: BypassOption = None,
+    saved: Annotated[
+        bool, typer.Option("--saved", help="WORKFLOW is the name of one saved on the server.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The job's  [default: the workflow's title]")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="To find it by; may be repeated.")
+    ] = None,
+    priority: Annotated[
+        int, typer.Option(metavar="N", help="The highest goes first.", min=-100, max=100)
+    ] = 0,
+    hold: Annotated[bool, typer.Option("--hold", help="Let it wait until it is let go.")] = False,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Cancel it if it runs for longer than this."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="With the same one, there is one job however often this is run."
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Watch it, and download its files into this folder."
+        ),
+    ] = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+    events: EventsOption = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Print nothing but the job's id or files, and errors."),
+    ] = False,
+) -> int:
+    """Have a server run a workflow.
+
+    Files of this machine that it reads are uploaded. The workflow's named parameters are options
+    too: `nodegraph submit WORKFLOW --help` lists them. Once the job's id is printed, it survives
+    whatever happens here or there.
+    """
+    check_outputs(json=json, events=events)
+    with connected(server) as client:
+        remote = opened_for(client, workflow, more, is_saved=saved)
+        texts = given_texts(remote.opened.workflow, more.values)
+        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
+        ready, values = typed(remote, wish)
+        folder = common.settings().environment(inputs=remote.opened.folder).inputs
+        bringer = Bringer(client, remote.types, folder, quiet=quiet or json)
+        about: JobFields = {"priority": priority, "held": hold, "tags": tag or []}
+        if name is not None:
+            about["name"] = name
+        if deadline is not None:
+            about["options"] = {"deadline": deadline}
+        if wish.targets is not None:
+            about["targets"] = wish.targets
+        about["parameters"] = bringer.parameters(ready, values)
+        job = client.submit(bringer.workflow(ready), key=key, **about)
+        if not (watch or events or out is not None):
+            _tell_of(job, client, json=json, quiet=quiet)
+            return 0
+        types = {each: node.type for each, node in ready.nodes.items()}
+        ended = watched(client, job.id, types, events=events, quiet=quiet or json)
+        if ended is None:
+            return CANCELLED
+        if out is None or ended.state != "finished":
+            show_end(ended, json=json, events=events, quiet=quiet)
+        else:
+            _bring(client, ended, out_folder(common, out), json=json, events=events)
+    return exit_code(ended)
+
+
+def more_options(common: Common, arguments: Sequence[str]) -> More:
+    """The parameters of the workflow that the arguments name.
+
+    Raises:
+        NodegraphError: The workflow can't be read, or the server not be asked.
+    """
+    return remote_options(submit, arguments)
+
+
+def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> None:
+    if json:
+        print_json(document(job))
+        return
+    # Alone on stdout, so that a script can take it.
+    say(job.id)
+    if not quiet:
+        tell(f"Submitted to {client.server}. `nodegraph watch {job.id}` shows how it goes on.")
+
+
+def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:
+    files = pulled(client, job, folder)
+    if json:
+        found: dict[str, Any] = {**document(job), "files": documents(files)}
+        print_json(found)
+    elif events:
+        for file in files:
+            tell(str(file.path))
+    else:
+        print_pulled(files)

@@ -1,0 +1,1 @@
+"""`nodegraph token`: a module for each of its commands."""

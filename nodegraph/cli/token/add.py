@@ -1,0 +1,91 @@
+"""`nodegraph token add`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import print_json, say, shown_path
+from nodegraph.cli.token.kept import DAY, described, print_new, token_file
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.server.auth.caller import Scope
+
+_LARGEST = 1_000
+"""Bytes of a file with a token."""
+
+
+def add(
+    common: Common,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose it is; the client of the jobs.")
+    ],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="read, run or admin; may be repeated. Each brings those before it  [default: run]",
+        ),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(metavar="N", help="Days after which it ends.", min=0.001)
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Take the token in this file instead of making one."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Make a token.
+
+    With read one sees node types, models and one's own jobs; with run one submits and steers jobs;
+    with admin one sees and steers everybody's.
+
+    A token that lies in a file, as a secret of a container does, takes the place of any other of
+    its name; it can be added again at each start.
+    """
+    from nodegraph.server.auth.caller import SCOPES
+
+    for given in scope or ():
+        if given not in SCOPES:
+            raise InvalidValue(
+                "there is no such scope", given=given, hint=did_you_mean(given, SCOPES)
+            )
+    scopes = [each for each in SCOPES if each in (scope or ["run"])]
+    if source is not None:
+        return _put(common, name, scopes, source, days, json)
+    lasting = None if days is None else days * DAY
+    print_new(token_file(common).add(name, scopes, lasting=lasting), json)
+    return 0
+
+
+def _put(
+    common: Common,
+    name: str,
+    scopes: Sequence[Scope],
+    source: str,
+    days: float | None,
+    json: bool,
+) -> int:
+    if days is not None:
+        raise InvalidValue("--days and --from can't be combined", hint="Change the file instead.")
+    path = Path(source).expanduser()
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    token = token_file(common).put(name, scopes, text)
+    if json:
+        print_json(described(token))
+    else:
+        say(f"The token in {shown_path(path)} is that of {token.name}.")
+    return 0

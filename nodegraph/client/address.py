@@ -1,0 +1,109 @@
+"""Where a server is."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from nodegraph.errors import InvalidValue
+
+VARIABLE = "NODEGRAPH_SERVER"
+DEFAULT = "http://127.0.0.1:8420"
+API = "/api/v1"
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is.
+
+    Attributes:
+        host: A name or an address, without brackets.
+        path: Before the API's own paths, where a proxy puts it there; without a slash at its end.
+    """
+
+    is_secure: bool
+    host: str
+    port: int
+    path: str = ""
+
+    @property
+    def url(self) -> str:
+        """What people write."""
+        return f"{self._scheme}://{self.authority}{self.path}"
+
+    @property
+    def api(self) -> str:
+        """What the API's paths are appended to."""
+        return f"{self.url}{API}"
+
+    @property
+    def socket(self) -> str:
+        """Where events are followed."""
+        scheme = "wss" if self.is_secure else "ws"
+        return f"{scheme}://{self.authority}{self.path}{API}/events"
+
+    @property
+    def authority(self) -> str:
+        """Host and, unless it is the usual one, port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self._scheme] else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy leads."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.is_secure else "http"
+
+
+def find_address(given: str | None) -> Address:
+    """The address that is given, else that of the environment, else the usual one.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    return read_address(given or os.environ.get(VARIABLE, "").strip() or DEFAULT)
+
+
+def read_address(text: str) -> Address:
+    """The address in a text such as ``https://studio.example`` or ``127.0.0.1:8420``.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    parts, port = _parted(text if "://" in text else f"http://{text}")
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        raise _refusal("this is no address of a server", text)
+    if parts.username is not None or parts.password is not None:
+        # Not shown: it may be a secret.
+        raise _refusal("the address of the server may hold no user and no password")
+    if parts.query or parts.fragment:
+        raise _refusal("the address of the server ends with its path", text)
+    path = parts.path.rstrip("/").removesuffix(API)
+    is_secure = parts.scheme == "https"
+    return Address(is_secure, parts.hostname, port or _PORTS[parts.scheme], path)
+
+
+def _parted(text: str) -> tuple[SplitResult | None, int | None]:
+    if not text.isprintable() or " " in text:
+        return None, None
+    try:
+        parts = urlsplit(text)
+        return parts, parts.port
+    except ValueError:
+        return None, None
+
+
+def _refusal(message: str, given: str | None = None) -> InvalidValue:
+    shown = None if given is None or "@" in given else ascii(given[:200])
+    return InvalidValue(message, given=shown, expected=f"such as {DEFAULT}")

@@ -1,0 +1,75 @@
+"""Files, for programs that wait for what they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from nodegraph.client import job_calls, server_calls
+from nodegraph.client.asking import Asks
+from nodegraph.client.downloads import downloaded
+from nodegraph.client.entries import Upload
+from nodegraph.client.jobs import Artifact, JobSummary, OutputFile
+from nodegraph.client.pulling import Progress, Pulled, PullWish, pulled
+from nodegraph.client.sending import paged
+
+
+class AsksForFiles(Asks):
+    """What jobs gave, and what is brought for them to read."""
+
+    def pull(
+        self,
+        job: JobSummary | str,
+        folder: Path | str = ".",
+        *,
+        nodes: Collection[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[Pulled, ...]:
+        """Download what a job gave.
+
+        A file is there once it is whole and its digest is right. What breaks off is gone on with
+        the next time.
+
+        Args:
+            folder: Where it goes; made if it isn't there.
+            nodes: Only what these wrote.
+            overwrite: Replace others of the same name; if not, they stay and the new ones get
+                names of their own.
+            progress: Is told how many bytes of how many there are.
+        Raises:
+            JobFailed: It has failed, or was cancelled.
+            InvalidValue: It hasn't ended, or such a node gave nothing.
+            WrongDigest: What comes isn't what the job wrote.
+            OutputError: It can't be written.
+        """
+        wish = PullWish(Path(folder), nodes, overwrite, progress)
+        return self._doer.done(pulled(job, wish, self._retries))
+
+    def download(self, file: OutputFile, path: Path | str) -> None:
+        """Download one file to a path, in place of what is there; see `pull`."""
+        self._doer.done(downloaded(file, Path(path), self._retries))
+
+    def artifacts(
+        self, *, job: JobSummary | str | None = None, kind: str | None = None
+    ) -> Iterator[Artifact]:
+        """Files that jobs gave, the newest first; asked for as they are needed.
+
+        Args:
+            job: Only its own.
+            kind: Only such, for example ``image``.
+        """
+        return self._doer.told(paged(job_calls.artifacts_of(job, kind), self._retries))
+
+    def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
+        """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
+
+        Args:
+            file: Its path, or its bytes.
+            name: What it is called there.
+        """
+        return self._asked(server_calls.upload(file, name))
+
+    def uploads(self) -> Iterator[Upload]:
+        """What was brought, the newest first; asked for as it is needed."""
+        return self._doer.told(paged(server_calls.uploads, self._retries))

@@ -1,0 +1,149 @@
+"""What both kinds of clients know of the connection to a server."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from nodegraph.client.address import Address, find_address
+from nodegraph.client.errors import ConnectionLost, NotReachable, UnexpectedAnswer
+from nodegraph.client.requests import Answer, Request
+from nodegraph.client.token import Token, find_token
+from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.version import VERSION
+
+SECONDS = 30.0
+"""That an answer may keep one waiting."""
+CONNECT_SECONDS = 10.0
+_AGENT = f"nodegraph/{VERSION}"
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a server is reached.
+
+    Attributes:
+        seconds: That an answer may keep one waiting.
+        tls: What certificates are good; None for the machine's usual ones.
+    """
+
+    address: Address
+    token: Token | None
+    seconds: float
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of every request."""
+        found = {"User-Agent": _AGENT}
+        if self.token is not None:
+            found["Authorization"] = self.token.header
+        return found
+
+    def context(self) -> ssl.SSLContext:
+        """What certificates are good."""
+        if self.tls is not None:
+            return self.tls
+        if not self.address.is_secure:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused; quicker made than a full one
+        return ssl.create_default_context()
+
+    def options(self) -> dict[str, Any]:
+        """Of `httpx.Client` and `httpx.AsyncClient`."""
+        return {
+            "base_url": self.address.api,
+            "headers": self.headers,
+            "timeout": self.timeout(),
+            # The token is for this server, not for where it leads.
+            "follow_redirects": False,
+            "verify": self.context(),
+            # A proxy of the environment would not find this machine's own servers.
+            "trust_env": not self.address.is_loopback,
+        }
+
+    def timeout(self, more: float = 0.0) -> httpx.Timeout:
+        """How long a request may take, where its answer takes so much longer than others'."""
+        return httpx.Timeout(self.seconds + more, connect=min(CONNECT_SECONDS, self.seconds))
+
+    def head(self, request: Request, response: httpx.Response) -> Answer:
+        """An answer without its body."""
+        headers = {name.lower(): self._shown(value) for name, value in response.headers.items()}
+        return Answer(request, response.status_code, headers, b"", self.token is not None)
+
+    def whole(self, head: Answer, body: bytes) -> Answer:
+        """An answer with its body."""
+        if not 200 <= head.status < 300 and self.token is not None:
+            # It becomes an error's text; whoever answers may repeat what was sent.
+            body = self._shown(body.decode(errors="replace")).encode()
+        return replace(head, body=body)
+
+    def _shown(self, text: str) -> str:
+        return text if self.token is None else self.token.hidden_in(text)
+
+    def unreachable(self, reason: BaseException | str) -> NotReachable:
+        """No connection can be made."""
+        said = _said(reason)
+        return NotReachable(
+            f"no server answers at {self.address.url}" + (f": {said}" if said else ""),
+            hint="`nodegraph serve` starts one on this machine; NODEGRAPH_SERVER, or --server on "
+            "the command line, names another.",
+        )
+
+    def lost(self, reason: BaseException | str) -> ConnectionLost:
+        """The connection broke."""
+        said = _said(reason)
+        return ConnectionLost(
+            f"the connection to {self.address.url} was lost" + (f": {said}" if said else "")
+        )
+
+    def fault(self, error: httpx.RequestError) -> NodegraphError:
+        """Why a request brought no answer."""
+        if isinstance(error, _UNSENT):
+            return self.unreachable(error)
+        if isinstance(error, httpx.TimeoutException):
+            return self.lost("no answer came in time")
+        if isinstance(error, httpx.TransportError):
+            return self.lost(error)
+        return UnexpectedAnswer(f"the answer can't be read: {_said(error)}")
+
+
+def connection_to(
+    server: str | None, token: str | None, seconds: float, tls: ssl.SSLContext | None
+) -> Connection:
+    """How a server is reached; what isn't given is taken from the environment.
+
+    Raises:
+        InvalidValue: The address or the token can't be one.
+    """
+    return Connection(find_address(server), find_token(token), seconds, tls)
+
+
+def headers_of(request: Request) -> dict[str, str]:
+    """Headers of a request, with the length of a file that is its body.
+
+    Raises:
+        InvalidFile: There is no such file.
+    """
+    headers = dict(request.headers)
+    if isinstance(request.body, Path):
+        try:
+            headers["Content-Length"] = str(request.body.stat().st_size)
+        except OSError as error:
+            raise unreadable(request.body, error) from error
+    return headers
+
+
+def unreadable(path: Path, error: OSError) -> InvalidFile:
+    """A file can't be sent."""
+    return InvalidFile(f"can't read {path}: {error.strerror or error}")
+
+
+def _said(reason: BaseException | str) -> str:
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason)

@@ -1,0 +1,97 @@
+"""The node types of a server, as a catalog like that of a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from nodegraph.client.problems import not_ours
+from nodegraph.client.reading import as_mapping
+from nodegraph.client.requests import Answer
+from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.types import TypeInfo, TypeTable
+
+
+@dataclass(frozen=True)
+class NodeTypes:
+    """What the nodes of a server take and give; a `nodegraph.core.catalog.Catalog`.
+
+    Its hooks say nothing: they are code, which stays on the server.
+
+    Attributes:
+        specs: By node type.
+        types: Port types.
+        packs: Versions of node packs by name.
+        problems: What is wrong with packs.
+    """
+
+    specs: Mapping[str, NodeSpec]
+    types: TypeTable
+    packs: Mapping[str, str]
+    problems: tuple[str, ...]
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        """What a node type declares; None if there is no such type."""
+        return self.specs.get(node_type)
+
+    def node_types(self) -> Sequence[str]:
+        """Every node type's name, sorted."""
+        return sorted(self.specs)
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        """None, see above."""
+        return None
+
+    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """None, as they are code too."""
+        return {}
+
+
+def read_node_types(answer: Answer) -> NodeTypes:
+    """Reads the list of all.
+
+    Raises:
+        UnexpectedAnswer: It is none.
+    """
+    found = as_mapping(answer)
+    try:
+        specs = [_spec(each) for each in found["items"]]
+        return NodeTypes(
+            {spec.type: spec for spec in specs},
+            TypeTable(_type(each) for each in found["port_types"]),
+            {str(name): str(version) for name, version in found["packs"].items()},
+            tuple(map(str, found["problems"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise not_ours(answer) from error
+
+
+def read_node_type(answer: Answer) -> NodeSpec:
+    """Reads a single one.
+
+    Raises:
+        UnexpectedAnswer: It is none.
+    """
+    try:
+        return _spec(as_mapping(answer))
+    except (KeyError, TypeError, ValueError) as error:
+        raise not_ours(answer) from error
+
+
+def _spec(found: Mapping[str, Any]) -> NodeSpec:
+    known = _known(NodeSpec, found)
+    known["inputs"] = [_known(InputSpec, each) for each in known.get("inputs", ())]
+    known["outputs"] = [_known(OutputSpec, each) for each in known.get("outputs", ())]
+    return NodeSpec.model_validate(known)
+
+
+def _known(model: type[BaseModel], found: Mapping[str, Any]) -> dict[str, Any]:
+    # A server of a later version may tell more.
+    return {name: value for name, value in found.items() if name in model.model_fields}
+
+
+def _type(found: Mapping[str, Any]) -> TypeInfo:
+    return TypeInfo(found["name"], found["color"], tuple(found["parents"]), found["description"])

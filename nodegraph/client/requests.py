@@ -1,0 +1,114 @@
+"""Requests and answers as plain values; nothing here sends anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nodegraph.errors import InvalidValue
+
+JSON = "application/json"
+Query = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to the API.
+
+    Attributes:
+        path: Below the API's own.
+        body: Its bytes, or the file that holds them.
+        seconds: That the answer may take longer than others.
+    """
+
+    method: str
+    path: str
+    query: Query = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Path | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answers.
+
+    Attributes:
+        headers: Their names in lower case.
+        body: Whole; empty where it went into a file.
+        had_token: Whether a token came with the request.
+    """
+
+    request: Request
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    had_token: bool = True
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again; None if it doesn't say."""
+        given = self.headers.get("retry-after", "").strip()
+        if given.isascii() and given.isdecimal():
+            return float(given[:9])
+        try:
+            moment = parsedate_to_datetime(given)
+        except (TypeError, ValueError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return max((moment - datetime.now(timezone.utc)).total_seconds(), 0.0)
+
+
+def place(*parts: str | int) -> str:
+    """The path of something by the names that lead to it.
+
+    Raises:
+        InvalidValue: One of them can't be a name.
+    """
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise InvalidValue("this can't be a name", given=ascii(part))
+    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
+
+
+def query(**given: Any) -> Query:
+    """The query of what is given, without what is None; lists have an entry for each item."""
+    found: list[tuple[str, str]] = []
+    for name, value in given.items():
+        items: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
+        found += [(name, _text(item)) for item in items if item is not None]
+    return tuple(found)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def json_body(document: Any) -> bytes:
+    """A JSON document as it is sent.
+
+    Raises:
+        InvalidValue: It holds what JSON can't.
+    """
+    try:
+        return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"this can't be sent as JSON: {error}") from error
+
+
+def json_request(
+    method: str, path: str, document: Any, headers: Mapping[str, str] | None = None
+) -> Request:
+    """A request with a JSON document.
+
+    Raises:
+        InvalidValue: It holds what JSON can't.
+    """
+    return Request(method, path, (), {"Content-Type": JSON, **(headers or {})}, json_body(document))

@@ -1,0 +1,105 @@
+"""A server for tests of the commands that ask one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nodegraph.client import Client
+from nodegraph.core.events import Event as RunEvent
+from tests.client.support import SOON
+from tests.client.support import finished as finish
+from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
+from tests.server.talking import Worker
+
+PICTURE = "apple.png"
+
+
+@contextmanager
+def asked(home: Path) -> Iterator[Asked]:
+    """A server without workers, until the end of the `with`."""
+    with hosted(home) as server, Client(server.url, "", retries=SOON) as client:
+        yield Asked(server, client)
+
+
+class Asked:
+    """A server, somebody who looks after what the commands do to it, and a worker.
+
+    Attributes:
+        url: Of the server.
+    """
+
+    def __init__(self, server: Hosted, client: Client) -> None:
+        self.server = server
+        self.client = client
+        self.worker = Worker(server)
+        self.url = server.url
+
+    def submit(self, **about: Any) -> str:
+        """Id of a new job."""
+        return self.client.submit(workflow(), **about).id
+
+    def finish(self, id: str, files: Mapping[str, bytes] | None = None) -> None:
+        """Have the next job, which must be that one, finish."""
+        finish(self.server, self.worker, id, files or {})
+
+    def run(self, files: Mapping[str, bytes] | None = None) -> None:
+        """Have the next job run, tell how it goes on, and finish."""
+        job = self.worker.take()
+        self.worker.tell(
+            job,
+            RunEvent(0, "job.started", None, 0.0, {"nodes": 2, "targets": ["show"]}),
+            RunEvent(1, "node.cached", "two", 0.1, {"source": "disk", "saved": 0.0}),
+            RunEvent(2, "node.started", "sum", 0.1, {"type": "sums:Sum", "lane": "cpu"}),
+            RunEvent(3, "log", "sum", 0.2, {"message": "adding", "level": "info"}),
+            RunEvent(4, "node.finished", "sum", 1.3, {"seconds": 1.2}),
+        )
+        queue = self.server.services.queue
+        if files is None:
+            problem = {"code": "x", "message": "it broke", "node": "sum", "hint": "Mend it."}
+            queue.fail(job.id, job.attempt, {**problem, "problems": [problem]}).result(PATIENCE)
+            return
+        folder = Path(self.server.services.outputs) / job.id
+        from tests.server.resources import written
+
+        outputs = {
+            "files": [written(folder / name, data) for name, data in files.items()],
+            "nodes": {"ran": 1, "cached": 1},
+            "seconds": 1.3,
+        }
+        queue.finish(job.id, job.attempt, outputs).result(PATIENCE)
+
+    def only_job(self) -> Any:
+        """The job that there is."""
+        (found,) = self.client.list()
+        return self.client.get(found)
+
+
+def saved(document: Mapping[str, Any], name: str = "wf.json") -> Path:
+    """A workflow file."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def with_picture(path: str) -> dict[str, Any]:
+    """A workflow that reads a picture."""
+    return {
+        "format": "nodegraph/1",
+        "parameters": {"path": "load.path", "width": "smaller.width"},
+        "nodes": {
+            "load": {"type": "LoadImage", "inputs": {"path": path}},
+            "smaller": {
+                "type": "ResizeImage",
+                "inputs": {"image": {"from": "load.image"}, "width": 64, "height": 64},
+            },
+            "save": {
+                "type": "SaveImage",
+                "inputs": {"image": {"from": "smaller"}, "name": "apple"},
+            },
+        },
+    }
