@@ -101,7 +101,10 @@ class Database:
             raise OutputError(
                 f"can't make the folder {self.path.parent}: {error.strerror or error}"
             ) from error
-        return _ready(self._connected(self._address), self._migrate)
+        connection = _ready(self._connected(self._address), self._migrate)
+        # Another thread's connection must not make an empty file where somebody took this one away.
+        self._address = f"{self.path.absolute().as_uri()}?mode=rw"
+        return connection
 
     def _opened_to_read(self) -> sqlite3.Connection:
         self._address = f"{self.path.absolute().as_uri()}?mode=ro"

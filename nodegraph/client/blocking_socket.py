@@ -25,22 +25,9 @@ class Socket:
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection = connection
         self._talk = SocketTalk(connection)
-        address = connection.address
         end = time.monotonic() + seconds
+        self._socket = _connected(connection, seconds)
         try:
-            opened = socket.create_connection(
-                (address.host, address.port), timeout=min(seconds, CONNECT_SECONDS)
-            )
-        except OSError as error:
-            raise connection.unreachable(error) from error
-        self._socket = opened
-        try:
-            # Short messages are to go out at once.
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if address.is_secure:
-                self._socket = connection.context().wrap_socket(
-                    opened, server_hostname=address.host
-                )
             self._send(self._talk.to_send())
             while not self._talk.is_open:
                 if not self._receive(end - time.monotonic()):
@@ -98,3 +85,22 @@ class Socket:
             return  # it is gone already
         finally:
             self._socket.close()
+
+
+def _connected(connection: Connection, seconds: float) -> socket.socket:
+    address = connection.address
+    try:
+        found = socket.create_connection(
+            (address.host, address.port), timeout=min(seconds, CONNECT_SECONDS)
+        )
+    except OSError as error:
+        raise connection.unreachable(error) from error
+    try:
+        # Short messages are to go out at once.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.is_secure:
+            return connection.context().wrap_socket(found, server_hostname=address.host)
+    except OSError as error:
+        found.close()
+        raise connection.unreachable(error) from error
+    return found

@@ -169,7 +169,7 @@ def _stands_for(line: str) -> int:
 def test_the_end_comes_though_nobody_reads() -> None:
     with stuck() as (writer, reading), logging_to(writer) as logger:
         for _ in range(1_000):
-            logger.info("x" * 500)
+            logger.info("x" * 2_000)  # what may wait is more than the pipe holds
         start = time.monotonic()
         writer.close()
         assert time.monotonic() - start < PATIENCE / 2
