@@ -38,6 +38,7 @@ class Server:
         self._pending: list[dict[str, Any]] = []
         self._position: int | None = None
         self._jobs: list[str] = []
+        self._handed_out = 0
         self.opened = 0
 
     def do(self, step: Any) -> Any:
@@ -76,6 +77,7 @@ class Server:
         self._fail(ConnectionLost("lost"))
         if message["type"] == "subscribe":
             self._position, self._jobs = message["after"], message["jobs"]
+            assert self._position >= self._handed_out, "what is known is asked for again"
             result = {"subscription": "1", "after": self._position, "reset": False}
             self._pending.append({"type": "reply", "id": message["id"], "result": result})
 
@@ -88,7 +90,7 @@ class Server:
         assert self._position is not None
         left = [event for event in self._events if event["seq"] > self._position]
         batch = left[: self._draw([0, 1, 2, 5])]
-        self._position = batch[-1]["seq"] if batch else self._position
+        self._handed_out = self._position = batch[-1]["seq"] if batch else self._position
         told = [event for event in batch if event["job"] in self._jobs]
         if told and self._draw([False, True]):
             # Something of the moment, and something that was told already.
