@@ -1,4 +1,5 @@
-"""What sampling costs: the engine against the bare loop, the loop against the diffusers pipeline.
+"""What sampling costs: the engine against the bare loop, the loop against the diffusers pipeline,
+with previews against without.
 
     python benchmarks/sampling.py [--json] [--quick] [--steps 20] [--times 15]
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import Figure, by_turns, options, show
+from common import Figure, by_turns, options, sampling_nodes, show
 
 from nodegraph import Latent, Session, Workflow
 from nodegraph.core.events import Event
@@ -27,7 +28,9 @@ from nodegraph.diffusion.models import locate_model
 from nodegraph.settings import Settings
 
 PROMPT = "a red apple on a white background"
+SIZE = 128
 CFG = 4.0
+SAMPLING: dict[str, Any] = {"cfg": CFG, "sampler": "ddim", "schedule": "normal"}
 
 
 def ours(steps: int) -> Callable[[int], torch.Tensor]:
@@ -35,11 +38,10 @@ def ours(steps: int) -> Callable[[int], torch.Tensor]:
     recipes = open_model("tiny", ())
     denoiser: Any = load_component(recipes.model, "cpu")
     conditioning = encode_prompt(load_component(recipes.text_encoder, "cpu"), PROMPT)  # type: ignore[arg-type]
-    empty = Latent(None, 64, 64)
-    options = {"steps": steps, "cfg": CFG, "sampler": "ddim", "schedule": "normal"}
+    empty = Latent(None, SIZE, SIZE)
 
     def run(seed: int) -> torch.Tensor:
-        done = sample(denoiser, conditioning, None, empty, seed=seed, **options)  # type: ignore[arg-type]
+        done = sample(denoiser, conditioning, None, empty, steps=steps, seed=seed, **SAMPLING)
         assert done.samples is not None
         return done.samples
 
@@ -77,6 +79,7 @@ class Engine:
 
     Attributes:
         rest: Of each run, the seconds that weren't the sampling node's call.
+        shown: Previews so far.
     """
 
     def __init__(self, steps: int, folder: Path) -> None:
@@ -86,37 +89,28 @@ class Engine:
             {
                 "format": "nodegraph/1",
                 "parameters": {"seed": {"input": "sample.seed"}},
-                "nodes": {
-                    "model": {"type": "LoadModel", "inputs": {"model": "tiny"}},
-                    "prompt": {
-                        "type": "EncodePrompt",
-                        "inputs": {"encoder": {"from": "model.text_encoder"}, "text": PROMPT},
-                    },
-                    "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
-                    "sample": {
-                        "type": "KSampler",
-                        "inputs": {
-                            "model": {"from": "model.model"},
-                            "positive": {"from": "prompt"},
-                            "latent": {"from": "size"},
-                            "steps": steps,
-                            "cfg": CFG,
-                            "sampler": "ddim",
-                            "schedule": "normal",
-                        },
-                    },
-                },
+                "nodes": sampling_nodes(PROMPT, size=SIZE, steps=steps, **SAMPLING),
             }
         )
         self._inside = 0.0
+        self.shown = 0
         self.rest: list[float] = []
 
     def run(self, seed: int) -> torch.Tensor:
+        """As `nodegraph run` does, which shows no pictures."""
+        return self._run(seed, previews=False)
+
+    def watched(self, seed: int) -> torch.Tensor:
+        """As the server's workers do."""
+        return self._run(seed, previews=True)
+
+    def _run(self, seed: int, *, previews: bool) -> torch.Tensor:
         result = self._session.run(
             self._workflow,
             parameters={"seed": seed},
             targets=["sample"],
             listener=self._listen,
+            previews=previews,
         )
         assert result.is_ok, result.errors
         self.rest.append(result.seconds - self._inside)
@@ -127,6 +121,7 @@ class Engine:
     def _listen(self, event: Event) -> None:
         if event.kind == "node.finished" and event.node == "sample":
             self._inside = event.data["seconds"]
+        self.shown += event.kind == "node.preview"
 
     def close(self) -> None:
         self._session.close()
@@ -137,11 +132,13 @@ def figures(steps: int, times: int) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         engine = Engine(steps, Path(name))
         ways = {"engine": engine.run, "loop": ours(steps), "diffusers": theirs(steps)}
+        ways["watched"] = engine.watched
         for way in ways.values():
             way(next(seeds))  # the first one warms up
         seen = by_turns({name: lambda w=way: w(next(seeds)) for name, way in ways.items()}, times)
-        same = torch.equal(ways["loop"](7), ways["engine"](7))
-        assert same, "the engine's latents differ from the loop's"
+        for other in ("engine", "watched"):
+            same = torch.equal(ways["loop"](7), ways[other](7))
+            assert same, f"latents differ from the loop's: {other}"
         equal = torch.equal(ways["loop"](7), ways["diffusers"](7))
         engine.close()
     loop = statistics.median(seen["loop"]) * 1e3
@@ -149,6 +146,10 @@ def figures(steps: int, times: int) -> Iterator[Figure]:
     pairs = zip(seen["engine"], seen["loop"], strict=True)
     more = 100 * (statistics.median(one / other for one, other in pairs) - 1)
     yield Figure("engine over the bare loop, median of pairs", more, "%", 1)
+    pairs = zip(seen["watched"], seen["engine"], strict=True)
+    more = 100 * (statistics.median(one / other for one, other in pairs) - 1)
+    label = f"with previews, {engine.shown / (times + 1):.1f} a run, over without"
+    yield Figure(label, more, "%", 5)
     rest = statistics.median(engine.rest[1:]) * 1e3
     yield Figure("engine's time outside the node's call", rest, "ms", loop / 100, loop, "the loop")
     pairs = zip(seen["loop"], seen["diffusers"], strict=True)

@@ -70,7 +70,9 @@ def KSampler(
             is left. Asked for more steps later, the same sampling goes on from there.
     """
     from nodegraph.diffusion.denoise import Denoising
+    from nodegraph.diffusion.previews import Previews
 
+    previews = Previews(ctx, model)
     end = last_step(steps, denoise, end_step)
     with ctx.weights(model) as denoiser:
         denoising = Denoising(
@@ -90,7 +92,7 @@ def KSampler(
             info = denoising.advance()
             stops_early = info.step == end < info.total
             ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
-            ctx.progress(info.step, end)
+            ctx.progress(info.step, end, preview=previews.of(info.denoised))
         return denoising.result()
 
 
@@ -145,7 +147,9 @@ def DenoisingSteps(
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
     """
     from nodegraph.diffusion.denoise import Denoising
+    from nodegraph.diffusion.previews import Previews
 
+    previews = Previews(ctx, model)
     with ctx.weights(model) as denoiser:
         denoising = Denoising(
             denoiser,
@@ -162,5 +166,5 @@ def DenoisingSteps(
         found = []
         for info in denoising:
             found.append(denoising.denoised(info))
-            ctx.progress(info.step, info.total)
+            ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
 
@@ -49,5 +49,13 @@ class Autoencoder:
     tiled: bool = False
 
 
-Component = Denoiser | TextModel | Autoencoder
+@dataclass(frozen=True, slots=True)
+class TinyAutoencoder:
+    """A small decoder of latents for previews, in eval mode."""
+
+    vae: AutoencoderTiny
+    family: str
+
+
+Component = Denoiser | TextModel | Autoencoder | TinyAutoencoder
 """What loading a recipe gives."""

@@ -7,7 +7,6 @@ configuration and weights. Source: https://huggingface.co/docs/diffusers/using-d
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,17 @@ from nodegraph.errors import InvalidFile, UnsafeFile
 INDEX = "model_index.json"
 UNET, VAE, TEXT_ENCODER = "unet", "vae", "text_encoder"
 TOKENIZER, SCHEDULER = "tokenizer", "scheduler"
+PREVIEW_DECODER = "preview_decoder"
+"""No part of the stock layout: a small decoder (`AutoencoderTiny`) that a model may bring."""
 SCHEDULER_FILE = "scheduler_config.json"
 
-_WEIGHTS = {UNET: "diffusion_pytorch_model", VAE: "diffusion_pytorch_model", TEXT_ENCODER: "model"}
-_PICKLES = {
+_WEIGHTS = {
     UNET: "diffusion_pytorch_model",
     VAE: "diffusion_pytorch_model",
-    TEXT_ENCODER: "pytorch_model",
+    PREVIEW_DECODER: "diffusion_pytorch_model",
+    TEXT_ENCODER: "model",
 }
+_PICKLES = _WEIGHTS | {TEXT_ENCODER: "pytorch_model"}
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -158,8 +160,3 @@ def _shards(index: Path) -> tuple[Path, ...]:
 
 def _fp16_first(path: Path) -> tuple[bool, str]:
     return (".fp16." not in path.name, path.name)
-
-
-def total_bytes(files: Sequence[Path]) -> int:
-    """Size of some files together."""
-    return sum(path.stat().st_size for path in files)

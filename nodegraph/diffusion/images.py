@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import struct
-import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +15,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from nodegraph.core.files import write_file
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.diffusion.picture_files import DAMAGED, is_turned
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 
 if TYPE_CHECKING:
@@ -30,23 +29,7 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "
 MAX_PIXELS = 2**30 // 12
 """89 million: larger pictures are refused, as a small file can claim any size. Pillow's own."""
 
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    RuntimeError,
-)
-"""What Pillow raises on damaged files, by experience."""
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
-"""EXIF tag, and its values for pictures that lie on their side."""
 _ASCII = b"ASCII\0\0\0"
 
 
@@ -64,7 +47,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Ten
     with _open(path, max_pixels) as opened:
         try:
             colors, alpha = _pixels(_upright(opened))
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise _damaged(path, error) from error
     return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
 
@@ -78,10 +61,10 @@ def picture_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]
     with _open(path, max_pixels) as opened:
         width, height = opened.size
         try:
-            is_turned = opened.getexif().get(_ORIENTATION, 1) in _TURNED
-        except _DAMAGED as error:
+            lies_on_its_side = is_turned(opened)
+        except DAMAGED as error:
             raise _damaged(path, error) from error
-    return (height, width) if is_turned else (width, height)
+    return (height, width) if lies_on_its_side else (width, height)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -97,7 +80,7 @@ def read_metadata(path: Path) -> dict[str, str]:
                 return {str(key): str(value) for key, value in opened.text.items()}
             comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
             texts = json.loads(bytes(comment).removeprefix(_ASCII))
-        except _DAMAGED:
+        except DAMAGED:
             # A foreign comment is no fault of the picture.
             return {}
     return texts if isinstance(texts, dict) else {}
@@ -227,7 +210,7 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidFile(f"{path} is refused: {error}") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
     width, height = image.size

@@ -24,6 +24,8 @@ from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
+from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
+from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes, read_header
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tokenizer_folder import FILES, PLACE, tokenizer_with_digest
@@ -58,12 +60,14 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
         DiffusionModel: lambda: _denoiser(recipe, device),  # type: ignore[arg-type]
         TextEncoder: lambda: _text_model(recipe, device, folders),
         Vae: lambda: Autoencoder(_vae(recipe, device), recipe.family),
+        PreviewDecoder: lambda: load_preview_decoder(recipe, device),
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in _DTYPES:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
-            expected=f"a diffusion model, text encoder or VAE in {', '.join(_DTYPES)}",
+            expected="a diffusion model, text encoder, VAE or preview decoder in "
+            + ", ".join(_DTYPES),
         )
     return maker()
 
@@ -87,6 +91,8 @@ def estimate_bytes(recipe: Recipe) -> int:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
+    if isinstance(recipe, PreviewDecoder):
+        return preview_decoder_bytes(recipe)
     shapes = _component_shapes(recipe)
     elements = sum(math.prod(shape) for shape in shapes.values())
     return elements * _DTYPES[recipe.dtype].itemsize

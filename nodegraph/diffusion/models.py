@@ -6,7 +6,7 @@ Nothing here imports torch or reads weights: listing and checking models is quic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -68,6 +68,10 @@ class FoundModel:
     problem: str | None = None
 
 
+Describe = Callable[[str, Path, Kind], FoundModel]
+"""Says what a file or folder is, by the name that it goes by."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSource:
     """A model that was found and whose architecture is supported.
@@ -122,19 +126,23 @@ def _has_embedded() -> bool:
     return (embedded_folder() / layout.INDEX).is_file()
 
 
-def list_models(folders: Sequence[Path]) -> list[FoundModel]:
+def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
     """Every model under the folders, and the embedded one, by name.
 
     Of several with one name only the first is listed, as that is the one the name means.
+
+    Args:
+        describe: In place of `describe_model`, which reads headers.
     """
     found: dict[str, FoundModel] = {}
+    describe = describe or describe_model
     if _has_embedded():
-        found[EMBEDDED] = _describe(EMBEDDED, embedded_folder(), "embedded")
+        found[EMBEDDED] = describe(EMBEDDED, embedded_folder(), "embedded")
     for folder in folders:
         for path in _candidates(folder):
             name = path.relative_to(folder).as_posix()
             if name not in found:
-                found[name] = _describe(name, path, _kind(path))
+                found[name] = describe(name, path, _kind(path))
     return [found[name] for name in sorted(found)]
 
 
@@ -311,7 +319,8 @@ def _candidates(folder: Path) -> Iterator[Path]:
                 yield Path(place) / name
 
 
-def _describe(name: str, path: Path, kind: Kind) -> FoundModel:
+def describe_model(name: str, path: Path, kind: Kind) -> FoundModel:
+    """What a file or folder is, by its headers."""
     family, problem = None, None
     try:
         identified = _identify(path, kind, allow_pickle=False)
@@ -322,9 +331,28 @@ def _describe(name: str, path: Path, kind: Kind) -> FoundModel:
     return FoundModel(name, path, kind, family, _size(path), problem)
 
 
+def all_below(path: Path) -> list[Path]:
+    """Files and folders in a folder and in those in it; the path itself if it is none.
+
+    Unlike `Path.rglob` it bears that folders go while they are read.
+    """
+    if not path.is_dir():
+        return [path]
+    return [
+        Path(place) / name for place, folders, files in os.walk(path) for name in (*folders, *files)
+    ]
+
+
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
-    return layout.total_bytes(files)
+    return sum(map(_bytes, all_below(path)))
+
+
+def _bytes(path: Path) -> int:
+    """Of a file; 0 of anything else, and of one that has gone meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _kind(path: Path) -> Kind:

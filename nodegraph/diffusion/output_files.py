@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidValue, OutputError
+
+_LOG = logging.getLogger(__name__)
 
 DIGITS = 5
 _LONGEST = 240
@@ -166,18 +170,63 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def _write_new(stem: Path, suffix: str, number: int, content: bytes) -> tuple[int, Path]:
     """Write under the first free number from `number` on."""
+    descriptor = _unnamed(stem.parent, content)
+    if descriptor is not None:
+        try:
+            return _place(stem, suffix, number, partial(_link_open, descriptor))
+        except OSError as error:
+            _LOG.debug("a file without a name can't be given one at %s: %s", stem, error)
+        finally:
+            os.close(descriptor)
     temporary = stem.with_name(f".{os.urandom(8).hex()}{suffix}")
     _write(temporary, content)
     try:
-        while True:
-            path = stem.with_name(f"{stem.name}_{number:0{DIGITS}}{suffix}")
-            if _claim(temporary, path):
-                return number, path
-            number += 1
+        return _place(stem, suffix, number, partial(_claim, temporary))
     except OSError as error:
-        raise OutputError(f"can't write {path}: {error.strerror or error}") from error
+        raise OutputError(f"can't write {stem}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _place(stem: Path, suffix: str, number: int, claim: Callable[[Path], bool]) -> tuple[int, Path]:
+    """Try one number after the other until one is free."""
+    while True:
+        path = stem.with_name(f"{stem.name}_{number:0{DIGITS}}{suffix}")
+        if claim(path):
+            return number, path
+        number += 1
+
+
+def _unnamed(folder: Path, content: bytes) -> int | None:
+    """An open file that has no name yet; None where there are none, or it can't be written.
+
+    Of a process that is killed before it has given it one, nothing is left.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    descriptor: int | None = None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        # The way with a name says what is wrong, if anything is.
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _link_open(descriptor: int, path: Path) -> bool:
+    """Give an open file without a name its name, unless that is taken."""
+    try:
+        # With a folder's descriptor, which isn't used, the system follows the link in /proc.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ computes can be compared with what diffusers computes, in a fraction of a second
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,13 @@ SD1_SCHEDULER: dict[str, Any] = {
 _MERGES = ("a p", "ap p", "l e</w>", "app le</w>", "r e", "re d</w>", "f o", "fo x</w>")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
     """Compute on one thread: for models this small, waiting for others takes all the time."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,8 @@ def test_a_picture_encoded_in_tiles_gives_nearly_the_same_latent(
 
 
 def test_a_small_picture_is_decoded_whole(autoencoder: Autoencoder) -> None:
-    latent = Latent(torch.randn(2, 4, 16, 12), 96, 128, 2, family="sd1")
+    samples = torch.randn(2, autoencoder.vae.config.latent_channels, 16, 12)
+    latent = Latent(samples, 96, 128, 2, family="sd1")
     with small_footprint(autoencoder, "cpu") as small:
         found = decode_latent(small, latent)
 
@@ -169,15 +170,15 @@ def test_others_see_nothing_of_a_small_use(autoencoder: Autoencoder, latent: Lat
     def small_user() -> None:
         with small_footprint(autoencoder, "cpu") as small:
             inside.set()
-            assert go_on.wait(20)
+            assert go_on.wait(120)
             small_pictures.append(decode_latent(small, latent))
 
     thread = Thread(target=small_user)
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(120)
     during = decode_latent(autoencoder, latent)
     go_on.set()
-    thread.join(60)
+    thread.join(120)
 
     assert torch.equal(during, expected)
     assert torch.equal(decode_latent(autoencoder, latent), expected)
@@ -213,8 +214,9 @@ def test_what_is_no_known_component_stays_as_it_is() -> None:
 
 def _unet_output(unet: Any) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 4, 8, 8, generator=generator).to(unet.device, unet.dtype)
-    text = torch.randn(2, 24, 192, generator=generator).to(unet.device, unet.dtype)
+    channels, width = unet.config.in_channels, unet.config.cross_attention_dim
+    x = torch.randn(2, channels, 8, 8, generator=generator).to(unet.device, unet.dtype)
+    text = torch.randn(2, 24, width, generator=generator).to(unet.device, unet.dtype)
     with torch.no_grad():
         return unet(x, torch.tensor(500), encoder_hidden_states=text, return_dict=False)[0]
 
@@ -225,7 +227,8 @@ def _text_output(model: Any) -> Tensor:
 
 
 def _decoded(vae: Any) -> Tensor:
-    latent = torch.ones(1, 4, 4, 4, device=vae.device, dtype=vae.dtype)
+    channels = vae.config.latent_channels
+    latent = torch.ones(1, channels, 4, 4, device=vae.device, dtype=vae.dtype)
     with torch.no_grad():
         return vae.decode(vae.encode(vae.decode(latent).sample).latent_dist.mode()).sample
 

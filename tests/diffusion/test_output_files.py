@@ -139,7 +139,7 @@ def test_many_at_once_lose_nothing(
 ) -> None:
     if not has_links:
 
-        def refuse(source: Path, target: Path) -> None:
+        def refuse(source: Path, target: Path, **_: object) -> None:
             raise PermissionError("no hard links here")
 
         monkeypatch.setattr(os, "link", refuse)

@@ -35,7 +35,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.engine.engine import Engine
-from nodegraph.errors import NodegraphError, Problem
+from nodegraph.errors import ModelNotFound, NodegraphError, Problem
 from nodegraph.packs.registry import Registry
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_json
 
@@ -111,6 +111,8 @@ class Weights:
     @contextmanager
     def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Denoiser]:
         assert (device, footprint) == ("cpu", "full")
+        if not isinstance(recipe, DiffusionModel):
+            raise ModelNotFound("the model brings no decoder for previews")
         yield denoiser()
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:

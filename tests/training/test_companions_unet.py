@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from diffusers import LCMScheduler
+from diffusers import DDIMScheduler, LCMScheduler
 from safetensors.torch import load_file
 
 from training.companions import controlnet, lcm_lora, lora, style_lora
@@ -160,40 +160,44 @@ def test_a_lora_of_the_shipped_model_is_small(name, limit, tmp_path):
 
 
 @pytest.fixture
-def consistency(unet):
-    return lcm_lora.Consistency(unet, disturbed(unet), build_scheduler())
+def distillation(unet):
+    return lcm_lora.Distillation(unet, disturbed(unet), build_scheduler())
 
 
-def test_at_time_zero_the_end_is_where_one_is(consistency, inputs):
+def test_at_time_zero_the_end_is_where_one_is(distillation, inputs):
     noisy, _, states = inputs
-    assert torch.equal(consistency.end(noisy, torch.zeros(2, dtype=torch.long), states), noisy)
+    assert torch.equal(distillation.end(noisy, torch.zeros(2, dtype=torch.long), states), noisy)
 
 
 @pytest.mark.parametrize("steps", [2, 4, 8])
-def test_the_stock_scheduler_takes_the_end_that_was_trained(consistency, inputs, steps):
+def test_the_stock_scheduler_takes_the_end_that_was_trained(distillation, inputs, steps):
     noisy, _, states = inputs
     scheduler = LCMScheduler.from_config(build_scheduler().config)
     scheduler.set_timesteps(steps)
     assert scheduler.timesteps[0] == 999
     time = scheduler.timesteps[-1]
     with torch.no_grad():
-        v = consistency.unet(noisy, time, states).sample
+        v = distillation.unet(noisy, time, states).sample
         stock = scheduler.step(v, time, noisy).denoised
-        assert (consistency.end(noisy, time.repeat(2), states) - stock).abs().max() < 1e-4
+        assert (distillation.end(noisy, time.repeat(2), states) - stock).abs().max() < 1e-4
 
 
-def test_the_teachers_step_is_a_ddim_step_without_the_lora(consistency, inputs):
+def test_the_teacher_takes_ddim_steps_without_the_lora(distillation, inputs):
     noisy, _, states = inputs
-    stock = build_scheduler()
-    stock.set_timesteps(20)
-    time = stock.timesteps[5]
-    with torch.no_grad(), consistency.adapter.weighing(0.0):
-        v = consistency.unet(noisy, time, states).sample
-        expected = stock.step(v, time, noisy).prev_sample
-    times = time.repeat(2)
+    stock = DDIMScheduler.from_config(
+        build_scheduler().config, timestep_spacing="linspace", set_alpha_to_one=True
+    )
+    times, latent = [600, 400, 200], noisy
+    with torch.no_grad(), distillation.adapter.weighing(0.0):
+        for time, to in zip(times, [*times[1:], 0], strict=True):
+            stock.num_inference_steps = 1000 // (time - to)  # it steps by that part of 1000
+            v = distillation.unet(latent, torch.tensor(time), states).sample
+            step = stock.step(v, time, latent)
+            latent = step.prev_sample
+    start = torch.full((2,), 600)
     empty = torch.zeros_like(states)
-    found = consistency.earlier(noisy, times, times - 50, (states, empty), 1.0)
-    assert (found - expected).abs().max() < 1e-4
+    found = distillation.followed(noisy, start, (states, empty), 1.0, 3)
+    assert (found - step.pred_original_sample).abs().max() < 1e-4
 
 
 def test_times_are_never_zero_and_some_are_the_last():
@@ -203,11 +207,11 @@ def test_times_are_never_zero_and_some_are_the_last():
     assert 0.15 < (times == 999).float().mean() < 0.35
 
 
-def test_the_distillation_loss_reaches_the_lora_alone(consistency, inputs):
+def test_the_distillation_loss_reaches_the_lora_alone(distillation, inputs):
     clean, times, states = inputs
     settings = lcm_lora.LcmConfig(fit=SMOKE.unet.fit)
-    consistency.loss(clean, times, (states, torch.zeros_like(states)), settings).backward()
-    pairs = consistency.adapter.pairs.values()
+    distillation.loss(clean, times, (states, torch.zeros_like(states)), settings).backward()
+    pairs = distillation.adapter.pairs.values()
     assert sum(float(pair.b.grad.abs().sum()) for pair in pairs) > 0
 
 

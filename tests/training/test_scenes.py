@@ -8,7 +8,7 @@ from training.objects import PALETTE, load_objects
 from training.pixels import sheet
 from training.scenes import Placement, Scene, SceneMaker
 
-OBJECTS = load_objects(ROOT / "training/objects-next.json", 80)
+OBJECTS = load_objects(ROOT / "training/objects.json", 80)
 MIX = (0.5, 0.2, 0.2, 0.1)
 
 

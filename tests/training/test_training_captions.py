@@ -16,7 +16,7 @@ def drawn(make, count=200):
 
 
 def test_the_list_is_long_and_its_names_are_distinct_and_lower_case():
-    objects = load_objects(ROOT / "training/objects-next.json")
+    objects = load_objects(ROOT / "training/objects.json")
     names = [name for item in objects for name in item.names]
     assert len(objects) >= 600
     assert len(set(names)) == len(names)
@@ -25,7 +25,7 @@ def test_the_list_is_long_and_its_names_are_distinct_and_lower_case():
 
 
 def test_a_tint_is_held_out_of_training_and_never_names_another_object():
-    objects = load_objects(ROOT / "training/objects-next.json")
+    objects = load_objects(ROOT / "training/objects.json")
     names = {name for item in objects for name in item.names}
     tinted = [item for item in objects if item.tints]
     assert len(tinted) > 200
@@ -37,7 +37,7 @@ def test_a_tint_is_held_out_of_training_and_never_names_another_object():
 
 
 def test_fewer_objects_can_be_taken():
-    assert len(load_objects(ROOT / "training/objects-next.json", 24)) == 24
+    assert len(load_objects(ROOT / "training/objects.json", 24)) == 24
 
 
 def test_a_name_given_twice_is_refused(tmp_path):

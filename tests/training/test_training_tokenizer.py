@@ -27,7 +27,7 @@ def test_captions_come_back_unchanged(tokenizer, captions):
 
 
 def test_words_of_the_grammar_and_most_names_are_one_token(tokenizer):
-    objects = load_objects(ROOT / "training/objects-next.json")
+    objects = load_objects(ROOT / "training/objects.json")
     grammar = {word for names in COLOUR_WORDS.values() for word in names}
     grammar |= {word for place in POSITIONS for word in place.split()}
     names = {word for item in objects for word in item.name.split()}

@@ -49,12 +49,14 @@ FILE_NAME = "diffusion_pytorch_model.safetensors"
 BARS = (
     Bar("f1_caption", least=70.0),
     Bar("f1_gain", least=20.0),
-    Bar("top1_vague", least=60.0),
+    Bar("f1_vague", least=70.0),
+    Bar("f1_vague_gain", least=30.0),
     Bar("megabytes", most=2.0),
 )
 """`f1_caption`: agreement in percent of the picture's edges with the condition, the caption being
-told; `f1_gain`: how much of it is the control's work. `top1_vague`: percent of pictures of the
-right object where the prompt says "an object"."""
+told; `f1_gain`: how much of it is the control's work. `f1_vague` and `f1_vague_gain`: the same
+where the prompt says "an object" at most. What that then is, is told but no bar: lines have no
+colour, and a judge trained on coloured pictures names few (5 % at first)."""
 _VAGUE = ("an object", "an object", "something", "a picture", "objects")
 _LARGE = 8192
 """Kernels with at least so many weights are stored in 8 bits."""
@@ -304,6 +306,7 @@ def evaluate(job: Job[ControlConfig]) -> dict[str, float]:
             figures[f"background_{text}{how}"] = percent(right)
             rows.append(seen[:12])
     figures["f1_gain"] = round(figures["f1_caption"] - figures["f1_caption_without"], 2)
+    figures["f1_vague_gain"] = round(figures["f1_vague"] - figures["f1_vague_without"], 2)
     sizes = [path.stat().st_size for path in job.folder.glob("*.safetensors")]
     figures["megabytes"] = round(sum(sizes) / 1e6, 3)
     sheet(np.concatenate(rows), len(rows[0])).save(job.scratch / "sheet.png")

@@ -1,0 +1,66 @@
+"""Make the pictures of the gallery, workflows/*.webp, by running its workflows.
+
+python docs/generate_pictures.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import sys
+from math import isqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from nodegraph import Session, Settings, Workflow
+from nodegraph.engine.result import RunResult
+
+GALLERY = Path(__file__).parents[1] / "workflows"
+SIDE = 384
+"""Pixels of the longer side."""
+QUALITY = 82
+
+
+def picture(result: RunResult) -> Image.Image:
+    """What stands for a run: its last picture; a long strip of them becomes a square."""
+    assert not result.errors, result.errors
+    found = Image.open(result.files[-1].path).convert("RGB")
+    return squared(found) if found.width > 3 * found.height else found
+
+
+def squared(strip: Image.Image) -> Image.Image:
+    """Pictures in a row as a square of them, the first and the last among them."""
+    count = round(strip.width / strip.height)
+    columns = isqrt(count)
+    side = strip.height
+    square = Image.new("RGB", (columns * side, columns * side))
+    for at in range(columns**2):
+        left = round(at * (strip.width - side) / (columns**2 - 1) / side) * (strip.width // count)
+        part = strip.crop((left, 0, left + side, side))
+        square.paste(part, (at % columns * side, at // columns * side))
+    return square
+
+
+def fitted(image: Image.Image) -> Image.Image:
+    """The picture at the size in which it is shown."""
+    scale = SIDE / max(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def main(names: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        settings = Settings(home=home, outputs=home / "output", device="cpu")
+        with Session(settings, packs=[GALLERY / "custom_node.py"], inputs=GALLERY) as session:
+            for file in sorted(GALLERY.glob("*.json")):
+                if names and file.stem not in names:
+                    continue
+                made = fitted(picture(session.run(Workflow.load(file))))
+                target = file.with_suffix(".webp")
+                made.save(target, "WEBP", quality=QUALITY, method=6)
+                sys.stdout.write(f"{target.name}: {target.stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,180 @@
+"""Small pictures of what is being sampled, while it is.
+
+A model may bring a small decoder of its own for this. Where there is none, a linear map gives the
+colours that a family's latents have on the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.core.context import Preview
+from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.errors import ModelNotFound, NodegraphError
+
+if TYPE_CHECKING:
+    from nodegraph.core.context import Context
+    from nodegraph.diffusion.components import TinyAutoencoder
+
+LONGEST = 256
+"""Pixels along a preview's longer side at most."""
+MOST = 4
+"""Pictures of a batch that are shown, in a grid."""
+_MOST_CELLS = 128
+"""Latent cells along a side that are decoded at most; more are averaged first, to bound memory."""
+_CELL = 8
+"""Pixels along a latent cell's side."""
+_QUALITY = 85
+
+Factors = tuple[tuple[float, float, float], ...]
+
+RGB_FACTORS: Mapping[str, Factors] = {
+    # Found by Kevin Turner (keturn) for Stable Diffusion 1.4:
+    # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
+    "sd1": (
+        (0.298, 0.207, 0.208),
+        (0.187, 0.286, 0.173),
+        (-0.158, 0.189, 0.264),
+        (-0.184, -0.271, -0.473),
+    ),
+}
+"""By family, red, green and blue in -1..1 of a cell for each of its channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDecoder(Recipe):
+    """Recipe of the small decoder that a model brings; source and digest are the model's own.
+
+    It says nothing of the decoder's files, which have no part in any result.
+    """
+
+    @classmethod
+    def of(cls, model: DiffusionModel) -> PreviewDecoder:
+        """The decoder that a model brings, if it brings one."""
+        return cls(model.family, model.source, model.digest, model.dtype)
+
+
+class Previews:
+    """Shows what a sampling is about to give; never a reason for it to fail.
+
+    Nothing here draws random numbers or changes a latent. Where neither a decoder nor a linear
+    map fits there is no preview. What is wrong with a decoder is told once.
+
+    Args:
+        ctx: Of the node that samples; its `weights` give the decoder.
+        model: What it samples with.
+    """
+
+    def __init__(self, ctx: Context, model: DiffusionModel) -> None:
+        self._ctx = ctx
+        self._family = model.family
+        self._decoder: PreviewDecoder | None = PreviewDecoder.of(model)
+
+    def of(self, latents: Tensor) -> Callable[[], Preview | None]:
+        """What makes a preview once it is called, for `Context.progress`.
+
+        Args:
+            latents: The clean latents that the model predicts by now, scaled as it was trained
+                on, shape (batch, channels, height / 8, width / 8).
+        """
+        return lambda: self._preview(latents)
+
+    @torch.no_grad()
+    def _preview(self, latents: Tensor) -> Preview | None:
+        latents = latents[:MOST]
+        pictures = self._decoded(latents)
+        if pictures is None:
+            pictures = mapped(latents, self._family)
+        return None if pictures is None else encoded(pictures)
+
+    def _decoded(self, latents: Tensor) -> Tensor | None:
+        if self._decoder is None:
+            return None
+        try:
+            with self._ctx.weights(self._decoder) as decoder:
+                return decoded(decoder, latents)
+        except ModelNotFound:
+            pass
+        except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            self._ctx.log(f"previews do without the model's own decoder: {said[0]}", "warning")
+        self._decoder = None
+        return None
+
+
+def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
+    """What a small decoder makes of latents, in -1..1, shape (batch, 3, height, width).
+
+    The pictures are smaller where the latents are very large.
+
+    Raises:
+        RuntimeError: They don't fit together, or memory ran out.
+    """
+    vae = decoder.vae
+    height, width = latents.shape[-2:]
+    shrink = math.ceil(max(height, width) / _MOST_CELLS)
+    inputs = latents.to(vae.device, vae.dtype) / vae.config.scaling_factor
+    if shrink > 1:
+        inputs = _resized(inputs, max(1, height // shrink), max(1, width // shrink))
+    # One by one, which bounds the memory.
+    return torch.cat([vae.decode(item[None], return_dict=False)[0] for item in inputs])
+
+
+def mapped(latents: Tensor, family: str) -> Tensor | None:
+    """The colours of latents' cells by the family's linear map, in -1..1, at full size or less.
+
+    Returns:
+        Shape (batch, 3, height, width) in pixels; None where no map fits.
+    """
+    factors = RGB_FACTORS.get(family)
+    if factors is None or len(factors) != latents.shape[1]:
+        return None
+    # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
+    colours = torch.einsum("bchw,cr->brhw", latents.to("cpu", torch.float32), torch.tensor(factors))
+    height, width = (side * _CELL for side in latents.shape[-2:])
+    return _resized(colours, *_within(height, width))
+
+
+def encoded(pictures: Tensor) -> Preview:
+    """Pictures of one size in a grid, as small as a preview is to be.
+
+    Args:
+        pictures: In -1..1, shape (batch, 3, height, width).
+    """
+    count, _, height, width = pictures.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    height, width = _within(height, width, rows, columns)
+    small = _resized(pictures.float(), height, width).nan_to_num(0).clamp(-1, 1)
+    grid = small.new_full((rows * columns, 3, height, width), -1)
+    grid[:count] = small
+    whole = grid.view(rows, columns, 3, height, width).permute(0, 3, 1, 4, 2)
+    levels = ((whole + 1) * 127.5).round().to("cpu", torch.uint8)
+    image = Image.fromarray(levels.reshape(rows * height, columns * width, 3).numpy())
+    buffer = BytesIO()
+    # A fifth of the time that WebP takes for a fifth more bytes.
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    return Preview(buffer.getvalue(), "image/jpeg")
+
+
+def _within(height: int, width: int, rows: int = 1, columns: int = 1) -> tuple[int, int]:
+    """Height and width of pictures that make a grid no longer than `LONGEST`."""
+    scale = min(1.0, LONGEST / max(rows * height, columns * width))
+    return max(1, int(height * scale)), max(1, int(width * scale))
+
+
+def _resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    if tuple(pictures.shape[-2:]) == (height, width):
+        return pictures
+    if height <= pictures.shape[-2] and width <= pictures.shape[-1]:
+        return functional.interpolate(pictures, (height, width), mode="area")
+    return functional.interpolate(pictures, (height, width), mode="bilinear")
