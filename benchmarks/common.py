@@ -39,6 +39,32 @@ from nodegraph.store.written import Written
 Action = Callable[[], Any]
 
 
+def sampling_nodes(text: str, *, size: int, **inputs: Any) -> dict[str, Any]:
+    """The nodes that sample with the embedded model, the one that does so called `sample`.
+
+    Args:
+        size: Width and height, in pixels.
+        inputs: Of the sampler, besides its links.
+    """
+    return {
+        "model": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "prompt": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": {"from": "model.text_encoder"}, "text": text},
+        },
+        "size": {"type": "EmptyLatent", "inputs": {"width": size, "height": size}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": {"from": "model.model"},
+                "positive": {"from": "prompt"},
+                "latent": {"from": "size"},
+                **inputs,
+            },
+        },
+    }
+
+
 @dataclass(frozen=True)
 class Figure:
     """One thing that was measured.

@@ -28,7 +28,7 @@ bad, the document has `problems`: a list of objects with a `code`, a `message` a
 
 Settings come from the options, then from `NODEGRAPH_*` variables (`NODEGRAPH_HOME`,
 `NODEGRAPH_MODELS`, …), then from `config.toml`; `nodegraph doctor` shows the folders in force.
-`submit`, `jobs`, `watch`, `cancel` and `pull` ask a server, which `serve` is; see
+`submit`, `jobs`, `queue`, `watch`, `cancel` and `pull` ask a server, which `serve` is; see
 [client.md](client.md) for programs that do.
 """
 RUN = """The named parameters of a workflow are options of `run`, with types and defaults of their
@@ -147,11 +147,26 @@ WATCH = """The exit code tells how the job ended: 0 finished, 1 failed, 130 canc
 watching was. `--events` prints a line for each event as [websocket.md](websocket.md#kinds)
 describes it.
 """
+JOBS_RETRY = """What can't be done with one of several jobs is told, and done with the others; the
+exit code is 2 then. `jobs hold`, `jobs unhold`, `jobs delete` and `cancel` do the same. If a name
+stands for no job, or for several, nothing is done.
+"""
+JOBS_MOVE = """```console
+$ nodegraph queue pause
+The queue is paused.
+$ nodegraph jobs move mx29gm --first
+job_01m7x026gapbfpc76tkrmx29gm  queued, priority 0
+$ nodegraph queue resume
+The queue goes on.
+```
+"""
 MORE = {
     "run": RUN,
     "plan": PLAN,
     "why": WHY,
     "submit": SUBMIT,
+    "jobs retry": JOBS_RETRY,
+    "jobs move": JOBS_MOVE,
     "watch": WATCH,
     "runs show": RUNS_SHOW,
     "cache export": EXPORT,

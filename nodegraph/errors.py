@@ -59,6 +59,16 @@ class Problem:
             return text
         return f"{text} {self.hint}" if text.endswith((".", "?", "!")) else f"{text}. {self.hint}"
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, object], *, code: str = "error") -> Problem:
+        """A problem from its `as_dict`, which a later version, or another program, may have told.
+
+        Args:
+            code: If it says none.
+        """
+        known = {name: str(found[name]) for name in cls.__slots__ if found.get(name) is not None}
+        return cls(**{"code": code, "message": "it failed", **known})
+
     def as_dict(self) -> dict[str, str]:
         """The fields that are set, for JSON output."""
         return {key: value for key, value in asdict(self).items() if value is not None}

@@ -67,7 +67,12 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     Raises:
         NodegraphError: The store can't be opened.
     """
-    store = open_store(settings.store_folder, budget=settings.disk_cache, serializers=serializers)
+    store = open_store(
+        settings.store_folder,
+        budget=settings.disk_cache,
+        keep_cheap=settings.keep_cheap,
+        serializers=serializers,
+    )
     others, problems = _opened(settings.stores, serializers)
     if store.refusal is not None:
         problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
+from nodegraph.core.uploads import with_references
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
@@ -67,6 +68,7 @@ class SessionRunOptions(TypedDict, total=False):
     check_mutation: bool
     values: bool
     share: Share | None
+    previews: bool
 
 
 class Session:
@@ -274,6 +276,7 @@ class Session:
         check_mutation: bool = False,
         values: bool = True,
         share: Share | None = None,
+        previews: bool = True,
     ) -> RunResult:
         """Run a workflow on the running event loop.
 
@@ -286,6 +289,7 @@ class Session:
             check_mutation: Find nodes that change their inputs.
             values: Whether the values of the targets' outputs are wanted.
             share: Whose run it is, and how urgent, where several compete.
+            previews: Whether the listener has a use for pictures of unfinished work.
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
         """
@@ -296,7 +300,7 @@ class Session:
         with self._recorded(document, targets, share) as record:
             result = await self.engine.run(
                 graph,
-                workflow=document,
+                workflow=self._told(document),
                 listener=listener,
                 cancel=cancel,
                 deadline=deadline,
@@ -304,10 +308,19 @@ class Session:
                 values=values,
                 share=share,
                 run_id=record.id,
+                previews=previews,
             )
             result = replace(result, run=record.id)
             record.result = result
         return result
+
+    def _told(self, document: dict[str, Any]) -> Mapping[str, Any]:
+        """A workflow as pictures carry it, without the places of files that a client brought."""
+        uploads = self.settings.uploads
+        if uploads is None:
+            return document
+        found: dict[str, Any] = with_references(document, uploads)
+        return found
 
     @contextmanager
     def _recorded(

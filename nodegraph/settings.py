@@ -60,12 +60,16 @@ class Settings(BaseModel):
         inputs: Where relative paths of input files start; the workflow's folder if not set.
         readable: Folders in which files must lie that workflows name; any if not set. The server
             sets it to the inputs folder and to what was uploaded.
+        uploads: Folder of files that are named by their digests; workflows in pictures call them by
+            those. The server sets it to what its clients brought.
         cache: Folder of what can be made again.
         device: ``auto``, ``cpu``, ``cuda:0``, ….
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
             code that it brings.
         memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``.
         disk_cache: Bytes of results kept on disk; 0 keeps nothing there.
+        keep_cheap: Whether results are kept on disk, too, that are quicker to compute again than to
+            write and read.
         store: Folder of results on disk; ``store`` in the cache folder if not set.
         stores: Folders of more stores, which are only read: a team's, another machine's.
         checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
@@ -84,11 +88,13 @@ class Settings(BaseModel):
     outputs: Folder | None = None
     inputs: Folder | None = None
     readable: tuple[Folder, ...] | None = None
+    uploads: Folder | None = None
     cache: Folder | None = None
     device: str = "auto"
     allow_pickle: bool = False
     memory_cache: Bytes = 1 << 30
     disk_cache: Bytes = 20 << 30
+    keep_cheap: bool = False
     store: Folder | None = None
     stores: tuple[Folder, ...] = ()
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0

@@ -38,6 +38,12 @@ def template(name: str) -> tuple[bytes, dict[str, bytes]]:
     return _read(folder, f"{wanted}.json"), {other: _read(folder, other) for other in needed}
 
 
+def template_picture(name: str) -> bytes | None:
+    """A small WebP picture of what a workflow of the gallery makes; None if there is none."""
+    found = files(PACKAGE) / f"{name}.webp"
+    return found.read_bytes() if found.is_file() else None
+
+
 def _load(name: str) -> Workflow:
     with as_file(files(PACKAGE) / name) as path:
         return Workflow.load(path)

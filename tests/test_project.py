@@ -73,6 +73,15 @@ def test_the_node_reference_is_current() -> None:
     assert TARGET.read_text(encoding="utf-8") == reference(), "run python docs/generate_nodes.py"
 
 
+def test_the_model_card_is_that_of_the_shipped_model() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from generate_model_card import TARGET, card
+    finally:
+        sys.path.pop(0)
+    assert TARGET.read_text(encoding="utf-8") == card(), "run python docs/generate_model_card.py"
+
+
 def test_links_between_the_docs_lead_somewhere() -> None:
     import re
 

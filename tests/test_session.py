@@ -13,12 +13,19 @@ import nodegraph
 from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
 from nodegraph.errors import InvalidWorkflow, NodeFailed
 from nodegraph.settings import load_settings
+from nodegraph.store.speeds import Speeds
 
 
 @node
 def Start(value: int = 1) -> int:
     """A number."""
     return value
+
+
+@node
+def Long(of: str) -> str:
+    """A long text, quickly."""
+    return of * 10_000
 
 
 @node
@@ -81,6 +88,22 @@ def test_a_session_keeps_results_between_runs(settings: Settings) -> None:
         session.run(workflow, targets=["start"])
         again = session.run(workflow, targets=["start"])
     assert again.nodes["start"].status == "cached"
+
+
+@pytest.mark.parametrize("keep_cheap", [False, True])
+def test_what_is_quick_to_compute_is_kept_on_disk_if_that_is_wished(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, keep_cheap: bool
+) -> None:
+    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 600.0)  # a very slow disk
+    wished = settings.model_copy(update={"keep_cheap": keep_cheap})
+    workflow = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"long": {"type": "Long", "inputs": {"of": "a"}}}}
+    )
+    for expected in ("ran", "cached" if keep_cheap else "ran"):
+        with Session(wished, nodes=[Long]) as session:
+            result = session.run(workflow, targets=["long"])
+        assert result.nodes["long"].status == expected
+        assert result["long.text"] == "a" * 10_000
 
 
 def test_a_session_without_cache_computes_anew(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,15 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from nodegraph.cli.commands import COMMANDS, GROUPS, command_function, more_options
-from nodegraph.cli.options import Common, exposed, global_callback, group_callback
+from nodegraph.cli.commands import ALONE, COMMANDS, GROUPS, command_function, more_options
+from nodegraph.cli.options import (
+    Common,
+    common_options,
+    exposed,
+    global_callback,
+    group_callback,
+)
+from nodegraph.cli.scan import scan
 
 Context = Any
 Formatter = Any
@@ -19,6 +27,10 @@ there is no one place to import them from."""
 
 EXIT_CODES = """Exit codes: 0 fine, 1 a run failed, 2 bad input, 130 cancelled."""
 
+_OF_IDS = ("jobs", "runs")
+"""Groups whose `show` takes an id."""
+_ID = re.compile(r"\d")
+"""What ids have, and no command's name has."""
 _NO_BRACES = str.maketrans("", "", "{}")
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -88,6 +100,19 @@ class Commands(TyperGroup):
     def _full(self, name: str) -> str:
         return f"{self.path} {name}".lstrip()
 
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        alone = ALONE.get(self.path)
+        if alone is not None and not ctx.resilient_parsing and self._names_none(args):
+            args = [alone, *args]
+        found: list[str] = super().parse_args(ctx, args)
+        return found
+
+    def _names_none(self, args: Sequence[str]) -> bool:
+        """Whether the arguments name no command, and don't begin by asking for help."""
+        seen = scan(args, common_options())
+        named = seen.positional or self._summaries.keys() & set(seen.doubtful)
+        return not named and args[:1] not in (["-h"], ["--help"])
+
     def list_commands(self, ctx: Context) -> list[str]:
         return list(self._summaries)
 
@@ -104,6 +129,10 @@ class Commands(TyperGroup):
         raise AssertionError("unreachable: `fail` raises")
 
     def _hint(self, name: str) -> str:
+        if self.path and name in COMMANDS:
+            return f"Did you mean `nodegraph {name}`?"
+        if self.path in _OF_IDS and (name == "last" or _ID.search(name)):
+            return f"Did you mean `nodegraph {self._full('show')} {name}`?"
         if not self.path and Path(name).suffix in (".json", ".png") and Path(name).is_file():
             return f"To run the workflow: `nodegraph run {name}`."
         from nodegraph.core.suggest import did_you_mean

@@ -20,12 +20,13 @@ COMMANDS: Mapping[str, str] = {
     "models": "List the models, and where to put more.",
     "show": "Show a workflow as a tree or a drawing.",
     "new": "Start a workflow from the gallery.",
-    "serve": "Run the server: jobs, workflows and results over HTTP.",
+    "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
     "token": "Look after the tokens that let others use the server.",
     "backup": "Pack the home folder into one file, while a server may run.",
     "restore": "Put a backup back into the home folder.",
     "submit": "Have a server run a workflow.",
-    "jobs": "List the jobs of a server, or show one of them.",
+    "jobs": "List the jobs of a server, show them and steer them.",
+    "queue": "Look after the queue of a server.",
     "watch": "Watch a job of a server until it ends.",
     "cancel": "Cancel jobs of a server.",
     "pull": "Download the files of a job.",
@@ -52,6 +53,21 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "revoke": "Take a token back.",
         "rotate": "Make a new token in place of one.",
     },
+    "jobs": {
+        "list": "List the jobs of a server, the newest first.",
+        "show": "Show a job.",
+        "retry": "Let jobs that failed or were cancelled wait once more.",
+        "hold": "Pause jobs.",
+        "unhold": "Let paused jobs go.",
+        "move": "Change a waiting job's place in the queue.",
+        "delete": "Forget jobs that have ended.",
+    },
+    "queue": {
+        "show": "Tell whether the queue goes on, how much waits, and which jobs come next.",
+        "pause": "Begin no more jobs.",
+        "resume": "Begin jobs again.",
+        "clear": "Cancel all jobs that wait.",
+    },
     "runs": {
         "list": "List earlier runs, the last one first.",
         "show": "Show what a run did.",
@@ -59,6 +75,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """The commands that have commands of their own, which are modules of a package of that name."""
+
+ALONE: Mapping[str, str] = {"jobs": "list", "queue": "show"}
+"""What those do that are asked for most, where none of their commands is named."""
 
 _TAKEN = ("list", "import")
 """Words of Python's own: the module and function of such a command end in an underscore."""

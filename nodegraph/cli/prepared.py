@@ -54,6 +54,10 @@ OutOption = Annotated[
     str | None,
     typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
 ]
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),
+]
 MuteOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NODE", help="Leave this node out, and what needs it; repeatable."),

@@ -21,6 +21,7 @@ from nodegraph.cli.prepared import (
     MuteOption,
     OutOption,
     SetOption,
+    ToOption,
     Wish,
     WorkflowArgument,
     modes_of,
@@ -49,52 +50,55 @@ if TYPE_CHECKING:
     from nodegraph.session import Session
 
 
+_Repeat = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Run N times, the seeds one higher each time.", min=1),
+]
+_Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="Run once for each of these seeds, such as 1,2,5-8."),
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Run nothing; tell what would be run, as `plan` does.")
+]
+_NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compute everything anew; keep nothing of it on disk.")
+]
+_Deadline = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Cancel each run that takes longer than this."),
+]
+_CheckMutation = Annotated[
+    bool, typer.Option("--check-mutation", help="Fail nodes that change their inputs; slower.")
+]
+_Trace = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show.")
+]
+_Events = Annotated[bool, typer.Option("--events", help="Print what happens as lines of JSON.")]
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but the files' paths and errors.")
+]
+
+
 def run(
     common: Common,
     more: More,
     workflow: WorkflowArgument,
     set_: SetOption = None,
     out: OutOption = None,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),
-    ] = None,
+    to: ToOption = None,
     mute: MuteOption = None,
     bypass: BypassOption = None,
-    repeat: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Run N times, the seeds one higher each time.", min=1),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Run once for each of these seeds, such as 1,2,5-8."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run nothing; tell what would be run, as `plan` does.")
-    ] = False,
-    no_cache: Annotated[
-        bool,
-        typer.Option("--no-cache", help="Compute everything anew; keep nothing of it on disk."),
-    ] = False,
-    deadline: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Cancel each run that takes longer than this."),
-    ] = None,
-    check_mutation: Annotated[
-        bool,
-        typer.Option("--check-mutation", help="Fail nodes that change their inputs; slower."),
-    ] = False,
-    trace: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show."),
-    ] = None,
+    repeat: _Repeat = None,
+    seeds: _Seeds = None,
+    dry_run: _DryRun = False,
+    no_cache: _NoCache = False,
+    deadline: _Deadline = None,
+    check_mutation: _CheckMutation = False,
+    trace: _Trace = None,
     json: JsonOption = False,
-    events: Annotated[
-        bool, typer.Option("--events", help="Print what happens as lines of JSON.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but the files' paths and errors.")
-    ] = False,
+    events: _Events = False,
+    quiet: _Quiet = False,
 ) -> int:
     """Run a workflow.
 

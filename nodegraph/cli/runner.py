@@ -108,6 +108,7 @@ class Runner:
                     deadline=self._wanted.deadline,
                     check_mutation=self._wanted.check_mutation,
                     values=False,
+                    previews=False,  # nothing in a terminal shows pictures
                 )
             runs.append((variation, result))
             if not result.is_ok:

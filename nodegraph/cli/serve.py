@@ -8,47 +8,59 @@ from typing import Annotated, Any
 
 import typer
 
+from nodegraph.cli.browser import open_page
 from nodegraph.cli.options import Common
 from nodegraph.cli.output import say, warn
+
+HostOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Listen at this address  [default: 127.0.0.1]"),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Listen at this port, 0 for any  [default: 8420]", min=0, max=65_535
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Processes that run jobs  [default: one a device]", min=0),
+]
+WorkerDeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Device of the workers, in turn; may be repeated."),
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
+]
+AllowOriginOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL", help="Let pages of this origin ask; may be repeated."),
+]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the editor in a browser.")]
+LogFormatOption = Annotated[
+    str | None, typer.Option(metavar="FORMAT", help="text or json  [default: text]")
+]
+LogLevelOption = Annotated[
+    str | None,
+    typer.Option(metavar="LEVEL", help="debug, info, warning or error  [default: info]"),
+]
 
 
 def serve(
     common: Common,
-    host: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Listen at this address  [default: 127.0.0.1]"),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Listen at this port, 0 for any  [default: 8420]", min=0, max=65_535
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Processes that run jobs  [default: one a device]", min=0),
-    ] = None,
-    worker_device: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Device of the workers, in turn; may be repeated."),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
-    ] = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="URL", help="Let pages of this origin ask; may be repeated."),
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="text or json  [default: text]")
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(metavar="LEVEL", help="debug, info, warning or error  [default: info]"),
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    workers: WorkersOption = None,
+    worker_device: WorkerDeviceOption = None,
+    allow_host: AllowHostOption = None,
+    allow_origin: AllowOriginOption = None,
+    open_editor: OpenOption = False,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
 ) -> int:
-    """Run the server: jobs, workflows and results over HTTP.
+    """Run the server: the editor, and jobs, workflows and results over HTTP.
 
     It stays within this machine unless another host is given, which takes a token: see
     `nodegraph token add`. Other settings stand in the table [server] of the config file.
@@ -79,6 +91,8 @@ def serve(
         sys.stdout.flush()  # whoever waits for this line may have it through a pipe
         if not is_loopback(server.host):
             warn("what is sent here is not encrypted: put it behind a proxy with TLS")
+        if open_editor:
+            open_page(url)
 
     serve_until_stopped(settings, server, common.packs, ready)
     return 0

@@ -16,7 +16,15 @@ from nodegraph.cli.job_view import document, exit_code
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say, tell
 from nodegraph.cli.parameters import given_texts
-from nodegraph.cli.prepared import BypassOption, MuteOption, SetOption, Wish, modes_of
+from nodegraph.cli.prepared import (
+    BypassOption,
+    MuteOption,
+    SetOption,
+    ToOption,
+    Wish,
+    WorkflowArgument,
+    modes_of,
+)
 from nodegraph.cli.pull import documents, out_folder, print_pulled, pulled
 from nodegraph.cli.remote import opened_for, remote_options, typed
 from nodegraph.cli.watch import EventsOption, check_outputs, show_end, watched
@@ -25,59 +33,63 @@ if TYPE_CHECKING:
     from nodegraph.client import Client, Job, JobFields, JobSummary
 
 
+SavedOption = Annotated[
+    bool, typer.Option("--saved", help="WORKFLOW is the name of one saved on the server.")
+]
+NameOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="The job's  [default: the workflow's title]")
+]
+TagsOption = Annotated[
+    list[str] | None, typer.Option(metavar="TAG", help="To find it by; may be repeated.")
+]
+PriorityOption = Annotated[
+    int, typer.Option(metavar="N", help="The highest goes first.", min=-100, max=100)
+]
+HoldOption = Annotated[bool, typer.Option("--hold", help="Let it wait until it is let go.")]
+DeadlineOption = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Cancel it if it runs for longer than this."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY", help="With the same one, there is one job however often this is run."
+    ),
+]
+WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")]
+BringOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="Watch it, and download its files into this folder."
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print nothing but the job's id or files, and errors."),
+]
+
+
 def submit(
     common: Common,
     more: More,
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."
-        ),
-    ],
+    workflow: WorkflowArgument,
     set_: SetOption = None,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NODE", help="Run this node and what it needs; may be repeated."),
-    ] = None,
+    to: ToOption = None,
     mute: MuteOption = None,
     bypass: BypassOption = None,
-    saved: Annotated[
-        bool, typer.Option("--saved", help="WORKFLOW is the name of one saved on the server.")
-    ] = False,
-    name: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The job's  [default: the workflow's title]")
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help="To find it by; may be repeated.")
-    ] = None,
-    priority: Annotated[
-        int, typer.Option(metavar="N", help="The highest goes first.", min=-100, max=100)
-    ] = 0,
-    hold: Annotated[bool, typer.Option("--hold", help="Let it wait until it is let go.")] = False,
-    deadline: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Cancel it if it runs for longer than this."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY", help="With the same one, there is one job however often this is run."
-        ),
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")] = False,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Watch it, and download its files into this folder."
-        ),
-    ] = None,
+    saved: SavedOption = False,
+    name: NameOption = None,
+    tag: TagsOption = None,
+    priority: PriorityOption = 0,
+    hold: HoldOption = False,
+    deadline: DeadlineOption = None,
+    key: KeyOption = None,
+    watch: WatchOption = False,
+    out: BringOption = None,
     server: ServerOption = None,
     json: JsonOption = False,
     events: EventsOption = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print nothing but the job's id or files, and errors."),
-    ] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Have a server run a workflow.
 
@@ -86,6 +98,7 @@ def submit(
     whatever happens here or there.
     """
     check_outputs(json=json, events=events)
+    about = _about(name, tag, priority, hold, deadline)
     with connected(server) as client:
         remote = opened_for(client, workflow, more, is_saved=saved)
         texts = given_texts(remote.opened.workflow, more.values)
@@ -93,14 +106,7 @@ def submit(
         ready, values = typed(remote, wish)
         folder = common.settings().environment(inputs=remote.opened.folder).inputs
         bringer = Bringer(client, remote.types, folder, quiet=quiet or json)
-        about: JobFields = {"priority": priority, "held": hold, "tags": tag or []}
-        if name is not None:
-            about["name"] = name
-        if deadline is not None:
-            about["options"] = {"deadline": deadline}
-        if wish.targets is not None:
-            about["targets"] = wish.targets
-        about["parameters"] = bringer.parameters(ready, values)
+        about |= {"targets": wish.targets, "parameters": bringer.parameters(ready, values)}
         job = client.submit(bringer.workflow(ready), key=key, **about)
         if not (watch or events or out is not None):
             _tell_of(job, client, json=json, quiet=quiet)
@@ -114,6 +120,17 @@ def submit(
         else:
             _bring(client, ended, out_folder(common, out), json=json, events=events)
     return exit_code(ended)
+
+
+def _about(
+    name: str | None, tags: list[str] | None, priority: int, hold: bool, deadline: float | None
+) -> JobFields:
+    about: JobFields = {"priority": priority, "held": hold, "tags": tags or []}
+    if name is not None:
+        about["name"] = name
+    if deadline is not None:
+        about["options"] = {"deadline": deadline}
+    return about
 
 
 def more_options(common: Common, arguments: Sequence[str]) -> More:

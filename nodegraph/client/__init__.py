@@ -8,14 +8,13 @@ from __future__ import annotations
 from nodegraph.client.async_client import AsyncClient
 from nodegraph.client.client import Client
 from nodegraph.client.entries import (
-    App,
-    AppItem,
-    AppRun,
     Checked,
     Model,
     Plan,
-    SavedItem,
-    SavedVersion,
+    QueueState,
+    Refreshed,
+    Source,
+    SourceLink,
     System,
     Upload,
 )
@@ -35,11 +34,14 @@ from nodegraph.client.errors import (
     WrongDigest,
 )
 from nodegraph.client.events import Event
-from nodegraph.client.job_calls import Filters, JobFields, RunOptions, Saved, WishFields
-from nodegraph.client.jobs import Artifact, Job, JobSummary, OutputFile, Outputs, State
+from nodegraph.client.file_calls import ArtifactFilter
+from nodegraph.client.job_calls import Filters, JobFields, Match, RunOptions, Saved, WishFields
+from nodegraph.client.jobs import Artifact, Fault, Job, JobSummary, OutputFile, Outputs, State
 from nodegraph.client.node_types import NodeTypes
 from nodegraph.client.pulling import Pulled
 from nodegraph.client.retries import NEVER, Retries
+from nodegraph.client.server_calls import RetentionChange, SettingsChange
+from nodegraph.client.workflows import App, AppItem, AppRun, SavedItem, SavedVersion, Template
 
 __all__ = [
     "NEVER",
@@ -47,12 +49,14 @@ __all__ = [
     "AppItem",
     "AppRun",
     "Artifact",
+    "ArtifactFilter",
     "AsyncClient",
     "Checked",
     "Client",
     "Conflict",
     "ConnectionLost",
     "Event",
+    "Fault",
     "Filters",
     "Forbidden",
     "Job",
@@ -60,6 +64,7 @@ __all__ = [
     "JobFields",
     "JobNotFound",
     "JobSummary",
+    "Match",
     "Model",
     "NodeTypes",
     "NotFound",
@@ -68,14 +73,21 @@ __all__ = [
     "Outputs",
     "Plan",
     "Pulled",
+    "QueueState",
+    "Refreshed",
+    "RetentionChange",
     "Retries",
     "RunOptions",
     "Saved",
     "SavedItem",
     "SavedVersion",
     "ServerError",
+    "SettingsChange",
+    "Source",
+    "SourceLink",
     "State",
     "System",
+    "Template",
     "TooManyRequests",
     "TookTooLong",
     "Unauthenticated",

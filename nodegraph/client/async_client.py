@@ -7,7 +7,8 @@ from types import TracebackType
 
 from nodegraph.client.async_client_files import AsyncAsksForFiles
 from nodegraph.client.async_client_jobs import AsyncAsksForJobs
-from nodegraph.client.async_client_server import AsyncApps, AsyncAsksForServer, AsyncWorkflows
+from nodegraph.client.async_client_server import AsyncAsksForServer, AsyncQueue, AsyncSettings
+from nodegraph.client.async_client_workflows import AsyncApps, AsyncTemplates, AsyncWorkflows
 from nodegraph.client.asynchronous import Asynchronous
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
@@ -23,7 +24,10 @@ class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
     Attributes:
         server: Its address.
         workflows: Those that are saved on the server.
+        templates: Those that come with it.
         apps: Saved workflows, run by their names.
+        queue: Its queue as a whole.
+        settings: Its settings.
     """
 
     def __init__(
@@ -39,7 +43,10 @@ class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
         super().__init__(Asynchronous(connection), retries or Retries())
         self.server = connection.address.url
         self.workflows = AsyncWorkflows(self._doer, self._retries)
+        self.templates = AsyncTemplates(self._doer, self._retries)
         self.apps = AsyncApps(self._doer, self._retries)
+        self.queue = AsyncQueue(self._doer, self._retries)
+        self.settings = AsyncSettings(self._doer, self._retries)
 
     async def __aenter__(self) -> AsyncClient:
         return self

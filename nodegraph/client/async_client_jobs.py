@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.client import job_calls
 from nodegraph.client.async_asking import AsyncAsks
 from nodegraph.client.events import Event
-from nodegraph.client.job_calls import AnyWorkflow, End, Filters, JobFields
+from nodegraph.client.job_calls import AnyWorkflow, End, Filters, JobFields, Match
 from nodegraph.client.jobs import Job, JobSummary, id_of
 from nodegraph.client.sending import paged
 from nodegraph.client.waiting import waited
@@ -31,9 +31,11 @@ class AsyncAsksForJobs(AsyncAsks):
         """See `Client.get`."""
         return await self._asked(job_calls.get(id_of(job)))
 
-    async def workflow(self, job: JobSummary | str) -> Mapping[str, Any]:
+    async def workflow(
+        self, job: JobSummary | str, *, is_filled: bool = False
+    ) -> Mapping[str, Any]:
         """See `Client.workflow`."""
-        return await self._asked(job_calls.get_workflow(id_of(job)))
+        return await self._asked(job_calls.get_workflow(id_of(job), is_filled))
 
     def list(
         self, *, most: int | None = None, **which: Unpack[Filters]
@@ -90,3 +92,7 @@ class AsyncAsksForJobs(AsyncAsks):
     async def delete(self, job: JobSummary | str) -> None:
         """See `Client.delete`."""
         await self._asked(job_calls.delete(id_of(job)))
+
+    async def delete_all(self, **which: Unpack[Match]) -> int:
+        """See `Client.delete_all`."""
+        return await self._asked(job_calls.delete_all(which))

@@ -1,26 +1,25 @@
-"""Workflows, apps and the server itself, within an event loop."""
+"""The server itself and its queue, within an event loop."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.client import server_calls
 from nodegraph.client.async_asking import AsyncAsks
 from nodegraph.client.entries import (
-    App,
-    AppItem,
-    AppRun,
     Checked,
     Model,
     Plan,
-    SavedItem,
-    SavedVersion,
+    QueueState,
+    Refreshed,
+    Source,
     System,
 )
-from nodegraph.client.job_calls import AnyWorkflow, AsDocument, WishFields
+from nodegraph.client.job_calls import AnyWorkflow, WishFields
 from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.sending import gathered, paged
+from nodegraph.client.sending import gathered
+from nodegraph.client.server_calls import SettingsChange
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -50,60 +49,52 @@ class AsyncAsksForServer(AsyncAsks):
         """See `Client.models`."""
         return await self._doer.done(gathered(server_calls.models(), self._retries))
 
+    async def model_thumbnail(self, name: str, size: int = 256) -> bytes:
+        """See `Client.model_thumbnail`."""
+        return await self._asked(server_calls.model_thumbnail(name, size))
+
+    async def sources(
+        self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
+    ) -> tuple[Source, ...]:
+        """See `Client.sources`."""
+        return await self._doer.done(gathered(server_calls.sources(models, packs), self._retries))
+
     async def system(self) -> System:
         """See `Client.system`."""
         return await self._asked(server_calls.system())
 
-
-class AsyncWorkflows(AsyncAsks):
-    """The workflows that are saved on a server."""
-
-    async def save(
-        self,
-        name: str,
-        workflow: Mapping[str, Any] | AsDocument,
-        *,
-        changes: str | None = None,
-        is_new: bool = False,
-    ) -> SavedVersion:
-        """See `Workflows.save`."""
-        return await self._asked(server_calls.save_workflow(name, workflow, changes, is_new))
-
-    async def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
-        """See `Workflows.get`."""
-        return await self._asked(server_calls.get_workflow(name, version))
-
-    def list(self, text: str = "") -> AsyncGenerator[SavedItem, None]:
-        """See `Workflows.list`."""
-        return self._doer.told(paged(lambda at: server_calls.workflows(at, text), self._retries))
-
-    async def versions(self, name: str) -> tuple[SavedVersion, ...]:
-        """See `Workflows.versions`."""
-        return await self._doer.done(gathered(server_calls.versions(name), self._retries))
-
-    async def delete(self, name: str) -> None:
-        """See `Workflows.delete`."""
-        await self._asked(server_calls.delete_workflow(name))
+    async def refresh(self) -> Refreshed:
+        """See `Client.refresh`."""
+        return await self._asked(server_calls.refresh())
 
 
-class AsyncApps(AsyncAsks):
-    """Saved workflows, run by their names."""
+class AsyncQueue(AsyncAsks):
+    """A server's queue as a whole."""
 
-    def list(self) -> AsyncGenerator[AppItem, None]:
-        """See `Apps.list`."""
-        return self._doer.told(paged(server_calls.apps, self._retries))
+    async def get(self, upcoming: int = 50) -> QueueState:
+        """See `Queue.get`."""
+        return await self._asked(server_calls.queue(upcoming))
 
-    async def get(self, name: str) -> App:
-        """See `Apps.get`."""
-        return await self._asked(server_calls.app(name))
+    async def pause(self) -> QueueState:
+        """See `Queue.pause`."""
+        return await self._asked(server_calls.pause())
 
-    async def run(
-        self,
-        name: str,
-        values: Mapping[str, Any] | None = None,
-        *,
-        wait: int = 0,
-        key: str | None = None,
-    ) -> AppRun:
-        """See `Apps.run`."""
-        return await self._asked(server_calls.run_app(name, values or {}, wait, key))
+    async def resume(self) -> QueueState:
+        """See `Queue.resume`."""
+        return await self._asked(server_calls.resume())
+
+    async def clear(self, *, client: str | None = None, tag: str | None = None) -> int:
+        """See `Queue.clear`."""
+        return await self._asked(server_calls.clear(client, tag))
+
+
+class AsyncSettings(AsyncAsks):
+    """A server's settings; for tokens that may administer."""
+
+    async def get(self) -> Mapping[str, Any]:
+        """See `Settings.get`."""
+        return await self._asked(server_calls.settings())
+
+    async def change(self, **change: Unpack[SettingsChange]) -> Mapping[str, Any]:
+        """See `Settings.change`."""
+        return await self._asked(server_calls.change_settings(change))

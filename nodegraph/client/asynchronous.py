@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import httpx
 
 from nodegraph.client.asynchronous_socket import Socket, opened
-from nodegraph.client.connection import Connection, headers_of, unreadable
+from nodegraph.client.connection import Connection, unreadable
 from nodegraph.client.requests import Answer
-from nodegraph.client.steps import Exchange, Hear, Open, Pause, Say, Step, Steps, Tell
+from nodegraph.client.steps import Course, Exchange, Hear, Open, Pause, Say, Step, Steps, Tell
 from nodegraph.errors import NodegraphError
 
 T = TypeVar("T")
@@ -32,37 +32,29 @@ class Asynchronous:
 
     async def done(self, steps: Steps[T]) -> T:
         """What came of some steps, which tell nothing on their way."""
-        results: list[T] = []
-        async for _ in self._all(steps, results):
+        course = Course(steps)
+        async for _ in self._told(course):
             pass
-        return results[0]
+        return course.result
 
     def told(self, steps: Steps[None]) -> AsyncGenerator[Any, None]:
         """What some steps tell."""
-        return self._all(steps, [])
+        return self._told(Course(steps))
 
-    async def _all(self, steps: Steps[T], results: list[T]) -> AsyncGenerator[Any, None]:
+    async def _told(self, course: Course[Any]) -> AsyncGenerator[Any, None]:
         doing = _Doing(self._connection, self._http)
-        outcome: Any = None
-        fault: NodegraphError | None = None
         try:
-            while True:
-                try:
-                    step = steps.send(outcome) if fault is None else steps.throw(fault)
-                except StopIteration as end:
-                    results.append(end.value)
-                    return
-                outcome = fault = None
+            for step in course:
                 if isinstance(step, Tell):
                     for item in step.items:
                         yield item
                     continue
                 try:
-                    outcome = await doing.do(step)
+                    course.outcome = await doing.do(step)
                 except NodegraphError as error:
-                    fault = error
+                    course.fault = error
         finally:
-            steps.close()
+            course.close()
             await doing.close()
 
 
@@ -105,12 +97,8 @@ class _Doing:
         body = request.body
         try:
             async with self._http.stream(
-                request.method,
-                request.path,
-                params=request.query,
-                headers=headers_of(request),
+                **self._connection.sent(request),
                 content=_chunks(body) if isinstance(body, Path) else body,
-                timeout=self._connection.timeout(request.seconds),
             ) as response:
                 head = self._connection.head(request, response)
                 if step.sink is not None and await asyncio.to_thread(step.sink.begin, head):

@@ -8,7 +8,8 @@ from types import TracebackType
 from nodegraph.client.blocking import Blocking
 from nodegraph.client.client_files import AsksForFiles
 from nodegraph.client.client_jobs import AsksForJobs
-from nodegraph.client.client_server import Apps, AsksForServer, Workflows
+from nodegraph.client.client_server import AsksForServer, Queue, Settings
+from nodegraph.client.client_workflows import Apps, Templates, Workflows
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
 
@@ -29,7 +30,10 @@ class Client(AsksForJobs, AsksForFiles, AsksForServer):
     Attributes:
         server: Its address.
         workflows: Those that are saved on the server.
+        templates: Those that come with it.
         apps: Saved workflows, run by their names.
+        queue: Its queue as a whole.
+        settings: Its settings.
     """
 
     def __init__(
@@ -45,7 +49,10 @@ class Client(AsksForJobs, AsksForFiles, AsksForServer):
         super().__init__(Blocking(connection), retries or Retries())
         self.server = connection.address.url
         self.workflows = Workflows(self._doer, self._retries)
+        self.templates = Templates(self._doer, self._retries)
         self.apps = Apps(self._doer, self._retries)
+        self.queue = Queue(self._doer, self._retries)
+        self.settings = Settings(self._doer, self._retries)
 
     def __enter__(self) -> Client:
         return self

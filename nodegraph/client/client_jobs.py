@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.client import job_calls
 from nodegraph.client.asking import Asks
 from nodegraph.client.events import Event
-from nodegraph.client.job_calls import AnyWorkflow, End, Filters, JobFields
+from nodegraph.client.job_calls import AnyWorkflow, End, Filters, JobFields, Match
 from nodegraph.client.jobs import Job, JobSummary, id_of
 from nodegraph.client.sending import paged
 from nodegraph.client.waiting import waited
@@ -46,9 +46,13 @@ class AsksForJobs(Asks):
         """
         return self._asked(job_calls.get(id_of(job)))
 
-    def workflow(self, job: JobSummary | str) -> Mapping[str, Any]:
-        """The workflow of a job, without the values of its parameters."""
-        return self._asked(job_calls.get_workflow(id_of(job)))
+    def workflow(self, job: JobSummary | str, *, is_filled: bool = False) -> Mapping[str, Any]:
+        """The workflow of a job.
+
+        Args:
+            is_filled: Whether the values of its parameters are to be in it.
+        """
+        return self._asked(job_calls.get_workflow(id_of(job), is_filled))
 
     def list(self, *, most: int | None = None, **which: Unpack[Filters]) -> Iterator[JobSummary]:
         """Jobs, the newest first; asked for as they are needed.
@@ -125,3 +129,13 @@ class AsksForJobs(Asks):
     def delete(self, job: JobSummary | str) -> None:
         """Forget a job that has ended. Its files stay on the server."""
         self._asked(job_calls.delete(id_of(job)))
+
+    def delete_all(self, **which: Unpack[Match]) -> int:
+        """Forget all jobs that have ended, or those of them that are meant.
+
+        Args:
+            which: See `Match`.
+        Returns:
+            How many those were.
+        """
+        return self._asked(job_calls.delete_all(which))

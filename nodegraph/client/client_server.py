@@ -1,26 +1,25 @@
-"""Workflows, apps and the server itself, for programs that wait for what they ask."""
+"""The server itself and its queue, for programs that wait for what they ask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.client import server_calls
 from nodegraph.client.asking import Asks
 from nodegraph.client.entries import (
-    App,
-    AppItem,
-    AppRun,
     Checked,
     Model,
     Plan,
-    SavedItem,
-    SavedVersion,
+    QueueState,
+    Refreshed,
+    Source,
     System,
 )
-from nodegraph.client.job_calls import AnyWorkflow, AsDocument, WishFields
+from nodegraph.client.job_calls import AnyWorkflow, WishFields
 from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.sending import gathered, paged
+from nodegraph.client.sending import gathered
+from nodegraph.client.server_calls import SettingsChange
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -54,85 +53,84 @@ class AsksForServer(Asks):
         """The server's models."""
         return self._doer.done(gathered(server_calls.models(), self._retries))
 
+    def model_thumbnail(self, name: str, size: int = 256) -> bytes:
+        """A small picture of a model, as a WebP file.
+
+        Args:
+            name: The model's.
+            size: Pixels of the square that it fits into, 64 to 512.
+        Raises:
+            NotFound: There is none beside it.
+        """
+        return self._asked(server_calls.model_thumbnail(name, size))
+
+    def sources(
+        self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
+    ) -> tuple[Source, ...]:
+        """Where to get models and node packs that a plan says are missing; hints for people.
+
+        Args:
+            models, packs: Their names.
+        """
+        return self._doer.done(gathered(server_calls.sources(models, packs), self._retries))
+
     def system(self) -> System:
         """The server itself: versions, processes, memory, the queue."""
         return self._asked(server_calls.system())
 
+    def refresh(self) -> Refreshed:
+        """Have the server look at its node packs anew; workers take up what has changed.
 
-class Workflows(Asks):
-    """The workflows that are saved on a server."""
+        Takes a token that may administer.
+        """
+        return self._asked(server_calls.refresh())
 
-    def save(
-        self,
-        name: str,
-        workflow: Mapping[str, Any] | AsDocument,
-        *,
-        changes: str | None = None,
-        is_new: bool = False,
-    ) -> SavedVersion:
-        """Keep a workflow under a name; what differs from what is there is its next version.
+
+class Queue(Asks):
+    """A server's queue as a whole."""
+
+    def get(self, upcoming: int = 50) -> QueueState:
+        """How the queue is.
 
         Args:
-            changes: `SavedVersion.digest` of what the change was made to, so that nobody else's is
-                overwritten.
-            is_new: Refuse if there is one of that name.
-        Raises:
-            Conflict: It was changed meanwhile, or is there.
+            upcoming: How many of the next jobs are told.
         """
-        return self._asked(server_calls.save_workflow(name, workflow, changes, is_new))
+        return self._asked(server_calls.queue(upcoming))
 
-    def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
-        """What the file of a workflow says; the newest version's if none is given.
+    def pause(self) -> QueueState:
+        """Begin no more jobs, also after a restart; what runs goes on.
 
-        Raises:
-            NotFound: There is none of that name, or version.
+        Takes a token that may administer, as `resume` does.
         """
-        return self._asked(server_calls.get_workflow(name, version))
+        return self._asked(server_calls.pause())
 
-    def list(self, text: str = "") -> Iterator[SavedItem]:
-        """The saved workflows by name; asked for as they are needed.
+    def resume(self) -> QueueState:
+        """Begin jobs again."""
+        return self._asked(server_calls.resume())
+
+    def clear(self, *, client: str | None = None, tag: str | None = None) -> int:
+        """Cancel one's jobs that wait, or everybody's with a token that may administer.
 
         Args:
-            text: Only those with it in name, title or description.
+            client: Only its jobs.
+            tag: Only jobs with it.
+        Returns:
+            How many those were.
         """
-        return self._doer.told(paged(lambda at: server_calls.workflows(at, text), self._retries))
-
-    def versions(self, name: str) -> tuple[SavedVersion, ...]:
-        """The versions of a workflow that are kept, the newest first."""
-        return self._doer.done(gathered(server_calls.versions(name), self._retries))
-
-    def delete(self, name: str) -> None:
-        """Delete a workflow with all its versions."""
-        self._asked(server_calls.delete_workflow(name))
+        return self._asked(server_calls.clear(client, tag))
 
 
-class Apps(Asks):
-    """Saved workflows, run by their names."""
+class Settings(Asks):
+    """A server's settings; for tokens that may administer."""
 
-    def list(self) -> Iterator[AppItem]:
-        """The apps by name; asked for as they are needed."""
-        return self._doer.told(paged(server_calls.apps, self._retries))
+    def get(self) -> Mapping[str, Any]:
+        """The settings in force, as docs/operations.md lists them."""
+        return self._asked(server_calls.settings())
 
-    def get(self, name: str) -> App:
-        """What an app takes and gives."""
-        return self._asked(server_calls.app(name))
-
-    def run(
-        self,
-        name: str,
-        values: Mapping[str, Any] | None = None,
-        *,
-        wait: int = 0,
-        key: str | None = None,
-    ) -> AppRun:
-        """Run an app.
+    def change(self, **change: Unpack[SettingsChange]) -> Mapping[str, Any]:
+        """Change some until the server starts again; the settings in force then.
 
         Args:
-            values: Of its parameters. For a file, `Upload.value` of one that was brought.
-            wait: Seconds to wait for it to finish, 120 at most; what is left of it goes on, and
-                can be waited for as a job.
-            key: Running it again with the same one gives the same job; a new one if not given.
-        Raises:
-            JobFailed: It failed while it was waited for.
+            change: See `SettingsChange`. What isn't given stays.
         """
-        return self._asked(server_calls.run_app(name, values or {}, wait, key))
+        return self._asked(server_calls.change_settings(change))

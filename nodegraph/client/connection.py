@@ -70,6 +70,20 @@ class Connection:
         """How long a request may take, where its answer takes so much longer than others'."""
         return httpx.Timeout(self.seconds + more, connect=min(CONNECT_SECONDS, self.seconds))
 
+    def sent(self, request: Request) -> dict[str, Any]:
+        """A request but for its body, as `stream` of `httpx` takes it.
+
+        Raises:
+            InvalidFile: Its body is a file, and there is no such file.
+        """
+        return {
+            "method": request.method,
+            "url": request.path,
+            "params": request.query,
+            "headers": _headers(request),
+            "timeout": self.timeout(request.seconds),
+        }
+
     def head(self, request: Request, response: httpx.Response) -> Answer:
         """An answer without its body."""
         headers = {name.lower(): self._shown(value) for name, value in response.headers.items()}
@@ -123,7 +137,7 @@ def connection_to(
     return Connection(find_address(server), find_token(token), seconds, tls)
 
 
-def headers_of(request: Request) -> dict[str, str]:
+def _headers(request: Request) -> dict[str, str]:
     """Headers of a request, with the length of a file that is its body.
 
     Raises:

@@ -11,9 +11,9 @@ from typing import Any
 from blake3 import blake3
 
 from nodegraph.client.errors import ConnectionLost, NotReachable, WrongDigest
-from nodegraph.client.jobs import OutputFile
+from nodegraph.client.file_calls import AnyFile, path_of
 from nodegraph.client.problems import error_of, not_ours
-from nodegraph.client.requests import Answer, Request, place
+from nodegraph.client.requests import Answer, Request
 from nodegraph.client.retries import Retries, Trouble
 from nodegraph.client.sending import exchanged
 from nodegraph.client.steps import Exchange, Pause, Steps
@@ -39,7 +39,7 @@ class Part:
         OutputError: It can't be written.
     """
 
-    def __init__(self, file: OutputFile, target: Path, told: Progress | None = None) -> None:
+    def __init__(self, file: AnyFile, target: Path, told: Progress | None = None) -> None:
         self._file = file
         self._target = target
         self._told = told
@@ -155,7 +155,7 @@ def _unwritable(target: Path, error: OSError) -> OutputError:
 
 
 def downloaded(
-    file: OutputFile, target: Path, retries: Retries, told: Progress | None = None
+    file: AnyFile, target: Path, retries: Retries, told: Progress | None = None
 ) -> Steps[None]:
     """Download a file, going on where an earlier attempt stopped.
 
@@ -180,7 +180,7 @@ def downloaded(
         part.close()
 
 
-def _fetched(file: OutputFile, part: Part, retries: Retries) -> Steps[None]:
+def _fetched(file: AnyFile, part: Part, retries: Retries) -> Steps[None]:
     """Fill a part up."""
     trouble = Trouble(retries, retries.seconds)
     while True:
@@ -188,7 +188,7 @@ def _fetched(file: OutputFile, part: Part, retries: Retries) -> Steps[None]:
         wanted: float | None = None
         fault: Any = None
         try:
-            request = Request("GET", f"/artifacts{place(file.digest)}", (), part.headers)
+            request = Request("GET", path_of(file), (), part.headers)
             answer = yield from exchanged(Exchange(request, part))
         except (NotReachable, ConnectionLost) as error:
             fault = error

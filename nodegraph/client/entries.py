@@ -1,4 +1,4 @@
-"""What the server tells of, besides jobs and events."""
+"""What the server tells of, besides jobs, events and workflows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodegraph.client.jobs import JobSummary, OutputFile
+from nodegraph.client.jobs import JobSummary
 from nodegraph.errors import Problem
 
 
@@ -29,43 +29,6 @@ class Upload:
     value: str
     width: int | None = None
     height: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SavedVersion:
-    """A state of a saved workflow.
-
-    Attributes:
-        version: 1 is the first.
-        digest: Of its text; names what a change is made to, see `Workflows.save`.
-        saved: Unix time.
-        size: Bytes of its text.
-    """
-
-    version: int
-    digest: str
-    saved: float
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class SavedItem:
-    """A saved workflow in a list.
-
-    Attributes:
-        parameters: Names of what people vary.
-        nodes: How many there are.
-        problem: Why its file can't be read; None if it can.
-    """
-
-    name: str
-    title: str
-    description: str
-    digest: str
-    saved: float
-    parameters: tuple[str, ...]
-    nodes: int
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +65,7 @@ class Model:
         family: None if it can't be used.
         bytes: On disk.
         problem: Why it can't be used; None if it can.
+        thumbnail: Where the server has a small picture of it; None if there is none.
     """
 
     name: str
@@ -109,6 +73,35 @@ class Model:
     family: str | None
     bytes: int
     problem: str | None = None
+    thumbnail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLink:
+    """A page elsewhere.
+
+    Attributes:
+        exact: Whether it is what was asked for; else one may find it there.
+    """
+
+    title: str
+    url: str
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to get a model or a node pack.
+
+    Attributes:
+        kind: ``model`` or ``pack``.
+        steps: What to do, one after the other.
+    """
+
+    kind: str
+    name: str
+    steps: tuple[str, ...]
+    links: tuple[SourceLink, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +152,34 @@ class QueueInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue, as far as one may see it.
+
+    Attributes:
+        paused: Whether no more jobs are begun.
+        counts: Of one's own jobs; of everybody's for who may administer.
+        upcoming: In the order in which they will be begun, as far as that is known now.
+    """
+
+    paused: bool
+    counts: Counts
+    upcoming: tuple[JobSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What there is once node packs were looked at anew.
+
+    Attributes:
+        node_types: How many there are.
+        problems: What is wrong with packs.
+    """
+
+    node_types: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The server and the machine that it runs on.
 
@@ -185,44 +206,3 @@ class System:
     packs: Mapping[str, str]
     node_types: int
     problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AppItem:
-    """An app in a list: a saved workflow that can be run by its name."""
-
-    name: str
-    title: str
-    description: str
-    parameters: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """A saved workflow as an app.
-
-    Attributes:
-        version, digest: Of the saved workflow.
-        parameters: JSON Schema of the values that it takes.
-        problems: Why some of it can't be used.
-    """
-
-    name: str
-    title: str
-    description: str
-    version: int
-    digest: str
-    parameters: Mapping[str, Any]
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AppRun:
-    """What became of a run of an app.
-
-    Attributes:
-        outputs: Files by the node that gave them; None if it hasn't finished.
-    """
-
-    job: JobSummary
-    outputs: Mapping[str, tuple[OutputFile, ...]] | None = None

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypedDict
 
-from nodegraph.client.calls import Call, Paged
+from nodegraph.client.calls import Call
 from nodegraph.client.events import Event
-from nodegraph.client.jobs import Artifact, Job, JobSummary, State, id_of
-from nodegraph.client.reading import Page, as_mapping, as_nothing, as_one, as_page
+from nodegraph.client.jobs import Job, JobSummary, State
+from nodegraph.client.reading import Page, as_count, as_mapping, as_nothing, as_one, as_page
 from nodegraph.client.requests import Request, json_request, place, query
 from nodegraph.errors import InvalidValue
 
@@ -87,16 +87,14 @@ class JobFields(WishFields, total=False):
     plan: bool
 
 
-class Filters(TypedDict, total=False):
-    """Which jobs are listed, and in which order.
+class Match(TypedDict, total=False):
+    """Which jobs are meant: those that match everything that is given.
 
     Attributes:
         state: In it, or in one of several.
         text: A part of the name.
         client: Whose.
         created_after, created_before: Unix times, the first one included.
-        order: ``newest`` or ``oldest``, whichever comes first.
-        limit: Asked for at a time.
     """
 
     state: State | Sequence[State]
@@ -105,6 +103,16 @@ class Filters(TypedDict, total=False):
     client: str
     created_after: float
     created_before: float
+
+
+class Filters(Match, total=False):
+    """Which jobs are listed, and in which order.
+
+    Attributes:
+        order: ``newest`` or ``oldest``, whichever comes first.
+        limit: Asked for at a time.
+    """
+
     order: Literal["newest", "oldest"]
     limit: int
 
@@ -143,25 +151,19 @@ def get(id: str) -> Call[Job]:
     return Call(Request("GET", _JOBS + place(id)), as_one(Job))
 
 
-def get_workflow(id: str) -> Call[Mapping[str, Any]]:
-    """The workflow of a job."""
-    return Call(Request("GET", _JOBS + place(id, "workflow")), as_mapping)
+def get_workflow(id: str, is_filled: bool) -> Call[Mapping[str, Any]]:
+    """The workflow of a job.
+
+    Args:
+        is_filled: Whether the values of its parameters are to be in it.
+    """
+    asked = query(parameters=is_filled or None)
+    return Call(Request("GET", _JOBS + place(id, "workflow"), asked), as_mapping)
 
 
 def page(cursor: str | None, which: Filters) -> Call[Page[JobSummary]]:
     """Some jobs."""
     return Call(Request("GET", _JOBS, query(**which, cursor=cursor)), as_page(JobSummary))
-
-
-def artifacts_of(job: JobSummary | str | None, kind: str | None) -> Paged[Call[Page[Artifact]]]:
-    """Some files that jobs gave."""
-    whose = None if job is None else id_of(job)
-
-    def make(cursor: str | None) -> Call[Page[Artifact]]:
-        asked = query(job=whose, kind=kind, cursor=cursor)
-        return Call(Request("GET", "/artifacts", asked), as_page(Artifact))
-
-    return make
 
 
 def steer(id: str, action: str) -> Call[JobSummary]:
@@ -193,6 +195,13 @@ def move(id: str, to: End | None, before: str | None) -> Call[JobSummary]:
 def delete(id: str) -> Call[None]:
     """Forget a job."""
     return Call(Request("DELETE", _JOBS + place(id)), as_nothing, done_before=404)
+
+
+def delete_all(which: Match) -> Call[int]:
+    """Forget jobs; how many."""
+    # Sent once more, it would tell of none.
+    request = Request("DELETE", _JOBS, query(**which))
+    return Call(request, as_count("deleted"), is_repeatable=False)
 
 
 @dataclass(frozen=True, slots=True)

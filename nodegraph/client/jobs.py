@@ -23,6 +23,7 @@ class OutputFile:
         kind: What it is to people, such as ``image``.
         size: Bytes.
         digest: blake3 of its bytes.
+        width, height: Pixels, of a picture; None where that isn't known.
     """
 
     name: str
@@ -31,6 +32,8 @@ class OutputFile:
     media_type: str
     size: int
     digest: str
+    width: int | None = field(default=None, kw_only=True)
+    height: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,14 @@ class Artifact(OutputFile):
     """A file that a job gave, in a list of the files of many.
 
     Attributes:
-        created: Unix time at which the job ended.
+        created: Unix time at which it was written.
+        jobs: How many jobs gave the same bytes.
     """
 
     job: str
     created: float
+    job_name: str = field(default="", kw_only=True)
+    jobs: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,19 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a job failed, in short.
+
+    Attributes:
+        node: At which it did, if it was one.
+    """
+
+    code: str
+    message: str
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobSummary:
     """A job without what was asked for and what came of it.
 
@@ -75,6 +94,7 @@ class JobSummary:
         attempt: How often a worker has begun it.
         deaths: How often its worker died.
         worker: That has it or had it last.
+        fault: Why it failed, if it did.
     """
 
     id: str
@@ -91,6 +111,7 @@ class JobSummary:
     deaths: int
     worker: str | None
     tags: tuple[str, ...]
+    fault: Fault | None = field(default=None, kw_only=True)
 
     @property
     def is_over(self) -> bool:

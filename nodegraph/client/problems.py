@@ -104,13 +104,7 @@ def error_in(
 def problems_in(found: Any) -> tuple[Problem, ...]:
     """The problems in a list of JSON objects; what is none is passed over."""
     listed = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
-    return tuple(_problem(each) for each in listed if isinstance(each, Mapping))
-
-
-def _problem(found: Mapping[str, Any]) -> Problem:
-    # A later version may tell more.
-    known = {name: str(found[name]) for name in _FIELDS if found.get(name) is not None}
-    return Problem(**{"code": "error", "message": "it failed", **known})
+    return tuple(Problem.from_dict(each) for each in listed if isinstance(each, Mapping))
 
 
 def _own(kind: type[NodegraphError], problem: Problem) -> NodegraphError:

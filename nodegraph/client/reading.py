@@ -15,6 +15,7 @@ from nodegraph.client.requests import Answer
 
 T = TypeVar("T")
 Read = Callable[[Answer], T]
+_PICTURE = "image/webp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,30 @@ def as_mapping(answer: Answer) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise not_ours(answer)
     return found
+
+
+def as_count(name: str) -> Read[int]:
+    """Reads an answer that says how many, under a name."""
+
+    def read(answer: Answer) -> int:
+        found = as_mapping(answer).get(name)
+        if not isinstance(found, int):
+            raise not_ours(answer)
+        return found
+
+    return read
+
+
+def as_bytes(answer: Answer) -> bytes:
+    """Reads an answer that is a file."""
+    return answer.body
+
+
+def as_picture(answer: Answer) -> bytes:
+    """Reads an answer that is a small picture."""
+    if answer.headers.get("content-type") != _PICTURE:
+        raise not_ours(answer)
+    return answer.body
 
 
 def as_nothing(answer: Answer) -> None:

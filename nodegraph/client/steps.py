@@ -8,9 +8,9 @@ things, each in its own way, and know nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from nodegraph.client.errors import ConnectionLost
 from nodegraph.client.requests import Answer, Request
@@ -86,6 +86,39 @@ class Tell:
 
 Step = Exchange | Pause | Open | Say | Hear | Tell
 Steps = Generator[Step, Any, T]
+
+
+class Course(Generic[T]):
+    """Some steps on their way; iterating over it gives one after the other.
+
+    Attributes:
+        outcome: What came of the last one, which whoever does it sets before the next one.
+        fault: What went wrong with it, likewise.
+        result: What came of them all, once there is no next one.
+    """
+
+    result: T
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self._steps = steps
+        self.outcome: Any = None
+        self.fault: NodegraphError | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        outcome, fault = self.outcome, self.fault
+        self.outcome = self.fault = None
+        try:
+            return self._steps.send(outcome) if fault is None else self._steps.throw(fault)
+        except StopIteration as end:
+            self.result = end.value
+            raise
+
+    def close(self) -> None:
+        """Leave out what there is left to do."""
+        self._steps.close()
 
 
 class SocketRefused(NodegraphError):

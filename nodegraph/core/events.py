@@ -60,10 +60,15 @@ Listener = Callable[[Event], None]
 
 
 class EventStream:
-    """Numbers the events of one run and hands each to a listener, in order, from any thread."""
+    """Numbers the events of one run and hands each to a listener, in order, from any thread.
 
-    def __init__(self, listener: Listener | None = None) -> None:
+    Args:
+        previews: Whether the listener has a use for pictures of unfinished work.
+    """
+
+    def __init__(self, listener: Listener | None = None, *, previews: bool = True) -> None:
         self._listener = listener
+        self._previews = previews
         self._count = 0
         self._start = monotonic()
         self._lock = Lock()
@@ -72,6 +77,11 @@ class EventStream:
     def is_watched(self) -> bool:
         """Whether anybody listens; what is costly to tell can then be left out."""
         return self._listener is not None
+
+    @property
+    def wants_previews(self) -> bool:
+        """Whether pictures of unfinished work are worth making."""
+        return self._previews and self.is_watched
 
     def emit(self, kind: EventKind, node: str | None = None, **data: Any) -> None:
         """Tell the listener. It is called within a lock, so it must be quick."""

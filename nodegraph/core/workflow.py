@@ -338,6 +338,7 @@ def _sorted(value: Any, levels: int = 8) -> Any:
 
 
 _EXPECTED = {
+    "string_unicode": "has a name with half a surrogate pair, which is no character",
     "missing": "is missing",
     "string_type": "must be text",
     "int_type": "must be a whole number",
@@ -357,8 +358,8 @@ def _problem(details: Any) -> Problem:
     place = [str(part) for part in details["loc"]]
     if place and place[-1] == "[key]":
         return _bad_name(place[-2])
-    node = place[1] if place[0] == "nodes" and len(place) > 1 else None
-    if place[-1] == "mode" and details["type"] == "literal_error":
+    node = place[1] if len(place) > 1 and place[0] == "nodes" else None
+    if place[-1:] == ["mode"] and details["type"] == "literal_error":
         found = _bad_mode(details["input"], node)
         inside = f"`{'.'.join(place)}` " if node is None else ""
         return replace(found, message=inside + found.message)

@@ -85,6 +85,7 @@ class Engine:
         values: bool = True,
         share: Share | None = None,
         run_id: str = "",
+        previews: bool = True,
     ) -> RunResult:
         """Run a graph's targets and all that they need.
 
@@ -102,6 +103,7 @@ class Engine:
                 be brought into memory.
             share: Whose run it is, and how urgent, where several compete for the lanes.
             run_id: Names the run in the store's records.
+            previews: Whether the listener has a use for pictures of unfinished work.
         Raises:
             InvalidValue: The deadline isn't in the future.
             RuntimeError: A run of this engine goes on on another event loop.
@@ -114,7 +116,7 @@ class Engine:
         try:
             job = Job(
                 workflow or {},
-                EventStream(listener),
+                EventStream(listener, previews=previews),
                 cancel or CancelToken(),
                 deadline,
                 check_mutation,

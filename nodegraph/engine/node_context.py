@@ -13,6 +13,7 @@ from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.lanes import current_place
+from nodegraph.engine.pacing import PreviewPace
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 
@@ -43,6 +44,7 @@ class NodeContext:
         checkpoints: Of this call, from `Saver.for_call`; None if nothing is to be saved or found.
             Whoever runs the call says `finish` to it in the end.
         footprint: ``small`` for a second try, after memory ran out.
+        pace: Of the previews; by this machine's clock if not given.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class NodeContext:
         files: list[WrittenFile],
         checkpoints: CallCheckpoints | None = None,
         footprint: Footprint = "full",
+        pace: PreviewPace | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -69,22 +72,29 @@ class NodeContext:
         self._weights = weights
         self._files = files
         self._checkpoints = checkpoints
+        self._pace = pace or PreviewPace()
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
 
     def progress(
-        self, step: int, total: int, *, preview: Callable[[], Preview] | None = None
+        self, step: int, total: int, *, preview: Callable[[], Preview | None] | None = None
     ) -> None:
         self._events.emit("node.progress", self.node, step=step, total=total)
-        if preview is not None and self._events.is_watched:
-            self.preview(preview())
+        if preview is not None and self._events.wants_previews and self._pace.is_due:
+            self._show(preview)
         if self._cancel.is_interrupted:
             offer = self._offer
             if offer is not None and offer.step == step:
                 # The run was interrupted only after this very step was offered.
                 self._save(offer)
             self._heed()
+
+    def _show(self, preview: Callable[[], Preview | None]) -> None:
+        with self._pace.making():
+            made = preview()
+            if made is not None:
+                self.preview(made)
 
     def check_cancelled(self) -> None:
         if self._cancel.is_interrupted:

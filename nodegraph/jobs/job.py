@@ -16,7 +16,11 @@ _COLUMNS = (
     *("number", "id", "client", "name", "state", "held", "wanted", "priority", "created"),
     *("started", "finished", "attempt", "deaths", "worker", "tags"),
 )
-_SUMMARY = ", ".join(_COLUMNS)
+_FAULT = ("$.code", "$.message", "$.node")
+_FAULTS = ", ".join(f"json_extract(error, '{path}')" for path in _FAULT)
+_SUMMARY = f"{', '.join(_COLUMNS)}, {_FAULTS}"
+_SUMMED = len(_COLUMNS) + len(_FAULT)
+"""Values of which a summary is made."""
 _ONE = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
 _WHOLE = f"""
 SELECT {_SUMMARY.replace("number", "jobs.number")}, key, workflows.digest, requests.content,
@@ -26,6 +30,20 @@ JOIN requests ON requests.job = jobs.number
 JOIN workflows ON workflows.number = jobs.workflow
 WHERE id = ?
 """  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a job failed, in short.
+
+    Attributes:
+        code: See `Problem`.
+        node: At which it did, if it was one.
+    """
+
+    code: str
+    message: str
+    node: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class JobSummary:
         attempt: How often a worker has begun it.
         deaths: How often its worker died since it was last asked for.
         worker: That has it or had it last.
+        fault: Why it failed, if it did.
     """
 
     number: int
@@ -59,6 +78,7 @@ class JobSummary:
     deaths: int
     worker: str | None
     tags: tuple[str, ...]
+    fault: Fault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +111,8 @@ def _fields(row: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(_COLUMNS, row, strict=False))
     found["held"] = bool(found["held"])
     found["tags"] = () if found["tags"] is None else tuple(json.loads(found["tags"]))
+    code, message, node = row[len(_COLUMNS) : _SUMMED]
+    found["fault"] = None if code is None else Fault(str(code), str(message or ""), node)
     return found
 
 
@@ -124,7 +146,7 @@ def whole(connection: Connection, id: str) -> Job:
     row = connection.execute(_WHOLE, (id,)).fetchone()
     if row is None:
         raise not_found(id)
-    key, workflow, content, outputs, error = row[len(_COLUMNS) :]
+    key, workflow, content, outputs, error = row[_SUMMED:]
     request = json.loads(content)
     return Job(
         **_fields(row),

@@ -18,6 +18,8 @@ from nodegraph.jobs.states import STATES, State
 
 Order = Literal["newest", "oldest"]
 LARGEST_PAGE = 10_000
+_TAGS = "coalesce((SELECT group_concat(value, char(10)) FROM json_each(jobs.tags)), '')"
+_HAS_TEXT = f"instr(lower(name || char(10) || {_TAGS}), lower(?)) > 0"
 _TALLIES = "SELECT state, total(count) FROM tallies"
 
 
@@ -28,7 +30,7 @@ class Filter:
     Attributes:
         states: One of them; none for any.
         created_after, created_before: Unix times, the first included, the second not.
-        text: A part of the name, whatever the case of its (English) letters.
+        text: A part of the name or of a tag, whatever the case of its (English) letters.
     """
 
     states: Sequence[State] = ()
@@ -124,7 +126,7 @@ def condition(which: Filter) -> tuple[str, list[Any]]:
         ("created >= ?", which.created_after),
         ("created < ?", which.created_before),
         ("number IN (SELECT job FROM tags WHERE tag = ?)", which.tag),
-        ("instr(lower(name), lower(?)) > 0", which.text),
+        (_HAS_TEXT, which.text),
     ):
         if value is not None:
             parts.append(part)

@@ -15,7 +15,16 @@ from typing import Any, TypeVar
 
 from nodegraph.database import Database
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs import events, ownership, positions, retention, steering, submitting, working
+from nodegraph.jobs import (
+    events,
+    outputs,
+    ownership,
+    positions,
+    retention,
+    steering,
+    submitting,
+    working,
+)
 from nodegraph.jobs.events import RunEvent
 from nodegraph.jobs.fairness import Limits
 from nodegraph.jobs.job import Job, JobSummary
@@ -354,6 +363,14 @@ class JobQueue(QueueView):
             JobNotFound, WrongState: It waits or runs.
         """
         return self._put(lambda connection: retention.delete_one(connection, id))
+
+    def forget_file(self, id: str, digest: str) -> Future[None]:
+        """Have an ended job no longer list a file, by the digest of its bytes.
+
+        Raises:
+            JobNotFound, WrongState: It waits or runs.
+        """
+        return self._put(lambda connection: outputs.forget_file(connection, id, digest))
 
     def delete_matching(self, which: Filter) -> int:
         """Delete all ended jobs that match; how many. Takes a while."""

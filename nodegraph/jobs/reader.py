@@ -15,7 +15,7 @@ from nodegraph.jobs.events import EventPage
 from nodegraph.jobs.fairness import Limits
 from nodegraph.jobs.job import Job, JobSummary
 from nodegraph.jobs.listing import Counts, Filter, Order, Page
-from nodegraph.jobs.outputs import FinishedPage
+from nodegraph.jobs.outputs import GivenPage
 from nodegraph.jobs.schema import queue_format
 from nodegraph.jobs.turns import Turn
 
@@ -124,14 +124,14 @@ class QueueView:
         with self._reading() as connection:
             return events.after(connection, seq, job, client, limit)
 
-    def finished_after(self, seq: int, *, limit: int = 200) -> FinishedPage:
-        """The jobs that finished after an event, in that order, with what they gave.
+    def given_after(self, seq: int, *, limit: int = 200) -> GivenPage:
+        """What jobs gave after an event, in that order: files, and all once a job has finished.
 
         Args:
             seq: Of the event that is known already; 0 for none.
         """
         with self._reading() as connection:
-            return outputs.finished_after(connection, seq, limit)
+            return outputs.given_after(connection, seq, limit)
 
     def newest_event(self) -> int:
         """The number of the last event, to see what comes from now on."""

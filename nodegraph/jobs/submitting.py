@@ -114,6 +114,7 @@ def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
         deaths=0,
         worker=None,
         tags=wanted.tags,
+        fault=None,
     )
     about = (job.number, job.id, job.client, job.name, job.held, job.priority)
     place, workflow = place_of(job.number), _workflow(connection, wanted)

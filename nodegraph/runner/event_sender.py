@@ -26,16 +26,24 @@ class EventSender:
     """Sends the events of one job after the other.
 
     Args:
-        began: Is called with the name of each node that begins, before all else.
+        began: Is called with the name of each node that begins, before all else; with none when a
+            job does.
+        ended: Is called when a job is over, before that is told.
 
     Attributes:
         alive: Counts all events.
         node: That began last; None between jobs.
     """
 
-    def __init__(self, outbox: Outbox, began: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        began: Callable[[str], object],
+        ended: Callable[[], object] = lambda: None,
+    ) -> None:
         self._outbox = outbox
         self._began = began
+        self._ended = ended
         # Taken in this order. Nobody waits for the second one while another writes to the server.
         self._sending = Lock()
         self._lock = Lock()
@@ -69,6 +77,7 @@ class EventSender:
         """The job is over: its events that weren't sent yet, after those that were."""
         self.node = None
         self._is_over = True
+        self._ended()
         with self._sending:
             return self._taken()
 

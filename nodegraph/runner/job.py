@@ -14,6 +14,7 @@ from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.runner.assignment import Assignment
 from nodegraph.runner.faults import error_of, error_of_nodes, told
+from nodegraph.runner.files import JobFiles
 from nodegraph.runner.outputs import outputs_of
 from nodegraph.session import Session
 from nodegraph.workers.messages import Ended, EndStatus, Run
@@ -32,10 +33,10 @@ class Jobs:
 
     async def run(self, assignment: Assignment, listener: Listener) -> Ended:
         """How a job ended; its events went to the listener."""
-        order = assignment.order
+        order, files = assignment.order, JobFiles()
         try:
-            result = await self._result(assignment, listener)
-            return await self._ended(assignment, result)
+            result = await self._result(assignment, files.telling(listener))
+            return await self._ended(assignment, result, files)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is this job's fault alone
             return _end(order, "failed", error=error_of(error))
         finally:
@@ -64,10 +65,10 @@ class Jobs:
             self._workflows.popitem(last=False)
         return found
 
-    async def _ended(self, assignment: Assignment, result: RunResult) -> Ended:
+    async def _ended(self, assignment: Assignment, result: RunResult, files: JobFiles) -> Ended:
         order = assignment.order
         if result.status == "ok":
-            return _end(order, "finished", outputs=await self._outputs(result))
+            return _end(order, "finished", outputs=await self._outputs(result, files))
         if result.status == "failed":
             return _end(order, "failed", error=error_of_nodes(result.errors))
         if assignment.wish is None:
@@ -76,11 +77,11 @@ class Jobs:
             await asyncio.to_thread(self._keep)
         return _end(order, assignment.wish)
 
-    async def _outputs(self, result: RunResult) -> dict[str, Any]:
+    async def _outputs(self, result: RunResult, files: JobFiles) -> dict[str, Any]:
         if not result.files:
-            return outputs_of(result)
+            return outputs_of(result, files)
         # Their digests take reading them.
-        return await asyncio.to_thread(outputs_of, result)
+        return await asyncio.to_thread(outputs_of, result, files)
 
     def _keep(self) -> None:
         """See to it that what a job has computed is there for its next attempt, here or elsewhere.

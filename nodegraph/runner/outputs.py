@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import mimetypes
 from typing import Any
 
-from blake3 import blake3
-
 from nodegraph.engine.result import RunResult, WrittenFile
-
-_LOG = logging.getLogger(__name__)
-
-_UNKNOWN = "application/octet-stream"
+from nodegraph.runner.files import JobFiles
 
 
-def outputs_of(result: RunResult) -> dict[str, Any]:
+def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
     """Its files, the digests of its targets' outputs, and how many nodes ran.
 
     A file that is gone already is left out.
     """
-    files = [_described(file) for file in result.files]
+    found = [_entry(file, files) for file in result.files]
     reports = result.nodes
     statuses = [report.status for report in reports.values()]
     return {
-        "files": [file for file in files if file is not None],
+        "files": [file for file in found if file is not None],
         "outputs": {
             output: reports[node].outputs[port]
             for output in result.outputs
@@ -37,19 +30,6 @@ def outputs_of(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _described(file: WrittenFile) -> dict[str, Any] | None:
-    path = file.path.absolute()
-    try:
-        digest = blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
-        size = path.stat().st_size
-    except OSError as error:
-        _LOG.warning("%s was written and is gone: %s", path, error)
-        return None
-    return {
-        "path": str(path),
-        "node": file.node,
-        "kind": file.kind,
-        "media_type": mimetypes.guess_type(path.name)[0] or _UNKNOWN,
-        "size": size,
-        "digest": digest,
-    }
+def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
+    found = files.described(file.path)
+    return None if found is None else {"node": file.node, "kind": file.kind, **found}

@@ -6,6 +6,7 @@ import asyncio
 
 from nodegraph.errors import Problem
 from nodegraph.runner.faults import error_of, told
+from nodegraph.runner.handing import hand_on
 from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.questions import Questions
 from nodegraph.workers.errors import ProtocolFault
@@ -36,7 +37,8 @@ class Planner:
         self._put(None)
 
     def _put(self, message: Ask | None) -> None:
-        self._loop.call_soon_threadsafe(self._waiting.put_nowait, message)
+        # A question may still come behind the order to end; who asked hears of the end.
+        hand_on(self._loop, lambda: self._waiting.put_nowait(message))
 
     async def serve(self) -> None:
         while (ask := await self._waiting.get()) is not None:

@@ -39,7 +39,7 @@ class Process:
         # Both have it open now; a server that is killed leaves nothing behind.
         self._recorder.unlink()
         self._outbox = Outbox(pipes.reports, self._left_alone)
-        self._events = EventSender(self._outbox, self._recorder.note)
+        self._events = EventSender(self._outbox, self._recorder.note, self._recorder.expect)
         self._heartbeats = Heartbeats(self._outbox, self._events, self._job)
         self._role: Role | None = None
         self._is_ending = False
@@ -79,9 +79,7 @@ class Process:
     def _end(self, reason: str) -> None:
         self._is_ending = True
         if self._role is not None:
-            # The loop may have been closed meanwhile: then all is over anyway.
-            with suppress(RuntimeError):
-                self._role.end(reason)
+            self._role.end(reason)
 
     def _left_alone(self) -> None:
         """The server is gone, or isn't understood."""

@@ -1,23 +1,29 @@
-"""The role of a worker: it runs jobs, one at a time."""
+"""The role of a worker: it runs jobs, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import replace
+from threading import Lock
 
 from nodegraph.errors import Problem
 from nodegraph.runner.assignment import Assignment
 from nodegraph.runner.event_sender import EventSender
 from nodegraph.runner.faults import told
+from nodegraph.runner.handing import hand_on
 from nodegraph.runner.job import Jobs
 from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.upkeep import Upkeep
 from nodegraph.session import Session
 from nodegraph.workers.errors import ProtocolFault
-from nodegraph.workers.messages import Cancel, Ended, Message, Release, Run
+from nodegraph.workers.messages import Cancel, Ended, EndStatus, Message, Release, Run
 
 _LOG = logging.getLogger(__name__)
+
+MOST_AHEAD = 64
+"""Jobs that may wait here for the one that runs."""
 
 
 class Worker:
@@ -35,7 +41,11 @@ class Worker:
         self._outbox = outbox
         self._events = events
         self._loop = loop
+        # Held by whoever changes what this worker has: jobs are taken back from another thread.
+        self._changing = Lock()
         self._current: Assignment | None = None
+        self._ahead: deque[Run] = deque()
+        self._is_ending = False
         self._task: asyncio.Task[None] | None = None
         self._is_to_end = asyncio.Event()
 
@@ -46,25 +56,55 @@ class Worker:
 
     def told(self, message: Message) -> None:
         # Jobs are stopped from this thread, as an async node may hold up the event loop.
-        current = self._current
         if isinstance(message, Run):
-            if current is not None:
-                raise ProtocolFault("a second job at a time", given=message.job)
-            self._current = assignment = Assignment(message)
-            self._loop.call_soon_threadsafe(self._begin, assignment)
-        elif isinstance(message, Cancel | Release):
-            if current is None or not current.is_of(message.job, message.attempt):
-                return  # it has ended meanwhile
-            if isinstance(message, Cancel):
-                current.cancel(message.reason)
-            else:
-                current.release(message.reason)
+            self._take(message)
+        elif isinstance(message, Cancel):
+            self._stop(message, "cancelled")
+        elif isinstance(message, Release):
+            self._stop(message, "released")
+
+    def _take(self, order: Run) -> None:
+        with self._changing:
+            if self._current is not None and not self._is_ending:
+                if len(self._ahead) >= MOST_AHEAD:
+                    raise ProtocolFault("more jobs at a time than can be", given=order.job)
+                self._ahead.append(order)
+                return
+            if not self._is_ending:
+                self._current = assignment = Assignment(order)
+                self._loop.call_soon_threadsafe(self._begin, assignment)
+                return
+        self._give_back(order, "released")
+
+    def _stop(self, message: Cancel | Release, status: EndStatus) -> None:
+        job, attempt = message.job, message.attempt
+        with self._changing:
+            current = self._current
+            if current is not None and current.is_of(job, attempt):
+                stop = current.cancel if status == "cancelled" else current.release
+                stop(message.reason)
+                return
+            waiting = [run for run in self._ahead if (run.job, run.attempt) == (job, attempt)]
+            for order in waiting:
+                self._ahead.remove(order)
+        # If it isn't here, it has ended meanwhile.
+        for order in waiting:
+            self._give_back(order, status)
+
+    def _give_back(self, order: Run, status: EndStatus) -> None:
+        """Tell of the end of a job that hasn't begun."""
+        self._outbox.send(Ended(order.job, order.attempt, status))
 
     def end(self, reason: str) -> None:
-        current = self._current
+        with self._changing:
+            self._is_ending = True
+            current = self._current
+            waiting, self._ahead = self._ahead, deque()
         if current is not None:
             current.release(reason)
-        self._loop.call_soon_threadsafe(self._is_to_end.set)
+        for order in waiting:
+            self._give_back(order, "released")
+        hand_on(self._loop, self._is_to_end.set)
 
     async def serve(self) -> None:
         await self._is_to_end.wait()
@@ -75,14 +115,21 @@ class Worker:
     def _begin(self, assignment: Assignment) -> None:
         self._task = self._loop.create_task(self._run(assignment))
 
-    async def _run(self, assignment: Assignment) -> None:
-        order = assignment.order
-        listener = self._events.begin(order.job, order.attempt)
-        ended = await self._jobs.run(assignment, listener)
-        # The next job may come as soon as the server hears of this one's end.
-        self._current = None
-        self._send(ended)
-        self._upkeep.plan(self._loop)
+    async def _run(self, first: Assignment) -> None:
+        assignment: Assignment | None = first
+        while assignment is not None:
+            order = assignment.order
+            listener = self._events.begin(order.job, order.attempt)
+            ended = await self._jobs.run(assignment, listener)
+            # The next job may come as soon as the server hears of this one's end.
+            assignment = self._next()
+            self._send(ended)
+            self._upkeep.plan(self._loop)
+
+    def _next(self) -> Assignment | None:
+        with self._changing:
+            self._current = Assignment(self._ahead.popleft()) if self._ahead else None
+            return self._current
 
     def _send(self, ended: Ended) -> None:
         left = self._events.end()

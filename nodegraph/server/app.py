@@ -20,13 +20,13 @@ API = "/api/v1"
 ROUTES = (
     *("jobs", "queue", "events", "socket"),
     *("checks", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "node_types", "models"),
+    *("artifacts", "uploads", "node_types", "models", "sources"),
     *("system", "settings"),
 )
 """Modules of `nodegraph.server.routes`, each with a `router` that goes below `API`."""
 
-OPEN_ROUTES = ("health", "metrics")
-"""Modules whose routers lie at the root: for probes and monitoring."""
+OPEN_ROUTES = ("health", "metrics", "login", "editor")
+"""Modules whose routers lie at the root: for probes, monitoring and people."""
 
 
 def create_app(services: Services) -> FastAPI:
@@ -57,7 +57,7 @@ class _Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         services: Services = self.state.services
-        gate = Gate(super().build_middleware_stack(), services.server, services.tokens)
+        gate = Gate(super().build_middleware_stack(), services.server, services.access)
         return Observed(gate, services.metrics.requests, API)
 
     def openapi(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from nodegraph.server.cutting import cut
 from nodegraph.server.problems import MEDIA_TYPE, problem_content
 from nodegraph.server.security.refusals import LOG
 
@@ -139,7 +140,10 @@ class PatientProtocol(HttpToolsProtocol):
         _LOG.info("hung up on a client that stalled: %s", self.client)
         self._forget()
         # Closing would wait until what was written has been read.
-        self.transport.abort()
+        if self._stuck_since is None:
+            self.transport.abort()
+        else:
+            cut(self.transport)
 
     def _waiting_since(self) -> float | None:
         """Since when the client's next step is waited for; None if it isn't the client's turn."""

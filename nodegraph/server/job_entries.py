@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.jobs import Job, JobSummary, State, Wanted
+from nodegraph.server.artifacts.links import artifact_links
 
 _ID = "job_01hzy3m7q8r9s0t1v2w3x4y5z6"
 _PATH = "/api/v1/jobs"
@@ -24,6 +26,14 @@ class JobLinks(_Part):
     self: str = Field(examples=[f"{_PATH}/{_ID}"])
     workflow: str = Field(examples=[f"{_PATH}/{_ID}/workflow"])
     events: str = Field(examples=[f"{_PATH}/{_ID}/events"])
+
+
+class JobFault(_Part):
+    """Why a job failed, in short."""
+
+    code: str = Field(examples=["node-failed"])
+    message: str = Field(examples=["out of memory"])
+    node: str | None = Field(description="At which it did, if it was one.", examples=["sample"])
 
 
 class JobEntry(_Part):
@@ -43,6 +53,7 @@ class JobEntry(_Part):
     deaths: int = Field(description="How often its worker died.")
     worker: str | None = Field(description="That has it or had it last.", examples=["worker-1"])
     tags: list[str] = Field(examples=[["apples"]])
+    fault: JobFault | None = Field(description="Of one that failed.")
     links: JobLinks
 
 
@@ -61,8 +72,11 @@ class OutputFile(_Part):
     kind: str = Field(description="What it is to people.", examples=["image"])
     media_type: str = Field(examples=["image/png"])
     size: int = Field(description="Bytes.", examples=[48_213])
+    width: int | None = Field(description="Pixels, of a picture.", examples=[640])
+    height: int | None = Field(description="Pixels, of a picture.", examples=[480])
     digest: str = Field(description="blake3 of the bytes.")
     href: str = Field(examples=["/api/v1/artifacts/" + "a5f0c2e6" * 8])
+    thumbnail: str | None = Field(description="None if it is no picture.")
 
 
 class JobOutputs(BaseModel):
@@ -116,6 +130,7 @@ def job_entry(job: JobSummary) -> dict[str, Any]:
         "deaths": job.deaths,
         "worker": job.worker,
         "tags": list(job.tags),
+        "fault": None if job.fault is None else asdict(job.fault),
         "links": {"self": place, "workflow": f"{place}/workflow", "events": f"{place}/events"},
     }
 
@@ -125,12 +140,16 @@ def job_list(jobs: Iterable[JobSummary], next: str | None) -> dict[str, Any]:
     return {"items": [job_entry(job) for job in jobs], "next": next}
 
 
-def job_detail(job: Job) -> dict[str, Any]:
-    """As `JobDetail` says."""
+def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
+    """As `JobDetail` says.
+
+    Args:
+        shown: Parameters as clients are to see them.
+    """
     return {
         **job_entry(job),
         "workflow": job.workflow,
-        "parameters": job.parameters,
+        "parameters": shown(job.parameters),
         "targets": job.targets,
         "options": job.options,
         "plan": job.plan,
@@ -148,4 +167,5 @@ def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
 def _file(found: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in found.items() if name != "path"}
     name = PurePath(str(found.get("path", ""))).name
-    return {"name": name, **shown, "href": f"/api/v1/artifacts/{found.get('digest', '')}"}
+    links = artifact_links(found.get("digest", ""), found.get("media_type", ""))
+    return {"name": name, "width": None, "height": None, **shown, **links}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -15,6 +15,9 @@ from nodegraph.errors import InvalidFile
 from nodegraph.server.errors import Refused, UnsupportedType
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_DIRECT = "nodegraph_direct"
+Direct = Callable[[Request, Any], Awaitable[Response | None]]
+E = TypeVar("E", bound=Callable[..., Any])
 
 
 class InvalidJson(Refused):
@@ -34,15 +37,33 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
+        direct: Direct | None = getattr(self.endpoint, _DIRECT, None)
 
         async def read(request: Request) -> Response:
             data = await request.body()
             if not data:
                 return await handle(request)
             _check_type(request)
-            return await handle(_Read(request, read_document(data)))
+            document = read_document(data)
+            answer = None if direct is None else await direct(request, document)
+            return await handle(_Read(request, document)) if answer is None else answer
 
         return read
+
+
+def straight(direct: Direct) -> Callable[[E], E]:
+    """Have an endpoint's requests answered by a shorter way, as far as that goes.
+
+    Args:
+        direct: Is handed the request and its document. What it doesn't answer goes the framework's
+            way, which takes a tenth of a millisecond more and says of all that is wrong what it is.
+    """
+
+    def marked(endpoint: E) -> E:
+        setattr(endpoint, _DIRECT, direct)
+        return endpoint
+
+    return marked
 
 
 class _Read(Request):

@@ -20,7 +20,7 @@ from nodegraph.server.files.answers import json_response
 from nodegraph.server.problems import ProblemDetails, responses
 from nodegraph.server.saved import SavedWorkflows
 from nodegraph.server.saved.saved import LARGEST_PAGE
-from nodegraph.server.security.gate import PUBLIC
+from nodegraph.server.security.public import PUBLIC
 from nodegraph.version import VERSION
 
 PATH = "/openapi.json"

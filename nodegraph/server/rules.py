@@ -9,7 +9,7 @@ from pathlib import Path
 from nodegraph.jobs import Limits
 from nodegraph.jobs import Rules as RetentionRules
 from nodegraph.jobs.fairness import INFINITE
-from nodegraph.server.settings import BodyLimits, ClientLimits, Retention, ServerSettings
+from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
 from nodegraph.server.uploads import UploadRules
 from nodegraph.settings import Settings
 from nodegraph.workers.rules import Rules, WorkerSpec
@@ -33,9 +33,11 @@ def retention_rules(retention: Retention) -> RetentionRules:
     )
 
 
-def upload_rules(limits: BodyLimits, retention: Retention) -> UploadRules:
+def upload_rules(server: ServerSettings) -> UploadRules:
     """What may be uploaded, and how long it is kept."""
+    limits, retention = server.limits, server.retention
     return UploadRules(
+        types=frozenset(server.uploads.types),
         bytes=limits.upload,
         pixels=limits.pixels,
         json_bytes=limits.body,

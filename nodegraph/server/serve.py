@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from nodegraph.server.app import create_app
 from nodegraph.server.connections import patient_protocol
 from nodegraph.server.listening import check_exposure, listening_socket, url_of
+from nodegraph.server.logs.others import redact_others
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.settings_sources import load_server_settings
@@ -33,6 +34,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def application() -> FastAPI:
     """The application for another program that runs it, such as ``uvicorn server:app``."""
+    redact_others()
     settings = load_settings()
     return create_app(Services(settings, load_server_settings(settings)))
 

@@ -15,6 +15,7 @@ from time import monotonic, time
 from typing import ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
+from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs import JobQueue
 from nodegraph.server.artifacts import Artifacts
@@ -23,10 +24,13 @@ from nodegraph.server.auth.tokens import NAME as TOKENS
 from nodegraph.server.auth.tokens import Tokens
 from nodegraph.server.backup.unfinished import finish_restore
 from nodegraph.server.catalog import NodeTypes
+from nodegraph.server.editor import Editor
 from nodegraph.server.hub import EventHub
 from nodegraph.server.known_types import KnownTypes
 from nodegraph.server.logs.jobs import JobLog
 from nodegraph.server.metrics import Metrics
+from nodegraph.server.model_watch import ModelWatch
+from nodegraph.server.pack_checks import PackChecks
 from nodegraph.server.readiness import Readiness
 from nodegraph.server.rules import (
     client_limits,
@@ -35,9 +39,11 @@ from nodegraph.server.rules import (
     worker_specs,
 )
 from nodegraph.server.saved import SavedWorkflows
+from nodegraph.server.security.access import Access
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.upkeep import Upkeep
 from nodegraph.server.uploads import Uploads
+from nodegraph.server.uploads.uploads import files_folder
 from nodegraph.settings import Settings
 from nodegraph.workers.dispatcher import Dispatcher
 from nodegraph.workers.status import WorkerStatus
@@ -66,10 +72,15 @@ class Services:
         queue: Jobs. Its futures are waited for by `asyncio.wrap_future`; what reads more than one
             job of it goes through `off_loop`.
         tokens: Who may come in.
+        access: Finds out who does, and who has logged in.
         hub: What happens, for whoever follows it.
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
         artifacts, uploads, workflows: What is kept for clients.
+        models: Those in the models folders.
+        model_watch: Notices when they have changed.
+        editor: Its files.
+        pack_checks: What packs' own checks say of workflows.
         metrics: Figures for monitoring.
         readiness: Whether the server is of use.
         upkeep: Deletes what isn't to be kept any longer.
@@ -84,6 +95,7 @@ class Services:
     has_workers: bool = True
 
     tokens: Tokens = field(init=False)
+    access: Access = field(init=False)
     node_types: KnownTypes = field(init=False)
     queue: JobQueue = field(init=False)
     hub: EventHub = field(init=False)
@@ -92,6 +104,10 @@ class Services:
     artifacts: Artifacts = field(init=False)
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
+    models: KnownModels = field(init=False)
+    model_watch: ModelWatch = field(init=False)
+    editor: Editor = field(init=False)
+    pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
     readiness: Readiness = field(init=False)
     upkeep: Upkeep = field(init=False)
@@ -102,8 +118,11 @@ class Services:
     def __post_init__(self) -> None:
         finish_restore(self.home)
         self.tokens = Tokens(self.home / TOKENS)
+        self.access = Access(self.server, self.tokens)
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
+        self.models = KnownModels()
+        self.editor = Editor()
 
     @property
     def home(self) -> Path:
@@ -139,6 +158,7 @@ class Services:
             "outputs": self.outputs,
             "inputs": inputs,
             "readable": (*readable, self.uploads_folder),
+            "uploads": files_folder(self.uploads_folder),
         }
         return self.settings.model_copy(update=folders)
 
@@ -172,7 +192,7 @@ class Services:
             Artifacts, self.home / "artifacts.sqlite", self.queue, self._given_folders, thumbnails
         )
         opened.callback(self.artifacts.close)
-        rules = upload_rules(self.server.limits, self.server.retention)
+        rules = upload_rules(self.server)
         self.uploads = await self.off_loop(Uploads, self.uploads_folder, self.queue, rules)
         opened.callback(self.uploads.close)
         self.workflows = await self.off_loop(SavedWorkflows, self.home / "workflows")
@@ -188,17 +208,25 @@ class Services:
         specs = worker_specs(self.worker_settings, self.server, self.packs)
         rules = supervision_rules(self.server)
         self.supervisor = Supervisor(specs if self.has_workers else [], self.dispatcher, rules)
+        self.pack_checks = PackChecks(self.supervisor)
         ask = partial(self.supervisor.ask, "node_types") if self.has_workers else None
         self.node_types = KnownTypes(self.settings, self.packs, ask)
         await self.node_types.load()
         self.node_types.listen(
             lambda types: self.hub.tell("node_types.changed", digest=types.digest)
         )
+        self.model_watch = ModelWatch(
+            self.settings.model_folders,
+            self.off_loop,
+            lambda: self.hub.tell("models.changed"),
+            lambda: self.hub.is_heard,
+        )
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         await self.dispatcher.start(self.supervisor)
         await self.supervisor.start()
-        for task in (self._read_packs, self.upkeep.run):
-            opened.push_async_callback(_ended, asyncio.create_task(task(), name=task.__name__))
+        for task in (self._read_packs, self.upkeep.run, self.model_watch.run):
+            name = task.__qualname__
+            opened.push_async_callback(_ended, asyncio.create_task(task(), name=name))
 
     def stop_soon(self) -> None:
         """End what would hold up the end: answers that follow what happens."""

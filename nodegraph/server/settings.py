@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from functools import lru_cache
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.settings import Bytes
 
 DEFAULT_PORT = 8420
@@ -97,6 +99,31 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+UploadType = Literal["png", "jpeg", "webp", "gif", "workflow", "safetensors"]
+_UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)
+
+
+def _upload_types(value: object) -> object:
+    """A list of types, each of which there is."""
+    found = _listed(value)
+    for name in found if isinstance(found, (list, tuple)) else ():
+        if isinstance(name, str) and name not in _UPLOAD_TYPES:
+            hint = did_you_mean(name, _UPLOAD_TYPES)
+            known = ", ".join(_UPLOAD_TYPES)
+            raise ValueError(f"`{name}` is no type of uploads: {known}. {hint}".rstrip())
+    return found
+
+
+class Uploads(_Part):
+    """What may be brought.
+
+    Attributes:
+        types: Of files, as their bytes tell. Weights are taken only where they are named here.
+    """
+
+    types: Annotated[
+        tuple[UploadType, ...], BeforeValidator(_upload_types), Field(min_length=1)
+    ] = ("png", "jpeg", "webp", "gif", "workflow")
 
 
 class ServerSettings(_Part):
@@ -113,13 +140,14 @@ class ServerSettings(_Part):
             proxy, for example. With any of them, a token is needed too.
         allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
         trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
-        limits, rates, retention, clients: See there.
+        limits, rates, retention, uploads, clients: See there.
         most_waiting: Jobs that may wait in all.
         stall_seconds: Without an event while a node runs, after which its worker is restarted;
             none to wait for ever.
         worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
         shutdown_seconds: That running jobs get to reach their next checkpoint.
         least_free: Bytes of free disk below which the server says that it isn't ready.
+        session_seconds: After which a browser that has logged in has to do so again.
         open_metrics: Whether the figures for monitoring are told to everybody who can reach the
             server; else to those who may read.
         log_format: ``json`` writes one object a line.
@@ -136,12 +164,14 @@ class ServerSettings(_Part):
     limits: BodyLimits = BodyLimits()
     rates: RateLimits = RateLimits()
     retention: Retention = Retention()
+    uploads: Uploads = Uploads()
     clients: ClientLimits = ClientLimits()
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
     worker_memory: Bytes | None = None
     shutdown_seconds: Seconds = 30.0
     least_free: Bytes = 256 << 20
+    session_seconds: Seconds = 7 * _DAY
     open_metrics: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -152,6 +182,7 @@ class ServerSettings(_Part):
         return is_loopback(self.host) and not self.allowed_hosts
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a name or address is that of the machine for itself."""
     if host.lower() in _LOOPBACK_NAMES:

@@ -44,6 +44,7 @@ async def streamed(
     subscribe: Callable[[], Subscription],
     *,
     until_end: bool = False,
+    may_go_on: Callable[[], bool] = lambda: True,
     heartbeat: float = HEARTBEAT,
 ) -> AsyncIterator[str]:
     """A subscription's events as a stream.
@@ -51,6 +52,7 @@ async def streamed(
     Args:
         subscribe: Begins it; called only if somebody reads.
         until_end: Whether it ends with the job, of which there is one.
+        may_go_on: Whether the client may still know: its token may be taken back meanwhile.
     """
     try:
         subscription = subscribe()
@@ -60,6 +62,8 @@ async def streamed(
         yield _RETRY
         while True:
             batch = await subscription.next(heartbeat)
+            if not may_go_on():
+                return
             if not batch.messages:
                 # A number alone is no event, and says where to go on from.
                 yield f": heartbeat\nid: {batch.last}\n\n"

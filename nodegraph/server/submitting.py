@@ -84,6 +84,9 @@ async def submit(
         problems = await services.off_loop(check, *arguments, *limits)
     if problems:
         raise InvalidWorkflow(problems)
+    question = _question(found, wish)
+    if found_by_packs := await services.pack_checks.problems(found.document, question, types):
+        raise InvalidWorkflow(found_by_packs)
     plan = await ask(services, "plan", found, wish) if wish.plan else None
     submission = Submission(
         caller.name,
@@ -119,13 +122,17 @@ async def ask(
         QuestionFailed: It can't be read.
         NoAnswer: There is no planner, or it takes too long.
     """
-    arguments = {
+    arguments = _question(found, wish)
+    answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
+    return answer
+
+
+def _question(found: Wanted, wish: WorkflowWish) -> dict[str, Any]:
+    return {
         "workflow": found.text,
         "parameters": dict(found.parameters),
         "targets": wish.targets,
     }
-    answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
-    return answer
 
 
 def _seconds(plan: Mapping[str, Any] | None) -> float | None:

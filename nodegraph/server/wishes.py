@@ -65,6 +65,9 @@ class WorkflowWish(_Part):
 class RunOptions(_Part):
     """How to run it."""
 
+    # As default of a field, what may change is copied each time.
+    model_config = ConfigDict(frozen=True)
+
     deadline: Annotated[float, Field(gt=0, le=30 * 86_400)] | None = Field(
         default=None, description="Seconds of running after which it is cancelled."
     )

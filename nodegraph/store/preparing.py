@@ -70,6 +70,7 @@ class Preparing:
     Args:
         budget: Bytes; a larger file isn't written.
         failed: Told of what can't be stored; its entry is kept without the value.
+        keep_cheap: Values are written, too, that are quicker to compute again.
     """
 
     def __init__(
@@ -80,10 +81,13 @@ class Preparing:
         serializers: Callable[[], Serializers],
         budget: int,
         failed: Callable[[Exception], None],
+        *,
+        keep_cheap: bool = False,
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._speeds = speeds
+        self._keep_cheap = keep_cheap
         self._serializers = serializers
         self._budget = budget
         self._failed = failed
@@ -182,7 +186,10 @@ class Preparing:
     def _write(self, seconds: float, call: _Call) -> None:
         """Write the large values of a call, if that is worth it."""
         size = sum(large.encoded.size for large in call.large.values())
-        if not size or seconds <= self._speeds.there_and_back(len(call.large), size):
+        if not size:
+            return
+        is_cheap = seconds <= self._speeds.there_and_back(len(call.large), size)
+        if is_cheap and not self._keep_cheap:
             return
         for digest, large in call.large.items():
             encoded = large.encoded

@@ -59,6 +59,8 @@ class Store:
     Args:
         folder: Made if it isn't there, unless read only.
         budget: Bytes that results' files may take.
+        keep_cheap: Large results are kept, too, that are quicker to compute again than to write and
+            read.
         read_only: Nothing is ever changed; `put` is ignored.
         serializers: Those of the packs' types, asked for whenever they are needed.
         run: Hexadecimal name under which this process lists its runs; one of its own if empty.
@@ -76,12 +78,14 @@ class Store:
         folder: Path,
         *,
         budget: int = 20 << 30,
+        keep_cheap: bool = False,
         read_only: bool = False,
         serializers: Callable[[], Serializers] = _no_serializers,
         run: str = "",
     ) -> None:
         self.folder = folder
         self.budget = budget
+        self.keep_cheap = keep_cheap
         self.read_only = read_only
         self.refusal: NodegraphError | None = None
         self.owner = run or os.urandom(16).hex()
@@ -210,6 +214,7 @@ class Store:
                     self._serializers,
                     self.budget,
                     self._failed,
+                    keep_cheap=self.keep_cheap,
                 )
                 self._writer = Writer(
                     self.index,
@@ -311,6 +316,7 @@ def open_store(
     folder: Path,
     *,
     budget: int = 20 << 30,
+    keep_cheap: bool = False,
     serializers: Callable[[], Serializers] = _no_serializers,
     run: str = "",
 ) -> Store:
@@ -321,7 +327,9 @@ def open_store(
         OutputError: Nothing can be written there, and there is no store to read.
     """
     try:
-        return Store(folder, budget=budget, serializers=serializers, run=run)
+        return Store(
+            folder, budget=budget, keep_cheap=keep_cheap, serializers=serializers, run=run
+        )
     except OutputError as error:
         if not _has_index(folder):
             raise

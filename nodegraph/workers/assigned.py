@@ -17,11 +17,11 @@ class Workers(Protocol):
     """Those that run jobs; `Supervisor` is one."""
 
     @property
-    def idle(self) -> Sequence[str]:
-        """Names of the workers that would take a job now."""
+    def free(self) -> Sequence[str]:
+        """Names of the workers that would take a job now, each as often as it would."""
 
     def run(self, worker: str, run: Run) -> None:
-        """Hand a job to an idle worker."""
+        """Hand a job to a free worker."""
 
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
         """Ask for a job to be stopped; False if no worker has it at that attempt."""

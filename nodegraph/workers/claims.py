@@ -1,8 +1,9 @@
-"""Claiming jobs for idle workers: when there may be some, and never in vain for long."""
+"""Claiming jobs for free workers: when there may be some, and never in vain for long."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
@@ -17,10 +18,10 @@ _FREED = frozenset({"job.finished", "job.failed", "job.cancelled"})
 
 
 class Claims:
-    """Asks the queue for jobs, at most one for each idle worker at a time.
+    """Asks the queue for jobs, at most as many at a time as workers would take.
 
     The queue isn't asked without a reason, as it commits even that there is no job. Reasons are
-    events, workers that get idle, and the end of a pause; jobs that can't be claimed now, as their
+    events, workers that get free, and the end of a pause; jobs that can't be claimed now, as their
     client has too many, are asked for again after a while.
 
     Args:
@@ -40,8 +41,8 @@ class Claims:
         self._health = health
         self._claimed = claimed
         self._answered = answered
-        self._asking: set[str] = set()
-        self._idle: Callable[[], Sequence[str]] = tuple
+        self._asking: Counter[str] = Counter()
+        self._free: Callable[[], Sequence[str]] = tuple
         self._is_paused = False
         self._failures = Delays()
         self._waits = Delays(0.05, 1.0)
@@ -52,36 +53,43 @@ class Claims:
     @property
     def count(self) -> int:
         """How many the queue hasn't answered yet."""
-        return len(self._asking)
+        return self._asking.total()
 
-    def start(self, idle: Callable[[], Sequence[str]]) -> None:
+    def start(self, free: Callable[[], Sequence[str]]) -> None:
         """Ask from now on.
 
         Args:
-            idle: The workers that would take a job now.
+            free: The workers that would take a job now, each as often as it would.
         """
-        self._idle = idle
-        self.want(len(idle()))
+        self._free = free
+        self.want(len(free()))
 
     def stop(self) -> None:
         """Ask no more."""
-        self._idle = tuple
+        self._free = tuple
         if self._timer is not None:
             self._timer.cancel()
 
     def unclaimed(self, workers: Iterable[str]) -> list[str]:
-        """Those of some workers for which no job is being claimed."""
-        return [worker for worker in workers if worker not in self._asking]
+        """Those of some workers for which no job is being claimed; any may be there repeatedly."""
+        asking = Counter(self._asking)
+        found = []
+        for worker in workers:
+            if asking[worker]:
+                asking[worker] -= 1
+            else:
+                found.append(worker)
+        return found
 
     def want(self, count: int) -> None:
         """Ask for some jobs, as far as there are workers for them."""
         if self._rests or count < 1:
             return
-        free = self.unclaimed(self._idle())[:count]
+        free = self.unclaimed(self._free())[:count]
         # An answer that is on its way may be older than the reason to ask.
         self._is_missed = self._is_missed or len(free) < count
         for worker in free:
-            self._asking.add(worker)
+            self._asking[worker] += 1
             self._ask(worker)
 
     def happened(self, events: Sequence[JobEvent]) -> None:
@@ -95,7 +103,7 @@ class Claims:
         if count:
             self.want(count)
         elif self._has_resumed():
-            self.want(len(self._idle()))
+            self.want(len(self._free()))
 
     def rest(self) -> None:
         """Ask no more for a moment, as something is wrong with the queue."""
@@ -109,8 +117,8 @@ class Claims:
             self._ask_again()
 
     def _has_resumed(self) -> bool:
-        # No event tells of a pause. Looking takes ten microseconds, and is of use to the idle only.
-        if not self.unclaimed(self._idle()):
+        # No event tells of a pause. Looking takes ten microseconds, and is of use to the free only.
+        if not self.unclaimed(self._free()):
             return False
         was_paused = self._is_paused
         try:
@@ -124,7 +132,7 @@ class Claims:
         when_done(asked, lambda done: self._told(worker, done))
 
     def _told(self, worker: str, done: Future[Job | None]) -> None:
-        self._asking.discard(worker)
+        self._asking[worker] -= 1
         error = done.exception()
         if error is not None:
             self._health.failed(error)
@@ -163,4 +171,4 @@ class Claims:
     def _ask_again(self) -> None:
         self._timer = None
         self._rests = False
-        self.want(len(self._idle()))
+        self.want(len(self._free()))

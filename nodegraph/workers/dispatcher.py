@@ -171,7 +171,7 @@ class Dispatcher:
     # Jobs.
 
     def _free(self) -> Sequence[str]:
-        return () if self._is_stopping else self._workers.idle
+        return () if self._is_stopping else self._workers.free
 
     def _claimed(self, worker: str, job: Job) -> None:
         """A job was claimed for a worker, which may be gone by now."""
@@ -193,9 +193,9 @@ class Dispatcher:
 
     def _hand_over(self, worker: str, job: Job) -> None:
         text = self._queue.workflow(job.workflow)
-        idle = self._free()
-        for each in (worker, *self._claims.unclaimed(idle)):
-            if each not in idle:
+        free = self._free()
+        for each in (worker, *self._claims.unclaimed(free)):
+            if each not in free:
                 continue
             try:
                 self._workers.run(each, self._assigned[job.id].as_message(text))

@@ -35,7 +35,9 @@ class QuestionFailed(NodegraphError):
     def __init__(self, error: dict[str, object]) -> None:
         found = error.get("problems")
         listed = found if isinstance(found, list) else []
-        self._problems = tuple(_problem(item) for item in listed or [error])
+        self._problems = tuple(
+            Problem.from_dict(_texts(item), code=self.code) for item in listed or [error]
+        )
         super().__init__("\n".join(str(problem) for problem in self._problems))
         self.problem = self._problems[0]
         self.error = error
@@ -45,12 +47,7 @@ class QuestionFailed(NodegraphError):
         return self._problems
 
 
-def _problem(told: object) -> Problem:
-    """A problem from its `as_dict`; what isn't text in it is left out."""
+def _texts(told: object) -> dict[str, str]:
+    """What is text in what should be a problem."""
     fields = told if isinstance(told, dict) else {}
-    known = {
-        name: value
-        for name, value in fields.items()
-        if name in Problem.__dataclass_fields__ and isinstance(value, str)
-    }
-    return Problem(**{"code": QuestionFailed.code, "message": "it failed", **known})
+    return {name: value for name, value in fields.items() if isinstance(value, str)}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from nodegraph.jobs.working import Death
 from nodegraph.workers import platforms
 from nodegraph.workers.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.workers.held import Held
 from nodegraph.workers.launch import Launch
 from nodegraph.workers.log_lines import LogLines
 from nodegraph.workers.messages import (
@@ -56,9 +57,10 @@ class Life:
 
     Attributes:
         state: ``dead`` before it has started and once it has ended.
-        run: The job that it has, or had when it died.
+        held: The jobs that it has, or had when it died.
         ready: What it told when it was.
         was_of_use: Whether it has brought a job to an end.
+        has_begun: Whether it had begun its current job when it died.
     """
 
     def __init__(self, spec: WorkerSpec, rules: Rules, on: WorkerObserver, asker: Asker) -> None:
@@ -66,14 +68,16 @@ class Life:
         self._on = on
         self._asker = asker
         self._process: WorkerProcess | None = None
+        self._recorder: Recorder | None = None
         self._lines = LogLines(spec.name)
         self._fault: str | None = None
         self._is_to_end = False
         self.vitals = Vitals(rules)
         self.state: WorkerState = "starting"
-        self.run: Run | None = None
+        self.held = Held(rules)
         self.ready: Ready | None = None
         self.was_of_use = False
+        self.has_begun = False
 
     @property
     def pid(self) -> int | None:
@@ -83,10 +87,11 @@ class Life:
     async def lived(self) -> Death:
         """Start it, and wait for its death."""
         try:
-            recorder = Recorder.create()
+            self._recorder = recorder = Recorder.create()
             try:
                 return self._death(await self._exit_code(recorder), recorder)
             finally:
+                self._recorder = None
                 recorder.close()
         except OSError as error:
             return Death(f"it can't be started: {error}")
@@ -107,6 +112,7 @@ class Life:
         return await process.ended()
 
     def _death(self, code: int, recorder: Recorder) -> Death:
+        self.has_begun = self.held.current is not None and recorder.has_begun
         killer = platforms.signal_name(code)
         reason = self._fault
         if reason is None and killer is not None:
@@ -116,7 +122,7 @@ class Life:
             reason or f"it ended by itself, with exit code {code}",
             signal=killer,
             exit_code=code,
-            node=recorder.read() if self.run is not None else None,
+            node=recorder.read() if self.has_begun else None,
             log=self._lines.last(),
             memory=self.vitals.memory,
         )
@@ -126,7 +132,8 @@ class Life:
     def _told(self, message: Message) -> None:
         self.vitals.heard()
         if isinstance(message, RunEvents):
-            self._check_current(message)
+            if not self.held.is_current(message.job, message.attempt):
+                raise _not_its_own(message)
             self.vitals.happened(message.events)
             self._tell(self._on.events, message.job, message.attempt, message.events)
         elif isinstance(message, Ended):
@@ -150,21 +157,26 @@ class Life:
             self._tell(self._on.ready, self._spec.name)
 
     def _ended(self, ended: Ended) -> None:
-        self._check_current(ended)
-        self.run = self._lines.job = None
-        self.was_of_use = True
-        self.vitals.job_ended()
-        if self.state == "busy":
-            self.state = "idle"
+        held = self.held
+        if not held.has(ended.job, ended.attempt):
+            raise _not_its_own(ended)
+        is_current = held.is_current(ended.job, ended.attempt)
+        held.remove(ended.job, ended.attempt)
+        if is_current:
+            self.was_of_use = True
+            self.vitals.job_ended()
+            self._began()
         self._end_if_free()
         self._tell(self._on.ended, ended)
 
-    def _check_current(self, message: RunEvents | Ended) -> None:
-        """Raise unless a message is about the job that it has."""
-        if not self._has(message.job, message.attempt):
-            raise ProtocolFault(
-                "a worker tells of a job that it hasn't", given=f"{message.job}, {message.attempt}"
-            )
+    def _began(self) -> None:
+        """It goes on with its next job, if it has one."""
+        run = self.held.current
+        self._lines.job = None if run is None else run.job
+        if run is not None:
+            self.vitals.job_began(run.options)
+        if self.state in ("idle", "busy"):
+            self.state = "idle" if run is None else "busy"
 
     def _misspoke(self, fault: ProtocolFault) -> None:
         self.kill(f"it said what isn't understood: {fault}")
@@ -177,18 +189,23 @@ class Life:
 
     # What it is told
 
-    def _has(self, job: str, attempt: int) -> bool:
-        return self.run is not None and (self.run.job, self.run.attempt) == (job, attempt)
+    @property
+    def places(self) -> int:
+        """How many jobs it would take now."""
+        is_there = self.state in ("idle", "busy") and not self._is_to_end
+        return self.held.places if is_there else 0
 
     def begin(self, run: Run) -> None:
         """Hand it a job; see `Supervisor.run`."""
-        if self.state != "idle" or self._process is None:
+        if not self.places or self._process is None or self._recorder is None:
             raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
+        is_first = self.held.current is None
+        if is_first:
+            self._recorder.expect()
         self._process.send(run)
-        self.run = run
-        self._lines.job = run.job
-        self.state = "busy"
-        self.vitals.job_began(run.options)
+        self.held.add(run)
+        if is_first:
+            self._began()
 
     def send(self, message: Message) -> None:
         """Send it something else, if it lives."""
@@ -197,7 +214,7 @@ class Life:
 
     def stop_job(self, message: Cancel | Release) -> bool:
         """Have it stop its job or give it back; False if it hasn't that one."""
-        if not self._has(message.job, message.attempt):
+        if not self.held.has(message.job, message.attempt):
             return False
         self.send(message)
         return True
@@ -213,6 +230,8 @@ class Life:
         self._lines.breathe()
         if self._process is None or self._fault is not None:
             return
+        for run in self.held.held_up():
+            self.send(Release(run.job, run.attempt, "the job before it takes its time"))
         self.vitals.breathe(seconds)
         illness = self.vitals.illness()
         if illness is not None:
@@ -233,7 +252,7 @@ class Life:
         self._end_if_free()
 
     def _end_if_free(self) -> None:
-        if self._is_to_end and self.run is None and self.state != "stopping":
+        if self._is_to_end and self.held.current is None and self.state != "stopping":
             self.end()
 
     def end(self) -> None:
@@ -253,3 +272,8 @@ class Life:
         """Ask it to end at once, as it was asked to end before."""
         if self._process is not None:
             self._process.terminate()
+
+
+def _not_its_own(message: RunEvents | Ended) -> ProtocolFault:
+    given = f"{message.job}, {message.attempt}"
+    return ProtocolFault("a worker tells of a job that it hasn't", given=given)

@@ -20,7 +20,10 @@ class WorkerObserver(Protocol):
         """Events of a run, in order, each once; those in `Ended.events` come with it."""
 
     def ended(self, ended: Ended) -> None:
-        """A run is over. The worker is idle already, and may be given a job in this very call."""
+        """A run is over. The worker is idle already, and may be given a job in this very call.
+
+        One that its worker died before it had begun is told of as released, before the death.
+        """
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         """A worker is gone, with the job that it had; called after all that it told before.

@@ -10,10 +10,15 @@ from pathlib import Path
 
 _SIZE = 1024
 _LENGTH = 2
+_NOT_BEGUN = b"\xff\xff"
+"""In place of a length."""
 
 
 class Recorder:
     """Holds the name of the node that began last, in memory that two processes share.
+
+    It also tells whether the worker has begun the job that it was handed at all: one that was dead
+    by then, or was killed before it looked, says nothing about that job.
 
     Events are sent in batches, so that of a process that is killed the last ones are lost; and what
     holds up its interpreter keeps it from sending any.
@@ -40,8 +45,17 @@ class Recorder:
             os.close(descriptor)
         return cls(path)
 
+    def expect(self) -> None:
+        """The worker has no job, and is about to be handed one or to begin its next."""
+        self._memory[:_LENGTH] = _NOT_BEGUN
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the worker has begun the job that it was handed last."""
+        return self._memory[:_LENGTH] != _NOT_BEGUN
+
     def note(self, node: str) -> None:
-        """A node begins; an empty name for none."""
+        """A node begins; an empty name for none, as when a job begins."""
         text = node.encode("utf-8", "replace")[: _SIZE - _LENGTH]
         # Who dies in between leaves no name rather than a wrong one.
         self._memory[:_LENGTH] = bytes(_LENGTH)
@@ -50,6 +64,8 @@ class Recorder:
 
     def read(self) -> str | None:
         """The node that began last."""
+        if not self.has_begun:
+            return None
         length = int.from_bytes(self._memory[:_LENGTH], "big")
         text = self._memory[_LENGTH : _LENGTH + length]
         return text.decode("utf-8", "replace") or None

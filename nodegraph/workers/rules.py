@@ -51,6 +51,8 @@ class Rules:
         shutdown_grace: Seconds for a clean end, after which it is killed.
         question_seconds: That the planner may need for one question, after which it is killed.
         check_seconds: Between two looks at its memory and silence.
+        ahead: Jobs that it may be handed while it runs another one, as long as its jobs are short.
+        short_seconds: Up to which a job counts as short.
     """
 
     start_seconds: float = 300.0
@@ -63,3 +65,5 @@ class Rules:
     shutdown_grace: float = 30.0
     question_seconds: float = 120.0
     check_seconds: float = 0.5
+    ahead: int = 4
+    short_seconds: float = 0.1

@@ -80,12 +80,26 @@ class Supervisor:
 
     @property
     def idle(self) -> list[str]:
-        """Names of the workers that would take a job now."""
+        """Names of the workers that have nothing to do."""
         return [
             name
             for name, worker in self._workers.items()
             if worker.state == "idle" and worker is not self._planner
         ]
+
+    @property
+    def free(self) -> list[str]:
+        """Names of the workers that would take a job now, those with the fewest jobs first.
+
+        One that would take several is there as often.
+        """
+        places = [
+            (worker.life.held.count + at, name)
+            for name, worker in self._workers.items()
+            if worker is not self._planner
+            for at in range(worker.life.places)
+        ]
+        return [name for _, name in sorted(places, key=_first)]
 
     def status(self, worker: str) -> WorkerStatus:
         """How one is.
@@ -96,10 +110,10 @@ class Supervisor:
         return self._workers[worker].status
 
     def run(self, worker: str, run: Run) -> None:
-        """Hand a job to an idle worker.
+        """Hand a job to a free worker.
 
         Raises:
-            WorkerNotIdle: It is busy, or gone since.
+            WorkerNotIdle: It takes none now, or is gone since.
             ProtocolFault: The job is too large to be sent; the worker stays idle.
         """
         self._workers[worker].life.begin(run)
@@ -150,3 +164,7 @@ class Supervisor:
                 self._watching.cancel()
                 with suppress(asyncio.CancelledError):
                     await self._watching
+
+
+def _first(place: tuple[int, str]) -> int:
+    return place[0]

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 from nodegraph.jobs.working import Death
 from nodegraph.workers.backoff import Backoff
+from nodegraph.workers.held import Held
 from nodegraph.workers.life import Asker, Life
+from nodegraph.workers.messages import Ended
 from nodegraph.workers.observer import WorkerObserver
 from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.status import WorkerState, WorkerStatus
@@ -64,7 +66,7 @@ class Worker:
     def status(self) -> WorkerStatus:
         """All that is known of it."""
         life, vitals = self.life, self.life.vitals
-        run, ready, is_there = life.run, life.ready, life.pid is not None
+        run, ready, is_there = life.held.current, life.ready, life.pid is not None
         left = None if self._next_start is None else max(0.0, self._next_start - self._clock())
         return WorkerStatus(
             self.spec.name,
@@ -94,7 +96,7 @@ class Worker:
             death = await self.life.lived()
             if self.spec.role == "planner":
                 self._asker.died(death.reason)
-            has_job = self.life.run is not None
+            has_job = self.life.held.current is not None
             is_wanted = self._is_to_stop.is_set() or (self._is_renewed and not has_job)
             if not is_wanted or has_job:
                 self._told_of(death)
@@ -107,11 +109,18 @@ class Worker:
             self.life = Life(self.spec, self._rules, self._on, self._asker)
 
     def _told_of(self, death: Death) -> None:
-        run, self.life.run = self.life.run, None
+        held, self.life.held = self.life.held, Held(self._rules)
+        run = held.current
         job, attempt = (None, None) if run is None else (run.job, run.attempt)
         about = {"fields": {"worker": self.spec.name, "job": job}}
         _LOG.warning("%s died: %s", self.spec.name, death.reason, extra=about)
         try:
+            if run is not None and not self.life.has_begun:
+                # It was dead already, or as good as: that is no fault of the job.
+                held.ahead.append(run)
+                job = attempt = None
+            for each in held.ahead:
+                self._on.ended(Ended(each.job, each.attempt, "released"))
             self._on.died(self.spec.name, job, attempt, death)
         except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
             _LOG.exception("a listener failed when told of the death of %s", self.spec.name)

@@ -7,14 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from threading import Timer
 from typing import Any
 
 import pytest
 
 from nodegraph.cli import main
+
+PATIENCE = 300.0
+"""Seconds within which a process has ended, however busy the machine is."""
 
 PACK = '''
 import time
@@ -179,7 +184,11 @@ def command() -> Callable[..., Result]:
 
     def run(*arguments: str | Path, **options: Any) -> Result:
         done = subprocess.run(
-            process_arguments(*arguments), capture_output=True, text=True, timeout=60, **options
+            process_arguments(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            **options,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
@@ -189,6 +198,26 @@ def command() -> Callable[..., Result]:
 def process_arguments(*arguments: str | Path) -> list[str]:
     """What starts the command line in a process of its own."""
     return [sys.executable, "-m", "nodegraph", *map(str, arguments)]
+
+
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process of which lines were read goes on to write, until it has ended.
+
+    `communicate` would lose what was read ahead together with these lines.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    end = Timer(PATIENCE, process.kill)
+    end.start()
+    try:
+        with ThreadPoolExecutor(1) as other:
+            told = other.submit(process.stderr.read)
+            out = process.stdout.read()
+            err = told.result()
+        process.wait()
+    finally:
+        end.cancel()
+    return out, err
 
 
 def saved(document: dict[str, Any], name: str = "wf.json") -> Path:

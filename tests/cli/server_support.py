@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from nodegraph.client import Client
 from nodegraph.core.events import Event as RunEvent
 from tests.client.support import SOON
 from tests.client.support import finished as finish
-from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
+from tests.server.conftest import known_packs
+from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.talking import Worker
+
+__all__ = ["known_packs", "server"]
 
 PICTURE = "apple.png"
 
 
-@contextmanager
-def asked(home: Path) -> Iterator[Asked]:
-    """A server without workers, until the end of the `with`."""
-    with hosted(home) as server, Client(server.url, "", retries=SOON) as client:
-        yield Asked(server, client)
+@pytest.fixture
+def server(
+    tmp_path_factory: pytest.TempPathFactory, known_packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Asked]:
+    """The server that commands ask; it has no workers."""
+    home = prepared_home(tmp_path_factory.mktemp("server"), known_packs)
+    with hosted(home) as found, Client(found.url, "", retries=SOON) as client:
+        monkeypatch.setenv("NODEGRAPH_SERVER", found.url)
+        yield Asked(found, client)
 
 
 class Asked:
@@ -84,22 +92,3 @@ def saved(document: Mapping[str, Any], name: str = "wf.json") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
-
-
-def with_picture(path: str) -> dict[str, Any]:
-    """A workflow that reads a picture."""
-    return {
-        "format": "nodegraph/1",
-        "parameters": {"path": "load.path", "width": "smaller.width"},
-        "nodes": {
-            "load": {"type": "LoadImage", "inputs": {"path": path}},
-            "smaller": {
-                "type": "ResizeImage",
-                "inputs": {"image": {"from": "load.image"}, "width": 64, "height": 64},
-            },
-            "save": {
-                "type": "SaveImage",
-                "inputs": {"image": {"from": "smaller"}, "name": "apple"},
-            },
-        },
-    }

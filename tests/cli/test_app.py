@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.commands import COMMANDS, GROUPS, command_function, command_names, summary
+from nodegraph.cli.commands import (
+    ALONE,
+    COMMANDS,
+    GROUPS,
+    command_function,
+    command_names,
+    summary,
+)
 from nodegraph.version import VERSION
 from tests.cli.conftest import WORKFLOW, Cli, Result, saved
 
@@ -42,11 +49,28 @@ def test_the_help_of_a_group_lists_its_commands(cli: Cli, group: str) -> None:
     assert all(f"  {name} " in shown.out and about in shown.out for name, about in listed)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", sorted(GROUPS.keys() - ALONE.keys()))
 def test_without_a_command_of_its_own_a_groups_help_is_an_error(cli: Cli, group: str) -> None:
     shown = cli(group)
     assert (shown.code, shown.out) == (2, "")
     assert f"Usage: nodegraph {group} " in shown.err
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("jobs cancel x", "nodegraph cancel"),
+        ("jobs last", "nodegraph jobs show last"),
+        ("runs 20261120", "nodegraph runs show 20261120"),
+        ("jobs retyr x", "retry"),
+    ],
+)
+def test_what_is_no_command_of_a_group_may_be_one_all_the_same(
+    cli: Cli, line: str, meant: str
+) -> None:
+    shown = cli(*line.split())
+    assert (shown.code, shown.out) == (2, "")
+    assert f"Did you mean `{meant}`?" in shown.err
 
 
 def test_an_unknown_command_of_a_group_is_answered_with_the_nearest(cli: Cli) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.jobs import JobQueue, QueueReader
-from nodegraph.server.artifacts import Artifacts
+from nodegraph.server.artifacts import Artifacts, Which
 from nodegraph.server.artifacts.thumbnails import Thumbnails
 from nodegraph.server.auth.token_file import TokenFile
 from nodegraph.server.backup import backup, restore
@@ -23,6 +23,7 @@ from nodegraph.server.uploads import Uploads
 from nodegraph.settings import Settings
 from tests.cli.conftest import Cli
 from tests.cli.homes import filled, jobs, tree
+from tests.client.support import until
 from tests.jobs.support import claim
 from tests.server.hosting import hosted, prepared_home
 from tests.server.hosting import workflow as sum_workflow
@@ -146,7 +147,7 @@ def test_in_another_folder_jobs_find_their_files(cli: Cli, tmp_path: Path) -> No
         with closing(
             Artifacts(other / "artifacts.sqlite", queue, [other / "outputs"], thumbnails)
         ) as artifacts:
-            (artifact,) = artifacts.page(None).artifacts
+            (artifact,) = artifacts.page(Which()).artifacts
             with artifacts.open(artifact).file as file:
                 assert file.read(4) == b"\x89PNG"
         with closing(Uploads(other / "uploads", queue)) as uploads:
@@ -187,8 +188,7 @@ def test_a_server_that_runs_is_packed_with_all_it_has_promised(tmp_path: Path, h
         thread = threading.Thread(target=submit)
         thread.start()
         try:
-            while len(accepted) < 20:
-                pass
+            until(lambda: len(accepted) >= 20)
             before = list(accepted)
             found = backup(Settings(home=folder), tmp_path / "b.zip")
             after = list(accepted)

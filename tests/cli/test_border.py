@@ -12,7 +12,15 @@ import pytest
 
 from nodegraph.cli import border
 from nodegraph.cli.border import guarded
-from tests.cli.conftest import BROKEN, WORKFLOW, Cli, Result, process_arguments, saved
+from tests.cli.conftest import (
+    BROKEN,
+    PATIENCE,
+    WORKFLOW,
+    Cli,
+    Result,
+    process_arguments,
+    saved,
+)
 
 
 def test_problems_are_told_by_node_and_counted(cli: Cli, pack: Path) -> None:
@@ -61,7 +69,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     os.close(read)
     with os.fdopen(write, "wb") as gone:
         done = subprocess.run(
-            process_arguments("nodes"), stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60
+            process_arguments("nodes"),
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
         )
     assert done.returncode == 141
     assert "Traceback" not in done.stderr

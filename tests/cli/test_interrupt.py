@@ -6,13 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import WORKFLOW, changed, process_arguments, saved
+from tests.cli.conftest import PATIENCE, WORKFLOW, changed, process_arguments, rest_of, saved
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
 
@@ -50,7 +49,7 @@ def test_one_signal_stops_at_the_next_step(start: Start, number: int) -> None:
     saved(changed(WORKFLOW, "wait", steps=3000))
     process = start("wait")
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = rest_of(process)
     assert process.returncode == 130
     assert json.loads(out.splitlines()[-1])["kind"] == "job.cancelled"
     assert "Cancelled after " in err
@@ -60,7 +59,7 @@ def test_one_signal_stops_at_the_next_step(start: Start, number: int) -> None:
 SLEEPING = {
     "format": "nodegraph/1",
     "nodes": {
-        "sleep": {"type": "toys:Sleep", "inputs": {"seconds": 30}},
+        "sleep": {"type": "toys:Sleep", "inputs": {"seconds": 300}},
         "write": {"type": "toys:Write", "inputs": {"text": {"from": "sleep"}, "name": "never"}},
     },
 }
@@ -74,17 +73,15 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
     told = process.stderr.readline()
     assert told == "Stopping at the next step. Press Ctrl-C again to end at once.\n"
     assert process.poll() is None
-    begin = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    assert time.monotonic() - begin < 5
+    assert process.wait(PATIENCE) == 130
 
 
 def test_a_cancelled_series_starts_no_other_run(start: Start) -> None:
     saved(changed(WORKFLOW, "wait", steps=3000))
     process = start("wait", "--repeat", "5")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = rest_of(process)
     assert process.returncode == 130
     assert {json.loads(line)["run"] for line in out.splitlines()} == {0}
     assert "Cancelled 1 of 5 runs after " in err
@@ -98,5 +95,5 @@ def test_a_run_that_was_told_to_ignore_ctrl_c_does(start: Start) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    rest_of(process)
     assert process.returncode == 0

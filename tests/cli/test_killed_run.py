@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import process_arguments
+from tests.cli.conftest import PATIENCE, process_arguments, rest_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
 
@@ -58,7 +58,7 @@ class Machine:
     def finish(self, **inputs: Any) -> list[Event]:
         """The events of a whole run."""
         process = self.start(**inputs)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, err
         return [json.loads(line) for line in out.splitlines()]
 
@@ -75,7 +75,7 @@ class Machine:
             assert process.poll() is None, "it ended before anything was saved"
             saved = self._saved_step()
         process.kill()
-        out, _ = process.communicate(timeout=60)
+        out, _ = rest_of(process)
         assert process.returncode == -signal.SIGKILL
         # The last line may be cut off.
         rest = [json.loads(line) for line in out.splitlines() if line.endswith("}}")]
@@ -86,7 +86,7 @@ class Machine:
         process = self.start(**inputs)
         told = self._read_to(process, step)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = rest_of(process)
         assert process.returncode == 130, err
         return max(steps_of([told, *map(json.loads, out.splitlines())]))
 

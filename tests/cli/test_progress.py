@@ -17,7 +17,7 @@ from nodegraph.cli.progress import Lines, Silent
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event, EventKind
 from nodegraph.observe.names import node_of
-from tests.cli.conftest import WORKFLOW, changed, process_arguments, saved
+from tests.cli.conftest import PATIENCE, WORKFLOW, changed, process_arguments, saved
 from tests.cli.test_output import Terminal
 
 
@@ -208,7 +208,7 @@ def in_terminal(arguments: list[str]) -> tuple[int, str]:
                 seen += data
         except OSError:
             pass  # how Linux tells that the other side is closed
-    return process.wait(timeout=30), seen.decode("utf-8", "replace")
+    return process.wait(PATIENCE), seen.decode("utf-8", "replace")
 
 
 def test_events_tell_of_pictures_by_their_size(capsys: pytest.CaptureFixture[str]) -> None:

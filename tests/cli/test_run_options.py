@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,11 @@ def test_a_dry_run_is_of_one_run(run: Cli, other: tuple[str, ...]) -> None:
 
 
 def test_a_run_past_its_deadline_has_failed(run: Cli) -> None:
-    shown = run("--set", "wait.steps=100000", "--deadline", "0.3", "--json")
+    # Time enough for the other nodes also on a busy machine, and far from enough for this one.
+    shown = run("--set", "wait.steps=100000", "--deadline", "3", "--json")
     assert (shown.code, shown.json["status"]) == (1, "cancelled")
-    assert "0.3 s" in shown.json["reason"]
-    assert shown.json["seconds"] < 30
+    assert "3 s" in shown.json["reason"]
+    assert shown.json["seconds"] < 2000
     assert Path("output/text.txt").read_text() == "hello!"
 
 
@@ -132,7 +134,9 @@ def test_the_summary_tells_what_came_from_disk(command: Callable[..., Result], p
     assert any(line.endswith(": 5 nodes run.") for line in first)
     second = command(*arguments, "two")
     assert "from disk" in second.out
-    assert "; the cache saved 1." in second.out
+    saved_seconds = re.search(r"; the cache saved ([\d.]+) s", second.out)
+    assert saved_seconds is not None, second.out
+    assert float(saved_seconds[1]) >= 1.5
 
 
 def test_without_the_cache_nothing_is_read_or_kept(run: Cli) -> None:

@@ -182,8 +182,16 @@ def test_comparing_names_changed_inputs_and_outputs(cli: Cli, run: Callable[...,
     rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert rows["draw"].endswith(" changed")
     assert "×" in rows["wait"]
-    assert "×" not in rows["draw"], "of less than a millisecond, what differs is chance"
     assert "Environment" not in text
+
+
+def test_of_less_than_a_millisecond_what_differs_is_chance(cli: Cli, runs: Runs) -> None:
+    for seconds in (0.0002, 0.0009):
+        quick = {"type": "Draw", "status": "ran", "seconds": seconds}
+        noted(runs, nodes={"quick": quick, "slow": {**quick, "seconds": 2 * seconds}})
+    rows = {line.split()[0]: line for line in cli("runs", "compare").out.splitlines() if line}
+    assert "×" not in rows["quick"]
+    assert "×4.50" in rows["slow"]
 
 
 def test_what_came_from_the_cache_twice_is_only_counted(

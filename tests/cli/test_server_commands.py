@@ -7,37 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, Result, process_arguments
-from tests.cli.server_support import Asked, asked
+from nodegraph.cli.commands import command_names
+from tests.cli.conftest import PATIENCE, Cli, Result, process_arguments
+from tests.cli.server_support import Asked, known_packs, server
 from tests.client.support import Background, until
-from tests.server.hosting import prepared_home, write_pack
 
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder in which it is known what packs declare."""
-    folder = tmp_path_factory.mktemp("known")
-    write_pack(folder)
-    # In a process of its own: what this one has imported already isn't read anew.
-    subprocess.run(
-        process_arguments("nodes", "--home", folder), capture_output=True, check=True, timeout=120
-    )
-    return folder
-
-
-@pytest.fixture
-def server(
-    tmp_path_factory: pytest.TempPathFactory, known: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Asked]:
-    """The server that commands ask."""
-    with asked(prepared_home(tmp_path_factory.mktemp("server"), known)) as found:
-        monkeypatch.setenv("NODEGRAPH_SERVER", found.url)
-        yield found
+__all__ = ["known_packs", "server"]
 
 
 def test_jobs_are_listed_the_newest_first(cli: Cli, server: Asked) -> None:
@@ -60,27 +40,28 @@ def test_a_job_is_shown_by_any_part_of_its_id_that_says_which(cli: Cli, server: 
     first = server.submit(name="first", tags=["a"], parameters={"b": 4})
     second = server.submit(name="second")
     for name in (first, first[-6:], first.removeprefix("job_")):
-        shown = cli("jobs", name).out
+        shown = cli("jobs", "show", name).out
         assert shown.startswith(f"{first}  first\n")
         assert "tags: a" in shown
         assert "b  4" in shown
-    assert cli("jobs", "last", "--json").json["id"] == second
-    assert cli("jobs", first, "--json").json["parameters"] == {"b": 4}
+    assert cli("jobs", "show", "last", "--json").json["id"] == second
+    assert cli("jobs", "show", first, "--json").json["parameters"] == {"b": 4}
 
 
 def test_a_job_that_there_isnt(cli: Cli, server: Asked) -> None:
-    assert "no jobs yet" in cli("jobs", "last").err
+    assert "no jobs yet" in cli("jobs", "show", "last").err
     job = server.submit()
     wrong = f"{job[:-1]}{'0' if job[-1] != '0' else '1'}"
-    for name in (wrong, wrong[:-4] + "zzzz", f"{job}x"):
-        for command in ("jobs", "watch", "cancel", "pull"):
-            refused = cli(command, name)
+    # No id has the letters u and l, so that no chance makes it a part of one.
+    for name in (wrong, wrong[:-4] + "ulul", f"{job}x"):
+        for command in ("jobs show", "jobs retry", "watch", "cancel", "pull"):
+            refused = cli(*command.split(), name)
             assert refused.code == 2
             assert "there is no such job" in refused.err
             assert f"Did you mean `{job}`?" in refused.err
-    refused = cli("jobs", "zzz", "--json")
+    refused = cli("jobs", "show", "lull", "--json")
     assert refused.json["status"] == "invalid"
-    assert refused.json["problems"][0]["given"] == "zzz"
+    assert refused.json["problems"][0]["given"] == "lull"
     other = server.submit()
     ambiguous = cli("cancel", "job_")
     assert "several jobs" in ambiguous.err
@@ -150,7 +131,7 @@ def test_how_a_job_ended_is_the_exit_code(cli: Cli, server: Asked) -> None:
     assert "it broke" in failed.err
     assert "Mend it." in failed.err
     assert failed.out.startswith("Failed")
-    assert "node `sum`" in cli("jobs", job).out
+    assert "node `sum`" in cli("jobs", "show", job).out
     cancelled = server.submit()
     server.client.cancel(cancelled)
     assert cli("watch").code == 130
@@ -169,7 +150,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_job(server: Asked) -> None:
         assert watching.stdout is not None
         assert json.loads(watching.stdout.readline())["kind"] == "job.queued"
         watching.send_signal(signal.SIGINT)
-        _, told = watching.communicate(timeout=60)
+        _, told = watching.communicate(timeout=PATIENCE)
     assert watching.returncode == 130
     assert "The job goes on" in told
     assert "Traceback" not in told
@@ -243,16 +224,17 @@ def test_a_wrong_token_is_told_and_not_shown(
 def test_their_help_needs_no_server_and_no_library() -> None:
     code = (
         "import sys\nfrom nodegraph.cli import main\n"
-        "main(sys.argv[1:])\n"
+        "for line in sys.argv[1:]: main([*line.split(), '--help'])\n"
         "print(sorted({'httpx', 'torch', 'nodegraph.client'} & set(sys.modules)))"
     )
-    for command in ("jobs", "watch", "cancel", "pull"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, command, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        assert "--server URL" in done.stdout
-        assert done.stdout.splitlines()[-1] == "[]"
+    groups = [name for name in command_names() if name.split()[0] in ("jobs", "queue")]
+    names = [*groups, "watch", "cancel", "pull"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert done.stdout.count("--server URL") == len(names)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -9,19 +9,35 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.server_support import PICTURE, Asked, saved, with_picture
-from tests.cli.test_server_commands import known, server
+from tests.cli.server_support import (
+    PICTURE,
+    Asked,
+    known_packs,
+    saved,
+    server,
+)
+from tests.client.real import with_picture
 from tests.client.support import Background, until
 from tests.server.hosting import workflow
 from tests.server.resources import picture
 
-__all__ = ["known", "server"]
+__all__ = ["known_packs", "server"]
 
 
-def path_of(server: Asked, node: str = "load") -> Path:
-    """The file that a node of the only job reads."""
+def path_of(server: Asked, node: str = "load") -> str:
+    """What a node of the only job is to read."""
     nodes: Any = server.client.workflow(server.only_job())["nodes"]
-    return Path(nodes[node]["inputs"]["path"])
+    path = nodes[node]["inputs"]["path"]
+    assert isinstance(path, str)
+    return path
+
+
+def uploaded(server: Asked, value: object) -> bytes:
+    """The upload that an input names."""
+    digest = str(value).removeprefix("upload:").partition("/")[0]
+    answer = server.server.client.get(f"/uploads/{digest}")
+    assert answer.status_code == 200
+    return answer.content
 
 
 def test_a_workflow_is_submitted(cli: Cli, server: Asked) -> None:
@@ -86,9 +102,7 @@ def test_files_that_it_reads_are_uploaded(cli: Cli, server: Asked) -> None:
     done = cli("submit", "folder/wf.json")
     assert done.code == 0
     assert f"Uploaded folder/{PICTURE}, {len(data)} B." in done.err
-    path = path_of(server)
-    assert path.is_relative_to(server.server.services.home)
-    assert path.read_bytes() == data
+    assert uploaded(server, path_of(server)) == data
 
 
 def test_files_given_as_options_are_uploaded(cli: Cli, server: Asked, tmp_path: Path) -> None:
@@ -98,7 +112,7 @@ def test_files_given_as_options_are_uploaded(cli: Cli, server: Asked, tmp_path: 
     assert cli("submit", "wf.json", "--path", other, "--width", "32").code == 0
     job = server.only_job()
     assert job.parameters["width"] == 32
-    assert Path(job.parameters["path"]).read_bytes() == other.read_bytes()
+    assert uploaded(server, job.parameters["path"]) == other.read_bytes()
 
 
 def test_files_within_subgraphs_are_uploaded_once(cli: Cli, server: Asked) -> None:

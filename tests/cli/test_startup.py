@@ -11,7 +11,7 @@ import pytest
 
 import nodegraph
 from nodegraph import api
-from tests.cli.conftest import WORKFLOW, saved
+from tests.cli.conftest import PATIENCE, WORKFLOW, saved
 
 PRINT_MODULES = """
 import sys
@@ -29,7 +29,7 @@ def imported(arguments: Sequence[str | Path]) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     code, *modules = done.stderr.splitlines()[-1].split()
     assert code == "0", done.stderr

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Result, process_arguments
+from tests.cli.conftest import PATIENCE, Result, process_arguments
 
 pytestmark = pytest.mark.slow
 
 JOBS = 100
 PROCESSES = 2
-PATIENCE = 120.0
 
 # `Meet` lets nobody on before all are there, so that the processes want the same at the same time.
 PACK = """

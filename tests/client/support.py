@@ -232,7 +232,7 @@ def answering(*answers: Said) -> Iterator[Answering]:
             """Clients may hang up."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    Handler.timeout = 5
+    Handler.timeout = PATIENCE
     found.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

@@ -36,3 +36,9 @@ def test_without_a_listener_nothing_is_told() -> None:
     assert not stream.is_watched
     stream.emit("log")
     assert EventStream(print).is_watched
+
+
+def test_who_listens_may_have_no_use_for_previews() -> None:
+    assert EventStream(print).wants_previews
+    assert not EventStream(print, previews=False).wants_previews
+    assert not EventStream().wants_previews

@@ -159,6 +159,11 @@ def test_every_malformed_part_is_told_at_once() -> None:
     ]
 
 
+def test_an_unknown_key_that_is_no_text_is_told() -> None:
+    with pytest.raises(InvalidWorkflow, match="half a surrogate pair"):
+        Workflow.loads('{"format": "nodegraph/1", "nodes": {}, "x\\ud800": 1}')
+
+
 @pytest.mark.parametrize("name", ["", "a.b", "a/b"])
 def test_a_node_name_has_no_dot_and_no_slash(name: str) -> None:
     with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):

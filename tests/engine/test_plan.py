@@ -31,6 +31,8 @@ from nodegraph.store.store import Store
 from nodegraph.store.written import Written
 from tests.engine.conftest import link
 
+pytestmark = pytest.mark.usefixtures("cheap_calls")
+
 ran: list[str] = []
 LONG = 6000
 """Characters of a text that is too large for the index, and too cheap for a file."""

@@ -234,7 +234,7 @@ def test_outputs_leave_memory_with_their_last_consumer(bench: Bench) -> None:
     @node
     def Count(a: int) -> int:
         """Count what is alive, once the thread that ran `Use` has had time to end."""
-        for _ in range(1000):
+        for _ in range(6000):
             if alive:
                 gone.wait(0.01)
         counts.append(len(alive))

@@ -22,8 +22,9 @@ from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
-from nodegraph.store.speeds import Speeds
 from nodegraph.store.store import Store
+
+pytestmark = pytest.mark.usefixtures("cheap_calls")
 
 LARGE = 10_000
 LIMIT = 30.0
@@ -378,11 +379,7 @@ def test_an_engine_goes_on_after_its_loop_was_closed_in_the_middle(tmp_path: Pat
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 30])
-def test_an_expansion_whose_value_is_gone_expands_once_more(
-    tmp_path: Path, memory: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # On a busy machine computing may seem to take longer than writing, and all would be kept.
-    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 1e9)
+def test_an_expansion_whose_value_is_gone_expands_once_more(tmp_path: Path, memory: int) -> None:
     process = Process(tmp_path, memory=memory)
     nodes = {
         "t": of("Texts", count=2),

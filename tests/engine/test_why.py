@@ -18,6 +18,8 @@ from nodegraph.session import Session
 from nodegraph.settings import Settings
 from tests.engine.conftest import link
 
+pytestmark = pytest.mark.usefixtures("cheap_calls")
+
 HELPER = "def factor():\n    return {factor}\n"
 PACK = '''
 from nodegraph import Context, HookInputs, node

@@ -13,9 +13,18 @@ from nodegraph.packs.pack import Pack, installed_packs
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One item for each time that entry points were looked for."""
+def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One item for each time that entry points were looked for.
+
+    Nothing is added to folders but the test's own, whatever else goes on beside it.
+    """
     counted: list[int] = []
+    changed = installed._changed
+
+    def changed_here(place: str) -> int:
+        return changed(place) if Path(place).is_relative_to(tmp_path) else 0
+
+    monkeypatch.setattr(installed, "_changed", changed_here)
 
     def counting() -> list[Pack]:
         counted.append(1)

@@ -24,6 +24,8 @@ from tests.residency.support import (
     used,
 )
 
+LIMIT = 60.0
+"""Seconds until something that should happen counts as never happening."""
 A, B, C = (recipe_of(name) for name in "abc")
 
 
@@ -300,19 +302,19 @@ def test_who_asks_for_what_is_moving_away_waits_and_gets_it_back(machine: Machin
     def move(component: Component, device: str) -> Component:
         if device == "cpu" and component.recipe == A:
             moving.set()
-            assert go_on.wait(20)
+            assert go_on.wait(LIMIT)
         return machine.move(component, device)
 
     manager = manager_of(machine, {"cuda:0": 10, "host": 10}, move=move)
     first = used(manager, A)
     with ThreadPoolExecutor(2) as pool:
         other = pool.submit(used, manager, B)
-        assert moving.wait(20)
+        assert moving.wait(LIMIT)
         again = pool.submit(used, manager, A)
         assert not again.done()
         go_on.set()
-        assert again.result(20) is first
-        other.result(20)
+        assert again.result(LIMIT) is first
+        other.result(LIMIT)
 
     assert [item.pins for item in manager.resident()] == [0] * len(manager.resident())
     assert machine.loaded == [("a", "cuda:0"), ("b", "cuda:0")]
@@ -323,7 +325,7 @@ def test_many_threads_keep_what_they_hold_and_the_budgets(machine: Machine) -> N
     manager = manager_of(machine, {"cuda:0": 22, "host": 22}, estimate=size_of)
     plain = [recipe_of(name, 5 + index) for index, name in enumerate("abcde")]
     recipes = [*plain, adapted(plain[0], "x"), adapted(plain[0], "y"), adapted(plain[3], "z")]
-    start = threading.Barrier(4, timeout=20)
+    start = threading.Barrier(4, timeout=LIMIT)
 
     def work(seed: int) -> None:
         start.wait()
@@ -342,7 +344,7 @@ def test_many_threads_keep_what_they_hold_and_the_budgets(machine: Machine) -> N
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, seed) for seed in range(4)]:
-            done.result(60)
+            done.result(LIMIT)
 
     resident = manager.resident()
     assert all(item.pins == 0 for item in resident)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nodegraph.runner.worker import MOST_AHEAD
 from nodegraph.workers.frames import FrameReader, FrameWriter
 from nodegraph.workers.launch import Launch
 from nodegraph.workers.messages import (
@@ -19,6 +20,7 @@ from nodegraph.workers.messages import (
     Heartbeat,
     Message,
     Ready,
+    Release,
     Run,
     RunEvents,
     Shutdown,
@@ -132,12 +134,52 @@ def test_a_server_that_is_not_understood_gets_its_job_back(server: Server, tmp_p
     assert "unknown kind (given: 'dance'" in text
 
 
-def test_a_second_job_at_a_time_is_a_fault_of_the_server(server: Server, tmp_path: Path) -> None:
+def test_more_jobs_at_a_time_than_can_be_are_a_fault_of_the_server(
+    server: Server, tmp_path: Path
+) -> None:
     server.hear(Ready)
-    server.say(waiting(tmp_path))
-    server.say(waiting(tmp_path))
+    for _ in range(MOST_AHEAD + 2):
+        server.say(waiting(tmp_path))
     assert server.hear(Ended).status == "released"
-    assert "a second job at a time" in server.end()[1]
+    assert "more jobs at a time than can be" in server.end()[1]
+
+
+def test_jobs_that_are_handed_over_ahead_are_run_in_order(server: Server, tmp_path: Path) -> None:
+    server.hear(Ready)
+    gate = tmp_path / "gate"
+    nodes = alone("Wait", here=str(tmp_path / "in"), gate=str(gate))
+    server.say(run_of(nodes, "first"))
+    until_waiting(server)
+    for job in ("second", "third"):
+        server.say(run_of(sums(1), job))
+    gate.touch()
+    ends = [server.hear(Ended) for _ in range(3)]
+    assert [(end.job, end.status) for end in ends] == [
+        ("first", "finished"),
+        ("second", "finished"),
+        ("third", "finished"),
+    ]
+
+
+def test_a_job_that_has_not_begun_can_be_taken_back_while_another_one_runs(
+    server: Server, tmp_path: Path
+) -> None:
+    server.hear(Ready)
+    server.say(run_of(alone("Wait", here=str(tmp_path / "in"), gate=str(tmp_path / "never")), "it"))
+    until_waiting(server)
+    for job in ("back", "cancelled", "last"):
+        server.say(run_of(sums(1), job))
+    server.say(Release("back", 1))
+    server.say(Cancel("cancelled", 1))
+    ends = [server.hear(Ended) for _ in range(2)]
+    assert [(end.job, end.status) for end in ends] == [
+        ("back", "released"),
+        ("cancelled", "cancelled"),
+    ]
+    server.say(Shutdown())
+    left = {(end.job, end.status) for end in [server.hear(Ended) for _ in range(2)]}
+    assert left == {("it", "released"), ("last", "released")}
+    assert server.end() == (0, "")
 
 
 def test_a_process_that_is_asked_to_end_gives_its_job_back(server: Server, tmp_path: Path) -> None:
@@ -154,9 +196,10 @@ def test_a_process_that_is_asked_twice_ends_at_once(server: Server, tmp_path: Pa
     server.say(waiting(tmp_path, heeds=False))
     until_waiting(server)
     server.say(Shutdown())
-    # Heard after the shutdown, as both come by the same way.
-    server.say(Cancel("job", 2))
-    server.hear(Heartbeat)
+    # Given back only once the shutdown was heard, as both come by the same way.
+    server.say(run_of(sums(1), "late"))
+    ended = server.hear(Ended)
+    assert (ended.job, ended.status) == ("late", "released")
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(PATIENCE) == 128 + signal.SIGTERM
 

@@ -28,7 +28,13 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE, trust_env=False)
+        # No connection is used twice: a server may close one just as the next request is sent.
+        self._client = httpx.Client(
+            base_url=f"{url}/api/v1",
+            timeout=PATIENCE,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def close(self) -> None:
         """Let go of its connections."""
@@ -63,6 +69,13 @@ class Api:
         """Whether the server answers at all."""
         answer = httpx.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False)
         return answer.status_code == 200
+
+    @property
+    def worker(self) -> dict[str, Any]:
+        """What is known of the one process that runs jobs."""
+        found: list[dict[str, Any]] = self.get("/system").json()["workers"]
+        (worker,) = (each for each in found if each["role"] == "worker")
+        return worker
 
     def state(self, job: str) -> str:
         """A job's."""

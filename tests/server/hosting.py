@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from nodegraph.server.sockets.protocol import AbortableProtocol
 from nodegraph.session import Session
 from nodegraph.settings import Settings
 
-PATIENCE = 60.0
+PATIENCE = 120.0
+"""Seconds: the machine may have much else to do."""
 PACK = '''
 from nodegraph import Context, node
 
@@ -89,6 +90,14 @@ assert Session(Settings(home=Path(sys.argv[1]))).registry
 """
 
 
+def read_packs(home: Path) -> None:
+    """Have it written down what packs declare.
+
+    In a process of its own: one that has imported a pack before doesn't write what it says.
+    """
+    subprocess.run([sys.executable, "-c", _READ, str(home)], check=True)
+
+
 def prepared_home(folder: Path, known: Path | None = None) -> Path:
     """A home folder with `PACK`, whose declarations have been read.
 
@@ -97,8 +106,7 @@ def prepared_home(folder: Path, known: Path | None = None) -> Path:
     """
     write_pack(folder)
     if known is None:
-        # In a process of its own: one that has imported a pack before doesn't write what it says.
-        subprocess.run([sys.executable, "-c", _READ, str(folder)], check=True)
+        read_packs(folder)
     else:
         shutil.copytree(known / "cache" / "specs", folder / "cache" / "specs")
     found = Session(Settings(home=folder)).registry
@@ -142,12 +150,14 @@ def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
         lifespan="on",
         ws=AbortableProtocol,
         timeout_graceful_shutdown=5,
+        # Longer than `client` keeps a connection: else it may send on one that is just closed.
+        timeout_keep_alive=PATIENCE,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        _until(lambda: server.started or not thread.is_alive())
+        eventually(lambda: server.started or not thread.is_alive())
         assert server.started, "the server didn't start"
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
@@ -208,13 +218,18 @@ class Process:
         return self._files[1].read_text()
 
     @property
+    def host(self) -> str:
+        """Its name and port."""
+        return self.url.removeprefix("http://")
+
+    @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
     def ready(self) -> Process:
         """Wait until it answers."""
-        pattern = r"(http://[^\s]+:\d+)"
-        _until(lambda: re.search(pattern, self.printed) or self.process.poll() is not None)
+        pattern = r"(http://[^\s]+:\d+)[.\s]"  # the line may be there in part
+        eventually(lambda: re.search(pattern, self.printed) or self.process.poll() is not None)
         found = re.search(pattern, self.printed)
         assert found is not None, self.log
         self.url = found[1]
@@ -231,7 +246,7 @@ class Process:
 
     def logged(self, text: str) -> None:
         """Wait until something stands in its log."""
-        _until(lambda: text in self.log)
+        eventually(lambda: text in self.log)
 
     def children(self) -> list[int]:
         """Ids of the processes that it has started."""
@@ -243,7 +258,8 @@ class Process:
         return library in Path(f"/proc/{self.pid}/maps").read_text()
 
 
-def _until(is_so: Any) -> None:
+def eventually(is_so: Any) -> None:
+    """Wait until something is so."""
     end = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < end, "it never came to that"
@@ -253,9 +269,11 @@ def _until(is_so: Any) -> None:
 def sent(port: int, data: bytes, *, more: Iterable[bytes] = ()) -> bytes:
     """Everything that comes back for some bytes, until the server hangs up or has answered."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-        connection.sendall(data)
-        for piece in more:
-            connection.sendall(piece)
+        # A server that has seen enough may answer and hang up before all is sent.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(data)
+            for piece in more:
+                connection.sendall(piece)
         return received(connection)
 
 

@@ -16,9 +16,11 @@ from websockets.sync.client import ClientConnection, connect
 from nodegraph.core.events import Event
 from nodegraph.jobs import Job
 from nodegraph.workers.live import LiveEvent
-from tests.server.hosting import PATIENCE, Hosted, workflow
+from tests.server.hosting import PATIENCE, Hosted, Process, workflow
 
 FORMS = ("nodegraph.v1.msgpack", "nodegraph.v1.json")
+UNHURRIED: dict[str, Any] = {"open_timeout": PATIENCE, "ping_interval": None, "proxy": None}
+"""Options of clients that don't hang up by themselves on a server that is slow."""
 
 
 class Talk:
@@ -108,12 +110,15 @@ class Talk:
 
 @contextmanager
 def talk(
-    server: Hosted, form: str = FORMS[0], headers: Mapping[str, str] | None = None, **options: Any
+    server: Hosted | Process,
+    form: str = FORMS[0],
+    headers: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[Talk]:
     """A client until the end of the `with`."""
     url = f"ws://{server.host}/api/v1/events"
     options = {"subprotocols": [form], "compression": None, "max_size": None, **options}
-    with connect(url, additional_headers=headers, proxy=None, **options) as socket:
+    with connect(url, additional_headers=headers, **UNHURRIED, **options) as socket:
         client = Talk(socket, form)
         client.welcome = client.next()
         yield client

@@ -16,7 +16,7 @@ from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.server.app import OPEN_ROUTES, ROUTES
 from nodegraph.server.dependencies import may_admin, may_read, may_run
 from nodegraph.server.problem_kinds import status_of
-from nodegraph.server.security.gate import PUBLIC
+from nodegraph.server.security.public import PUBLIC
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 
 GUARDS = {may_read, may_run, may_admin}

@@ -21,13 +21,13 @@ from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.server.apps import App, app_of
 from nodegraph.server.apps.accept import LONGEST_WAIT, takes, wanted_form, wanted_wait
-from nodegraph.server.apps.html import Markup, element, joined
 from nodegraph.server.apps.pages import form_page
 from nodegraph.server.apps.schema import app_paths, parameters_schema, whole_schema
 from nodegraph.server.apps.values import values_of
 from nodegraph.server.catalog import NodeTypes
 from nodegraph.server.errors import TooLarge
 from nodegraph.server.files.multipart import BadForm, PartBegins, PartEnds, form_events
+from nodegraph.server.pages.html import Markup, element, joined
 from nodegraph.server.saved import SavedWorkflow, Version
 
 PORTS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
+from io import BytesIO
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from nodegraph.jobs import Job
-from tests.server.hosting import Hosted, workflow
+from tests.server.hosting import PATIENCE, Hosted, workflow
 from tests.server.resources import digest_of, picture, written
 
 PICTURE = picture(30, 20)
@@ -93,7 +96,7 @@ def test_saved_workflows_are_apps(server: Hosted) -> None:
         ("paint", "Paint over"),
         ("sum", "A sum"),
     ]
-    app = httpx.get(f"{server.url}{items[0]['href']}", trust_env=False).json()
+    app = httpx.get(f"{server.url}{items[0]['href']}", timeout=PATIENCE, trust_env=False).json()
     assert app["parameters"]["required"] == ["picture"]
     assert app["parameters"]["properties"]["width"]["type"] == "integer"
     assert app["parameters"]["properties"]["name"]["default"] == "small"
@@ -108,7 +111,9 @@ def test_without_waiting_the_answer_is_the_job(server: Hosted) -> None:
     job = answer.json()["job"]
     assert (answer.json()["outputs"], job["state"], job["name"]) == (None, "queued", "sum")
     assert answer.headers["location"] == f"/api/v1/jobs/{job['id']}"
-    found = httpx.get(f"{server.url}{answer.headers['location']}", trust_env=False).json()
+    found = httpx.get(
+        f"{server.url}{answer.headers['location']}", timeout=PATIENCE, trust_env=False
+    ).json()
     assert found["parameters"] == {"b": 5}
 
 
@@ -129,7 +134,7 @@ def test_who_waits_gets_what_it_gave(server: Hosted) -> None:
     assert answer.json()["job"]["state"] == "finished"
     (file,) = answer.json()["outputs"]["save"]
     assert (file["name"], file["digest"], file["size"]) == ("apple.png", DIGEST, len(PICTURE))
-    got = httpx.get(f"{server.url}{file['href']}", trust_env=False)
+    got = httpx.get(f"{server.url}{file['href']}", timeout=PATIENCE, trust_env=False)
     assert got.content == PICTURE
     assert str(server.services.home) not in answer.text
 
@@ -257,10 +262,36 @@ def test_a_form_brings_a_picture(server: Hosted) -> None:
     )
     assert answer.status_code == 202, answer.text
     job = server.client.get(f"/jobs/{answer.json()['job']['id']}").json()
-    path = str(server.services.uploads_folder / "files" / f"{DIGEST}.png")
-    assert job["parameters"] == {"width": 64, "picture": path, "method": "nearest"}
+    brought = f"upload:{DIGEST}/me.png"
+    assert job["parameters"] == {"width": 64, "picture": brought, "method": "nearest"}
     (upload,) = server.client.get("/uploads").json()["items"]
     assert upload["name"] == "me.png"
+
+
+def noise(side: int) -> bytes:
+    """A picture that can't be packed: three bytes a pixel."""
+    found = BytesIO()
+    data = random.Random(1).randbytes(3 * side * side)
+    Image.frombytes("RGB", (side, side), data).save(found, "PNG")
+    return found.getvalue()
+
+
+def test_files_in_a_form_have_the_bounds_of_uploads_and_texts_those_of_bodies(
+    hosting: Any,
+) -> None:
+    with hosting(limits={"body": 20_000, "upload": 100_000}) as server:
+        save(server, "paint", painter())
+        picture = ("picture", ("a.png", noise(150)))
+        assert len(noise(150)) > 60_000
+        assert run(server, "paint", files=[picture]).status_code == 202
+        assert run(server, "paint", files=[picture, ("name", (None, "x"))]).status_code == 202
+        texts = [("name", (None, "x" * 9_000))] * 3
+        assert run(server, "paint", files=[*texts, picture]).status_code == 413
+        large = ("picture", ("a.png", noise(190)))
+        assert len(noise(190)) > 100_000
+        assert run(server, "paint", files=[large]).status_code == 413
+        assert run(server, "paint", data={"name": "x" * 30_000}).status_code == 413
+        assert len(server.client.get("/uploads").json()["items"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -307,7 +338,9 @@ def test_a_form_that_a_browser_sends_leads_to_a_page_with_the_picture(server: Ho
         answer = run(server, files={"b": (None, "7")}, headers=headers)
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/api/v1/apps/sum/jobs/{jobs[0].id}"
-    shown = httpx.get(f"{server.url}{answer.headers['location']}", headers=HTML, trust_env=False)
+    shown = httpx.get(
+        f"{server.url}{answer.headers['location']}", headers=HTML, timeout=PATIENCE, trust_env=False
+    )
     assert f'<img src="/api/v1/artifacts/{DIGEST}"' in shown.text
     assert "refresh" not in shown.text
     assert "<script" not in shown.text
@@ -317,11 +350,15 @@ def test_a_page_of_a_job_that_goes_on_is_loaded_again(server: Hosted) -> None:
     save(server)
     answer = run(server, files={"b": (None, "7")}, headers={**HTML, "Prefer": "wait=0"})
     assert answer.status_code == 303
-    page = httpx.get(f"{server.url}{answer.headers['location']}", headers=HTML, trust_env=False)
+    page = httpx.get(
+        f"{server.url}{answer.headers['location']}", headers=HTML, timeout=PATIENCE, trust_env=False
+    )
     assert '<meta http-equiv="refresh" content="2">' in page.text
     job = answer.headers["location"].rpartition("/")[2]
     server.client.post(f"/jobs/{job}/cancel")
-    page = httpx.get(f"{server.url}{answer.headers['location']}", headers=HTML, trust_env=False)
+    page = httpx.get(
+        f"{server.url}{answer.headers['location']}", headers=HTML, timeout=PATIENCE, trust_env=False
+    )
     assert "cancelled" in page.text
     assert "refresh" not in page.text
 
@@ -331,7 +368,9 @@ def test_a_page_tells_why_a_job_failed(server: Hosted) -> None:
     error = {"code": "x", "message": "<b>it broke</b>", "problems": []}
     with worker(server, error=error):
         answer = run(server, data={"b": "7"}, headers={**HTML, **WAIT})
-    page = httpx.get(f"{server.url}{answer.headers['location']}", headers=HTML, trust_env=False)
+    page = httpx.get(
+        f"{server.url}{answer.headers['location']}", headers=HTML, timeout=PATIENCE, trust_env=False
+    )
     assert "&lt;b&gt;it broke&lt;/b&gt;" in page.text
 
 
@@ -392,7 +431,7 @@ def test_a_workflow_whose_node_types_are_not_there_is_an_app_with_problems(serve
 
 def test_each_app_has_its_own_entry_in_the_description(server: Hosted) -> None:
     save(server, "paint over", painter())
-    document = httpx.get(f"{server.url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{server.url}/openapi.json", timeout=PATIENCE, trust_env=False).json()
     operation = document["paths"]["/api/v1/apps/paint%20over"]["post"]
     assert operation["summary"] == "Paint over"
     schema = operation["requestBody"]["content"]["application/json"]["schema"]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nodegraph.core.events import Event
+from nodegraph.database import Database
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs import JobQueue
-from nodegraph.server.artifacts import Artifacts
+from nodegraph.server.artifacts import Artifacts, Which
+from nodegraph.server.artifacts.schema import MIGRATIONS, catalogue_format
 from nodegraph.server.artifacts.thumbnails import Thumbnails
+from nodegraph.server.artifacts.words import wanted_words
 from nodegraph.server.errors import NotFound
 from nodegraph.server.files.gone import Gone
 from tests.jobs.support import claim, open_queue, submit
@@ -76,14 +83,14 @@ def test_a_job_that_has_not_finished_gives_nothing(artifacts: Artifacts, queue: 
     submit(queue)
     job = claim(queue)
     queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
-    assert artifacts.page(None).artifacts == ()
+    assert artifacts.page(Which()).artifacts == ()
 
 
 def test_others_do_not_see_it(artifacts: Artifacts, queue: JobQueue, outputs: Path) -> None:
     finished(queue, [written(outputs / "apple.png", PICTURE)], "ann")
     with pytest.raises(NotFound):
         artifacts.find(DIGEST, "ben")
-    assert artifacts.page("ben").artifacts == ()
+    assert artifacts.page(Which("ben")).artifacts == ()
     assert artifacts.find(DIGEST, None).client == "ann"
 
 
@@ -120,12 +127,12 @@ def test_tidying_forgets_what_deleted_jobs_gave(
     artifacts: Artifacts, queue: JobQueue, outputs: Path
 ) -> None:
     jobs = [finished(queue, [written(outputs / f"{at}", bytes([at]))]) for at in range(5)]
-    assert len(artifacts.page(None).artifacts) == 5
+    assert len(artifacts.page(Which()).artifacts) == 5
     for job in jobs[:3]:
         queue.delete(job.id).result()
     assert artifacts.tidy() == 3
     assert artifacts.tidy() == 0
-    assert len(artifacts.page(None).artifacts) == 2
+    assert len(artifacts.page(Which()).artifacts) == 2
 
 
 def test_a_file_that_vanished_is_gone(artifacts: Artifacts, queue: JobQueue, outputs: Path) -> None:
@@ -252,7 +259,7 @@ def test_what_finished_while_nobody_looked_is_entered_later(
     again = made(tmp_path, queue, outputs)
     assert again.find(digest_of(b"a"), None)
     assert again.find(digest_of(b"b"), None)
-    assert len(again.page(None).artifacts) == 2
+    assert len(again.page(Which()).artifacts) == 2
     again.close()
 
 
@@ -298,7 +305,7 @@ def test_pages_hold_each_artifact_once_the_newest_first(
     wanted = [digest_of(bytes([at])) for at in reversed(range(20)) if at % 3 and at != 7]
     found, cursor = [], None
     while True:
-        page = artifacts.page("ann", limit=4, cursor=cursor)
+        page = artifacts.page(Which("ann"), limit=4, cursor=cursor)
         found += [item.digest for item in page.artifacts]
         finished(queue, [written(outputs / "later", os.urandom(4))], "ann")
         cursor = page.next
@@ -314,18 +321,258 @@ def test_a_page_is_of_one_job_or_kind_if_that_is_asked_for(
         queue, [written(outputs / "a", b"a"), written(outputs / "b", b"b", kind="preview")]
     )
     finished(queue, [written(outputs / "c", b"c")])
-    assert {item.job for item in artifacts.page(None, job=job.id).artifacts} == {job.id}
-    (preview,) = artifacts.page(None, kind="preview").artifacts
+    assert {item.job for item in artifacts.page(Which(job=job.id)).artifacts} == {job.id}
+    (preview,) = artifacts.page(Which(kind="preview")).artifacts
     assert preview.digest == digest_of(b"b")
+
+
+def test_the_same_bytes_are_listed_once_where_that_is_asked_for(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    same = [written(outputs / f"{at}.png", PICTURE) for at in range(3)]
+    jobs = [finished(queue, [file], name=f"job {at}") for at, file in enumerate(same)]
+    finished(queue, [written(outputs / "a", b"a")])
+    finished(queue, [written(outputs / "theirs.png", PICTURE)], "ben")
+
+    def listed(**which: Any) -> list[tuple[str, int]]:
+        page = artifacts.page(Which("ann", distinct=True, **which), limit=1)
+        found = list(page.artifacts)
+        while page.next is not None:
+            page = artifacts.page(Which("ann", distinct=True, **which), limit=1, cursor=page.next)
+            found += page.artifacts
+        return [(Path(each.path).name, each.jobs) for each in found]
+
+    assert listed() == [("a", 1), ("2.png", 3)]
+    # The newest of those that match stands for them.
+    assert listed(words=["job 1"]) == [("1.png", 3)]
+    assert listed(job=jobs[0].id) == [("0.png", 3)]
+    queue.delete(jobs[2].id).result()
+    queue.delete(jobs[0].id).result()
+    assert listed() == [("a", 1), ("1.png", 1)]
+
+
+def test_a_file_is_there_as_soon_as_it_is_written(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    submit(queue)
+    job = claim(queue)
+    file = written(outputs / "apple.png", PICTURE, width=8, height=6)
+    queue.append_events(job.id, job.attempt, [told(file)]).result()
+    found = artifacts.find(DIGEST, "ann")
+    assert (found.job, found.node, found.kind) == (job.id, "save", "image")
+    assert (found.width, found.height) == (8, 6)
+    assert content(artifacts) == PICTURE
+    queue.finish(job.id, job.attempt, {"files": [file]}).result()
+    assert len(artifacts.page(Which()).artifacts) == 1
+
+
+def told(file: dict[str, Any]) -> Event:
+    """What a job tells of a file that it has just written."""
+    data = {name: value for name, value in file.items() if name not in ("node", "kind")}
+    return Event(1, "node.wrote", file["node"], 0.5, {**data, "file": file["kind"]})
+
+
+def test_what_a_job_wrote_before_it_failed_stays_listed(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    submit(queue)
+    job = claim(queue)
+    queue.append_events(job.id, job.attempt, [told(written(outputs / "a", b"a"))]).result()
+    queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
+    assert [item.job for item in artifacts.page(Which()).artifacts] == [job.id]
+
+
+def test_a_large_file_that_is_told_of_without_its_digest_is_entered_at_the_end(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    submit(queue)
+    job = claim(queue)
+    file = written(outputs / "a", b"a")
+    event = Event(1, "node.wrote", "save", 0.5, {"path": file["path"], "file": "image"})
+    queue.append_events(job.id, job.attempt, [event]).result()
+    assert artifacts.page(Which()).artifacts == ()
+    queue.finish(job.id, job.attempt, {"files": [file]}).result()
+    assert len(artifacts.page(Which()).artifacts) == 1
+
+
+ASKED = {
+    "format": "nodegraph/1",
+    "title": "Still life",
+    "parameters": {"prompt": "positive.text", "seed": {"input": "sample.seed"}},
+    "nodes": {
+        "positive": {"type": "EncodePrompt", "inputs": {"text": "a red Äpple\nin a bowl"}},
+        "negative": {"type": "EncodePrompt", "inputs": {"text": {"value": {"from": "blurry"}}}},
+        "sample": {"type": "KSampler", "inputs": {"positive": {"from": "linkedword"}, "seed": 7}},
+    },
+    "subgraphs": {"block": {"nodes": {"inner": {"type": "X", "inputs": {"name": ["deep"]}}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("", True),
+        ("äpple", True),
+        ("RED BOWL", True),
+        ("red pear", False),
+        ("still LIFE", True),
+        ("my job", True),
+        ("draft", True),
+        ("fruit_0001.PNG", True),
+        ("save", True),
+        ("deep", True),
+        ("blurry", False),
+        ("linkedword", False),
+        ("outputs", False),
+        ("%", False),
+        ("_", True),
+    ],
+)
+def test_what_jobs_gave_is_found_by_words(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path, text: str, is_found: bool
+) -> None:
+    finished(
+        queue,
+        [written(outputs / "fruit_0001.png", PICTURE)],
+        workflow=ASKED,
+        name="My job",
+        tags=["draft"],
+    )
+    finished(queue, [written(outputs / "other.txt", b"x", node="n")], name="another")
+    found = artifacts.page(Which(words=wanted_words(text))).artifacts
+    assert (DIGEST in {item.digest for item in found}) is is_found
+    if text:
+        assert len(found) == is_found
+
+
+def test_a_parameters_value_is_found_and_not_what_it_replaces(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    values = {"prompt": "a green pear", "seed": 3}
+    finished(queue, [written(outputs / "a", b"a")], workflow=ASKED, parameters=values)
+    assert artifacts.page(Which(words=["pear"])).artifacts
+    assert not artifacts.page(Which(words=["äpple"])).artifacts
+
+
+def test_odd_texts_are_kept_and_looked_for(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    odd = {"nodes": {"a": {"inputs": {"text": "half \ud800 zero \0 end", "b": [{"c": 1}]}}, "b": 3}}
+    for at, document in enumerate([odd, {"nodes": []}, {"subgraphs": [1]}, {"parameters": 3}]):
+        data = bytes([at])
+        finished(queue, [written(outputs / f"{at}", data)], workflow=document)
+        assert artifacts.find(digest_of(data), None)
+    assert len(artifacts.page(Which(words=wanted_words("ZERO half"))).artifacts) == 1
+    artifacts.page(Which(words=wanted_words("\ud800 \0")))
+
+
+def test_artifacts_of_a_time_are_found(tmp_path: Path, outputs: Path) -> None:
+    now = 100.0
+    with open_queue(tmp_path, clock=lambda: now) as queue:
+        artifacts = made(tmp_path, queue, outputs)
+        for at in (100.0, 200.0, 300.0):
+            now = at
+            finished(queue, [written(outputs / f"{at}", str(at).encode())])
+        found = artifacts.page(Which(after=200.0, before=300.0)).artifacts
+        assert [item.at for item in found] == [200.0]
+        artifacts.close()
+
+
+def test_deleting_takes_the_file_its_thumbnails_and_the_jobs_listing(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path, tmp_path: Path
+) -> None:
+    job = finished(queue, [written(outputs / "a.png", PICTURE), written(outputs / "b.txt", b"b")])
+    asyncio.run(
+        artifacts.thumbnails.get(DIGEST, 64, lambda: artifacts.open(artifacts.find(DIGEST, None)))
+    )
+    thumbnails = tmp_path / "cache" / "thumbnails"
+    assert len(list(thumbnails.iterdir())) == 1
+    deleted(artifacts, queue, DIGEST)
+    assert not (outputs / "a.png").exists()
+    assert (outputs / "b.txt").exists()
+    assert list(thumbnails.iterdir()) == []
+    outputs_now = queue.get(job.id).outputs
+    assert outputs_now is not None
+    assert [Path(file["path"]).name for file in outputs_now["files"]] == ["b.txt"]
+    with pytest.raises(NotFound):
+        artifacts.find(DIGEST, None)
+
+
+def deleted(artifacts: Artifacts, queue: JobQueue, digest: str, job: str | None = None) -> None:
+    found = artifacts.of_jobs(digest, None, job)
+    for each in {item.job for item in found}:
+        queue.forget_file(each, digest).result()
+    artifacts.delete(found)
+
+
+def test_a_file_that_another_job_lists_stays(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    first = finished(queue, [written(outputs / "a.png", PICTURE)])
+    second = finished(queue, [written(outputs / "a.png", PICTURE)])
+    deleted(artifacts, queue, DIGEST, first.id)
+    assert content(artifacts) == PICTURE
+    assert artifacts.find(DIGEST, None).job == second.id
+    with pytest.raises(NotFound):
+        artifacts.of_jobs(DIGEST, None, first.id)
+    deleted(artifacts, queue, DIGEST)
+    assert not (outputs / "a.png").exists()
+
+
+def test_nothing_else_is_deleted_in_a_files_place(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(PICTURE)
+    cases = [outputs / "changed.png", tmp_path / "elsewhere.png", outputs / "linked.png"]
+    for path in cases:
+        finished(queue, [written(path, PICTURE)])
+    cases[0].write_bytes(b"somebody's own work")
+    cases[2].unlink()
+    cases[2].symlink_to(tmp_path / "secret")
+    deleted(artifacts, queue, DIGEST)
+    assert cases[0].read_bytes() == b"somebody's own work"
+    assert cases[1].read_bytes() == PICTURE
+    assert (tmp_path / "secret").read_bytes() == PICTURE
+
+
+def test_what_was_deleted_does_not_come_back_with_a_new_catalogue(
+    tmp_path: Path, queue: JobQueue, outputs: Path
+) -> None:
+    first = made(tmp_path, queue, outputs)
+    submit(queue)
+    job = claim(queue)
+    file = written(outputs / "a.png", PICTURE)
+    queue.append_events(job.id, job.attempt, [told(file)]).result()
+    queue.finish(job.id, job.attempt, {"files": [file]}).result()
+    deleted(first, queue, DIGEST)
+    first.close()
+    for path in tmp_path.glob("artifacts.sqlite*"):
+        path.unlink()
+    again = made(tmp_path, queue, outputs)
+    assert again.page(Which()).artifacts == ()
+    again.close()
+
+
+def test_a_catalogue_of_the_first_version_is_made_anew(
+    tmp_path: Path, queue: JobQueue, outputs: Path
+) -> None:
+    finished(queue, [written(outputs / "a.png", PICTURE, width=8, height=6)], name="An apple")
+    path = tmp_path / "artifacts.sqlite"
+    first = replace(catalogue_format(), migrations=MIGRATIONS[:1])
+    Database(path, first).close()
+    artifacts = made(tmp_path, queue, outputs)
+    (found,) = artifacts.page(Which(words=["apple"])).artifacts
+    assert (found.width, found.job_name) == (8, "An apple")
+    artifacts.close()
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "=", "LTE", "MA", "9" * 500, "\0"])
 def test_a_cursor_of_nowhere_is_refused(artifacts: Artifacts, cursor: str) -> None:
     with pytest.raises(InvalidValue):
-        artifacts.page(None, cursor=cursor)
+        artifacts.page(Which(), cursor=cursor)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_a_page_of_no_size_is_refused(artifacts: Artifacts, limit: int) -> None:
     with pytest.raises(InvalidValue):
-        artifacts.page(None, limit=limit)
+        artifacts.page(Which(), limit=limit)

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server.hosting import Hosted, sent, status
+from nodegraph.core.events import Event
+from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
 from tests.server.resources import digest_of, finished, opened, picture, written
+from tests.server.talking import talk
 
 PICTURE = picture(300, 200)
 DIGEST = digest_of(PICTURE)
@@ -219,6 +221,71 @@ def test_others_see_no_trace_of_it(server: Hosted) -> None:
     assert server.client.get(f"/artifacts/{DIGEST}").status_code == 401
 
 
+def test_files_are_found_by_words_and_time(server: Hosted) -> None:
+    give(server, width=300, height=200)
+    give(server, b"x", "note.txt", media_type="text/plain")
+    (found,) = server.client.get("/artifacts?text=APPLE").json()["items"]
+    assert (found["width"], found["height"], found["job_name"]) == (300, 200, "")
+    (other,) = server.client.get("/artifacts?text=note save").json()["items"]
+    assert (other["width"], other["height"], other["thumbnail"]) == (None, None, None)
+    assert server.client.get("/artifacts?text=nothing").json()["items"] == []
+    later = found["created"] + 1000
+    assert server.client.get(f"/artifacts?created_after={later}").json()["items"] == []
+    assert len(server.client.get(f"/artifacts?created_before={later}").json()["items"]) == 2
+    assert server.client.get("/artifacts?created_after=nan").status_code == 422
+
+
+def test_it_is_told_how_many_jobs_gave_the_same(server: Hosted) -> None:
+    for name in ("first.png", "second.png"):
+        give(server, name=name)
+    for query, names in (("", ["second.png", "first.png"]), ("?distinct=true", ["second.png"])):
+        items = server.client.get(f"/artifacts{query}").json()["items"]
+        assert [(item["name"], item["jobs"]) for item in items] == [(name, 2) for name in names]
+
+
+def test_a_file_is_deleted_by_who_may_run_and_has_it(server: Hosted) -> None:
+    ann, ben = server.token("ann", "run"), server.token("ben", "run")
+    reader, boss = server.token("ann2", "read"), server.token("boss", "admin")
+    give(server, client="ann")
+    path = server.services.outputs / "apple.png"
+    place = f"/artifacts/{DIGEST}"
+    assert server.client.delete(place).status_code == 401
+    assert server.client.delete(place, headers=reader).status_code == 403
+    assert server.client.delete(place, headers=ben).status_code == 404
+    assert server.client.delete(f"{place}?job=job_x", headers=ann).status_code == 404
+    assert path.exists()
+    (item,) = server.client.get("/artifacts", headers=ann).json()["items"]
+    with talk(server, headers=ann) as client:
+        assert server.client.delete(place, headers=ann).status_code == 204
+        assert client.next() == {"type": "notice", "kind": "artifacts.deleted", "data": {}}
+    assert not path.exists()
+    assert server.client.delete(place, headers=ann).status_code == 404
+    job = server.client.get(f"/jobs/{item['job']}", headers=boss).json()
+    assert job["outputs"]["files"] == []
+
+
+def test_what_a_job_that_runs_wrote_can_be_had_and_not_be_deleted(server: Hosted) -> None:
+    queue = server.services.queue
+    job = server.client.post("/jobs", json={"workflow": workflow()}).json()["id"]
+    claimed = queue.claim("worker-1").result()
+    assert claimed is not None
+    file = written(server.services.outputs / "apple.png", PICTURE, width=300, height=200)
+    data = {name: value for name, value in file.items() if name not in ("node", "kind")}
+    with talk(server) as client:
+        client.ask("subscribe", jobs=[job])
+        event = Event(1, "node.wrote", "save", 0.5, {**data, "file": "image", "existed": False})
+        queue.append_events(job, claimed.attempt, [event]).result()
+        told = client.until("node.wrote")["data"]
+    href = f"/api/v1/artifacts/{DIGEST}"
+    assert (told["name"], told["href"]) == ("apple.png", href)
+    assert (told["digest"], told["width"], told["size"]) == (DIGEST, 300, len(PICTURE))
+    assert told["thumbnail"] == f"{href}/thumbnail"
+    assert "path" not in told
+    assert get(server).content == PICTURE
+    assert server.client.delete(f"/artifacts/{DIGEST}").status_code == 409
+    assert get(server).content == PICTURE
+
+
 def test_a_deleted_job_takes_its_artifacts_along(server: Hosted) -> None:
     give(server)
     (item,) = server.client.get("/artifacts").json()["items"]
@@ -240,7 +307,7 @@ def test_the_list_leads_to_the_files(server: Hosted) -> None:
         *(f"{at}.png" for at in (4, 3, 2, 1, 0)),
     ]
     for item in items:
-        answer = httpx.get(f"{server.url}{item['href']}", trust_env=False)
+        answer = httpx.get(f"{server.url}{item['href']}", timeout=PATIENCE, trust_env=False)
         assert len(answer.content) == item["size"]
     assert [item["thumbnail"] is None for item in items] == [True] + [False] * 5
     (note,) = server.client.get("/artifacts?kind=text").json()["items"]

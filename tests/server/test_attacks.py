@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ import httpx
 import pytest
 
 from nodegraph.server.auth.token_file import TokenFile
-from tests.server.hosting import PATIENCE, Process, prepared_home, sent, status, workflow
+from tests.server.hosting import (
+    PATIENCE,
+    Hosted,
+    Process,
+    prepared_home,
+    sent,
+    status,
+    workflow,
+)
 from tests.server.resources import picture
 
 pytestmark = pytest.mark.slow
@@ -90,7 +98,9 @@ def ask(server: Process, method: str, path: str, **options: Any) -> httpx.Respon
         return client.request(method, f"{server.url}{path}", **options)
 
 
-def raw(server: Process, method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+def raw(
+    server: Process | Hosted, method: str, path: str, *headers: str, body: bytes = b""
+) -> bytes:
     """The answer to a request that is sent exactly as it stands."""
     lines = [f"{method} {path} HTTP/1.1", *headers]
     if not any(line.lower().startswith("host:") for line in headers):
@@ -139,6 +149,21 @@ def test_a_page_elsewhere_can_neither_submit_nor_read(
     for method, path in (("DELETE", "/api/v1/jobs"), ("POST", "/api/v1/queue/clear")):
         assert status(raw(server, method, path, *headers)) in (400, 403)
     assert jobs(server) == before
+
+
+def test_a_link_elsewhere_opens_the_editor_and_reaches_nothing_else(server: Process) -> None:
+    link = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+    opened = raw(server, "GET", "/", *link)
+    assert status(opened) == 200
+    assert b"frame-ancestors 'none'" in opened
+    assert b"cross-origin-opener-policy: same-origin" in opened.lower()
+    for path in ("/api/v1/jobs", "/api/v1/apps/a", "/openapi.json", "/metrics", "//", "/."):
+        assert status(raw(server, "GET", path, *link)) in (400, 403)
+    for method in ("POST", "DELETE", "PUT"):
+        assert status(raw(server, method, "/", *link)) == 403
+    assert status(raw(server, "GET", "/", *link[:2], "Sec-Fetch-Dest: iframe")) == 403
+    assert status(raw(server, "GET", "/", *link, "Origin: https://evil.example")) == 403
+    assert status(raw(server, "GET", "/", *link, *link[2:])) == 400
 
 
 def test_a_form_of_a_browser_without_fetch_metadata_submits_nothing(server: Process) -> None:
@@ -588,15 +613,15 @@ def test_scopes_hold(guarded: Process) -> None:
 
 def test_guessing_tokens_gets_slower_and_slower(guarded: Process) -> None:
     good = (guarded.home / "reader.token").read_text()
-    found = []
+    found, begin = [], time.monotonic()
     for at in range(40):
         wrong = good[:-4] + f"{at:04x}"
         found.append(
             status(raw(guarded, "GET", "/api/v1/system", f"Authorization: Bearer {wrong}"))
         )
     assert set(found) == {401, 429}
-    assert found[-1] == 429
-    assert found.count(401) <= 15
+    # Ten at once, and one more every six seconds, however long all of them took.
+    assert found.count(401) <= 11 + (time.monotonic() - begin) / 6
     # Who has a good one isn't kept out by somebody else at the same address.
     assert ask(guarded, "GET", "/system", headers=bearer(guarded, "reader")).status_code == 200
     assert good not in guarded.log
@@ -629,13 +654,17 @@ def test_a_token_elsewhere_than_in_its_header_is_none(guarded: Process) -> None:
     assert token not in guarded.log
 
 
-def test_a_wrong_token_takes_as_long_whatever_of_it_is_right(guarded: Process) -> None:
+def test_a_wrong_token_takes_as_long_whatever_of_it_is_right(hosting: Callable[..., Any]) -> None:
     """No statistics: only that the answer to each is the same, byte by byte."""
-    good = (guarded.home / "boss.token").read_text()
-    answers = set()
-    for wrong in (good[:-1] + "g", f"ng_{'f' * 12}_{'0' * 48}", "nonsense"):
-        answer = raw(guarded, "GET", "/api/v1/queue", f"Authorization: Bearer {wrong}")
-        answers.add(re.sub(rb"date:[^\r]+\r\n|x-request-id:[^\r]+\r\n", b"", answer.lower()))
+    # A server of its own: whether one that had wrong ones before forgives one more is a matter of
+    # the moment.
+    with hosting() as server:
+        good = server.token("boss", "admin")["Authorization"].removeprefix("Bearer ")
+        answers = set()
+        for wrong in (good[:-1] + "g", f"ng_{'f' * 12}_{'0' * 48}", "nonsense"):
+            answer = raw(server, "GET", "/api/v1/queue", f"Authorization: Bearer {wrong}")
+            assert status(answer) == 401
+            answers.add(re.sub(rb"date:[^\r]+\r\n|x-request-id:[^\r]+\r\n", b"", answer.lower()))
     assert len({hashlib.sha256(answer).digest() for answer in answers}) == 1
 
 
@@ -693,7 +722,8 @@ def test_too_many_requests_are_told_to_wait(
     tmp_path: Path, known_packs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NODEGRAPH_SERVER_RATES_BURST", "20")
-    monkeypatch.setenv("NODEGRAPH_SERVER_RATES_REQUESTS_PER_SECOND", "1")
+    # None flows in while these are sent, however long that takes.
+    monkeypatch.setenv("NODEGRAPH_SERVER_RATES_REQUESTS_PER_SECOND", "0.001")
     home = prepared_home(tmp_path / "home", known_packs)
     with Process(home, "--workers", "0") as process:
         process.ready()
@@ -707,5 +737,5 @@ def test_too_many_requests_are_told_to_wait(
         for thread in threads:
             thread.join()
         refused = [answer for answer in answers if answer.status_code == 429]
-        assert 10 <= len(refused) <= 25
+        assert len(refused) == 20
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)

@@ -72,7 +72,7 @@ def test_what_was_accepted_is_kept_and_what_was_refused_has_left_no_trace(
     last = api.submit()
     assert last.status_code == 202
     assert process.stop() == 0
-    assert "Traceback" not in process.log
+    assert "Traceback" not in process.log, process.log
     assert kept(process.home) == [*accepted, last.json()["id"]]
 
 
@@ -110,7 +110,7 @@ def test_the_server_ends_as_it_is_told_and_starts_again(
     with kept_full(disk):
         assert api.submit().status_code == 503
         assert process.stop(number) == 0
-    assert "Traceback" not in process.log
+    assert "Traceback" not in process.log, process.log
     assert kept(process.home) == accepted
 
 

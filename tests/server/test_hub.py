@@ -9,9 +9,9 @@ import pytest
 
 from nodegraph.server.hub import HubClosed, Notice, SlowConsumer, subscription
 from nodegraph.server.hub.history import Which, page
-from tests.jobs.support import event
+from tests.jobs.support import event, wanted
 from tests.server.hubs import content, hub_on, kinds, left, taken
-from tests.workers.dispatching import run
+from tests.workers.dispatching import PATIENCE, run
 
 
 def test_events_as_they_happen(tmp_path: Path) -> None:
@@ -161,6 +161,24 @@ def test_a_number_that_the_hub_has_yet_to_tell(tmp_path: Path) -> None:
                 assert following.position == newest
                 await it.submit()
                 assert kinds(await taken(following, 1)) == ["job.queued"]
+
+    run(test())
+
+
+def test_what_happens_as_a_wait_is_over_is_taken_before_its_number_is_told(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with hub_on(tmp_path) as it:
+            following = it.hub.subscribe()
+            await following.next(0.01)
+            waiting = asyncio.create_task(following.next(PATIENCE))
+            await asyncio.sleep(0)
+            assert following._waiter is not None
+            # The time is over, and before who waits goes on, the event is handed out.
+            following._waiter.set_result(False)
+            it.queue.submit(wanted()).result()
+            it.hub._tail._read()
+            batch = await waiting
+            assert (kinds(list(batch.messages)), batch.last) == (["job.queued"], it.hub.newest)
 
     run(test())
 

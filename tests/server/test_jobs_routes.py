@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.hosting import Hosted, workflow
+from tests.server.hosting import PATIENCE, Hosted, workflow
+from tests.server.talking import talk
 
 
 def submit(server: Hosted, **wish: Any) -> httpx.Response:
@@ -37,7 +38,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 def test_a_job_is_taken_in_and_found_where_the_answer_says(server: Hosted) -> None:
     answer = submit(server, name="sum", tags=["a", "b"], priority=3, parameters={"b": 4})
     assert answer.status_code == 202
-    job = httpx.get(f"{server.url}{answer.headers['location']}", trust_env=False).json()
+    job = httpx.get(
+        f"{server.url}{answer.headers['location']}", timeout=PATIENCE, trust_env=False
+    ).json()
     assert answer.json().items() <= job.items()
     assert job["state"] == "queued"
     assert (job["name"], job["tags"], job["priority"]) == ("sum", ["a", "b"], 3)
@@ -241,8 +244,11 @@ def test_outputs_are_told_without_paths_of_the_machine(server: Hosted) -> None:
     assert found["outputs"]["files"] == [
         {
             "name": "apple_00001.png",
+            "width": None,
+            "height": None,
             **{name: value for name, value in file.items() if name != "path"},
             "href": f"/api/v1/artifacts/{'ab' * 32}",
+            "thumbnail": f"/api/v1/artifacts/{'ab' * 32}/thumbnail",
         }
     ]
     assert "/srv" not in server.client.get(f"/jobs/{job}").text
@@ -274,7 +280,7 @@ def test_a_queue_that_cannot_be_read_is_no_fault_of_the_client(server: Hosted) -
         answer = server.client.get(path)
         assert answer.status_code == 503, answer.text
         assert "retry-after" in answer.headers
-    assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
+    assert httpx.get(f"{server.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
 
 
 def test_a_job_of_too_many_nodes_is_refused(hosting: Any) -> None:
@@ -310,3 +316,44 @@ def test_of_very_many_problems_the_first_are_told(server: Hosted) -> None:
     assert found["problems"][-1]["code"] == "more-problems"
     checked = server.client.post("/validate", json={"workflow": wrong}).json()
     assert checked["problems"] == found["problems"]
+
+
+def test_a_list_says_why_jobs_failed(server: Hosted) -> None:
+    job = submitted(server, name="poor thing", tags=["Draft 1"])
+    claimed = server.services.queue.claim("worker-1").result()
+    assert claimed is not None
+    error = {"code": "node-failed", "message": "out of memory", "node": "sum", "problems": []}
+    server.services.queue.fail(job, claimed.attempt, error).result()
+    (listed,) = server.client.get("/jobs?text=draft").json()["items"]
+    assert listed["fault"] == {"code": "node-failed", "message": "out of memory", "node": "sum"}
+    assert server.client.get(f"/jobs/{job}").json()["error"] == error
+    assert server.client.post(f"/jobs/{job}/retry").json()["fault"] is None
+
+
+def test_a_workflow_comes_with_the_values_of_its_parameters_if_asked_for(server: Hosted) -> None:
+    job = submitted(server, parameters={"b": 4})
+    plain = server.client.get(f"/jobs/{job}/workflow").json()
+    filled = server.client.get(f"/jobs/{job}/workflow?parameters=true").json()
+    assert plain == workflow()
+    assert filled["nodes"]["sum"]["inputs"] == {"a": {"from": "two"}, "b": 4}
+    assert filled["parameters"] == plain["parameters"]
+    assert server.client.get(f"/jobs/{job}/workflow?parameters=maybe").status_code == 422
+
+
+def test_who_is_connected_hears_of_what_has_no_event(server: Hosted) -> None:
+    job = submitted(server, held=True)
+    server.client.post(f"/jobs/{job}/cancel")
+    with talk(server) as client:
+        server.client.post("/queue/pause")
+        assert client.next()["kind"] == "queue.changed"
+        server.client.post("/queue/resume")
+        assert client.next() == {
+            "type": "notice",
+            "kind": "queue.changed",
+            "data": {"paused": False},
+        }
+        server.client.delete(f"/jobs/{job}")
+        assert client.next() == {"type": "notice", "kind": "jobs.deleted", "data": {}}
+        server.client.delete("/jobs?state=failed")  # there are none, so nobody is told
+        server.client.post("/queue/pause")
+        assert client.next()["kind"] == "queue.changed"

@@ -15,6 +15,7 @@ from nodegraph.server.catalog import NodeTypes
 from nodegraph.server.known_types import KnownTypes
 from nodegraph.session import Session
 from nodegraph.settings import Settings
+from tests.server.hosting import PATIENCE
 
 MORE = '''
 from nodegraph import node
@@ -47,7 +48,7 @@ def test_what_was_read_before_is_known_at_once(home: Path) -> None:
     async def look() -> NodeTypes:
         known = KnownTypes(Settings(home=home), (), never)
         await known.load()
-        return await asyncio.wait_for(known.current(), 20)
+        return await asyncio.wait_for(known.current(), PATIENCE)
 
     found = asyncio.run(look())
     assert found.spec("sums:Sum") is not None

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.server.hosting import Hosted
+from tests.server.hosting import PATIENCE, Hosted
+from tests.server.resources import opened, picture
 
 
 class Trap:
@@ -70,5 +71,42 @@ def test_where_files_lie_is_told_to_those_who_administer_only(server: Hosted, ho
 
 
 def test_it_has_an_entry_in_the_description(server: Hosted) -> None:
-    document = httpx.get(f"{server.url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{server.url}/openapi.json", timeout=PATIENCE, trust_env=False).json()
     assert "/api/v1/models" in document["paths"]
+
+
+def test_a_model_has_the_picture_that_lies_beside_it(server: Hosted, home: Path) -> None:
+    folder = home / "models" / "sd"
+    (folder / "whole").mkdir(parents=True)
+    (folder / "whole" / "model_index.json").write_text("{}")
+    (folder / "whole" / "preview.png").write_bytes(picture(40, 20))
+    for name in ("a.v1.safetensors", "b.safetensors", "c.safetensors"):
+        (folder / name).write_bytes(b"x")
+    (folder / "a.v1.preview.png").write_bytes(picture(300, 200))
+    (folder / "b.jpg").write_bytes(picture(20, 30, "JPEG"))
+    (folder / "c.png").write_bytes(b"no picture")
+    models = found(server)
+    for name, width in (("sd/a.v1.safetensors", 128), ("sd/b.safetensors", 20)):
+        href = models[name]["thumbnail"]
+        answer = httpx.get(f"{server.url}{href}&size=128", timeout=PATIENCE, trust_env=False)
+        assert answer.headers["content-type"] == "image/webp"
+        assert opened(answer.content).width == width
+    assert models["tiny"]["thumbnail"] is None
+    for name in ("tiny", "sd/c.safetensors", "nothing", "../secret", "/etc/passwd", "sd"):
+        answer = server.client.get("/models/thumbnail", params={"name": name})
+        assert answer.status_code == 404, name
+
+
+def test_where_to_get_what_is_missing_is_told(server: Hosted, home: Path) -> None:
+    asked = {"model": ["sd/v1-5-pruned-emaonly.safetensors", "some & thing"], "pack": ["foo"]}
+    known, unknown, pack = server.client.get("/sources", params=asked).json()["items"]
+    assert known["links"][0]["exact"] is True
+    assert known["links"][0]["url"].startswith("https://huggingface.co/stable-diffusion-v1-5/")
+    assert str(home / "models") in known["steps"][1]
+    assert [link["exact"] for link in unknown["links"]] == [False]
+    assert "some%20%26%20thing" in unknown["links"][0]["url"]
+    assert (pack["kind"], pack["name"]) == ("pack", "foo")
+    assert "pip install" not in str(pack)
+    assert server.client.get("/sources").json()["items"] == []
+    reader = server.token("ann", "read")
+    assert str(home) not in server.client.get("/sources?model=a", headers=reader).text

@@ -13,15 +13,7 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
-from tests.server.hosting import Hosted
-
-READ = """
-import sys
-from pathlib import Path
-from nodegraph.session import Session
-from nodegraph.settings import Settings
-assert Session(Settings(home=Path(sys.argv[1]))).registry
-"""
+from tests.server.hosting import Hosted, read_packs
 
 
 def listed(server: Hosted) -> dict[str, dict[str, Any]]:
@@ -106,7 +98,7 @@ def test_the_etag_is_of_the_content(hosting: Callable[..., Any], home: Path) -> 
     assert answer(**{"If-None-Match": tag}).status_code == 304
     file = home / "packs" / "sums.py"
     file.write_text(file.read_text().replace('"""A sum."""', '"""Two numbers together."""'))
-    subprocess.run([sys.executable, "-c", READ, str(home)], check=True)
+    read_packs(home)
     changed = answer(**{"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag

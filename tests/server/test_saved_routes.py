@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from tests.server.hosting import Hosted, sent, status, workflow
+from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
+from tests.server.resources import opened
 
 
 def put(server: Hosted, name: str = "apple", title: str = "a", **headers: str) -> httpx.Response:
@@ -22,7 +23,7 @@ def test_a_workflow_is_saved_and_got(server: Hosted) -> None:
     answer = put(server)
     assert answer.status_code == 201
     assert answer.json()["version"] == 1
-    got = httpx.get(f"{server.url}{answer.headers['location']}", trust_env=False)
+    got = httpx.get(f"{server.url}{answer.headers['location']}", timeout=PATIENCE, trust_env=False)
     assert got.json() == {**workflow(), "title": "a"}
     assert got.headers["etag"] == answer.headers["etag"] == f'"{answer.json()["digest"]}"'
     assert got.headers["content-location"] == "/api/v1/workflows/apple/versions/1"
@@ -34,7 +35,7 @@ def test_each_change_is_a_version(server: Hosted) -> None:
     versions = server.client.get("/workflows/apple/versions").json()["items"]
     assert [version["version"] for version in versions] == [2, 1]
     for version, title in zip(versions, "ba", strict=True):
-        got = httpx.get(f"{server.url}{version['href']}", trust_env=False)
+        got = httpx.get(f"{server.url}{version['href']}", timeout=PATIENCE, trust_env=False)
         assert got.json()["title"] == title
         assert got.headers["etag"] == f'"{version["digest"]}"'
     assert server.client.get("/workflows/apple").json()["title"] == "b"
@@ -118,7 +119,10 @@ def test_half_a_character_in_a_file_breaks_no_answer(server: Hosted) -> None:
     assert server.client.get("/apps").json()["items"][0]["title"] == "\ud800"
     for kind in ("application/json", "text/html"):
         assert server.client.get("/apps/x", headers={"Accept": kind}).status_code == 200
-    assert httpx.get(f"{server.url}/openapi.json", trust_env=False).status_code == 200
+    assert (
+        httpx.get(f"{server.url}/openapi.json", timeout=PATIENCE, trust_env=False).status_code
+        == 200
+    )
 
 
 def test_other_types_of_bodies_are_refused(server: Hosted) -> None:
@@ -231,8 +235,35 @@ def test_the_gallery_can_be_read(server: Hosted) -> None:
     assert by_name["text_to_image"]["parameters"] == ["prompt", "seed", "steps", "cfg"]
     assert by_name["image_to_image"]["needs"] == ["apple.png"]
     for item in items:
-        got = httpx.get(f"{server.url}{item['href']}", trust_env=False)
+        got = httpx.get(f"{server.url}{item['href']}", timeout=PATIENCE, trust_env=False)
         assert Workflow.loads(got.text).title == item["title"]
+
+
+def test_the_gallery_has_pictures_and_says_which_nodes_it_uses(server: Hosted) -> None:
+    items = server.client.get("/templates").json()["items"]
+    for item in items:
+        answer = httpx.get(f"{server.url}{item['picture']}", timeout=PATIENCE, trust_env=False)
+        assert answer.headers["content-type"] == "image/webp"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        found = opened(answer.content)
+        assert max(found.size) <= 384
+        assert len(answer.content) < 40_000
+        tag = {"If-None-Match": answer.headers["etag"]}
+        again = httpx.get(
+            f"{server.url}{item['picture']}", headers=tag, timeout=PATIENCE, trust_env=False
+        )
+        assert again.status_code == 304
+    assert {"KSampler", "SaveImage"} <= set(items[0]["types"] + items[-1]["types"])
+
+
+def test_a_file_that_a_workflow_of_the_gallery_needs_can_be_had(server: Hosted) -> None:
+    answer = server.client.get("/templates/image_to_image/files/apple.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert opened(answer.content).width > 16
+    for place in ("text_to_image/files/apple.png", "image_to_image/files/custom_node.py"):
+        assert server.client.get(f"/templates/{place}").status_code == 404
+    code = server.client.get("/templates/custom_node/files/custom_node.py")
+    assert code.headers["content-disposition"].startswith("attachment")
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "apple.png", "__init__", "%2e%2e%2fx", "CON"])

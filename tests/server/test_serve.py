@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,9 +19,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from nodegraph.cli.browser import reachable
 from nodegraph.jobs import QueueReader
 from nodegraph.server.auth.token_file import TokenFile
-from tests.server.hosting import PATIENCE, Process, sent, status, workflow
+from tests.server.hosting import PATIENCE, Process, eventually, sent, status, workflow
 
 pytestmark = pytest.mark.slow
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -110,10 +112,56 @@ def test_a_second_signal_ends_it_at_once(serving: Process) -> None:
             b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
         )
+        # Else there may be nothing yet that it would wait for.
+        eventually(lambda: in_progress(serving) == 2)
         serving.process.send_signal(signal.SIGINT)
         serving.logged("stopping")
         serving.process.send_signal(signal.SIGINT)
         assert serving.ended() == 130
+
+
+def in_progress(process: Process) -> float:
+    """Requests that are answered just now, this one included."""
+    text = httpx.get(f"{process.url}/metrics", timeout=PATIENCE, trust_env=False).text
+    found = re.search(r"^nodegraph_http_requests_in_progress (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+@LINUX
+def test_the_editor_is_opened_when_asked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, script = home / "opened.txt", home / "browser"
+    script.write_text(f'#!/bin/sh\nprintf "%s" "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    with Process(home, "--workers", "0", "--open") as serving:
+        url = serving.ready().url
+        eventually(opened.exists)
+        assert opened.read_text() == url
+        page = httpx.get(f"{url}/", timeout=PATIENCE, trust_env=False)
+        assert page.headers["content-type"].startswith("text/html")
+
+
+@LINUX
+def test_without_a_browser_the_address_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with Process(home, "--workers", "0", "--open") as serving:
+        serving.ready().logged(f"open {serving.url} in one")
+
+
+@pytest.mark.parametrize(
+    ("told", "opened"),
+    [
+        ("http://127.0.0.1:8420", "http://127.0.0.1:8420"),
+        ("http://0.0.0.0:8420", "http://127.0.0.1:8420"),
+        ("http://[::]:8420", "http://[::1]:8420"),
+        ("http://[::1]:8420", "http://[::1]:8420"),
+        ("http://studio.example:80", "http://studio.example:80"),
+    ],
+)
+def test_a_browser_gets_an_address_that_it_can_reach(told: str, opened: str) -> None:
+    assert reachable(told) == opened
 
 
 def test_a_port_that_is_taken_is_told_in_a_line(home: Path) -> None:
@@ -122,7 +170,7 @@ def test_a_port_that_is_taken_is_told_in_a_line(home: Path) -> None:
         with Process(home, "--port", str(port)) as process:
             assert process.ended() == 2
             assert f"port {port} of 127.0.0.1 is taken" in process.log
-            assert "Traceback" not in process.log
+            assert "Traceback" not in process.log, process.log
     assert not (home / "queue.sqlite").exists()
 
 
@@ -152,7 +200,7 @@ def test_with_a_token_it_starts_and_lets_in_only_who_has_it(home: Path) -> None:
         assert asked(process, "/system").status_code == 401
         allowed = {"Authorization": f"Bearer {text}"}
         assert asked(process, "/system", headers=allowed).status_code == 200
-        assert "not encrypted" in process.log
+        process.logged("not encrypted")
         assert process.stop() == 0
         assert text not in process.log + process.printed
 
@@ -185,13 +233,13 @@ def test_settings_that_make_no_sense_are_told_before_anything_is_opened(home: Pa
     with Process(home) as process:
         assert process.ended() == 2
         assert "Did you mean `port`?" in process.log
-        assert "Traceback" not in process.log
+        assert "Traceback" not in process.log, process.log
     assert not (home / "queue.sqlite").exists()
 
 
 @pytest.fixture
 def impatient(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    monkeypatch.setenv("NODEGRAPH_SERVER_LIMITS_IDLE_SECONDS", "1")
+    monkeypatch.setenv("NODEGRAPH_SERVER_LIMITS_IDLE_SECONDS", "2")
     with Process(home, "--workers", "0") as found:
         yield found.ready()
 
@@ -200,7 +248,7 @@ def test_a_client_that_stalls_is_hung_up_on(impatient: Process) -> None:
     for stalls in (_sends_half, _sends_byte_by_byte, _stops_reading):
         stalls(impatient.port)
         assert asked(impatient, "/system").status_code == 200
-    assert impatient.log.count("hung up on a client that stalled") >= 5
+    eventually(lambda: impatient.log.count("hung up on a client that stalled") >= 5)
     assert "Traceback" not in impatient.log
 
 
@@ -287,7 +335,7 @@ def test_other_ways_to_start_it(home: Path, command: str, monkeypatch: pytest.Mo
         assert asked(process, f"/jobs/{job}").status_code == 200
         assert asked(process, "/system", headers={"Origin": "null"}).status_code == 403
         process.stop()
-        assert "Traceback" not in process.log
+        assert "Traceback" not in process.log, process.log
     with QueueReader(home / "queue.sqlite") as queue:
         assert queue.get(job).state == "queued"
 
@@ -308,7 +356,8 @@ def test_at_an_address_for_others_even_uvicorn_asks_for_a_token(
             trust_env=False,
         )
         assert asked_from_outside.status_code == 401
-        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/system", trust_env=False).is_success
+        process.url = f"http://127.0.0.1:{port}"
+        assert asked(process, "/system").is_success
 
 
 def own_address() -> str:

@@ -42,6 +42,14 @@ def test_lists_in_variables_are_parted_by_commas(
     assert loaded(tmp_path).allowed_origins == ("https://a.example:1", "http://b")
 
 
+def test_types_of_uploads_are_a_list_as_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loaded(tmp_path).uploads.types == ("png", "jpeg", "webp", "gif", "workflow")
+    monkeypatch.setenv("NODEGRAPH_SERVER_UPLOADS_TYPES", "png, safetensors")
+    assert loaded(tmp_path).uploads.types == ("png", "safetensors")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -50,6 +58,10 @@ def test_lists_in_variables_are_parted_by_commas(
         ("[server]\nworkers = -1", "`workers`"),
         ("[server.limits]\nbody = 'many'", "`limits.body`"),
         ("[server.limits]\nbdy = 1", "Did you mean `limits.body`?"),
+        ("[server.uploads]\ntypes = ['safetensor']", "Did you mean `safetensors`?"),
+        ("[server.uploads]\ntypes = ['pickle']", "`uploads.types`"),
+        ("[server.uploads]\ntypes = []", "`uploads.types`"),
+        ("[server.uploads]\ntype = ['png']", "Did you mean `uploads.types`?"),
         ("server = 3", "[server]"),
         ("[server", "can't read the settings"),
     ],

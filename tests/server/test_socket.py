@@ -268,13 +268,13 @@ def test_subprotocols(server: Hosted) -> None:
 
 
 def test_heartbeats(server: Hosted, rules: Callable[..., None]) -> None:
-    rules(heartbeat=0.05, silence=1.0)
+    rules(heartbeat=0.05, silence=3.0)
     with talk(server) as client:
-        for _ in range(30):
+        end = time.monotonic() + 4.0  # longer than one may be silent
+        while time.monotonic() < end:
             assert client.next() == {"type": "heartbeat"}
             client.send(type="heartbeat")
-        # Twice as long as one may be silent.
-        assert client.closed() == (4001, "nothing was heard for 1 s")
+        assert client.closed() == (4001, "nothing was heard for 3 s")
 
 
 def test_what_happens_to_others_needs_no_second_look(
@@ -414,6 +414,16 @@ def damaged(chance: random.Random) -> bytes:
     return bytes(data)
 
 
+def faults_of_sockets(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a connection has failed at; that this server has no planner is told to who asks."""
+    return [
+        message
+        for record in caplog.records
+        if record.levelname == "ERROR" and record.name.startswith("nodegraph.server.sockets")
+        if "there is no planner" not in (message := record.getMessage())
+    ]
+
+
 def test_whatever_comes_is_answered_or_ends_the_connection(
     server: Hosted, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -424,14 +434,31 @@ def test_whatever_comes_is_answered_or_ends_the_connection(
             try:
                 for _ in range(40):
                     client.socket.send(damaged(chance))
+                    client.ask("ping")
+            except ConnectionClosed as error:
+                ends.append(error.rcvd)
+    assert {end and end.code for end in ends} == {1007}
+    with talk(server) as client:
+        client.ask("ping")
+    assert not faults_of_sockets(caplog)
+
+
+def test_whatever_comes_all_at_once(server: Hosted, caplog: pytest.LogCaptureFixture) -> None:
+    chance = random.Random(6)
+    ends = []
+    for _ in range(12):
+        with talk(server) as client:
+            try:
+                for _ in range(40):
+                    client.socket.send(damaged(chance))
                 client.ask("ping")
             except ConnectionClosed as error:
                 ends.append(error.rcvd)
     # Who still sends may not get to read why.
-    assert {end.code for end in ends if end is not None} == {1007}
+    assert {end.code for end in ends if end is not None} <= {1007}
     with talk(server) as client:
         client.ask("ping")
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert not faults_of_sockets(caplog)
 
 
 def test_a_frame_beyond_all_bounds_never_arrives(server: Hosted) -> None:

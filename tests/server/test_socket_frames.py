@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgpack.fallback import Unpacker
 
 from nodegraph.server.hub.wire import to_json, to_msgpack
 from nodegraph.server.sockets import JSON, MSGPACK, Codec, SocketRules
@@ -38,6 +39,19 @@ def test_plain_values_come_through(value: Any) -> None:
     check_packed(data, 64, 10_000)
     assert MSGPACK.read({"bytes": data}, SocketRules()) == {"it": value}
     assert JSON.read({"text": json.dumps({"it": value})}, SocketRules()) == {"it": value}
+
+
+def test_msgpack_without_its_extension_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodegraph.server.sockets.codec.msgpack.unpackb", fallback)
+    assert MSGPACK.read({"bytes": msgpack.packb({"it": {"a": 1}})}, RULES) == {"it": {"a": 1}}
+    with pytest.raises(Unreadable, match="occurs twice"):
+        MSGPACK.read({"bytes": b"\x82\xa1a\x01\xa1a\x02"}, RULES)
+
+
+def fallback(data: bytes, **options: Any) -> Any:
+    unpacker = Unpacker(None, max_buffer_size=len(data), **options)
+    unpacker.feed(data)
+    return unpacker.unpack()
 
 
 @given(st.binary(max_size=200))

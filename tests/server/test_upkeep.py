@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.jobs import Counts
+from nodegraph.server.artifacts import Which
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.upkeep import Forgotten, Upkeep
@@ -57,12 +58,12 @@ def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path
             finished(services.queue, [written(path, picture())])
             clocks.go(4 * DAY)
             finished(services.queue, [])
-            assert len(services.artifacts.page(None).artifacts) == 1
+            assert len(services.artifacts.page(Which()).artifacts) == 1
             assert await services.upkeep.round() == Forgotten()
             clocks.go(2 * DAY)
             assert await services.upkeep.round() == Forgotten(jobs=1, artifacts=1)
             assert services.queue.counts() == Counts(finished=1)
-            assert services.artifacts.page(None).artifacts == ()
+            assert services.artifacts.page(Which()).artifacts == ()
             assert path.exists()
 
     run(test())

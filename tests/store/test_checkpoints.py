@@ -234,7 +234,7 @@ def test_killed_at_any_line_there_is_the_old_one_or_the_new_one(tmp_path: Path) 
         [sys.executable, "-c", _KILLED_AT_EVERY_LINE, str(folder), _KEY],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
     )
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 50
@@ -257,7 +257,7 @@ store = Store(Path({str(folder)!r}))
 Checkpoints(store).save({_KEY!r}, 7, 20, {{"latent": torch.arange(12.0).reshape(3, 4)}})
 os._exit(1)
 """
-    assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == 1
+    assert subprocess.run([sys.executable, "-c", script], timeout=500).returncode == 1
     with closing(open_at(folder)) as store:
         found = Checkpoints(store).load(_KEY)
         assert found is not None

@@ -130,7 +130,7 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
             for kill in range(_KILLS):
                 more = parent.run_and_kill(begin, kill % 3, chance.random() * 0.03)
                 acknowledged.update(number % _VALUES for number in more)
-                begin = max([begin, *more]) + 1
+                begin = max([begin - 1, *more]) + 1  # none is left out, however slow writers are
                 for name in {number % _VALUES for number in more}:
                     assert same(beside.load(output(beside, name)), value_of(name))
                 if kill % 20 == 0:

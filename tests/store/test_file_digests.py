@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,7 +75,11 @@ def test_a_changed_file_is_read_again(index: Index, model: Path, change: str) ->
 
 
 @pytest.mark.parametrize("age", [0.5, -3600.0])
-def test_a_file_just_written_is_not_remembered(index: Index, model: Path, age: float) -> None:
+def test_a_file_just_written_is_not_remembered(
+    index: Index, model: Path, age: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(time=partial(float, time.time()))  # stands still while this goes on
+    monkeypatch.setattr("nodegraph.core.file_digests.time", clock)
     _age(model, age)
     stamp = FileStamp.of(model)
     digests = _digests(index)

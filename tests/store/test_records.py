@@ -82,8 +82,10 @@ def test_names_of_runs(runs: Runs) -> None:
     assert runs.get("last~0").id == second
     assert runs.get("last~1").id == first
     assert runs.get(first).id == first
-    assert runs.get(first[:-1]).id == first or first[:-1] == second[:-1]
-    assert runs.get(first[-4:]).id == first or first[-4:] == second[-4:]
+    if first[:-1] != second[:-1]:  # the end is drawn
+        assert runs.get(first[:-1]).id == first
+    if first[-4:] != second[-4:]:
+        assert runs.get(first[-4:]).id == first
     with pytest.raises(InvalidValue, match="several") as raised:
         runs.get(first[:4])
     assert first in str(raised.value)

@@ -233,6 +233,13 @@ def test_a_call_with_many_outputs_is_judged_as_a_whole(store: Store) -> None:
     assert files(store.folder) == []
 
 
+def test_all_is_written_if_that_is_wished(folder: Path) -> None:
+    with open_at(folder, keep_cheap=True) as store:
+        put(store, "a", IMAGE, seconds=0.0)
+        assert len(files(folder)) == 1
+        assert same(store.load(output(store, "a")), IMAGE)
+
+
 def test_small_values_are_kept_however_quick(store: Store) -> None:
     put(store, "a", torch.ones(3), seconds=0.0)
     assert files(store.folder) == []

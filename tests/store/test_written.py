@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,8 +62,10 @@ def test_a_sink_that_wrote_nothing_is_remembered(written: Written) -> None:
 @pytest.mark.parametrize("age", [0, 60])
 @pytest.mark.parametrize("change", ["bytes", "size", "gone", "folder"])
 def test_a_changed_file_is_not_there(
-    written: Written, picture: Path, change: str, age: float
+    written: Written, picture: Path, change: str, age: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = SimpleNamespace(time=partial(float, time.time()))  # stands still while this goes on
+    monkeypatch.setattr("nodegraph.core.file_digests.time", clock)
     _age(picture, age)
     _remember(written, picture)
     status = picture.stat()

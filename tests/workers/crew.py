@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -165,6 +168,30 @@ async def crew(
         yield Crew(folder, supervisor, watch)
     finally:
         await supervisor.stop()
+
+
+def stand_still(pid: int) -> None:
+    """Stop a process, and wait until none of its threads does anything any more.
+
+    A thread that is already running may go on for a while after the signal was sent.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + PATIENCE
+    while any(thread != psutil.STATUS_STOPPED for thread in _states(pid)):
+        assert time.monotonic() < end, "it never stood still"
+        time.sleep(0.001)
+
+
+def _states(pid: int) -> list[str]:
+    """Of the threads of a process, where the system tells; else its own."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.exists():
+        return [psutil.Process(pid).status()]
+    found = []
+    for task in tasks.iterdir():
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(int(task.name)).status())
+    return found
 
 
 def is_alive(pid: int) -> bool:

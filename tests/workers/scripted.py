@@ -37,7 +37,7 @@ class ScriptedWorkers:
     # What a dispatcher needs.
 
     @property
-    def idle(self) -> Sequence[str]:
+    def free(self) -> Sequence[str]:
         return [name for name, run in self.runs.items() if run is None]
 
     def run(self, worker: str, run: Run) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
-from nodegraph.jobs import Death, JobQueue, Limits
+import pytest
+
+from nodegraph.jobs import Death, Job, JobQueue, Limits
 from nodegraph.workers.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.workers.recovery import Recovery
 from tests.jobs.support import claim, open_queue, submit
@@ -155,17 +158,21 @@ def test_a_worker_that_dies(tmp_path: Path) -> None:
     run(test())
 
 
-def test_a_worker_that_dies_while_its_job_is_claimed(tmp_path: Path) -> None:
+def test_a_worker_that_dies_while_its_job_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test() -> None:
         async with dispatching(tmp_path) as it:
-            with closing(_other(it.queue.path)) as other:
-                other.execute("BEGIN IMMEDIATE")
-                submitted = asyncio.create_task(it.submit())
-                await asyncio.sleep(0.01)
-                other.execute("COMMIT")
-            job = await submitted
-            it.workers.runs.clear()  # it is gone, and nobody has been told yet
-            await until(lambda: "job.requeued" in it.kinds(job))
+            claim_it = it.queue.claim
+
+            def is_gone_and_nobody_told(worker: str) -> Future[Job | None]:
+                it.workers.runs.clear()
+                return claim_it(worker)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(it.queue, "claim", is_gone_and_nobody_told)
+                job = await it.submit()
+                await until(lambda: "job.requeued" in it.kinds(job))
             assert it.queue.get(job).deaths == 0
             it.workers.start()
             await it.running(job)

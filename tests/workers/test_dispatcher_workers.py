@@ -68,8 +68,7 @@ def test_killed_workers_lose_no_job_and_do_none_twice(tmp_path: Path) -> None:
             ]
             for finished in (2, 8, 14, 20):
                 await until(lambda least=finished: queue.counts().finished >= least, PATIENCE)
-                pids = [each.pid for each in supervisor.workers if each.pid]
-                os.kill(pids[finished % len(pids)], signal.SIGKILL)
+                await until(lambda at=finished: kill_one(supervisor, at), PATIENCE)
             await until(lambda: queue.counts().finished == len(jobs), PATIENCE)
             assert dispatcher.status.running == dispatcher.status.unwritten == 0
             for at, job in enumerate(jobs):
@@ -79,6 +78,18 @@ def test_killed_workers_lose_no_job_and_do_none_twice(tmp_path: Path) -> None:
                 assert [file["node"] for file in (queue.get(job).outputs or {})["files"]] == ["end"]
 
     asyncio.run(test())
+
+
+def kill_one(supervisor: Supervisor, at: int) -> bool:
+    """Kill a worker; False if it had died already, and isn't missed yet."""
+    pids = [each.pid for each in supervisor.workers if each.pid]
+    if not pids:
+        return False
+    try:
+        os.kill(pids[at % len(pids)], signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def written(at: int) -> dict[str, Any]:

@@ -23,6 +23,22 @@ def test_what_one_side_notes_the_other_reads(name: str) -> None:
     ours.close()
 
 
+def test_it_is_known_whether_a_job_was_begun() -> None:
+    ours = Recorder.create()
+    theirs = Recorder(ours.path)
+    theirs.note("of the job before")
+    ours.expect()
+    assert not ours.has_begun
+    assert ours.read() is None
+    theirs.note("")
+    assert ours.has_begun
+    assert ours.read() is None
+    theirs.note("first")
+    assert ours.read() == "first"
+    theirs.close()
+    ours.close()
+
+
 def test_a_name_too_long_is_cut() -> None:
     ours = Recorder.create()
     ours.note("é" * 1000)

@@ -153,7 +153,8 @@ def Show1000(ctx: Context, count: int = 1000, size: int = 100) -> int:
     """Many previews, as bytes."""
     for step in range(count):
         data = bytes([step % 256]) * size
-        ctx.progress(step + 1, count, preview=lambda data=data: Preview(data, "image/png"))
+        ctx.progress(step + 1, count)
+        ctx.preview(Preview(data, "image/png"))
     return count
 
 

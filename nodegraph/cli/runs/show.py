@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,16 +79,10 @@ def _print(run: RunRecord, record: Mapping[str, Any]) -> None:
         heads = [(head, "bold") for head in ("node", "type", "status", "took", "memory", "outputs")]
         print_table([heads, *(_row(name, node) for name, node in nodes.items())])
     _print_files(record)
-    problems = [_problem(item) for item in record.get("errors", ())]
+    problems = [Problem.from_dict(item) for item in record.get("errors", ())]
     if problems:
         say()
         print_problems(problems, line=say)
-
-
-def _problem(item: Mapping[str, Any]) -> Problem:
-    # A later version may have noted more.
-    known = {each.name for each in fields(Problem)}
-    return Problem(**{key: value for key, value in item.items() if key in known})
 
 
 def _row(name: str, node: Mapping[str, Any]) -> list[Part]:

@@ -28,18 +28,12 @@ class AppFailed(Refused):
     @property
     def problems(self) -> Sequence[Problem]:
         listed = (self.job.error or {}).get("problems") or ()
-        found = [problem_of(each) for each in listed if isinstance(each, Mapping)]
+        found = [Problem.from_dict(each) for each in listed if isinstance(each, Mapping)]
         return found or (self.problem,)
 
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Location": job_path(self.job.id)}
-
-
-def problem_of(found: Mapping[str, Any]) -> Problem:
-    """A problem as a job keeps it."""
-    known = {name: text for name in Problem.__slots__ if (text := _text(found, name)) is not None}
-    return Problem(**{"code": "error", "message": "it failed", **known})
 
 
 def _text(found: Mapping[str, Any], name: str) -> str | None:

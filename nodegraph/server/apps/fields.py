@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from nodegraph.core.uploads import digest_of
 from nodegraph.server.apps.app import AppParameter
-from nodegraph.server.apps.html import Child, Markup, Value, element, joined
-from nodegraph.server.uploads.references import digest_of
+from nodegraph.server.pages.html import Child, Markup, Value, element, joined
 
 _ACCEPTED = {"file:image": "image/png,image/jpeg,image/webp,image/gif"}
 

@@ -93,11 +93,16 @@ async def _read_parts(
 ) -> Texts:
     texts: Texts = {}
     files: Texts = {}
+    left = services.server.limits.body
     async for event in events:
         if not isinstance(event, PartBegins):
             continue
         if event.filename is None:
-            texts.setdefault(event.name, []).append(await _text(events))
+            text = await _text(events)
+            left -= len(text)
+            if left < 0:
+                raise TooLarge("the fields are too long", expected="less text in all of them")
+            texts.setdefault(event.name, []).append(text)
         elif event.filename == "":
             await _text(events)  # a field for a file in which none was chosen
         else:

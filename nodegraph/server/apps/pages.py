@@ -10,13 +10,12 @@ from fastapi.responses import HTMLResponse
 from nodegraph.errors import Problem
 from nodegraph.jobs import Job
 from nodegraph.jobs.states import ENDED
-from nodegraph.server.apps.answers import problem_of
 from nodegraph.server.apps.app import App
 from nodegraph.server.apps.fields import field
-from nodegraph.server.apps.html import Child, Markup, element, joined
 from nodegraph.server.apps.schema import app_path
-from nodegraph.server.apps.style import HEADERS, STYLE
 from nodegraph.server.job_entries import shown_outputs
+from nodegraph.server.pages.html import Child, Markup, element
+from nodegraph.server.pages.page import page
 
 _SECONDS = 2
 """After which a page that waits is loaded again."""
@@ -54,7 +53,7 @@ def form_page(
     form = element(
         *("form", *parts), method="post", enctype="multipart/form-data", action=app_path(app.name)
     )
-    return _page(app.title, app.description, form, status=status)
+    return page(app.title, app.description, form, status=status)
 
 
 def job_page(name: str, title: str, job: Job) -> HTMLResponse:
@@ -62,34 +61,14 @@ def job_page(name: str, title: str, job: Job) -> HTMLResponse:
     back = element("p", element("a", "Back to the form", href=app_path(name)))
     if job.state not in ENDED:
         waits = [element("p", _WAITS[job.state]), element("progress")]
-        return _page(title, "", element("main", *waits, back), refresh=_SECONDS)
+        return page(title, "", element("main", *waits, back), refresh=_SECONDS)
     if job.state != "finished":
         error = job.error or {"code": "cancelled", "message": "It was cancelled."}
-        found = [problem_of(each) for each in error.get("problems") or [error]]
-        return _page(title, "", element("main", _problems(found), back))
+        found = [Problem.from_dict(each) for each in error.get("problems") or [error]]
+        return page(title, "", element("main", _problems(found), back))
     files = shown_outputs(job.outputs or {})["files"]
     shown: list[Child] = [_file(each) for each in files]
-    return _page(title, "", element("main", *(shown or [element("p", "It gave no files.")]), back))
-
-
-def _page(
-    title: str, about: str, content: Markup, *, status: int = 200, refresh: int | None = None
-) -> HTMLResponse:
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(STYLE)),
-    ]
-    if refresh is not None:
-        head.append(element("meta", http_equiv="refresh", content=refresh))
-    heading: list[Child] = [element("h1", title)]
-    if about:
-        heading.append(element("p", about))
-    body = element("body", element("header", *heading), content)
-    html = element("html", element("head", *head), body, lang="en")
-    page = joined([Markup("<!doctype html>\n"), html])
-    return HTMLResponse(page, status, headers=HEADERS)
+    return page(title, "", element("main", *(shown or [element("p", "It gave no files.")]), back))
 
 
 def _problems(problems: Sequence[Problem]) -> Markup:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from nodegraph.server.artifacts.artifacts import Artifacts
-from nodegraph.server.artifacts.catalogue import Artifact, ArtifactPage
+from nodegraph.server.artifacts.catalogue import Artifact, ArtifactPage, Which
 
-__all__ = ["Artifact", "ArtifactPage", "Artifacts"]
+__all__ = ["Artifact", "ArtifactPage", "Artifacts", "Which"]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest
 from nodegraph.jobs import JobNotFound
 from nodegraph.jobs.reader import QueueView
-from nodegraph.server.artifacts.catalogue import Artifact, ArtifactPage, Catalogue
-from nodegraph.server.artifacts.opening import open_artifact
+from nodegraph.server.artifacts.catalogue import (
+    Artifact,
+    ArtifactPage,
+    Catalogue,
+    JobWords,
+    Which,
+)
+from nodegraph.server.artifacts.opening import open_artifact, remove_artifact
 from nodegraph.server.artifacts.thumbnails import Thumbnails
+from nodegraph.server.artifacts.words import words_of_job
 from nodegraph.server.errors import NotFound
 from nodegraph.server.files.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.files.sending import OpenFile
@@ -20,13 +29,13 @@ from nodegraph.server.files.sending import OpenFile
 LARGEST_PAGE = 1000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 200
-"""Jobs that are entered in one transaction."""
+"""Events whose files are entered in one transaction."""
 _SKIPPED = 10_000
 """Events."""
 
 
 class Artifacts:
-    """Files that jobs list among their outputs; safe to use from several threads.
+    """Files that jobs wrote; safe to use from several threads.
 
     The catalogue follows the queue: it is brought up to date when somebody asks for what isn't in
     it, so that it costs jobs nothing, and a crash nothing either. What a deleted job gave is not
@@ -86,20 +95,43 @@ class Artifacts:
         places = self._catalogue.places(artifact.digest)
         return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
 
-    def page(
-        self,
-        client: str | None,
-        *,
-        job: str | None = None,
-        kind: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> ArtifactPage:
+    def of_jobs(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
+        """All artifacts of certain bytes that a client may know of; see `find`.
+
+        Args:
+            job: Only its own; None for those of all.
+        Raises:
+            NotFound: There is none.
+        """
+        latest = self.find(digest, client)
+        self.catch_up()
+        found = self._catalogue.of_job(latest.digest, client, job)
+        if not found:
+            raise NotFound(
+                "this job gave no such artifact",
+                given=ascii((job or "")[:80]),
+                hint="Leave the job out to mean all that gave it.",
+            )
+        return found
+
+    def delete(self, artifacts: Sequence[Artifact]) -> None:
+        """Forget artifacts that their jobs don't list any more, and delete their files.
+
+        A file stays if another job names it, or if something else lies there by now.
+        """
+        digests = dict.fromkeys(each.digest for each in artifacts)
+        places = {p.path: (digest, p) for digest in digests for p in self._catalogue.places(digest)}
+        for path in self._catalogue.remove(artifacts):
+            if path in places:
+                remove_artifact(*places[path], self._roots)
+        for digest in digests:
+            if not self._catalogue.places(digest):
+                self.thumbnails.forget(digest)
+
+    def page(self, which: Which, *, limit: int = 50, cursor: str | None = None) -> ArtifactPage:
         """A page of artifacts, the newest first; see `find`.
 
         Args:
-            job: Only its own.
-            kind: Only those of this kind.
             cursor: `ArtifactPage.next` of the page before; None for the first.
         Raises:
             InvalidValue: The cursor is of another list, or the limit no number of artifacts.
@@ -110,8 +142,8 @@ class Artifacts:
         found: list[Artifact] = []
         while len(found) <= limit:
             wanted = limit + 1 - len(found)
-            more = self._catalogue.before(before, client, job, kind, wanted)
-            found += self._alive(more)
+            more = self._catalogue.before(before, which, wanted)
+            found += map(self._counted, self._alive(more), repeat(which.client))
             if len(more) < wanted:
                 break
             before = more[-1].number
@@ -121,7 +153,7 @@ class Artifacts:
         )
 
     def catch_up(self) -> None:
-        """Enter what finished since."""
+        """Enter what jobs gave since."""
         with self._entering:
             queue = _identity(self._queue.path)
             last = self._catalogue.last(queue)
@@ -130,11 +162,20 @@ class Artifacts:
                 last = 0  # the queue was restored from a backup
             is_complete = newest == last
             while not is_complete:
-                page = self._queue.finished_after(last, limit=_AT_ONCE)
+                page = self._queue.given_after(last, limit=_AT_ONCE)
                 # Events that nothing came of are skipped quickly, so that isn't written each time.
-                if page.jobs or page.last - last > _SKIPPED:
-                    self._catalogue.enter(page.jobs, queue, page.last)
+                if page.given or page.last - last > _SKIPPED:
+                    unknown = self._catalogue.unknown(each.id for each in page.given)
+                    words = {job: self._words(job) for job in unknown}
+                    self._catalogue.enter(page.given, words, queue, page.last)
                 last, is_complete = page.last, page.is_complete
+
+    def _words(self, id: str) -> JobWords:
+        try:
+            job = self._queue.get(id)
+            return JobWords(job.name, words_of_job(job, self._queue.workflow(job.workflow)))
+        except (JobNotFound, KeyError):
+            return JobWords("", "")  # it was deleted since, and what it gave goes, too
 
     def tidy(self) -> int:
         """Forget what deleted jobs gave; how many jobs that were. Takes a while."""
@@ -158,6 +199,13 @@ class Artifacts:
         if not all(there.values()):
             self._catalogue.forget([job for job, is_there in there.items() if not is_there])
         return [item for item in found if there[item.job]]
+
+    def _counted(self, item: Artifact, client: str | None) -> Artifact:
+        """With the number of jobs that are still there."""
+        if item.jobs == 1:
+            return item
+        alive = self._alive(self._catalogue.of_job(item.digest, client, None))
+        return replace(item, jobs=len({each.job for each in alive}))
 
     def _is_there(self, job: str) -> bool:
         try:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
+from nodegraph.errors import OutputError
 from nodegraph.server.artifacts.catalogue import FilePlace
 from nodegraph.server.files.confined import Confined, LeadsOut
 from nodegraph.server.files.gone import Gone
@@ -63,12 +64,33 @@ def open_artifact(
     )
 
 
+def remove_artifact(digest: str, place: FilePlace, roots: Sequence[Path]) -> None:
+    """Delete a file, if it holds certain bytes and lies where files are handed out from."""
+    path = Path(place.path)
+    try:
+        base = _base(path, roots)
+        with _opened(path, roots) as file:
+            is_ours = _holds(file, digest, place, lambda *_: None)
+        if is_ours:
+            Confined(base).remove(*path.relative_to(base).parts)
+    except _Missing:
+        return  # nothing to delete, or not ours to delete
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error
+
+
 def _opened(path: Path, roots: Sequence[Path]) -> BinaryIO:
+    base = _base(path, roots)
+    return _opened_below(base, path.relative_to(base))
+
+
+def _base(path: Path, roots: Sequence[Path]) -> Path:
     for root in roots:
         # A worker may tell of a folder by its own path or by that which links lead to.
         for base in dict.fromkeys((root.absolute(), root.resolve())):
             if path.is_relative_to(base):
-                return _opened_below(base, path.relative_to(base))
+                return base
     raise _Missing("it lies outside of the folders that this server gives files from")
 
 

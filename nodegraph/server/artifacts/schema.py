@@ -28,7 +28,7 @@ CREATE TABLE uses (
     client TEXT NOT NULL,
     node TEXT NOT NULL,
     kind TEXT NOT NULL,
-    at REAL NOT NULL,              -- Unix time at which the job ended
+    at REAL NOT NULL,              -- Unix time at which the job told of it
     UNIQUE (job, file, node)
 );
 CREATE INDEX uses_by_file ON uses (file);
@@ -39,7 +39,26 @@ CREATE TRIGGER use_removed AFTER DELETE ON uses BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST,)
+_SECOND = """
+-- All that is in it is entered anew, from the job queue, with what was left out so far.
+DELETE FROM uses;
+DELETE FROM meta WHERE name = 'last';
+ALTER TABLE files ADD COLUMN width INTEGER;   -- of a picture, in pixels
+ALTER TABLE files ADD COLUMN height INTEGER;
+ALTER TABLE uses ADD COLUMN words TEXT NOT NULL DEFAULT '';  -- that it is found by
+
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    words TEXT NOT NULL            -- that all it gave is found by
+) WITHOUT ROWID;
+CREATE TRIGGER job_unused AFTER DELETE ON uses BEGIN
+    DELETE FROM jobs WHERE job = OLD.job
+        AND NOT EXISTS (SELECT 1 FROM uses WHERE job = OLD.job);
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SECOND)
 
 APPLICATION = 0x6E676163
 """Marks the file, so that no other program's database is taken for one."""

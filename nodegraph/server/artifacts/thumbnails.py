@@ -74,6 +74,13 @@ class Thumbnails:
         # Others may wait for the same one.
         return await asyncio.shield(asyncio.wrap_future(making))
 
+    def forget(self, digest: Digest) -> None:
+        """Delete a picture's thumbnails."""
+        for name in self._folder.names():
+            if name.startswith(f"{digest}-"):
+                with suppress(OSError):
+                    self._folder.remove(name)
+
     def _kept(self, name: str) -> bytes | None:
         try:
             found = self._folder.read(name, limit=_LARGEST_FILE)

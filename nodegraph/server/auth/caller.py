@@ -25,11 +25,13 @@ class Caller:
         name: Their jobs' client.
         scopes: What they may do, what that implies included.
         token: Id of the token that they came with; empty without one.
+        session: Of a browser that logged in with that token; empty for others.
     """
 
     name: str
     scopes: frozenset[Scope]
     token: str = ""
+    session: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether they have a scope."""

@@ -58,11 +58,15 @@ class Tokens:
             return None
         return who
 
+    def known(self, id: str) -> Caller | None:
+        """Whose the token of an id is; None if it isn't good any more."""
+        self._look()
+        record, who = self._known.get(id, (NOBODY, None))
+        return None if record.is_expired(self._clock()) else who
+
     def is_good(self, id: str) -> bool:
         """Whether whoever came with the token of an id may stay; without one they may."""
-        self._look()
-        record, _ = self._known.get(id, (None, None))
-        return not id or (record is not None and not record.is_expired(self._clock()))
+        return not id or self.known(id) is not None
 
     @property
     def are_any(self) -> bool:

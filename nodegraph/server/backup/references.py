@@ -66,9 +66,9 @@ def _uploads(index: Path | None) -> Iterator[Reference]:
 def _outputs(queue: QueueReader, home: Path) -> Iterator[Reference]:
     last, is_complete = 0, False
     while not is_complete:
-        page = queue.finished_after(last)
-        for job in page.jobs:
-            files = job.outputs.get("files", ())
+        page = queue.given_after(last)
+        for given in page.given:
+            files = given.outputs.get("files", ())
             for file in files if isinstance(files, list) else ():
                 yield from _output(file, home)
         last, is_complete = page.last, page.is_complete

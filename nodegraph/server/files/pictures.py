@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
+from nodegraph.diffusion.picture_files import DAMAGED, is_turned
 from nodegraph.errors import InvalidFile
 from nodegraph.server.errors import TooLarge
 
@@ -22,23 +21,6 @@ FORMATS: Mapping[str, str] = {
     "GIF": "image/gif",
 }
 """Pillow's names of what is opened. It knows more formats, some of which start other programs."""
-
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    RuntimeError,
-)
-"""What Pillow raises on damaged files, by experience."""
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
-"""EXIF tag, and its values for pictures that lie on their side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +46,7 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
     with _opened(file, pixels) as picture:
         kind, (width, height) = _media_type(picture), picture.size
         # Without this question, Pillow would read all pixels in search of an orientation.
-        if "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) in _TURNED:
+        if "exif" in picture.info and is_turned(picture):
             width, height = height, width
     with _opened(file, pixels) as picture:
         picture.verify()
@@ -112,7 +94,7 @@ def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
             yield picture
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("more than Pillow opens", pixels) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InvalidFile(
             "this is no intact picture", expected=", ".join(FORMATS), hint="Save it again."
         ) from error

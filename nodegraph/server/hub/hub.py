@@ -67,6 +67,11 @@ class EventHub:
         """How many there are."""
         return len(self._open)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody is given notices."""
+        return bool(self._listeners)
+
     def live(self, told: LiveEvent) -> None:
         """Show progress or a preview, once what came before it was."""
         self._live.add(told)

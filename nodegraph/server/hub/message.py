@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 
 from nodegraph.jobs import JobEvent
+from nodegraph.server.artifacts.links import artifact_links
 from nodegraph.server.hub.wire import to_json, to_msgpack
 from nodegraph.workers.live import LiveEvent
 
@@ -83,7 +84,10 @@ def _shown(event: JobEvent) -> Mapping[str, Any]:
     if event.kind != "node.wrote" or "path" not in data:
         return data
     rest = {name: value for name, value in data.items() if name != "path"}
-    return {"name": PurePath(str(data["path"])).name, **rest}
+    found = {"name": PurePath(str(data["path"])).name, **rest}
+    if "digest" not in data:  # a large file, which is digested when the job ends
+        return found
+    return {**found, **artifact_links(data["digest"], data.get("media_type", ""))}
 
 
 def unnumbered(told: LiveEvent, after: int) -> Message:

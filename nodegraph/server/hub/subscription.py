@@ -147,8 +147,8 @@ class Subscription:
                     return batch
             elif self._pending:
                 return self._take()
-            elif not await self._wait(timeout):
-                # Nothing for it in what happened meanwhile.
+            elif not await self._wait(timeout) and not self._pending:
+                # Nothing for it in what happened meanwhile, up to this very moment.
                 self.position = max(self.position, self._source.newest)
                 break
         if self._error is not None:

@@ -10,6 +10,7 @@ STARS = "***"
 _SECRETS = re.compile(
     r"""
     (?P<own>ng_[0-9a-f]{4,12}_)[0-9a-zA-Z_-]+       # a token of ours
+    | (?P<session>nodegraph_session(?:_[0-9]{1,5})?=)[0-9a-zA-Z_-]+
     | (?P<bearer>\b(?:bearer|basic)\s+)[^\s'",;]+   # whatever stands for a user
     | (?P<known>\b(?:hf|sk|ghp|gho|glpat)[_-])[0-9A-Za-z_-]{16,}
     | (?P<user>\b[a-z][a-z0-9+.-]{1,15}://[^\s/@:]{0,80}:)[^\s/@]+(?=@)  # of a URL

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodegraph.server.artifacts import Artifact
+from nodegraph.server.artifacts import Artifact, Which
 from nodegraph.server.artifacts.artifacts import LARGEST_PAGE
-from nodegraph.server.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST
-from nodegraph.server.dependencies import MayRead, TheServices
-from nodegraph.server.files.etags import etag, is_known
-from nodegraph.server.files.sending import FOREVER, file_response
+from nodegraph.server.artifacts.words import wanted_words
+from nodegraph.server.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.file_answers import (
+    FILE_ANSWERS,
+    THUMBNAIL_ANSWERS,
+    ThumbnailSize,
+    thumbnail_response,
+)
+from nodegraph.server.files.sending import file_response
 from nodegraph.server.files.types import content_headers
 from nodegraph.server.problems import responses
 
@@ -21,16 +27,6 @@ router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
 _DIGEST = "a5f0c2e6" * 8
 Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[_DIGEST])]
-_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": _FILE}},
-    206: {"description": "The part that `Range` asks for.", "content": {"*/*": _FILE}},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
-}
-_THUMBNAIL: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {MEDIA_TYPE: _FILE}},
-    304: {"description": "The client has it already."},
-}
 
 
 class ArtifactEntry(BaseModel):
@@ -42,10 +38,14 @@ class ArtifactEntry(BaseModel):
     name: str = Field(examples=["apple_00001.png"])
     media_type: str = Field(examples=["image/png"])
     size: int = Field(description="Bytes.", examples=[48_213])
+    width: int | None = Field(description="Pixels, of a picture.", examples=[640])
+    height: int | None = Field(description="Pixels, of a picture.", examples=[480])
     kind: str = Field(description="What it is to people.", examples=["image"])
     node: str = Field(description="That wrote it.", examples=["save"])
     job: str = Field(examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
-    created: float = Field(description="Unix time at which the job ended.", examples=[1.76e9])
+    job_name: str = Field(examples=["An apple"])
+    jobs: int = Field(description="How many jobs gave the same bytes.", examples=[1])
+    created: float = Field(description="Unix time at which it was written.", examples=[1.76e9])
     href: str = Field(examples=[f"/api/v1/artifacts/{_DIGEST}"])
     thumbnail: str | None = Field(description="None if it is no picture.")
 
@@ -63,13 +63,35 @@ async def list_artifacts(
     caller: MayRead,
     job: Annotated[str | None, Query(max_length=100, description="Only its own.")] = None,
     kind: Annotated[str | None, Query(max_length=100, description="Such as `image`.")] = None,
+    text: Annotated[
+        str,
+        Query(
+            max_length=256,
+            description="Words, each of which is in the file's name, its node's, or the name, "
+            "tags, texts and parameters of its job.",
+        ),
+    ] = "",
+    created_after: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, included.")
+    ] = None,
+    created_before: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, not included.")
+    ] = None,
+    distinct: Annotated[
+        Literal["true", "false"],
+        Query(description="Only the newest of several with the same bytes."),
+    ] = "false",
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> ArtifactList:
-    """Files of jobs that the caller may see, the newest first."""
-    page = await services.off_loop(
-        services.artifacts.page, caller.only_client, job=job, kind=kind, limit=limit, cursor=cursor
-    )
+    """Files of jobs that the caller may see, the newest first.
+
+    A file is listed as soon as it is written, whatever becomes of its job.
+    """
+    words = wanted_words(text)
+    times = (created_after, created_before)
+    which = Which(caller.only_client, job, kind, words, *times, distinct=distinct == "true")
+    page = await services.off_loop(services.artifacts.page, which, limit=limit, cursor=cursor)
     items = [artifact_entry(item) for item in page.artifacts]
     return ArtifactList(items=items, next=page.next)
 
@@ -78,7 +100,7 @@ async def list_artifacts(
     "/{digest}",
     summary="Get a file that a job gave",
     response_class=Response,
-    responses={**_BYTES, **responses(401, 403, 404, 410, 416)},
+    responses={**FILE_ANSWERS, **responses(401, 403, 404, 410, 416)},
 )
 async def get_artifact(
     request: Request,
@@ -106,28 +128,47 @@ async def get_artifact(
     "/{digest}/thumbnail",
     summary="Get a small picture of a picture",
     response_class=Response,
-    responses={**_THUMBNAIL, **responses(401, 403, 404, 410, 422)},
+    responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
 async def get_artifact_thumbnail(
     request: Request,
     services: TheServices,
     caller: MayRead,
     digest: Digest,
-    size: Annotated[
-        int,
-        Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into."),
-    ] = 256,
+    size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of an animation the first one."""
     artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
-    tag = f"{digest}-{size}"
-    headers = {"ETag": etag(tag), "Cache-Control": FOREVER}
-    if is_known(request.headers.get("if-none-match"), tag):
-        return Response(status_code=304, headers=headers)
-    made = await services.artifacts.thumbnails.get(
-        digest, size, lambda: services.artifacts.open(artifact)
+    return await thumbnail_response(
+        request,
+        services.artifacts.thumbnails,
+        digest,
+        size,
+        lambda: services.artifacts.open(artifact),
     )
-    return Response(made, headers={**headers, **content_headers(MEDIA_TYPE, f"{digest}.webp")})
+
+
+@router.delete(
+    "/{digest}",
+    summary="Delete a file that a job gave",
+    status_code=204,
+    responses=responses(401, 403, 404, 409, 503),
+)
+async def delete_artifact(
+    services: TheServices,
+    caller: MayRun,
+    digest: Digest,
+    job: Annotated[
+        str | None, Query(max_length=100, description="Only from this one; else from all.")
+    ] = None,
+) -> None:
+    """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
+    found = await services.off_loop(services.artifacts.of_jobs, digest, caller.only_client, job)
+    # Before the file goes: what a job lists must be there, and not the other way round.
+    for lister in dict.fromkeys(artifact.job for artifact in found):
+        await asyncio.wrap_future(services.queue.forget_file(lister, digest))
+    await services.off_loop(services.artifacts.delete, found)
+    services.hub.tell("artifacts.deleted")
 
 
 def artifact_entry(artifact: Artifact) -> ArtifactEntry:
@@ -139,9 +180,13 @@ def artifact_entry(artifact: Artifact) -> ArtifactEntry:
         name=PurePath(artifact.path).name,
         media_type=artifact.media_type,
         size=artifact.size,
+        width=artifact.width,
+        height=artifact.height,
         kind=artifact.kind,
         node=artifact.node,
         job=artifact.job,
+        job_name=artifact.job_name,
+        jobs=artifact.jobs,
         created=artifact.at,
         href=href,
         thumbnail=f"{href}/thumbnail" if is_picture else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -11,11 +12,13 @@ from pydantic import BaseModel, Field
 
 from nodegraph.jobs import EventPage
 from nodegraph.jobs.states import ENDED
+from nodegraph.server.auth.caller import Caller
 from nodegraph.server.dependencies import MayRead, TheServices
 from nodegraph.server.hub import Subscription
 from nodegraph.server.hub.message import numbered
 from nodegraph.server.jobs_access import visible
 from nodegraph.server.problems import responses
+from nodegraph.server.services import Services
 from nodegraph.server.sse import EVENT_STREAM, HEADERS, prefers_stream, streamed
 
 router = APIRouter(tags=["events"])
@@ -97,7 +100,11 @@ async def get_events(
             await services.off_loop(queue.events_after, known or 0, client=client, limit=limit)
         )
     hub = services.hub
-    return _stream(lambda: hub.subscribe(client=client, after=known, live=live, previews=previews))
+    return _stream(
+        services,
+        caller,
+        lambda: hub.subscribe(client=client, after=known, live=live, previews=previews),
+    )
 
 
 @router.get(
@@ -132,7 +139,10 @@ async def get_job_events(
             return Response(status_code=204)
     hub = services.hub
     return _stream(
-        lambda: hub.subscribe([id], after=known, live=live, previews=previews), until_end=True
+        services,
+        caller,
+        lambda: hub.subscribe([id], after=known, live=live, previews=previews),
+        until_end=True,
     )
 
 
@@ -148,6 +158,13 @@ def _page(found: EventPage) -> Response:
     return Response(text, media_type=_JSON)
 
 
-def _stream(subscribe: Callable[[], Subscription], *, until_end: bool = False) -> Response:
-    content = streamed(subscribe, until_end=until_end)
+def _stream(
+    services: Services,
+    caller: Caller,
+    subscribe: Callable[[], Subscription],
+    *,
+    until_end: bool = False,
+) -> Response:
+    may_go_on = partial(services.access.is_good, caller)
+    content = streamed(subscribe, until_end=until_end, may_go_on=may_go_on)
     return StreamingResponse(content, media_type=EVENT_STREAM, headers=HEADERS)

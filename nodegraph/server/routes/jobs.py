@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nodegraph.jobs import Filter, State
+from nodegraph.core.workflow import Workflow
+from nodegraph.jobs import Filter, Job, State
 from nodegraph.jobs.listing import Order
 from nodegraph.jobs.positions import End
 from nodegraph.jobs.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from nodegraph.server.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.dependencies import MayRead, MayRun, TheServices, may_run
+from nodegraph.server.dependencies import services as services_of
 from nodegraph.server.job_entries import (
     JobDetail,
     JobEntry,
@@ -24,14 +26,18 @@ from nodegraph.server.job_entries import (
     job_path,
 )
 from nodegraph.server.jobs_access import done, own, visible
-from nodegraph.server.json_route import JsonRoute
+from nodegraph.server.json_route import JsonRoute, straight
 from nodegraph.server.problems import responses
+from nodegraph.server.services import Services
 from nodegraph.server.submitting import submit
 from nodegraph.server.wishes import JobWish
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
 
 LARGEST_PAGE = 5_000
+_LONGEST_KEY = 256
+_UPLOADED = "uploads"
+"""In the path of each file that was brought."""
 JobId = Annotated[
     str, Path(description="Of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
 ]
@@ -72,7 +78,9 @@ class MoveBefore(BaseModel):
 async def _filter(
     state: Annotated[list[State] | None, Query(description="One of these.")] = None,
     tag: Annotated[str | None, Query(max_length=256)] = None,
-    text: Annotated[str | None, Query(max_length=256, description="A part of the name.")] = None,
+    text: Annotated[
+        str | None, Query(max_length=256, description="A part of the name or a tag.")
+    ] = None,
     client: Annotated[str | None, Query(max_length=256)] = None,
     created_after: Annotated[
         float | None, Query(allow_inf_nan=False, description="Unix time, included.")
@@ -87,6 +95,19 @@ async def _filter(
 Which = Annotated[Filter, Depends(_filter)]
 
 
+async def _submit(request: Request, document: object) -> Response | None:
+    """As `submit_job`, for a request that is as it should be; None for others."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1 or (keys and not 1 <= len(keys[0]) <= _LONGEST_KEY):
+        return None
+    try:
+        wish = JobWish.model_validate(document)
+    except ValidationError:
+        return None
+    caller = await may_run(request)
+    return await submit_job(await services_of(request), caller, wish, keys[0] if keys else None)
+
+
 @router.post(
     "",
     summary="Submit a job",
@@ -98,6 +119,7 @@ Which = Annotated[Filter, Depends(_filter)]
         **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
 )
+@straight(_submit)
 async def submit_job(
     services: TheServices,
     caller: MayRun,
@@ -106,7 +128,7 @@ async def submit_job(
         str | None,
         Header(
             min_length=1,
-            max_length=256,
+            max_length=_LONGEST_KEY,
             description="With the same one and the same request, there is one job however often "
             "it is sent.",
         ),
@@ -157,7 +179,8 @@ async def list_jobs(
 )
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
     """A job with what was asked for and what came of it."""
-    return JSONResponse(job_detail(visible(services, caller, id)))
+    job = visible(services, caller, id)
+    return JSONResponse(job_detail(job, services.uploads.shown))
 
 
 @router.get(
@@ -169,11 +192,29 @@ async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response
         **responses(401, 403, 404, 503),
     },
 )
-async def get_job_workflow(services: TheServices, caller: MayRead, id: JobId) -> Response:
-    """The workflow as it runs, without the values of parameters, which the job itself has."""
+async def get_job_workflow(
+    services: TheServices,
+    caller: MayRead,
+    id: JobId,
+    parameters: Annotated[
+        Literal["true", "false"],
+        Query(description="Put in the values of parameters, which the job itself has."),
+    ] = "false",
+) -> Response:
+    """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
     job = visible(services, caller, id)
-    text = await services.off_loop(services.queue.workflow, job.workflow)
+    is_filled = parameters == "true"
+    text = await services.off_loop(_workflow_text, services, job, is_filled)
     return Response(text, media_type="application/json")
+
+
+def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
+    text = services.queue.workflow(job.workflow)
+    if is_filled and job.parameters:
+        filled = Workflow.loads(text).with_parameters(job.parameters)
+        return json.dumps(services.uploads.shown(filled.to_dict()))
+    # Most workflows name no such file, and come as they are.
+    return json.dumps(services.uploads.shown(json.loads(text))) if _UPLOADED in text else text
 
 
 _STEERING = responses(401, 403, 404, 409, 503)
@@ -245,6 +286,7 @@ async def move_job(
 async def delete_job(services: TheServices, caller: MayRun, id: JobId) -> None:
     """Forget a job that has ended, with its events. Its files stay where they are."""
     await done(services, caller, id, services.queue.delete)
+    services.hub.tell("jobs.deleted")
 
 
 @router.delete("", summary="Delete jobs", responses=responses(401, 403, 422, 503))
@@ -253,4 +295,7 @@ async def delete_jobs(services: TheServices, caller: MayRun, which: Which) -> De
     chosen = own(caller, which)
     if chosen is None:
         return Deleted(deleted=0)
-    return Deleted(deleted=await services.off_loop(services.queue.delete_matching, chosen))
+    deleted = await services.off_loop(services.queue.delete_matching, chosen)
+    if deleted:
+        services.hub.tell("jobs.deleted")
+    return Deleted(deleted=deleted)

@@ -78,6 +78,7 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
 async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin no more jobs, also after a restart. What runs goes on."""
     await asyncio.wrap_future(services.queue.pause())
+    services.hub.tell("queue.changed", paused=True)
     return JSONResponse(await services.off_loop(_entry, services, caller, 0))
 
 
@@ -90,6 +91,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
 async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin jobs again."""
     await asyncio.wrap_future(services.queue.resume())
+    services.hub.tell("queue.changed", paused=False)
     return JSONResponse(await services.off_loop(_entry, services, caller, 0))
 
 

@@ -8,12 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from nodegraph.server.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST
 from nodegraph.server.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.errors import TooLarge, Unprocessable
-from nodegraph.server.files.etags import etag, is_known
+from nodegraph.server.file_answers import (
+    BINARY,
+    FILE_ANSWERS,
+    THUMBNAIL_ANSWERS,
+    ThumbnailSize,
+    thumbnail_response,
+)
 from nodegraph.server.files.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
-from nodegraph.server.files.sending import FOREVER, file_response
+from nodegraph.server.files.sending import file_response
 from nodegraph.server.files.types import content_headers
 from nodegraph.server.problems import responses
 from nodegraph.server.uploads import Upload
@@ -23,7 +28,6 @@ router = APIRouter(prefix="/uploads", tags=["uploads"])
 
 _DIGEST = "9d3c1b70" * 8
 Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[_DIGEST])]
-_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {"file": {"type": "string", "format": "binary"}},
@@ -35,19 +39,10 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM},
-            "application/octet-stream": _BINARY,
-            "image/png": _BINARY,
+            "application/octet-stream": BINARY,
+            "image/png": BINARY,
         },
     }
-}
-_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": _BINARY}},
-    206: {"description": "The part that `Range` asks for.", "content": {"*/*": _BINARY}},
-    304: {"description": "The client has it already, as `If-None-Match` says."},
-}
-_THUMBNAIL: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {MEDIA_TYPE: _BINARY}},
-    304: {"description": "The client has it already."},
 }
 
 
@@ -131,7 +126,7 @@ async def list_uploads(
     "/{digest}",
     summary="Get an upload",
     response_class=Response,
-    responses={**_FILE, **responses(401, 403, 404, 410, 416)},
+    responses={**FILE_ANSWERS, **responses(401, 403, 404, 410, 416)},
 )
 async def get_upload(
     request: Request, services: TheServices, caller: MayRead, digest: Digest
@@ -146,28 +141,20 @@ async def get_upload(
     "/{digest}/thumbnail",
     summary="Get a small picture of an uploaded picture",
     response_class=Response,
-    responses={**_THUMBNAIL, **responses(401, 403, 404, 410, 422)},
+    responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
 async def get_upload_thumbnail(
     request: Request,
     services: TheServices,
     caller: MayRead,
     digest: Digest,
-    size: Annotated[
-        int,
-        Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into."),
-    ] = 256,
+    size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of an animation the first one."""
     found = await services.off_loop(services.uploads.find, digest, caller.only_client)
-    tag = f"{digest}-{size}"
-    headers = {"ETag": etag(tag), "Cache-Control": FOREVER}
-    if is_known(request.headers.get("if-none-match"), tag):
-        return Response(status_code=304, headers=headers)
-    made = await services.artifacts.thumbnails.get(
-        digest, size, lambda: services.uploads.open(found)
+    return await thumbnail_response(
+        request, services.artifacts.thumbnails, digest, size, lambda: services.uploads.open(found)
     )
-    return Response(made, headers={**headers, **content_headers(MEDIA_TYPE, f"{digest}.webp")})
 
 
 @router.delete(

@@ -1,10 +1,13 @@
-"""Whose request it is: by its token, or by its coming from this machine while there are none."""
+"""Whose request it is: by its token, by the cookie of a browser that has logged in with one, or by
+its coming from this machine while there are none."""
 
 from __future__ import annotations
 
 from nodegraph.server.auth.caller import LOCAL, Caller
+from nodegraph.server.auth.sessions import Sessions
 from nodegraph.server.auth.tokens import Tokens
 from nodegraph.server.errors import Refused, TooManyRequests, Unauthenticated
+from nodegraph.server.security.cookies import session_in
 from nodegraph.server.security.head import Head
 from nodegraph.server.security.rates import Buckets, network
 from nodegraph.server.settings import ServerSettings, is_loopback
@@ -20,29 +23,54 @@ class Access:
     Args:
         settings: Of the server.
         tokens: Those that there are.
+
+    Attributes:
+        sessions: Of browsers.
     """
 
     def __init__(self, settings: ServerSettings, tokens: Tokens) -> None:
+        self.sessions = Sessions(tokens, settings.session_seconds)
         self._is_private = settings.is_private
         self._tokens = tokens
         self._needs_token = False
         rates = settings.rates
         self._failures = Buckets(rates.failures_per_minute / 60, rates.failure_burst)
 
-    def caller(self, head: Head) -> Caller | None:
+    def caller(self, head: Head, *, is_foreign: bool = False) -> Caller | None:
         """Who asks; None if it is nobody known.
 
+        Args:
+            is_foreign: Whether a page elsewhere asks: what the user did here isn't its to use.
         Raises:
             Unauthenticated: They have a token that isn't good.
             TooManyRequests: And had too many of that kind.
         """
         token = _token(head)
-        if token is None:
-            return LOCAL if self._is_open(head) else None
+        if token is not None:
+            return self.owner(token, head.remote)
+        # A session that has ended is none: a page that is still open asks on, and guesses nothing.
+        secret = None if is_foreign else session_in(head)
+        found = None if secret is None else self.sessions.caller(secret)
+        return found or (LOCAL if self._is_open(head) else None)
+
+    def owner(self, token: str, address: str) -> Caller:
+        """Whose a token is.
+
+        Args:
+            address: From which it came; wrong ones are counted by it.
+        Raises:
+            Unauthenticated: It isn't good.
+            TooManyRequests: And there were too many of that kind.
+        """
         found = self._tokens.caller(token)
         if found is None:
-            raise self._failure(head)
+            raise self._failure(address)
         return found
+
+    def is_good(self, caller: Caller) -> bool:
+        """Whether somebody who came in may stay: the token is good, the session hasn't ended."""
+        is_in_session = not caller.session or self.sessions.is_open(caller.session)
+        return is_in_session and self._tokens.is_good(caller.token)
 
     def _is_open(self, head: Head) -> bool:
         # Once there was a token, none is needed again only after a restart: taking the last one
@@ -55,8 +83,8 @@ class Access:
         is_here = is_loopback(head.local) and is_loopback(head.remote)
         return is_here and not any(head.has(name) for name in _FORWARDED)
 
-    def _failure(self, head: Head) -> Refused:
-        wait = self._failures.spend(network(head.remote))
+    def _failure(self, address: str) -> Refused:
+        wait = self._failures.spend(network(address))
         if wait:
             return TooManyRequests("too many wrong tokens came from this address", seconds=wait)
         return Unauthenticated(

@@ -7,12 +7,17 @@ import asyncio
 from starlette.types import Message, Receive
 
 from nodegraph.server.errors import Refused, TooLarge
+from nodegraph.server.files.multipart import is_form
 from nodegraph.server.security.head import Head
 from nodegraph.server.security.json_gauge import JsonGauge
 from nodegraph.server.settings import BodyLimits
 
 UPLOADS = "/api/v1/uploads"
+APPS = "/api/v1/apps"
+LOGIN = "/login"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOGIN_BYTES = 4 << 10
+"""Whoever logs in is nobody known as yet."""
 _FORGIVEN = 32 << 20
 _FORGIVEN_SECONDS = 5.0
 
@@ -90,8 +95,14 @@ def may_have_body(head: Head) -> bool:
 def _limit(head: Head, limits: BodyLimits) -> int:
     if head.method in _WITHOUT_BODY:
         return 0
-    is_upload = head.path == UPLOADS or head.path.startswith(f"{UPLOADS}/")
-    return limits.upload if is_upload else limits.body
+    if head.path == LOGIN:
+        return min(limits.body, _LOGIN_BYTES)
+    if head.path == UPLOADS or head.path.startswith(f"{UPLOADS}/"):
+        return limits.upload
+    if head.path.startswith(f"{APPS}/") and is_form(head.one(b"content-type") or ""):
+        # Its files are written as they come, and its texts counted, see `apps.form`.
+        return limits.upload + limits.body
+    return limits.body
 
 
 async def drain(receive: Receive) -> None:

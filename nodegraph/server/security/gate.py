@@ -8,23 +8,28 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nodegraph.server.auth.caller import Caller
-from nodegraph.server.auth.tokens import Tokens
-from nodegraph.server.errors import MethodNotAllowed, Refused, TooManyRequests, no_caller
+from nodegraph.server.errors import (
+    MethodNotAllowed,
+    Refused,
+    TooManyRequests,
+    Unauthenticated,
+    no_caller,
+)
 from nodegraph.server.security.access import Access
 from nodegraph.server.security.answer import Answer
 from nodegraph.server.security.body import Body, may_have_body
 from nodegraph.server.security.cors import answer_preflight, is_preflight
 from nodegraph.server.security.head import Head
 from nodegraph.server.security.hosts import Hosts
+from nodegraph.server.security.login import answer_login, would_log_in
 from nodegraph.server.security.notes import HEAD_ONLY, KEY, Notes
 from nodegraph.server.security.origins import Origins
 from nodegraph.server.security.paths import check_path
+from nodegraph.server.security.public import PUBLIC
 from nodegraph.server.security.rates import Buckets, network
 from nodegraph.server.security.refusals import STATUSES, answer_refusal, log_refusal
 from nodegraph.server.settings import ServerSettings
 
-PUBLIC = frozenset({"/healthz", "/readyz"})
-"""Paths that tell nothing, and that probes without a token ask for."""
 METRICS = "/metrics"
 _SCRAPER = Caller("metrics", frozenset({"read"}))
 """Whoever reads the figures, where the settings let everybody do so."""
@@ -37,15 +42,15 @@ class Gate:
     Args:
         app: What lies behind it.
         settings: Of the server.
-        tokens: Those that there are.
+        access: Finds out who asks.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, access: Access) -> None:
         self._app = app
         self._limits = settings.limits
         self._hosts = Hosts(settings)
         self._origins = Origins(settings)
-        self._access = Access(settings, tokens)
+        self._access = access
         self._open_metrics = settings.open_metrics
         rates = settings.rates
         self._rates = Buckets(rates.requests_per_second, rates.burst)
@@ -62,11 +67,16 @@ class Gate:
             if answer.origin is not None and is_preflight(head):
                 await answer_preflight(answer.send)
                 return
-            notes.caller = self._admitted(head)
+            notes.caller = self._admitted(head, answer.origin is not None)
             body = Body(head, receive, self._limits) if has_body else None
         except Refused as error:
             notes.refusal = error
-            await answer_refusal(error, scope, answer.send, receive if has_body else None)
+            unread = receive if has_body else None
+            if isinstance(error, Unauthenticated) and would_log_in(head):
+                await answer_login(head, answer.send, unread)
+                log_refusal(head, error.status, error, None)
+            else:
+                await answer_refusal(error, scope, answer.send, unread)
         else:
             await self._pass(scope, receive, answer, body)
         if answer.status in STATUSES:
@@ -83,13 +93,13 @@ class Gate:
             raise MethodNotAllowed("there is no such method here", given=head.method[:20])
         return self._origins.check(head, self._hosts.check(head))
 
-    def _admitted(self, head: Head) -> Caller | None:
+    def _admitted(self, head: Head, is_foreign: bool) -> Caller | None:
         """Who asks; None for somebody unknown who asks for what is public.
 
         Raises:
             Refused: They may not, or not so often.
         """
-        caller = self._access.caller(head)
+        caller = self._access.caller(head, is_foreign=is_foreign)
         if caller is None and self._open_metrics and head.path == METRICS:
             caller = _SCRAPER
         whose = caller.token if caller is not None and caller.token else network(head.remote)

@@ -4,6 +4,9 @@ A browser lets any page send requests here. It says where they come from: in Ori
 everything that may change something and with each websocket, and in Sec-Fetch-Site with
 everything. A program that is no browser sends neither, and is let through: it has no user whose
 rights it could abuse.
+
+A link elsewhere may lead to the editor's page: that holds nothing of the server's and does nothing
+by being looked at, and the page with the link learns nothing of what becomes of it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import re
 
 from nodegraph.server.errors import Refused
+from nodegraph.server.security.body import LOGIN
 from nodegraph.server.security.head import Head
 from nodegraph.server.settings import ServerSettings
 
@@ -18,6 +22,11 @@ _ORIGIN = re.compile(r"(https?)://([^/@?#\s]+)")
 _PORTS = {"http": "80", "https": "443"}
 _OWN_SITES = ("same-origin", "none")
 """``none`` is what the user does: an address typed in, a bookmark."""
+
+
+EDITOR = "/"
+_LINKED = frozenset({EDITOR, LOGIN})
+"""Pages that links elsewhere may lead to; to the second one where the first needs a login."""
 
 
 class WrongOrigin(Refused):
@@ -51,9 +60,20 @@ class Origins:
                 return origin
             if not _is_own(origin, host):
                 raise _refusal(origin)
-        if site is not None and site.lower() not in _OWN_SITES:
+        if site is not None and site.lower() not in _OWN_SITES and not _is_link(head):
             raise _refusal(origin or site)
         return None
+
+
+def _is_link(head: Head) -> bool:
+    """Whether a browser opens one of the pages that links may lead to, in a window of its own."""
+    return (
+        head.method == "GET"
+        and head.path in _LINKED
+        and not head.is_websocket
+        and head.one(b"sec-fetch-mode") == "navigate"
+        and head.one(b"sec-fetch-dest") == "document"
+    )
 
 
 def _is_own(origin: str, host: str) -> bool:

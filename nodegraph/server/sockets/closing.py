@@ -8,6 +8,7 @@ from nodegraph.errors import NodegraphError
 
 STOPPING = 1001
 WRONG_KIND = 1003
+GONE = 1006
 UNREADABLE = 1007
 NOT_ALLOWED = 1008
 TOO_LARGE = 1009

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgpack
 
-from nodegraph.core.json_text import read_json
-from nodegraph.errors import InvalidFile
 from nodegraph.server.errors import TooLarge
 from nodegraph.server.hub import Batch
 from nodegraph.server.hub.wire import to_json, to_msgpack
+from nodegraph.server.json_route import InvalidJson, read_document
 from nodegraph.server.security.json_gauge import JsonGauge
 from nodegraph.server.sockets.closing import TOO_LARGE, WRONG_KIND, Unreadable
 from nodegraph.server.sockets.gauge import check_packed
@@ -87,10 +86,10 @@ class _Json:
         _check_size(len(data), rules)
         try:
             JsonGauge(rules.depth, rules.values).feed(data)
-            return _map(read_json(text))
+            return _map(read_document(data))
         except TooLarge as error:
             raise Unreadable(error.problem.message, TOO_LARGE) from None
-        except InvalidFile as error:
+        except InvalidJson as error:
             raise Unreadable(error.problem.message) from None
 
     def write(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,9 +134,10 @@ def _written(
     return found
 
 
-def _object(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs) or not all(type(key) is str for key in found):
+def _object(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    given = list(pairs)  # msgpack without its extension hands out a generator
+    found = dict(given)
+    if len(found) < len(given) or not all(type(key) is str for key in found):
         # As with JSON: the last one would win silently, and a node or an input be lost.
         raise ValueError("a member's name is no text, or occurs twice")
     return found

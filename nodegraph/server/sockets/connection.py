@@ -19,6 +19,7 @@ from nodegraph.server.security.rates import Buckets
 from nodegraph.server.services import Services
 from nodegraph.server.sockets.closing import (
     BROKEN,
+    GONE,
     NOT_ALLOWED,
     SILENT,
     STOPPING,
@@ -186,7 +187,7 @@ class Connection:
                 batch = await subscription.next(self._rules.heartbeat)
                 # Also if all that happened was for others, so that it isn't gone through again.
                 if batch.messages or batch.last > told:
-                    await self._socket.send(self._codec.events(name, batch))
+                    await self._put(self._codec.events(name, batch))
                     told = batch.last
         except SlowConsumer as error:
             self._overrun(error)
@@ -207,7 +208,14 @@ class Connection:
         await self._send({"type": "error", "id": id, "problem": _problem(error)})
 
     async def _send(self, message: Mapping[str, Any]) -> None:
-        await self._socket.send(self._codec.write(message))
+        await self._put(self._codec.write(message))
+
+    async def _put(self, written: dict[str, Any]) -> None:
+        try:
+            await self._socket.send(written)
+        except RuntimeError as error:
+            # A frame that is none has ended the connection, before it was told of here.
+            raise WebSocketDisconnect(GONE) from error
 
     async def _beat(self) -> None:
         while True:
@@ -222,7 +230,7 @@ class Connection:
                 reason = f"nothing was heard for {self._rules.silence:g} s"
                 self._end(Closing(SILENT, reason))
                 return
-            if not self._services.tokens.is_good(self._caller.token):
+            if not self._services.access.is_good(self._caller):
                 self._end(Closing(NOT_ALLOWED, "the token isn't good any more"))
                 return
             await asyncio.sleep(min(left, self._rules.heartbeat))

@@ -8,6 +8,8 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from nodegraph.server.cutting import cut
+
 _ABORT = "nodegraph.abort"
 
 
@@ -22,7 +24,10 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
         if scope is not None:
-            scope["extensions"][_ABORT] = {"abort": self.transport.abort}
+            scope["extensions"][_ABORT] = {"abort": self._abort}
+
+    def _abort(self) -> None:
+        cut(self.transport)
 
 
 def abort(scope: MutableMapping[str, Any]) -> None:

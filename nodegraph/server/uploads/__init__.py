@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from nodegraph.server.settings import UploadType
 from nodegraph.server.uploads.index import Upload, UploadPage
-from nodegraph.server.uploads.rules import UploadRules, UploadType
+from nodegraph.server.uploads.rules import UploadRules
 from nodegraph.server.uploads.uploads import Uploads
 
 __all__ = ["Upload", "UploadPage", "UploadRules", "UploadType", "Uploads"]

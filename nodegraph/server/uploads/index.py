@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.uploads import reference
 from nodegraph.database import Database
 from nodegraph.server.files.types import SUFFIXES
 from nodegraph.server.uploads.schema import uploads_format
@@ -50,7 +51,7 @@ class Upload:
     @property
     def reference(self) -> str:
         """What a workflow calls it."""
-        return f"upload:{self.digest}/{self.name}"
+        return reference(self.digest, self.name)
 
     @property
     def file(self) -> str:

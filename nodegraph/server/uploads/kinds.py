@@ -13,7 +13,8 @@ from nodegraph.server.checking import check_size
 from nodegraph.server.errors import TooLarge, UnsupportedType
 from nodegraph.server.files.pictures import read_picture
 from nodegraph.server.security.json_gauge import JsonGauge
-from nodegraph.server.uploads.rules import UploadRules, UploadType
+from nodegraph.server.settings import UploadType
+from nodegraph.server.uploads.rules import UploadRules
 
 _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
     ("png", b"\x89PNG\r\n\x1a\n"),

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nodegraph.core.uploads import digest_of
 from nodegraph.errors import InvalidWorkflow, Problem
-
-_REFERENCE = re.compile(r"upload:([0-9a-f]{64})(?:/.*)?", re.DOTALL)
 
 Find = Callable[[str], str | None]
 """The path of the file of a digest; None if there is none that the client may use."""
-
-
-def digest_of(text: str) -> str | None:
-    """The digest in a reference; None if the text is none."""
-    found = _REFERENCE.fullmatch(text)
-    return None if found is None else found[1]
 
 
 def resolved(document: Any, find: Find) -> Any:

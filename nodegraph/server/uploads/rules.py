@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-UploadType = Literal["png", "jpeg", "webp", "gif", "workflow", "safetensors"]
+from nodegraph.server.settings import Uploads, UploadType
+
 _DAY = 86_400.0
 
 
@@ -23,7 +23,7 @@ class UploadRules:
         spared_seconds: Without being used, before which it isn't deleted to make room either.
     """
 
-    types: frozenset[UploadType] = frozenset({"png", "jpeg", "webp", "gif", "workflow"})
+    types: frozenset[UploadType] = frozenset(Uploads().types)
     bytes: int = 512 << 20
     pixels: int = 64_000_000
     json_bytes: int = 32 << 20

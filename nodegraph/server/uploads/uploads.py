@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.uploads import with_references
 from nodegraph.jobs.reader import QueueView
 from nodegraph.server.errors import NotFound, TooLarge
 from nodegraph.server.files.confined import Confined
@@ -29,6 +30,11 @@ LARGEST_PAGE = 1000
 _LONGEST_STEM = 100
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 100
+
+
+def files_folder(folder: Path) -> Path:
+    """Where in the folder of uploads the files themselves lie, each named by its digest."""
+    return folder.absolute() / "files"
 
 
 class Uploads:
@@ -54,7 +60,7 @@ class Uploads:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = rules or UploadRules()
-        self._files = Confined(folder.absolute() / "files")
+        self._files = Confined(files_folder(folder))
         self._index = UploadIndex(folder / "uploads.sqlite")
         self._queue = queue
         self._clock = clock
@@ -210,6 +216,17 @@ class Uploads:
         if used:
             self._index.touch(list(used.values()), self._clock())
         return found
+
+    def shown(self, document: Any) -> Any:
+        """A copy of a JSON document with references in place of paths; the contrary of `resolve`.
+
+        Where files lie on this machine is nobody's business.
+        """
+        return with_references(document, self._files.root, self._name)
+
+    def _name(self, digest: Digest) -> str:
+        uploads = self._index.of(digest, None)
+        return uploads[0].name if uploads else ""
 
     def prune(self) -> int:
         """Delete what nobody used for long and no job needs; how many. Takes a while."""

@@ -1,4 +1,4 @@
-"""How the pages of apps look."""
+"""How the pages look."""
 
 from __future__ import annotations
 

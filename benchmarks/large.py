@@ -1,0 +1,127 @@
+"""A large graph in the editor: how long it takes to open, and how smoothly it moves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from playwright.sync_api import Page
+
+MANY = 500
+CHAINS_A_ROW = 5
+
+_OPEN = """async (data) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const carried = new DataTransfer();
+    carried.items.add(new File([bytes], "large.json", { type: "application/json" }));
+    const options = { bubbles: true, cancelable: true, dataTransfer: carried };
+    const canvas = document.querySelector("main");
+    const before = performance.now();
+    for (const kind of ["dragenter", "dragover", "drop"])
+        canvas.dispatchEvent(new DragEvent(kind, options));
+    const frame = () => new Promise(requestAnimationFrame);
+    while (document.querySelector("main[data-ready] [data-node=load_0]") === null) await frame();
+    await frame();
+    return (performance.now() - before) / 1000;
+}"""
+_COUNT = """() => {
+    window.benchmark = { times: [], on: true };
+    const note = (time) => {
+        window.benchmark.times.push(time);
+        if (window.benchmark.on) requestAnimationFrame(note);
+    };
+    requestAnimationFrame(note);
+}"""
+_RATE = """() => {
+    const { times } = window.benchmark;
+    window.benchmark.on = false;
+    return (1000 * (times.length - 1)) / (times.at(-1) - times[0]);
+}"""
+
+
+def large_graph(count: int) -> dict[str, Any]:
+    """Graphs that make pictures, of ten nodes each, side by side in one workflow."""
+    nodes: dict[str, Any] = {}
+    positions: dict[str, list[int]] = {}
+    for number in range(count // 10):
+        found = _chain(number)
+        left, top = number % CHAINS_A_ROW * 2400, number // CHAINS_A_ROW * 1100
+        for place, name in enumerate(found):
+            positions[name] = [left + place // 2 * 440, top + place % 2 * 520]
+        nodes |= found
+    return {
+        "format": "nodegraph/1",
+        "title": "Large",
+        "nodes": nodes,
+        "ui": {"positions": positions},
+    }
+
+
+def _chain(number: int) -> dict[str, Any]:
+    def of(kind: str, port: str = "") -> dict[str, str]:
+        return {"from": f"{kind}_{number}.{port}" if port else f"{kind}_{number}"}
+
+    def prompt(text: str) -> dict[str, Any]:
+        return {"encoder": of("load", "text_encoder"), "text": text}
+
+    def sample(latent: str) -> dict[str, Any]:
+        led = {"positive": of("positive"), "negative": of("negative")}
+        return {"model": of("load", "model"), **led, "latent": of(latent), "seed": number}
+
+    def decode(latent: str) -> dict[str, Any]:
+        return {"vae": of("load", "vae"), "latent": of(latent)}
+
+    found: dict[str, tuple[str, dict[str, Any]]] = {
+        "load": ("LoadModel", {"model": "tiny"}),
+        "size": ("EmptyLatent", {"width": 64, "height": 64}),
+        "positive": ("EncodePrompt", prompt(f"a red apple, number {number}")),
+        "negative": ("EncodePrompt", prompt("a blue background")),
+        "first": ("KSampler", sample("size")),
+        "second": ("KSampler", sample("first")),
+        "decode": ("VAEDecode", decode("first")),
+        "other": ("VAEDecode", decode("second")),
+        "save": ("SaveImage", {"image": of("decode"), "name": "first"}),
+        "keep": ("SaveImage", {"image": of("other"), "name": "second"}),
+    }
+    return {
+        f"{kind}_{number}": {"type": node_type, "inputs": inputs}
+        for kind, (node_type, inputs) in found.items()
+    }
+
+
+def opened(page: Page, graph: dict[str, Any]) -> float:
+    """Seconds from dropping the file until the graph is drawn."""
+    data = base64.b64encode(json.dumps(graph).encode()).decode()
+    seconds: float = page.evaluate(_OPEN, data)
+    return seconds
+
+
+def panned(page: Page, moves: int = 120) -> float:
+    """Frames a second while the canvas is dragged to and fro with the middle button."""
+    x, y = _middle(page)
+    page.mouse.move(x, y)
+    page.mouse.down(button="middle")
+    page.evaluate(_COUNT)
+    for step in range(moves):
+        away = abs(step % 40 - 20) * 12
+        page.mouse.move(x - 120 + away, y - 60 + away / 2)
+    rate: float = page.evaluate(_RATE)
+    page.mouse.up(button="middle")
+    return rate
+
+
+def zoomed(page: Page, moves: int = 60) -> float:
+    """Frames a second while the wheel zooms in and out."""
+    page.mouse.move(*_middle(page))
+    page.evaluate(_COUNT)
+    for step in range(moves):
+        page.mouse.wheel(0, -80 if step % 20 < 10 else 80)
+    rate: float = page.evaluate(_RATE)
+    return rate
+
+
+def _middle(page: Page) -> tuple[float, float]:
+    box = page.locator("main").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

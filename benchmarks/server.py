@@ -1,0 +1,245 @@
+"""What the server costs: latencies, jobs a second, lists, watchers, memory.
+
+    python benchmarks/server.py [--json] [--quick] [--only NAME]
+
+NAME is one of latency, throughput, submits, listing, watchers, memory. Each starts real servers,
+and load generators in processes of their own, see `load.py`. Processor time for each job is told
+beside, as it hardly depends on what else the machine does. The baselines are a bare FastAPI server
+with a commit for each job (`bare_server.py`), and the same jobs in a session without a server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from common import Figure, options, show
+from serving import (
+    Server,
+    bare,
+    cpu,
+    load,
+    loading,
+    prepared,
+    sampling,
+    serving,
+    stepping,
+    tiny,
+)
+
+from nodegraph import Session, Workflow
+from nodegraph.jobs import Filter, QueueReader
+from nodegraph.settings import Settings
+
+CONNECTIONS = 16
+WAITING = 2_000
+WATCHERS = 200
+_fresh = count()
+
+
+def new(many: int) -> list[int]:
+    """Values that no job had before, so that nothing is known of its results."""
+    return [next(_fresh) for _ in range(many)]
+
+
+def median_ms(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds) * 1e3
+
+
+def late_ms(seconds: Sequence[float]) -> float:
+    """Within which 95 of 100 are."""
+    return statistics.quantiles(seconds, n=20)[-1] * 1e3
+
+
+def latency(home: Path, quick: bool) -> Iterator[Figure]:
+    """From submitting a job to hearing that it finished, with nothing else to do."""
+    many = 50 if quick else 1_000
+    alone = median_ms(in_process(home, many))
+    with serving(home) as server:
+        for by in ("http", "websocket"):
+            found = load("latency", port=server.port, values=new(many), by=by)["seconds"]
+            label = f"submitted by {by}, until finished is heard"
+            yield Figure(f"{label}: median", median_ms(found), "ms", 6, alone, "without a server")
+            yield Figure("… 95 of 100 within", late_ms(found), "ms")
+
+
+def in_process(home: Path, many: int) -> list[float]:
+    """Seconds of the same jobs, one after the other in a session."""
+    found = []
+    settings = Settings(home=home, cache=home / "cache-alone")
+    with Session(settings) as session:
+        for value in new(many + 10):
+            workflow = Workflow.from_dict(tiny(0)["workflow"])
+            start = time.perf_counter()
+            session.run(workflow, parameters={"value": value})
+            found.append(time.perf_counter() - start)
+    return found[10:]
+
+
+def throughput(home: Path, quick: bool) -> Iterator[Figure]:
+    """Jobs a second from several connections, with their processor time."""
+    many, times = (200, 1) if quick else (2_000, 3)
+    with bare(home) as port:
+        plain = max(many / _taken(port, many)["taken"] for _ in range(times))
+    with serving(home) as server:
+        for label in ("new to it", "known results"):
+            is_new = label == "new to it"
+            runs = [_measured(server, new(many) if is_new else [-1] * many) for _ in range(times)]
+            speed = max(many / run["seconds"] for run in runs)
+            taken = max(many / run["taken"] for run in runs)
+            what = f"jobs from {CONNECTIONS} connections, {label}"
+            against = "taking them in, bare"
+            yield Figure(what, speed, "/s", 400, plain, against, more_is_better=True)
+            yield Figure("… taken in", taken, "/s", None, plain, against, more_is_better=True)
+            for part in ("server", "worker", "client"):
+                used = min(run[part] for run in runs)
+                yield Figure(f"… processor time of the {part}, a job", used * 1e3 / many, "ms")
+
+
+def _taken(port: int, many: int) -> dict[str, Any]:
+    found: dict[str, Any] = load(
+        "throughput", port=port, values=new(many), connections=CONNECTIONS, follow=False
+    )
+    return found
+
+
+def _measured(server: Server, values: list[int]) -> dict[str, float]:
+    worker = server.worker()
+    before = cpu(server.process), cpu(worker)
+    found = load("throughput", port=server.port, values=values, connections=CONNECTIONS)
+    return {
+        "seconds": found["seconds"],
+        "taken": found["taken"],
+        "client": found["cpu"],
+        "server": cpu(server.process) - before[0],
+        "worker": cpu(worker) - before[1],
+    }
+
+
+def submits(home: Path, quick: bool) -> Iterator[Figure]:
+    """How long a submission takes while a worker samples."""
+    many = 50 if quick else 1_000
+    given: dict[str, Any] = {"values": new(many), "pause": 0.01, "connections": 4}
+    with serving(home) as server, bare(home) as port:
+        server.run(sampling(2, 0))  # loads libraries and the model
+        job = server.submit(sampling(10_000, 1))
+        server.until(job, "running")
+        ours = load("submits", port=server.port, **given)["answers"]
+        plain = load("submits", port=port, **given)["answers"]
+        pictures = [_submitted(server, seed) for seed in range(many // 5)]
+        assert server.state(job) == "running", "the sampling is over already"
+        server.client.post(f"/jobs/{job}/cancel")
+    what = "submitting beside a sampling, 95 of 100 within"
+    yield Figure(what, late_ms(ours), "ms", 20, late_ms(plain), "bare")
+    yield Figure("… median", median_ms(ours), "ms", None, median_ms(plain), "bare")
+    what = "… a picture of a new prompt, 95 of 100 within"
+    yield Figure(what, late_ms(pictures), "ms", 20, late_ms(plain), "bare, of a sum")
+    yield Figure("… median", median_ms(pictures), "ms", None, median_ms(plain), "bare, of a sum")
+
+
+def _submitted(server: Server, seed: int) -> float:
+    """Seconds of submitting a picture of something new: packs are asked whether it can be run."""
+    request = sampling(2, seed, prompt=f"apple {seed}")
+    start = time.perf_counter()
+    server.submit(request)
+    return time.perf_counter() - start
+
+
+def listing(home: Path, quick: bool) -> Iterator[Figure]:
+    """A list of all that waits, in one page."""
+    times = 3 if quick else 30
+    with serving(home) as server:
+        server.pause()
+        _taken(server.port, WAITING)
+        seconds, used = [], cpu(server.process)
+        for _ in range(times):
+            start = time.perf_counter()
+            answer = server.client.get(f"/jobs?state=queued&limit={WAITING}")
+            seconds.append(time.perf_counter() - start)
+            assert len(answer.json()["items"]) == WAITING
+        used = (cpu(server.process) - used) / times
+        with QueueReader(home / "queue.sqlite") as queue:
+            plain = min(_rows(queue) for _ in range(times))
+    label = f"listing {WAITING:,} waiting jobs"
+    yield Figure(label, min(seconds) * 1e3, "ms", 50, plain * 1e3, "reading their rows")
+    yield Figure("… median", median_ms(seconds), "ms")
+    yield Figure("… processor time of the server", used * 1e3, "ms")
+
+
+def _rows(queue: QueueReader) -> float:
+    start = time.perf_counter()
+    assert len(queue.page(Filter(states=["queued"]), limit=WAITING).jobs) == WAITING
+    return time.perf_counter() - start
+
+
+def watchers(home: Path, quick: bool) -> Iterator[Figure]:
+    """A job with previews that many watch, and one that nobody does, by turns."""
+    steps, times = (20, 1) if quick else (200, 7)
+    ratios, frames, used = [], [], []
+    with serving(home) as server:
+        server.run(stepping(1, 0))
+        for turn in range(times):
+            alone = float(server.run(stepping(steps, 2 * turn + 1))["outputs"]["seconds"])
+            server.pause()
+            job = server.submit(stepping(steps, 2 * turn + 2))
+            with loading("watch", port=server.port, job=job, count=WATCHERS) as found:
+                before = cpu(server.process)
+                server.resume()
+                watched = float(server.until(job, "finished")["outputs"]["seconds"])
+            ratios.append(watched / alone)
+            frames.append(found[0]["frames"] / WATCHERS)
+            used.append((cpu(server.process) - before) / watched)
+    label = f"a job with previews, {WATCHERS} watching"
+    slower = (statistics.median(ratios) - 1) * 100
+    yield Figure(f"{label}: slower by", slower, "%", 5)
+    yield Figure("… messages to each, for each step", statistics.median(frames) / steps, "")
+    yield Figure("… of a core, for the server", statistics.median(used) * 100, "%")
+
+
+def memory(home: Path, quick: bool) -> Iterator[Figure]:
+    """Memory over many jobs, once what is remembered of the last ones is full."""
+    warm, rounds, each = (100, 6, 50) if quick else (1_500, 20, 100)
+    found: dict[str, list[int]] = {"server": [], "worker": []}
+    with serving(home) as server:
+        processes = {"server": server.process, "worker": server.worker()}
+        load("throughput", port=server.port, values=new(warm), connections=CONNECTIONS)
+        for _ in range(rounds):
+            load("throughput", port=server.port, values=new(each), connections=CONNECTIONS)
+            for name, process in processes.items():
+                found[name].append(process.memory_info().rss)
+    third = rounds // 3
+    for name, sizes in found.items():
+        first, last = statistics.median(sizes[:third]), statistics.median(sizes[-third:])
+        label = f"memory of the {name} over {rounds * each:,} jobs: change"
+        yield Figure(label, abs(last / first - 1) * 100, "%", 5)
+        yield Figure("… at the end", last / 1e6, "MB")
+
+
+KINDS: Mapping[str, Callable[[Path, bool], Iterator[Figure]]] = {
+    each.__name__: each for each in (latency, throughput, submits, listing, watchers, memory)
+}
+
+
+def figures(names: Sequence[str], *, quick: bool) -> Iterator[Figure]:
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            yield from KINDS[name](prepared(Path(folder) / "home"), quick)
+
+
+def _only(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", choices=list(KINDS), action="append", help="may be repeated")
+
+
+def main() -> None:
+    given = options(__doc__, _only)
+    show(figures(given.only or list(KINDS), quick=given.quick), as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`nodegraph jobs`: a module for each of its commands."""

@@ -1,0 +1,1 @@
+"""`nodegraph queue`: a module for each of its commands."""

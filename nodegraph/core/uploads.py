@@ -1,0 +1,55 @@
+"""What workflows call a file that was brought to a server: ``upload:<digest>/<name>``.
+
+It means the same on every server that has the file, and tells nothing of where it lies there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import Any
+
+from nodegraph.core.digests import Digest
+
+_REFERENCE = re.compile(r"upload:([0-9a-f]{64})(?:/.*)?", re.DOTALL)
+_FILE = re.compile(r"([0-9a-f]{64})\.[a-z]+")
+
+
+def reference(digest: Digest, name: str = "") -> str:
+    """What a workflow calls a file.
+
+    Args:
+        name: For people; may be left out.
+    """
+    return f"upload:{digest}/{name}" if name else f"upload:{digest}"
+
+
+def digest_of(text: str) -> Digest | None:
+    """The digest in a reference; None if the text is none."""
+    found = _REFERENCE.fullmatch(text)
+    return None if found is None else found[1]
+
+
+def with_references(
+    document: Any, folder: Path, name_of: Callable[[Digest], str] = lambda digest: ""
+) -> Any:
+    """A copy of a JSON document in which references stand for paths of files in a folder.
+
+    Args:
+        folder: Its files are named by the digests of their bytes.
+        name_of: What a file is called.
+    """
+    prefix = str(PurePath(folder) / "_")[:-1]
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: copied(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [copied(item) for item in value]
+        if not (isinstance(value, str) and value.startswith(prefix)):
+            return value
+        found = _FILE.fullmatch(value[len(prefix) :])
+        return value if found is None else reference(found[1], name_of(found[1]))
+
+    return copied(document)

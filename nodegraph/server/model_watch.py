@@ -1,0 +1,127 @@
+"""Noticing that models, or their pictures, have come or gone, so that open pages know of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Calls what reads a disk without keeping the event loop from others."""
+
+_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What lay under the models folders.
+
+    Attributes:
+        folders: The times at which something came into each of them, or went.
+        files: Their sizes and times.
+    """
+
+    folders: Mapping[str, int]
+    files: Mapping[str, tuple[int, int]]
+
+    def is_past(self) -> bool:
+        """Whether something has come since, or gone."""
+        return any(_time(folder) != time for folder, time in self.folders.items())
+
+
+class ModelWatch:
+    """Tells when something comes into the models folders, or goes. Used on one event loop.
+
+    Trees of models are large and may lie on another machine, so mostly only the times of the
+    folders are looked at, of which there are few. All is looked at after one of those has changed,
+    and until nothing does: a file that is being copied grows for minutes.
+
+    Args:
+        folders: Those that are searched for models.
+        off_loop: Calls what reads a disk.
+        tell: Is called when there is something else.
+        is_wanted: Whether there is anybody to tell.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        off_loop: OffLoop,
+        tell: Callable[[], None],
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        self._folders = folders
+        self._off_loop = off_loop
+        self._tell = tell
+        self._is_wanted = is_wanted
+        self._seen: _Seen | None = None
+        self._is_settled = True
+
+    async def run(self) -> None:
+        """Look now and then, until it is cancelled."""
+        await self.look()
+        while True:
+            await asyncio.sleep(_SECONDS)
+            if self._is_wanted():
+                await self.look()
+
+    async def look(self) -> None:
+        """Look once."""
+        seen = self._seen
+        if seen is not None and self._is_settled and not await self._off_loop(seen.is_past):
+            return
+        found = await self._off_loop(lambda: _look(self._folders))
+        self._is_settled = found == seen
+        self._seen = found
+        if seen is not None and found.files != seen.files:
+            self._tell()
+
+
+def _look(roots: Sequence[Path]) -> _Seen:
+    folders: dict[str, int] = {}
+    files: dict[str, tuple[int, int]] = {}
+    known: set[str] = set()
+    waiting = [str(root) for root in roots]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in known:
+            continue  # a link back to where we have been
+        known.add(real)
+        # Before it is read, so that what comes meanwhile is noticed the next time.
+        folders[folder] = _time(folder)
+        inner, found = _in(folder)
+        waiting += inner
+        files.update(found)
+    return _Seen(folders, files)
+
+
+def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int]]]:
+    """The folders in a folder, and its files; nothing of one that can't be read."""
+    inner: list[str] = []
+    files: dict[str, tuple[int, int]] = {}
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+    except OSError:
+        return inner, files
+    for entry in entries:
+        with suppress(OSError):  # it went meanwhile, or is a link to nothing
+            if entry.is_dir():
+                inner.append(entry.path)
+            else:
+                status = entry.stat()
+                files[entry.path] = status.st_size, status.st_mtime_ns
+    return inner, files
+
+
+def _time(folder: str) -> int:
+    """When something came into a folder or went; -1 if there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - of a name from scandir
+    except OSError:
+        return -1

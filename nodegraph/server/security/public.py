@@ -1,0 +1,13 @@
+"""What is answered to anybody who can reach the server, without a token."""
+
+from __future__ import annotations
+
+from nodegraph.server.security.body import LOGIN
+
+LOGOUT = "/logout"
+ICON = "/favicon.svg"
+"""What stands beside the title of each page; of the one for logging in, too."""
+ICONS = (ICON, "/favicon.ico")
+"""The second one is asked for by browsers that show what is no page, such as a picture."""
+PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})
+"""Paths that tell nothing: probes ask for them, and whoever has yet to say who they are."""

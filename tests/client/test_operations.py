@@ -1,0 +1,186 @@
+"""Whatever the server can be asked, clients of both kinds can ask."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from nodegraph.client import AsyncClient, Client, OutputFile, Upload
+from nodegraph.errors import NodegraphError
+from nodegraph.server.app import create_app
+from nodegraph.server.services import Services
+from nodegraph.server.settings import ServerSettings
+from nodegraph.settings import Settings
+from tests.client.support import ONCE, answering, either_client, problem
+from tests.server.hosting import workflow
+
+API = "/api/v1"
+DIGEST = "ab" * 32
+FILE = OutputFile("a.png", "save", "image", "image/png", 3, DIGEST)
+UPLOAD = Upload(DIGEST, "a.png", "image/png", 3, f"upload:{DIGEST}/a.png")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a client is asked for something."""
+
+    method: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+    def of(self, client: Any, folder: Path) -> None:
+        """Ask it; what it answers doesn't matter."""
+        for name in self.method.split("."):
+            client = getattr(client, name)
+        arguments = [folder / "file" if each is Path else each for each in self.arguments]
+        with suppress(NodegraphError):
+            found = client(*arguments, **self.options)
+            if inspect.isgenerator(found):
+                list(found)
+
+
+def asked(method: str, *arguments: Any, **options: Any) -> Asked:
+    return Asked(method, arguments, options)
+
+
+CALLS = {
+    "submit_job": asked("submit", workflow()),
+    "list_jobs": asked("list", state="failed"),
+    "delete_jobs": asked("delete_all", state="failed"),
+    "get_job": asked("get", "job_x"),
+    "change_job": asked("prioritise", "job_x", 3),
+    "delete_job": asked("delete", "job_x"),
+    "get_job_workflow": asked("workflow", "job_x"),
+    "cancel_job": asked("cancel", "job_x"),
+    "retry_job": asked("retry", "job_x"),
+    "hold_job": asked("hold", "job_x"),
+    "unhold_job": asked("unhold", "job_x"),
+    "move_job": asked("move", "job_x", "first"),
+    "get_job_events": asked("watch", "job_x"),
+    "get_events": asked("watch"),
+    "get_queue": asked("queue.get"),
+    "pause_queue": asked("queue.pause"),
+    "resume_queue": asked("queue.resume"),
+    "clear_queue": asked("queue.clear", tag="a"),
+    "validate_workflow": asked("validate", workflow()),
+    "plan_workflow": asked("plan", workflow()),
+    "list_workflows": asked("workflows.list", "sum"),
+    "get_workflow": asked("workflows.get", "sum"),
+    "put_workflow": asked("workflows.save", "sum", workflow()),
+    "delete_workflow": asked("workflows.delete", "sum"),
+    "list_versions": asked("workflows.versions", "sum"),
+    "get_version": asked("workflows.get", "sum", 3),
+    "list_templates": asked("templates.list"),
+    "get_template": asked("templates.get", "text_to_image"),
+    "get_template_picture": asked("templates.picture", "text_to_image"),
+    "get_template_file": asked("templates.file", "image_to_image", "apple.png"),
+    "list_apps": asked("apps.list"),
+    "get_app": asked("apps.get", "sum"),
+    "run_app": asked("apps.run", "sum", {"b": 3}),
+    "list_artifacts": asked("artifacts", job="job_x"),
+    "delete_artifact": asked("delete_artifact", FILE, job="job_x"),
+    "get_artifact": asked("download", FILE, Path),
+    "get_artifact_thumbnail": asked("thumbnail", FILE, 64),
+    "upload_file": asked("upload", b"data", "a.png"),
+    "list_uploads": asked("uploads"),
+    "get_upload": asked("download", UPLOAD, Path),
+    "delete_upload": asked("delete_upload", UPLOAD),
+    "get_upload_thumbnail": asked("thumbnail", UPLOAD, 64),
+    "list_node_types": asked("node_types"),
+    "get_node_type": asked("node_type", "sums:Sum"),
+    "list_models": asked("models"),
+    "get_model_thumbnail": asked("model_thumbnail", "sd/a.safetensors", 64),
+    "list_sources": asked("sources", models=["a", "b"], packs=["c"]),
+    "get_system": asked("system"),
+    "refresh": asked("refresh"),
+    "get_settings": asked("settings.get"),
+    "change_settings": asked("settings.change", retention={"count": 3}),
+}
+NO_CALLS = {
+    "get_app_job": "a page for browsers; what it shows, `get` tells",
+    "healthz": "for what restarts servers; `system` tells more",
+    "readyz": "for what leads clients to servers; `system` tells more",
+    "get_metrics": "for monitoring, in a format of its own",
+    "get_description": "for whoever makes a client of another kind",
+}
+"""Operations that programs have no use for, and why."""
+OF_SEVERAL = {"wait", "pull"}
+"""Methods that put together what others ask for."""
+
+
+@lru_cache(maxsize=1)
+def operations() -> dict[str, tuple[str, re.Pattern[str]]]:
+    """Method and path of everything that the server's description lists, by its name."""
+    with TemporaryDirectory() as home:
+        services = Services(Settings(home=Path(home)), ServerSettings(), has_workers=False)
+        document = create_app(services).openapi()
+    return {
+        operation["operationId"]: (method.upper(), re.compile(re.sub(r"{\w+}", "[^/]+", path)))
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_each_operation_has_a_method_or_a_reason_for_having_none() -> None:
+    assert set(operations()) == CALLS.keys() | NO_CALLS.keys()
+    assert not CALLS.keys() & NO_CALLS.keys()
+    assert all(NO_CALLS.values())
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_the_method_asks_for_the_operation(kind: str, operation: str, tmp_path: Path) -> None:
+    method, path = operations()[operation]
+    with (
+        answering(problem(418, "something")) as server,
+        either_client(kind, server.url, retries=ONCE) as client,
+    ):
+        CALLS[operation].of(client, tmp_path)
+        sent = [
+            (asked, target.partition("?")[0])
+            for asked, target, headers in server.seen
+            if "upgrade" not in headers
+        ]
+    assert len(sent) == 1
+    assert sent[0][0] == method
+    assert path.fullmatch(sent[0][1]), sent
+
+
+def methods(client: Any) -> Iterator[tuple[str, Any]]:
+    """The methods of a client and its parts, by their names."""
+    for name, found in inspect.getmembers(client):
+        if name.startswith("_") or isinstance(found, str):
+            continue
+        if inspect.ismethod(found):
+            yield name, found
+        else:
+            yield from ((f"{name}.{inner}", method) for inner, method in methods(found))
+
+
+def parameters(method: Any) -> list[tuple[str, Any, Any, Any]]:
+    found = inspect.signature(method).parameters.values()
+    return [(each.name, each.kind, each.default, each.annotation) for each in found]
+
+
+def test_every_method_asks_for_something_and_both_kinds_have_it() -> None:
+    with either_client("sync", "http://127.0.0.1:9") as client:
+        blocking = dict(methods(client))
+    with either_client("async", "http://127.0.0.1:9") as client:
+        awaited = dict(methods(client._target))
+    assert blocking.keys() == awaited.keys()
+    assert blocking.keys() - {"close"} == {call.method for call in CALLS.values()} | OF_SEVERAL
+    for name, method in blocking.items():
+        assert parameters(method) == parameters(awaited[name]), name
+        assert method.__doc__, name
+
+
+def test_both_kinds_are_made_of_the_same() -> None:
+    assert parameters(Client.__init__) == parameters(AsyncClient.__init__)

@@ -1,0 +1,42 @@
+"""Workflows name files that were brought by their digests, not by where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodegraph.core.uploads import digest_of, reference, with_references
+
+FOLDER = Path("/srv/uploads/files")
+DIGEST = "ab" * 32
+
+
+def test_a_path_becomes_a_reference_wherever_it_stands() -> None:
+    path = str(FOLDER / f"{DIGEST}.png")
+    document = {"nodes": {"a": {"inputs": {"path": path, "all": [path, 3, None, True, 1.5]}}}}
+    found = with_references(document, FOLDER)
+    wanted = f"upload:{DIGEST}"
+    assert found == {
+        "nodes": {"a": {"inputs": {"path": wanted, "all": [wanted, 3, None, True, 1.5]}}}
+    }
+    assert document["nodes"]["a"]["inputs"]["path"] == path
+    named = with_references(path, FOLDER, lambda digest: "apple.png")
+    assert named == f"upload:{DIGEST}/apple.png"
+
+
+def test_other_paths_stay() -> None:
+    for text in (
+        f"/srv/uploads/{DIGEST}.png",
+        f"/srv/uploads/files2/{DIGEST}.png",
+        str(FOLDER / "apple.png"),
+        str(FOLDER / f"{DIGEST}.png" / "more"),
+        str(FOLDER),
+        "a red apple",
+    ):
+        assert with_references(text, FOLDER) == text
+
+
+def test_a_reference_tells_its_digest() -> None:
+    assert digest_of(reference(DIGEST)) == DIGEST
+    assert digest_of(reference(DIGEST, "a/b.png")) == DIGEST
+    for text in ("upload:", f"upload:{DIGEST[:-1]}", f"x{reference(DIGEST)}", DIGEST):
+        assert digest_of(text) is None
