@@ -1,0 +1,86 @@
+"""The editor with a large graph: time to open it, frames a second while it moves, its download.
+
+    python benchmarks/editor.py [--json] [--quick]
+
+In Chromium without a window, which draws without a GPU, on a real server. A browser draws 60 frames
+a second at most.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from common import Figure, options, show
+from large import MANY, large_graph, opened, panned, zoomed
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+from serving import prepared, serving
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PATIENCE = 120_000.0
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser of this machine."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        raise SystemExit("there is no Chromium here: install it (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
+        )
+        yield browser
+        browser.close()
+
+
+def fresh(browser: Browser, url: str) -> tuple[Page, int, float]:
+    """The page as somebody new sees it, the bytes that it fetched, and the seconds it took."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    fetched: list[int] = []
+
+    def note(response: Response) -> None:
+        if "/api/" not in response.url and response.ok:
+            fetched.append(len(gzip.compress(response.body())))
+
+    page.on("response", note)
+    start = perf_counter()
+    page.goto(url)
+    page.locator("main[data-ready] [data-node=load]").wait_for()
+    seconds = perf_counter() - start
+    page.get_by_role("dialog").get_by_role("button", name="Skip").click()
+    return page, sum(fetched), seconds
+
+
+def measure(url: str, quick: bool) -> Iterator[Figure]:
+    count, times = (100, 1) if quick else (MANY, 3)
+    with chromium() as browser:
+        pages = [fresh(browser, url) for _ in range(times)]
+        yield Figure("first visit: the starter graph is there", min(p[2] for p in pages), "s")
+        yield Figure("… fetched for it, gzipped", pages[0][1] / 1e3, "kB", 500)
+        graph = large_graph(count)
+        seconds = [opened(page, graph) for page, _, _ in pages]
+        yield Figure(f"opening {count} nodes", min(seconds), "s", 1.5)
+        for what, action in (("panning", panned), ("zooming", zoomed)):
+            rate = max(action(page) for page, _, _ in pages)
+            yield Figure(f"{what} them, all in sight", rate, "/s", 50, more_is_better=True)
+        near = pages[0][0]
+        near.keyboard.press("Shift+0")
+        rate = max(panned(near) for _ in range(times))
+        yield Figure("panning at 100 %", rate, "/s", 50, more_is_better=True)
+
+
+def main() -> None:
+    given = options(__doc__)
+    with tempfile.TemporaryDirectory() as folder, serving(prepared(Path(folder))) as server:
+        show(measure(f"http://127.0.0.1:{server.port}/", given.quick), as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()

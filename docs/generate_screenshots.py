@@ -1,0 +1,213 @@
+"""Make the pictures of the editor in docs/images, in Chromium, of a server with the embedded model.
+
+python -m docs.generate_screenshots [NAME ...]
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
+
+from tests.editor.conftest import ARGUMENTS, PATIENCE, chromium
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.graphs import go_to, middle
+from tests.editor.serving import Server
+from tests.editor.watching import Watch
+from tests.server.hosting import eventually
+
+WORKFLOWS = Path(__file__).parents[1] / "workflows"
+IMAGES = Path(__file__).with_name("images")
+SIZE = ViewportSize(width=1600, height=1000)
+PROMPTS = (
+    "a lemon on a white background",
+    "a rocket on a pink background",
+    "a panda on a pink background",
+    "a pineapple on a blue background",
+    "a red apple beside a banana",
+    "a frog on a white background",
+    "a penguin on a blue background",
+    "a fox face on a green background",
+)
+"""What the results show, the newest last."""
+STEPS = 120
+"""Of the one that is seen at work."""
+
+
+def workflow(name: str, **inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A workflow of the gallery, with some inputs changed.
+
+    Args:
+        inputs: New literals by node.
+    """
+    found: dict[str, Any] = json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    for node, values in inputs.items():
+        found["nodes"][node]["inputs"] |= values
+    return found
+
+
+def submit(server: Server, **inputs: Mapping[str, Any]) -> None:
+    """Have a picture made of words."""
+    wish = {"workflow": workflow("text_to_image", **inputs)}
+    server.client.post("jobs", json=wish).raise_for_status()
+
+
+def fill_gallery(server: Server) -> None:
+    """Have pictures made of all prompts."""
+    for seed, prompt in enumerate(PROMPTS):
+        submit(server, positive={"text": prompt}, sample={"seed": seed})
+    eventually(lambda: all(job["state"] == "finished" for job in server.jobs()))
+
+
+# -- what is shown
+
+
+def editor_with_results(editor: Editor) -> None:
+    last = len(PROMPTS) - 1
+    editor.fill("positive", "Text", PROMPTS[last])
+    editor.fill("sample", "Seed", str(last))
+    editor.run()
+    expect_picture(editor.results("save"))
+    editor.show("Results")
+    editor.show("Inspector")
+    editor.click_card("sample")
+    expect_picture(editor.panel("Results").locator("img").first)
+    editor.zoom_to_fit()
+
+
+def running(editor: Editor) -> None:
+    editor.fill("positive", "Text", "a parrot on a yellow background")
+    editor.fill("size", "Width", "256")
+    editor.fill("size", "Height", "256")
+    editor.fill("sample", "Steps", str(STEPS))
+    editor.run()
+    editor.see_preview("sample")
+    bar = editor.card("sample").get_by_role("progressbar")
+    # Until the picture can be made out.
+    eventually(lambda: int(bar.get_attribute("aria-valuenow") or 0) > STEPS / 3)
+
+
+def search(editor: Editor) -> None:
+    editor.click_card("decode")
+    page = editor.page
+    start, box = middle(editor.port("decode", "gives", "image")), editor.canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(start[0] + 60, box["y"] + box["height"] * 0.75, steps=6)
+    page.mouse.up()
+    page.get_by_role("combobox", name="Search nodes").wait_for()
+
+
+def compared(editor: Editor) -> None:
+    last = len(PROMPTS) - 1
+    for cfg in (1.5, 4):
+        text, values = {"text": PROMPTS[last]}, {"seed": last, "cfg": cfg}
+        submit(editor.server, positive=text, sample=values, save={"name": f"cfg {cfg:g}"})
+    results = editor.show("Results")
+    for cfg in (1.5, 4):
+        cell = results.get_by_role("gridcell", name=re.compile(f"^cfg {cfg:g}"))
+        expect_picture(cell.locator("img"))
+        cell.click(modifiers=["ControlOrMeta"])
+    results.get_by_role("button", name=re.compile("^Compare")).click()
+    expect(editor.page.get_by_role("slider", name="Place of the divider")).to_be_visible()
+
+
+def mask(editor: Editor) -> None:
+    editor.open_workflow(workflow("image_to_image", picture={"path": ""}))
+    picture = editor.card("picture")
+    picture.get_by_label("Upload a file").last.set_input_files(WORKFLOWS / "apple.png")
+    expect_picture(picture.get_by_role("img", name="Picture apple.png"))
+    picture.get_by_role("button", name="Paint a mask").click()
+    dialog = editor.dialog("Paint a mask")
+    x, y = middle(dialog.get_by_label("Mask of apple.png"))
+    mouse = editor.page.mouse
+    mouse.move(x - 90, y - 40)
+    mouse.down()
+    for dx, dy in ((-30, 60), (40, -50), (90, 50), (130, -30)):
+        mouse.move(x + dx, y + dy, steps=8)
+    mouse.up()
+    expect(dialog.get_by_text(re.compile("[1-9].* % masked"))).to_be_visible()
+
+
+def form(editor: Editor) -> None:
+    editor.top.get_by_role("button", name="Form of the parameters").click()
+    editor.page.get_by_role("region", name="Parameters").get_by_role(
+        "button", name="Run", exact=True
+    ).click()
+    expect_picture(editor.page.get_by_role("region", name="Results").locator("img").first)
+
+
+def templates(editor: Editor) -> None:
+    editor.menu("File", "Templates")
+    pictures = editor.dialog("Open a workflow").locator("img")
+    for number in range(6):
+        expect_picture(pictures.nth(number))
+
+
+def grid(editor: Editor) -> None:
+    editor.open_workflow(workflow("prompt_grid"))
+    go_to(editor, "sample")
+    editor.zoom_to_fit()
+
+
+SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
+    "editor": (editor_with_results, {"color_scheme": "dark"}),
+    "running": (running, {"color_scheme": "light"}),
+    "search": (search, {"color_scheme": "dark"}),
+    "compare": (compared, {"color_scheme": "dark"}),
+    "mask": (mask, {"color_scheme": "light"}),
+    "form": (form, {"color_scheme": "light"}),
+    "templates": (templates, {"color_scheme": "dark"}),
+    "contrast": (grid, {"contrast": "more"}),
+}
+
+
+def take(name: str, browser: Browser, server: Server) -> None:
+    """Make one of the pictures."""
+    act, options = SCENES[name]
+    context = browser.new_context(
+        viewport=SIZE, reduced_motion="reduce", base_url=server.url, **options
+    )
+    context.set_default_timeout(PATIENCE)
+    watch = Watch(context, server.host)
+    editor = Editor(context.new_page(), server, watch).open()
+    act(editor)
+    editor.page.mouse.move(0, 0)
+    for close in editor.page.get_by_role("button", name="Dismiss").all():
+        close.click()
+    shot = Image.open(io.BytesIO(editor.page.screenshot())).convert("RGB")
+    file = IMAGES / f"{'editor' if name == 'editor' else f'editor-{name}'}.webp"
+    shot.save(file, quality=88, method=6)
+    sys.stdout.write(f"{file.name}: {file.stat().st_size / 1e3:.0f} kB\n")
+    watch.check()
+    context.close()
+    server.cancel_all()
+
+
+def main(names: list[str]) -> None:
+    path = chromium()
+    if path is None:
+        raise SystemExit("there is no Chromium here: install it (apt-get install chromium)")
+    with (
+        TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        Server(Path(folder) / "home", pack="") as server,
+    ):
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        fill_gallery(server)
+        for name in names or SCENES:
+            take(name, browser, server)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,405 @@
+// What the editor asks of the server, one function each.
+import {
+  API,
+  ApiProblem,
+  addressOf,
+  bodyOf,
+  OfflineFault,
+  problemFrom,
+  type Query,
+  request,
+  send,
+  tellLoginNeeded,
+} from "./http";
+import type {
+  AppDetail,
+  AppList,
+  ArtifactEntry,
+  ArtifactList,
+  Checked,
+  Cleared,
+  Deleted,
+  EventList,
+  JobDetail,
+  JobEntry,
+  JobList,
+  ModelList,
+  MoveBefore,
+  MoveToEnd,
+  NodeTypeList,
+  PlanEntry,
+  QueueEntry,
+  Refreshed,
+  SavedAs,
+  SavedList,
+  ServerSettings,
+  SettingsChange,
+  SystemEntry,
+  TemplateList,
+  UploadEntry,
+  UploadList,
+  VersionList,
+} from "./schema";
+
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A workflow's text with the digest that names this version of it. */
+export interface WorkflowText {
+  readonly text: string;
+  readonly etag: string | null;
+}
+
+export type JobState = JobEntry["state"];
+
+export interface JobFilter {
+  readonly state?: readonly JobState[];
+  readonly tag?: string;
+  readonly text?: string;
+  readonly client?: string;
+  readonly created_after?: number;
+  readonly created_before?: number;
+}
+
+export interface Page {
+  readonly limit?: number;
+  readonly cursor?: string | null;
+}
+
+// Jobs
+
+export function listJobs(
+  options: JobFilter & Page & Abortable & { readonly order?: "newest" | "oldest" } = {},
+): Promise<JobList> {
+  const { signal, ...query } = options;
+  return request("GET", "/jobs", { query: query as Query, signal });
+}
+
+export function getJob(id: string, { signal }: Abortable = {}): Promise<JobDetail> {
+  return request("GET", jobPath(id), { signal });
+}
+
+/** The workflow that a job ran, without the values of its parameters. */
+export function getJobWorkflow(id: string, options: Abortable = {}): Promise<WorkflowText> {
+  return workflowText(`${jobPath(id)}/workflow`, options);
+}
+
+/** Some events of a job; the next ones come after the `last` of these. */
+export function listJobEvents(
+  id: string,
+  options: Abortable & { readonly after?: number; readonly limit?: number } = {},
+): Promise<EventList> {
+  const { signal, ...query } = options;
+  return request("GET", `${jobPath(id)}/events`, { query, signal });
+}
+
+export function cancelJob(id: string): Promise<JobEntry> {
+  return request("POST", `${jobPath(id)}/cancel`);
+}
+
+export function retryJob(id: string): Promise<JobEntry> {
+  return request("POST", `${jobPath(id)}/retry`);
+}
+
+export function holdJob(id: string): Promise<JobEntry> {
+  return request("POST", `${jobPath(id)}/hold`);
+}
+
+export function unholdJob(id: string): Promise<JobEntry> {
+  return request("POST", `${jobPath(id)}/unhold`);
+}
+
+export function moveJob(id: string, to: MoveToEnd | MoveBefore): Promise<JobEntry> {
+  return request("POST", `${jobPath(id)}/move`, { body: to });
+}
+
+export function prioritizeJob(id: string, priority: number): Promise<JobEntry> {
+  return request("PATCH", jobPath(id), { body: { priority } });
+}
+
+export function deleteJob(id: string): Promise<void> {
+  return request("DELETE", jobPath(id));
+}
+
+export function deleteJobs(filter: JobFilter): Promise<Deleted> {
+  return request("DELETE", "/jobs", { query: filter as Query });
+}
+
+// The queue
+
+export function getQueue(limit = 100, { signal }: Abortable = {}): Promise<QueueEntry> {
+  return request("GET", "/queue", { query: { limit }, signal });
+}
+
+export function pauseQueue(): Promise<QueueEntry> {
+  return request("POST", "/queue/pause");
+}
+
+export function resumeQueue(): Promise<QueueEntry> {
+  return request("POST", "/queue/resume");
+}
+
+/** Cancel what waits. */
+export function clearQueue(query: { client?: string; tag?: string } = {}): Promise<Cleared> {
+  return request("POST", "/queue/clear", { query });
+}
+
+// Saved workflows
+
+export function listWorkflows(
+  options: Page & Abortable & { readonly text?: string } = {},
+): Promise<SavedList> {
+  const { signal, ...query } = options;
+  return request("GET", "/workflows", { query, signal });
+}
+
+export function getWorkflow(
+  name: string,
+  options: Abortable & { readonly version?: number } = {},
+): Promise<WorkflowText> {
+  const version = options.version === undefined ? "" : `/versions/${options.version}`;
+  return workflowText(`${workflowPath(name)}${version}`, options);
+}
+
+/** Save it.
+ *
+ * Args:
+ *   text: As its file has it (`writeWorkflow`).
+ *   over: Tag of the version that it takes the place of; "new" if there is to be none of its
+ *     name; null: whatever there is. If it isn't so, the fault's status is 412. */
+export async function saveWorkflow(
+  name: string,
+  text: string,
+  over: string | "new" | null,
+): Promise<SavedAs & { readonly etag: string }> {
+  const headers: Record<string, string> =
+    over === null ? {} : over === "new" ? { "if-none-match": "*" } : { "if-match": over };
+  const answer = await send("PUT", workflowPath(name), { text, headers });
+  const saved = JSON.parse(await bodyOf(answer)) as SavedAs;
+  return { ...saved, etag: answer.headers.get("etag") ?? `"${saved.digest}"` };
+}
+
+export function deleteWorkflow(name: string, etag: string | null = null): Promise<void> {
+  return request("DELETE", workflowPath(name), {
+    headers: etag === null ? {} : { "if-match": etag },
+  });
+}
+
+export function listVersions(name: string, { signal }: Abortable = {}): Promise<VersionList> {
+  return request("GET", `${workflowPath(name)}/versions`, { signal });
+}
+
+// Templates
+
+export function listTemplates({ signal }: Abortable = {}): Promise<TemplateList> {
+  return request("GET", "/templates", { signal });
+}
+
+export function getTemplate(name: string, options: Abortable = {}): Promise<WorkflowText> {
+  return workflowText(`/templates/${encodeURIComponent(name)}`, options);
+}
+
+// Artifacts
+
+export interface ArtifactFilter {
+  readonly job?: string;
+  readonly kind?: string;
+  readonly text?: string;
+  /** Of several with the same bytes only the newest. */
+  readonly distinct?: boolean;
+}
+
+export function listArtifacts(
+  options: ArtifactFilter & Page & Abortable = {},
+): Promise<ArtifactList> {
+  const { signal, ...query } = options;
+  return request("GET", "/artifacts", { query: query as Query, signal });
+}
+
+export function deleteArtifact(digest: string, job?: string): Promise<void> {
+  return request("DELETE", `/artifacts/${encodeURIComponent(digest)}`, { query: { job } });
+}
+
+export function artifactAddress(digest: string, options: { download?: boolean } = {}): string {
+  const query = options.download ? { download: true } : {};
+  return addressOf(`/artifacts/${encodeURIComponent(digest)}`, query);
+}
+
+export function thumbnailAddress(
+  artifact: ArtifactEntry,
+  size: 128 | 256 | 512 = 256,
+): string | null {
+  return artifact.thumbnail === null ? null : `${artifact.thumbnail}?size=${size}`;
+}
+
+// Uploads
+
+export interface UploadOptions extends Abortable {
+  /** How much of it was sent, 0 to 1. */
+  readonly onProgress?: (part: number) => void;
+  /** Of a file that has none, or another one than its own. */
+  readonly name?: string;
+}
+
+/** Bring a file to the server; its `value` is what an input of a workflow is given. */
+export function upload(file: Blob, options: UploadOptions = {}): Promise<UploadEntry> {
+  const name = options.name ?? (file instanceof File ? file.name : "file");
+  return new Promise((resolve, reject) => {
+    // fetch doesn't tell how much was sent.
+    const request = new XMLHttpRequest();
+    const { signal, onProgress } = options;
+    const stop = () => request.abort();
+    request.open("POST", addressOf("/uploads", { name }));
+    request.setRequestHeader("content-type", "application/octet-stream");
+    request.setRequestHeader("accept", "application/json");
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable && event.total > 0) onProgress?.(event.loaded / event.total);
+    };
+    request.onload = () => settle(request, resolve, reject);
+    request.onerror = () => reject(new OfflineFault());
+    request.onabort = () => reject(new DOMException("the upload was stopped", "AbortError"));
+    request.onloadend = () => signal?.removeEventListener("abort", stop);
+    if (signal?.aborted) return reject(signal.reason);
+    signal?.addEventListener("abort", stop);
+    request.send(file);
+  });
+}
+
+function settle(
+  request: XMLHttpRequest,
+  resolve: (entry: UploadEntry) => void,
+  reject: (error: Error) => void,
+): void {
+  const found = parsed(request.responseText);
+  if (request.status >= 200 && request.status < 300 && found !== null) {
+    resolve(found as UploadEntry);
+    return;
+  }
+  if (request.status === 401) tellLoginNeeded();
+  reject(problemFrom(request.status, found));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+export function listUploads(options: Page & Abortable = {}): Promise<UploadList> {
+  const { signal, ...query } = options;
+  return request("GET", "/uploads", { query: query as Query, signal });
+}
+
+export function deleteUpload(digest: string): Promise<void> {
+  return request("DELETE", `/uploads/${digest}`);
+}
+
+const UPLOAD = /^upload:([0-9a-f]{64})(?:\/|$)/;
+
+/** The digest of the upload that an input's value names; null if it names none. */
+export function uploadDigest(value: unknown): string | null {
+  return (typeof value === "string" && UPLOAD.exec(value)?.[1]) || null;
+}
+
+/** An address of the picture that an input's value names; null if the server gives it to nobody. */
+export function pictureOf(value: unknown, size?: 128 | 256 | 512): string | null {
+  const digest = uploadDigest(value);
+  if (digest === null) return null;
+  return size === undefined
+    ? `${API}/uploads/${digest}`
+    : `${API}/uploads/${digest}/thumbnail?size=${size}`;
+}
+
+// Node types, models
+
+export interface Tagged<T> {
+  readonly value: T;
+  readonly etag: string | null;
+}
+
+/** All node types; null if they are still those of the tag. */
+export async function listNodeTypes(
+  known: string | null = null,
+  { signal }: Abortable = {},
+): Promise<Tagged<NodeTypeList> | null> {
+  const headers: Record<string, string> = known === null ? {} : { "if-none-match": known };
+  const answer = await send("GET", "/node-types", { headers, signal });
+  if (answer.status === 304) return null;
+  const value = JSON.parse(await bodyOf(answer)) as NodeTypeList;
+  return { value, etag: answer.headers.get("etag") };
+}
+
+export function listModels({ signal }: Abortable = {}): Promise<ModelList> {
+  return request("GET", "/models", { signal });
+}
+
+// Checks; while editing, the socket's are better, as newer ones take the place of older ones
+
+export interface WorkflowQuestion {
+  readonly workflow: unknown;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly targets?: readonly string[];
+}
+
+export function validateWorkflow(
+  asked: WorkflowQuestion,
+  options: Abortable = {},
+): Promise<Checked> {
+  return request("POST", "/validate", { body: asked, signal: options.signal });
+}
+
+export function planWorkflow(asked: WorkflowQuestion, options: Abortable = {}): Promise<PlanEntry> {
+  return request("POST", "/plan", { body: asked, signal: options.signal });
+}
+
+// Apps
+
+export function listApps(options: Page & Abortable = {}): Promise<AppList> {
+  const { signal, ...query } = options;
+  return request("GET", "/apps", { query: query as Query, signal });
+}
+
+export function getApp(name: string, { signal }: Abortable = {}): Promise<AppDetail> {
+  return request("GET", `/apps/${encodeURIComponent(name)}`, { signal });
+}
+
+// The server
+
+export function getSystem({ signal }: Abortable = {}): Promise<SystemEntry> {
+  return request("GET", "/system", { signal });
+}
+
+/** Have it look at the node packs anew. */
+export function refreshPacks(): Promise<Refreshed> {
+  return request("POST", "/system/refresh");
+}
+
+export function getSettings({ signal }: Abortable = {}): Promise<ServerSettings> {
+  return request("GET", "/settings", { signal });
+}
+
+export function changeSettings(change: SettingsChange): Promise<ServerSettings> {
+  return request("PATCH", "/settings", { body: change });
+}
+
+/** Whether a fault says that what was asked for isn't there, or not any more. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ApiProblem && (error.status === 404 || error.status === 410);
+}
+
+function jobPath(id: string): string {
+  return `/jobs/${encodeURIComponent(id)}`;
+}
+
+function workflowPath(name: string): string {
+  return `/workflows/${encodeURIComponent(name)}`;
+}
+
+/** Texts, as JavaScript's own JSON would lose what numbers say exactly. */
+async function workflowText(path: string, { signal }: Abortable): Promise<WorkflowText> {
+  const answer = await send("GET", path, { signal });
+  return { text: await bodyOf(answer), etag: answer.headers.get("etag") };
+}

@@ -1,0 +1,879 @@
+// Made by scripts/schema.mjs from the server's /openapi.json; don't edit.
+
+/** That it is. */
+export interface Alive {
+  status: string;
+}
+
+/** What became of a run of an app. */
+export interface AppAnswer {
+  job: JobEntry;
+  /** Files by the node that gave them; none if it hasn't finished. */
+  outputs: Record<string, OutputFile[]> | null;
+}
+
+/** A saved workflow as an app. */
+export interface AppDetail {
+  name: string;
+  title: string;
+  description: string;
+  /** Of the saved workflow. */
+  version: number;
+  digest: string;
+  /** JSON Schema of the values that it takes. */
+  parameters: Record<string, unknown>;
+  outputs: AppOutputEntry[];
+  /** Why some of it can't be used. */
+  problems: (Record<string, string>)[];
+  href: string;
+}
+
+/** An app in a list. */
+export interface AppItem {
+  name: string;
+  title: string;
+  description: string;
+  parameters: string[];
+  href: string;
+}
+
+/** Some apps, by name. */
+export interface AppList {
+  items: AppItem[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
+}
+
+/** A node that gives files. */
+export interface AppOutputEntry {
+  node: string;
+  label: string;
+  type: string;
+}
+
+/** A file that a job gave. */
+export interface ArtifactEntry {
+  /** blake3 of the bytes. */
+  digest: string;
+  name: string;
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  /** Pixels, of a picture. */
+  width: number | null;
+  /** Pixels, of a picture. */
+  height: number | null;
+  /** What it is to people. */
+  kind: string;
+  /** That wrote it. */
+  node: string;
+  job: string;
+  job_name: string;
+  /** How many jobs gave the same bytes. */
+  jobs: number;
+  /** Unix time at which it was written. */
+  created: number;
+  href: string;
+  /** None if it is no picture. */
+  thumbnail: string | null;
+}
+
+/** Some artifacts, the newest first. */
+export interface ArtifactList {
+  items: ArtifactEntry[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
+}
+
+/**
+ * What may come in one request.
+ *
+ * Attributes:
+ * body: Bytes of a request's body, but for uploads.
+ * upload: Bytes of an uploaded file.
+ * pixels: Of an uploaded picture.
+ * json_depth: Levels of lists and objects within each other.
+ * json_values: Values in one JSON body.
+ * nodes: Of a workflow, those of its blocks included.
+ * frame: Bytes of a websocket frame.
+ * idle_seconds: That a client may let pass within a request, sending or reading nothing.
+ * connections: Open at a time.
+ */
+export interface BodyLimits {
+  body: number;
+  upload: number;
+  pixels: number;
+  json_depth: number;
+  json_values: number;
+  nodes: number;
+  frame: number;
+  idle_seconds: number;
+  connections: number;
+}
+
+/**
+ * How a node uses the subgraph that one of its inputs names.
+ *
+ * Attributes:
+ * inputs: The subgraph's inputs that the node itself gives, and the node's input that each
+ * takes its values from; empty for values of the node's own making, which the subgraph
+ * need not take. Its other inputs are inputs of the node too, if `passes_on`.
+ * outputs: The outputs that the subgraph must have, and the node's outputs that are made of
+ * each; none for those that only the node itself looks at.
+ * passes_on: The node's function takes further inputs and hands them on.
+ */
+export interface BodySpec {
+  inputs: Record<string, string>;
+  outputs: Record<string, string[]>;
+  passes_on: boolean;
+}
+
+/** What may be changed of a job that waits. */
+export interface Change {
+  priority: number;
+}
+
+/** Whether a workflow can run. */
+export interface Checked {
+  valid: boolean;
+  problems: Finding[];
+}
+
+/** How many jobs were cancelled. */
+export interface Cleared {
+  cancelled: number;
+}
+
+/** What each client may have in the queue. See `nodegraph.jobs.Limits`. */
+export interface ClientLimits {
+  waiting: number;
+  running: number | null;
+}
+
+/** How many jobs were deleted. */
+export interface Deleted {
+  deleted: number;
+}
+
+/** Where the server keeps its files, in bytes. */
+export interface Disk {
+  total: number;
+  free: number;
+}
+
+/** Something that happened to a job. */
+export interface EventEntry {
+  /** Grows from event to event of all jobs, with gaps. */
+  seq: number;
+  job: string;
+  /** Whose job it is. */
+  client: string;
+  /** The job's at that time. */
+  attempt: number;
+  /** In the attempt's run; none for what the queue tells. */
+  number: number | null;
+  kind: string;
+  /** Unix time. */
+  at: number;
+  node: string | null;
+  /** Since the attempt's run started. */
+  seconds: number | null;
+  data: Record<string, unknown>;
+}
+
+/** Some events, in order. */
+export interface EventList {
+  items: EventEntry[];
+  /** Ask for those `after` this number next, and miss none. */
+  last: number;
+  /** Whether there were no more at that moment. */
+  complete: boolean;
+}
+
+/** One thing that is wrong, with its place in the workflow where it has one. */
+export interface Finding {
+  code: string;
+  message: string;
+  node?: string | null;
+  node_type?: string | null;
+  port?: string | null;
+  given?: string | null;
+  expected?: string | null;
+  hint?: string | null;
+}
+
+/** Where a hook function lies; importing it need not import the node's own module. */
+export interface HookRef {
+  module: string;
+  name: string;
+}
+
+/**
+ * A typed input.
+ *
+ * Attributes:
+ * type: Type expression, such as ``Image`` or ``list[int]``.
+ * required: It must be linked or given.
+ * nullable: ``null`` is allowed and means "not given".
+ * lazy: It is evaluated only if the node asks for it.
+ * default: Used where nothing is given.
+ * json_schema: JSON Schema of a literal; None for types that can only be linked.
+ * widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``; empty for the
+ * type's usual one.
+ * step: Step of a number's widget.
+ * advanced, group: Where an editor puts it.
+ * help: One sentence.
+ * body: For an input that names a subgraph which the node runs.
+ * passed_on: It is an input of that subgraph; the node's function takes it as one of its
+ * ``**inputs``, if it is given.
+ */
+export interface InputSpec {
+  name: string;
+  type: string;
+  required: boolean;
+  nullable: boolean;
+  lazy: boolean;
+  default: unknown;
+  json_schema: Record<string, unknown> | null;
+  widget: string;
+  step: number | null;
+  advanced: boolean;
+  group: string;
+  help: string;
+  body: BodySpec | null;
+  passed_on: boolean;
+}
+
+/** A job with all that is kept of it. */
+export interface JobDetail {
+  id: string;
+  /** Whose it is. */
+  client: string;
+  name: string;
+  state: "queued" | "running" | "finished" | "failed" | "cancelled";
+  /** Whether it waits until it is let go. */
+  held: boolean;
+  /** What a running job's worker is asked to do. */
+  wanted: "cancel" | "pause" | null;
+  priority: number;
+  /** Unix time. */
+  created: number;
+  /** Of the last attempt. */
+  started: number | null;
+  finished: number | null;
+  /** How often a worker has begun it. */
+  attempt: number;
+  /** How often its worker died. */
+  deaths: number;
+  /** That has it or had it last. */
+  worker: string | null;
+  tags: string[];
+  /** Of one that failed. */
+  fault: JobFault | null;
+  links: JobLinks;
+  /** Digest of its text. */
+  workflow: string;
+  parameters: Record<string, unknown>;
+  targets: string[] | null;
+  options: Record<string, unknown>;
+  /** What was foreseen, if that was asked for. */
+  plan: Record<string, unknown> | null;
+  outputs: JobOutputs | null;
+  /** The first problem, with all of them in `problems`. */
+  error: Record<string, unknown> | null;
+}
+
+/** A job, without what was asked for and what came of it. */
+export interface JobEntry {
+  id: string;
+  /** Whose it is. */
+  client: string;
+  name: string;
+  state: "queued" | "running" | "finished" | "failed" | "cancelled";
+  /** Whether it waits until it is let go. */
+  held: boolean;
+  /** What a running job's worker is asked to do. */
+  wanted: "cancel" | "pause" | null;
+  priority: number;
+  /** Unix time. */
+  created: number;
+  /** Of the last attempt. */
+  started: number | null;
+  finished: number | null;
+  /** How often a worker has begun it. */
+  attempt: number;
+  /** How often its worker died. */
+  deaths: number;
+  /** That has it or had it last. */
+  worker: string | null;
+  tags: string[];
+  /** Of one that failed. */
+  fault: JobFault | null;
+  links: JobLinks;
+}
+
+/** Why a job failed, in short. */
+export interface JobFault {
+  code: string;
+  message: string;
+  /** At which it did, if it was one. */
+  node: string | null;
+}
+
+/** Where there is more of a job. */
+export interface JobLinks {
+  self: string;
+  workflow: string;
+  events: string;
+}
+
+/** Some jobs. */
+export interface JobList {
+  items: JobEntry[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
+}
+
+/** What a job gave. */
+export interface JobOutputs {
+  files: OutputFile[];
+  /** Digests of what nodes gave, by ``node.port``. */
+  outputs: Record<string, string>;
+  nodes: Record<string, number>;
+  seconds: number;
+  /** Its record in the store, for `nodegraph runs`. */
+  run: string;
+  [more: string]: unknown;
+}
+
+/** A job to be. */
+export interface JobWish {
+  /** A workflow as its file says it, or the name of a saved one. */
+  workflow: SavedReference | Record<string, unknown>;
+  /** Values of the workflow's named parameters. */
+  parameters?: Record<string, unknown>;
+  /** Nodes to run, with what they need; all that write something if not given. */
+  targets?: string[] | null;
+  /** For display; the workflow's title if not given. */
+  name?: string;
+  /** To find it by. */
+  tags?: string[];
+  /** The highest goes first, before all jobs of lower ones. */
+  priority?: number;
+  /** Let it wait until it is let go. */
+  held?: boolean;
+  options?: RunOptions;
+  /** Plan it first, and keep the plan with it. Takes longer. */
+  plan?: boolean;
+}
+
+/** A page elsewhere, for people to open. */
+export interface LinkEntry {
+  title: string;
+  url: string;
+  /** Whether it is what was asked for; else a search for it. */
+  exact: boolean;
+}
+
+/** Memory, in bytes. */
+export interface Memory {
+  /** Of the machine. */
+  total: number;
+  available: number;
+  /** Of the server's own process. */
+  server: number;
+}
+
+/** A file or folder under the models folders that may be a model. */
+export interface ModelEntry {
+  /** What `LoadModel` takes. */
+  name: string;
+  kind: "diffusers" | "checkpoint" | "embedded";
+  /** None if it can't be used. */
+  family: string | null;
+  /** On disk. */
+  bytes: number;
+  /** Why it can't be used; none if it can. */
+  problem: string | null;
+  /** Of the picture that lies beside it, if there is one. */
+  thumbnail: string | null;
+}
+
+/** The models. */
+export interface ModelList {
+  items: ModelEntry[];
+  next: string | null;
+  /** Where to put more; only those who may administer are told. */
+  folders: string[];
+}
+
+/** Right before another one of its client and priority. */
+export interface MoveBefore {
+  before: string;
+}
+
+/** Before or behind all others of its client and priority. */
+export interface MoveToEnd {
+  to: "first" | "last";
+}
+
+/** A node type: what editors and checks need to know of it. */
+export interface NodeType {
+  type: string;
+  pack: string;
+  version: number;
+  label: string;
+  category: string;
+  summary: string;
+  help: string;
+  inputs: InputSpec[];
+  outputs: OutputSpec[];
+  lane: "gpu" | "cpu" | "io";
+  is_async: boolean;
+  deterministic: boolean;
+  output: boolean;
+  output_files: boolean;
+  numerics: boolean;
+  continues: string[];
+  deprecated: string;
+  experimental: boolean;
+  tags: string[];
+  facts: Record<string, Record<string, string>>;
+  hooks: Record<string, HookRef>;
+  module: string;
+  qualname: string;
+  /** JSON Schema of the node's `inputs` in a workflow, links included. */
+  inputs_schema: Record<string, unknown>;
+}
+
+/** All node types there are. */
+export interface NodeTypeList {
+  items: NodeType[];
+  next: string | null;
+  port_types: PortTypeEntry[];
+  /** Versions of the packs by name. */
+  packs: Record<string, string>;
+  /** What is wrong with packs; the others still count. */
+  problems: string[];
+}
+
+/** A file that a job gave. */
+export interface OutputFile {
+  name: string;
+  /** That wrote it. */
+  node: string;
+  /** What it is to people. */
+  kind: string;
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  /** Pixels, of a picture. */
+  width: number | null;
+  /** Pixels, of a picture. */
+  height: number | null;
+  /** blake3 of the bytes. */
+  digest: string;
+  href: string;
+  /** None if it is no picture. */
+  thumbnail: string | null;
+}
+
+/**
+ * A typed output.
+ *
+ * Attributes:
+ * nullable: The value may be None.
+ */
+export interface OutputSpec {
+  name: string;
+  type: string;
+  nullable: boolean;
+  help: string;
+}
+
+/** What a run would do. */
+export interface PlanEntry {
+  valid: boolean;
+  /**
+   * What would become of each node: whether it runs or is in the cache, with the expected time,
+   * memory and weights.
+   */
+  nodes: Record<string, unknown>;
+  /** Of the whole run. */
+  totals: Record<string, unknown>;
+  /** Nodes and models that there aren't. */
+  missing: Record<string, unknown>;
+  problems: Finding[];
+  [more: string]: unknown;
+}
+
+/** A type that links carry. */
+export interface PortTypeEntry {
+  name: string;
+  /** Of its ports and links. */
+  color: string;
+  /** Types whose ports take it too. */
+  parents: string[];
+  description: string;
+}
+
+/** What is wrong with a request, as RFC 9457 has it. */
+export interface ProblemDetails {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance?: string | null;
+  /** Everything that was found, not only the first. */
+  problems: Finding[];
+}
+
+/** The queue, as far as the caller may see it. */
+export interface QueueEntry {
+  /** Whether no more jobs are begun. */
+  paused: boolean;
+  /** Of the caller's jobs; of everybody's for an admin. */
+  counts: StateCounts;
+  /** In the order in which they will be begun. */
+  upcoming: JobEntry[];
+}
+
+/** How the queue is. */
+export interface QueueState {
+  paused: boolean;
+  counts: StateCounts;
+  /** Why it can't be written to, if it can't. */
+  fault: string | null;
+}
+
+/**
+ * How often one client may ask: a token's, or an address's without one.
+ *
+ * Attributes:
+ * requests_per_second: In the long run.
+ * burst: At once.
+ * failures_per_minute: Wrong tokens from one address, in the long run.
+ * failure_burst: The same, at once.
+ */
+export interface RateLimits {
+  requests_per_second: number;
+  burst: number;
+  failures_per_minute: number;
+  failure_burst: number;
+}
+
+/** What there is now. */
+export interface Refreshed {
+  /** How many there are. */
+  node_types: number;
+  problems: string[];
+}
+
+/**
+ * What is kept, and for how long; none for no limit.
+ *
+ * Attributes:
+ * seconds, count, failed_seconds, failed_count: Of ended jobs, see `nodegraph.jobs.Rules`.
+ * upload_seconds: After which an upload goes that nothing has used since.
+ * upload_bytes: Of all uploads together; those unused for longest go to make room.
+ * every: Seconds between two looks at what is to go.
+ */
+export interface Retention {
+  seconds: number | null;
+  count: number | null;
+  failed_seconds: number | null;
+  failed_count: number | null;
+  upload_seconds: number | null;
+  upload_bytes: number;
+  every: number;
+}
+
+/** What is given is changed; null takes a limit away. */
+export interface RetentionChange {
+  seconds?: number | null;
+  count?: number | null;
+  failed_seconds?: number | null;
+  failed_count?: number | null;
+}
+
+/** How to run it. */
+export interface RunOptions {
+  /** Seconds of running after which it is cancelled. */
+  deadline?: number | null;
+  /** Find nodes that change their inputs; slow. */
+  check_mutation?: boolean | null;
+  /** Without news, after which a node counts as stalled: for all, or by node. */
+  stall_seconds?: number | Record<string, number> | null;
+}
+
+/** How a workflow is kept. */
+export interface SavedAs {
+  /** 1 is the first; grows with each change. */
+  version: number;
+  /** Of its text; its ETag. */
+  digest: string;
+  /** Unix time. */
+  saved: number;
+  /** Bytes of its text. */
+  size: number;
+  href: string;
+  name: string;
+}
+
+/** A saved workflow in a list. */
+export interface SavedItem {
+  name: string;
+  title: string;
+  description: string;
+  /** Of its text; its ETag. */
+  digest: string;
+  /** Unix time of the last change. */
+  saved: number;
+  /** What people vary. */
+  parameters: string[];
+  nodes: number;
+  href: string;
+  /** Why its file can't be read; none if it can. */
+  problem: string | null;
+}
+
+/** Some saved workflows, by name. */
+export interface SavedList {
+  items: SavedItem[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
+}
+
+/**
+ * A workflow that is saved on the server.
+ *
+ * Attributes:
+ * saved: Its name.
+ * version: Number of the version; the newest if not given.
+ */
+export interface SavedReference {
+  saved: string;
+  version?: number | null;
+}
+
+/** A state of a saved workflow. */
+export interface SavedVersion {
+  /** 1 is the first; grows with each change. */
+  version: number;
+  /** Of its text; its ETag. */
+  digest: string;
+  /** Unix time. */
+  saved: number;
+  /** Bytes of its text. */
+  size: number;
+  href: string;
+}
+
+/**
+ * Settings of one server.
+ *
+ * Attributes:
+ * host: Address to listen at. Any but a loopback one needs a token.
+ * port: 0 for any that is free.
+ * workers: Processes that run jobs; one for each device if not given. 0 takes jobs in and
+ * runs none.
+ * devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
+ * given.
+ * allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
+ * proxy, for example. With any of them, a token is needed too.
+ * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
+ * trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
+ * limits, rates, retention, uploads, clients: See there.
+ * most_waiting: Jobs that may wait in all.
+ * stall_seconds: Without an event while a node runs, after which its worker is restarted;
+ * none to wait for ever.
+ * worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
+ * shutdown_seconds: That running jobs get to reach their next checkpoint.
+ * least_free: Bytes of free disk below which the server says that it isn't ready.
+ * session_seconds: After which a browser that has logged in has to do so again.
+ * open_metrics: Whether the figures for monitoring are told to everybody who can reach the
+ * server; else to those who may read.
+ * log_format: ``json`` writes one object a line.
+ * log_level: The least that is logged. Refused requests always are.
+ */
+export interface ServerSettings {
+  host: string;
+  port: number;
+  workers: number | null;
+  devices: string[];
+  allowed_hosts: string[];
+  allowed_origins: string[];
+  trusted_proxies: string[];
+  limits: BodyLimits;
+  rates: RateLimits;
+  retention: Retention;
+  uploads: Uploads;
+  clients: ClientLimits;
+  most_waiting: number;
+  stall_seconds: number | null;
+  worker_memory: number | null;
+  shutdown_seconds: number;
+  least_free: number;
+  session_seconds: number;
+  open_metrics: boolean;
+  log_format: "text" | "json";
+  log_level: "debug" | "info" | "warning" | "error";
+}
+
+/** What may be changed while the server runs. */
+export interface SettingsChange {
+  /** Which ended jobs are kept. */
+  retention?: RetentionChange | null;
+}
+
+/** Where to get a model or a node pack. */
+export interface SourceEntry {
+  kind: "model" | "pack";
+  /** As it was asked for. */
+  name: string;
+  /** What to do, one after the other. */
+  steps: string[];
+  links: LinkEntry[];
+}
+
+/** Where to get models and node packs. */
+export interface SourceList {
+  items: SourceEntry[];
+  next: string | null;
+}
+
+/** How many jobs there are in each state. */
+export interface StateCounts {
+  queued: number;
+  running: number;
+  finished: number;
+  failed: number;
+  cancelled: number;
+  /** Of those that are queued. */
+  held: number;
+}
+
+/** The server and the machine that it runs on. */
+export interface SystemEntry {
+  /** Of nodegraph. */
+  version: string;
+  python: string;
+  platform: string;
+  /** Unix time. */
+  started: number;
+  /** Seconds. */
+  uptime: number;
+  /** That workers compute on. */
+  devices: string[];
+  workers: WorkerEntry[];
+  memory: Memory;
+  disk: Disk;
+  queue: QueueState;
+  /** Versions of the node packs by name. */
+  packs: Record<string, string>;
+  /** How many there are. */
+  node_types: number;
+  /** What is wrong with node packs. */
+  problems: string[];
+}
+
+/** A workflow that comes with nodegraph. */
+export interface TemplateItem {
+  name: string;
+  title: string;
+  description: string;
+  parameters: string[];
+  /** Files that it reads, which have to be brought along. */
+  needs: string[];
+  /** Node types that it uses. */
+  types: string[];
+  href: string;
+  /** Of what it makes. */
+  picture: string | null;
+}
+
+/** The workflows that come with nodegraph. */
+export interface TemplateList {
+  items: TemplateItem[];
+  next: string | null;
+}
+
+/** A file that a client brought. */
+export interface UploadEntry {
+  /** blake3 of the bytes. */
+  digest: string;
+  /** Made safe. */
+  name: string;
+  /** By its bytes. */
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  /** Pixels, of a picture. */
+  width: number | null;
+  /** Pixels, of a picture. */
+  height: number | null;
+  /** Unix time. */
+  created: number;
+  /** Unix time when it was last needed. */
+  used: number;
+  /** What an input of a workflow that takes a file is given, to read this one. */
+  value: string;
+  href: string;
+}
+
+/** Some uploads, the newest first. */
+export interface UploadList {
+  items: UploadEntry[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
+}
+
+/**
+ * What may be brought.
+ *
+ * Attributes:
+ * types: Of files, as their bytes tell. Weights are taken only where they are named here.
+ */
+export interface Uploads {
+  types: ("png" | "jpeg" | "webp" | "gif" | "workflow" | "safetensors")[];
+}
+
+/** The versions of a saved workflow that are kept, the newest first. */
+export interface VersionList {
+  items: SavedVersion[];
+  next: string | null;
+}
+
+/** A worker process. */
+export interface WorkerEntry {
+  name: string;
+  /** A planner answers questions and takes no jobs. */
+  role: string;
+  state: string;
+  device: string;
+  pid: number | null;
+  /** How often it was started again after a death. */
+  restarts: number;
+  /** That it has, if the caller may see it. */
+  job: string | null;
+  /** That began last in that job. */
+  node: string | null;
+  /** Seconds since then. */
+  last_heartbeat: number | null;
+  /** Seconds until then, if it is dead. */
+  next_start: number | null;
+  /** Bytes. */
+  memory: number | null;
+  device_memory: number | null;
+  versions: Record<string, string> | null;
+}
+
+/** A workflow with values of its parameters. */
+export interface WorkflowWish {
+  /** A workflow as its file says it, or the name of a saved one. */
+  workflow: SavedReference | Record<string, unknown>;
+  /** Values of the workflow's named parameters. */
+  parameters?: Record<string, unknown>;
+  /** Nodes to run, with what they need; all that write something if not given. */
+  targets?: string[] | null;
+}

@@ -1,0 +1,138 @@
+/** Showing and hiding the panels, finding, and walking through problems and results. */
+import {
+  Activity,
+  Boxes,
+  CircleAlert,
+  CircleHelp,
+  GitBranch,
+  Images,
+  type LucideIcon,
+  Search,
+  SkipBack,
+  SkipForward,
+  SlidersHorizontal,
+} from "lucide-react";
+import { nodeNames } from "@/model/items";
+import { nodeOf } from "@/model/scope";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentScope, currentWorkflow } from "@/store/documents";
+import { focusNode } from "@/store/focus";
+import { useGallery } from "@/store/gallery";
+import { placeOf } from "@/store/places";
+import { usePlan } from "@/store/plan";
+import { type Side, useUi } from "@/store/ui";
+import type { Command } from "./registry";
+
+function panel(name: string, side: Side, keys: readonly string[], icon: LucideIcon): Command {
+  return {
+    id: `panels.${name}`,
+    label: `panels.command.${name}`,
+    group: "panels",
+    keys,
+    icon,
+    checked: () => useUi.getState().panel[side] === name,
+    run: () => useUi.getState().togglePanel(side, name),
+  };
+}
+
+/** Always shown, and ready to type into, whether or not it was open. */
+function showFind(): void {
+  useUi.getState().showPanel("left", "find");
+  const field = document.querySelector<HTMLInputElement>(
+    '[data-panel="find"] input[type="search"]',
+  );
+  field?.focus();
+  field?.select();
+}
+
+let lastShown = -1;
+
+/** Go round the problems that have a place in the workflow. */
+function goToProblem(step: 1 | -1): void {
+  const { types } = useCatalogue.getState();
+  const workflow = currentWorkflow(activeDocument());
+  const places = usePlan.getState().problems.flatMap((problem) => {
+    const place = problem.node ? placeOf(workflow, types, problem.node) : null;
+    return place === null ? [] : [{ ...place, port: problem.port ?? null }];
+  });
+  if (places.length === 0) return;
+  lastShown = (Math.max(lastShown, step > 0 ? -1 : 0) + step + places.length) % places.length;
+  const place = places[lastShown];
+  if (place) focusNode(place);
+}
+
+function hasProblems(): boolean {
+  return usePlan.getState().problems.some((problem) => Boolean(problem.node));
+}
+
+/** Explain the selected node, or show all there are. */
+function showHelp(): void {
+  const document = activeDocument();
+  const [name] = nodeNames(document.selection);
+  const workflow = currentWorkflow(document);
+  const entry = name === undefined ? null : nodeOf(workflow, currentScope(document), name);
+  useUi.getState().showHelp(entry?.type ?? null);
+}
+
+async function showNewest(): Promise<void> {
+  await useGallery.getState().open();
+  const { items } = useGallery.getState();
+  const [artifact] = items;
+  if (artifact) useUi.getState().openDialog("viewer", { artifact, list: items });
+  else useUi.getState().showPanel("bottom", "gallery");
+}
+
+export const commands: readonly Command[] = [
+  panel("palette", "left", ["alt+a"], Boxes),
+  panel("history", "left", ["alt+h"], GitBranch),
+  panel("inspector", "right", ["alt+i"], SlidersHorizontal),
+  panel("queue", "bottom", ["alt+q"], Activity),
+  panel("gallery", "bottom", ["alt+g"], Images),
+  panel("problems", "bottom", ["alt+p"], CircleAlert),
+  {
+    id: "panels.find",
+    label: "panels.command.find",
+    group: "panels",
+    keys: ["mod+f"],
+    icon: Search,
+    inText: true,
+    checked: () => useUi.getState().panel.left === "find",
+    run: showFind,
+  },
+  {
+    id: "panels.help",
+    label: "panels.command.help",
+    group: "help",
+    keys: ["alt+/"],
+    icon: CircleHelp,
+    run: showHelp,
+  },
+  {
+    id: "panels.nextProblem",
+    label: "panels.command.nextProblem",
+    group: "view",
+    keys: ["f8"],
+    icon: SkipForward,
+    repeats: true,
+    when: hasProblems,
+    run: () => goToProblem(1),
+  },
+  {
+    id: "panels.previousProblem",
+    label: "panels.command.previousProblem",
+    group: "view",
+    keys: ["shift+f8"],
+    icon: SkipBack,
+    repeats: true,
+    when: hasProblems,
+    run: () => goToProblem(-1),
+  },
+  {
+    id: "panels.newestResult",
+    label: "panels.command.newestResult",
+    group: "view",
+    keys: ["alt+v"],
+    icon: Images,
+    run: showNewest,
+  },
+];

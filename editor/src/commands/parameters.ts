@@ -1,0 +1,148 @@
+/** Commands for inputs of nodes: their values, and which of them people vary. */
+import { AppWindow, ListChecks } from "lucide-react";
+import {
+  disconnect,
+  exposeParameter,
+  parametersOf,
+  removeParameter,
+  setInput,
+  setShown,
+} from "@/model/edits";
+import type { Json } from "@/model/json";
+import { layoutOf } from "@/model/layout";
+import { linkOf } from "@/model/links";
+import { nodesOf } from "@/model/scope";
+import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { useUi } from "@/store/ui";
+import type { Command } from "./registry";
+
+/** An input of a node in the graph that is shown. */
+export interface Place {
+  readonly node: string;
+  readonly port: string;
+}
+
+/** What can be said of an input as the file stands now. */
+export interface PlaceState {
+  readonly written: Json | undefined;
+  readonly linked: boolean;
+  /** Shown as a port though it has a widget. */
+  readonly shown: boolean;
+  /** The parameters that vary it. */
+  readonly parameters: readonly string[];
+  /** Parameters belong to the file's own graph only. */
+  readonly inBlock: boolean;
+}
+
+export function stateOf({ node, port }: Place): PlaceState {
+  const document = activeDocument();
+  const [workflow, scope] = [currentWorkflow(document), currentScope(document)];
+  const written = nodesOf(workflow, scope).get(node)?.inputs.get(port);
+  return {
+    written,
+    linked: linkOf(written) !== null,
+    shown: layoutOf(workflow, scope).shown.get(node)?.has(port) === true,
+    parameters: scope === null ? parametersOf(workflow, node, port) : [],
+    inBlock: scope !== null,
+  };
+}
+
+/** Give an input a value; undefined takes what is written away, so that its default counts. */
+export function giveValue(place: Place, value: Json | undefined, merge?: string): void {
+  const scope = currentScope(activeDocument());
+  useDocuments
+    .getState()
+    .change("parameters.change", (w) => setInput(w, scope, place.node, place.port, value), {
+      merge,
+    });
+}
+
+/** Show an input as a port that takes a link, or as a field again, which ends its link. */
+export function convert({ node, port }: Place, asPort: boolean): void {
+  const scope = currentScope(activeDocument());
+  useDocuments.getState().change(asPort ? "parameters.toPort" : "parameters.toField", (w) => {
+    const cut = asPort ? w : disconnect(w, scope, [`${node}.${port}`]);
+    return setShown(cut, scope, node, port, asPort);
+  });
+}
+
+/** Make an input one that people vary; shows the list of them. */
+export function expose({ node, port }: Place): void {
+  if (currentScope(activeDocument()) !== null) return;
+  useDocuments.getState().change("parameters.exposed", (w) => {
+    const name = w.parameters.has(port) ? `${node}_${port}` : port;
+    return exposeParameter(w, name, `${node}.${port}`).workflow;
+  });
+}
+
+export function unexpose(place: Place): void {
+  useDocuments.getState().change("parameters.removed", (w) => {
+    const names = parametersOf(w, place.node, place.port);
+    return names.reduce((changed, name) => removeParameter(changed, name), w);
+  });
+}
+
+/** The input that a command was called for. */
+function placeOf(context: unknown): Place | null {
+  if (typeof context !== "object" || context === null) return null;
+  const { node, port } = context as Partial<Place>;
+  return typeof node === "string" && typeof port === "string" ? { node, port } : null;
+}
+
+function onPlace(act: (place: Place) => void): Command["run"] {
+  return (context) => {
+    const place = placeOf(context);
+    if (place !== null) act(place);
+  };
+}
+
+export const commands: readonly Command[] = [
+  {
+    id: "parameters.show",
+    label: "parameters.show",
+    group: "parameters",
+    icon: ListChecks,
+    run: () => useUi.getState().showPanel("right", "parameters"),
+  },
+  {
+    id: "parameters.app",
+    label: "parameters.app",
+    group: "parameters",
+    icon: AppWindow,
+    keys: ["mod+shift+a"],
+    checked: () => useUi.getState().view === "app",
+    run: () => {
+      const { view, setView } = useUi.getState();
+      setView(view === "app" ? "graph" : "app");
+    },
+  },
+  {
+    id: "parameters.expose",
+    label: "parameters.expose",
+    group: "parameters",
+    hidden: true,
+    when: () => currentScope(activeDocument()) === null,
+    run: onPlace(expose),
+  },
+  {
+    id: "parameters.toPort",
+    label: "parameters.toPort",
+    group: "parameters",
+    hidden: true,
+    run: onPlace((place) => convert(place, true)),
+  },
+  {
+    id: "parameters.toField",
+    label: "parameters.toField",
+    group: "parameters",
+    hidden: true,
+    run: onPlace((place) => convert(place, false)),
+  },
+  {
+    id: "parameters.reset",
+    label: "parameters.reset",
+    group: "parameters",
+    hidden: true,
+    run: onPlace((place) => giveValue(place, undefined)),
+  },
+];

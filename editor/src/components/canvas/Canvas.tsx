@@ -1,0 +1,373 @@
+/** The graph of the active document, as it is edited. */
+import "@xyflow/react/dist/base.css";
+import "./tints.css";
+import {
+  type EdgeChange,
+  type NodeChange,
+  PanOnScrollMode,
+  ReactFlow,
+  ReactFlowProvider,
+  SelectionMode,
+  type Viewport,
+} from "@xyflow/react";
+import {
+  type DragEvent,
+  type MouseEvent as ReactMouseEvent,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
+import { useShallow } from "zustand/react/shallow";
+import { draggedType, droppedType } from "@/components/panels/lib/dragged";
+import { ContextMenu } from "@/components/ui";
+import { t } from "@/i18n";
+import type { Point } from "@/model/layout";
+import type { Scope } from "@/model/scope";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, documentById, useActive, useDocuments } from "@/store/documents";
+import { runPrefix } from "@/store/entered";
+import { useSettings } from "@/store/settings";
+import { useUi } from "@/store/ui";
+import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
+import { BlockEnd } from "./BlockEnd";
+import { Breadcrumb } from "./Breadcrumb";
+import styles from "./Canvas.module.css";
+import { canvas, canvasPoint, firstViewport, MAX_ZOOM, MIN_ZOOM, setCanvas } from "./controller";
+import { DrawnLink } from "./DrawnLink";
+import { setMoving } from "./detail";
+import { EmptyCanvas } from "./EmptyCanvas";
+import { enterBlock } from "./enter";
+import { FarEdges } from "./FarEdges";
+import { Frame } from "./Frame";
+import { focusCard, selectFocused } from "./focus";
+import { Grid } from "./Grid";
+import { boundsOf } from "./geometry";
+import { insertType } from "./insertType";
+import { LinkDialog } from "./LinkDialog";
+import { LinkEdge } from "./LinkEdge";
+import { linksNear } from "./linkPlaces";
+import { itemsFor, type MenuPlace } from "./menus";
+import { NodeCard } from "./NodeCard";
+import { NoteCard } from "./NoteCard";
+import { Reroute } from "./Reroute";
+import { addPoint } from "./reroutes";
+import { aimType, endAim } from "./splicing";
+import { useCanvasKeys } from "./useCanvasKeys";
+import { useDragging } from "./useDragging";
+import { useFocusRequests } from "./useFocusRequests";
+import { takeLink, useLinkDrawing } from "./useLinkDrawing";
+import { selected, useScene } from "./useScene";
+import { ViewControls } from "./ViewControls";
+import { PlaceContext, setZoom, useCanvasView } from "./view";
+import { leaveToScrolling } from "./wheel";
+
+const NODE_TYPES = {
+  card: NodeCard,
+  frame: Frame,
+  note: NoteCard,
+  reroute: Reroute,
+  end: BlockEnd,
+};
+const EDGE_TYPES = { link: LinkEdge };
+const NO_EDGES: CanvasEdge[] = [];
+
+export default function Canvas() {
+  const document = useActive((active) => active.id);
+  // Without the types neither places nor ports are known.
+  const hasTypes = useCatalogue((state) => state.types !== null || state.state === "failed");
+  const path = useActive((active) => active.path);
+  const frame = useRef<HTMLDivElement>(null);
+  const [isReady, setReady] = useState(false);
+  // The first view depends on how large the canvas is.
+  useEffect(() => setReady(true), []);
+  return (
+    <main ref={frame} className={styles.root} aria-label={t("canvas.label")} data-canvas>
+      {isReady && hasTypes && frame.current && (
+        <ReactFlowProvider key={`${document}/${path.join("/")}`}>
+          <Graph document={document} path={path} frame={frame.current} />
+        </ReactFlowProvider>
+      )}
+    </main>
+  );
+}
+
+interface GraphProps {
+  readonly document: string;
+  readonly path: readonly string[];
+  readonly frame: HTMLElement;
+}
+
+function Graph({ document, path, frame }: GraphProps) {
+  const scope: Scope = path.at(-1) ?? null;
+  const view = useScene(document, scope);
+  const { scene, nodes, edges, setLocal, change } = view;
+  const latest = useRef(view);
+  latest.current = view;
+  const currentScene = useCallback(() => latest.current.scene, []);
+  const currentMoves = useCallback(() => latest.current.local.moves, []);
+  const links = useLinkDrawing(currentScene);
+  const dragging = useDragging(currentScene, currentMoves, setLocal);
+  const [menu, setMenu] = useState<MenuPlace | null>(null);
+  const [opened] = useState(() => documentById(document)?.viewport ?? fittedTo(frame, nodes));
+  const far = useCanvasView((state) => state.far);
+  const tiny = useCanvasView((state) => state.tiny);
+  const prefix = useMemo(
+    () => runPrefix(document, scene.workflow, scene.types, path),
+    [document, scene.workflow, scene.types, path],
+  );
+  const place = useMemo(() => ({ document, prefix }), [document, prefix]);
+  const settings = useSettings(
+    useShallow(({ snap, gridSize, wheel, dragSelects }) => ({
+      snap,
+      gridSize,
+      wheel,
+      dragSelects,
+    })),
+  );
+  useFocusRequests(document, path);
+  const onKeyDown = useCanvasKeys();
+
+  useState(() => setZoom(opened.zoom));
+  useEffect(() => {
+    const found = documentById(document);
+    if (found && found.viewport === null) useDocuments.getState().setViewport(opened, document);
+    return () => setCanvas(null);
+  }, [document, opened]);
+  // Gone at once with this graph; the one that is shown next says itself when keys and mouse work.
+  useLayoutEffect(() => () => void delete frame.dataset.ready, [frame]);
+
+  const onNodesChange = useCallback(
+    (changes: NodeChange<CanvasNode>[]) => {
+      select(document, changes);
+      const drawn = changes.filter(({ type }) => type !== "select");
+      if (drawn.length > 0) change(dragging.along(drawn));
+    },
+    [document, change, dragging],
+  );
+  const onEdgesChange = useCallback(
+    (changes: EdgeChange<CanvasEdge>[]) => select(document, changes),
+    [document],
+  );
+
+  const onMoveStart = useCallback(() => {
+    frame.dataset.moving = "";
+    setMoving(true);
+  }, [frame]);
+  const onMove = useCallback((_: unknown, { zoom }: Viewport) => setZoom(zoom), []);
+  const onMoveEnd = useCallback(
+    (_: unknown, viewport: Viewport) => {
+      delete frame.dataset.moving;
+      setMoving(false);
+      setZoom(viewport.zoom);
+      if (documentById(document)) useDocuments.getState().setViewport(viewport, document);
+    },
+    [document, frame],
+  );
+
+  const openMenu = useCallback(
+    (event: ReactMouseEvent | MouseEvent, item: string | null) => {
+      event.preventDefault();
+      const at = { x: event.clientX, y: event.clientY };
+      const selection = documentById(document)?.selection ?? new Set();
+      if (item !== null && !selection.has(item)) useDocuments.getState().select([item]);
+      if (item === null) useDocuments.getState().select([]);
+      setMenu({ at, item, point: canvasPoint(at), input: inputUnder(event.target) });
+    },
+    [document],
+  );
+  const onDoubleClick = (event: ReactMouseEvent) => {
+    if (!(event.target instanceof Element) || !event.target.closest(".react-flow__pane")) return;
+    const at = { x: event.clientX, y: event.clientY };
+    useUi.getState().openAddNode({ screen: at, at: canvasPoint(at) });
+  };
+
+  return (
+    <PlaceContext value={place}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys of the cards inside come up to here */}
+      <div
+        className={styles.flow}
+        data-far={far || undefined}
+        data-tiny={tiny || undefined}
+        onDoubleClick={onDoubleClick}
+        onKeyDown={onKeyDown}
+        onFocus={selectFocused}
+        onWheelCapture={leaveToScrolling}
+        onMouseDownCapture={takeLink}
+        onTouchStartCapture={takeLink}
+        onDragOver={(event) => dragType(event, currentScene())}
+        onDragLeave={leaveWithType}
+        onDrop={(event) => dropType(event, currentScene())}
+      >
+        <span data-canvas-start tabIndex={-1} />
+        <Grid />
+        <ReactFlow<CanvasNode, CanvasEdge>
+          nodes={nodes}
+          edges={far ? NO_EDGES : edges}
+          nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
+          onNodesChange={onNodesChange}
+          onEdgesChange={onEdgesChange}
+          onNodeDragStart={dragging.start}
+          onNodeDrag={dragging.move}
+          onNodeDragStop={dragging.stop}
+          onNodeClick={(event, node) => selectOnly(event, node.id)}
+          onNodeDoubleClick={(event, node) => enterOn(event, node)}
+          onEdgeDoubleClick={(event, edge) => addPoint(edge, currentScene().scope, pointOf(event))}
+          onNodeContextMenu={(event, node) => openMenu(event, node.id)}
+          onEdgeContextMenu={(event, edge) => openMenu(event, edge.id)}
+          onPaneContextMenu={(event) => openMenu(event, farLink(pointOf(event)))}
+          onPaneClick={selectFarLink}
+          onInit={(flow) => {
+            setCanvas({
+              flow,
+              element: frame,
+              scene: currentScene,
+              edges: () => latest.current.edges,
+              focusNode: (id) => focusCard(frame, id),
+            });
+            frame.dataset.ready = "";
+          }}
+          onMoveStart={onMoveStart}
+          onMove={onMove}
+          onMoveEnd={onMoveEnd}
+          {...links}
+          connectionLineComponent={DrawnLink}
+          connectionRadius={26}
+          connectOnClick={false}
+          reconnectRadius={12}
+          defaultViewport={opened}
+          minZoom={MIN_ZOOM}
+          maxZoom={MAX_ZOOM}
+          onlyRenderVisibleElements
+          elevateNodesOnSelect
+          snapToGrid={settings.snap}
+          snapGrid={[settings.gridSize, settings.gridSize]}
+          panOnScroll={settings.wheel === "pan"}
+          panOnScrollMode={PanOnScrollMode.Free}
+          panOnScrollSpeed={1}
+          zoomOnScroll={settings.wheel === "zoom"}
+          zoomOnDoubleClick={false}
+          panOnDrag={settings.dragSelects ? [1] : [0, 1]}
+          selectionOnDrag={settings.dragSelects}
+          selectionMode={SelectionMode.Partial}
+          selectionKeyCode="Shift"
+          multiSelectionKeyCode={MULTI}
+          panActivationKeyCode={null}
+          deleteKeyCode={null}
+          disableKeyboardA11y
+          edgesFocusable={false}
+          nodeDragThreshold={3}
+          proOptions={PRO}
+        >
+          {far && <FarEdges nodes={nodes} edges={edges} />}
+        </ReactFlow>
+        <Breadcrumb />
+        {scene.workflow.nodes.size === 0 && scope === null && <EmptyCanvas />}
+        <ViewControls nodes={nodes} />
+        <ContextMenu
+          items={menu ? itemsFor(menu, scene) : []}
+          at={menu?.at ?? null}
+          onClose={() => setMenu(null)}
+          label={t("canvas.menu.label")}
+        />
+        <LinkDialog scene={currentScene} edges={edges} />
+        <span data-canvas-end tabIndex={-1} />
+      </div>
+    </PlaceContext>
+  );
+}
+
+const MULTI = ["Meta", "Control"];
+const PRO = { hideAttribution: true };
+
+function fittedTo(frame: HTMLElement, nodes: readonly CanvasNode[]): Viewport {
+  const bounds = boundsOf(
+    nodes.map((node) => ({
+      ...node.position,
+      width: node.width ?? 0,
+      height: node.height ?? node.initialHeight ?? 0,
+    })),
+  );
+  const screen = { width: frame.clientWidth, height: frame.clientHeight };
+  return bounds
+    ? firstViewport(bounds, screen)
+    : { x: screen.width / 2, y: screen.height / 2, zoom: 1 };
+}
+
+function select(document: string, changes: Parameters<typeof selected>[1]): void {
+  const found = documentById(document);
+  const selection = found && selected(found, changes);
+  if (selection) useDocuments.getState().select(selection);
+}
+
+/** A click on one of several selected items leaves it alone; dragging it moves them all. */
+function selectOnly(event: ReactMouseEvent, id: string): void {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const { selection } = activeDocument();
+  if (selection.size > 1 && selection.has(id)) useDocuments.getState().select([id]);
+}
+
+/** The input whose port, or its label, is meant. */
+function inputUnder(target: EventTarget | null): string | null {
+  const port =
+    target instanceof Element
+      ? target.closest<HTMLElement>("[data-input], .react-flow__handle.target")
+      : null;
+  return port?.dataset.input ?? port?.dataset.port ?? null;
+}
+
+function pointOf({ clientX, clientY }: { clientX: number; clientY: number }): Point {
+  return canvasPoint({ x: clientX, y: clientY });
+}
+
+/** A click beside all else selects nothing, or the link that is drawn there from far. */
+function selectFarLink(event: ReactMouseEvent): void {
+  const link = farLink(pointOf(event));
+  const isMore = link !== null && (event.ctrlKey || event.metaKey);
+  useDocuments.getState().select(link === null ? [] : [link], isMore ? "toggle" : "replace");
+}
+
+/** From far, links are drawn without being there for the mouse: five hundred would slow it down. */
+function farLink(at: Point): string | null {
+  const { far } = useCanvasView.getState();
+  if (!far) return null;
+  return linksNear(at, FAR_REACH / (canvas()?.flow.getZoom() ?? 1))[0]?.id ?? null;
+}
+
+/** How far beside a link, in pixels of the screen, one may click. */
+const FAR_REACH = 8;
+
+function enterOn(event: ReactMouseEvent, node: CanvasNode): void {
+  const isOnField =
+    event.target instanceof Element && event.target.closest(".nodrag, input, textarea");
+  if (node.type === "card" && !isOnField) enterBlock(node.id);
+}
+
+/** Beside the pointer, so that the card comes to lie under it. */
+function cardPlace({ clientX, clientY }: DragEvent): Point {
+  return canvasPoint({ x: clientX - 60, y: clientY - 16 });
+}
+
+function dragType(event: DragEvent, scene: Scene): void {
+  const type = draggedType(event);
+  if (type === null) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "copy";
+  aimType(scene, type, pointOf(event));
+}
+
+function leaveWithType({ currentTarget, relatedTarget }: DragEvent): void {
+  if (!(relatedTarget instanceof Node) || !currentTarget.contains(relatedTarget)) endAim();
+}
+
+function dropType(event: DragEvent, scene: Scene): void {
+  const splice = endAim();
+  const type = droppedType(event);
+  if (type === null) return;
+  event.preventDefault();
+  event.stopPropagation();
+  insertType(scene, type, cardPlace(event), splice);
+}

@@ -1,0 +1,58 @@
+/** The ports of a card, inputs on the left and outputs on the right. */
+import { memo } from "react";
+import type { Finding } from "@/api/schema";
+import type { CardModel, PortView } from "./card";
+import { portY } from "./geometry";
+import type { CardLinking } from "./linking";
+import { Port, type PortMatch } from "./Port";
+
+interface PortsProps {
+  readonly card: CardModel;
+  readonly collapsed: boolean;
+  readonly live: boolean;
+  readonly far: boolean;
+  readonly linking: CardLinking;
+  readonly findings: readonly Finding[];
+}
+
+export const CardPorts = memo(function CardPorts({
+  card,
+  collapsed,
+  live,
+  far,
+  linking,
+  findings,
+}: PortsProps) {
+  // Dots of a pixel or two tell nothing; links show where they are.
+  if (far && !live) return null;
+  const port = (side: "input" | "output") => (view: PortView, row: number) => (
+    <Port
+      key={`${side}/${view.name}`}
+      port={view}
+      side={side}
+      match={matchOf(linking, side, view.name)}
+      problem={side === "input" ? problemOf(findings, view.name) : null}
+      live={live}
+      y={portY(row, collapsed)}
+      hasLabel={!collapsed && !far}
+    />
+  );
+  return (
+    <>
+      {card.inputs.map(port("input"))}
+      {card.outputs.map(port("output"))}
+    </>
+  );
+});
+
+export function matchOf(linking: CardLinking, side: "input" | "output", port: string): PortMatch {
+  if (linking === null) return "none";
+  if (linking.isStart) return linking.side === side && linking.port === port ? "start" : "unfit";
+  return linking.side === side && linking.fits?.has(port) ? "fits" : "unfit";
+}
+
+export function problemOf(findings: readonly Finding[], port: string): string | null {
+  const found = findings.find((finding) => finding.port === port);
+  if (!found) return null;
+  return found.hint ? `${found.message}\n${found.hint}` : found.message;
+}

@@ -1,0 +1,61 @@
+/** The pictures and files that a node gave last, in its card. */
+import { File as FileIcon } from "lucide-react";
+import { memo } from "react";
+import { thumbnailAddress } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
+import { useNodeOutputs } from "@/hooks/useNodeRun";
+import { t } from "@/i18n";
+import { useUi } from "@/store/ui";
+import styles from "./CardResults.module.css";
+import { usePlace } from "./view";
+
+/** More than these are behind the last one. */
+const MOST = 4;
+
+interface ResultsProps {
+  readonly name: string;
+  readonly title: string;
+}
+
+export const CardResults = memo(function CardResults({ name, title }: ResultsProps) {
+  const results = useNodeOutputs(usePlace(), name);
+  if (results.length === 0) return null;
+  const shown = results.slice(0, MOST);
+  const more = results.length - shown.length;
+  return (
+    <div className={styles.results} data-count={shown.length}>
+      {shown.map((artifact, index) => (
+        <button
+          key={`${artifact.job}/${artifact.name}/${artifact.digest}`}
+          type="button"
+          className={`${styles.result} nodrag`}
+          tabIndex={-1}
+          aria-label={t("canvas.card.result", { file: artifact.name, name: title })}
+          onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
+        >
+          <Picture artifact={artifact} isLone={shown.length === 1} />
+          {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
+        </button>
+      ))}
+    </div>
+  );
+});
+
+function Picture({
+  artifact,
+  isLone,
+}: {
+  readonly artifact: ArtifactEntry;
+  readonly isLone: boolean;
+}) {
+  const address = thumbnailAddress(artifact, isLone ? 512 : 256);
+  if (address === null) {
+    return (
+      <span className={styles.file}>
+        <FileIcon size={16} aria-hidden />
+        {artifact.name}
+      </span>
+    );
+  }
+  return <img src={address} alt="" draggable={false} loading="lazy" decoding="async" />;
+}

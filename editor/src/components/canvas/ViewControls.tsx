@@ -1,0 +1,67 @@
+/** Zoom, fit and the minimap, at the canvas' lower corner. */
+import { useStore } from "@xyflow/react";
+import { Map as MapIcon, Maximize, Minus, Plus } from "lucide-react";
+import { IconButton, MenuButton } from "@/components/ui";
+import { t } from "@/i18n";
+import { setSetting, useSettings } from "@/store/settings";
+import type { CanvasNode } from "./adapt";
+import { fitAll, zoomBy, zoomTo } from "./controller";
+import { Minimap } from "./Minimap";
+import styles from "./ViewControls.module.css";
+
+const ZOOMS = [0.25, 0.5, 1, 1.5, 2];
+
+export function ViewControls({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
+  const minimap = useSettings((settings) => settings.minimap);
+  return (
+    <div className={styles.corner}>
+      {minimap && nodes.length > 0 && <Minimap nodes={nodes} />}
+      <div className={styles.controls} role="toolbar" aria-label={t("canvas.view.label")}>
+        <IconButton
+          icon={MapIcon}
+          label={t("canvas.view.minimap")}
+          size="s"
+          pressed={minimap}
+          className={styles.minimap}
+          onClick={() => setSetting("minimap", !minimap)}
+        />
+        <IconButton
+          icon={Minus}
+          label={t("canvas.view.zoomOut")}
+          size="s"
+          onClick={() => zoomBy(1 / 1.25)}
+        />
+        <ZoomLevel />
+        <IconButton
+          icon={Plus}
+          label={t("canvas.view.zoomIn")}
+          size="s"
+          onClick={() => zoomBy(1.25)}
+        />
+        <IconButton
+          icon={Maximize}
+          label={t("canvas.view.fit")}
+          size="s"
+          onClick={() => fitAll()}
+        />
+      </div>
+    </div>
+  );
+}
+
+function ZoomLevel() {
+  const percent = useStore((state) => Math.round(state.transform[2] * 100));
+  const items = ZOOMS.map((zoom) => ({ label: `${zoom * 100} %`, run: () => zoomTo(zoom) }));
+  return (
+    <MenuButton
+      items={items}
+      label={t("canvas.view.zoom", { percent })}
+      variant="ghost"
+      size="s"
+      className={styles.level}
+      arrow={false}
+    >
+      {percent} %
+    </MenuButton>
+  );
+}

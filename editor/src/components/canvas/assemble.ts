@@ -1,0 +1,104 @@
+/** The nodes as they are drawn: the scene's, with what is moved, measured or resized just now. */
+import type { NodeChange } from "@xyflow/react";
+import type { Point, Size } from "@/model/layout";
+import type { CanvasNode } from "./adapt";
+import { handlesOf } from "./handles";
+
+export interface Local {
+  /** Places of what is being dragged. */
+  readonly moves: ReadonlyMap<string, Point>;
+  /** Sizes of what is being resized. */
+  readonly sizes: ReadonlyMap<string, Required<Size>>;
+  /** Sizes as drawn. */
+  readonly measured: ReadonlyMap<string, Required<Size>>;
+}
+
+export const NO_LOCAL: Local = { moves: new Map(), sizes: new Map(), measured: new Map() };
+
+interface Drawn {
+  readonly base: CanvasNode;
+  readonly at: Point | undefined;
+  readonly size: Required<Size> | undefined;
+  readonly measured: Required<Size> | undefined;
+  readonly selected: boolean;
+  readonly node: CanvasNode;
+}
+
+/** Remembers the nodes that it made, so that those that stay the same aren't drawn anew. */
+export class Assembler {
+  private drawn = new Map<string, Drawn>();
+
+  assemble(
+    base: readonly CanvasNode[],
+    local: Local,
+    selection: ReadonlySet<string>,
+  ): CanvasNode[] {
+    const next = new Map<string, Drawn>();
+    for (const node of base) next.set(node.id, this.draw(node, local, selection.has(node.id)));
+    this.drawn = next;
+    return [...next.values()].map(({ node }) => node);
+  }
+
+  private draw(base: CanvasNode, local: Local, selected: boolean): Drawn {
+    const at = local.moves.get(base.id);
+    const size = local.sizes.get(base.id);
+    const measured = local.measured.get(base.id);
+    const known = this.drawn.get(base.id);
+    const isSame =
+      known?.base === base &&
+      known.at === at &&
+      known.size === size &&
+      known.measured === measured &&
+      known.selected === selected;
+    if (isSame) return known;
+    return {
+      base,
+      at,
+      size,
+      measured,
+      selected,
+      node: drawNode(base, at, size, measured, selected),
+    };
+  }
+}
+
+/**
+ * Cards are placed by left and top: five hundred transforms make as many paint chunks, over which
+ * the browser goes in quadratic time whenever it puts layers together.
+ */
+function drawNode(
+  base: CanvasNode,
+  at: Point | undefined,
+  size: Required<Size> | undefined,
+  measured: Required<Size> | undefined,
+  selected: boolean,
+): CanvasNode {
+  const node = { ...base, selected };
+  if (at) Object.assign(node, { position: { x: at.x, y: at.y }, dragging: true });
+  node.style = { ...base.style, transform: "none", left: node.position.x, top: node.position.y };
+  if (measured) node.measured = measured;
+  if (size) Object.assign(node, resized(base, size));
+  return node;
+}
+
+/** A card grows in height with what is in it; a frame is as high as it is drawn. */
+function resized(base: CanvasNode, size: Required<Size>): Partial<CanvasNode> {
+  if (base.type !== "card") return { width: size.width, height: size.height };
+  const { card, collapsed } = base.data;
+  return { width: size.width, handles: handlesOf(card, size.width, collapsed) };
+}
+
+/** What changes of the library's do to it; those of the selection are told apart. */
+export function changed(local: Local, changes: readonly NodeChange<CanvasNode>[]): Local {
+  let { moves, sizes, measured } = local;
+  for (const change of changes) {
+    if (change.type === "position" && change.position) {
+      moves = new Map(moves).set(change.id, change.position);
+    } else if (change.type === "dimensions" && change.dimensions) {
+      measured = new Map(measured).set(change.id, change.dimensions);
+      if (change.resizing) sizes = new Map(sizes).set(change.id, change.dimensions);
+    }
+  }
+  const isSame = moves === local.moves && sizes === local.sizes && measured === local.measured;
+  return isSame ? local : { moves, sizes, measured };
+}

@@ -1,0 +1,33 @@
+/** The colours that people may give to cards, groups and notes: names in the file, tokens on screen. */
+
+/** Hues in the order in which they are offered. */
+export const COLORS = [
+  "red",
+  "orange",
+  "yellow",
+  "green",
+  "teal",
+  "blue",
+  "violet",
+  "pink",
+  "gray",
+] as const;
+
+const HUES: Readonly<Record<string, string>> = {
+  red: "var(--tint-red)",
+  orange: "var(--tint-orange)",
+  yellow: "var(--tint-yellow)",
+  green: "var(--tint-green)",
+  teal: "var(--tint-teal)",
+  blue: "var(--tint-blue)",
+  violet: "var(--tint-violet)",
+  pink: "var(--tint-pink)",
+  gray: "var(--tint-gray)",
+};
+
+/** A colour of the file as CSS: one of ours, or one written as "#rrggbb"; else none. */
+export function tintOf(color: string): string {
+  const known = HUES[color];
+  if (known) return known;
+  return /^#[0-9a-f]{3,8}$/i.test(color) ? color : "transparent";
+}

@@ -1,0 +1,25 @@
+/** Adding a node of a type that is known by its name. */
+import { insertNode, tellInserted } from "@/components/panels/lib/insert";
+import type { Point } from "@/model/layout";
+import { subgraphType } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentWorkflow } from "@/store/documents";
+import type { Scene } from "./adapt";
+import { splicedNew } from "./splice";
+import type { Splice } from "./splicing";
+
+/**
+ * Put a node of this type on the canvas, in between a link where one is given; nothing happens if
+ * there is no such type.
+ */
+export function insertType(scene: Scene, type: string, at: Point, splice: Splice | null): void {
+  const { types } = useCatalogue.getState();
+  if (types === null) return;
+  const spec =
+    subgraphType(types, currentWorkflow(activeDocument()), type) ?? types.byName.get(type);
+  if (!spec) return;
+  const place = { x: Math.round(at.x), y: Math.round(at.y) };
+  const made = splice && splicedNew(scene, splice.edge, type, place, splice.before);
+  if (made) tellInserted(spec, made.workflow, made.name);
+  else insertNode(spec, place, null);
+}

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import { layoutOf } from "@/model/layout";
+import { viewportFor } from "./controller";
+import { TYPES, workflow } from "./fixture";
+import { boundsOf } from "./geometry";
+import { stateOf } from "./live";
+import { nearest, neighbour, readingOrder } from "./order";
+import { indexFor, lineThrough } from "./path";
+import { placeAll } from "./placement";
+
+const SIZE = { width: 200, height: 100 };
+const box = (x: number, y: number) => ({ x, y, ...SIZE });
+
+describe("places", () => {
+  it("are given to all, each right of what feeds it, and kept", () => {
+    const placed = placeAll(workflow(), null, TYPES, () => SIZE);
+    const { positions } = layoutOf(placed, null);
+    const x = (name: string) => positions.get(name)?.x ?? Number.NaN;
+    expect(positions.size).toBe(workflow().nodes.size);
+    expect(x("load")).toBeLessThan(x("text"));
+    expect(x("text")).toBeLessThan(x("sample"));
+    expect(placeAll(placed, null, TYPES, () => SIZE)).toBe(placed);
+  });
+
+  it("of new nodes are clear of the others", () => {
+    const placed = placeAll(workflow(), null, TYPES, () => SIZE);
+    const layout = layoutOf(placed, null);
+    const some = new Map(layout.positions);
+    some.delete("count");
+    const without = {
+      ...placed,
+      ui: new Map([["positions", new Map([...some].map(([n, p]) => [n, [p.x, p.y]]))]]),
+    };
+    const again = layoutOf(
+      placeAll(without, null, TYPES, () => SIZE),
+      null,
+    );
+    const lowest = Math.max(...[...some.values()].map((at) => at.y));
+    expect(again.positions.get("count")?.y).toBeGreaterThan(lowest);
+  });
+});
+
+describe("the view", () => {
+  it("fits a box into the screen's middle, never larger than life", () => {
+    const view = viewportFor(box(100, 100), { width: 1000, height: 500 });
+    expect(view).toEqual({ x: 300, y: 100, zoom: 1 });
+    expect(
+      viewportFor({ x: 0, y: 0, width: 10_000, height: 10 }, { width: 1000, height: 500 }).zoom,
+    ).toBeLessThan(0.1);
+  });
+
+  it("knows the box around boxes, and none of none", () => {
+    expect(boundsOf([box(0, 0), box(300, -50)])).toEqual({ x: 0, y: -50, width: 500, height: 150 });
+    expect(boundsOf([])).toBeNull();
+  });
+});
+
+describe("going from card to card", () => {
+  const boxes = new Map([
+    ["b", box(10, 200)],
+    ["a", box(0, 0)],
+    ["c", box(400, 0)],
+  ]);
+
+  it("goes by columns, each from the top", () => {
+    expect(readingOrder(boxes)).toEqual(["a", "b", "c"]);
+    expect(neighbour(["a", "b"], "b", 1)).toBeNull();
+    expect(neighbour(["a", "b"], "b", -1)).toBe("a");
+  });
+
+  it("goes to the nearest in a direction", () => {
+    expect(nearest(boxes, "a", 1, 0)).toBe("c");
+    expect(nearest(boxes, "a", 0, 1)).toBe("b");
+    expect(nearest(boxes, "a", -1, 0)).toBeNull();
+  });
+});
+
+describe("lines", () => {
+  it("begin and end at their ends in every style", () => {
+    for (const style of ["curve", "straight", "step"] as const) {
+      const { d } = lineThrough(style, [
+        { x: 1, y: 2 },
+        { x: 50, y: 60 },
+        { x: 9, y: 30 },
+      ]);
+      expect(d.startsWith("M1 2")).toBe(true);
+      expect(d.endsWith("9 30")).toBe(true);
+    }
+  });
+
+  it("take a new point where it lies", () => {
+    const points = [
+      { x: 0, y: 0 },
+      { x: 100, y: 0 },
+      { x: 200, y: 0 },
+    ];
+    expect(indexFor(points, { x: 150, y: 5 })).toBe(1);
+  });
+});
+
+describe("the state of a card", () => {
+  const run = (state: "running" | "done" | "failed" | "cached") => ({
+    state,
+    step: null,
+    total: null,
+    secondsLeft: null,
+    seconds: null,
+    preview: null,
+    problem: null,
+    calls: null,
+    note: null,
+  });
+  const plan = (status: "run" | "hit" | "lazy") => ({
+    status,
+    seconds: 1,
+    reason: "",
+    certain: true,
+    calls: 1,
+  });
+
+  it("is the run's while it goes on, and the plan's before", () => {
+    expect(stateOf(run("running"), plan("run"), true)).toBe("running");
+    expect(stateOf(null, plan("run"), false)).toBe("planned");
+    expect(stateOf(null, plan("hit"), false)).toBe("cached");
+    expect(stateOf(null, plan("lazy"), false)).toBe("lazy");
+  });
+
+  it("is stale once what was done would be done anew", () => {
+    expect(stateOf(run("done"), plan("run"), false)).toBe("stale");
+    expect(stateOf(run("done"), plan("hit"), false)).toBe("done");
+  });
+
+  it("stays failed until it would come from the cache", () => {
+    expect(stateOf(run("failed"), plan("run"), false)).toBe("failed");
+    expect(stateOf(run("failed"), plan("hit"), false)).toBe("cached");
+  });
+
+  it("is nothing where nothing is known", () => {
+    expect(stateOf(null, null, false)).toBe("none");
+  });
+});

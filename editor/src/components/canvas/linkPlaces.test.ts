@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { CanvasEdge, CanvasNode } from "./adapt";
+import { handleAt } from "./handles";
+import { linksWithin, placesOf, pointsOf } from "./linkPlaces";
+
+const nodes = [
+  { id: "a", position: { x: 0, y: 0 }, handles: [handleAt("out", "source", 100, 20)] },
+  { id: "b", position: { x: 300, y: 200 }, handles: [handleAt("in", "target", 0, 20)] },
+] as unknown as CanvasNode[];
+const edge = {
+  id: "edge/b.in",
+  source: "a",
+  sourceHandle: "out",
+  target: "b",
+  targetHandle: "in",
+  data: { points: [] },
+} as unknown as CanvasEdge;
+const places = placesOf(nodes);
+
+describe("a link", () => {
+  it("runs from dot to dot", () => {
+    expect(pointsOf(places, edge)).toEqual([
+      { x: 107, y: 20 },
+      { x: 293, y: 220 },
+    ]);
+    expect(pointsOf(places, { ...edge, targetHandle: "other" })).toBeNull();
+  });
+
+  it.each(["curve", "step", "straight"] as const)("that is a %s is found on its way", (style) => {
+    const at = (x: number, y: number) => linksWithin([edge], places, style, { x, y }, 8);
+    expect(at(200, 120)).toEqual([edge]);
+    expect(at(108, 22)).toEqual([edge]);
+    expect(at(250, 60)).toEqual([]);
+    expect(at(320, 220)).toEqual([]);
+  });
+
+  it("is found through its points", () => {
+    const led = { ...edge, data: { points: [{ x: 200, y: 400 }] } } as unknown as CanvasEdge;
+    expect(linksWithin([led], places, "curve", { x: 202, y: 398 }, 8)).toEqual([led]);
+    expect(linksWithin([led], places, "straight", { x: 200, y: 120 }, 8)).toEqual([]);
+  });
+});

@@ -1,0 +1,80 @@
+/** Where links run on the canvas, known without what is drawn; and which of them is at a place. */
+import type { Point } from "@/model/layout";
+import { type LinkStyle, useSettings } from "@/store/settings";
+import type { CanvasEdge, CanvasNode } from "./adapt";
+import { canvas } from "./controller";
+import { polyline } from "./path";
+
+export type Places = ReadonlyMap<string, CanvasNode>;
+
+export function placesOf(nodes: readonly CanvasNode[]): Places {
+  return new Map(nodes.map((node) => [node.id, node]));
+}
+
+/** From the output through the points to the input; null if one of the ports isn't there. */
+export function pointsOf(places: Places, edge: CanvasEdge): readonly Point[] | null {
+  const from = portPlace(places.get(edge.source), "source", edge.sourceHandle);
+  const to = portPlace(places.get(edge.target), "target", edge.targetHandle);
+  return from && to ? [from, ...(edge.data?.points ?? []), to] : null;
+}
+
+function portPlace(
+  node: CanvasNode | undefined,
+  type: "source" | "target",
+  port: string | null | undefined,
+): Point | null {
+  const handle = node?.handles?.find((each) => each.type === type && each.id === port);
+  if (!node || !handle) return null;
+  const { width = 0, height = 0 } = handle;
+  return {
+    x: node.position.x + handle.x + (type === "source" ? width : 0),
+    y: node.position.y + handle.y + height / 2,
+  };
+}
+
+/** The links that run within a distance of a point, the nearest first. */
+export function linksWithin(
+  edges: readonly CanvasEdge[],
+  places: Places,
+  style: LinkStyle,
+  at: Point,
+  within: number,
+): readonly CanvasEdge[] {
+  return edges
+    .map((edge) => {
+      const points = pointsOf(places, edge);
+      return {
+        edge,
+        far: points ? distance(at, polyline(style, points)) : Number.POSITIVE_INFINITY,
+      };
+    })
+    .filter(({ far }) => far <= within)
+    .toSorted((a, b) => a.far - b.far)
+    .map(({ edge }) => edge);
+}
+
+/** The same of what is drawn now. */
+export function linksNear(at: Point, within: number): readonly CanvasEdge[] {
+  const handle = canvas();
+  if (!handle) return [];
+  const places = placesOf(handle.flow.getNodes());
+  return linksWithin(handle.edges(), places, useSettings.getState().linkStyle, at, within);
+}
+
+/** From a point to the nearest one of a line. */
+function distance(at: Point, line: readonly Point[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let index = 1; index < line.length; index += 1) {
+    const [a, b] = [line[index - 1], line[index]];
+    if (a && b) least = Math.min(least, toSegment(at, a, b));
+  }
+  return least;
+}
+
+function toSegment(at: Point, a: Point, b: Point): number {
+  const [dx, dy] = [b.x - a.x, b.y - a.y];
+  const square = dx * dx + dy * dy;
+  const along = square === 0 ? 0 : ((at.x - a.x) * dx + (at.y - a.y) * dy) / square;
+  const part = Math.min(1, Math.max(0, along));
+  return Math.hypot(at.x - a.x - dx * part, at.y - a.y - dy * part);
+}

@@ -1,0 +1,92 @@
+/** The graph that is shown, as nodes and edges for the canvas library. */
+import type { NodeChange } from "@xyflow/react";
+import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useShallow } from "zustand/react/shallow";
+import type { Scope } from "@/model/scope";
+import type { NodeTypes } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { currentWorkflow, type Document, documentById, useDocuments } from "@/store/documents";
+import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
+import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
+import { estimatedSize } from "./geometry";
+import { placeAll } from "./placement";
+import { settle } from "./settle";
+
+export interface SceneView {
+  readonly scene: Scene;
+  readonly nodes: CanvasNode[];
+  readonly edges: CanvasEdge[];
+  readonly selection: ReadonlySet<string>;
+  readonly local: Local;
+  readonly change: (changes: readonly NodeChange<CanvasNode>[]) => void;
+  readonly setLocal: (next: (local: Local) => Local) => void;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Of one document's graph; `document` and `scope` stay the same for as long as this is used. */
+export function useScene(document: string, scope: Scope): SceneView {
+  const types = useCatalogue((state) => state.types);
+  const { written, selection } = useDocuments(
+    useShallow(() => {
+      const found = documentById(document);
+      return { written: found && currentWorkflow(found), selection: found?.selection ?? NONE };
+    }),
+  );
+  const adapter = useRef(new Adapter());
+  const assembler = useRef(new Assembler());
+  const [local, setLocal] = useState(NO_LOCAL);
+  const last = useRef<Workflow | null>(written);
+  if (written !== null) last.current = written;
+  const workflow = usePlaced(last.current, document, scope, types, adapter.current);
+  const scene = useMemo(() => ({ workflow, scope, types }), [workflow, scope, types]);
+  const base = useMemo(() => adapter.current.nodes(scene), [scene]);
+  const edges = useMemo(() => adapter.current.edges(scene, selection), [scene, selection]);
+  const nodes = useMemo(
+    () => assembler.current.assemble(base, local, selection),
+    [base, local, selection],
+  );
+  const change = useCallback((changes: readonly NodeChange<CanvasNode>[]) => {
+    setLocal((before) => changed(before, changes));
+  }, []);
+  // The library wants arrays that it may change; it doesn't.
+  return { scene, nodes, edges: edges as CanvasEdge[], selection, local, change, setLocal };
+}
+
+/** The workflow with a place for each node; places that it lacked are kept without an undo step. */
+function usePlaced(
+  written: Workflow | null,
+  document: string,
+  scope: Scope,
+  types: NodeTypes | null,
+  adapter: Adapter,
+): Workflow {
+  const placed = useMemo(() => {
+    if (written === null) throw new Error("the document isn't open");
+    const scene = { workflow: written, scope, types };
+    return placeAll(written, scope, types, (name) => {
+      const card = adapter.card(name, scene);
+      return card ? estimatedSize(card, undefined, false) : { width: 0, height: 0 };
+    });
+  }, [written, scope, types, adapter]);
+  useLayoutEffect(() => {
+    if (written !== null && placed !== written) settle(document, written, placed);
+  }, [document, written, placed]);
+  return placed;
+}
+
+/** The selection after changes of the library's, which tells of nodes and edges apart. */
+export function selected(
+  document: Document,
+  changes: readonly { readonly type: string; readonly id?: string; readonly selected?: boolean }[],
+): ReadonlySet<string> | null {
+  const picked = changes.filter((change) => change.type === "select");
+  if (picked.length === 0) return null;
+  const found = new Set(document.selection);
+  for (const { id = "", selected: isIn } of picked) {
+    if (isIn) found.add(id);
+    else found.delete(id);
+  }
+  return found;
+}

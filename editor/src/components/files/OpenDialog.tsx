@@ -1,0 +1,61 @@
+import { FileJson } from "lucide-react";
+import { useState } from "react";
+import { Button, Dialog, SearchField, Tabs } from "@/components/ui";
+import { t } from "@/i18n";
+import styles from "./OpenDialog.module.css";
+import { openChosen } from "./opening";
+import { SavedList } from "./SavedList";
+import { TemplateGrid } from "./TemplateGrid";
+
+interface Props {
+  readonly onClose: () => void;
+  readonly tab?: "saved" | "templates";
+}
+
+/** Saved workflows and the gallery, to open one; files of one's own by a button. */
+export default function OpenDialog({ onClose, tab = "saved" }: Props) {
+  const [active, setActive] = useState<string>(tab);
+  const [query, setQuery] = useState("");
+  const List = active === "templates" ? TemplateGrid : SavedList;
+  const openFile = () => {
+    // The picker needs the click, so it is asked for first.
+    void openChosen();
+    onClose();
+  };
+  return (
+    <Dialog
+      title={t("files.openTitle")}
+      size="l"
+      padded={false}
+      onClose={onClose}
+      className={styles.dialog}
+    >
+      <Tabs
+        label={t("files.openFrom")}
+        tabs={[
+          { id: "saved", label: t("files.savedTab") },
+          { id: "templates", label: t("files.templatesTab") },
+        ]}
+        active={active}
+        onChange={setActive}
+        className={styles.tabs}
+        end={
+          <Button size="s" icon={FileJson} onClick={openFile}>
+            {t("files.fromFile")}
+          </Button>
+        }
+      >
+        <SearchField
+          autoFocus
+          value={query}
+          onChange={setQuery}
+          label={t(active === "templates" ? "files.searchTemplates" : "files.searchSaved")}
+          className={styles.search}
+        />
+        <div className={styles.list}>
+          <List query={query} onOpened={onClose} />
+        </div>
+      </Tabs>
+    </Dialog>
+  );
+}

@@ -1,0 +1,196 @@
+import { FileWarning, FolderOpen, History, Trash2 } from "lucide-react";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { deleteWorkflow, listWorkflows } from "@/api/client";
+import { isAborted } from "@/api/http";
+import type { SavedItem } from "@/api/schema";
+import { run } from "@/commands/registry";
+import { Button, EmptyState, IconButton, Spinner, tip } from "@/components/ui";
+import { t } from "@/i18n";
+import { notify, notifyFault, toldOf } from "@/store/notices";
+import { confirm, useUi } from "@/store/ui";
+import { openSaved } from "./opening";
+import styles from "./SavedList.module.css";
+import { exactTime, sinceText } from "./times";
+import { VersionRows } from "./VersionRows";
+
+interface Props {
+  readonly query: string;
+  readonly onOpened: () => void;
+}
+
+/** The workflows that are saved on the server, the last changed first. */
+export function SavedList({ query, onOpened }: Props) {
+  const saved = useSaved(query);
+  const [shown, setShown] = useState<string | null>(null);
+  if (saved.fault !== null) {
+    return (
+      <EmptyState icon={FileWarning} title={toldOf(saved.fault)?.title ?? ""}>
+        <Button onClick={saved.reload}>{t("files.again")}</Button>
+      </EmptyState>
+    );
+  }
+  if (saved.items === null) return <Spinner label={t("files.loading")} />;
+  if (saved.items.length === 0) return <Nothing isSearch={query !== ""} />;
+  const open = async (name: string, version?: number) => {
+    if ((await openSaved(name, version)) !== null) onOpened();
+  };
+  const remove = async (item: SavedItem) => {
+    if (await removed(item)) saved.reload();
+  };
+  return (
+    <>
+      <ul className={styles.rows}>
+        {saved.items.map((item) => (
+          <li key={item.name} className={styles.item}>
+            <Row
+              item={item}
+              isOpen={shown === item.name}
+              onOpen={() => void open(item.name)}
+              onVersions={() => setShown(shown === item.name ? null : item.name)}
+              onRemove={() => void remove(item)}
+            />
+            {shown === item.name && (
+              <VersionRows name={item.name} onOpen={(version) => void open(item.name, version)} />
+            )}
+          </li>
+        ))}
+      </ul>
+      {saved.more && (
+        <div className={styles.more}>
+          <Button onClick={saved.more}>{t("files.more")}</Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+interface Saved {
+  readonly items: readonly SavedItem[] | null;
+  readonly fault: unknown;
+  readonly reload: () => void;
+  readonly more: (() => void) | null;
+}
+
+const PAGE = 100;
+/** Between the last key and the question. */
+const WAIT = 180;
+
+function useSaved(query: string): Saved {
+  const [items, setItems] = useState<readonly SavedItem[] | null>(null);
+  const [next, setNext] = useState<string | null>(null);
+  const [fault, setFault] = useState<unknown>(null);
+  const [round, setRound] = useState(0);
+  const asked = useRef<AbortController | null>(null);
+  const ask = useCallback(
+    async (cursor: string | null) => {
+      asked.current?.abort();
+      const now = new AbortController();
+      asked.current = now;
+      const { signal } = now;
+      try {
+        const found = await listWorkflows({ text: query, limit: PAGE, cursor, signal });
+        setItems((before) =>
+          newestFirst(cursor ? [...(before ?? []), ...found.items] : found.items),
+        );
+        setNext(found.next);
+        setFault(null);
+      } catch (error) {
+        if (!isAborted(error)) setFault(error);
+      }
+    },
+    [query],
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks anew
+  useEffect(() => {
+    const timer = setTimeout(() => void ask(null), query === "" ? 0 : WAIT);
+    return () => {
+      clearTimeout(timer);
+      asked.current?.abort();
+    };
+  }, [ask, query, round]);
+  return {
+    items,
+    fault,
+    reload: () => setRound((before) => before + 1),
+    more: next === null ? null : () => void ask(next),
+  };
+}
+
+function newestFirst(items: readonly SavedItem[]): readonly SavedItem[] {
+  return [...items].sort((a, b) => b.saved - a.saved);
+}
+
+async function removed(item: SavedItem): Promise<boolean> {
+  const sure = await confirm({
+    title: t("files.deleteAsk", { name: item.name }),
+    detail: t("files.deleteDetail"),
+    confirm: t("files.delete"),
+    danger: true,
+  });
+  if (!sure) return false;
+  try {
+    await deleteWorkflow(item.name, `"${item.digest}"`);
+    notify({ kind: "success", title: t("files.deleted", { name: item.name }) });
+  } catch (fault) {
+    notifyFault(fault, { title: t("files.deleteFailed", { name: item.name }) });
+  }
+  return true;
+}
+
+function Nothing({ isSearch }: { readonly isSearch: boolean }) {
+  if (isSearch) return <EmptyState icon={FolderOpen} title={t("files.noneFound")} />;
+  return (
+    <EmptyState icon={FolderOpen} title={t("files.noneSaved")}>
+      <Button onClick={() => useUi.getState().openDialog("open", { tab: "templates" })}>
+        {t("files.templatesTab")}
+      </Button>
+      <Button variant="ghost" onClick={() => run("file.saveAs")}>
+        {t("files.saveAs")}
+      </Button>
+    </EmptyState>
+  );
+}
+
+interface RowProps {
+  readonly item: SavedItem;
+  readonly isOpen: boolean;
+  readonly onOpen: () => void;
+  readonly onVersions: () => void;
+  readonly onRemove: () => void;
+}
+
+function Row({ item, isOpen, onOpen, onVersions, onRemove }: RowProps) {
+  const { name, title, description, nodes, saved, problem } = item;
+  return (
+    <div className={styles.row}>
+      <button type="button" className={styles.open} onClick={onOpen}>
+        <span className={styles.names}>
+          <strong>{name}</strong>
+          {title !== "" && title !== name && <span className={styles.title}>{title}</span>}
+        </span>
+        {problem === null ? (
+          <span className={styles.words}>{description || t("files.nodes", { count: nodes })}</span>
+        ) : (
+          <span className={styles.problem}>{problem}</span>
+        )}
+      </button>
+      <span className={styles.time} {...tip(exactTime(saved))}>
+        {sinceText(saved)}
+      </span>
+      <IconButton
+        icon={History}
+        size="s"
+        label={t("files.versionsOf", { name })}
+        aria-expanded={isOpen}
+        onClick={onVersions}
+      />
+      <IconButton
+        icon={Trash2}
+        size="s"
+        danger
+        label={t("files.deleteOf", { name })}
+        onClick={onRemove}
+      />
+    </div>
+  );
+}

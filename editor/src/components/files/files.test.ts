@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { builtInTypes } from "@/model/fixtures";
+import { readWorkflow } from "@/model/workflow";
+import { fileName } from "./fileTypes";
+import { matches } from "./matches";
+import { missingModels, missingPacks } from "./missing";
+import { nameFault, suggestedName } from "./savedNames";
+import { sinceText } from "./times";
+import { placeCard } from "./tourSteps";
+
+describe("names", () => {
+  test.each([
+    ["Text to image", "text_to_image.json"],
+    ["../../etc/passwd", "etc_passwd.json"],
+    ["Äpfel: 3/4 🍎", "äpfel_3_4.json"],
+    ["", "workflow.json"],
+  ])("of a file from %s", (title, name) => {
+    expect(fileName(title, "json")).toBe(name);
+  });
+
+  test.each(["apple still life", "Äpfel (2)", "a+b, c"])("%s may be saved", (name) => {
+    expect(nameFault(name)).toBeNull();
+  });
+
+  test.each([
+    "",
+    " ",
+    "a/b",
+    "a:b",
+    ".hidden",
+    "-x",
+    "end.",
+    "con",
+    "LPT1.x",
+    "x".repeat(121),
+    "a\u200b",
+  ])("%j may not", (name) => expect(nameFault(name)).not.toBeNull());
+
+  test("are suggested from titles", () => {
+    expect(suggestedName(" What: a/b? ")).toBe("What a b");
+    expect(suggestedName("...")).toBe("");
+  });
+});
+
+test("a query's words may stand in any of the texts, in any order", () => {
+  expect(matches("Image to", ["Text to image"])).toBe(true);
+  expect(matches("text image", ["text_to_image"])).toBe(true);
+  expect(matches("video", ["Text to image"])).toBe(false);
+  expect(matches("", ["anything"])).toBe(true);
+});
+
+test("times are said as people say them", () => {
+  expect(sinceText(1000, 1010)).toBe("now");
+  expect(sinceText(1000, 1000 + 3 * 3600)).toBe("3 hours ago");
+  expect(sinceText(0, 86_400)).toBe("yesterday");
+});
+
+describe("what is missing", () => {
+  const workflow = readWorkflow(
+    JSON.stringify({
+      format: "nodegraph/1",
+      requires: { cool: ">=2" },
+      nodes: {
+        a: { type: "cool:Thing" },
+        b: { type: "Gone" },
+        c: { type: "LoadModel", inputs: { model: "big" } },
+        d: { type: "block" },
+      },
+      subgraphs: { block: { nodes: { inner: { type: "cool:Other" } } } },
+    }),
+  );
+
+  test("are packs with their types, also those inside blocks", () => {
+    const found = missingPacks(workflow, builtInTypes(), ["cool"]);
+    expect(found.map(({ places: _, ...pack }) => pack)).toEqual([
+      { pack: "cool", versions: ">=2", types: ["cool:Thing", "cool:Other"] },
+      { pack: "", versions: "", types: ["Gone"] },
+    ]);
+    expect(found[1]?.places).toHaveLength(1);
+  });
+
+  test("are models with the nodes that name them", () => {
+    expect(missingModels(workflow, ["big"])).toEqual([
+      { model: "big", places: [{ scope: null, node: "c" }] },
+    ]);
+  });
+});
+
+describe("a card of the tour", () => {
+  const card = { width: 300, height: 150 };
+  const view = { width: 1000, height: 700 };
+
+  test("stands below its part, else above, and never leaves the window", () => {
+    const above = placeCard({ left: 900, top: 0, width: 90, height: 40 }, card, view, false);
+    expect(above).toEqual({ left: 688, top: 54 });
+    const low = placeCard({ left: 100, top: 600, width: 90, height: 90 }, card, view, false);
+    expect(low).toEqual({ left: 100, top: 436 });
+  });
+
+  test("stands beside a part of the whole height", () => {
+    const rail = placeCard({ left: 0, top: 0, width: 44, height: 700 }, card, view, false);
+    expect(rail.left).toBe(58);
+  });
+});

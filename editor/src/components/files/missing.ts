@@ -1,0 +1,70 @@
+/** What a workflow needs that the server doesn't have: packs, node types, models, files. */
+import type { Finding } from "@/api/schema";
+import { nodesOf, type Scope, scopesOf } from "@/model/scope";
+import type { NodeTypes } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+
+export interface MissingPack {
+  /** The pack's name; "" for types of no pack. */
+  readonly pack: string;
+  /** The versions that the workflow asks for; "" for any. */
+  readonly versions: string;
+  readonly types: readonly string[];
+  readonly places: readonly NodePlace[];
+}
+
+export interface NodePlace {
+  readonly scope: Scope;
+  readonly node: string;
+}
+
+export interface MissingModel {
+  readonly model: string;
+  readonly places: readonly NodePlace[];
+}
+
+/** Node types that aren't there by their packs, and packs that are required. */
+export function missingPacks(
+  workflow: Workflow,
+  types: NodeTypes | null,
+  told: readonly string[],
+): readonly MissingPack[] {
+  const found = new Map<string, Set<string>>(told.map((pack) => [pack, new Set()]));
+  const places = new Map<string, NodePlace[]>();
+  for (const scope of types ? scopesOf(workflow) : []) {
+    for (const [node, { type }] of nodesOf(workflow, scope)) {
+      if (workflow.subgraphs.has(type) || types?.byName.has(type)) continue;
+      const pack = type.includes(":") ? type.slice(0, type.indexOf(":")) : "";
+      const known = found.get(pack) ?? new Set();
+      found.set(pack, known.add(type));
+      places.set(pack, [...(places.get(pack) ?? []), { scope, node }]);
+    }
+  }
+  return [...found].map(([pack, names]) => ({
+    pack,
+    versions: workflow.requires.get(pack) ?? "",
+    types: [...names],
+    places: places.get(pack) ?? [],
+  }));
+}
+
+/** Models that aren't there, with the nodes that name them. */
+export function missingModels(
+  workflow: Workflow,
+  told: readonly string[],
+): readonly MissingModel[] {
+  return told.map((model) => ({ model, places: placesNaming(workflow, model) }));
+}
+
+function placesNaming(workflow: Workflow, value: string): readonly NodePlace[] {
+  return scopesOf(workflow).flatMap((scope) =>
+    [...nodesOf(workflow, scope)].flatMap(([node, entry]) =>
+      [...entry.inputs.values()].includes(value) ? [{ scope, node }] : [],
+    ),
+  );
+}
+
+/** Files that inputs name and that the server can't read. */
+export function missingFiles(problems: readonly Finding[]): readonly Finding[] {
+  return problems.filter((problem) => problem.code === "invalid-file" && problem.node !== null);
+}

@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { galleryWorkflow } from "@/model/fixtures";
+import { linkOfWorkflow } from "@/model/share";
+import { emptyWorkflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentWorkflow, isDirty, useDocuments } from "@/store/documents";
+import { useNotices } from "@/store/notices";
+import { openFiles, openLink, openSaved, openTemplate } from "./opening";
+
+const PICTURES = resolve(import.meta.dirname, "../../model/fixtures/pictures");
+
+function file(name: string, type: string, bytes?: string): File {
+  const data = bytes ?? readFileSync(resolve(PICTURES, name));
+  return new File([data as BlobPart], name, { type });
+}
+
+function titles(): readonly string[] {
+  return useDocuments.getState().documents.map((document) => currentWorkflow(document).title);
+}
+
+function told(): string {
+  const notice = useNotices.getState().items.at(-1);
+  return `${notice?.title} ${notice?.detail}`;
+}
+
+beforeEach(() => {
+  useDocuments.getState().restore([], null);
+  useNotices.setState({ items: [] });
+});
+
+describe("files", () => {
+  test("open in tabs of their own, the first in place of the empty one", async () => {
+    await openFiles([
+      { file: file("saved.png", "image/png"), handle: null },
+      { file: file("a.json", "", '{"format": "nodegraph/1", "title": "A"}'), handle: null },
+    ]);
+    expect(titles()).toEqual(["Äpfel 🍎", "A"]);
+    expect(activeDocument().origin).toBe("file");
+    expect(isDirty(activeDocument())).toBe(false);
+  });
+
+  test.each([
+    ["a.json", '{"format": "nodegraph/1",\n"nodes": [1}', "Line 2"],
+    ["b.json", '{"format": "nodegraph/1", "nodes": {"a.b": {"type": "T"}}}', "a.b"],
+    ["c.json", '{"format": "nodegraph/99"}', "nodegraph/99"],
+    ["d.txt", "hello", "neither"],
+  ])("that can't be read say why: %s", async (name, text, says) => {
+    await openFiles([{ file: file(name, "", text), handle: null }]);
+    expect(told()).toContain(says);
+    expect(titles()).toEqual([""]);
+  });
+});
+
+test("a link opens its workflow, and a broken one says so", async () => {
+  const link = linkOfWorkflow(galleryWorkflow("seed_grid"), "http://x/");
+  expect(await openLink(new URL(link).hash)).toBe(true);
+  expect(titles()).toEqual(["Seed grid"]);
+  expect(await openLink("#w=AAAA")).toBe(true);
+  expect(told()).toContain("damaged");
+  expect(await openLink("#other")).toBe(false);
+});
+
+describe("from the server", () => {
+  const text = '{"format": "nodegraph/1", "title": "Kept"}';
+
+  test("a saved workflow opens under its name, once", async () => {
+    vi.stubGlobal("fetch", async () => new Response(text, { headers: { etag: '"v1"' } }));
+    const id = await openSaved("kept");
+    expect(activeDocument()).toMatchObject({ id, savedName: "kept", savedEtag: '"v1"' });
+    useDocuments.getState().open(emptyWorkflow("Other"));
+    expect(await openSaved("kept")).toBe(id);
+    expect(titles()).toEqual(["Kept", "Other"]);
+  });
+
+  test("an older version opens as a document without a name", async () => {
+    vi.stubGlobal("fetch", async () => new Response(text));
+    await openSaved("kept", 1);
+    expect(activeDocument().savedName).toBeNull();
+  });
+
+  test("a template that can't be got is told", async () => {
+    vi.stubGlobal("fetch", async () => new Response('{"title": "Gone"}', { status: 404 }));
+    expect(await openTemplate("none")).toBeNull();
+    expect(told()).toContain("none");
+  });
+
+  test("a template opens although its picture can't be got", async () => {
+    const needs = [
+      { name: "t", title: "", description: "", parameters: [], needs: ["a.png"], href: "" },
+    ];
+    useCatalogue.setState({ templates: needs as never });
+    vi.stubGlobal("fetch", async (path: string) =>
+      path.includes("/files/") ? new Response("", { status: 404 }) : new Response(text),
+    );
+    expect(await openTemplate("t")).not.toBeNull();
+    expect(told()).toContain("a.png");
+    expect(activeDocument().origin).toBe("template");
+  });
+});

@@ -1,0 +1,153 @@
+/** Opening workflows: from the server, from files and pictures, from links. */
+import { getTemplate, getWorkflow } from "@/api/client";
+import { t } from "@/i18n";
+import { JsonFault } from "@/model/json";
+import { readWorkflow, type Workflow, WorkflowFault } from "@/model/workflow";
+import { documentById, isUntouched, type OpenOptions, useDocuments } from "@/store/documents";
+import { notify, notifyFault } from "@/store/notices";
+import { useUi } from "@/store/ui";
+import { type ChosenFile, chooseFiles } from "./fileTypes";
+import { isPlainPicture, placePicture } from "./plainPicture";
+import { withTemplateFiles } from "./templateFiles";
+
+/** Bytes of the largest file that is read. */
+const LARGEST = 512 * 1024 * 1024;
+const MOST_AT_ONCE = 20;
+
+/** What is wrong with a workflow that was to be opened, in words; null for other faults. */
+export function readingFault(fault: unknown): string | null {
+  if (fault instanceof JsonFault) {
+    const { line, column, message } = fault;
+    return t("files.badJson", { line, column, message });
+  }
+  if (fault instanceof WorkflowFault) {
+    const [first = "", ...others] = fault.problems;
+    return others.length === 0 ? first : t("files.badWorkflow", { first, count: others.length });
+  }
+  // Faults of pictures and links say themselves what is wrong and what to do.
+  const isSaid = fault instanceof Error && /^(PictureFault|ShareFault)$/.test(fault.name);
+  return isSaid ? fault.message : null;
+}
+
+function tellFault(fault: unknown, title: string): void {
+  const detail = readingFault(fault);
+  if (detail === null) notifyFault(fault, { title });
+  else notify({ kind: "error", title, detail });
+}
+
+function open(workflow: Workflow, options: OpenOptions): string {
+  useUi.getState().setView("graph");
+  return useDocuments.getState().open(workflow, options);
+}
+
+// The server
+
+/** Open a workflow that is saved on the server, today's or an older version. */
+export async function openSaved(name: string, version?: number): Promise<string | null> {
+  try {
+    const isOld = version !== undefined;
+    const { text, etag } = await getWorkflow(name, isOld ? { version } : {});
+    const workflow = readWorkflow(text);
+    // An older version is a new document of that name: saving it asks before it replaces the newest.
+    if (isOld) return open(workflow, { origin: "saved", reuse: false });
+    return open(workflow, { origin: "saved", savedName: name, savedEtag: etag });
+  } catch (fault) {
+    tellFault(fault, t("files.openFailed", { name }));
+    return null;
+  }
+}
+
+/** Open a template as a new document, with the files that it needs brought to the server. */
+export async function openTemplate(name: string): Promise<string | null> {
+  try {
+    const { text } = await getTemplate(name);
+    const workflow = await withTemplateFiles(name, readWorkflow(text));
+    return open(workflow, { origin: "template" });
+  } catch (fault) {
+    tellFault(fault, t("files.openFailed", { name }));
+    return null;
+  }
+}
+
+// Links
+
+/** Open what the part of the page's address after # holds; false if it holds nothing. */
+export async function openLink(hash: string): Promise<boolean> {
+  const { holdsWorkflow, workflowOfLink } = await import("@/model/share");
+  if (!holdsWorkflow(hash)) return false;
+  try {
+    const workflow = workflowOfLink(hash);
+    if (workflow) open(workflow, { origin: "share" });
+  } catch (fault) {
+    tellFault(fault, t("files.linkFailed"));
+  }
+  return true;
+}
+
+// Files
+
+/** Ask for files and open them. */
+export async function openChosen(): Promise<void> {
+  await openFiles(await chooseFiles());
+}
+
+/** Open files in tabs of their own. A picture without a workflow becomes a node, put at `at`. */
+export async function openFiles(
+  files: readonly ChosenFile[],
+  at?: { readonly x: number; readonly y: number },
+): Promise<void> {
+  for (const chosen of files.slice(0, MOST_AT_ONCE)) await openFile(chosen, at);
+  if (files.length > MOST_AT_ONCE) {
+    notify({ kind: "warning", title: t("files.tooMany", { count: MOST_AT_ONCE }) });
+  }
+}
+
+async function openFile(
+  { file, handle }: ChosenFile,
+  at?: { readonly x: number; readonly y: number },
+): Promise<void> {
+  const title = t("files.openFailed", { name: file.name });
+  if (file.size > LARGEST) {
+    notify({ kind: "error", title, detail: t("files.tooLarge") });
+    return;
+  }
+  try {
+    const { workflowOfFile } = await import("@/model/pictures");
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const { workflow } = workflowOfFile(bytes, file.name, file.type);
+    const isPicture = file.type.startsWith("image/");
+    const known = handle && (await sameFile(handle));
+    if (known) useDocuments.getState().activate(known);
+    else open(workflow, isPicture ? { origin: "picture" } : { origin: "file", fileHandle: handle });
+  } catch (fault) {
+    if (at && isPlainPicture(fault, file)) await placePicture(file, at);
+    else tellFault(fault, title);
+  }
+}
+
+/** The document that this very file is open in, unless it was changed since. */
+async function sameFile(handle: FileSystemFileHandle): Promise<string | null> {
+  for (const document of useDocuments.getState().documents) {
+    if (await document.fileHandle?.isSameEntry?.(handle)) return document.id;
+  }
+  return null;
+}
+
+/** Open the text of a workflow file as a new document. */
+export function openText(text: string, options: OpenOptions = {}): string | null {
+  try {
+    return open(readWorkflow(text), options);
+  } catch (fault) {
+    tellFault(fault, t("files.textFailed"));
+    return null;
+  }
+}
+
+/** Whether nothing was ever done in the open documents. */
+export function isFresh(): boolean {
+  return useDocuments.getState().documents.every(isUntouched);
+}
+
+export function titleOf(id: string, workflow: Workflow): string {
+  return workflow.title || documentById(id)?.savedName || t("files.untitled");
+}

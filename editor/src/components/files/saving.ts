@@ -1,0 +1,139 @@
+/** Saving a document: on the server under a name, or into a file. Nobody else's work is overwritten silently. */
+import { saveWorkflow } from "@/api/client";
+import { ApiProblem } from "@/api/http";
+import { download } from "@/components/shell/download";
+import { t } from "@/i18n";
+import { writeWorkflow } from "@/model/workflow";
+import { mayRun, useConnection } from "@/store/connection";
+import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
+import { notify, notifyFault } from "@/store/notices";
+import { choose, useUi } from "@/store/ui";
+import { canWriteFiles, chooseTarget, fileName, writeTo } from "./fileTypes";
+import { openSaved, titleOf } from "./opening";
+
+/** Documents that are being saved: a second press of the key waits for the first. */
+const saving = new Map<string, Promise<void>>();
+
+/** Save where it was saved before, or ask where. */
+export function save(id: string): Promise<void> {
+  const before = saving.get(id) ?? Promise.resolve();
+  const now = before.then(() => saveAgain(id));
+  saving.set(id, now);
+  return now.finally(() => {
+    if (saving.get(id) === now) saving.delete(id);
+  });
+}
+
+async function saveAgain(id: string): Promise<void> {
+  const document = documentById(id);
+  if (!document) return;
+  if (document.fileHandle) await saveIntoFile(id, document.fileHandle);
+  else if (document.savedName && mayRun(useConnection.getState()))
+    await saveOnServer(id, document.savedName, document.savedEtag);
+  else askWhere(id);
+}
+
+export function askWhere(id: string): void {
+  useUi.getState().openDialog("saveAs", { document: id });
+}
+
+/** What came of saving on the server. */
+export type Saved = "saved" | "other" | "open" | "not";
+
+/**
+ * Save under a name.
+ *
+ * `over` is the tag of the version that it takes the place of, "new" if there is to be none of that
+ * name, null for whatever there is. If it isn't so the person is asked; "other" means that they
+ * want another name.
+ */
+export async function saveOnServer(
+  id: string,
+  name: string,
+  over: string | "new" | null,
+): Promise<Saved> {
+  const document = documentById(id);
+  if (!document) return "not";
+  const entry = document.history.current;
+  const workflow = currentWorkflow(document);
+  try {
+    const { etag, version } = await saveWorkflow(name, writeWorkflow(workflow), over);
+    useDocuments.getState().markSaved(id, { name, etag, fileHandle: null, entry });
+    const detail = version > 1 ? t("files.version", { version }) : undefined;
+    notify({ kind: "success", title: t("files.saved", { name }), detail, key: `saved ${id}` });
+    return "saved";
+  } catch (fault) {
+    if (fault instanceof ApiProblem && fault.status === 412) return settle(id, name, over);
+    notifyFault(fault, { title: t("files.saveFailed", { name: titleOf(id, workflow) }) });
+    return "not";
+  }
+}
+
+/** Somebody else saved under this name: the person says what is to be done. */
+async function settle(id: string, name: string, over: string | null): Promise<Saved> {
+  const isNew = over === "new";
+  const answer = await choose({
+    title: t(isNew ? "files.takenTitle" : "files.conflictTitle"),
+    detail: t(isNew ? "files.takenDetail" : "files.conflictDetail", { name }),
+    confirm: t("files.replace"),
+    danger: true,
+    others: [
+      { id: "other", label: t("files.otherName") },
+      { id: "open", label: t("files.openTheirs") },
+    ],
+  });
+  if (answer === "confirm") return saveOnServer(id, name, null);
+  if (answer === "other") {
+    askWhere(id);
+    return "other";
+  }
+  if (answer !== "open") return "not";
+  // Its tab keeps what the person did, under no name any more.
+  useDocuments.setState(({ documents }) => ({
+    documents: documents.map((document) =>
+      document.id === id ? { ...document, savedName: null, savedEtag: null } : document,
+    ),
+  }));
+  await openSaved(name);
+  return "open";
+}
+
+/** Save into a file of the person's machine: a chosen one, else a download. */
+export async function saveFile(id: string): Promise<boolean> {
+  const document = documentById(id);
+  if (!document) return false;
+  const workflow = currentWorkflow(document);
+  const name = fileName(titleOf(id, workflow), "json");
+  if (!canWriteFiles()) {
+    const entry = document.history.current;
+    download(name, writeWorkflow(workflow));
+    useDocuments.getState().markSaved(id, { entry });
+    return true;
+  }
+  const handle = await chooseTarget(name);
+  return handle !== null && saveIntoFile(id, handle);
+}
+
+async function saveIntoFile(id: string, handle: FileSystemFileHandle): Promise<boolean> {
+  const document = documentById(id);
+  if (!document) return false;
+  const entry = document.history.current;
+  try {
+    await writeTo(handle, writeWorkflow(currentWorkflow(document)));
+    useDocuments.getState().markSaved(id, { fileHandle: handle, name: null, etag: null, entry });
+    notify({ kind: "success", title: t("files.saved", { name: handle.name }), key: `saved ${id}` });
+    return true;
+  } catch (fault) {
+    notify({
+      kind: "error",
+      title: t("files.saveFailed", { name: handle.name }),
+      detail: t(isDenied(fault) ? "files.fileDenied" : "files.fileGone"),
+      action: { label: t("files.saveElsewhere"), run: () => void saveFile(id) },
+    });
+    return false;
+  }
+}
+
+function isDenied(fault: unknown): boolean {
+  return fault instanceof DOMException && fault.name === "NotAllowedError";
+}

@@ -1,0 +1,116 @@
+/** Every state that the document had, as a tree: what was undone stays on a branch of its own. */
+import { Redo2, Save, Undo2 } from "lucide-react";
+import { useId, useMemo, useState } from "react";
+import { IconButton } from "@/components/ui";
+import { hasText, t } from "@/i18n";
+import { moment } from "@/i18n/format";
+import { canRedo, canUndo } from "@/model/history";
+import { useActive, useDocuments } from "@/store/documents";
+import styles from "./HistoryPanel.module.css";
+import { type Row, rowsOf } from "./history/lanes";
+import { redoWay } from "./history/redo";
+import panel from "./lib/Panel.module.css";
+import { RowList } from "./lib/RowList";
+
+const ROW = 30;
+const LANE = 14;
+/** Lanes beyond this are drawn on top of each other rather than pushing the words out. */
+const MOST_LANES = 8;
+
+export default function HistoryPanel() {
+  const history = useActive((document) => document.history);
+  const { undo, redo, jump } = useDocuments.getState();
+  const id = useId();
+  const rows = useMemo(() => rowsOf(history.entries, history.current, redoWay(history)), [history]);
+  const here = rows.findIndex((row) => row.entry.id === history.current);
+  const [chosen, setChosen] = useState<{ at: number; current: number } | null>(null);
+  // Moving by keys keeps its row until the document itself has moved on.
+  const active = chosen?.current === history.current ? chosen.at : here;
+  const lanes = Math.min(MOST_LANES, Math.max(0, ...rows.map((row) => row.lane)) + 1);
+  const now = new Date();
+  return (
+    <div className={panel.panel}>
+      <div className={panel.bar}>
+        <span className={`${panel.grow} ${panel.count}`}>
+          {t("panels.history.count", { count: rows.length })}
+        </span>
+        <IconButton
+          icon={Undo2}
+          size="s"
+          label={t("panels.history.undo")}
+          disabled={!canUndo(history)}
+          onClick={undo}
+        />
+        <IconButton
+          icon={Redo2}
+          size="s"
+          label={t("panels.history.redo")}
+          disabled={!canRedo(history)}
+          onClick={redo}
+        />
+      </div>
+      <RowList
+        id={`${id}-history`}
+        label={t("panels.history.title")}
+        items={rows}
+        height={ROW}
+        keyOf={(row) => String(row.entry.id)}
+        active={Math.min(active, rows.length - 1)}
+        onActive={(at) => setChosen({ at, current: history.current })}
+        onOpen={(row) => jump(row.entry.id)}
+        opensByClick
+        aria={(row) => (row.entry.id === history.current ? { "aria-current": true } : {})}
+      >
+        {(row) => (
+          <div
+            className={styles.row}
+            data-current={row.entry.id === history.current || undefined}
+            data-off={!row.onLine || undefined}
+          >
+            <Lanes row={row} lanes={lanes} current={row.entry.id === history.current} />
+            <span className={styles.label}>{labelText(row.entry.label)}</span>
+            {row.entry.id === history.saved && (
+              <Save size={12} aria-label={t("panels.history.saved")} />
+            )}
+            <time className={styles.time}>{moment(row.entry.at / 1000, now)}</time>
+          </div>
+        )}
+      </RowList>
+    </div>
+  );
+}
+
+interface LanesProps {
+  readonly row: Row<{ readonly id: number; readonly parent: number | null }>;
+  readonly lanes: number;
+  readonly current: boolean;
+}
+
+/** The lines of the tree that pass through one row. */
+function Lanes({ row, lanes, current }: LanesProps) {
+  const width = lanes * LANE;
+  const x = (lane: number) => Math.min(lane, lanes - 1) * LANE + LANE / 2;
+  const middle = ROW / 2;
+  return (
+    <svg aria-hidden="true" width={width} height={ROW} className={styles.lanes}>
+      {row.above.map((lane) => (
+        <path key={`a${lane}`} d={`M${x(lane)} 0V${middle}`} data-main={lane === 0} />
+      ))}
+      {row.below.map((lane) => (
+        <path key={`b${lane}`} d={`M${x(lane)} ${middle}V${ROW}`} data-main={lane === 0} />
+      ))}
+      {row.forks.map((lane) => (
+        <path
+          key={`f${lane}`}
+          d={`M${x(lane)} 0C${x(lane)} ${middle} ${x(row.lane)} 2 ${x(row.lane)} ${middle}`}
+        />
+      ))}
+      <circle cx={x(row.lane)} cy={middle} r={current ? 5 : 3.5} data-current={current} />
+    </svg>
+  );
+}
+
+/** Labels are keys where an area wrote them so, and texts otherwise. */
+function labelText(label: string): string {
+  return hasText(label) ? t(label) : label;
+}

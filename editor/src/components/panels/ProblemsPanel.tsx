@@ -1,0 +1,163 @@
+/** What is wrong with the workflow and its last run, each with its place and its mend. */
+import { CircleAlert, CircleCheck, PackageX, TriangleAlert, Wrench } from "lucide-react";
+import { useId, useMemo, useState } from "react";
+import type { Finding } from "@/api/schema";
+import { Button, EmptyState } from "@/components/ui";
+import { t } from "@/i18n";
+import type { NodeTypes } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
+import { focusNode } from "@/store/focus";
+import { shownJob, useJobs } from "@/store/jobs";
+import { placeOf } from "@/store/places";
+import { usePlan } from "@/store/plan";
+import { useRunning } from "@/store/running";
+import { useUi } from "@/store/ui";
+import { edit } from "./inspector/change";
+import { GridCell } from "./lib/grid";
+import panel from "./lib/Panel.module.css";
+import { RowList } from "./lib/RowList";
+import styles from "./ProblemsPanel.module.css";
+import { type Problem, problemsOf } from "./problems/list";
+import { type Mend, mendsOf } from "./problems/mends";
+
+const ROW = 58;
+const NONE: readonly Finding[] = [];
+const ICONS = { check: CircleAlert, run: CircleAlert, pack: PackageX } as const;
+
+export default function ProblemsPanel() {
+  const id = useId();
+  const [active, setActive] = useState(0);
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const workflow = useActive((_document, found) => found);
+  const missing = usePlan((plan) => plan.missing);
+  const state = usePlan((plan) => plan.state);
+  const problems = useProblems();
+  const openDialog = useUi((ui) => ui.openDialog);
+  const isMissing = missing.models.length > 0 || missing.packs.length > 0;
+  if (problems.length === 0) {
+    return (
+      <EmptyState icon={CircleCheck} title={t("panels.problems.none")}>
+        {state === "failed" && t("panels.problems.notChecked")}
+      </EmptyState>
+    );
+  }
+  const show = ({ finding }: Problem) => {
+    const place = finding.node ? placeOf(workflow, types, finding.node) : null;
+    if (place) focusNode({ ...place, port: finding.port ?? null });
+  };
+  return (
+    <div className={panel.panel}>
+      <div className={panel.bar}>
+        <span className={`${panel.grow} ${panel.count}`} role="status">
+          {t("panels.problems.count", { count: problems.length })}
+        </span>
+        {isMissing && (
+          <Button size="s" icon={PackageX} onClick={() => openDialog("missing")}>
+            {t("panels.problems.missing")}
+          </Button>
+        )}
+      </div>
+      <RowList
+        id={`${id}-problems`}
+        label={t("panels.problems.title")}
+        role="grid"
+        items={problems}
+        height={ROW}
+        keyOf={(problem) => problem.key}
+        active={Math.min(active, problems.length - 1)}
+        onActive={setActive}
+        onOpen={show}
+        opensByClick
+      >
+        {(problem, row) => (
+          <ProblemRow problem={problem} active={row.active} types={types} workflow={workflow} />
+        )}
+      </RowList>
+    </div>
+  );
+}
+
+/** What the check finds, or as a run was refused; what went wrong in the last run; broken packs. */
+export function useProblems(): readonly Problem[] {
+  const document = useDocuments((documents) => documents.active);
+  const planned = usePlan((plan) => (plan.document === document ? plan.problems : NONE));
+  const refused = useRunning((running) => running.refused.get(document) ?? NONE);
+  const failed = useJobs((jobs) => {
+    const job = shownJob(jobs, document);
+    return job?.state === "failed" ? job.problems : NONE;
+  });
+  const packs = useCatalogue((catalogue) => catalogue.packProblems);
+  return useMemo(
+    () => problemsOf(planned.length > 0 ? planned : refused, failed, packs),
+    [planned, refused, failed, packs],
+  );
+}
+
+interface RowProps {
+  readonly problem: Problem;
+  readonly active: boolean;
+  readonly types: NodeTypes | null;
+  readonly workflow: Workflow;
+}
+
+function ProblemRow({ problem, active, types, workflow }: RowProps) {
+  const { finding, origin, isWarning } = problem;
+  const Icon = isWarning && origin !== "pack" ? TriangleAlert : ICONS[origin];
+  const mends = useMemo(() => mendsHere(finding, types, workflow), [finding, types, workflow]);
+  const place = [finding.node, finding.port].filter(Boolean).join(".");
+  return (
+    <GridCell
+      className={styles.row}
+      data-active={active || undefined}
+      data-warning={isWarning || undefined}
+    >
+      <Icon
+        aria-label={t(isWarning ? "panels.problems.warning" : "panels.problems.error")}
+        size={16}
+      />
+      <div className={styles.text}>
+        <p className={styles.message}>
+          {place !== "" && <code>{place}</code>}
+          <span>{finding.message}</span>
+          {origin === "run" && <small>{t("panels.problems.lastRun")}</small>}
+        </p>
+        <p className={styles.detail}>{detailOf(finding)}</p>
+      </div>
+      <div className={styles.mends}>
+        {mends.slice(0, 2).map((mend, index) => (
+          <Button
+            key={mend.label + Object.values(mend.values).join()}
+            size="s"
+            variant={index === 0 ? "secondary" : "ghost"}
+            icon={index === 0 ? Wrench : undefined}
+            tabIndex={active ? 0 : -1}
+            onClick={(event) => {
+              event.stopPropagation();
+              edit("panels.edit.mend", mend.edit);
+            }}
+          >
+            {t(mend.label, mend.values)}
+          </Button>
+        ))}
+      </div>
+    </GridCell>
+  );
+}
+
+function mendsHere(finding: Finding, types: NodeTypes | null, workflow: Workflow): readonly Mend[] {
+  const place = finding.node ? placeOf(workflow, types, finding.node) : null;
+  if (types === null || place === null) return [];
+  return mendsOf(finding, { workflow, types, scope: place.path.at(-1) ?? null, node: place.node });
+}
+
+function detailOf({ given, expected, hint }: Finding): string {
+  const parts = [
+    given && expected && t("panels.problems.givenExpected", { given, expected }),
+    given && !expected && t("panels.problems.given", { given }),
+    !given && expected && t("panels.problems.expected", { expected }),
+    hint,
+  ];
+  return parts.filter((part) => typeof part === "string" && part !== "").join(" · ");
+}

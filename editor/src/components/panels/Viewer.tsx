@@ -1,0 +1,136 @@
+/** A file of a job seen large: zoomed, compared with another one, with all that is known of it. */
+import { FileInput } from "lucide-react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import type { ArtifactEntry } from "@/api/schema";
+import { Button, Dialog } from "@/components/ui";
+import { t } from "@/i18n";
+import { download, openWorkflow } from "./gallery/actions";
+import { ArtifactFacts, CompareFacts } from "./gallery/Facts";
+import { type CompareMode, Stage } from "./gallery/Stage";
+import { Strip } from "./gallery/Strip";
+import { useViewed } from "./gallery/useViewed";
+import { useZoom } from "./gallery/useZoom";
+import { ViewerBar } from "./gallery/ViewerBar";
+import type { Size } from "./gallery/zoom";
+import styles from "./Viewer.module.css";
+
+interface ViewerProps {
+  readonly artifact: ArtifactEntry;
+  /** What it is one of; just itself if left out. */
+  readonly list?: readonly ArtifactEntry[];
+  /** Begin by comparing it with the next one. */
+  readonly compare?: boolean;
+  readonly onClose: () => void;
+}
+
+const PAN = 60;
+
+export default function Viewer({ artifact, list, compare = false, onClose }: ViewerProps) {
+  const viewed = useViewed({ list: list ?? [artifact], artifact, compare, onEmpty: onClose });
+  const { items, index, other, shown, second, go, choose, toggleCompare, swap, remove } = viewed;
+  const [mode, setMode] = useState<CompareMode>("slider");
+  const [hasFacts, setFacts] = useState(true);
+  const [sizes, setSizes] = useState<ReadonlyMap<string, Size>>(new Map());
+  const size = shown === undefined ? null : (sizes.get(shown.digest) ?? null);
+  const zoom = useZoom(size);
+  const digest = shown?.digest;
+  const { fit } = zoom;
+  const body = useRef<HTMLDivElement>(null);
+  const isComparing = second !== null;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another picture is seen whole first
+  useEffect(() => {
+    if (!isComparing) fit();
+  }, [digest, isComparing]);
+  useEffect(() => body.current?.focus(), []);
+  if (shown === undefined) return null;
+
+  const openIts = async () => {
+    if (await openWorkflow(shown)) onClose();
+  };
+  const keys: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => go(-1),
+    ArrowRight: () => go(1),
+    "+": () => zoom.step(1),
+    "=": () => zoom.step(1),
+    "-": () => zoom.step(-1),
+    "0": zoom.fit,
+    "1": zoom.actual,
+    f: zoom.fit,
+    i: () => setFacts(!hasFacts),
+    c: toggleCompare,
+    x: swap,
+    d: () => download([shown]),
+    o: () => void openIts(),
+    Delete: () => void remove(),
+  };
+  const pans: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => zoom.pan(PAN, 0),
+    ArrowRight: () => zoom.pan(-PAN, 0),
+    ArrowUp: () => zoom.pan(0, PAN),
+    ArrowDown: () => zoom.pan(0, -PAN),
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const act = event.shiftKey && pans[event.key] ? pans[event.key] : keys[event.key];
+    if (act === undefined) return;
+    act();
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <Dialog
+      title={shown.name}
+      size="full"
+      padded={false}
+      onClose={onClose}
+      actions={
+        <ViewerBar
+          artifact={shown}
+          zoom={zoom}
+          mode={mode}
+          isComparing={isComparing}
+          canCompare={items.length > 1}
+          hasFacts={hasFacts}
+          onMode={setMode}
+          onSwap={swap}
+          onToggleCompare={toggleCompare}
+          onToggleFacts={() => setFacts(!hasFacts)}
+          onRemove={() => void remove()}
+        />
+      }
+    >
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys for the whole of it; each has a button */}
+      <div ref={body} className={styles.body} onKeyDown={onKeyDown} tabIndex={-1}>
+        <div className={styles.main}>
+          <Stage
+            zoom={zoom}
+            artifact={shown}
+            size={size}
+            onSize={(found) => setSizes((old) => new Map(old).set(shown.digest, found))}
+            other={second}
+            mode={mode}
+          />
+          {items.length > 1 && (
+            <Strip items={items} index={index} other={other} onGo={go} onChoose={choose} />
+          )}
+        </div>
+        {hasFacts && (
+          <aside className={styles.facts} aria-label={t("panels.viewer.facts")}>
+            <Button icon={FileInput} onClick={() => void openIts()}>
+              {t("panels.gallery.openWorkflow")}
+            </Button>
+            {second === null ? (
+              <ArtifactFacts artifact={shown} size={size} />
+            ) : (
+              <CompareFacts left={shown} right={second} />
+            )}
+          </aside>
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+function isTyping(target: EventTarget): boolean {
+  return target instanceof HTMLElement && target.closest("input, textarea, select") !== null;
+}

@@ -1,0 +1,153 @@
+/** What is known of a file: how it was made, and what differs between two. */
+import { useMemo } from "react";
+import type { ArtifactEntry } from "@/api/schema";
+import { Spinner } from "@/components/ui";
+import { t } from "@/i18n";
+import { bytes, duration, fullMoment } from "@/i18n/format";
+import { valueText } from "../inspector/values";
+import { differences, literalsOf } from "./differences";
+import styles from "./Facts.module.css";
+import { type ArtifactInfo, useArtifactInfo } from "./useArtifactInfo";
+import type { Size } from "./zoom";
+
+interface Props {
+  readonly artifact: ArtifactEntry;
+  readonly size: Size | null;
+}
+
+export function ArtifactFacts({ artifact, size }: Props) {
+  const info = useArtifactInfo(artifact);
+  return (
+    <>
+      {info && <Parameters info={info} />}
+      <section className={styles.section}>
+        <h3>{t("panels.facts.file")}</h3>
+        <dl>
+          <Fact name={t("panels.facts.name")} value={artifact.name} />
+          {size && <Fact name={t("panels.facts.size")} value={`${size.width} × ${size.height}`} />}
+          <Fact name={t("panels.facts.bytes")} value={bytes(artifact.size)} />
+          <Fact name={t("panels.facts.type")} value={artifact.media_type} />
+          <Fact name={t("panels.facts.created")} value={fullMoment(artifact.created)} />
+          <Fact name={t("panels.facts.node")} value={artifact.node} />
+          {artifact.jobs > 1 && (
+            <Fact
+              name={t("panels.facts.jobs")}
+              value={t("panels.facts.jobsGave", { count: artifact.jobs })}
+            />
+          )}
+          <Fact name={t("panels.facts.digest")} value={artifact.digest.slice(0, 16)} mono />
+        </dl>
+      </section>
+      {info === undefined && <Spinner label={t("panels.facts.loading")} />}
+      {info === null && <p className={styles.none}>{t("panels.facts.gone")}</p>}
+      {info && (
+        <>
+          <Run info={info} />
+          <Values info={info} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** The values that people vary; the first text, mostly the prompt, in full. */
+function Parameters({ info }: { readonly info: ArtifactInfo }) {
+  const literals = useMemo(() => {
+    const values = new Map(literalsOf(info.workflow).map(({ place, value }) => [place, value]));
+    return [...info.workflow.parameters].flatMap(([name, parameter]) => {
+      const value = values.get(parameter.input);
+      return value === undefined ? [] : [{ name: parameter.label || name, value }];
+    });
+  }, [info]);
+  if (literals.length === 0) return null;
+  return (
+    <section className={styles.section}>
+      <h3>{t("panels.facts.parameters")}</h3>
+      <dl>
+        {literals.map(({ name, value }) => (
+          <Fact key={name} name={name} value={value} />
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Run({ info: { job } }: { readonly info: ArtifactInfo }) {
+  const { outputs } = job;
+  return (
+    <section className={styles.section}>
+      <h3>{t("panels.facts.run")}</h3>
+      <dl>
+        <Fact name={t("panels.facts.job")} value={job.name || job.id} />
+        {outputs && outputs.seconds > 0 && (
+          <Fact name={t("panels.facts.took")} value={duration(outputs.seconds)} />
+        )}
+        {outputs && (
+          <Fact
+            name={t("panels.facts.nodes")}
+            value={t("panels.facts.nodesOf", {
+              ran: outputs.nodes.ran ?? 0,
+              cached: outputs.nodes.cached ?? 0,
+            })}
+          />
+        )}
+        {job.worker && <Fact name={t("panels.facts.worker")} value={job.worker} />}
+      </dl>
+    </section>
+  );
+}
+
+function Values({ info }: { readonly info: ArtifactInfo }) {
+  const values = useMemo(() => literalsOf(info.workflow), [info]);
+  return (
+    <details className={styles.section}>
+      <summary>{t("panels.facts.all", { count: values.length })}</summary>
+      <dl>
+        {values.map(({ place, value }) => (
+          <Fact key={place} name={place} value={valueText(value, 400)} />
+        ))}
+      </dl>
+    </details>
+  );
+}
+
+interface CompareProps {
+  readonly left: ArtifactEntry;
+  readonly right: ArtifactEntry;
+}
+
+export function CompareFacts({ left, right }: CompareProps) {
+  const [a, b] = [useArtifactInfo(left), useArtifactInfo(right)];
+  const found = useMemo(() => (a && b ? differences(a.workflow, b.workflow) : null), [a, b]);
+  if (a === undefined || b === undefined) return <Spinner label={t("panels.facts.loading")} />;
+  return (
+    <section className={styles.section}>
+      <h3>{t("panels.facts.differences")}</h3>
+      {found === null && <p className={styles.none}>{t("panels.facts.gone")}</p>}
+      {left.digest === right.digest && <p className={styles.none}>{t("panels.facts.sameBytes")}</p>}
+      {found?.length === 0 && <p className={styles.none}>{t("panels.facts.sameValues")}</p>}
+      {found?.map(({ place, left: before, right: after }) => (
+        <div key={place} className={styles.difference}>
+          <h4>{place}</h4>
+          <p>{before === undefined ? t("panels.facts.notGiven") : valueText(before, 400)}</p>
+          <p>{after === undefined ? t("panels.facts.notGiven") : valueText(after, 400)}</p>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+interface FactProps {
+  readonly name: string;
+  readonly value: string;
+  readonly mono?: boolean;
+}
+
+function Fact({ name, value, mono = false }: FactProps) {
+  return (
+    <div data-long={value.length > 26 || undefined}>
+      <dt>{name}</dt>
+      <dd className={mono ? styles.mono : undefined}>{value}</dd>
+    </div>
+  );
+}

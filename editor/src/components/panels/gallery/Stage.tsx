@@ -1,0 +1,181 @@
+/** One picture to be zoomed and moved, or two compared: beside, over, or subtracted. */
+import { ImageOff } from "lucide-react";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useState } from "react";
+import type { ArtifactEntry } from "@/api/schema";
+import { EmptyState } from "@/components/ui";
+import { t } from "@/i18n";
+import styles from "./Stage.module.css";
+import type { Zoom } from "./useZoom";
+import type { Size, View } from "./zoom";
+
+export type CompareMode = "slider" | "side" | "difference";
+
+interface Props {
+  readonly zoom: Zoom;
+  readonly artifact: ArtifactEntry;
+  /** Of the picture, once it is known. */
+  readonly size: Size | null;
+  readonly onSize: (size: Size) => void;
+  /** What it is compared with. */
+  readonly other: ArtifactEntry | null;
+  readonly mode: CompareMode;
+}
+
+export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
+  const [place, setPlace] = useState(50);
+  const left = (
+    <Picture
+      key={artifact.digest}
+      artifact={artifact}
+      view={zoom.view}
+      size={size}
+      onSize={onSize}
+    />
+  );
+  // Drawn as large as the first one, so that the same parts lie over each other.
+  const right = other && (
+    <Picture key={other.digest} artifact={other} view={zoom.view} size={size} />
+  );
+  if (right === null) return <Frame zoom={zoom}>{left}</Frame>;
+  if (mode === "side") {
+    return (
+      <div className={styles.beside}>
+        <Frame zoom={zoom} caption={artifact.name}>
+          {left}
+        </Frame>
+        <Frame zoom={zoom} caption={other?.name} isSecond>
+          {right}
+        </Frame>
+      </div>
+    );
+  }
+  if (mode === "difference") {
+    return (
+      <Frame zoom={zoom}>
+        {left}
+        <div className={styles.difference}>{right}</div>
+      </Frame>
+    );
+  }
+  return (
+    <Frame zoom={zoom}>
+      {left}
+      <div className={styles.over} style={{ clipPath: `inset(0 0 0 ${place}%)` }}>
+        {right}
+      </div>
+      <span className={styles.nameLeft}>{artifact.name}</span>
+      <span className={styles.nameRight}>{other?.name}</span>
+      <Divider place={place} onPlace={setPlace} />
+    </Frame>
+  );
+}
+
+interface FrameProps {
+  readonly zoom: Zoom;
+  readonly children: ReactNode;
+  readonly caption?: string | undefined;
+  /** The first one measures for both. */
+  readonly isSecond?: boolean;
+}
+
+function Frame({ zoom, children, caption, isSecond = false }: FrameProps) {
+  return (
+    <div
+      ref={isSecond ? undefined : zoom.frame}
+      className={styles.frame}
+      data-fitted={zoom.isFitted}
+      {...zoom.pointer}
+    >
+      {children}
+      {caption && <span className={styles.nameLeft}>{caption}</span>}
+    </div>
+  );
+}
+
+interface PictureProps {
+  readonly artifact: ArtifactEntry;
+  readonly view: View;
+  readonly size: Size | null;
+  readonly onSize?: (size: Size) => void;
+}
+
+function Picture({ artifact, view, size, onSize }: PictureProps) {
+  const [isBroken, setBroken] = useState(false);
+  if (!artifact.media_type.startsWith("image/") || isBroken) {
+    return (
+      <div className={styles.none}>
+        <EmptyState icon={ImageOff} title={t("panels.viewer.noPreview")}>
+          {t("panels.viewer.noPreviewHint")}
+        </EmptyState>
+      </div>
+    );
+  }
+  const { scale, x, y } = view;
+  return (
+    <img
+      className={styles.picture}
+      src={artifact.href}
+      alt={artifact.name}
+      draggable={false}
+      data-sharp={scale >= 2 || undefined}
+      style={{
+        ...(size === null ? { visibility: "hidden" } : { width: size.width, height: size.height }),
+        transform: `translate(-50%, -50%) translate(${x}px, ${y}px) scale(${scale})`,
+      }}
+      onLoad={(event) => {
+        const { naturalWidth: width, naturalHeight: height } = event.currentTarget;
+        onSize?.({ width, height });
+      }}
+      onError={() => setBroken(true)}
+    />
+  );
+}
+
+interface DividerProps {
+  readonly place: number;
+  readonly onPlace: (place: number) => void;
+}
+
+/** The line between two pictures, dragged or moved by arrows. */
+function Divider({ place, onPlace }: DividerProps) {
+  const set = (next: number) => onPlace(Math.min(100, Math.max(0, next)));
+  const drag = (event: PointerEvent) => {
+    event.stopPropagation();
+    const box = event.currentTarget.parentElement?.getBoundingClientRect();
+    if (event.buttons !== 1 || box === undefined || box.width === 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    set(((event.clientX - box.left) / box.width) * 100);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = event.shiftKey ? 10 : 1;
+    const next = {
+      ArrowLeft: place - step,
+      ArrowRight: place + step,
+      Home: 0,
+      End: 100,
+    }[event.key];
+    if (next === undefined) return;
+    set(next);
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <div
+      role="slider"
+      tabIndex={0}
+      aria-label={t("panels.viewer.divider")}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={Math.round(place)}
+      className={styles.divider}
+      style={{ left: `${place}%` }}
+      onPointerDown={drag}
+      onPointerMove={drag}
+      onKeyDown={onKeyDown}
+      onDoubleClick={(event) => {
+        event.stopPropagation();
+        set(50);
+      }}
+    />
+  );
+}

@@ -1,0 +1,43 @@
+/** A file of a job seen small; what is no picture by its kind and name. */
+import { File, FileAudio, FileJson, FileText, FileVideo, type LucideIcon } from "lucide-react";
+import { useState } from "react";
+import { thumbnailAddress } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
+import styles from "./Thumbnail.module.css";
+
+interface Props {
+  readonly artifact: ArtifactEntry;
+  readonly size: 128 | 256 | 512;
+}
+
+export function Thumbnail({ artifact, size }: Props) {
+  const [isBroken, setBroken] = useState(false);
+  const address = thumbnailAddress(artifact, size);
+  if (address === null || isBroken) {
+    const Icon = iconOf(artifact);
+    return (
+      <span className={styles.file}>
+        <Icon aria-hidden size={24} strokeWidth={1.5} />
+        <span>{artifact.name}</span>
+      </span>
+    );
+  }
+  return (
+    <img
+      className={styles.picture}
+      src={address}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      draggable={false}
+      onError={() => setBroken(true)}
+    />
+  );
+}
+
+function iconOf({ media_type, kind }: ArtifactEntry): LucideIcon {
+  if (kind === "video" || media_type.startsWith("video/")) return FileVideo;
+  if (kind === "audio" || media_type.startsWith("audio/")) return FileAudio;
+  if (media_type.endsWith("json")) return FileJson;
+  return media_type.startsWith("text/") ? FileText : File;
+}

@@ -1,0 +1,65 @@
+/** Adding a node, linked to the loose end of a link where there is one. */
+import { t } from "@/i18n";
+import { fit } from "@/model/compat";
+import { addNode, connect } from "@/model/edits";
+import type { Point } from "@/model/layout";
+import type { Link } from "@/model/links";
+import { nodesOf, type Scope } from "@/model/scope";
+import { type NodeSpec, type NodeTypes, typeOf } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import type { LooseEnd } from "@/store/ui";
+import { rememberType } from "./recents";
+
+/** Ports of a node type that the loose end can be linked to. */
+export function fittingPorts(types: NodeTypes, spec: NodeSpec, loose: LooseEnd): readonly string[] {
+  if (loose.side === "output") {
+    const output = { type: loose.type };
+    return spec.inputs.filter((input) => fit(types, output, input).fits).map((port) => port.name);
+  }
+  const input = { type: loose.type };
+  return spec.outputs.filter((output) => fit(types, output, input).fits).map((port) => port.name);
+}
+
+/** A link as files write it: without the port of a node that has just one. */
+function short(from: Link, spec: NodeSpec | null): Link {
+  const [only, ...others] = spec?.outputs ?? [];
+  return only?.name === from.port && others.length === 0 ? { ...from, port: "" } : from;
+}
+
+function specOf(workflow: Workflow, scope: Scope, node: string): NodeSpec | null {
+  const { types } = useCatalogue.getState();
+  const entry = nodesOf(workflow, scope).get(node);
+  return entry && types ? typeOf(types, workflow, entry) : null;
+}
+
+/** Add a node as one undo step and select it; gives its name. */
+export function insertNode(
+  spec: NodeSpec,
+  at: Point,
+  link: { readonly loose: LooseEnd; readonly port: string } | null,
+): string {
+  const document = activeDocument();
+  const scope = currentScope(document);
+  const added = addNode(currentWorkflow(document), scope, { type: spec.type, at });
+  const { name } = added;
+  let { workflow } = added;
+  if (link !== null) {
+    const { from, side } = link.loose;
+    const inner = { node: name, port: link.port };
+    workflow =
+      side === "output"
+        ? connect(workflow, scope, short(from, specOf(workflow, scope, from.node)), inner)
+        : connect(workflow, scope, short(inner, spec), from);
+  }
+  tellInserted(spec, workflow, name);
+  return name;
+}
+
+/** Write the workflow with a new node in it as one undo step, and select the node. */
+export function tellInserted(spec: NodeSpec, workflow: Workflow, name: string): void {
+  const label = t("panels.edit.add", { label: spec.label || spec.type });
+  useDocuments.getState().change(label, () => workflow, { select: [name] });
+  rememberType(spec.type);
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { parentRow, treeRows } from "./tree";
+
+const specs = [
+  { type: "Save", label: "Save image", category: "image" },
+  { type: "Resize", label: "Resize", category: "image/adjust" },
+  { type: "Grid", label: "Grid", category: "image/arrange" },
+  { type: "Odd", label: "Odd one", category: "" },
+];
+const ids = (rows: readonly { id: string }[]) => rows.map((row) => row.id);
+
+describe("treeRows", () => {
+  it("puts folders before types and both by name", () => {
+    const rows = treeRows(specs, new Set(), "other");
+    expect(ids(rows)).toEqual([
+      "image",
+      "image/adjust",
+      "type:Resize",
+      "image/arrange",
+      "type:Grid",
+      "type:Save",
+      "other",
+      "type:Odd",
+    ]);
+  });
+
+  it("leaves out what is in a closed category but counts it", () => {
+    const rows = treeRows(specs, new Set(["image"]), "other");
+    expect(ids(rows)).toEqual(["image", "other", "type:Odd"]);
+    expect(rows[0]).toMatchObject({ count: 3, open: false, name: "Image" });
+  });
+
+  it("leads from a row to its category", () => {
+    const rows = treeRows(specs, new Set(), "other");
+    expect(rows[parentRow(rows, 2)]?.id).toBe("image/adjust");
+    expect(rows[parentRow(rows, 1)]?.id).toBe("image");
+    expect(parentRow(rows, 0)).toBe(0);
+  });
+});

@@ -1,0 +1,90 @@
+/** Node types by category as rows of a tree, the closed parts left out. */
+
+export interface Typed {
+  readonly type: string;
+  readonly label: string;
+  readonly category: string;
+}
+
+export type TreeRow<T extends Typed> =
+  | {
+      readonly kind: "category";
+      readonly id: string;
+      readonly name: string;
+      readonly depth: number;
+      readonly count: number;
+      readonly open: boolean;
+    }
+  | { readonly kind: "type"; readonly id: string; readonly spec: T; readonly depth: number };
+
+interface Branch<T> {
+  readonly folders: Map<string, Branch<T>>;
+  readonly specs: T[];
+}
+
+/** Rows in order: a category's folders first, then its types, both by name. */
+export function treeRows<T extends Typed>(
+  specs: Iterable<T>,
+  closed: ReadonlySet<string>,
+  other: string,
+): readonly TreeRow<T>[] {
+  const root: Branch<T> = { folders: new Map(), specs: [] };
+  for (const spec of specs) {
+    let branch = root;
+    for (const part of partsOf(spec.category, other)) branch = folderOf(branch, part);
+    branch.specs.push(spec);
+  }
+  const rows: TreeRow<T>[] = [];
+  addRows(root, "", 0, closed, rows);
+  return rows;
+}
+
+function partsOf(category: string, other: string): readonly string[] {
+  const parts = category.split("/").filter((part) => part.trim() !== "");
+  return parts.length > 0 ? parts : [other];
+}
+
+function folderOf<T>(branch: Branch<T>, name: string): Branch<T> {
+  const found = branch.folders.get(name);
+  if (found !== undefined) return found;
+  const folder: Branch<T> = { folders: new Map(), specs: [] };
+  branch.folders.set(name, folder);
+  return folder;
+}
+
+function addRows<T extends Typed>(
+  branch: Branch<T>,
+  path: string,
+  depth: number,
+  closed: ReadonlySet<string>,
+  rows: TreeRow<T>[],
+): void {
+  const folders = [...branch.folders].sort(([a], [b]) => a.localeCompare(b));
+  for (const [name, folder] of folders) {
+    const id = path === "" ? name : `${path}/${name}`;
+    const open = !closed.has(id);
+    rows.push({ kind: "category", id, name: titled(name), depth, count: countOf(folder), open });
+    if (open) addRows(folder, id, depth + 1, closed, rows);
+  }
+  const specs = branch.specs.toSorted((a, b) => a.label.localeCompare(b.label));
+  for (const spec of specs) rows.push({ kind: "type", id: `type:${spec.type}`, spec, depth });
+}
+
+function countOf<T>(branch: Branch<T>): number {
+  let count = branch.specs.length;
+  for (const folder of branch.folders.values()) count += countOf(folder);
+  return count;
+}
+
+function titled(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+/** The row that the left arrow goes to from `index`: its category. */
+export function parentRow<T extends Typed>(rows: readonly TreeRow<T>[], index: number): number {
+  const depth = rows[index]?.depth ?? 0;
+  for (let above = index - 1; above >= 0; above -= 1) {
+    if ((rows[above]?.depth ?? 0) < depth) return above;
+  }
+  return index;
+}

@@ -1,0 +1,178 @@
+import { act, render, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, it } from "vitest";
+import { setInput } from "@/model/edits";
+import { linkOf } from "@/model/links";
+import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { usePlan } from "@/store/plan";
+import { useUi } from "@/store/ui";
+import AddNodeSearch from "./AddNodeSearch";
+import FindPanel from "./FindPanel";
+import HelpPanel from "./HelpPanel";
+import HistoryPanel from "./HistoryPanel";
+import InspectorPanel from "./InspectorPanel";
+import PalettePanel from "./PalettePanel";
+import ProblemsPanel from "./ProblemsPanel";
+import { arrange } from "./testing";
+
+const workflow = () => currentWorkflow(activeDocument());
+const names = () => [...workflow().nodes.keys()];
+
+beforeEach(() => arrange());
+
+describe("AddNodeSearch", () => {
+  const at = { x: 40, y: 60 };
+  const open = (fits?: Parameters<ReturnType<typeof useUi.getState>["openAddNode"]>[0]["fits"]) => {
+    useUi.getState().openAddNode({ screen: { x: 0, y: 0 }, at, ...(fits ? { fits } : {}) });
+    render(<AddNodeSearch />);
+  };
+
+  it("adds what is typed, selects it and closes", async () => {
+    open();
+    await userEvent.setup().keyboard("enc{Enter}");
+    expect(names()).toHaveLength(2);
+    expect([...activeDocument().selection]).toEqual([names()[1]]);
+    expect(useUi.getState().addNode).toBeNull();
+  });
+
+  it("says which row Enter means", async () => {
+    open();
+    await userEvent.setup().keyboard("{ArrowDown}");
+    const id = screen.getByRole("combobox").getAttribute("aria-activedescendant");
+    expect(document.getElementById(id ?? "")).toHaveAttribute("aria-selected", "true");
+  });
+
+  it("links to the port chosen with Tab", async () => {
+    open({ type: "Image", side: "output", from: { node: "load", port: "image" } });
+    expect(screen.queryByText("Sample")).toBeNull();
+    await userEvent.setup().keyboard("blend{Tab}{Enter}");
+    const added = workflow().nodes.get(names()[1] ?? "");
+    expect(added?.inputs.has("first")).toBe(false);
+    expect(linkOf(added?.inputs.get("second"))?.node).toBe("load");
+  });
+
+  it("shows all nodes again by Backspace", async () => {
+    open({ type: "Image", side: "output", from: { node: "load", port: "image" } });
+    await userEvent.setup().keyboard("{Backspace}");
+    expect(screen.getByText("Sample")).toBeInTheDocument();
+  });
+});
+
+describe("PalettePanel", () => {
+  it("is walked like a tree, and Enter adds", async () => {
+    render(<PalettePanel />);
+    const user = userEvent.setup();
+    await user.click(screen.getByRole("searchbox"));
+    await user.keyboard("{ArrowDown}");
+    expect(document.activeElement).toHaveAttribute("aria-expanded", "true");
+    await user.keyboard("{ArrowLeft}");
+    expect(screen.queryByText("Load picture")).toBeNull();
+    await user.keyboard("{ArrowRight}{ArrowRight}{ArrowRight}{Enter}");
+    expect(names()).toHaveLength(2);
+  });
+});
+
+describe("HistoryPanel", () => {
+  it("goes to any state, those on branches too", async () => {
+    const { change, undo } = useDocuments.getState();
+    act(() => {
+      change("One", (w) => ({ ...w, title: "one" }));
+      undo();
+      change("Two", (w) => ({ ...w, title: "two" }));
+    });
+    render(<HistoryPanel />);
+    await userEvent.setup().click(screen.getByText("One"));
+    expect(workflow().title).toBe("one");
+    expect(screen.getByText("Two")).toBeInTheDocument();
+  });
+});
+
+describe("FindPanel", () => {
+  it("goes from hit to hit by Enter", async () => {
+    arrange({ first: { type: "Load" }, second: { type: "Load" } });
+    render(<FindPanel />);
+    const user = userEvent.setup();
+    await user.keyboard("load p{Enter}");
+    expect(useUi.getState().focusRequest?.node).toBe("first");
+    await user.keyboard("{Enter}");
+    expect(useUi.getState().focusRequest?.node).toBe("second");
+  });
+});
+
+describe("HelpPanel", () => {
+  it("explains the selected node", () => {
+    useDocuments.getState().select(["load"]);
+    render(<HelpPanel />);
+    expect(screen.getByRole("heading", { name: "Load picture" })).toBeInTheDocument();
+    expect(screen.getByText("Read a picture.")).toBeInTheDocument();
+  });
+
+  it("offers all nodes where none is selected", async () => {
+    render(<HelpPanel />);
+    await userEvent.setup().click(screen.getByText("Mix two pictures."));
+    expect(useUi.getState().helpTopic).toBe("Blend");
+  });
+});
+
+describe("InspectorPanel", () => {
+  it("edits the workflow's title where nothing is selected", async () => {
+    render(<InspectorPanel />);
+    await userEvent.setup().type(screen.getByLabelText("Title"), "Apple");
+    expect(workflow().title).toBe("Apple");
+  });
+
+  it("mutes and labels a node", async () => {
+    useDocuments.getState().select(["load"]);
+    render(<InspectorPanel />);
+    const user = userEvent.setup();
+    await user.click(screen.getByRole("radio", { name: "Muted" }));
+    await user.type(screen.getByLabelText("Label"), "My picture{Enter}");
+    expect(workflow().nodes.get("load")).toMatchObject({ mode: "mute", label: "My picture" });
+  });
+
+  it("shows what an input is linked to and removes the link", async () => {
+    arrange({
+      load: { type: "Load" },
+      code: { type: "Encode", inputs: { image: { from: "load" } } },
+    });
+    useDocuments.getState().select(["code"]);
+    render(<InspectorPanel />);
+    await userEvent.setup().click(screen.getByRole("button", { name: "Remove the link" }));
+    expect(workflow().nodes.get("code")?.inputs.size).toBe(0);
+  });
+
+  it("sets several nodes at once", async () => {
+    arrange({ a: { type: "Blend" }, b: { type: "Blend" } });
+    useDocuments.getState().select(["a", "b"]);
+    render(<InspectorPanel />);
+    await userEvent.setup().click(screen.getByRole("radio", { name: "Bypassed" }));
+    expect([...workflow().nodes.values()].map((entry) => entry.mode)).toEqual(["bypass", "bypass"]);
+  });
+});
+
+describe("ProblemsPanel", () => {
+  const tell = (problem: { code: string; message: string; node?: string; port?: string }) =>
+    usePlan.setState({
+      document: activeDocument().id,
+      state: "invalid",
+      problems: [{ given: "7", expected: "more", ...problem }],
+    });
+
+  it("goes to the place of a problem", async () => {
+    tell({ code: "odd", message: "is odd", node: "load", port: "x" });
+    render(<ProblemsPanel />);
+    await userEvent.setup().click(screen.getByText("is odd"));
+    await waitFor(() =>
+      expect(useUi.getState().focusRequest).toMatchObject({ node: "load", port: "x" }),
+    );
+  });
+
+  it("mends a value that is out of range", async () => {
+    arrange({ mix: { type: "Blend" } });
+    useDocuments.getState().change("7", (w) => setInput(w, null, "mix", "width", 7));
+    tell({ code: "out-of-range", message: "is too small", node: "mix", port: "width" });
+    render(<ProblemsPanel />);
+    await userEvent.setup().click(screen.getByRole("button", { name: "Set to 8" }));
+    expect(workflow().nodes.get("mix")?.inputs.get("width")).toBe(8);
+  });
+});

@@ -1,0 +1,206 @@
+/** What the editor can do about a problem by itself: each mend is one edit. */
+import type { Finding } from "@/api/schema";
+import { converterBetween, fit } from "@/model/compat";
+import { addNode, connect, disconnect, setInput } from "@/model/edits";
+import { edgeId } from "@/model/graph";
+import type { Json } from "@/model/json";
+import { layoutOf } from "@/model/layout";
+import { linkOf } from "@/model/links";
+import { nodeOf, type Scope, withNode } from "@/model/scope";
+import { inputOf, type NodeTypes, typeOf } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+
+export interface Mend {
+  /** An i18n key with its values. */
+  readonly label: string;
+  readonly values: Readonly<Record<string, string>>;
+  readonly edit: (workflow: Workflow) => Workflow;
+}
+
+export interface Situation {
+  readonly workflow: Workflow;
+  readonly types: NodeTypes;
+  readonly scope: Scope;
+  /** The node's name in that scope. */
+  readonly node: string;
+}
+
+type Mender = (finding: Finding, situation: Situation) => readonly Mend[];
+
+const MENDERS: Readonly<Record<string, Mender>> = {
+  "unknown-node-type": otherType,
+  "unknown-input": otherInput,
+  "unknown-output": otherOutput,
+  "missing-input": giveLink,
+  "wrong-type": between,
+  "not-a-choice": choose,
+  "model-not-found": choose,
+  "out-of-range": intoRange,
+};
+
+export function mendsOf(finding: Finding, situation: Situation): readonly Mend[] {
+  if (nodeOf(situation.workflow, situation.scope, situation.node) === null) return [];
+  return MENDERS[finding.code]?.(finding, situation) ?? [];
+}
+
+/** The name that the hint takes for meant. */
+function meantBy(hint: string | null | undefined): string | null {
+  return /Did you mean `([^`]+)`/.exec(hint ?? "")?.[1] ?? null;
+}
+
+function otherType(finding: Finding, { scope, node, types }: Situation): readonly Mend[] {
+  const type = meantBy(finding.hint);
+  if (type === null || !types.byName.has(type)) return [];
+  return [
+    {
+      label: "panels.mend.type",
+      values: { type },
+      edit: (w) => withNode(w, scope, node, (entry) => ({ ...entry, type, version: null })),
+    },
+  ];
+}
+
+function otherInput(finding: Finding, { scope, node }: Situation): readonly Mend[] {
+  const { port } = finding;
+  if (!port) return [];
+  const name = meantBy(finding.hint);
+  const drop: Mend = {
+    label: "panels.mend.dropInput",
+    values: { port },
+    edit: (w) => setInput(w, scope, node, port, undefined),
+  };
+  if (name === null) return [drop];
+  const rename: Mend = {
+    label: "panels.mend.renameInput",
+    values: { port, name },
+    edit: (w) => {
+      const value = nodeOf(w, scope, node)?.inputs.get(port);
+      return setInput(setInput(w, scope, node, port, undefined), scope, node, name, value);
+    },
+  };
+  return [rename, drop];
+}
+
+function otherOutput(finding: Finding, { workflow, scope, node }: Situation): readonly Mend[] {
+  const { port } = finding;
+  const link = port ? linkOf(nodeOf(workflow, scope, node)?.inputs.get(port)) : null;
+  if (!port || link === null) return [];
+  const name = meantBy(finding.hint);
+  const unlink = unlinking(scope, node, port);
+  if (name === null) return [unlink];
+  return [
+    {
+      label: "panels.mend.output",
+      values: { name: `${link.node}.${name}` },
+      edit: (w) => connect(w, scope, { node: link.node, port: name }, { node, port }),
+    },
+    unlink,
+  ];
+}
+
+/** The hint names outputs in the workflow that would fit: {"from": "size.latent"}. */
+function giveLink(finding: Finding, { scope, node }: Situation): readonly Mend[] {
+  const { port } = finding;
+  if (!port) return [];
+  const found = [...(finding.hint ?? "").matchAll(/"from": "([^".]+)(?:\.([^"]+))?"/g)];
+  return found.slice(0, 3).map(([, source = "", output = ""]) => ({
+    label: "panels.mend.link",
+    values: { name: output === "" ? source : `${source}.${output}` },
+    edit: (w) => connect(w, scope, { node: source, port: output }, { node, port }),
+  }));
+}
+
+/** Put the node between that makes the one type of the other; or take the link away. */
+function between(finding: Finding, situation: Situation): readonly Mend[] {
+  const { workflow, scope, node, types } = situation;
+  const { port, given, expected } = finding;
+  const link = port ? linkOf(nodeOf(workflow, scope, node)?.inputs.get(port)) : null;
+  if (!port || link === null) return [];
+  const unlink = unlinking(scope, node, port);
+  const spec = given && expected ? converterBetween(types, given, expected) : null;
+  if (spec === null) return [unlink];
+  const input = spec.inputs.find((item) => fit(types, { type: given ?? "" }, item).fits);
+  const output = spec.outputs.find((item) => fit(types, item, { type: expected ?? "" }).fits);
+  if (input === undefined || output === undefined) return [unlink];
+  const insert = (w: Workflow) => {
+    const { positions } = layoutOf(w, scope);
+    const [a, b] = [positions.get(link.node), positions.get(node)];
+    const at = a && b ? { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 } : { x: 0, y: 0 };
+    const added = addNode(w, scope, { type: spec.type, at });
+    const fed = connect(added.workflow, scope, link, { node: added.name, port: input.name });
+    return connect(fed, scope, { node: added.name, port: output.name }, { node, port });
+  };
+  const label = spec.label || spec.type;
+  return [{ label: "panels.mend.between", values: { type: label }, edit: insert }, unlink];
+}
+
+function unlinking(scope: Scope, node: string, port: string): Mend {
+  return {
+    label: "panels.mend.unlink",
+    values: { port },
+    edit: (w) => disconnect(w, scope, [edgeId(node, port)]),
+  };
+}
+
+/** One of the allowed values: the nearest, or the only one. */
+function choose(finding: Finding, { scope, node }: Situation): readonly Mend[] {
+  const { port } = finding;
+  const listed = finding.expected ?? /^Valid: ([^.]+)/.exec(finding.hint ?? "")?.[1] ?? "";
+  const choices = listed.split(", ").filter((choice) => choice !== "" && !choice.includes(" "));
+  if (!port || choices.length === 0) return [];
+  const given = (finding.given ?? "").replace(/^"|"$/g, "");
+  const meant = meantBy(finding.hint) ?? nearest(given, choices);
+  return [setting(scope, node, port, meant)];
+}
+
+function intoRange(finding: Finding, situation: Situation): readonly Mend[] {
+  const { workflow, scope, node, types } = situation;
+  const entry = nodeOf(workflow, scope, node);
+  const spec = entry === null ? null : typeOf(types, workflow, entry);
+  const input = spec && finding.port ? inputOf(spec, finding.port) : null;
+  const given = Number(finding.given);
+  if (!input || !Number.isFinite(given)) return [];
+  const value = clamped(given, input.json_schema ?? {});
+  return value === given ? [] : [setting(scope, node, input.name, value)];
+}
+
+function clamped(value: number, schema: Readonly<Record<string, unknown>>): number {
+  const { minimum, maximum, multipleOf } = schema;
+  let found = value;
+  if (typeof multipleOf === "number" && multipleOf > 0) {
+    found = Math.round(found / multipleOf) * multipleOf;
+  }
+  if (typeof minimum === "number") found = Math.max(found, minimum);
+  if (typeof maximum === "number") found = Math.min(found, maximum);
+  return found;
+}
+
+function setting(scope: Scope, node: string, port: string, value: Json): Mend {
+  return {
+    label: "panels.mend.set",
+    values: { port, value: String(value) },
+    edit: (w) => setInput(w, scope, node, port, value),
+  };
+}
+
+function nearest(word: string, choices: readonly string[]): string {
+  const [first = ""] = choices;
+  return choices.reduce(
+    (best, choice) => (apart(word, choice) < apart(word, best) ? choice : best),
+    first,
+  );
+}
+
+/** Levenshtein's distance. */
+function apart(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

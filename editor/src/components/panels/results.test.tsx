@@ -1,0 +1,150 @@
+import { act, render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { ArtifactEntry } from "@/api/schema";
+import { useGallery } from "@/store/gallery";
+import { type JobView, NO_JOBS, useJobs } from "@/store/jobs";
+import { useUi } from "@/store/ui";
+import GalleryPanel from "./GalleryPanel";
+import QueuePanel from "./QueuePanel";
+import { arrange, artifact, job } from "./testing";
+import Viewer from "./Viewer";
+
+let asked: string[];
+
+beforeEach(() => {
+  arrange();
+  asked = [];
+  vi.stubGlobal("fetch", async (address: RequestInfo | URL, init?: RequestInit) => {
+    asked.push(`${init?.method ?? "GET"} ${String(address)}`);
+    return new Response("{}", { status: 404, headers: { "content-type": "application/json" } });
+  });
+});
+
+describe("GalleryPanel", () => {
+  const items = Array.from({ length: 3000 }, (_, index) => artifact(index));
+  beforeEach(() => useGallery.setState({ items, next: null, state: "ready" }));
+
+  it("makes only what is seen of thousands of results", () => {
+    render(<GalleryPanel />);
+    expect(screen.getAllByRole("gridcell").length).toBeLessThan(150);
+  });
+
+  it("marks with the space bar and compares what is marked", async () => {
+    render(<GalleryPanel />);
+    const user = userEvent.setup();
+    screen.getByRole("gridcell", { name: /apple_0/ }).focus();
+    await user.keyboard(" {ArrowRight}{ArrowRight} ");
+    expect(screen.getByText("2 marked")).toBeInTheDocument();
+    await user.click(screen.getByRole("button", { name: "Compare" }));
+    const { name, props } = useUi.getState().dialog ?? {};
+    expect(name).toBe("viewer");
+    expect(props).toMatchObject({ compare: true, list: [items[0], items[2]] });
+  });
+
+  it("opens the viewer by Enter", async () => {
+    render(<GalleryPanel />);
+    screen.getByRole("gridcell", { name: /apple_0/ }).focus();
+    await userEvent.setup().keyboard("{ArrowRight}{Enter}");
+    expect(useUi.getState().dialog?.props.artifact).toBe(items[1]);
+  });
+});
+
+describe("deleting in the GalleryPanel", () => {
+  const items = [artifact(0), artifact(1), artifact(2)];
+  const cell = (index: number) =>
+    screen.getByRole("gridcell", { name: new RegExp(`^apple_${index}`) });
+  const remove = vi.fn(async (gone: ArtifactEntry) => {
+    useGallery.setState({ items: useGallery.getState().items.filter((each) => each !== gone) });
+  });
+  beforeEach(() => {
+    remove.mockClear();
+    useGallery.setState({ items, next: null, state: "ready", remove });
+  });
+  const answer = (given: string | null) =>
+    act(async () => useUi.getState().question?.answer(given));
+
+  it("means the one that has the focus, and goes to the next one", async () => {
+    render(<GalleryPanel />);
+    const user = userEvent.setup();
+    act(() => cell(1).focus());
+    await user.keyboard("{Delete}");
+    await answer("confirm");
+    expect(remove.mock.calls).toEqual([[items[1]]]);
+    expect(cell(2)).toHaveFocus();
+    await user.keyboard("{Delete}");
+    await answer("confirm");
+    expect(cell(0)).toHaveFocus();
+  });
+
+  it("takes no focus away from elsewhere when a result comes after it was called off", async () => {
+    render(<GalleryPanel />);
+    const user = userEvent.setup();
+    act(() => cell(0).focus());
+    await user.keyboard("{Delete}");
+    await answer(null);
+    const search = screen.getByRole("searchbox");
+    search.focus();
+    act(() => useGallery.setState({ items: [artifact(9), ...items] }));
+    expect(search).toHaveFocus();
+    act(() => cell(0).focus());
+    await user.keyboard("{Delete}");
+    await answer("confirm");
+    expect(remove.mock.calls).toEqual([[items[0]]]);
+  });
+});
+
+describe("Viewer", () => {
+  const list = [artifact(0), artifact(1), artifact(2)];
+  const [first = artifact(0)] = list;
+
+  it("goes through the list and compares by keyboard", async () => {
+    render(<Viewer artifact={first} list={list} onClose={() => undefined} />);
+    const user = userEvent.setup();
+    await user.keyboard("{ArrowRight}");
+    expect(screen.getByRole("heading", { name: "apple_1.png" })).toBeInTheDocument();
+    await user.keyboard("c");
+    const divider = screen.getByRole("slider", { name: "Place of the divider" });
+    divider.focus();
+    await user.keyboard("{ArrowRight}{Shift>}{ArrowRight}{/Shift}");
+    expect(divider).toHaveAttribute("aria-valuenow", "61");
+  });
+});
+
+describe("QueuePanel", () => {
+  const show = (...jobs: JobView[]) =>
+    useJobs.setState({
+      ...NO_JOBS,
+      jobs: new Map(jobs.map((each) => [each.id, each])),
+      order: jobs.map((each) => each.id),
+      isReady: true,
+    });
+
+  it("lists what runs with its progress, and cancels it by the delete key", async () => {
+    show(job("apple", { state: "running", progress: 0.5, secondsLeft: 4 }));
+    render(<QueuePanel />);
+    const bar = screen.getByRole("progressbar", { name: "Progress of apple" });
+    expect(bar).toHaveAttribute("aria-valuenow", "50");
+    expect(screen.getByText("4.0 s left")).toBeInTheDocument();
+    const row = bar.closest<HTMLElement>('[role="row"]');
+    row?.focus();
+    await userEvent.setup().keyboard("{Delete}");
+    expect(asked).toContain("POST /api/v1/jobs/apple/cancel");
+  });
+
+  it("moves a waiting job by Alt and an arrow", async () => {
+    show(job("a", { position: 1 }), job("b", { position: 2 }));
+    render(<QueuePanel />);
+    const grid = screen.getByRole("treegrid");
+    within(grid).getByText("b").closest<HTMLElement>('[role="row"]')?.focus();
+    await userEvent.setup().keyboard("{Alt>}{ArrowUp}{/Alt}");
+    expect(asked).toContain("POST /api/v1/jobs/b/move");
+  });
+
+  it("says why a job failed", () => {
+    const error = { code: "x", message: "it ran out of memory" };
+    show(job("pear", { state: "failed", error, problems: [error], isWhole: true }));
+    render(<QueuePanel />);
+    expect(screen.getAllByText(/it ran out of memory/).length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,147 @@
+import { ChevronDown, Play, Square } from "lucide-react";
+import { useRef, useState } from "react";
+import { useShallow } from "zustand/react/shallow";
+import { commandById, keysOf, run } from "@/commands";
+import { keyText } from "@/commands/keys";
+import { commandItems, cx, Field, IconButton, NumberField, Popover, tip } from "@/components/ui";
+import { isItem } from "@/components/ui/menuTypes";
+import { t } from "@/i18n";
+import { mayRun, useConnection } from "@/store/connection";
+import { useDocuments } from "@/store/documents";
+import { isEnded, jobsOfDocument, useJobs } from "@/store/jobs";
+import { MOST_AT_ONCE, useRunning } from "@/store/running";
+import { WAYS_TO_RUN } from "./menus";
+import styles from "./RunControls.module.css";
+
+/** Run, how often, the other ways of running, and stop. */
+export function RunControls() {
+  const active = useDocuments((state) => state.active);
+  const allowed = useConnection(mayRun);
+  const count = useRunning((running) => running.count);
+  const isSending = useRunning((running) => (running.submitting.get(active) ?? 0) > 0);
+  const { progress, isOpen } = useJobs(
+    useShallow((jobs) => {
+      const open = jobsOfDocument(jobs, active).filter((job) => !isEnded(job));
+      const running = open.find((job) => job.state === "running");
+      return { isOpen: open.length > 0, progress: running?.progress ?? null };
+    }),
+  );
+  return (
+    <div className={styles.controls}>
+      {isOpen && (
+        <IconButton
+          icon={Square}
+          label={t("shell.stop")}
+          keys={keyOf("cancel-run")}
+          danger
+          className={styles.stop}
+          onClick={() => run("cancel-run")}
+        />
+      )}
+      <div data-tour="run" className={styles.split}>
+        <button
+          type="button"
+          aria-disabled={!allowed}
+          aria-busy={isSending}
+          aria-label={count > 1 ? t("running.runTimes", { count }) : t("shell.run")}
+          className={styles.run}
+          onClick={() => run("run")}
+          {...tip(allowed ? t("shell.runTip") : t("shell.mayNotRun"), keyOf("run"))}
+        >
+          {progress !== null && (
+            <span
+              aria-hidden
+              className={styles.progress}
+              style={{ transform: `scaleX(${progress})` }}
+            />
+          )}
+          <Play aria-hidden size={14} className={styles.icon} />
+          <span className={styles.label}>{t("shell.run")}</span>
+          {count > 1 && <span className={styles.times}>×{count}</span>}
+        </button>
+        <RunOptions count={count} disabled={!allowed} />
+      </div>
+    </div>
+  );
+}
+
+function keyOf(id: string): string | undefined {
+  const command = commandById(id);
+  return command ? keysOf(command)[0] : undefined;
+}
+
+function RunOptions({ count, disabled }: { readonly count: number; readonly disabled: boolean }) {
+  const button = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button
+        ref={button}
+        type="button"
+        disabled={disabled}
+        aria-haspopup="dialog"
+        aria-expanded={open}
+        aria-label={t("shell.runOptions")}
+        className={cx(styles.run, styles.more)}
+        onClick={() => setOpen(!open)}
+        {...tip(t("shell.runOptions"))}
+      >
+        <ChevronDown aria-hidden size={14} />
+      </button>
+      {open && button.current && (
+        <Popover
+          anchor={button.current}
+          align="end"
+          label={t("shell.runOptions")}
+          className={styles.popover}
+          onClose={() => setOpen(false)}
+        >
+          <Field
+            inline
+            id="run-count"
+            label={t("shell.count")}
+            help={t("shell.countHelp")}
+            className={styles.count}
+          >
+            <NumberField
+              id="run-count"
+              value={count}
+              min={1}
+              max={MOST_AT_ONCE}
+              integer
+              onChange={(next) => useRunning.getState().setCount(next)}
+            />
+          </Field>
+          <WayList onDone={() => setOpen(false)} />
+        </Popover>
+      )}
+    </>
+  );
+}
+
+/** The ways of running that the commands offer. */
+function WayList({ onDone }: { readonly onDone: () => void }) {
+  return (
+    <div className={styles.ways}>
+      {commandItems(WAYS_TO_RUN).map((entry, index) =>
+        isItem(entry) ? (
+          <button
+            key={entry.id ?? entry.label}
+            type="button"
+            disabled={entry.disabled}
+            className={styles.way}
+            onClick={() => {
+              onDone();
+              entry.run?.();
+            }}
+          >
+            <span>{entry.label}</span>
+            {entry.keys && <kbd className={styles.keys}>{keyText(entry.keys)}</kbd>}
+          </button>
+        ) : (
+          <hr key={index} className={styles.line} />
+        ),
+      )}
+    </div>
+  );
+}

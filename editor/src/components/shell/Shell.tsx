@@ -1,0 +1,50 @@
+import { Suspense, useEffect } from "react";
+import { TooltipLayer } from "@/components/ui";
+import { useLongPress } from "@/hooks/useLongPress";
+import { isDirty, useDocuments } from "@/store/documents";
+import { useSettings } from "@/store/settings";
+import { DialogHost } from "./DialogHost";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { NoticeHost } from "./NoticeHost";
+import { QuestionHost } from "./QuestionDialog";
+import { FileHost } from "./registry";
+import styles from "./Shell.module.css";
+import { StatusBar } from "./StatusBar";
+import { TopBar } from "./TopBar";
+import { useShortcuts } from "./useShortcuts";
+import { Workspace } from "./Workspace";
+
+/** The page: bars, panels, canvas, and what may lie over them. */
+export function Shell() {
+  useShortcuts();
+  useLongPress();
+  useLeaveWarning();
+  return (
+    <div className={styles.shell}>
+      <TopBar />
+      <Workspace />
+      <StatusBar />
+      <ErrorBoundary area="files" frame={() => null}>
+        <Suspense fallback={null}>
+          <FileHost />
+        </Suspense>
+      </ErrorBoundary>
+      <DialogHost />
+      <QuestionHost />
+      <NoticeHost />
+      <TooltipLayer />
+    </div>
+  );
+}
+
+/** Where edits aren't kept in the browser, closing the page would lose them. */
+function useLeaveWarning(): void {
+  useEffect(() => {
+    const warn = (event: BeforeUnloadEvent) => {
+      if (useSettings.getState().autosave) return;
+      if (useDocuments.getState().documents.some(isDirty)) event.preventDefault();
+    };
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, []);
+}

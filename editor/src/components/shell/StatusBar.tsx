@@ -1,0 +1,146 @@
+import { CircleAlert, CircleCheck, Eye, Images, LoaderCircle, PlugZap } from "lucide-react";
+import { useShallow } from "zustand/react/shallow";
+import { Button, cx, tip } from "@/components/ui";
+import { t } from "@/i18n";
+import { atLeast, duration } from "@/i18n/format";
+import { logIn, mayRun, socket, useConnection } from "@/store/connection";
+import { type Plan, usePlan } from "@/store/plan";
+import { useUi } from "@/store/ui";
+import styles from "./StatusBar.module.css";
+
+/** The line at the bottom: the connection, what a run would do, problems, results. */
+export function StatusBar() {
+  return (
+    <footer data-region="" className={styles.bar}>
+      <ConnectionState />
+      <ViewOnly />
+      <PlanSummary />
+      <span className={styles.gap} />
+      <Problems />
+      <PanelButton name="gallery" />
+    </footer>
+  );
+}
+
+function ConnectionState() {
+  const state = useConnection((connection) => connection.state);
+  const needsLogin = useConnection((connection) => connection.needsLogin);
+  if (needsLogin) {
+    return (
+      <Button size="s" variant="ghost" icon={PlugZap} className={styles.lost} onClick={logIn}>
+        {t("connection.logIn")}
+      </Button>
+    );
+  }
+  if (state === "lost") {
+    return (
+      <Button
+        size="s"
+        variant="ghost"
+        icon={PlugZap}
+        className={styles.lost}
+        onClick={() => socket().retryNow()}
+        {...tip(t("shell.lostDetail"))}
+      >
+        {t("connection.lost")}
+      </Button>
+    );
+  }
+  return (
+    <span role="status" className={styles.item}>
+      <span className={cx(styles.dot, state === "open" && styles.open)} />
+      <span className={styles.server}>
+        {state === "open" ? t("connection.open") : t("connection.connecting")}
+      </span>
+    </span>
+  );
+}
+
+/** Says so where the caller may neither run nor save; leads to where another token is entered. */
+function ViewOnly() {
+  const allowed = useConnection(mayRun);
+  if (allowed) return null;
+  return (
+    <Button
+      size="s"
+      variant="ghost"
+      icon={Eye}
+      onClick={logIn}
+      {...tip(t("connection.viewOnlyDetail"))}
+    >
+      {t("connection.viewOnly")}
+    </Button>
+  );
+}
+
+/** What a run would do, in one line. */
+export function summaryOf(
+  plan: Pick<Plan, "state" | "counts" | "seconds" | "unknownSeconds">,
+): string {
+  if (plan.state === "invalid") return t("shell.plan.invalid");
+  if (plan.state !== "ready") return "";
+  const { run, hit } = plan.counts;
+  if (run === 0) return hit > 0 ? t("shell.plan.allCached") : "";
+  const parts = [t("shell.plan.run", { count: run })];
+  if (hit > 0) parts.push(t("shell.plan.cached", { count: hit }));
+  if (plan.unknownSeconds > 0) parts.push(atLeast(plan.seconds ?? 0));
+  else if (plan.seconds) parts.push(t("shell.plan.time", { time: duration(plan.seconds) }));
+  return parts.join(" · ");
+}
+
+function PlanSummary() {
+  const plan = usePlan(
+    useShallow(({ state, counts, seconds, unknownSeconds }) => ({
+      state,
+      counts,
+      seconds,
+      unknownSeconds,
+    })),
+  );
+  const isAsking = usePlan(({ isAsking }) => isAsking);
+  const text = summaryOf(plan);
+  if (text === "") return null;
+  return (
+    <span
+      className={cx(styles.item, styles.plan, isAsking && styles.asking)}
+      {...tip(t("shell.plan.tip"))}
+    >
+      {plan.state === "ready" && plan.counts.run === 0 && <CircleCheck aria-hidden size={13} />}
+      {text}
+      {isAsking && <LoaderCircle aria-hidden size={12} className={styles.turning} />}
+    </span>
+  );
+}
+
+function Problems() {
+  const count = usePlan((plan) => plan.problems.length);
+  const shown = useUi((ui) => ui.panel.bottom === "problems");
+  if (count === 0 && !shown) return null;
+  return (
+    <Button
+      size="s"
+      variant="ghost"
+      icon={CircleAlert}
+      aria-pressed={shown}
+      className={count > 0 ? styles.bad : undefined}
+      onClick={() => useUi.getState().togglePanel("bottom", "problems")}
+    >
+      {t("shell.problems", { count })}
+    </Button>
+  );
+}
+
+function PanelButton({ name }: { readonly name: "gallery" }) {
+  const shown = useUi((ui) => ui.panel.bottom === name);
+  return (
+    <Button
+      size="s"
+      variant="ghost"
+      icon={Images}
+      aria-pressed={shown}
+      onClick={() => useUi.getState().togglePanel("bottom", name)}
+    >
+      {t(`shell.panel.${name}`)}
+    </Button>
+  );
+}

@@ -1,0 +1,52 @@
+import { Menu as MenuIcon } from "lucide-react";
+import { MenuButton } from "@/components/ui";
+import { t } from "@/i18n";
+import { DocumentTabs } from "./DocumentTabs";
+import { Logo } from "./Logo";
+import { MENUS } from "./menus";
+import { QueueButton } from "./QueueButton";
+import { RunControls } from "./RunControls";
+import styles from "./TopBar.module.css";
+import { useIsNarrow } from "./useMedia";
+import { ViewSwitch } from "./ViewSwitch";
+
+/** The bar at the top: menus, open workflows, view and run. */
+export function TopBar() {
+  return (
+    <header data-region="" className={styles.bar}>
+      <h1 className={styles.hidden}>nodegraph</h1>
+      <Menus />
+      <DocumentTabs />
+      <div className={styles.end}>
+        <ViewSwitch />
+        <QueueButton />
+        <RunControls />
+      </div>
+    </header>
+  );
+}
+
+function Menus() {
+  const narrow = useIsNarrow();
+  const all = () => MENUS.map(({ label, items }) => ({ label: t(label), items: items() }));
+  if (narrow) {
+    return (
+      <MenuButton items={all} label={t("shell.menu")} className={styles.brand}>
+        <Logo />
+        <MenuIcon aria-hidden size={15} />
+      </MenuButton>
+    );
+  }
+  return (
+    <nav aria-label={t("shell.menu")} className={styles.menus}>
+      <span className={styles.logo}>
+        <Logo />
+      </span>
+      {MENUS.map(({ id, label, items }) => (
+        <MenuButton key={id} items={items} label={t(label)} className={styles.menu}>
+          {t(label)}
+        </MenuButton>
+      ))}
+    </nav>
+  );
+}

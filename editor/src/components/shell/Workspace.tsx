@@ -1,0 +1,97 @@
+import { PanelRight } from "lucide-react";
+import { Suspense, useEffect } from "react";
+import { IconButton } from "@/components/ui";
+import { t } from "@/i18n";
+import { useUi } from "@/store/ui";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { Loading, PanelHost } from "./PanelHost";
+import { Rail } from "./Rail";
+import { AddNodeSearch, AppMode, Canvas, fetchSearch } from "./registry";
+import { useIsSmall } from "./useMedia";
+import styles from "./Workspace.module.css";
+
+/** The middle of the page: the canvas with its panels, or the form. */
+export function Workspace() {
+  const view = useUi((ui) => ui.view);
+  return view === "app" ? <AppView /> : <GraphView />;
+}
+
+function AppView() {
+  return (
+    <main data-region="" className={styles.app}>
+      <ErrorBoundary area="app mode">
+        <Suspense fallback={<Loading />}>
+          <AppMode />
+        </Suspense>
+      </ErrorBoundary>
+    </main>
+  );
+}
+
+function GraphView() {
+  const small = useIsSmall();
+  useEffect(fetchSearch, []);
+  return (
+    <div className={styles.columns}>
+      <Rail />
+      <PanelHost side="left" />
+      <div className={styles.middle}>
+        <div data-region="" className={styles.canvas}>
+          <ErrorBoundary area="canvas">
+            <Suspense fallback={<Loading />}>
+              <Canvas />
+            </Suspense>
+          </ErrorBoundary>
+          <InspectorButton />
+        </div>
+        <PanelHost side="bottom" />
+      </div>
+      <PanelHost side="right" />
+      <NodeSearch />
+      {small && <Scrim />}
+    </div>
+  );
+}
+
+/** Brings the right panel back where it was closed. */
+function InspectorButton() {
+  const isOpen = useUi((ui) => ui.panel.right !== null);
+  if (isOpen) return null;
+  return (
+    <IconButton
+      data-tour="inspector"
+      icon={PanelRight}
+      label={t("shell.showRight")}
+      className={styles.inspector}
+      onClick={() => useUi.getState().showPanel("right", "inspector")}
+    />
+  );
+}
+
+function NodeSearch() {
+  const isOpen = useUi((ui) => ui.addNode !== null);
+  if (!isOpen) return null;
+  return (
+    <ErrorBoundary area="node search">
+      <Suspense fallback={null}>
+        <AddNodeSearch />
+      </Suspense>
+    </ErrorBoundary>
+  );
+}
+
+/** On a small screen a touch beside the panel closes it. */
+function Scrim() {
+  const side = useUi(({ panel }) =>
+    panel.left ? "left" : panel.right ? "right" : panel.bottom ? "bottom" : null,
+  );
+  if (!side) return null;
+  return (
+    <button
+      type="button"
+      aria-label={t("shell.closePanel")}
+      className={styles.scrim}
+      onClick={() => useUi.getState().hidePanel(side)}
+    />
+  );
+}

@@ -1,0 +1,53 @@
+/** Parts of the page that are fetched when they are first shown, and again after that failed. */
+import { type ComponentType, lazy } from "react";
+import { useConnection } from "@/store/connection";
+
+/** A part couldn't be fetched: the server is away, or has another version by now. */
+export class PartFault extends Error {
+  override readonly name = "PartFault";
+}
+
+const failed = new Set<() => void>();
+
+/** Like React's lazy, which would stay with its first failure for good. */
+export function lazyPart<P extends object>(
+  load: () => Promise<{ default: ComponentType<P> }>,
+): ComponentType<P> {
+  const begin = () =>
+    lazy<ComponentType<P>>(() => reach().then(load).catch(fail)) as ComponentType<P>;
+  const fail = (cause: unknown): never => {
+    failed.add(() => {
+      Part = begin();
+    });
+    throw new PartFault("a part of the page couldn't be fetched", { cause });
+  };
+  let Part = begin();
+  return function Fetched(props: P) {
+    return <Part {...props} />;
+  };
+}
+
+/**
+ * See that the server is there before a module is asked for: browsers remember a module that
+ * couldn't be fetched as long as the page is open, and don't ask again.
+ */
+async function reach(): Promise<void> {
+  if (useConnection.getState().state === "lost") {
+    await fetch("/favicon.svg", { method: "HEAD", cache: "no-store" });
+  }
+}
+
+/** Have parts that failed be fetched anew when they are shown next. */
+export function forgetFailures(): void {
+  for (const renew of failed) renew();
+  failed.clear();
+}
+
+/** Take out styles that couldn't be fetched: while they are there, nobody asks for them again. */
+export function dropFailedStyles(): void {
+  const drop = ({ target }: Event) => {
+    if (target instanceof HTMLLinkElement && target.rel === "stylesheet") target.remove();
+  };
+  // Such errors don't bubble.
+  addEventListener("error", drop, true);
+}

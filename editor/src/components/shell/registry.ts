@@ -1,0 +1,94 @@
+/** Panels and dialogs by name, each fetched when it is first shown. */
+import {
+  Activity,
+  Boxes,
+  CircleAlert,
+  CircleHelp,
+  GitBranch,
+  Images,
+  type LucideIcon,
+  Search,
+  SlidersHorizontal,
+  SquarePen,
+} from "lucide-react";
+import type { ComponentType } from "react";
+import type { Side } from "@/store/ui";
+import { lazyPart } from "./lazyPart";
+
+export interface PanelInfo {
+  readonly name: string;
+  /** Where it is shown unless it is asked for elsewhere. */
+  readonly side: Side;
+  /** An i18n key. */
+  readonly label: string;
+  readonly icon: LucideIcon;
+  readonly component: ComponentType;
+}
+
+type Loaded = Promise<{ default: ComponentType }>;
+
+function panel(name: string, side: Side, icon: LucideIcon, load: () => Loaded): PanelInfo {
+  return { name, side, label: `shell.panel.${name}`, icon, component: lazyPart(load) };
+}
+
+export const PANELS: readonly PanelInfo[] = [
+  panel("palette", "left", Boxes, () => import("@/components/panels/PalettePanel")),
+  panel("find", "left", Search, () => import("@/components/panels/FindPanel")),
+  panel("history", "left", GitBranch, () => import("@/components/panels/HistoryPanel")),
+  panel(
+    "inspector",
+    "right",
+    SlidersHorizontal,
+    () => import("@/components/panels/InspectorPanel"),
+  ),
+  panel("parameters", "right", SquarePen, () => import("@/components/parameters/ParametersPanel")),
+  panel("help", "right", CircleHelp, () => import("@/components/panels/HelpPanel")),
+  panel("queue", "bottom", Activity, () => import("@/components/panels/QueuePanel")),
+  panel("gallery", "bottom", Images, () => import("@/components/panels/GalleryPanel")),
+  panel("problems", "bottom", CircleAlert, () => import("@/components/panels/ProblemsPanel")),
+];
+
+export function panelByName(name: string | null): PanelInfo | null {
+  return PANELS.find((info) => info.name === name) ?? null;
+}
+
+/** What a side's tabs show: its own panels, and one that was asked for there. */
+export function panelsOf(side: Side, shown: string | null): readonly PanelInfo[] {
+  return PANELS.filter((info) => info.side === side || info.name === shown);
+}
+
+/** A dialog is opened by `openDialog(name, props)` and gets those props and `onClose`. */
+type DialogComponent = ComponentType<Record<string, unknown>>;
+
+function dialog(load: () => Promise<unknown>): DialogComponent {
+  // Each dialog knows its own props; who opens it by name has to give them.
+  return lazyPart(load as () => Promise<{ default: DialogComponent }>);
+}
+
+export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
+  open: dialog(() => import("@/components/files/OpenDialog")),
+  saveAs: dialog(() => import("@/components/files/SaveAsDialog")),
+  share: dialog(() => import("@/components/files/ShareDialog")),
+  missing: dialog(() => import("@/components/files/MissingDialog")),
+  tour: dialog(() => import("@/components/files/Tour")),
+  mask: dialog(() => import("@/components/mask/MaskDialog")),
+  viewer: dialog(() => import("@/components/panels/Viewer")),
+  settings: dialog(() => import("./SettingsDialog")),
+  shortcuts: dialog(() => import("./ShortcutsDialog")),
+  commands: dialog(() => import("./CommandPalette")),
+  sweep: dialog(() => import("./SweepDialog")),
+  about: dialog(() => import("./AboutDialog")),
+};
+
+export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
+export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
+export const FileHost = lazyPart(async () => ({
+  default: (await import("@/components/files/FileHost")).FileHost,
+}));
+const loadSearch = () => import("@/components/panels/AddNodeSearch");
+export const AddNodeSearch = lazyPart(loadSearch);
+
+/** Fetch what is typed into as soon as it is asked for: keys would be lost until it is there. */
+export function fetchSearch(): void {
+  loadSearch().catch(() => undefined);
+}

@@ -1,0 +1,68 @@
+import { useId, useRef, useState } from "react";
+import { Button, Field, Select } from "@/components/ui";
+import { english, languageName, languages, t } from "@/i18n";
+import { setSetting, useSettings } from "@/store/settings";
+import { download } from "../download";
+import styles from "./LanguageSettings.module.css";
+import { readWords } from "./readWords";
+import { Section } from "./rows";
+
+const OWN = "own";
+
+/** The language, and a way to bring one's own: a file of the English words, translated. */
+export function LanguageSettings() {
+  const language = useSettings((settings) => settings.language);
+  const ownWords = useSettings((settings) => settings.ownWords);
+  const [fault, setFault] = useState<string | null>(null);
+  const file = useRef<HTMLInputElement>(null);
+  const id = useId();
+  const hasOwn = Object.keys(ownWords).length > 0;
+  const options = languages().map((code) => ({ value: code, label: languageName(code) }));
+  const read = async (chosen: File | undefined) => {
+    const words = chosen ? readWords(await chosen.text()) : null;
+    setFault(words === null ? t("settings.languageFault") : null);
+    if (words === null) return;
+    setSetting("ownWords", words);
+    setSetting("language", OWN);
+  };
+  return (
+    <>
+      <Field inline id={id} label={t("settings.language")}>
+        <Select
+          id={id}
+          value={language}
+          options={
+            hasOwn ? [...options, { value: OWN, label: t("settings.ownLanguage") }] : options
+          }
+          onChange={(next) => setSetting("language", next)}
+        />
+      </Field>
+      <Section title={t("settings.translate")}>
+        <p className={styles.text}>{t("settings.translateHelp")}</p>
+        <div className={styles.buttons}>
+          <Button
+            onClick={() => download("nodegraph-english.json", JSON.stringify(english, null, 2))}
+          >
+            {t("settings.downloadWords")}
+          </Button>
+          <Button onClick={() => file.current?.click()}>{t("settings.loadWords")}</Button>
+          <input
+            ref={file}
+            type="file"
+            accept=".json,application/json"
+            hidden
+            onChange={(event) => {
+              void read(event.target.files?.[0]);
+              event.target.value = "";
+            }}
+          />
+        </div>
+        {fault && (
+          <p role="alert" className={styles.fault}>
+            {fault}
+          </p>
+        )}
+      </Section>
+    </>
+  );
+}

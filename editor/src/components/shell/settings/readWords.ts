@@ -1,0 +1,17 @@
+import { english } from "@/i18n";
+
+/** The words of a language file: those that are texts and that the editor has; null if it has none. */
+export function readWords(text: string): Readonly<Record<string, string>> | null {
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof read !== "object" || read === null) return null;
+  const known = Object.entries(read).filter(
+    (entry): entry is [string, string] =>
+      typeof entry[1] === "string" && Object.hasOwn(english, entry[0]),
+  );
+  return known.length > 0 ? Object.fromEntries(known) : null;
+}

@@ -1,0 +1,190 @@
+import { act, render, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { commandById, keysOf, registerCommands, run } from "@/commands";
+import { emptyWorkflow } from "@/model/workflow";
+import { currentWorkflow, newDocument, useDocuments } from "@/store/documents";
+import { NO_PLAN } from "@/store/plan";
+import { resetSettings, useSettings } from "@/store/settings";
+import { DEFAULT_PANELS, useUi } from "@/store/ui";
+import CommandPalette from "./CommandPalette";
+import { DocumentTabs } from "./DocumentTabs";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { QuestionHost } from "./QuestionDialog";
+import { loadOf } from "./QueueButton";
+import SettingsDialog from "./SettingsDialog";
+import ShortcutsDialog from "./ShortcutsDialog";
+import { summaryOf } from "./StatusBar";
+import { useShortcuts } from "./useShortcuts";
+
+beforeEach(() => {
+  resetSettings();
+  localStorage.clear();
+  useUi.setState({ panel: DEFAULT_PANELS, dialog: null, question: null });
+  useDocuments.getState().restore([newDocument(emptyWorkflow("Apple"))], null);
+});
+
+const titles = () => screen.getAllByRole("tab").map((tab) => tab.textContent);
+
+describe("tabs", () => {
+  it("show the open workflows and move between them by keyboard", async () => {
+    const user = userEvent.setup();
+    render(<DocumentTabs />);
+    act(() => void useDocuments.getState().open(emptyWorkflow("Pear"), { replaceEmpty: false }));
+    expect(titles()).toEqual(["Apple", "Pear"]);
+    screen.getByRole("tab", { name: "Pear" }).focus();
+    await user.keyboard("{ArrowLeft}");
+    expect(screen.getByRole("tab", { name: "Apple" })).toHaveAttribute("aria-selected", "true");
+    expect(screen.getByRole("tab", { name: "Apple" })).toHaveFocus();
+  });
+
+  it("are renamed as one undo step", async () => {
+    const user = userEvent.setup();
+    render(
+      <>
+        <DocumentTabs />
+        <QuestionHost />
+      </>,
+    );
+    await user.dblClick(screen.getByRole("tab", { name: "Apple" }));
+    await user.type(await screen.findByLabelText("Title"), "{Control>}a{/Control}Plum{Enter}");
+    await waitFor(() => expect(titles()).toEqual(["Plum"]));
+    act(() => useDocuments.getState().undo());
+    expect(titles()).toEqual(["Apple"]);
+  });
+
+  it("ask before they close what isn't saved, and can be opened again", async () => {
+    const user = userEvent.setup();
+    render(
+      <>
+        <DocumentTabs />
+        <QuestionHost />
+      </>,
+    );
+    act(() =>
+      useDocuments.getState().change("x", (workflow) => ({ ...workflow, title: "Changed" })),
+    );
+    await user.click(screen.getByLabelText("Close Changed"));
+    await user.click(await screen.findByRole("button", { name: "Close without saving" }));
+    await waitFor(() => expect(screen.queryByText("Changed")).toBeNull());
+    act(() => void run("tabs.reopen"));
+    expect(screen.getByRole("tab", { name: "Changed" })).toBeInTheDocument();
+  });
+});
+
+describe("the command palette", () => {
+  it("finds a command and runs it once it is closed", async () => {
+    const user = userEvent.setup();
+    const ran = vi.fn();
+    const remove = registerCommands([
+      { id: "test.boil", label: "settings.snap", group: "edit", run: ran },
+    ]);
+    const onClose = vi.fn();
+    render(<CommandPalette onClose={onClose} />);
+    await user.type(screen.getByRole("combobox"), "snap to the grid");
+    await user.keyboard("{ArrowDown}{ArrowUp}");
+    await user.click(screen.getAllByRole("option", { name: /Edit/ })[0] ?? document.body);
+    expect(onClose).toHaveBeenCalledOnce();
+    await waitFor(() => expect(ran).toHaveBeenCalledOnce());
+    remove();
+  });
+});
+
+describe("settings", () => {
+  it("change at once", async () => {
+    const user = userEvent.setup();
+    render(<SettingsDialog onClose={vi.fn()} />);
+    await user.click(screen.getByRole("radio", { name: /High contrast/ }));
+    expect(useSettings.getState().theme).toBe("contrast");
+    await user.click(screen.getByRole("tab", { name: "Canvas" }));
+    await user.selectOptions(screen.getByLabelText("Shape of links"), "Steps");
+    await user.click(screen.getByRole("switch", { name: "Snap to the grid" }));
+    expect(useSettings.getState()).toMatchObject({ linkStyle: "step", snap: true });
+  });
+
+  it("give a command another key, and take it from the one that had it", async () => {
+    const user = userEvent.setup();
+    render(<SettingsDialog page="keys" onClose={vi.fn()} />);
+    await user.click(screen.getByRole("button", { name: "Change the key of About nodegraph" }));
+    await user.keyboard("{Control>},{/Control}");
+    expect(screen.getByRole("status")).toHaveTextContent("Ctrl+, is “Settings”.");
+    await user.click(screen.getByRole("button", { name: "Use it here" }));
+    const keys = (id: string) =>
+      keysOf(commandById(id) ?? { id, label: "", group: "", run: vi.fn() });
+    expect(keys("help.about")).toEqual(["mod+,"]);
+    expect(keys("help.settings")).toEqual([]);
+    await user.click(screen.getByRole("button", { name: "Back to the usual key of Settings" }));
+    expect(keys("help.settings")).toEqual(["mod+,"]);
+  });
+});
+
+it("the list of keys can be searched", async () => {
+  render(<ShortcutsDialog onClose={vi.fn()} />);
+  await userEvent.type(screen.getByRole("searchbox"), "next tab");
+  expect(screen.getByText("Next tab")).toBeVisible();
+  expect(screen.queryByText("Settings")).toBeNull();
+});
+
+describe("keys on the page", () => {
+  function Page() {
+    useShortcuts();
+    return null;
+  }
+
+  it("run commands, but not behind a dialog", async () => {
+    const user = userEvent.setup();
+    render(<Page />);
+    await user.keyboard("?");
+    expect(useUi.getState().dialog?.name).toBe("shortcuts");
+    useUi.getState().closeDialog();
+    const dialog = document.body.appendChild(document.createElement("dialog"));
+    dialog.setAttribute("open", "");
+    await user.keyboard("?");
+    expect(useUi.getState().dialog).toBeNull();
+    dialog.remove();
+  });
+});
+
+describe("a part that fails", () => {
+  it("says so, leaves the rest, and can be tried again", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    let broken = true;
+    function Part() {
+      if (broken) throw new Error("secret detail");
+      return <p>Fine</p>;
+    }
+    render(
+      <ErrorBoundary area="test">
+        <Part />
+      </ErrorBoundary>,
+    );
+    expect(screen.getByRole("alert")).not.toHaveTextContent("secret detail");
+    broken = false;
+    await userEvent.click(screen.getByRole("button", { name: "Try again" }));
+    expect(screen.getByText("Fine")).toBeInTheDocument();
+  });
+});
+
+describe("the status line", () => {
+  const plan = { ...NO_PLAN, state: "ready" as const };
+
+  it("says what a run would do", () => {
+    expect(summaryOf({ ...plan, counts: { run: 3, hit: 2, lazy: 0, skip: 0 }, seconds: 12 })).toBe(
+      "3 nodes will run · 2 cached · about 12 s",
+    );
+    expect(summaryOf({ ...plan, counts: { run: 0, hit: 2, lazy: 0, skip: 0 } })).toMatch(/cached/);
+    expect(summaryOf(NO_PLAN)).toBe("");
+  });
+});
+
+it("an idle queue has no progress", () => {
+  expect(loadOf({ jobs: new Map(), queue: null })).toEqual({
+    open: 0,
+    progress: null,
+    paused: false,
+  });
+});
+
+it("the title of what is shown is the workflow's", () => {
+  expect(currentWorkflow(newDocument(emptyWorkflow("Apple"))).title).toBe("Apple");
+});

@@ -1,0 +1,45 @@
+import { ChevronDown } from "lucide-react";
+import { cx } from "./cx";
+import type { Option } from "./options";
+import styles from "./Select.module.css";
+
+interface SelectProps {
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly options: readonly Option[];
+  readonly id?: string | undefined;
+  readonly label?: string | undefined;
+  readonly disabled?: boolean | undefined;
+  readonly invalid?: boolean | undefined;
+  readonly describedBy?: string | undefined;
+  readonly className?: string | undefined;
+}
+
+/** The browser's own list, for a handful of options: best on touch and with screen readers. */
+export function Select(props: SelectProps) {
+  const { value, onChange, options, id, label, disabled, invalid, describedBy, className } = props;
+  return (
+    <span className={cx(styles.wrap, className)}>
+      <select
+        id={id}
+        value={value}
+        disabled={disabled}
+        aria-label={label}
+        aria-invalid={invalid || undefined}
+        aria-describedby={describedBy}
+        className={styles.select}
+        onChange={(event) => onChange(event.target.value)}
+      >
+        {!options.some((option) => option.value === value) && (
+          <option value={value}>{value}</option>
+        )}
+        {options.map((option) => (
+          <option key={option.value} value={option.value} disabled={option.disabled}>
+            {option.label}
+          </option>
+        ))}
+      </select>
+      <ChevronDown aria-hidden size={14} className={styles.arrow} />
+    </span>
+  );
+}

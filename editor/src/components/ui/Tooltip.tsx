@@ -1,0 +1,115 @@
+/**
+ * Tooltips without a component for each: any element says its text in `data-tip`, and one layer for
+ * the whole page shows it. A graph has thousands of ports; this costs them an attribute.
+ */
+import { cloneElement, type ReactElement, useEffect, useRef, useState } from "react";
+import { createPortal } from "react-dom";
+import { keyText } from "@/commands/keys";
+import styles from "./Tooltip.module.css";
+import { useFloating } from "./useFloating";
+
+interface TipProps {
+  readonly "data-tip": string;
+  readonly "data-tip-keys"?: string;
+}
+
+/** Props that give any element a tooltip. Lines are kept; the first may be made a title with "\n". */
+export function tip(text: string, keys?: string): TipProps {
+  return keys === undefined ? { "data-tip": text } : { "data-tip": text, "data-tip-keys": keys };
+}
+
+interface TooltipProps {
+  readonly text: string;
+  readonly keys?: string;
+  readonly children: ReactElement<object>;
+}
+
+export function Tooltip({ text, keys, children }: TooltipProps) {
+  return cloneElement(children, tip(text, keys));
+}
+
+const DELAY = 450;
+/** After one was shown, the next ones come at once for a while. */
+const WARM = 300;
+const ID = "tooltip";
+
+/** Shows the tooltip of what is pointed at or focused by keyboard. Once a page. */
+export function TooltipLayer() {
+  const [target, setTarget] = useState<HTMLElement | null>(null);
+  useEffect(() => followTargets(setTarget), []);
+  return target ? <Bubble key={target.dataset.tip} target={target} /> : null;
+}
+
+function followTargets(show: (target: HTMLElement | null) => void): () => void {
+  let timer = 0;
+  let shown: HTMLElement | null = null;
+  let hiddenAt = -WARM;
+  const hide = () => {
+    clearTimeout(timer);
+    if (shown) hiddenAt = performance.now();
+    shown = null;
+    show(null);
+  };
+  const plan = (target: HTMLElement | null) => {
+    if (target === shown && target) return;
+    hide();
+    if (!target?.dataset.tip) return;
+    const delay = performance.now() - hiddenAt < WARM ? 0 : DELAY;
+    timer = window.setTimeout(() => {
+      shown = target;
+      if (target.isConnected) show(target);
+    }, delay);
+  };
+  const over = (event: PointerEvent) => {
+    if (event.pointerType !== "touch") plan(tipped(event.target));
+  };
+  const focused = (event: FocusEvent) => {
+    const target = tipped(event.target);
+    if (target?.matches(":focus-visible")) plan(target);
+  };
+  const keyed = (event: KeyboardEvent) => event.key === "Escape" && hide();
+  const options = { capture: true, passive: true };
+  document.addEventListener("pointerover", over, options);
+  document.addEventListener("focusin", focused, options);
+  for (const name of ["pointerdown", "focusout", "wheel"])
+    document.addEventListener(name, hide, options);
+  document.addEventListener("keydown", keyed, options);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("pointerover", over, options);
+    document.removeEventListener("focusin", focused, options);
+    for (const name of ["pointerdown", "focusout", "wheel"]) {
+      document.removeEventListener(name, hide, options);
+    }
+    document.removeEventListener("keydown", keyed, options);
+  };
+}
+
+function tipped(target: EventTarget | null): HTMLElement | null {
+  return target instanceof Element ? target.closest<HTMLElement>("[data-tip]") : null;
+}
+
+function Bubble({ target }: { readonly target: HTMLElement }) {
+  const box = useRef<HTMLDivElement>(null);
+  const side = target.dataset.tipSide === "right" ? "right" : "bottom";
+  const style = useFloating(box, target, { side, align: "center", gap: 7 });
+  const text = target.dataset.tip ?? "";
+  const [first = "", ...rest] = text.split("\n");
+  const names = text === target.getAttribute("aria-label");
+  useEffect(() => {
+    if (names || target.hasAttribute("aria-describedby")) return;
+    target.setAttribute("aria-describedby", ID);
+    return () => target.removeAttribute("aria-describedby");
+  }, [names, target]);
+  // A modal dialog lies above everything that is outside it.
+  return createPortal(
+    <div ref={box} id={ID} role="tooltip" className={styles.tip} style={style}>
+      <span className={rest.length > 0 ? styles.title : undefined}>{first}</span>
+      {target.dataset.tipKeys && (
+        <kbd className={styles.keys}>{keyText(target.dataset.tipKeys)}</kbd>
+      )}
+      {rest.length > 0 && <div className={styles.rest}>{rest.join("\n")}</div>}
+    </div>,
+    target.closest("dialog") ?? document.body,
+  );
+}

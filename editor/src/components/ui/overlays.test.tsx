@@ -1,0 +1,82 @@
+import { fireEvent, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { useState } from "react";
+import { describe, expect, it, vi } from "vitest";
+import { Dialog } from "./Dialog";
+import { Tabs } from "./Tabs";
+import { Toasts } from "./Toasts";
+import { VirtualList } from "./VirtualList";
+
+describe("a dialog", () => {
+  function Page() {
+    const [open, setOpen] = useState(false);
+    return (
+      <>
+        <button type="button" onClick={() => setOpen(true)}>
+          Open
+        </button>
+        {open && (
+          <Dialog title="Save" onClose={() => setOpen(false)}>
+            <input aria-label="Name" />
+          </Dialog>
+        )}
+      </>
+    );
+  }
+
+  it("begins with what is to be done and gives the focus back", async () => {
+    const user = userEvent.setup();
+    render(<Page />);
+    await user.click(screen.getByRole("button", { name: "Open" }));
+    expect(screen.getByRole("dialog", { name: "Save" })).toBeVisible();
+    expect(screen.getByLabelText("Name")).toHaveFocus();
+    await user.keyboard("{Escape}");
+    expect(screen.queryByRole("dialog")).toBeNull();
+    expect(screen.getByRole("button", { name: "Open" })).toHaveFocus();
+  });
+
+  it("closes by its cross", async () => {
+    const user = userEvent.setup();
+    render(<Page />);
+    await user.click(screen.getByRole("button", { name: "Open" }));
+    await user.click(screen.getByRole("button", { name: "Close" }));
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+});
+
+it("tabs go round with the arrows", async () => {
+  const onChange = vi.fn();
+  const tabs = [
+    { id: "a", label: "A" },
+    { id: "b", label: "B" },
+  ];
+  render(<Tabs label="Pages" tabs={tabs} active="b" onChange={onChange} />);
+  screen.getByRole("tab", { name: "B" }).focus();
+  await userEvent.keyboard("{ArrowRight}");
+  expect(onChange).toHaveBeenCalledWith("a");
+});
+
+it("a notice can be acted on, kept and dismissed", async () => {
+  const [run, onDismiss, onHold] = [vi.fn(), vi.fn(), vi.fn()];
+  const item = {
+    id: 7,
+    kind: "error",
+    title: "It failed",
+    action: { label: "Retry", run },
+  } as const;
+  render(<Toasts items={[item]} onDismiss={onDismiss} onHold={onHold} />);
+  const notice = screen.getByText("It failed");
+  fireEvent.pointerEnter(notice);
+  await userEvent.click(screen.getByText("Retry"));
+  await userEvent.click(screen.getByLabelText("Dismiss"));
+  expect(run).toHaveBeenCalledOnce();
+  expect(onDismiss).toHaveBeenCalledWith(7);
+  expect(onHold).toHaveBeenCalledWith(7, true);
+});
+
+it("a long list makes only what is seen", () => {
+  const render_ = vi.fn((index: number) => <div key={index}>{index}</div>);
+  render(<VirtualList label="Jobs" count={100_000} rowHeight={30} render={render_} />);
+  expect(render_.mock.calls.length).toBeLessThan(100);
+  expect(screen.getByText("0")).toBeInTheDocument();
+});

@@ -1,0 +1,230 @@
+import { Brush, FolderOpen, ImageIcon, Upload } from "lucide-react";
+import {
+  type ClipboardEvent,
+  type DragEvent,
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
+import { cx, IconButton, Progress, TextField } from "@/components/ui";
+import { t } from "@/i18n";
+import { defaultOf } from "@/model/spec";
+import { FilePicker } from "./FilePicker";
+import styles from "./FileWidget.module.css";
+import { type FileChoice, useWidgetServices } from "./services";
+import type { WidgetProps } from "./types";
+import { pictureIn, useUpload } from "./useUpload";
+import { useMarks, WidgetFrame } from "./WidgetFrame";
+
+type Props = WidgetProps & { readonly file: "image" | "any" };
+
+/** A file of the server: chosen, uploaded, dropped, pasted or named; pictures can be masked. */
+export function FileWidget(props: Props) {
+  const { input, onChange, disabled = false, file: kind } = props;
+  const value = textOf(props.value ?? defaultOf(input));
+  const services = useWidgetServices();
+  // The newest handler: an upload may end long after it began.
+  const change = useRef(onChange);
+  useEffect(() => {
+    change.current = onChange;
+  });
+  const take = useCallback((found: FileChoice) => change.current(found.value), []);
+  const uploading = useUpload(take);
+  const { over, ...dropping } = useDrop(kind, disabled, uploading.send);
+  const [fault, setFault] = useState<string | null>(null);
+  const marks = useMarks(props, uploading.fault ?? fault);
+
+  function paste(event: ClipboardEvent) {
+    const found = pictureIn(event.clipboardData, kind);
+    if (found === null || disabled) return;
+    // The canvas would paste it as a node.
+    event.preventDefault();
+    event.stopPropagation();
+    void uploading.send(found);
+  }
+
+  function mask() {
+    setFault(null);
+    const address = services.pictureOf(value, "full");
+    if (address === null) return setFault(t("widgets.cantMask"));
+    services.paintMask({ address, name: nameOf(value) }, (painted) => change.current(painted));
+  }
+
+  return (
+    <WidgetFrame marks={marks} fault={uploading.fault ?? fault ?? props.problem}>
+      {/* What is dropped and pasted here is also had by the buttons. */}
+      <div className={cx(styles.file, over && styles.over, "nodrag")} onPaste={paste} {...dropping}>
+        {kind === "image" && <Picture value={value} />}
+        <div className={styles.row}>
+          <PathField {...props} text={value} marks={marks.field} />
+          <Actions
+            kind={kind}
+            disabled={disabled}
+            value={value}
+            onFile={uploading.send}
+            onChoose={onChange}
+            onMask={mask}
+          />
+        </div>
+        {uploading.part !== null && (
+          <Progress value={uploading.part} label={t("widgets.uploading")} />
+        )}
+      </div>
+    </WidgetFrame>
+  );
+}
+
+interface ActionProps {
+  readonly kind: "image" | "any";
+  readonly disabled: boolean;
+  readonly value: string;
+  readonly onFile: (file: File) => void;
+  readonly onChoose: (value: string) => void;
+  readonly onMask: () => void;
+}
+
+function Actions({ kind, disabled, value, onFile, onChoose, onMask }: ActionProps) {
+  const chooser = useRef<HTMLInputElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <IconButton
+        ref={opener}
+        icon={FolderOpen}
+        size="s"
+        label={t("widgets.browse")}
+        disabled={disabled}
+        aria-haspopup="dialog"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      />
+      <IconButton
+        icon={Upload}
+        size="s"
+        label={t("widgets.upload")}
+        disabled={disabled}
+        onClick={() => chooser.current?.click()}
+      />
+      <input
+        ref={chooser}
+        type="file"
+        hidden
+        aria-label={t("widgets.upload")}
+        {...(kind === "image" ? { accept: "image/*" } : {})}
+        onChange={(event) => {
+          const found = event.target.files?.[0];
+          // The same file may be chosen again after it was changed on disk.
+          event.target.value = "";
+          if (found) onFile(found);
+        }}
+      />
+      {kind === "image" && (
+        <IconButton
+          icon={Brush}
+          size="s"
+          label={t("widgets.mask")}
+          disabled={disabled || value === ""}
+          onClick={onMask}
+        />
+      )}
+      {open && opener.current && (
+        <FilePicker
+          anchor={opener.current}
+          kind={kind}
+          value={value}
+          onClose={() => setOpen(false)}
+          onChoose={(chosen) => {
+            setOpen(false);
+            onChoose(chosen);
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+interface PathProps extends WidgetProps {
+  readonly text: string;
+  readonly marks: object;
+}
+
+/** The name: of an upload it is read only as far as its end, of others it is a path to edit. */
+function PathField({ id, text, marks, disabled, onChange }: PathProps) {
+  const uploaded = isUpload(text);
+  return (
+    <TextField
+      id={id}
+      {...marks}
+      value={uploaded ? nameOf(text) : text}
+      title={text}
+      placeholder={t("widgets.filePath")}
+      disabled={disabled}
+      className={styles.path}
+      onChange={(typed) => onChange(typed)}
+    />
+  );
+}
+
+function Picture({ value }: { readonly value: string }) {
+  const address = useWidgetServices().pictureOf(value, "small");
+  const [broken, setBroken] = useState<string | null>(null);
+  if (address === null || broken === address) {
+    return (
+      <div className={styles.empty}>
+        <ImageIcon aria-hidden size={20} />
+        <span>{value === "" ? t("widgets.dropHere") : t("widgets.noPreview")}</span>
+      </div>
+    );
+  }
+  return (
+    <img
+      className={styles.picture}
+      src={address}
+      alt={t("widgets.pictureOf", { name: nameOf(value) })}
+      draggable={false}
+      decoding="async"
+      onError={() => setBroken(address)}
+    />
+  );
+}
+
+function useDrop(kind: "image" | "any", disabled: boolean, send: (file: File) => void) {
+  const [over, setOver] = useState(false);
+  const holdsFiles = (event: DragEvent) =>
+    !disabled && [...event.dataTransfer.types].includes("Files");
+  return {
+    over,
+    onDragOver: (event: DragEvent) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      event.dataTransfer.dropEffect = "copy";
+      setOver(true);
+    },
+    onDragLeave: () => setOver(false),
+    onDrop: (event: DragEvent) => {
+      setOver(false);
+      const found = holdsFiles(event) ? pictureIn(event.dataTransfer, kind) : null;
+      if (found === null) return;
+      // Otherwise the page would open the picture's workflow.
+      event.preventDefault();
+      event.stopPropagation();
+      send(found);
+    },
+  };
+}
+
+function isUpload(value: string): boolean {
+  return /^upload:[\da-f]{64}\//.test(value);
+}
+
+/** The last part of a path or of an upload's value. */
+export function nameOf(value: string): string {
+  return value.split(/[/\\]/).at(-1) ?? value;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

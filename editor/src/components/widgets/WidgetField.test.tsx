@@ -1,0 +1,126 @@
+import { render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, it } from "vitest";
+import { input, spec } from "@/model/fixtures/specs";
+import { layoutOf } from "@/model/layout";
+import { type InputSpec, inputOf, nodeTypesOf } from "@/model/spec";
+import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { NO_PLAN, usePlan } from "@/store/plan";
+import { useUi } from "@/store/ui";
+import { WidgetField } from "./WidgetField";
+
+const FILE = `{
+  "format": "nodegraph/1",
+  "nodes": {
+    "size": {"type": "Number", "inputs": {"value": 2}},
+    "sample": {"type": "Sampler", "inputs": {"steps": 20, "cfg": {"from": "size"}}}
+  }
+}
+`;
+
+function port(name: string, more: Partial<InputSpec> = {}): InputSpec {
+  const json_schema = { type: "integer", minimum: 0, maximum: 100 };
+  return input(name, "int", { required: false, default: 5, json_schema, ...more });
+}
+
+const SAMPLER = spec("Sampler", {
+  inputs: [port("steps"), port("cfg"), port("seed", { widget: "seed", default: 0 })],
+});
+
+function field(name: string) {
+  const input = inputOf(SAMPLER, name);
+  if (input === null) throw new Error(`no input ${name}`);
+  return render(<WidgetField node="sample" input={input} />);
+}
+
+const workflow = (): Workflow => currentWorkflow(activeDocument());
+
+async function choose(label: string, entry: RegExp) {
+  await userEvent.click(screen.getByRole("button", { name: `More for ${label}` }));
+  await userEvent.click(screen.getByRole("menuitem", { name: entry }));
+}
+
+beforeEach(() => {
+  useDocuments.getState().open(readWorkflow(FILE), { reuse: false });
+  useCatalogue.setState({ types: nodeTypesOf({ items: [SAMPLER], port_types: [] }) });
+  usePlan.setState({ ...NO_PLAN });
+});
+
+describe("a field of a node", () => {
+  it("changes the file, and one go is one step to undo", async () => {
+    field("steps");
+    const steps = screen.getByLabelText("Steps");
+    await userEvent.clear(steps);
+    await userEvent.type(steps, "42");
+    await userEvent.tab();
+    expect(writeWorkflow(workflow())).toBe(FILE.replace("20", "42"));
+    useDocuments.getState().undo();
+    expect(writeWorkflow(workflow())).toBe(FILE);
+    expect(await screen.findByDisplayValue("20")).toBeVisible();
+  });
+
+  it("makes two steps of two goes", async () => {
+    field("steps");
+    const steps = screen.getByLabelText("Steps");
+    await userEvent.type(steps, "{ArrowUp}");
+    await userEvent.tab();
+    await userEvent.type(steps, "{ArrowUp}");
+    useDocuments.getState().undo();
+    expect(workflow().nodes.get("sample")?.inputs.get("steps")).toBe(21);
+  });
+
+  it("shows where its link comes from, and goes there", async () => {
+    field("cfg");
+    await userEvent.click(screen.getByRole("button", { name: /comes from size/ }));
+    expect(useUi.getState().focusRequest?.node).toBe("size");
+  });
+
+  it("is made a port, and a field again without its link", async () => {
+    const { unmount } = field("steps");
+    await choose("Steps", /Make it a port/);
+    expect(layoutOf(workflow(), null).shown.get("sample")?.has("steps")).toBe(true);
+    expect(screen.queryByRole("spinbutton")).toBeNull();
+    unmount();
+    field("cfg");
+    await choose("Cfg", /Make it a field/);
+    expect(workflow().nodes.get("sample")?.inputs.has("cfg")).toBe(false);
+    expect(screen.getByLabelText("Cfg")).toBeVisible();
+  });
+
+  it("goes back to its default", async () => {
+    field("steps");
+    await choose("Steps", /Back to the default/);
+    expect(workflow().nodes.get("sample")?.inputs.has("steps")).toBe(false);
+    expect(screen.getByLabelText("Steps")).toHaveAttribute("placeholder", "5");
+  });
+
+  it("becomes a parameter and stops being one", async () => {
+    field("steps");
+    await choose("Steps", /Add to the parameters/);
+    expect(workflow().parameters.get("steps")?.input).toBe("sample.steps");
+    await choose("Steps", /Remove from the parameters/);
+    expect(workflow().parameters.size).toBe(0);
+  });
+
+  it("remembers in the file what happens to a seed", async () => {
+    field("seed");
+    await userEvent.click(screen.getByRole("button", { name: /Stays the same/ }));
+    await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /drawn anew/ }));
+    expect(layoutOf(workflow(), null).seeds.get("sample.seed")).toBe("random");
+  });
+
+  it("tells what the plan says of it", () => {
+    const problem = {
+      code: "x",
+      message: "is odd",
+      hint: "Take 21.",
+      node: "sample",
+      port: "steps",
+    };
+    usePlan.setState({ problems: [problem] });
+    field("steps");
+    expect(screen.getByLabelText("Steps")).toHaveAccessibleDescription("Is odd. Take 21.");
+  });
+});

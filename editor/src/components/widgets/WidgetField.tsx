@@ -1,0 +1,214 @@
+import { Link2, MoreHorizontal } from "lucide-react";
+import { memo, useCallback, useId, useMemo, useRef, useState } from "react";
+import { giveValue } from "@/commands/parameters";
+import { cx, Menu, tip } from "@/components/ui";
+import { t } from "@/i18n";
+import { setSeedMode } from "@/model/edits";
+import { type Json, writeJson } from "@/model/json";
+import { layoutOf } from "@/model/layout";
+import { isLink, linkOf, linkText, literalJson, literalOf } from "@/model/links";
+import { nodesOf } from "@/model/scope";
+import { seedModeOf } from "@/model/seeds";
+import type { InputSpec } from "@/model/spec";
+import { type Widget as Kind, widgetOf } from "@/model/widgets";
+import { activeDocument, currentScope, useActive, useDocuments } from "@/store/documents";
+import { useUi } from "@/store/ui";
+import { fieldMenu } from "./fieldMenu";
+import { inputLabel } from "./inputLabel";
+import { WidgetServicesProvider } from "./services";
+import { storeServices } from "./storeServices";
+import type { SeedMode } from "./types";
+import { useInputProblem } from "./useInputProblem";
+import { Widget } from "./Widget";
+import styles from "./WidgetField.module.css";
+
+export interface WidgetFieldProps {
+  /** Name of a node in the graph that is shown. */
+  readonly node: string;
+  readonly input: InputSpec;
+  /** In a node's card, in a panel with more room, or bare: without its label and menu. */
+  readonly place?: "card" | "panel" | "bare";
+  readonly disabled?: boolean;
+}
+
+/** One input of a node: its label, its menu, and its widget, or where its link comes from. */
+export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
+  const { node, input, place = "card", disabled = false } = props;
+  const port = input.name;
+  const own = useId();
+  const written = useActive((_, w, scope) => nodesOf(w, scope).get(node)?.inputs.get(port));
+  const shown = useActive((_, w, scope) => layoutOf(w, scope).shown.get(node)?.has(port) === true);
+  // Drafts are kept by id: the same field of another document isn't this one.
+  const document = useActive((d, _, scope) => `${d.id}/${scope ?? ""}`);
+  const problem = useInputProblem(node, port);
+  const kind = useMemo(() => widgetOf(input), [input]);
+  const field = `${document}/${node}.${port}`;
+  const id = place === "card" ? field : `${own}${field}`;
+  const change = useChange(node, port);
+  const label = inputLabel(input);
+  const link = isLink(written) ? (linkOf(written) ?? { node: "?", port: "" }) : null;
+  const isLone = place === "bare" || (link === null && isWide(kind));
+  return (
+    <WidgetServicesProvider value={storeServices}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: leaving a field ends an undo step */}
+      <div
+        className={cx(styles.field, place === "panel" && styles.panel, isLone && styles.wide)}
+        onBlur={change.pause}
+        onPointerUp={change.pause}
+      >
+        {place !== "bare" && (
+          <FieldLabel
+            id={id}
+            label={label}
+            node={node}
+            input={input}
+            given={written !== undefined}
+          />
+        )}
+        {link !== null && <LinkChip label={label} node={link.node} text={linkText(link)} />}
+        {link === null && shown && place === "card" && <PortHint written={written} />}
+        {link === null && !(shown && place === "card") && kind !== null && (
+          <FieldWidget
+            {...props}
+            id={id}
+            label={place === "bare" ? label : undefined}
+            kind={kind}
+            value={literalOf(written)}
+            disabled={disabled}
+            problem={problem}
+            onChange={change.give}
+          />
+        )}
+        {link === null && kind === null && (
+          <span className={styles.hint}>{t("widgets.linkOnly")}</span>
+        )}
+      </div>
+    </WidgetServicesProvider>
+  );
+});
+
+interface FieldWidgetProps extends WidgetFieldProps {
+  readonly id: string;
+  readonly label: string | undefined;
+  readonly kind: Kind;
+  readonly value: Json | undefined;
+  readonly problem: string | null;
+  readonly disabled: boolean;
+  readonly onChange: (value: Json | undefined) => void;
+}
+
+function FieldWidget({ kind, node, ...props }: FieldWidgetProps) {
+  return kind.kind === "seed" ? (
+    <SeedField {...props} node={node} kind={kind} />
+  ) : (
+    <Widget {...props} />
+  );
+}
+
+function SeedField({ node, kind: _, ...props }: FieldWidgetProps) {
+  const target = `${node}.${props.input.name}`;
+  const mode = useActive((_d, w, scope) => seedModeOf(w, scope, target));
+  const onMode = (next: SeedMode) => {
+    const scope = currentScope(activeDocument());
+    useDocuments
+      .getState()
+      .change("widgets.seedModeChanged", (w) =>
+        setSeedMode(w, scope, node, props.input.name, next === "fixed" ? null : next),
+      );
+  };
+  return <Widget {...props} seed={{ mode, onMode }} />;
+}
+
+/** Gives values; those of one go, until the field is left, are one step to undo. */
+function useChange(node: string, port: string) {
+  const go = useRef(0);
+  const give = useCallback(
+    (value: Json | undefined) => {
+      const json = value === undefined ? undefined : literalJson(value);
+      giveValue({ node, port }, json, `input:${node}.${port}#${go.current}`);
+    },
+    [node, port],
+  );
+  const pause = useCallback(() => {
+    go.current += 1;
+  }, []);
+  return { give, pause };
+}
+
+interface LabelProps {
+  readonly id: string;
+  readonly label: string;
+  readonly node: string;
+  readonly input: InputSpec;
+  readonly given: boolean;
+}
+
+function FieldLabel({ id, label, node, input, given }: LabelProps) {
+  const [anchor, setAnchor] = useState<Element | { x: number; y: number } | null>(null);
+  const help = [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button beside it opens the same menu
+    <div
+      className={styles.head}
+      onContextMenu={(event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        setAnchor({ x: event.clientX, y: event.clientY });
+      }}
+    >
+      <label htmlFor={id} className={cx(styles.label, given && styles.given)} {...tip(help)}>
+        {label}
+        {input.required && <span aria-hidden> *</span>}
+      </label>
+      <button
+        type="button"
+        className={cx(styles.more, "nodrag")}
+        aria-label={t("widgets.menu", { name: label })}
+        aria-haspopup="menu"
+        aria-expanded={anchor !== null}
+        onClick={(event) => setAnchor(anchor === null ? event.currentTarget : null)}
+      >
+        <MoreHorizontal aria-hidden size={13} />
+      </button>
+      {anchor !== null && (
+        <Menu
+          items={fieldMenu({ node, port: input.name }, input)}
+          anchor={anchor}
+          onClose={() => setAnchor(null)}
+          label={t("widgets.menu", { name: label })}
+        />
+      )}
+    </div>
+  );
+}
+
+function LinkChip({ label, node, text }: { label: string; node: string; text: string }) {
+  return (
+    <button
+      type="button"
+      className={cx(styles.link, "nodrag")}
+      aria-label={t("widgets.linkedTo", { name: label, from: text })}
+      onClick={() => {
+        const { id, path } = activeDocument();
+        useUi.getState().requestFocus({ document: id, path, node, port: null });
+      }}
+    >
+      <Link2 aria-hidden size={12} />
+      <span>{t("widgets.linked", { from: text })}</span>
+    </button>
+  );
+}
+
+/** An input that was made a port and has no link yet: what counts until then. */
+function PortHint({ written }: { readonly written: Json | undefined }) {
+  const value = literalOf(written);
+  const text = value === undefined ? t("widgets.asPort") : writeJson(value).trim();
+  return <span className={styles.hint}>{text}</span>;
+}
+
+/** Whether a widget needs a line of its own beneath its label. */
+function isWide(kind: Kind | null): boolean {
+  if (kind === null) return false;
+  if (kind.kind === "text") return kind.multiline;
+  return kind.kind === "json" || (kind.kind === "file" && kind.file !== "model");
+}

@@ -1,0 +1,50 @@
+import { CircleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import type { Marks, WidgetProps } from "./types";
+import styles from "./WidgetFrame.module.css";
+
+export interface WidgetMarks {
+  readonly faultId: string;
+  /** For the element that is edited. */
+  readonly field: Marks;
+}
+
+/** How a field says that something is wrong, and with which words. */
+export function useMarks(
+  { id, label, problem }: WidgetProps,
+  fault: string | null = null,
+): WidgetMarks {
+  const faultId = `${id}-fault`;
+  const wrong = fault !== null || (problem ?? null) !== null;
+  return {
+    faultId,
+    field: {
+      ...(wrong ? { "aria-invalid": true, "aria-describedby": faultId } : {}),
+      ...(label === undefined ? {} : { "aria-label": label }),
+    },
+  };
+}
+
+interface Props {
+  readonly marks: WidgetMarks;
+  readonly fault: string | null | undefined;
+  readonly children: ReactNode;
+}
+
+/** A widget with what is wrong with it beneath. */
+export function WidgetFrame({ marks, fault, children }: Props) {
+  return (
+    <div className={styles.frame}>
+      {children}
+      {/* Always there, so that a screen reader hears what comes into it. */}
+      <div id={marks.faultId} className={styles.fault} aria-live="polite">
+        {fault && (
+          <>
+            <CircleAlert aria-hidden size={12} />
+            <span>{fault}</span>
+          </>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+/** What the next run would do with a graph's nodes. */
+import { useShallow } from "zustand/react/shallow";
+import type { Finding } from "@/api/schema";
+import { hasText, t } from "@/i18n";
+import { type NodePlan, usePlan } from "@/store/plan";
+import type { RunPlace } from "./useNodeRun";
+
+/** What would become of a node; null if that can't be told. */
+export function useNodePlan({ prefix }: RunPlace, node: string): NodePlan | null {
+  return usePlan((state) => state.nodes.get(prefix + node) ?? null);
+}
+
+const NO_FINDINGS: readonly Finding[] = [];
+
+/** What is wrong with a node before it runs. */
+export function useNodeFindings({ prefix }: RunPlace, node: string): readonly Finding[] {
+  return usePlan(
+    useShallow((state) => {
+      const found = state.problems.filter((problem) => problem.node === prefix + node);
+      return found.length === 0 ? NO_FINDINGS : found;
+    }),
+  );
+}
+
+/** Why the plan says so, in a sentence; the engine's word where there is none for it. */
+export function reasonText(reason: string): string {
+  const key = `panels.reason.${reason}`;
+  return hasText(key) ? t(key) : reason;
+}

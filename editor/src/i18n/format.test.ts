@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { bytes, duration, sentences } from "./format";
+
+it.each([
+  [0.0001, "1 ms"],
+  [0.0421, "42 ms"],
+  [0.42, "0.4 s"],
+  [9.96, "10 s"],
+  [59.7, "1 min"],
+  [150, "2 min 30 s"],
+  [3900, "1 h 5 min"],
+  [Number.NaN, "–"],
+])("%d seconds are %s", (seconds, text) => expect(duration(seconds)).toBe(text));
+
+it.each([
+  [812, "812 B"],
+  [1234, "1.2 kB"],
+  [999_999, "1.0 MB"],
+  [47_000_000, "47 MB"],
+])("%d bytes are %s", (count, text) => expect(bytes(count)).toBe(text));
+
+it("ends what is said before the next is said", () => {
+  expect(sentences("it is too small", "Ask for less.")).toBe("it is too small. Ask for less.");
+  expect(sentences("It is too small.", undefined, "2 more")).toBe("It is too small. 2 more");
+  expect(sentences("", null)).toBe("");
+});

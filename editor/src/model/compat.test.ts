@@ -1,0 +1,123 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { colorOf, fillIn, fit, parseType, schemaOfType, typeText, wayBetween } from "./compat";
+import { builtInTypes, fixtureText } from "./fixtures";
+import type { NodeTypes } from "./spec";
+
+const types = builtInTypes();
+const withPack: NodeTypes = {
+  ...types,
+  portTypes: new Map([
+    ...types.portTypes,
+    ["pack:Photo", { name: "pack:Photo", color: "#112233", parents: ["Image"], description: "" }],
+    [
+      "pack:Portrait",
+      {
+        name: "pack:Portrait",
+        color: "#445566",
+        parents: ["pack:Photo", "pack:Portrait"],
+        description: "",
+      },
+    ],
+    ["pack:Count", { name: "pack:Count", color: "#778899", parents: ["int"], description: "" }],
+  ]),
+};
+
+test("every pair of types fits as the engine says", () => {
+  const rows = fixtureText("compat.tsv").trim().split("\n");
+  const wrong = rows.filter((row) => {
+    const [source = "", target = "", conversions, depth] = row.split("\t");
+    const way = wayBetween(source, target, withPack.portTypes);
+    const found = way ? [way.conversions.join(",") || "-", String(way.depth)] : ["no", "no"];
+    return found[0] !== conversions || found[1] !== depth;
+  });
+  expect(rows.length).toBeGreaterThan(1000);
+  expect(wrong).toEqual([]);
+});
+
+describe("a fit", () => {
+  test("names the conversion and says it in words", () => {
+    const found = fit(types, { type: "Mask" }, { type: "Image" });
+    expect(found).toMatchObject({ fits: true, conversion: "mask_to_image", maps: false });
+    expect(found.fits && found.note).toContain("grey");
+  });
+
+  test("says when the node runs once for each item", () => {
+    const found = fit(types, { type: "list[str]" }, { type: "str" });
+    expect(found).toMatchObject({ fits: true, conversion: null, maps: true, depth: 1 });
+  });
+
+  test("that isn't one says what was wanted and what is to be put between", () => {
+    const found = fit(types, { type: "Latent" }, { type: "Image" });
+    expect(found.fits).toBe(false);
+    if (found.fits) return;
+    expect(found.reason).toContain("Image");
+    expect(found.hint).toContain("VAE decode");
+  });
+
+  test("hints at another output of the same node", () => {
+    const node = types.byName.get("LoadModel");
+    const found = fit(types, { type: "DiffusionModel", node }, { type: "Vae" });
+    expect(!found.fits && found.hint).toContain("vae");
+  });
+
+  test("of an unknown type is no fault of the program", () => {
+    expect(fit(types, { type: "???" }, { type: "Image" }).fits).toBe(false);
+    expect(fit(types, { type: "other:Thing" }, { type: "other:Thing" }).fits).toBe(true);
+  });
+
+  test("over too many levels of lists is refused", () => {
+    const deep = `${"list[".repeat(9)}Image${"]".repeat(9)}`;
+    expect(fit(types, { type: deep }, { type: "Latent | Image" }).fits).toBe(false);
+  });
+});
+
+test("lists and unions have the colour of what they hold", () => {
+  const image = types.portTypes.get("Image")?.color;
+  expect(colorOf(types, "list[Image]")).toBe(image);
+  expect(colorOf(types, "Image | Mask")).toBe(image);
+  expect(colorOf(types, "Any")).toBe(types.portTypes.get("Any")?.color);
+  expect(colorOf(types, "no type at all!")).toMatch(/^#/);
+});
+
+test("Any in a loop's ports stands for the subgraph's type", () => {
+  expect(fillIn("list[Any]", "Image | Mask")).toBe("list[Image | Mask]");
+  expect(fillIn("int", "Image")).toBe("int");
+});
+
+test("types that can be written have a schema", () => {
+  expect(schemaOfType("list[int | str]")).toEqual({
+    type: "array",
+    items: { anyOf: [{ type: "integer" }, { type: "string" }] },
+  });
+  expect(schemaOfType("list[Image]")).toBeNull();
+});
+
+const name = fc.constantFrom("int", "Image", "a:B", "Any");
+const expression = fc.letrec<{ type: string }>((tie) => ({
+  type: fc.oneof(
+    { maxDepth: 4 },
+    name,
+    tie("type").map((inner) => `list[${inner}]`),
+    fc.tuple(tie("type"), tie("type")).map(([a, b]) => `${a} | ${b}`),
+  ),
+})).type;
+
+test("what is read and written again is the same type", () => {
+  fc.assert(
+    fc.property(expression, (text) => {
+      const expr = parseType(text);
+      if (expr === null) return; // too many lists
+      const written = typeText(expr);
+      expect(parseType(written)).toEqual(expr);
+      expect(wayBetween(written, written, types.portTypes)).toEqual({ conversions: [], depth: 0 });
+    }),
+  );
+});
+
+test("no text upsets the reader", () => {
+  fc.assert(fc.property(fc.string(), (text) => void parseType(text)));
+  expect(parseType("list[")).toBeNull();
+  expect(parseType("Image |")).toBeNull();
+  expect(parseType("")).toBeNull();
+});

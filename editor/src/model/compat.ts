@@ -1,0 +1,371 @@
+/**
+ * Which output fits which input, and how its value gets there: as it is, converted, wrapped into a
+ * list, or with the node run once for each item of a list.
+ *
+ * The rules are those of nodegraph/core/types.py; a table made by that module checks them.
+ */
+import { t } from "@/i18n";
+import { keptIn } from "./kept";
+import type { JsonSchema, NodeSpec, NodeTypes, PortType } from "./spec";
+
+export const ANY = "Any";
+export type PortTypes = ReadonlyMap<string, PortType>;
+
+export type TypeExpr =
+  | { readonly kind: "name"; readonly name: string }
+  | { readonly kind: "list"; readonly item: TypeExpr }
+  | { readonly kind: "union"; readonly members: readonly TypeExpr[] };
+
+/** Whether a link is possible, and what happens to the value on its way. */
+export type Fit =
+  | {
+      readonly fits: true;
+      /** What the value is turned into, such as "mask_to_image"; null if it stays as it is. */
+      readonly conversion: string | null;
+      /** Whether the node runs once for each item. */
+      readonly maps: boolean;
+      /** How many levels of lists it is run over. */
+      readonly depth: number;
+      /** The above in words, if there is anything to say. */
+      readonly note?: string;
+    }
+  | { readonly fits: false; readonly reason: string; readonly hint?: string };
+
+const MOST_LISTS = 16;
+/** Levels of lists that a node may be run over. */
+const MOST_LEVELS = 8;
+
+/** Whether an output may be linked to an input. With the `node` whose output it is, hints say more. */
+export function fit(
+  types: NodeTypes,
+  output: { readonly type: string; readonly node?: NodeSpec | undefined },
+  input: { readonly type: string },
+): Fit {
+  const way = wayBetween(output.type, input.type, types.portTypes);
+  if (way === null) return refusal(types, output, input);
+  if (way.depth > MOST_LEVELS)
+    return { fits: false, reason: t("fit.tooDeep", { most: MOST_LEVELS }) };
+  const conversion = way.conversions.join(", ") || null;
+  const note = noteOf(way);
+  const found = { fits: true, conversion, maps: way.depth > 0, depth: way.depth } as const;
+  return note === "" ? found : { ...found, note };
+}
+
+/** The colour of a type's ports and links: of a list its items', of a union the first one's. */
+export function colorOf(types: NodeTypes, type: string): string {
+  const expr = parseType(type);
+  const name = expr && [...namesIn(expr)].find((item) => item !== ANY || type === ANY);
+  return types.portTypes.get(name ?? ANY)?.color ?? PLAIN;
+}
+
+/** The type's sentence: of a list or a union that of its first named type. */
+export function describeType(types: NodeTypes, type: string): string {
+  const expr = parseType(type);
+  const name = expr && [...namesIn(expr)][0];
+  return (name && types.portTypes.get(name)?.description) || "";
+}
+
+/** A type in this many lists. */
+export function inLists(type: string, levels: number): string {
+  return levels === 0 ? type : `list[${inLists(type, levels - 1)}]`;
+}
+
+const PLAIN = "#9aa0a6";
+
+function refusal(
+  types: NodeTypes,
+  output: { readonly type: string; readonly node?: NodeSpec | undefined },
+  input: { readonly type: string },
+): Fit {
+  const reason = t("fit.wrongType", { given: output.type, expected: input.type });
+  const hint = hintFor(types, output, input);
+  return hint === "" ? { fits: false, reason } : { fits: false, reason, hint };
+}
+
+function hintFor(
+  types: NodeTypes,
+  output: { readonly type: string; readonly node?: NodeSpec | undefined },
+  input: { readonly type: string },
+): string {
+  const others = (output.node?.outputs ?? []).filter((port) =>
+    reaches(port.type, input.type, types),
+  );
+  if (others.length > 0) {
+    return t("fit.linkInstead", { ports: others.map((port) => port.name).join(", ") });
+  }
+  const between = converterBetween(types, output.type, input.type);
+  return between === null ? "" : t("fit.putBetween", { node: between.label || between.type });
+}
+
+function reaches(from: string, to: string, types: NodeTypes): boolean {
+  return from !== ANY && wayBetween(from, to, types.portTypes)?.depth === 0;
+}
+
+/** A node type that takes the one type and gives the other, the one with the fewest further needs. */
+export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
+  const fitting = [...types.byName.values()].filter((spec) => {
+    const takes = spec.inputs.some((port) => port.type !== ANY && reaches(from, port.type, types));
+    return takes && spec.outputs.some((port) => reaches(port.type, to, types));
+  });
+  const needs = (spec: NodeSpec) => spec.inputs.filter((port) => port.required).length;
+  return fitting.sort((a, b) => needs(a) - needs(b))[0] ?? null;
+}
+
+function noteOf(way: Way): string {
+  const notes = way.conversions.map(conversionText);
+  if (way.depth > 0) notes.push(t("fit.maps", { count: way.depth }));
+  return notes.join(" ");
+}
+
+/** A conversion in words. */
+export function conversionText(conversion: string): string {
+  const each = conversion.startsWith("each:");
+  const text = t(`fit.conversion.${each ? conversion.slice(5) : conversion}`);
+  return each ? t("fit.each", { text }) : text;
+}
+
+// Ways
+
+/** How an output's value gets into an input. */
+export interface Way {
+  readonly conversions: readonly string[];
+  /** How many levels of lists the node is run over. */
+  readonly depth: number;
+}
+
+const CONVERSIONS: readonly (readonly [from: string, to: string, name: string])[] = [
+  ["int", "float", "int_to_float"],
+  ["Mask", "Image", "mask_to_image"],
+  ["str", "Path", "str_to_path"],
+];
+
+const AS_IT_IS: Way = { conversions: [], depth: 0 };
+const ways = new WeakMap<PortTypes, Map<string, Way | null>>();
+
+/** How a value of one type gets into an input of another; null if it can't. */
+export function wayBetween(source: string, target: string, portTypes: PortTypes): Way | null {
+  const ofTypes = keptIn(ways, portTypes, () => new Map<string, Way | null>());
+  const key = `${source}\n${target}`;
+  const found = ofTypes.get(key);
+  if (found !== undefined) return found;
+  const from = parseType(source);
+  const to = parseType(target);
+  const way = from && to ? findWay(from, to, { portTypes, seen: new Map() }) : null;
+  ofTypes.set(key, way);
+  return way;
+}
+
+interface Search {
+  readonly portTypes: PortTypes;
+  readonly seen: Map<string, Way | null>;
+}
+
+function findWay(source: TypeExpr, target: TypeExpr, search: Search): Way | null {
+  // Lists in lists lead to the same pairs many times over: without memory, exponentially many.
+  const key = `${typeText(source)}\n${typeText(target)}`;
+  const seen = search.seen.get(key);
+  if (seen !== undefined) return seen;
+  const way = lookForWay(source, target, search);
+  search.seen.set(key, way);
+  return way;
+}
+
+function lookForWay(source: TypeExpr, target: TypeExpr, search: Search): Way | null {
+  if (isAssignable(source, target, search.portTypes)) return AS_IT_IS;
+  const conversion = conversionBetween(source, target, search.portTypes);
+  if (conversion !== null) return { conversions: [conversion], depth: 0 };
+  if (target.kind === "list") {
+    const inner = source.kind === "list" ? source.item : source;
+    const way = findWay(inner, target.item, search);
+    if (way?.depth === 0) {
+      return source.kind === "list"
+        ? { conversions: way.conversions.map((name) => `each:${name}`), depth: 0 }
+        : { conversions: [...way.conversions, "one_to_list"], depth: 0 };
+    }
+  }
+  if (source.kind !== "list") return null;
+  const way = findWay(source.item, target, search);
+  if (!way || way.conversions.includes("one_to_list")) return null;
+  return { conversions: way.conversions, depth: way.depth + 1 };
+}
+
+/** Whether values of one type are values of another, as they are. */
+function isAssignable(source: TypeExpr, target: TypeExpr, portTypes: PortTypes): boolean {
+  if (source.kind === "union") {
+    return source.members.every((member) => isAssignable(member, target, portTypes));
+  }
+  if (target.kind === "union") {
+    return target.members.some((member) => isAssignable(source, member, portTypes));
+  }
+  if (isAny(source) || isAny(target)) return true;
+  if (source.kind === "list" && target.kind === "list") {
+    return isAssignable(source.item, target.item, portTypes);
+  }
+  if (source.kind !== "name" || target.kind !== "name") return false;
+  return isSubtype(source.name, target.name, portTypes);
+}
+
+function isAny(expr: TypeExpr): boolean {
+  return expr.kind === "name" && expr.name === ANY;
+}
+
+function isSubtype(name: string, of: string, portTypes: PortTypes): boolean {
+  if (of === ANY || of === name) return true;
+  // Packs may declare parents that lead back to the type itself.
+  const above = new Set([name]);
+  for (const item of above)
+    for (const parent of portTypes.get(item)?.parents ?? []) above.add(parent);
+  return above.has(of);
+}
+
+function conversionBetween(
+  source: TypeExpr,
+  target: TypeExpr,
+  portTypes: PortTypes,
+): string | null {
+  if (source.kind !== "name") return null;
+  for (const member of target.kind === "union" ? target.members : [target]) {
+    if (member.kind !== "name") continue;
+    for (const [from, to, name] of CONVERSIONS) {
+      if (member.name === to && isSubtype(source.name, from, portTypes)) return name;
+    }
+  }
+  return null;
+}
+
+// Expressions
+
+const parsed = new Map<string, TypeExpr | null>();
+
+/** A type expression such as `list[Image] | Mask`; null if it isn't one. */
+export function parseType(text: string): TypeExpr | null {
+  let found = parsed.get(text);
+  if (found === undefined) {
+    found = readType(text);
+    if (parsed.size > 4096) parsed.clear();
+    parsed.set(text, found);
+  }
+  return found;
+}
+
+function readType(text: string): TypeExpr | null {
+  const tokens = text.match(/list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*/g) ?? [];
+  if (tokens.length === 0 || tokens.join("") !== text.replace(/\s/g, "")) return null;
+  if (tokens.filter((token) => token === "list[").length > MOST_LISTS) return null;
+  const reader = new TypeReader(tokens);
+  const expr = reader.union();
+  return reader.isAtEnd ? expr : null;
+}
+
+class TypeReader {
+  private at = 0;
+
+  constructor(private readonly tokens: readonly string[]) {}
+
+  get isAtEnd(): boolean {
+    return this.at === this.tokens.length;
+  }
+
+  union(): TypeExpr | null {
+    const members: TypeExpr[] = [];
+    do {
+      const member = this.atom();
+      if (member === null) return null;
+      members.push(member);
+    } while (this.take("|"));
+    return unionOf(members);
+  }
+
+  private atom(): TypeExpr | null {
+    if (this.take("list[")) {
+      const item = this.union();
+      return item !== null && this.take("]") ? { kind: "list", item } : null;
+    }
+    const name = this.tokens[this.at];
+    if (name === undefined || name === "]" || name === "|") return null;
+    this.at += 1;
+    return { kind: "name", name };
+  }
+
+  private take(token: string): boolean {
+    if (this.tokens[this.at] !== token) return false;
+    this.at += 1;
+    return true;
+  }
+}
+
+/** The union, flattened, without doubles; a single member stands for itself. */
+function unionOf(members: readonly TypeExpr[]): TypeExpr | null {
+  const flat = new Map<string, TypeExpr>();
+  for (const member of members) {
+    for (const item of member.kind === "union" ? member.members : [member]) {
+      flat.set(typeText(item), item);
+    }
+  }
+  const found = [...flat.values()];
+  return found.length === 1 ? (found[0] ?? null) : { kind: "union", members: found };
+}
+
+export function typeText(expr: TypeExpr): string {
+  if (expr.kind === "name") return expr.name;
+  if (expr.kind === "list") return `list[${typeText(expr.item)}]`;
+  return expr.members.map(typeText).join(" | ");
+}
+
+/** Every type name in an expression. */
+export function* namesIn(expr: TypeExpr): Iterable<string> {
+  if (expr.kind === "name") yield expr.name;
+  else if (expr.kind === "list") yield* namesIn(expr.item);
+  else for (const member of expr.members) yield* namesIn(member);
+}
+
+/** The type that is written, in its usual spelling; null if none is, or one that isn't known. */
+export function declaredType(text: string, portTypes: PortTypes): string | null {
+  const expr = text === "" ? null : parseType(text);
+  if (!expr || [...namesIn(expr)].some((name) => !portTypes.has(name))) return null;
+  return typeText(expr);
+}
+
+/** A type in which `Any`, also as a list's item, stands for another type. */
+export function fillIn(type: string, inner: string): string {
+  const expr = parseType(type);
+  const other = parseType(inner);
+  if (!expr || !other) return type;
+  const found = typeText(filledIn(expr, other));
+  return found.split("list[").length - 1 > MOST_LISTS ? type : found;
+}
+
+function filledIn(expr: TypeExpr, inner: TypeExpr): TypeExpr {
+  if (isAny(expr)) return inner;
+  return expr.kind === "list" ? { kind: "list", item: filledIn(expr.item, inner) } : expr;
+}
+
+const SCHEMAS: ReadonlyMap<string, string> = new Map([
+  ["int", "integer"],
+  ["float", "number"],
+  ["bool", "boolean"],
+  ["str", "string"],
+  ["dict", "object"],
+  ["Path", "string"],
+  ["Subgraph", "string"],
+]);
+
+/** The JSON Schema of a type's literals; null for types that can only be linked. */
+export function schemaOfType(type: string): JsonSchema | null {
+  const expr = parseType(type);
+  return expr && schemaOf(expr);
+}
+
+function schemaOf(expr: TypeExpr): JsonSchema | null {
+  if (expr.kind === "list") {
+    const items = schemaOf(expr.item);
+    return items && { type: "array", items };
+  }
+  if (expr.kind === "union") {
+    const anyOf = expr.members.map(schemaOf).filter((schema) => schema !== null);
+    return anyOf.length > 0 ? { anyOf } : null;
+  }
+  if (expr.name === ANY) return {};
+  const type = SCHEMAS.get(expr.name);
+  return type === undefined ? null : { type };
+}

@@ -1,0 +1,32 @@
+/** Everything that can be done to a workflow; each gives a new one and leaves its input alone. */
+export {
+  addGroup,
+  addNote,
+  freeId,
+  itemsInGroup,
+  type NewGroup,
+  type NewNote,
+  removeGroup,
+  removeNote,
+  updateGroup,
+  updateNote,
+} from "./boxes";
+export { type DuplicateOptions, duplicate } from "./duplicate";
+export { setInput } from "./inputs";
+export { connect, disconnect, moveLink, shortLink } from "./links";
+export * from "./looks";
+export { type Meta, setMeta, setRequirement } from "./meta";
+export {
+  addNode,
+  freeNodeName,
+  type NewNode,
+  renameNode,
+  setAlways,
+  setLabel,
+  setMode,
+  setNote,
+  setType,
+} from "./nodes";
+export * from "./parameters";
+export { clearGraph, type RemoveOptions, removeItems, removeNodes } from "./remove";
+export { addReroute, moveReroute, removeReroute } from "./reroutes";

@@ -1,0 +1,101 @@
+/** How large things are on the canvas before they were measured. */
+import type { Box, Layout, Point, Size } from "./layout";
+import { isLink, literalOf } from "./links";
+import { nodesOf, type Scope } from "./scope";
+import { defaultOf, type InputSpec, type NodeSpec, type NodeTypes, typeOf } from "./spec";
+import { widgetOf } from "./widgets";
+import type { NodeEntry, Workflow } from "./workflow";
+
+export interface Extent {
+  readonly width: number;
+  readonly height: number;
+}
+
+export const USUAL_WIDTH = 240;
+/** How high a field of text gets before it scrolls. */
+export const TALLEST_TEXT = 260;
+const HEAD = 36;
+const ROW = 24;
+const FIELD = 34;
+const LABEL = 32;
+const LEAST_LINES = 3;
+const LINE = 17.4;
+const LETTER = 6.3;
+const MARGIN = 20;
+const PADDING = 14;
+const FOOT = 12;
+
+/** The size of a node's card, guessed from its type and texts, unless the layout says. */
+function guessSize(
+  entry: NodeEntry,
+  spec: NodeSpec | null,
+  own: Size | undefined,
+  isCollapsed: boolean,
+): Extent {
+  const width = own?.width ?? USUAL_WIDTH;
+  if (isCollapsed) return { width, height: HEAD };
+  return { width, height: own?.height ?? HEAD + bodyHeight(entry, spec, width) + FOOT };
+}
+
+function bodyHeight(entry: NodeEntry, spec: NodeSpec | null, width: number): number {
+  if (!spec) return 2 * ROW;
+  const isField = (input: InputSpec) =>
+    widgetOf(input) !== null && !isLink(entry.inputs.get(input.name));
+  const ports = spec.inputs.filter((input) => !isField(input)).length;
+  const fields = spec.inputs.filter(
+    (input) => isField(input) && !(input.advanced && !entry.inputs.has(input.name)),
+  );
+  const heights = fields.map((input) =>
+    input.widget === "multiline" ? longFieldHeight(entry, input, width) : FIELD,
+  );
+  return ROW * Math.max(ports, spec.outputs.length) + heights.reduce((sum, item) => sum + item, 0);
+}
+
+/** The height, guessed, of a field that grows with its text until it scrolls, and of its label. */
+export function longFieldHeight(entry: NodeEntry, input: InputSpec, width: number): number {
+  const text = literalOf(entry.inputs.get(input.name)) ?? defaultOf(input);
+  const room = Math.max(1, Math.floor((width - 2 * MARGIN) / LETTER));
+  const written = typeof text === "string" ? text.split("\n") : [];
+  const lines = written.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / room)), 0);
+  return LABEL + Math.min(TALLEST_TEXT, PADDING + LINE * Math.max(LEAST_LINES, lines));
+}
+
+/** The sizes of a graph's nodes: measured ones where there are any, else guessed. */
+export function sizesOf(
+  workflow: Workflow,
+  scope: Scope,
+  layout: Layout,
+  types: NodeTypes | null,
+  measured: ReadonlyMap<string, Size> = new Map(),
+): ReadonlyMap<string, Extent> {
+  const size = (name: string, entry: NodeEntry): Extent => {
+    const known = measured.get(name);
+    if (known?.height !== undefined) return { width: known.width, height: known.height };
+    const spec = types && typeOf(types, workflow, entry);
+    return guessSize(entry, spec, known ?? layout.sizes.get(name), layout.collapsed.has(name));
+  };
+  return new Map([...nodesOf(workflow, scope)].map(([name, entry]) => [name, size(name, entry)]));
+}
+
+/** The smallest box around some, with a margin; null around none. */
+export function around(boxes: Iterable<Box>, margin = 0): Box | null {
+  const all = [...boxes];
+  if (all.length === 0) return null;
+  const left = Math.min(...all.map((box) => box.x)) - margin;
+  const top = Math.min(...all.map((box) => box.y)) - margin;
+  const right = Math.max(...all.map((box) => box.x + box.width)) + margin;
+  const bottom = Math.max(...all.map((box) => box.y + box.height)) + margin;
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+export function boxAt(at: Point, size: Extent): Box {
+  return { x: at.x, y: at.y, width: size.width, height: size.height };
+}
+
+/** Whether a box's middle lies within another box. */
+export function isWithin(inner: Box, outer: Box): boolean {
+  const x = inner.x + inner.width / 2;
+  const y = inner.y + inner.height / 2;
+  const { x: left, y: top, width, height } = outer;
+  return x >= left && x <= left + width && y >= top && y <= top + height;
+}

@@ -1,0 +1,18 @@
+/** The workflow file: as a value, read and written. */
+export { readWorkflow, WorkflowFault, workflowFromJson } from "./reading";
+export {
+  emptyNode,
+  emptySubgraph,
+  emptyWorkflow,
+  FORMAT,
+  isNodeName,
+  type Mode,
+  NOTHING,
+  type NodeEntry,
+  type Nodes,
+  type Parameter,
+  type Subgraph,
+  type SubgraphInput,
+  type Workflow,
+} from "./value";
+export { workflowToJson, writeWorkflow } from "./writing";

@@ -1,0 +1,103 @@
+/** What the server has to work with: node types, models, templates. */
+import { create } from "zustand";
+import { listModels, listNodeTypes, listTemplates } from "@/api/client";
+import { OfflineFault } from "@/api/http";
+import type { ModelEntry, TemplateItem } from "@/api/schema";
+import { type NodeTypes, nodeTypesOf } from "@/model/spec";
+import { socket } from "./connection";
+import { notifyFault } from "./notices";
+
+export interface Catalogue {
+  /** Null until they were loaded. */
+  readonly types: NodeTypes | null;
+  /** Versions of the node packs by name. */
+  readonly packs: Readonly<Record<string, string>>;
+  /** What is wrong with packs. */
+  readonly packProblems: readonly string[];
+  readonly models: readonly ModelEntry[] | null;
+  /** Where to put more models; only those who may administer are told. */
+  readonly modelFolders: readonly string[];
+  readonly templates: readonly TemplateItem[] | null;
+  readonly state: "loading" | "ready" | "failed";
+  /** Load what has changed. */
+  readonly load: () => Promise<void>;
+  readonly loadModels: () => Promise<void>;
+  readonly loadTemplates: () => Promise<void>;
+}
+
+let loading: Promise<void> | null = null;
+let isOutdated = false;
+
+export const useCatalogue = create<Catalogue>()((set, get) => ({
+  types: null,
+  packs: {},
+  packProblems: [],
+  models: null,
+  modelFolders: [],
+  templates: null,
+  state: "loading",
+  load: () => {
+    loading ??= loadTypes().finally(() => {
+      loading = null;
+      // What changed while it was being loaded.
+      if (isOutdated) void get().load();
+      isOutdated = false;
+    });
+    return loading;
+  },
+  loadModels: async () => {
+    const found = await listModels();
+    set({ models: found.items, modelFolders: found.folders });
+  },
+  loadTemplates: async () => {
+    set({ templates: (await listTemplates()).items });
+  },
+}));
+
+async function loadTypes(): Promise<void> {
+  const { types } = useCatalogue.getState();
+  try {
+    const found = await listNodeTypes(types?.digest || null);
+    if (found !== null) {
+      const { value, etag } = found;
+      useCatalogue.setState({
+        types: nodeTypesOf(value, etag ?? ""),
+        packs: value.packs,
+        packProblems: value.problems,
+      });
+    }
+    useCatalogue.setState({ state: "ready" });
+  } catch (error) {
+    if (useCatalogue.getState().types === null) useCatalogue.setState({ state: "failed" });
+    // That the server can't be reached is told of elsewhere, and it is asked again.
+    if (!(error instanceof OfflineFault)) notifyFault(error, { key: "catalogue" });
+  }
+}
+
+/** Load everything, and load anew what changes; gives what ends it. */
+export function startCatalogue(): () => void {
+  const { load, loadModels, loadTemplates } = useCatalogue.getState();
+  const refresh = () => {
+    void load();
+    loadModels().catch(quiet);
+    loadTemplates().catch(quiet);
+  };
+  const stops = [
+    socket().on("welcome", refresh),
+    socket().on("notice", (notice) => {
+      if (notice.kind === "models.changed") loadModels().catch(quiet);
+      if (notice.kind !== "node_types.changed") return;
+      isOutdated = loading !== null;
+      void load();
+      loadTemplates().catch(quiet);
+    }),
+  ];
+  // Not only once the socket is open: the canvas needs them to show anything.
+  refresh();
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** They stay as they were; the connection's state tells why. */
+function quiet(): void {}

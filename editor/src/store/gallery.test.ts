@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ArtifactEntry } from "@/api/schema";
+import { artifact, job } from "@/components/panels/testing";
+import { startGallery, useGallery } from "./gallery";
+import { NO_JOBS, useJobs } from "./jobs";
+
+type Told = (notice: { readonly kind: string }) => void;
+
+const socket = vi.hoisted(() => ({ tell: ((_notice) => undefined) as Told }));
+vi.mock("./connection", () => ({
+  socket: () => ({
+    on: (_kind: string, told: Told) => {
+      socket.tell = told;
+      return () => undefined;
+    },
+  }),
+}));
+
+/** A job has written a file. */
+function write(output: ArtifactEntry): void {
+  const jobs = new Map(useJobs.getState().jobs);
+  jobs.set(output.job, job(output.job, { outputs: [output] }));
+  useJobs.setState({ jobs });
+}
+
+const names = () => useGallery.getState().items.map(({ name }) => name);
+const [fresh, old] = [artifact(0), artifact(1)];
+
+let answers: ((items: readonly ArtifactEntry[]) => void)[];
+let stop: () => void;
+
+beforeEach(() => {
+  answers = [];
+  vi.stubGlobal(
+    "fetch",
+    () =>
+      new Promise<Response>((resolve) => {
+        answers.push((items) => resolve(Response.json({ items, next: null })));
+      }),
+  );
+  useJobs.setState(NO_JOBS);
+  useGallery.setState({ items: [], next: null, state: "none", text: "", kind: null, job: null });
+  stop = startGallery();
+});
+
+afterEach(() => stop());
+
+/** Load the list; the server read it before something else happens. */
+async function load(items: readonly ArtifactEntry[], happens: () => void): Promise<void> {
+  const loading = useGallery.getState().reload();
+  await vi.waitFor(() => expect(answers).not.toEqual([]));
+  happens();
+  answers.shift()?.(items);
+  await loading;
+}
+
+describe("the gallery", () => {
+  it("shows what is written while it is open", async () => {
+    await load([old], () => undefined);
+    write(fresh);
+    expect(names()).toEqual([fresh.name, old.name]);
+  });
+
+  it("shows what was written while it was being loaded", async () => {
+    await load([old], () => write(fresh));
+    expect(names()).toEqual([fresh.name, old.name]);
+  });
+
+  it("shows it once if the server knew of it already", async () => {
+    await load([fresh, old], () => write(fresh));
+    expect(names()).toEqual([fresh.name, old.name]);
+    expect(useGallery.getState().items[0]?.jobs).toBe(1);
+  });
+
+  it("doesn't show what was deleted while it was being loaded", async () => {
+    const first = useGallery.getState().reload();
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    socket.tell({ kind: "artifacts.deleted" });
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    answers[1]?.([old]);
+    answers[0]?.([fresh, old]);
+    await first;
+    await vi.waitFor(() => expect(useGallery.getState().state).toBe("ready"));
+    expect(names()).toEqual([old.name]);
+  });
+
+  it("asks once more for what was written during a search", async () => {
+    useGallery.setState({ text: "old" });
+    await load([old], () => write(fresh));
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    answers.shift()?.([old]);
+    await vi.waitFor(() => expect(useGallery.getState().state).toBe("ready"));
+    expect(names()).toEqual([old.name]);
+    expect(answers).toEqual([]);
+  });
+});

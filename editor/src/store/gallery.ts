@@ -1,0 +1,201 @@
+/**
+ * What jobs gave, the newest first: looked through page by page, growing as files are written.
+ * The same bytes are shown once, however many jobs gave them.
+ */
+import { create } from "zustand";
+import { deleteArtifact, getJob, getJobWorkflow, listArtifacts } from "@/api/client";
+import type { ArtifactEntry, JobDetail } from "@/api/schema";
+import { fromPlain } from "@/model/json";
+import { literalJson, targetOf } from "@/model/links";
+import { withNode } from "@/model/scope";
+import { readWorkflow, type Workflow } from "@/model/workflow";
+import { socket } from "./connection";
+import { type Jobs, useJobs } from "./jobs";
+import { jobsFollowing } from "./jobsFollowing";
+import { toldOf } from "./notices";
+
+export interface Gallery {
+  readonly items: readonly ArtifactEntry[];
+  /** Cursor of the next page; null if there is none. */
+  readonly next: string | null;
+  readonly state: "none" | "loading" | "ready" | "failed";
+  /** What went wrong, in words. */
+  readonly problem: string | null;
+  readonly text: string;
+  /** Such as `image`; null for all. */
+  readonly kind: string | null;
+  readonly job: string | null;
+  /** Load the first page, if that wasn't done. */
+  readonly open: () => Promise<void>;
+  readonly reload: () => Promise<void>;
+  readonly loadMore: () => Promise<void>;
+  readonly search: (text: string) => Promise<void>;
+  readonly filter: (by: { kind?: string | null; job?: string | null }) => Promise<void>;
+  /** Delete for good, from all jobs that gave it. */
+  readonly remove: (artifact: ArtifactEntry) => Promise<void>;
+}
+
+const PAGE = 60;
+/** That the server gives at once. */
+const LARGEST_PAGE = 1000;
+let question = 0;
+let more: Promise<void> | null = null;
+/** What was written while the server was being asked: its answer may be from before. */
+let meanwhile: ArtifactEntry[] = [];
+
+export const useGallery = create<Gallery>()((set, get) => {
+  const asked = () => {
+    const { text, kind, job } = get();
+    return {
+      distinct: true,
+      ...(text.trim() === "" ? {} : { text: text.trim() }),
+      ...(kind === null ? {} : { kind }),
+      ...(job === null ? {} : { job }),
+    };
+  };
+  const load = async (limit = PAGE) => {
+    const mine = ++question;
+    meanwhile = [];
+    set({ state: "loading", problem: null });
+    try {
+      const page = await listArtifacts({ ...asked(), limit });
+      if (mine !== question) return;
+      set({ items: page.items, next: page.next, state: "ready" });
+      if (meanwhile.length > 0) grow(meanwhile);
+    } catch (error) {
+      if (mine === question) set({ state: "failed", problem: toldOf(error)?.title ?? null });
+    }
+  };
+  const loadNext = async () => {
+    const { next, items } = get();
+    if (next === null) return;
+    const mine = question;
+    const page = await listArtifacts({ ...asked(), limit: PAGE, cursor: next });
+    if (mine !== question) return;
+    set({ items: [...get().items, ...without(page.items, items)], next: page.next });
+  };
+  return {
+    items: [],
+    next: null,
+    state: "none",
+    problem: null,
+    text: "",
+    kind: null,
+    job: null,
+    open: async () => {
+      if (get().state === "none" || get().state === "failed") await load();
+    },
+    // As far as it was looked through, so that nobody who scrolled loses the place.
+    reload: () => load(Math.min(LARGEST_PAGE, Math.max(PAGE, get().items.length))),
+    loadMore: () => {
+      more ??= loadNext().finally(() => {
+        more = null;
+      });
+      return more;
+    },
+    search: (text) => {
+      set({ text });
+      return load();
+    },
+    filter: (by) => {
+      set(by);
+      return load();
+    },
+    remove: async (artifact) => {
+      const job = artifact.jobs > 1 ? null : artifact.job;
+      await deleteArtifact(artifact.digest, job ?? undefined);
+      set({ items: get().items.filter((each) => each.digest !== artifact.digest) });
+      jobsFollowing()?.dropOutput(artifact.digest, job);
+    },
+  };
+});
+
+/** Let the gallery grow as files are written; gives what ends it. */
+export function startGallery(): () => void {
+  const stops = [
+    useJobs.subscribe(({ jobs }, before) => {
+      if (jobs !== before.jobs) follow(jobs, before.jobs);
+    }),
+    socket().on("notice", ({ kind }) => {
+      // Perhaps somebody else's page or program did it. Jobs take along what they gave.
+      const isLess = kind === "artifacts.deleted" || kind === "jobs.deleted";
+      if (isLess && isOpen()) void useGallery.getState().reload();
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+function isOpen(): boolean {
+  const { state } = useGallery.getState();
+  return state === "ready" || state === "loading";
+}
+
+function follow(jobs: Jobs["jobs"], before: Jobs["jobs"]): void {
+  if (!isOpen()) return;
+  const found: ArtifactEntry[] = [];
+  for (const [id, job] of jobs) {
+    const known = before.get(id)?.outputs ?? [];
+    // One whose nodes are all cached may be first heard of together with what it gave.
+    if (known !== job.outputs) {
+      found.push(...job.outputs.filter((each) => !known.some((old) => isSame(old, each))));
+    }
+  }
+  if (useGallery.getState().state === "loading") meanwhile.push(...found);
+  else if (found.length > 0) grow(found);
+}
+
+/** The workflow that made something, with the values that it was run with. */
+export async function workflowOf(artifact: Pick<ArtifactEntry, "job">): Promise<Workflow> {
+  const [{ text }, job] = await Promise.all([getJobWorkflow(artifact.job), getJob(artifact.job)]);
+  return withParameters(readWorkflow(text), job.parameters);
+}
+
+/** A workflow with values of its named parameters put in. */
+export function withParameters(workflow: Workflow, values: JobDetail["parameters"]): Workflow {
+  let found = workflow;
+  for (const [name, value] of Object.entries(values)) {
+    const target = targetOf(workflow.parameters.get(name)?.input ?? "");
+    if (target === null) continue;
+    const written = literalJson(fromPlain(value));
+    found = withNode(found, null, target.node, (entry) => ({
+      ...entry,
+      inputs: new Map(entry.inputs).set(target.port, written),
+    }));
+  }
+  return found;
+}
+
+function grow(found: readonly ArtifactEntry[]): void {
+  const { items, text, kind, job, reload } = useGallery.getState();
+  // What fits a search is for the server to say.
+  if (text.trim() !== "") return void reload();
+  const fitting = found.filter(
+    (each) => (kind === null || each.kind === kind) && (job === null || each.job === job),
+  );
+  const newest = items[0]?.created ?? 0;
+  const fresh = fitting.filter((each) => each.created >= newest);
+  const grown = fresh.reduce(withNewest, items);
+  if (grown !== items) useGallery.setState({ items: grown });
+}
+
+/** With one more in front, which takes the place of an older one with the same bytes. */
+function withNewest(items: readonly ArtifactEntry[], added: ArtifactEntry) {
+  const known = items.find((each) => each.digest === added.digest);
+  if (known === undefined) return [added, ...items];
+  if (known.job === added.job) return items;
+  const others = items.filter((each) => each !== known);
+  return [{ ...added, jobs: known.jobs + 1 }, ...others];
+}
+
+function without(
+  found: readonly ArtifactEntry[],
+  known: readonly ArtifactEntry[],
+): ArtifactEntry[] {
+  return found.filter((each) => !known.some((other) => other.digest === each.digest));
+}
+
+function isSame(a: ArtifactEntry, b: ArtifactEntry): boolean {
+  return a.digest === b.digest && a.job === b.job && a.node === b.node;
+}

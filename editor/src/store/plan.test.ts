@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { EventSocket } from "@/api/socket";
+import { changeLayout } from "@/model/layout";
+import { literalJson } from "@/model/links";
+import { withNode } from "@/model/scope";
+import { readWorkflow } from "@/model/workflow";
+import { ScriptedServer } from "@/test/scriptedServer";
+import { setSocket } from "./connection";
+import { useDocuments } from "./documents";
+import { type JobView, useJobs } from "./jobs";
+import { expectedOf, planFrom, startPlanning, usePlan } from "./plan";
+
+const TEXT =
+  '{"format": "nodegraph/1", "nodes": {"size": {"type": "EmptyLatent", "inputs": {"width": 64}}}}';
+const NODE = { status: "run", reason: "new", certain: true, seconds: 2, calls: 1 };
+const ANSWER = {
+  valid: true,
+  nodes: { size: NODE },
+  totals: { seconds: 2, unknown_seconds: 0, counts: { run: 1, hit: 0, lazy: 0, skip: 0 } },
+  missing: { models: [], packs: [] },
+  problems: [],
+};
+
+let server: ScriptedServer;
+let stop: () => void;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new ScriptedServer();
+  const socket = new EventSocket({ url: "ws://x", make: server.make });
+  setSocket(socket);
+  socket.start();
+  server.now.welcome();
+  useDocuments.getState().open(readWorkflow(TEXT), { replaceEmpty: false });
+  stop = startPlanning();
+});
+
+afterEach(() => {
+  stop();
+  setSocket(null);
+  vi.useRealTimers();
+});
+
+async function wait(milliseconds: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(milliseconds);
+}
+
+function setWidth(width: number): void {
+  useDocuments.getState().change("Edit", (workflow) =>
+    withNode(workflow, null, "size", (entry) => ({
+      ...entry,
+      inputs: new Map(entry.inputs).set("width", literalJson(width)),
+    })),
+  );
+}
+
+async function answer(): Promise<void> {
+  server.now.reply(server.now.last("plan").id, ANSWER);
+  await wait(0);
+}
+
+test("a document that was opened is planned a moment later", async () => {
+  expect(usePlan.getState()).toMatchObject({ state: "none", isAsking: true });
+  await wait(250);
+  await answer();
+  expect(usePlan.getState()).toMatchObject({ state: "ready", seconds: 2, isAsking: false });
+  expect(usePlan.getState().nodes.get("size")).toMatchObject({ status: "run", seconds: 2 });
+});
+
+test("edits in a row are one question, and the last good plan stays meanwhile", async () => {
+  await wait(250);
+  await answer();
+  setWidth(65);
+  await wait(200);
+  setWidth(66);
+  await wait(200);
+  expect(server.now.asked("plan")).toHaveLength(1);
+  expect(usePlan.getState()).toMatchObject({ state: "ready", isAsking: true });
+  await wait(50);
+  expect(server.now.asked("plan")).toHaveLength(2);
+});
+
+test("moving a node asks nothing", async () => {
+  await wait(250);
+  await answer();
+  const positions = new Map([["size", { x: 5, y: 5 }]]);
+  useDocuments
+    .getState()
+    .change("Move", (workflow) =>
+      changeLayout(workflow, null, (layout) => ({ ...layout, positions })),
+    );
+  await wait(1000);
+  expect(server.now.asked("plan")).toHaveLength(1);
+});
+
+test("an answer to an older question is passed over", async () => {
+  await wait(250);
+  const older = server.now.last("plan").id;
+  setWidth(65);
+  await wait(250);
+  server.now.reply(older, { ...ANSWER, totals: { seconds: 99 } });
+  await answer();
+  expect(usePlan.getState().seconds).toBe(2);
+});
+
+test("a workflow that can't be read is told with its problems", async () => {
+  await wait(250);
+  const problems = [{ code: "invalid-file", message: "it is damaged", node: "size" }];
+  server.now.refuse(server.now.last("plan").id, { status: 422, problems });
+  await wait(0);
+  expect(usePlan.getState()).toMatchObject({ state: "invalid", problems });
+});
+
+test("a planner that is busy is asked again", async () => {
+  await wait(250);
+  server.now.refuse(server.now.last("plan").id, { status: 503 });
+  await wait(3000);
+  expect(server.now.asked("plan")).toHaveLength(2);
+});
+
+test("after a run it is asked again for what nodes take, until that is known", async () => {
+  await wait(250);
+  await answer();
+  const view = (state: JobView["state"]) => new Map([["job_1", { id: "job_1", state } as JobView]]);
+  useJobs.setState({ jobs: view("running") });
+  useJobs.setState({ jobs: view("finished") });
+  const unknown = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };
+  for (const [asked, found] of [
+    [2, unknown],
+    [3, unknown],
+    [4, ANSWER],
+  ] as const) {
+    await wait(3000);
+    expect(server.now.asked("plan")).toHaveLength(asked);
+    server.now.reply(server.now.last("plan").id, found);
+    await wait(0);
+    expect(usePlan.getState().isAsking).toBe(false);
+  }
+  await wait(30_000);
+  expect(server.now.asked("plan")).toHaveLength(4);
+});
+
+test("a block is planned as what is in it comes to", () => {
+  const nodes = {
+    "make/a": { ...NODE, status: "hit", seconds: null },
+    "make/b": NODE,
+    "make/c": { ...NODE, seconds: 3, certain: false },
+  };
+  const plan = planFrom({ ...ANSWER, nodes }, readWorkflow(TEXT));
+  expect(plan.nodes.get("make")).toMatchObject({ status: "run", seconds: 5, certain: true });
+  expect([...expectedOf(plan).keys()]).toEqual(["make/a", "make/b", "make/c"]);
+  expect(expectedOf(plan).get("make/a")?.seconds).toBe(0);
+});

@@ -1,0 +1,308 @@
+/**
+ * What a run of the active document would do: which nodes run, which are cached, and how long it
+ * would take. Asked of the server a moment after each change.
+ */
+import { create } from "zustand";
+import { ApiProblem, OfflineFault } from "@/api/http";
+import type { Finding, PlanEntry } from "@/api/schema";
+import type { Workflow } from "@/model/workflow";
+import { workflowToJson } from "@/model/workflow";
+import { useCatalogue } from "./catalogue";
+import { socket, useConnection } from "./connection";
+import { activeDocument, currentWorkflow, useDocuments } from "./documents";
+import { isEnded, useJobs } from "./jobs";
+import type { Expected } from "./nodeRuns";
+
+export type PlanStatus = "run" | "hit" | "lazy" | "skip";
+
+export interface NodePlan {
+  readonly status: PlanStatus;
+  /** Expected; null if unknown. */
+  readonly seconds: number | null;
+  /** Why, such as `new`, `kept`, `upstream`. */
+  readonly reason: string;
+  /** False if it may turn out otherwise. */
+  readonly certain: boolean;
+  /** How often it would be called; null if unknown. */
+  readonly calls: number | null;
+}
+
+export interface Plan {
+  /** `invalid`: it can't run, see `problems`. `failed`: the server couldn't tell. */
+  readonly state: "none" | "ready" | "invalid" | "failed";
+  /** By the run's names; a block's own name stands for all that is in it. */
+  readonly nodes: ReadonlyMap<string, NodePlan>;
+  /** Of the whole run, as far as it is known. */
+  readonly seconds: number | null;
+  /** How many nodes that run have no expected time. */
+  readonly unknownSeconds: number;
+  readonly counts: Readonly<Record<PlanStatus, number>>;
+  readonly problems: readonly Finding[];
+  readonly missing: { readonly models: readonly string[]; readonly packs: readonly string[] };
+  /** What it is the plan of; null if there is none. */
+  readonly workflow: Workflow | null;
+}
+
+export interface PlanState extends Plan {
+  /** The active document. */
+  readonly document: string | null;
+  /** Whether a newer plan is on its way. */
+  readonly isAsking: boolean;
+}
+
+export const NO_PLAN: Plan = {
+  state: "none",
+  nodes: new Map(),
+  seconds: null,
+  unknownSeconds: 0,
+  counts: { run: 0, hit: 0, lazy: 0, skip: 0 },
+  problems: [],
+  missing: { models: [], packs: [] },
+  workflow: null,
+};
+
+export const usePlan = create<PlanState>()(() => ({ ...NO_PLAN, document: null, isAsking: false }));
+
+const WAIT = 250;
+const AGAIN = 3000;
+/** How often it is asked again for times that a run may have shown: workers tell them in passing. */
+const MOST_HOPES = 5;
+const MOST_KEPT = 30;
+
+/** Keep the plan up to date; gives what ends it. */
+export function startPlanning(wait = WAIT): () => void {
+  const planning = new Planning(wait);
+  const stops = [
+    useDocuments.subscribe(() => planning.look()),
+    useCatalogue.subscribe((now, before) => {
+      if (now.types !== before.types) planning.outdate();
+    }),
+    useConnection.subscribe((now, before) => {
+      if (now.state === "open" && before.state !== "open") planning.outdate();
+    }),
+    useJobs.subscribe((now, before) => {
+      if (hasEndedOne(now.jobs, before.jobs)) planning.learn();
+    }),
+  ];
+  planning.look();
+  return () => {
+    for (const stop of stops) stop();
+    planning.stop();
+  };
+}
+
+/** The last plan of a document. */
+export function planOf(document: string): Plan {
+  return plans.get(document) ?? NO_PLAN;
+}
+
+/** What a plan lets one expect of the nodes of a run. */
+export function expectedOf(plan: Plan): ReadonlyMap<string, Expected> {
+  const found = new Map<string, Expected>();
+  for (const [name, node] of plan.nodes) {
+    if (isBlock(plan, name) || node.status === "skip") continue;
+    const isKept = node.status === "hit";
+    found.set(name, { seconds: isKept ? 0 : node.seconds, calls: node.calls });
+  }
+  return found;
+}
+
+const plans = new Map<string, Plan>();
+
+class Planning {
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private shown: string | null = null;
+  private looked: Workflow | null = null;
+  private question = 0;
+  private hopes = 0;
+
+  constructor(private readonly wait: number) {}
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.question += 1;
+  }
+
+  /** Ask anew if what would run has changed. */
+  look(): void {
+    const document = activeDocument();
+    const workflow = currentWorkflow(document);
+    if (document.id !== this.shown) {
+      this.shown = document.id;
+      this.looked = null;
+      usePlan.setState({ ...planOf(document.id), document: document.id });
+    }
+    if (this.looked !== null && isSameRun(this.looked, workflow)) return;
+    this.looked = workflow;
+    this.later(this.wait);
+  }
+
+  /** The same workflow may do something else now. */
+  outdate(): void {
+    this.look();
+    this.later(this.wait);
+  }
+
+  /** A job has ended: its results are kept now, and soon it is known what its nodes took. */
+  learn(): void {
+    this.hopes = MOST_HOPES;
+    this.outdate();
+  }
+
+  private later(wait: number): void {
+    this.askIn(wait);
+    if (!usePlan.getState().isAsking) usePlan.setState({ isAsking: true });
+  }
+
+  private askIn(wait: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.ask(), wait);
+  }
+
+  private async ask(): Promise<void> {
+    const question = ++this.question;
+    const document = activeDocument();
+    const workflow = currentWorkflow(document);
+    const plan = await this.answer(workflow);
+    if (question !== this.question) return;
+    usePlan.setState({ isAsking: false });
+    if (plan === null) return;
+    keep(document.id, plan);
+    if (this.shown === document.id) usePlan.setState(plan);
+    if (plan.unknownSeconds > 0 && this.hopes > 0) {
+      this.hopes -= 1;
+      this.askIn(AGAIN);
+    }
+  }
+
+  /** The plan; null if the last good one stays. */
+  private async answer(workflow: Workflow): Promise<Plan | null> {
+    if (workflow.nodes.size === 0) return { ...NO_PLAN, state: "ready", workflow };
+    try {
+      const asked = { workflow: workflowToJson(workflow) };
+      return planFrom(await socket().request<PlanEntry>("plan", asked), workflow);
+    } catch (error) {
+      return this.withoutPlan(error, workflow);
+    }
+  }
+
+  private withoutPlan(error: unknown, workflow: Workflow): Plan | null {
+    // Once it is connected again, it is asked again.
+    if (error instanceof OfflineFault) return null;
+    const isOther = !(error instanceof ApiProblem) || error.code === "superseded";
+    if (isOther) return null;
+    if (error.status === 503 || error.status === 429) {
+      this.later(AGAIN);
+      return null;
+    }
+    const state = error.status === 422 ? "invalid" : "failed";
+    return { ...NO_PLAN, state, problems: error.problems, workflow };
+  }
+}
+
+function keep(document: string, plan: Plan): void {
+  plans.delete(document);
+  plans.set(document, plan);
+  const [oldest] = plans.keys();
+  if (plans.size > MOST_KEPT && oldest !== undefined) plans.delete(oldest);
+}
+
+/** Whether two workflows run alike: layout and titles are nobody's business there. */
+function isSameRun(a: Workflow, b: Workflow): boolean {
+  return a.nodes === b.nodes && a.subgraphs === b.subgraphs && a.requires === b.requires;
+}
+
+function hasEndedOne(
+  now: ReturnType<typeof useJobs.getState>["jobs"],
+  before: ReturnType<typeof useJobs.getState>["jobs"],
+): boolean {
+  if (now === before) return false;
+  for (const [id, job] of now) {
+    const known = before.get(id);
+    if (known === job || !isEnded(job)) continue;
+    if (known !== undefined && !isEnded(known)) return true;
+  }
+  return false;
+}
+
+/** A plan as the server tells it. */
+export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
+  const nodes = new Map<string, NodePlan>();
+  for (const [name, found] of Object.entries(entry.nodes)) {
+    const plan = nodePlan(found);
+    if (plan !== null) nodes.set(name, plan);
+  }
+  const { totals, missing } = entry;
+  return {
+    state: entry.problems.length === 0 ? "ready" : "invalid",
+    nodes: withBlocks(nodes),
+    seconds: numberOr(totals.seconds, null),
+    unknownSeconds: numberOr(totals.unknown_seconds, 0),
+    counts: { ...NO_PLAN.counts, ...(totals.counts as object | undefined) },
+    problems: entry.problems,
+    missing: { models: textsOf(missing.models), packs: textsOf(missing.packs) },
+    workflow,
+  };
+}
+
+const STATUSES: ReadonlySet<unknown> = new Set(["run", "hit", "lazy", "skip"]);
+
+function nodePlan(found: unknown): NodePlan | null {
+  if (typeof found !== "object" || found === null) return null;
+  const given = found as Record<string, unknown>;
+  if (!STATUSES.has(given.status)) return null;
+  return {
+    status: given.status as PlanStatus,
+    seconds: numberOr(given.seconds, null),
+    reason: typeof given.reason === "string" ? given.reason : "",
+    certain: given.certain !== false,
+    calls: numberOr(given.calls, null),
+  };
+}
+
+/** With blocks under their own names, as what is in them comes to. */
+function withBlocks(nodes: ReadonlyMap<string, NodePlan>): ReadonlyMap<string, NodePlan> {
+  const inner = new Map<string, NodePlan[]>();
+  for (const [name, plan] of nodes) {
+    const parts = name.split("/");
+    for (let count = 1; count < parts.length; count++) {
+      const block = parts.slice(0, count).join("/");
+      const known = inner.get(block);
+      if (known === undefined) inner.set(block, [plan]);
+      else known.push(plan);
+    }
+  }
+  const found = new Map(nodes);
+  for (const [block, plans] of inner) if (!nodes.has(block)) found.set(block, together(plans));
+  return found;
+}
+
+const ORDER: readonly PlanStatus[] = ["run", "lazy", "hit", "skip"];
+
+function together(plans: readonly NodePlan[]): NodePlan {
+  const status = ORDER.find((each) => plans.some((plan) => plan.status === each)) ?? "skip";
+  const some = plans.filter((plan) => plan.status === status);
+  const seconds = some.flatMap((plan) => (plan.seconds === null ? [] : [plan.seconds]));
+  const sure = some.find((plan) => plan.certain);
+  return {
+    status,
+    seconds: seconds.length === 0 ? null : seconds.reduce((sum, each) => sum + each, 0),
+    reason: (sure ?? some[0])?.reason ?? "",
+    certain: sure !== undefined,
+    calls: 1,
+  };
+}
+
+function isBlock(plan: Plan, name: string): boolean {
+  const inner = `${name}/`;
+  for (const other of plan.nodes.keys()) if (other.startsWith(inner)) return true;
+  return false;
+}
+
+function numberOr<T>(value: unknown, otherwise: T): number | T {
+  return typeof value === "number" ? value : otherwise;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+}

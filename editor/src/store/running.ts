@@ -1,0 +1,441 @@
+/** Running workflows, and steering the jobs that come of it. */
+import { create } from "zustand";
+import {
+  clearQueue as clearWaiting,
+  deleteJob,
+  deleteJobs,
+  type JobFilter,
+  moveJob,
+  pauseQueue as pauseAll,
+  prioritizeJob,
+  resumeQueue as resumeAll,
+} from "@/api/client";
+import { ApiProblem } from "@/api/http";
+import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
+import { t } from "@/i18n";
+import { type Json, writeJson } from "@/model/json";
+import { isLink, literalJson, literalOf, targetOf } from "@/model/links";
+import { type Scope, scopesOf, withNode } from "@/model/scope";
+import { nextSeed, seedModeOf, withNextSeeds } from "@/model/seeds";
+import { typeOf } from "@/model/spec";
+import { type Workflow, workflowToJson } from "@/model/workflow";
+import { focusNode } from "@/store/focus";
+import { useCatalogue } from "./catalogue";
+import { socket, useConnection } from "./connection";
+import { currentWorkflow, documentById, useDocuments } from "./documents";
+import { isEnded, type JobView, tagOf, useJobs } from "./jobs";
+import { jobsFollowing } from "./jobsFollowing";
+import { notify, notifyFault } from "./notices";
+import { readStored, writeStored } from "./persisted";
+import { placeOf } from "./places";
+import { expectedOf, planOf } from "./plan";
+
+export interface Sweep {
+  /** An input, "node.port", of the file's own graph. */
+  readonly target: string;
+  readonly values: readonly Json[];
+}
+
+export interface RunOptions {
+  /** The active one if not given. */
+  readonly document?: string;
+  /** Run these nodes and what they need; names of the run ("block/node"). */
+  readonly targets?: readonly string[];
+  /** So many times, each with its own seeds. */
+  readonly count?: number;
+  /** Once for each value of an input; the document keeps its own. */
+  readonly sweep?: Sweep;
+  /** Before all others that wait. */
+  readonly first?: boolean;
+  /** Let it wait until it is let go. */
+  readonly held?: boolean;
+}
+
+export interface Running {
+  /** Jobs that are on their way to the server, by document. */
+  readonly submitting: ReadonlyMap<string, number>;
+  /** How often the run button runs. */
+  readonly count: number;
+  /** Why the last try to run a document was refused, until it is tried again. */
+  readonly refused: ReadonlyMap<string, readonly Finding[]>;
+  readonly setCount: (count: number) => void;
+}
+
+export const MOST_AT_ONCE = 100;
+const FIRST_PRIORITY = 1;
+
+export const useRunning = create<Running>()((set) => ({
+  submitting: new Map(),
+  count: 1,
+  refused: new Map(),
+  setCount: (count) => set({ count: Math.min(MOST_AT_ONCE, Math.max(1, Math.round(count))) }),
+}));
+
+/** Run a document; gives the ids of its jobs. What goes wrong is told, not thrown. */
+export async function run(options: RunOptions = {}): Promise<readonly string[]> {
+  const document = documentById(options.document ?? useDocuments.getState().active);
+  if (document === null) return [];
+  setRefused(document.id, []);
+  if (useConnection.getState().state === "lost") {
+    notify({ kind: "info", title: t("running.willBeSent"), key: "will-be-sent" });
+  }
+  const ids: string[] = [];
+  for (const wish of wishesOf(document.id, options)) {
+    try {
+      ids.push((await submitted(document.id, wish, options)).id);
+    } catch (error) {
+      refuse(document.id, error);
+      break;
+    }
+  }
+  return ids;
+}
+
+interface Wish {
+  readonly workflow: Workflow;
+  readonly name: string;
+}
+
+/** What is to be run, one after the other: each is made when the one before is submitted. */
+function* wishesOf(document: string, options: RunOptions): Iterable<Wish> {
+  const { sweep } = options;
+  const first = withSeeds(document);
+  const title = first.title || t("running.untitled");
+  if (sweep !== undefined) {
+    for (const value of sweep.values.slice(0, MOST_AT_ONCE)) {
+      const name = `${title} · ${sweep.target} = ${shortened(value)}`;
+      yield { workflow: withInput(first, null, sweep.target, value), name };
+    }
+    return;
+  }
+  yield { workflow: first, name: title };
+  const count = Math.min(MOST_AT_ONCE, options.count ?? 1);
+  let [shown, last] = [first, first];
+  for (let index = 1; index < count; index++) {
+    const next = withSeeds(document);
+    // With all seeds fixed there would be the same picture over and over.
+    last = isSameSeeds(next, shown) ? counted(last) : next;
+    shown = next;
+    yield { workflow: last, name: title };
+  }
+}
+
+/** The document's workflow with the seeds of its next run, which are its own from now on. */
+function withSeeds(id: string): Workflow {
+  const document = documentById(id);
+  if (document === null) throw new Error("the document was closed");
+  const workflow = currentWorkflow(document);
+  const next = nextSeeds(workflow, usedSeeds(id));
+  if (next !== workflow) {
+    useDocuments
+      .getState()
+      .change("running.drawSeeds", () => next, { merge: "seeds", document: id });
+  }
+  rememberSeeds(id, next);
+  return next;
+}
+
+type Seeds = Readonly<Record<string, string>>;
+
+/** What `seeds` are drawn; those that count do so only once they were run. */
+function nextSeeds(workflow: Workflow, used: Seeds): Workflow {
+  const next = withNextSeeds(workflow, useCatalogue.getState().types, Math.random);
+  let found = next;
+  for (const { scope, target, value } of movingSeeds(workflow)) {
+    const isCounting = seedModeOf(workflow, scope, target) !== "random";
+    const wasRun = used[seedKey(scope, target)] === written(value);
+    if (isCounting && !wasRun) found = withInput(found, scope, target, value);
+  }
+  return isSameSeeds(found, workflow) ? workflow : found;
+}
+
+interface SeedInput {
+  readonly scope: Scope;
+  readonly target: string;
+  readonly value: Json | undefined;
+}
+
+/** The seeds that change from run to run. */
+function movingSeeds(workflow: Workflow): readonly SeedInput[] {
+  return seedInputs(workflow).filter(
+    ({ scope, target }) => seedModeOf(workflow, scope, target) !== "fixed",
+  );
+}
+
+/** All inputs that are seeds and not linked. */
+function seedInputs(workflow: Workflow): readonly SeedInput[] {
+  const { types } = useCatalogue.getState();
+  if (types === null) return [];
+  return scopesOf(workflow).flatMap((scope) => {
+    const nodes = scope === null ? workflow.nodes : (workflow.subgraphs.get(scope)?.nodes ?? []);
+    return [...nodes].flatMap(([name, entry]) => {
+      const inputs = typeOf(types, workflow, entry)?.inputs ?? [];
+      return inputs
+        .filter((input) => input.widget === "seed" && !isLink(entry.inputs.get(input.name)))
+        .map(({ name: port }) => {
+          const value = literalOf(entry.inputs.get(port));
+          return { scope, target: `${name}.${port}`, value };
+        });
+    });
+  });
+}
+
+function isSameSeeds(a: Workflow, b: Workflow): boolean {
+  if (a === b) return true;
+  const others = seedInputs(b);
+  return seedInputs(a).every(
+    (seed, index) => written(seed.value) === written(others[index]?.value),
+  );
+}
+
+/** With the first seed counted up: one of the file's own graph, if there is one. */
+function counted(workflow: Workflow): Workflow {
+  const [first] = seedInputs(workflow);
+  if (first === undefined) return workflow;
+  const { scope, target, value } = first;
+  return withInput(workflow, scope, target, nextSeed("increment", value, Math.random));
+}
+
+function withInput(
+  workflow: Workflow,
+  scope: Scope,
+  text: string,
+  value: Json | undefined,
+): Workflow {
+  const target = targetOf(text);
+  if (target === null) return workflow;
+  return withNode(workflow, scope, target.node, (entry) => {
+    const inputs = new Map(entry.inputs);
+    if (value === undefined) inputs.delete(target.port);
+    else inputs.set(target.port, literalJson(value));
+    return { ...entry, inputs };
+  });
+}
+
+// The seeds that documents were run with last, so that counting goes on after a reload.
+
+const SEEDS = "nodegraph.seeds";
+const MOST_REMEMBERED = 100;
+
+function usedSeeds(document: string): Seeds {
+  const found = allUsed()[document];
+  return typeof found === "object" && found !== null ? (found as Seeds) : {};
+}
+
+function rememberSeeds(document: string, workflow: Workflow): void {
+  const moving = movingSeeds(workflow);
+  if (moving.length === 0) return;
+  const seeds = Object.fromEntries(
+    moving.map(({ scope, target, value }) => [seedKey(scope, target), written(value)]),
+  );
+  const others = Object.entries(allUsed()).filter(([id]) => id !== document);
+  const kept = others.slice(-MOST_REMEMBERED);
+  writeStored(SEEDS, Object.fromEntries([...kept, [document, seeds]]));
+}
+
+function allUsed(): Readonly<Record<string, unknown>> {
+  const found = readStored(SEEDS);
+  return typeof found === "object" && found !== null ? (found as Record<string, unknown>) : {};
+}
+
+function seedKey(scope: Scope, target: string): string {
+  return scope === null ? target : `${scope}/${target}`;
+}
+
+function written(value: Json | undefined): string {
+  return value === undefined ? "" : writeJson(value).trim();
+}
+
+function shortened(value: Json): string {
+  const text = typeof value === "string" ? value : written(value);
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+// Submitting
+
+async function submitted(document: string, wish: Wish, options: RunOptions): Promise<JobEntry> {
+  count(document, 1);
+  try {
+    const found = await socket().request<{ job: JobEntry; new: boolean }>(
+      "submit",
+      {
+        workflow: workflowToJson(wish.workflow),
+        name: wish.name.slice(0, 256),
+        tags: [tagOf(document)],
+        key: newKey(),
+        ...(options.targets === undefined ? {} : { targets: options.targets }),
+        ...(options.first ? { priority: FIRST_PRIORITY } : {}),
+        ...(options.held ? { held: true } : {}),
+      },
+      // The key makes it the same job if the answer to the first time was lost.
+      { resend: true },
+    );
+    jobsFollowing()?.enter(found.job, expectedOf(planOf(document)));
+    return found.job;
+  } finally {
+    count(document, -1);
+  }
+}
+
+function count(document: string, by: number): void {
+  const submitting = new Map(useRunning.getState().submitting);
+  const now = (submitting.get(document) ?? 0) + by;
+  if (now > 0) submitting.set(document, now);
+  else submitting.delete(document);
+  useRunning.setState({ submitting });
+}
+
+/** An idempotency key; randomUUID is missing where the page comes by plain HTTP. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function refuse(document: string, error: unknown): void {
+  if (!(error instanceof ApiProblem)) {
+    notifyFault(error, { title: t("running.notSubmitted"), key: `run/${document}` });
+    return;
+  }
+  setRefused(document, error.problems);
+  forgetWhenEdited(document);
+  const node = error.problems.find((problem) => problem.node)?.node ?? null;
+  const action = node === null ? {} : { action: showAction(document, node) };
+  notifyFault(error, { key: `run/${document}`, ...action });
+}
+
+/** The way to a node that something is said of, by its name in the run. */
+export function showAction(document: string, name: string, port: string | null = null) {
+  return { label: t("running.show"), run: () => showNode(document, name, port) };
+}
+
+/** Bring the node of a run's name into view. */
+export function showNode(document: string, name: string, port: string | null = null): void {
+  const found = documentById(document);
+  if (found === null) return;
+  const place = placeOf(currentWorkflow(found), useCatalogue.getState().types, name);
+  if (place !== null) focusNode({ document, path: place.path, node: place.node, port });
+}
+
+/** What a run was refused for may be mended by any edit; what is still wrong, the plan tells. */
+function forgetWhenEdited(id: string): void {
+  const found = documentById(id);
+  if (found === null) return;
+  const before = currentWorkflow(found);
+  const stop = useDocuments.subscribe(() => {
+    const document = documentById(id);
+    const now = document && currentWorkflow(document);
+    if (now?.nodes === before.nodes && now.subgraphs === before.subgraphs) return;
+    stop();
+    setRefused(id, []);
+  });
+}
+
+function setRefused(document: string, problems: readonly Finding[]): void {
+  const refused = new Map(useRunning.getState().refused);
+  if (problems.length === 0 && !refused.delete(document)) return;
+  if (problems.length > 0) refused.set(document, problems);
+  useRunning.setState({ refused });
+}
+
+// Steering
+
+/** Whether it was done; what went wrong is told. */
+type Done = Promise<boolean>;
+
+export function cancel(job: string): Done {
+  return steered(() => command("cancel", job));
+}
+
+/** A job that failed or was cancelled waits again, and goes on from its last checkpoint. */
+export function retry(job: string): Done {
+  return steered(() => command("retry", job));
+}
+
+/** Let a job wait until it is let go; one that runs is put back. */
+export function hold(job: string): Done {
+  return steered(() => command("hold", job));
+}
+
+export function unhold(job: string): Done {
+  return steered(() => command("unhold", job));
+}
+
+/** Change the place of a job that waits. */
+export function move(job: string, to: MoveToEnd["to"] | MoveBefore): Done {
+  return steered(() => moveJob(job, typeof to === "string" ? { to } : to));
+}
+
+export function prioritize(job: string, priority: number): Done {
+  return steered(() => prioritizeJob(job, priority));
+}
+
+/** Cancel what runs and waits: of a document, or everything. */
+export async function cancelAll(document?: string): Promise<void> {
+  const { jobs } = useJobs.getState();
+  const open = [...jobs.values()].filter((job) => !isEnded(job) && job.wanted !== "cancel");
+  const chosen = open.filter((job) => document === undefined || job.document === document);
+  if (document === undefined) await steered(clearWaiting);
+  else if (chosen.length > 1) await steered(() => clearWaiting({ tag: tagOf(document) }));
+  const running = chosen.filter((job) => job.state === "running");
+  await Promise.all(
+    (chosen.length > 1 || document === undefined ? running : chosen).map((job) => cancel(job.id)),
+  );
+}
+
+/** Cancel what waits and leave what runs. */
+export function clearQueue(): Done {
+  return steered(clearWaiting);
+}
+
+export function pauseQueue(): Done {
+  return steered(pauseAll);
+}
+
+export function resumeQueue(): Done {
+  return steered(resumeAll);
+}
+
+/** Forget a job that has ended; its files stay. */
+export async function forget(job: string): Done {
+  const isDone = await steered(() => deleteJob(job));
+  if (isDone) jobsFollowing()?.forget([job]);
+  return isDone;
+}
+
+/** Forget the ended jobs that match. */
+export async function forgetJobs(filter: JobFilter): Done {
+  const matches = (job: JobView) =>
+    isEnded(job) &&
+    (filter.state === undefined || filter.state.includes(job.state)) &&
+    (filter.tag === undefined || job.tags.includes(filter.tag)) &&
+    (filter.text === undefined || job.name.includes(filter.text));
+  const gone = [...useJobs.getState().jobs.values()].filter(matches).map((job) => job.id);
+  const isDone = await steered(() => deleteJobs(filter));
+  if (isDone) jobsFollowing()?.forget(gone);
+  return isDone;
+}
+
+async function command(type: "cancel" | "retry" | "hold" | "unhold", job: string) {
+  const found = await socket().request<{ job: JobEntry }>(type, { job }, { resend: true });
+  return found.job;
+}
+
+async function steered(ask: () => Promise<unknown>): Done {
+  try {
+    const found = await ask();
+    if (isJob(found)) jobsFollowing()?.steered(found);
+    else void jobsFollowing()?.loadQueue();
+    return true;
+  } catch (error) {
+    // It has ended meanwhile, or an answer was lost: what the job is now is told by its events.
+    if (error instanceof ApiProblem && error.status === 409) {
+      void jobsFollowing()?.loadQueue();
+      notify({ kind: "info", title: t("running.tooLate"), detail: error.detail });
+    } else notifyFault(error);
+    return false;
+  }
+}
+
+function isJob(found: unknown): found is JobEntry {
+  return typeof found === "object" && found !== null && "id" in found && "attempt" in found;
+}

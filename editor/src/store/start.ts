@@ -1,0 +1,23 @@
+/** Everything that goes on by itself while the page is open. */
+import { startCatalogue } from "./catalogue";
+import { socket, startConnection } from "./connection";
+import { startGallery } from "./gallery";
+import { startJobNotices } from "./jobNotices";
+import { startJobs } from "./jobsFollowing";
+import { startPlanning } from "./plan";
+
+/** Connect to the server and follow it; gives what ends it. Once for a page. */
+export function startServerStores(): () => void {
+  const stops = [
+    startCatalogue(),
+    startJobs({ socket: socket() }),
+    startJobNotices(),
+    startGallery(),
+    startPlanning(),
+    // Last, so that all of them hear that it is open.
+    startConnection(),
+  ];
+  return () => {
+    for (const stop of stops.reverse()) stop();
+  };
+}

@@ -1,0 +1,37 @@
+/** Puts the chosen theme on the page and follows the system while "system" is chosen. */
+import type { ThemeChoice } from "@/store/settings";
+
+export type Theme = "light" | "dark" | "contrast";
+
+/** The theme that a choice means with the system's wishes as they are. */
+export function themeOf(choice: ThemeChoice, wants: (query: string) => boolean): Theme {
+  if (choice !== "system") return choice;
+  if (wants("(prefers-contrast: more)")) return "contrast";
+  return wants("(prefers-color-scheme: dark)") ? "dark" : "light";
+}
+
+const QUERIES = ["(prefers-contrast: more)", "(prefers-color-scheme: dark)"];
+
+function wants(query: string): boolean {
+  return typeof matchMedia === "function" && matchMedia(query).matches;
+}
+
+function apply(choice: ThemeChoice): void {
+  document.documentElement.dataset.theme = themeOf(choice, wants);
+}
+
+/** Apply a choice now and whenever the system changes its mind; gives the way to stop. */
+export function followTheme(choice: ThemeChoice): () => void {
+  apply(choice);
+  if (choice !== "system" || typeof matchMedia !== "function") return () => undefined;
+  const lists = QUERIES.map((query) => matchMedia(query));
+  const update = () => apply(choice);
+  for (const list of lists) list.addEventListener("change", update);
+  return () => {
+    for (const list of lists) list.removeEventListener("change", update);
+  };
+}
+
+export function applyMotion(animations: boolean): void {
+  document.documentElement.dataset.motion = animations ? "on" : "off";
+}

@@ -1,0 +1,54 @@
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The server forbids inline scripts and styles, so everything is built into files of its own.
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  build: {
+    outDir: "../nodegraph/server/static",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: "es2022",
+    sourcemap: false,
+  },
+  server: {
+    proxy: {
+      "/api": {
+        target: process.env.NODEGRAPH_SERVER ?? "http://127.0.0.1:8420",
+        ws: true,
+        changeOrigin: true,
+        // The server takes requests from its own pages only.
+        headers: { origin: process.env.NODEGRAPH_SERVER ?? "http://127.0.0.1:8420" },
+      },
+    },
+  },
+  test: {
+    restoreMocks: true,
+    // A busy machine is no fault.
+    testTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "plain",
+          environment: "node",
+          setupFiles: ["src/test/examples.ts"],
+          include: ["src/model/**/*.test.ts", "src/*.test.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "page",
+          environment: "jsdom",
+          setupFiles: ["src/test/examples.ts", "src/test/setup.ts"],
+          include: ["src/*/**/*.test.{ts,tsx}"],
+          exclude: ["src/model/**"],
+        },
+      },
+    ],
+  },
+});

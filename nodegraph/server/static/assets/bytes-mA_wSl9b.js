@@ -1,0 +1,1 @@
+function e(e,t){let n=new Uint8Array(t),r=0;for(let t of e)n.set(t,r),r+=t.length;return n}export{e as t};

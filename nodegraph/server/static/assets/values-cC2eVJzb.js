@@ -1,0 +1,1 @@
+function e(e,t){let n=(typeof e==`string`?e:JSON.stringify(e)??``).replace(/\s+/g,` `).trim();return n.length>t?`${n.slice(0,t-1)}…`:n}export{e as t};

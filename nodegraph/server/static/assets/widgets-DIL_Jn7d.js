@@ -1,0 +1,1 @@
+import"./WidgetField-Clsk55Cc.js";

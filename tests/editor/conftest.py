@@ -1,0 +1,130 @@
+"""A real server and a real browser.
+
+Tests use the page as people do: by what stands on it. Any error in the browser fails them, and so
+does any request to another host.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_playwright
+
+from tests.editor.editing import Editor
+from tests.editor.serving import Server
+from tests.editor.watching import Watch
+
+PATIENCE = 90_000.0
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+CONTEXTS = pytest.StashKey[list[BrowserContext]]()
+
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep pictures of what there was to be seen when a test failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for path in _pictures(item):
+            report.sections.append(("page", str(path)))
+    return report
+
+
+def _pictures(item: pytest.Item) -> Iterator[Path]:
+    folder: Path = getattr(item, "funcargs", {}).get("tmp_path", Path())
+    pages = [page for context in item.stash.get(CONTEXTS, []) for page in context.pages]
+    for number, page in enumerate(pages):
+        path = folder / f"page-{number}.png"
+        try:
+            page.screenshot(path=path)
+        except Error:  # it may be what failed
+            continue
+        yield path
+
+
+def chromium() -> str | None:
+    """Where this machine's Chromium is; None if it has none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+# Only as long as tests of the editor run: asyncio can't be used beside it.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`nodegraph serve` with a worker; one for all tests of a module.
+
+    A test that kills it starts it again.
+    """
+    with Server(tmp_path_factory.mktemp("server") / "home") as server:
+        yield server
+
+
+NewBrowser = Callable[..., Editor]
+"""Makes an editor in a browser of its own that has never seen the server before."""
+
+
+@pytest.fixture
+def new_browser(
+    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[NewBrowser]:
+    """Makes editors, each as in a browser of its own, for a server.
+
+    What is given by name are options of the browser's context, such as `color_scheme`.
+    """
+    contexts = request.node.stash[CONTEXTS] = []
+    watches: list[Watch] = []
+
+    def make(server: Server, **options: Any) -> Editor:
+        context = browser.new_context(
+            **{
+                "viewport": {"width": 1440, "height": 900},
+                "reduced_motion": "reduce",
+                "base_url": server.url,
+                **options,
+            }
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        # A page that is open while its server ends would complain.
+        server.before_end(context.close)
+        watches.append(Watch(context, server.host))
+        return Editor(context.new_page(), server, watches[-1])
+
+    yield make
+    for context in contexts:
+        context.close()
+    for watch in watches:
+        watch.check()
+
+
+@pytest.fixture
+def editor(new_browser: NewBrowser, server: Server) -> Iterator[Editor]:
+    """The editor as it is found at first, with the tour skipped and the starter graph planned."""
+    yield new_browser(server).open()
+    server.cancel_all()

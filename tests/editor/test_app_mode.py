@@ -1,0 +1,91 @@
+"""A workflow as a form: its named parameters, a button that runs, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.gates import prompted
+
+
+@pytest.fixture
+def app(editor: Editor) -> Editor:
+    """The form of a workflow with two parameters."""
+    workflow: dict[str, Any] = deepcopy(prompted("a tin robot", name="app"))
+    workflow["parameters"] = {
+        "wish": {"input": "positive.text", "label": "What to draw", "help": "In a few words."},
+        "steps": "sample.steps",
+    }
+    editor.open_workflow(workflow)
+    editor.top.get_by_role("button", name="Form of the parameters").click()
+    expect(form(editor)).to_be_visible()
+    return editor
+
+
+def form(editor: Editor) -> Locator:
+    return editor.page.get_by_role("region", name="Parameters")
+
+
+def results(editor: Editor) -> Locator:
+    return editor.page.get_by_role("region", name="Results")
+
+
+def test_it_has_the_named_parameters_and_nothing_else(app: Editor) -> None:
+    expect(form(app).get_by_role("heading", name="Prompted")).to_be_visible()
+    expect(form(app).get_by_label("What to draw")).to_have_value("a tin robot")
+    expect(form(app).get_by_text("In a few words.")).to_be_visible()
+    expect(form(app).get_by_role("spinbutton", name="Steps")).to_have_value("1")
+    expect(form(app).get_by_label("Seed")).to_have_count(0)
+    expect(app.canvas).to_have_count(0)
+
+
+def test_it_runs_and_shows_its_picture(app: Editor) -> None:
+    form(app).get_by_label("What to draw").fill("a tin robot in the rain")
+    form(app).get_by_role("button", name="Run").click()
+    picture = results(app).get_by_role("button", name=re.compile("^Open app"))
+    expect_picture(picture.locator("img"))
+    # What was asked for is in the graph, and in what was run.
+    [job] = app.server.jobs()[:1]
+    ran = app.server.get(f"jobs/{job['id']}/workflow")["nodes"]
+    assert ran["positive"]["inputs"]["text"] == "a tin robot in the rain"
+    picture.click()
+    expect(app.dialog(re.compile("^app"))).to_contain_text("a tin robot in the rain")
+    app.page.keyboard.press("Escape")
+    app.top.get_by_role("button", name="Graph").click()
+    expect(app.field("positive", "Text")).to_have_value("a tin robot in the rain")
+    expect_picture(app.results("save"))
+
+
+def test_a_value_that_is_not_allowed_is_refused_at_its_field(app: Editor) -> None:
+    steps = form(app).get_by_role("spinbutton", name="Steps")
+    steps.fill("0")
+    steps.blur()
+    expect(steps).to_have_attribute("aria-invalid", "true")
+    before = len(app.server.jobs())
+    form(app).get_by_role("button", name="Run").click()
+    expect(steps).to_be_focused()
+    expect(steps).to_have_attribute("aria-invalid", "true")
+    assert len(app.server.jobs()) == before
+    steps.fill("2")
+    steps.blur()
+    expect(steps).not_to_have_attribute("aria-invalid", "true")
+    form(app).get_by_role("button", name="Run").click()
+    expect_picture(results(app).get_by_role("button", name=re.compile("^Open app")).locator("img"))
+
+
+def test_a_workflow_without_parameters_leads_to_where_they_are_named(app: Editor) -> None:
+    workflow = prompted("nothing to change", name="bare")
+    del workflow["parameters"]
+    workflow["title"] = "Bare"
+    app.top.get_by_role("button", name="Graph").click()
+    app.open_workflow(workflow)
+    app.top.get_by_role("button", name="Form of the parameters").click()
+    expect(form(app)).to_contain_text("This workflow has no parameters yet")
+    form(app).get_by_role("button", name="Choose parameters").click()
+    expect(app.canvas).to_be_visible()
+    expect(app.page.get_by_role("region", name="Parameters")).to_be_visible()

@@ -1,0 +1,142 @@
+"""One workflow run several times: with other seeds, or with several values of an input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.gates import prompted
+from tests.server.hosting import eventually
+
+
+@pytest.fixture
+def small(editor: Editor, request: pytest.FixtureRequest) -> Editor:
+    """With a workflow that is quick, whose pictures are called by the test's own name."""
+    editor.open_workflow(prompted("a small thing", name=file_name(request), seed=500))
+    return editor
+
+
+@pytest.fixture
+def pictures(small: Editor, request: pytest.FixtureRequest) -> Locator:
+    """What the test's runs gave, in the open gallery."""
+    gallery = small.show("Results")
+    return gallery.get_by_role("gridcell", name=re.compile(f"^{file_name(request)}"))
+
+
+def file_name(request: pytest.FixtureRequest) -> str:
+    return "b" + re.sub("[^a-z]", "", request.node.name)[5:40]
+
+
+def run_times(editor: Editor, count: int) -> None:
+    editor.top.get_by_role("button", name="Ways to run").click()
+    options = editor.dialog("Ways to run")
+    field = options.get_by_label("How often")
+    field.fill(str(count))
+    field.press("Enter")
+    editor.page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    editor.top.get_by_role("button", name=f"Run {count} times").click()
+
+
+def set_seed(editor: Editor, mode: str) -> None:
+    """Choose what happens to the seed with each run."""
+    card = editor.card("sample")
+    card.get_by_role("button", name=re.compile("^Seed with each run")).click()
+    editor.page.get_by_role("menuitemcheckbox", name=mode).click()
+    expect(card.get_by_role("button", name=f"Seed with each run: {mode}")).to_be_visible()
+
+
+def vary(editor: Editor, name: str) -> None:
+    """Choose the input that changes from run to run."""
+    place = editor.dialog("Run with several values").get_by_label("What changes")
+    place.click()
+    editor.page.keyboard.type(name)
+    editor.page.keyboard.press("Enter")
+    expect(place).to_have_text(name)
+
+
+def ran(editor: Editor, count: int, port: str) -> list[Any]:
+    """What an input of the sampler was in the newest jobs, in their order, once they have ended."""
+    eventually(lambda: all(job["state"] == "finished" for job in editor.server.jobs()[:count]))
+    jobs = reversed(editor.server.jobs()[:count])
+    workflows = [editor.server.get(f"jobs/{job['id']}/workflow") for job in jobs]
+    return [workflow["nodes"]["sample"]["inputs"][port] for workflow in workflows]
+
+
+def expect_pictures(pictures: Locator, count: int) -> None:
+    expect(pictures).to_have_count(count)
+    for index in range(count):
+        expect_picture(pictures.nth(index).locator("img"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "seeds", "left"),
+    [
+        ("Stays the same", [500, 501, 502], 500),
+        ("Counts up", [500, 501, 502], 502),
+        ("Counts down", [500, 499, 498], 498),
+    ],
+)
+def test_each_run_has_a_seed_of_its_own(
+    small: Editor, pictures: Locator, mode: str, seeds: Sequence[int], left: int
+) -> None:
+    if mode != "Stays the same":
+        set_seed(small, mode)
+    run_times(small, 3)
+    expect_pictures(pictures, 3)
+    assert ran(small, 3, "seed") == seeds
+    expect(small.field("sample", "Seed")).to_have_value(str(left))
+
+
+def test_drawn_seeds_differ_and_the_last_one_stays_in_the_field(
+    small: Editor, pictures: Locator
+) -> None:
+    set_seed(small, "Is drawn anew")
+    run_times(small, 3)
+    expect_pictures(pictures, 3)
+    seeds = ran(small, 3, "seed")
+    assert len(set(seeds)) == 3
+    expect(small.field("sample", "Seed")).to_have_value(str(seeds[-1]))
+
+
+def test_counting_goes_on_with_the_next_run(small: Editor, pictures: Locator) -> None:
+    set_seed(small, "Counts up")
+    run_times(small, 2)
+    expect_pictures(pictures, 2)
+    small.top.get_by_role("button", name="Run 2 times").click()
+    expect_pictures(pictures, 4)
+    assert ran(small, 4, "seed") == [500, 501, 502, 503]
+
+
+def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
+    small: Editor, pictures: Locator
+) -> None:
+    small.command("Run with several values")
+    dialog = small.dialog("Run with several values")
+    vary(small, "steps")
+    dialog.get_by_label("Its values").fill("1, 3..4")
+    dialog.get_by_role("button", name="Run 3 times").click()
+    expect_pictures(pictures, 3)
+    assert ran(small, 3, "steps") == [1, 3, 4]
+    for steps in (1, 3, 4):
+        expect(pictures.filter(has_text=f"sample.steps = {steps}")).to_have_count(1)
+    # The document keeps its own value.
+    expect(small.field("sample", "Steps")).to_have_value("1")
+
+
+def test_a_sweep_tells_what_it_cannot_read(small: Editor) -> None:
+    small.command("Run with several values")
+    dialog = small.dialog("Run with several values")
+    vary(small, "cfg")
+    values = dialog.get_by_label("Its values")
+    values.fill("many")
+    expect(values).to_have_attribute("aria-invalid", "true")
+    expect(dialog).to_contain_text("Write numbers or ranges, such as 1, 2, 5..8.")
+    expect(dialog.get_by_role("button", name="Run", exact=True)).to_be_disabled()
+    values.fill("0..1 step 0.5")
+    expect(dialog.get_by_role("button", name="Run 3 times")).to_be_enabled()

@@ -1,0 +1,90 @@
+"""What is made from something else is current: types, tables, and what is packed into the wheel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from nodegraph.server.app import create_app
+from nodegraph.server.services import Services
+from nodegraph.server.settings import ServerSettings
+from nodegraph.settings import Settings
+from tests.server.hosting import hosted, read_packs
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+EDITOR = ROOT / "editor"
+FIXTURES = EDITOR / "src" / "model" / "fixtures"
+STATIC = ROOT / "nodegraph" / "server" / "static"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+def test_the_editor_knows_the_types_of_the_api(tmp_path: Path) -> None:
+    services = Services(Settings(home=tmp_path), ServerSettings(), has_workers=False)
+    description = json.dumps(create_app(services).openapi())
+    script = EDITOR / "scripts" / "schema.mjs"
+    made = subprocess.run(
+        ["node", script, "-"], input=description, capture_output=True, text=True, check=True
+    ).stdout
+    known = (EDITOR / "src" / "api" / "schema.d.ts").read_text(encoding="utf-8")
+    assert known == made, (
+        "make it anew: node editor/scripts/schema.mjs openapi.json > editor/src/api/schema.d.ts"
+    )
+
+
+def test_the_editor_s_table_of_port_types_is_the_engine_s() -> None:
+    made = subprocess.run(
+        [sys.executable, EDITOR / "scripts" / "compat_table.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    known = (FIXTURES / "compat.tsv").read_text(encoding="utf-8")
+    assert known == made, (
+        "make it anew: python scripts/compat_table.py > src/model/fixtures/compat.tsv"
+    )
+
+
+def test_the_editor_s_node_types_are_the_built_in_ones(tmp_path: Path) -> None:
+    read_packs(tmp_path)
+    with hosted(tmp_path) as server:
+        made = server.client.get("node-types").raise_for_status().json()
+    known = json.loads((FIXTURES / "nodeTypes.json").read_text(encoding="utf-8"))
+    for item in made["items"]:
+        del item["inputs_schema"]  # of its inputs once more, which the editor doesn't look at
+    for part in ("items", "port_types"):
+        assert known[part] == made[part], "save the answer of /api/v1/node-types there"
+
+
+def test_all_that_was_built_is_in_the_wheel() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["nodegraph"]
+    package = STATIC.parents[1]
+    files = [path.relative_to(package) for path in STATIC.rglob("*") if path.is_file()]
+    assert PurePosixPath("server/static/index.html") in map(PurePosixPath, files)
+    for path in files:
+        assert any(_matches(path.as_posix(), pattern) for pattern in patterns), path
+
+
+def test_all_that_the_page_loads_first_was_built() -> None:
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    names = [part.partition('"')[0] for part in page.split('"/assets/')[1:]]
+    assert names
+    for name in names:
+        assert (STATIC / "assets" / name).is_file()
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a file is meant, as setuptools sees it: ``**`` goes through folders."""
+    return fnmatchcase(path, pattern.replace("**/*", "*"))

@@ -1,0 +1,776 @@
+"""Everything by keyboard: each command of the list that `?` shows, by each of its keys."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.gates import gated
+from tests.editor.graphs import CHAIN, search
+from tests.server.hosting import eventually
+
+Press = Callable[[], None]
+"""Presses the key that the list has."""
+Case = Callable[[Editor, Press], None]
+
+BLOCK: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "Block",
+    "subgraphs": {
+        "Grey": {
+            "inputs": {"width": {"to": ["size.width"]}},
+            "outputs": {"image": "decode"},
+            "nodes": {
+                "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+                "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+                "decode": CHAIN["nodes"]["decode"],
+            },
+        }
+    },
+    "nodes": {"grey": {"type": "Grey"}},
+}
+BROKEN: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "Broken",
+    "nodes": {"decode": {"type": "VAEDecode"}, "save": {"type": "SaveImage"}},
+}
+CAPS = {
+    "Ctrl": "Control",
+    "Del": "Delete",
+    "⌫": "Backspace",
+    "←": "ArrowLeft",
+    "→": "ArrowRight",
+    "↑": "ArrowUp",
+    "↓": "ArrowDown",
+    "Esc": "Escape",
+    "PgUp": "PageUp",
+    "PgDn": "PageDown",
+}
+"""Caps as the list shows them, where the browser's word is another."""
+
+_LIST = """(dialog) => [...dialog.querySelectorAll("section")].flatMap((section) =>
+    [...section.querySelectorAll("h3 ~ div")].map((row) => [
+        section.querySelector("h3").textContent,
+        row.firstElementChild.textContent,
+        [...row.querySelectorAll("kbd")].map((chord) =>
+            [...chord.children].map((cap) => cap.textContent)),
+    ]))"""
+
+CASES: dict[str, dict[str, Case]] = defaultdict(dict)
+"""What shows that a command was done, by the group and the name that the list has."""
+
+
+def case(group: str, name: str) -> Callable[[Case], Case]:
+    def add(found: Case) -> Case:
+        CASES[group][name] = found
+        return found
+
+    return add
+
+
+def listed(editor: Editor) -> dict[str, dict[str, list[str]]]:
+    """The keys of the list, by group and command."""
+    editor.page.keyboard.press("?")
+    dialog = editor.dialog("Keyboard shortcuts")
+    expect(dialog.get_by_role("searchbox")).to_be_focused()
+    found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for group, name, chords in dialog.evaluate(_LIST):
+        if chords:  # the last section tells of mouse and touch
+            found[group][name] = ["+".join(CAPS.get(cap, cap) for cap in caps) for caps in chords]
+    editor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    return found
+
+
+# -- what is seen
+
+
+def chosen(editor: Editor, *names: str) -> None:
+    """Wait until these nodes are selected and no others."""
+    found = editor.canvas.locator(".react-flow__node.selected article")
+    eventually(
+        lambda: (
+            set(found.evaluate_all("(cards) => cards.map((card) => card.dataset.node)"))
+            == set(names)
+        )
+    )
+
+
+def shown(editor: Editor, dialog: str) -> None:
+    """Wait for a dialog, and close it."""
+    expect(editor.dialog(dialog)).to_be_visible()
+    editor.page.keyboard.press("Escape")
+    expect(editor.dialog(dialog)).to_have_count(0)
+
+
+def toggled(place: Locator, press: Press) -> None:
+    """Something that is shown and hidden goes one way and back."""
+    was = place.is_visible()
+    for visible in (not was, was):
+        press()
+        expect(place).to_be_visible(visible=visible)
+
+
+def place(editor: Editor, node: str) -> tuple[float, float]:
+    box = editor.card(node).bounding_box()
+    assert box is not None
+    return box["x"], box["y"]
+
+
+def size(thing: Locator) -> tuple[float, float]:
+    box = thing.bounding_box()
+    assert box is not None
+    return box["width"], box["height"]
+
+
+def zoom(editor: Editor) -> int:
+    """The percentage that the canvas says."""
+    button = editor.canvas.get_by_role("button", name=re.compile("^Zoom: "))
+    return int(re.sub(r"\D", "", button.inner_text()))
+
+
+def current(editor: Editor, title: str) -> None:
+    """Wait until the tab of this title is the one that is shown."""
+    expect(editor.top.get_by_role("tab", selected=True)).to_have_text(title)
+
+
+def close(editor: Editor) -> None:
+    """Close the tab that is shown."""
+    count = editor.tabs.count()
+    editor.command("Close tab")
+    expect(editor.tabs).to_have_count(count - 1)
+
+
+def mode(editor: Editor, node: str, name: str) -> Locator:
+    return editor.card(node).get_by_role("img", name=re.compile(f"^{name}"))
+
+
+# -- files
+
+
+@case("File", "New workflow")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(editor.page.get_by_text("Nothing here yet")).to_be_visible()
+
+
+@case("File", "Open…")
+@case("File", "Templates…")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    shown(editor, "Open a workflow")
+
+
+@case("File", "Open file or picture…")
+def _(editor: Editor, press: Press) -> None:
+    # Without it the page asks for the file in a way that a browser without a window shows nobody.
+    editor.page.evaluate("delete window.showOpenFilePicker")
+    with editor.page.expect_file_chooser():
+        press()
+
+
+@case("File", "Save")
+@case("File", "Save as…")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    shown(editor, "Save workflow")
+
+
+# -- editing
+
+
+@case("Edit", "Undo")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    editor.page.keyboard.press("Delete")
+    expect(editor.card("save")).to_have_count(0)
+    press()
+    expect(editor.link("wait", "save")).to_have_count(1)
+
+
+@case("Edit", "Redo")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    editor.page.keyboard.press("Delete")
+    expect(editor.card("save")).to_have_count(0)
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(editor.card("save")).to_have_count(1)
+    press()
+    expect(editor.card("save")).to_have_count(0)
+
+
+@case("Edit", "Cut")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    expect(editor.card("save")).to_have_count(0)
+    assert "SaveImage" in editor.page.evaluate("navigator.clipboard.readText()")
+
+
+@case("Edit", "Copy")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    press()
+    eventually(
+        lambda: "trials:Wait" in editor.page.evaluate("navigator.clipboard.readText()"),
+    )
+    expect(editor.card("wait")).to_have_count(1)
+
+
+@case("Edit", "Paste")
+@case("Edit", "Duplicate without links")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    editor.page.keyboard.press("ControlOrMeta+c")
+    press()
+    expect(editor.cards).to_have_count(6)
+    expect(editor.link("wait", "save_2")).to_have_count(0)
+
+
+@case("Edit", "Paste with links")
+@case("Edit", "Duplicate")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    editor.page.keyboard.press("ControlOrMeta+c")
+    press()
+    expect(editor.cards).to_have_count(6)
+    expect(editor.link("wait", "save_2")).to_have_count(1)
+
+
+@case("Edit", "Delete")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    press()
+    expect(editor.card("wait")).to_have_count(0)
+    expect(editor.link("decode", "save")).to_have_count(0)
+
+
+@case("Edit", "Delete and reconnect")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    press()
+    expect(editor.card("wait")).to_have_count(0)
+    expect(editor.link("decode", "save")).to_have_count(1)
+
+
+# -- selecting
+
+
+def goes(start: str, end: str) -> Case:
+    def check(editor: Editor, press: Press) -> None:
+        editor.click_card(start)
+        press()
+        expect(editor.card(end)).to_be_focused()
+        chosen(editor, end)
+
+    return check
+
+
+case("Selecting", "Go to the node on the left")(goes("save", "wait"))
+case("Selecting", "Go to the node on the right")(goes("wait", "save"))
+case("Selecting", "Go to the node above")(goes("load", "size"))
+case("Selecting", "Go to the node below")(goes("size", "load"))
+
+
+@case("Selecting", "Select all")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    chosen(editor, *CHAIN["nodes"])
+
+
+@case("Selecting", "Select nothing")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    chosen(editor)
+
+
+@case("Selecting", "Invert selection")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    chosen(editor, "size", "load", "decode", "wait")
+
+
+@case("Selecting", "Select what it depends on")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("decode")
+    press()
+    chosen(editor, "size", "load", "decode")
+
+
+@case("Selecting", "Select what depends on it")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("decode")
+    press()
+    chosen(editor, "decode", "wait", "save")
+
+
+# -- nodes
+
+
+@case("Nodes", "Add a node")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(search(editor)).to_be_focused()
+    editor.page.keyboard.press("Escape")
+    expect(search(editor)).to_have_count(0)
+
+
+@case("Nodes", "Add a note")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(editor.canvas.get_by_role("button", name=re.compile("^Note"))).to_be_visible()
+
+
+@case("Nodes", "Link a port")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    shown(editor, "Link from which port?")
+
+
+@case("Nodes", "Open the block")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    editor.click_card("grey")
+    press()
+    expect(editor.card("decode")).to_be_visible()
+
+
+@case("Nodes", "Leave the block")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    editor.click_card("grey")
+    editor.page.keyboard.press("Shift+Enter")
+    expect(editor.card("decode")).to_be_visible()
+    editor.drawn()
+    press()
+    expect(editor.card("grey")).to_be_visible()
+
+
+@case("Nodes", "Rename")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    shown(editor, "Rename node")
+
+
+@case("Nodes", "Mute")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    toggled(mode(editor, "wait", "Muted"), press)
+
+
+@case("Nodes", "Bypass")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    toggled(mode(editor, "wait", "Bypassed"), press)
+
+
+@case("Nodes", "Collapse")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    toggled(editor.field("save", "Name"), press)
+
+
+@case("Nodes", "Group")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    expect(editor.canvas.get_by_role("region", name="Group Group")).to_be_visible()
+
+
+@case("Nodes", "Make a block")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    shown(editor, "Make a block of the selected nodes")
+
+
+@case("Nodes", "Unpack block")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    editor.click_card("grey")
+    press()
+    expect(editor.card("decode")).to_be_visible()
+
+
+# -- arranging
+
+
+def moves(dx: int, dy: int, least: float = 1) -> Case:
+    def check(editor: Editor, press: Press) -> None:
+        editor.click_card("save")
+        x, y = place(editor, "save")
+        press()
+        eventually(lambda: place(editor, "save") != (x, y))
+        after = place(editor, "save")
+        moved = (after[0] - x, after[1] - y)
+        assert moved[0] * dx + moved[1] * dy >= least
+        assert abs(moved[0] * dy) + abs(moved[1] * dx) < 1
+
+    return check
+
+
+for _way, _dx, _dy in (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1)):
+    case("Arranging", f"Move {_way}")(moves(_dx, _dy))
+    case("Arranging", f"Move far {_way}")(moves(_dx, _dy, 25))
+
+
+def grows(wider: int, taller: int) -> Case:
+    def check(editor: Editor, press: Press) -> None:
+        editor.command("Add a note")
+        note = editor.canvas.get_by_role("button", name=re.compile("^Note"))
+        width, height = size(note)
+        press()
+        eventually(lambda: size(note) != (width, height))
+        after = size(note)
+        assert (after[0] - width) * wider > 0 or after[0] == width
+        assert (after[1] - height) * taller > 0 or after[1] == height
+
+    return check
+
+
+case("Arranging", "Make wider")(grows(1, 0))
+case("Arranging", "Make narrower")(grows(-1, 0))
+case("Arranging", "Make taller")(grows(0, 1))
+case("Arranging", "Make shorter")(grows(0, -1))
+
+
+@case("Arranging", "Arrange automatically")
+def _(editor: Editor, press: Press) -> None:
+    before = [place(editor, name) for name in CHAIN["nodes"]]
+    press()
+    eventually(lambda: [place(editor, name) for name in CHAIN["nodes"]] != before)
+
+
+# -- viewing
+
+
+@case("View", "Zoom in")
+def _(editor: Editor, press: Press) -> None:
+    before = zoom(editor)
+    press()
+    eventually(lambda: zoom(editor) > before)
+
+
+@case("View", "Zoom out")
+def _(editor: Editor, press: Press) -> None:
+    before = zoom(editor)
+    press()
+    eventually(lambda: zoom(editor) < before)
+
+
+@case("View", "Zoom to 100 %")
+def _(editor: Editor, press: Press) -> None:
+    editor.command("Zoom out")
+    eventually(lambda: zoom(editor) != 100)
+    press()
+    eventually(lambda: zoom(editor) == 100)
+
+
+@case("View", "Show everything")
+def _(editor: Editor, press: Press) -> None:
+    before = zoom(editor)
+    for _ in range(3):
+        editor.command("Zoom in")
+    eventually(lambda: zoom(editor) > before * 1.5)
+    press()
+    eventually(lambda: zoom(editor) == before)
+
+
+@case("View", "Zoom to the selection")
+def _(editor: Editor, press: Press) -> None:
+    before = zoom(editor)
+    editor.click_card("save")
+    press()
+    eventually(lambda: zoom(editor) > before)
+    expect(editor.card("save")).to_be_in_viewport()
+
+
+@case("View", "Minimap")
+def _(editor: Editor, press: Press) -> None:
+    toggled(editor.canvas.get_by_label(re.compile("^Minimap: ")), press)
+
+
+@case("View", "Go to the next problem")
+@case("View", "Go to the previous problem")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BROKEN)
+    press()
+    eventually(lambda: editor.canvas.locator(".react-flow__node.selected").count() == 1)
+
+
+@case("View", "View the newest result")
+def _(editor: Editor, press: Press) -> None:
+    editor.server.let("open")
+    editor.open_workflow(gated("open"))
+    editor.run()
+    expect_picture(editor.results("save"))
+    press()
+    viewer = editor.page.get_by_role("dialog")
+    expect(viewer).to_be_visible()
+    editor.page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+
+
+@case("View", "Left panel")
+def _(editor: Editor, press: Press) -> None:
+    editor.show("Nodes")
+    toggled(editor.panel("Nodes"), press)
+
+
+@case("View", "Right panel")
+def _(editor: Editor, press: Press) -> None:
+    editor.show("Inspector")
+    toggled(editor.panel("Inspector"), press)
+
+
+@case("View", "Lower panel")
+def _(editor: Editor, press: Press) -> None:
+    editor.show("Queue")
+    toggled(editor.panel("Queue"), press)
+
+
+def part(editor: Editor) -> int:
+    """Which part of the page has the focus."""
+    found: int = editor.page.evaluate(
+        "[...document.querySelectorAll('[data-region]')]"
+        ".findIndex((part) => part.contains(document.activeElement))"
+    )
+    return found
+
+
+@case("View", "Go to the next part of the page")
+@case("View", "Go to the part before")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    seen = [part(editor)]
+    for _ in range(3):
+        press()
+        seen.append(part(editor))
+    assert len(set(seen)) == 4
+    assert -1 not in seen
+
+
+# -- panels and tabs
+
+
+def panel(name: str) -> Case:
+    return lambda editor, press: toggled(editor.panel(name), press)
+
+
+for _command, _panel in (
+    ("Nodes panel", "Nodes"),
+    ("History panel", "History"),
+    ("Inspector", "Inspector"),
+    ("Queue", "Queue"),
+    ("Results", "Results"),
+    ("Problems", "Problems"),
+):
+    case("Panels", _command)(panel(_panel))
+
+
+@case("Panels", "Find in the workflow")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(editor.page.get_by_role("searchbox", name="Find in the workflow")).to_be_focused()
+
+
+@case("Tabs", "Close tab")
+def _(editor: Editor, press: Press) -> None:
+    count = editor.tabs.count()
+    press()
+    expect(editor.tabs).to_have_count(count - 1)
+
+
+@case("Tabs", "Reopen closed tab")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    close(editor)
+    press()
+    current(editor, "Block")
+    expect(editor.card("grey")).to_be_visible()
+
+
+@case("Tabs", "Next tab")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    press()
+    current(editor, "Text to image")
+
+
+@case("Tabs", "Previous tab")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BLOCK)
+    press()
+    current(editor, "Chain")
+
+
+@case("Tabs", "Move the tab right")
+def _(editor: Editor, press: Press) -> None:
+    editor.tabs.first.click()
+    press()
+    expect(editor.tabs.nth(1)).to_have_attribute("aria-selected", "true")
+
+
+@case("Tabs", "Move the tab left")
+def _(editor: Editor, press: Press) -> None:
+    last = editor.tabs.count() - 1
+    press()
+    expect(editor.tabs.nth(last - 1)).to_have_attribute("aria-selected", "true")
+
+
+@case("Tabs", "Go to a tab by its number")
+def _(editor: Editor, press: Press) -> None:
+    first, last = editor.tabs.first, editor.tabs.last
+    editor.tabs.nth(1).click()
+    press()
+    eventually(
+        lambda: (
+            "true" in (first.get_attribute("aria-selected"), last.get_attribute("aria-selected"))
+        )
+    )
+
+
+# -- running
+
+
+@case("Run", "Run")
+@case("Run", "Run before all others")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(gated("never"))
+    press()
+    expect(editor.state("wait", "Runs now")).to_be_visible()
+    editor.server.cancel_all()
+
+
+@case("Run", "Run to here")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(gated("never"))
+    editor.click_card("decode")
+    press()
+    expect(editor.state("decode", re.compile("^(Done|Cached)"))).to_be_visible()
+    expect(editor.state("wait", "Will run")).to_be_visible()
+
+
+@case("Run", "Cancel the current run")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(gated("never"))
+    editor.run()
+    expect(editor.state("wait", "Runs now")).to_be_visible()
+    press()
+    expect(editor.state("wait", "Runs now")).to_have_count(0)
+
+
+# -- the rest
+
+
+@case("Parameters", "App mode: only the parameters")
+def _(editor: Editor, press: Press) -> None:
+    toggled(editor.canvas, press)
+
+
+@case("Help", "Explain the selected node")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    expect(editor.panel("Help").get_by_role("heading", name="Save image")).to_be_visible()
+
+
+@case("Help", "Commands")
+@case("Help", "Keyboard shortcuts")
+@case("Help", "Settings")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(editor.page.get_by_role("dialog")).to_be_visible()
+    editor.page.keyboard.press("Escape")
+    expect(editor.page.get_by_role("dialog")).to_have_count(0)
+
+
+# -- the tests
+
+
+def test_each_has_its_case(editor: Editor) -> None:
+    found = listed(editor)
+    assert {group: set(names) for group, names in found.items()} == {
+        group: set(names) for group, names in CASES.items()
+    }
+
+
+@pytest.fixture
+def keys(editor: Editor) -> Editor:
+    editor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    return editor
+
+
+@pytest.mark.parametrize("group", sorted(CASES))
+def test_each_does_what_it_says(keys: Editor, group: str) -> None:
+    for name, chords in listed(keys)[group].items():
+        for chord in chords:
+            keys.open_workflow({**CHAIN})
+            try:
+                CASES[group][name](keys, partial(keys.page.keyboard.press, chord))
+            except Exception as fault:
+                fault.add_note(f"{group}: {name} by {chord}")
+                raise
+
+
+def test_a_card_that_tab_comes_to_is_what_keys_mean(editor: Editor) -> None:
+    editor.open_workflow({**CHAIN})
+    first = editor.canvas.locator("[data-canvas-start]")
+    first.focus()
+    editor.page.keyboard.press("Tab")
+    expect(editor.canvas.locator(".react-flow__node:focus")).to_have_count(1)
+    editor.page.keyboard.press("l")
+    shown(editor, "Link from which port?")
+    editor.page.keyboard.press("F2")
+    shown(editor, "Rename node")
+
+
+def test_keys_of_a_tab_leave_the_graph_alone(editor: Editor) -> None:
+    editor.open_workflow(BLOCK)
+    editor.click_card("grey")
+    editor.open_workflow({**CHAIN})
+    tab = editor.top.get_by_role("tab", selected=True)
+    tab.focus()
+    editor.page.keyboard.press("F2")
+    expect(editor.page.get_by_role("dialog")).to_have_count(1)
+    shown(editor, "Rename workflow")
+    tab.focus()
+    editor.page.keyboard.press("Delete")
+    current(editor, "Block")
+    expect(editor.card("grey")).to_be_visible()
+
+
+@pytest.mark.parametrize("key", ["Shift+F10", "ContextMenu"])
+def test_the_menu_of_a_card_opens_by_key(editor: Editor, key: str) -> None:
+    editor.open_workflow({**CHAIN})
+    editor.click_card("save")
+    editor.page.keyboard.press(key)
+    menu = editor.page.get_by_role("menu", name="Actions")
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    editor.page.keyboard.type("mute")
+    editor.page.keyboard.press("Enter")
+    expect(menu).to_have_count(0)
+    expect(mode(editor, "save", "Muted")).to_be_visible()
+    expect(editor.card("save")).to_be_focused()
+
+
+def test_enter_in_a_dangerous_question_does_no_harm(editor: Editor) -> None:
+    editor.command("Dark")
+    editor.command("Settings")
+    editor.dialog("Settings").get_by_role("button", name="Reset all").click()
+    question = editor.dialog("Reset all settings?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    editor.page.keyboard.press("Enter")
+    expect(question).to_have_count(0)
+    expect(editor.page.locator("html")).to_have_attribute("data-theme", "dark")

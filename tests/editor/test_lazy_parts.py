@@ -1,0 +1,50 @@
+"""Parts of the page that are fetched later, while the server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import expect
+
+from tests.editor.editing import Editor
+from tests.editor.serving import Server
+from tests.editor.watching import UNREACHED
+
+AWAY = "This part couldn’t be loaded"
+
+
+@contextmanager
+def away(editor: Editor, server: Server) -> Iterator[None]:
+    """While the server is away, and until it is back."""
+    with editor.watch.allowing(*UNREACHED, "PartFault"):
+        server.kill()
+        expect(editor.status.get_by_text("Connection lost")).to_be_visible()
+        yield
+        server.start()
+        editor.ready()
+
+
+def test_a_panel_comes_with_the_server_and_no_work_is_lost(editor: Editor, server: Server) -> None:
+    editor.fill("positive", "Text", "a medlar")
+    panel = editor.panel("History")
+    with away(editor, server):
+        editor.page.get_by_role("button", name="History").first.click()
+        expect(panel.get_by_role("alert")).to_contain_text(AWAY)
+        panel.get_by_role("button", name="Try again").click()
+        expect(panel.get_by_role("alert")).to_contain_text(AWAY)
+        editor.fill("positive", "Text", "a quince")
+    expect(panel.get_by_role("option").first).to_be_visible()
+    expect(panel.get_by_role("alert")).to_have_count(0)
+    expect(editor.field("positive", "Text")).to_have_value("a quince")
+
+
+def test_a_dialog_can_be_opened_again(editor: Editor, server: Server) -> None:
+    fault = editor.dialog("Sorry")
+    with away(editor, server):
+        editor.page.keyboard.press("ControlOrMeta+,")
+        expect(fault).to_contain_text(AWAY)
+        editor.page.keyboard.press("Escape")
+        expect(fault).to_have_count(0)
+    editor.page.keyboard.press("ControlOrMeta+,")
+    expect(editor.dialog("Settings")).to_be_visible()

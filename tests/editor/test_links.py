@@ -1,0 +1,340 @@
+"""Links by mouse and by keyboard: taken along, put through nodes, chosen from far, and deleted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor
+from tests.editor.graphs import CHAIN, Point, drag, middle, written
+from tests.server.hosting import eventually
+
+PAIR: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "Pair",
+    "nodes": {
+        "picture": {"type": "LoadImage", "inputs": {"path": "apple.png"}},
+        "first": {"type": "SaveImage", "inputs": {"image": {"from": "picture.image"}}},
+        "second": {"type": "SaveImage"},
+        "scale": {"type": "ResizeImage"},
+    },
+    "ui": {
+        "positions": {
+            "picture": [0, 0],
+            "first": [680, 0],
+            "second": [680, 360],
+            "scale": [300, 420],
+        }
+    },
+}
+"""Two nodes that take a picture, one of them linked, and one that stands on its own."""
+INSIDE: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "Inside",
+    "subgraphs": {
+        "Grey": {
+            "inputs": {"latent": {"to": ["decode.latent"]}},
+            "outputs": {"image": "decode"},
+            "nodes": {
+                "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+                "decode": {"type": "VAEDecode", "inputs": {"vae": {"from": "load.vae"}}},
+            },
+        }
+    },
+    "nodes": {"grey": {"type": "Grey"}},
+}
+
+
+@pytest.fixture
+def pair(editor: Editor) -> Editor:
+    editor.open_workflow(PAIR)
+    return editor
+
+
+def taken_by(editor: Editor, node: str) -> dict[str, Any]:
+    found: dict[str, Any] = written(editor)["nodes"][node].get("inputs", {})
+    return found
+
+
+def head(editor: Editor, node: str) -> Point:
+    """A place that a card is dragged by."""
+    box = editor.card(node).bounding_box()
+    assert box is not None
+    return box["x"] + 90, box["y"] + 12
+
+
+def undo(editor: Editor) -> None:
+    editor.page.keyboard.press("ControlOrMeta+z")
+
+
+def way(editor: Editor, start: str, end: str, share: float = 0.5) -> Point:
+    """A place on the way of a link, in the window."""
+    line = editor.link(start, end).locator("path[data-edge]")
+    x, y = line.evaluate(
+        """(path, share) => {
+            const at = path.getPointAtLength(path.getTotalLength() * share);
+            const seen = new DOMPoint(at.x, at.y).matrixTransform(path.getScreenCTM());
+            return [seen.x, seen.y];
+        }""",
+        share,
+    )
+    return x, y
+
+
+class TestTakenAlong:
+    """A drag from the dot of an input that has a link moves the link."""
+
+    def test_to_another_input(self, pair: Editor) -> None:
+        start = middle(pair.port("first", "takes", "image"))
+        drag(pair, start, middle(pair.port("second", "takes", "image")))
+        expect(pair.link("picture", "second")).to_have_count(1)
+        expect(pair.link("picture", "first")).to_have_count(0)
+        assert taken_by(pair, "second")["image"] == {"from": "picture.image"}
+        undo(pair)
+        expect(pair.link("picture", "first")).to_have_count(1)
+        expect(pair.link("picture", "second")).to_have_count(0)
+
+    def test_into_the_empty_where_it_ends(self, pair: Editor) -> None:
+        x, y = middle(pair.port("first", "takes", "image"))
+        drag(pair, (x, y), (x - 120, y + 250))
+        expect(pair.link("picture", "first")).to_have_count(0)
+        expect(pair.page.get_by_role("combobox", name="Search nodes")).to_have_count(0)
+        assert "image" not in taken_by(pair, "first")
+        undo(pair)
+        expect(pair.link("picture", "first")).to_have_count(1)
+
+    def test_onto_a_card_whose_port_fits(self, pair: Editor) -> None:
+        start = middle(pair.port("first", "takes", "image"))
+        drag(pair, start, head(pair, "second"))
+        expect(pair.link("picture", "second")).to_have_count(1)
+        expect(pair.link("picture", "first")).to_have_count(0)
+
+    def test_and_back_without_a_trace(self, pair: Editor) -> None:
+        before = written(pair)
+        x, y = middle(pair.port("first", "takes", "image"))
+        pair.page.mouse.move(x, y)
+        pair.page.mouse.down()
+        pair.page.mouse.move(x - 80, y + 80, steps=4)
+        pair.page.mouse.move(x, y, steps=4)
+        pair.page.mouse.up()
+        assert written(pair) == before
+
+    def test_where_it_fits_no_port_it_stays(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
+        start = middle(editor.port("save", "takes", "image"))
+        drag(editor, start, middle(editor.port("decode", "takes", "latent")))
+        expect(editor.notice(re.compile("The link stays as it was"))).to_be_visible()
+        expect(editor.link("wait", "save")).to_have_count(1)
+
+    def test_an_input_without_a_link_begins_one(self, pair: Editor) -> None:
+        start = middle(pair.port("second", "takes", "image"))
+        drag(pair, start, middle(pair.port("picture", "gives", "image")))
+        expect(pair.link("picture", "second")).to_have_count(1)
+        expect(pair.link("picture", "first")).to_have_count(1)
+
+
+class TestCopied:
+    def test_a_node_dragged_with_alt_leaves_the_original(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
+        before = written(editor)
+        start = head(editor, "decode")
+        editor.page.keyboard.down("Alt")
+        drag(editor, start, (start[0] + 30, start[1] + 260))
+        editor.page.keyboard.up("Alt")
+        expect(editor.cards).to_have_count(6)
+        for source in ("size", "load"):
+            expect(editor.link(source, "decode_2")).to_have_count(1)
+        expect(editor.link("decode", "wait")).to_have_count(1)
+        after = written(editor)
+        assert after["nodes"]["decode_2"] == before["nodes"]["decode"]
+        places = after["ui"]["positions"]
+        assert places["decode"] == before["ui"]["positions"]["decode"]
+        assert places["decode_2"][1] > places["decode"][1] + 200
+        undo(editor)
+        expect(editor.cards).to_have_count(5)
+        assert written(editor) == before
+
+    def test_several_with_the_links_among_them(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
+        editor.click_card("wait")
+        editor.click_card("save", "ControlOrMeta")
+        start = head(editor, "save")
+        editor.page.keyboard.down("Alt")
+        drag(editor, start, (start[0], start[1] + 300))
+        editor.page.keyboard.up("Alt")
+        expect(editor.cards).to_have_count(7)
+        expect(editor.link("wait_2", "save_2")).to_have_count(1)
+        expect(editor.link("decode", "wait_2")).to_have_count(1)
+        editor.page.keyboard.press("Delete")
+        expect(editor.cards).to_have_count(5)
+        expect(editor.link("wait", "save")).to_have_count(1)
+
+
+def taking(editor: Editor, start: str, end: str) -> Locator:
+    """A link that shows that it would take in what is being dragged."""
+    return editor.link(start, end).locator("[data-taking]")
+
+
+class TestPutIn:
+    """A node that is dropped on a link comes to stand in between."""
+
+    def test_a_card_that_has_no_links(self, pair: Editor) -> None:
+        start, end = head(pair, "scale"), way(pair, "picture", "first")
+        box = pair.card("scale").bounding_box()
+        assert box is not None
+        grip = (start[0] - box["x"], start[1] - box["y"])
+        to = (
+            end[0] - box["width"] / 2 + grip[0],
+            end[1] - box["height"] / 2 + grip[1],
+        )
+        pair.page.mouse.move(*start)
+        pair.page.mouse.down()
+        pair.page.mouse.move(*to, steps=8)
+        expect(taking(pair, "picture", "first")).to_have_count(1)
+        pair.page.mouse.up()
+        expect(pair.link("picture", "scale")).to_have_count(1)
+        expect(pair.link("scale", "first")).to_have_count(1)
+        expect(pair.link("picture", "first")).to_have_count(0)
+        undo(pair)
+        expect(pair.link("picture", "first")).to_have_count(1)
+        assert written(pair)["ui"]["positions"]["scale"] == PAIR["ui"]["positions"]["scale"]
+
+    def test_one_from_the_palette(self, pair: Editor) -> None:
+        hold_over_link(pair, "Resize image")
+        expect(taking(pair, "picture", "first")).to_have_count(1)
+        pair.page.mouse.up()
+        expect(pair.link("picture", "resize_image")).to_have_count(1)
+        expect(pair.link("resize_image", "first")).to_have_count(1)
+        undo(pair)
+        expect(pair.card("resize_image")).to_have_count(0)
+        expect(pair.link("picture", "first")).to_have_count(1)
+
+    def test_one_that_does_not_fit_lies_beside(self, pair: Editor) -> None:
+        hold_over_link(pair, "Load model")
+        expect(taking(pair, "picture", "first")).to_have_count(0)
+        pair.page.mouse.up()
+        expect(pair.card("load_model")).to_be_visible()
+        expect(pair.link("picture", "first")).to_have_count(1)
+
+
+def hold_over_link(pair: Editor, label: str) -> None:
+    """Drag a node from the palette onto the link, without letting go."""
+    palette = pair.show("Nodes")
+    palette.get_by_role("searchbox").fill(label.lower())
+    palette.get_by_role("treeitem", name=re.compile(f"^{label}")).hover()
+    pair.page.mouse.down()
+    pair.page.mouse.move(*way(pair, "picture", "first", 0.3), steps=4)
+    pair.page.mouse.move(*way(pair, "picture", "first"), steps=4)
+
+
+WIDTH = 248
+"""Of a card, in the canvas' own pixels."""
+
+
+def scale(editor: Editor) -> float:
+    """How large the canvas is drawn, which may come a frame after the percentage is said."""
+    box = editor.card("picture").bounding_box()
+    assert box is not None
+    return box["width"] / WIDTH
+
+
+def far(editor: Editor) -> None:
+    """Zoom out until nothing can be read."""
+    while (before := scale(editor)) > 0.4:
+        editor.page.keyboard.press("-")
+        eventually(lambda before=before: scale(editor) < 0.85 * before)
+
+
+def between(editor: Editor) -> Point:
+    """The middle of the way from the picture's first port to that of the node beside it."""
+    start, end = editor.card("picture").bounding_box(), editor.card("first").bounding_box()
+    assert start is not None
+    assert end is not None
+    y = start["y"] + 52 * start["width"] / WIDTH
+    return (start["x"] + start["width"] + end["x"]) / 2, y
+
+
+class TestFromFar:
+    def test_a_click_selects_a_link(self, pair: Editor) -> None:
+        far(pair)
+        pair.page.mouse.click(*between(pair))
+        inspector = pair.show("Inspector")
+        expect(inspector.get_by_role("heading", name="Link")).to_be_visible()
+        pair.page.keyboard.press("Delete")
+        expect(inspector.get_by_role("heading", name="Link")).to_have_count(0)
+        assert "image" not in taken_by(pair, "first")
+
+    def test_its_menu_is_there(self, pair: Editor) -> None:
+        far(pair)
+        pair.page.mouse.click(*between(pair), button="right")
+        pair.page.get_by_role("menuitem", name="Add a point").click()
+        [[x, _]] = written(pair)["ui"]["reroutes"]["first.image"]
+        assert WIDTH < x < 680
+
+
+class TestOfABlock:
+    """Links inside a block that end at its own ports."""
+
+    @pytest.fixture
+    def inside(self, editor: Editor) -> Editor:
+        editor.open_workflow(INSIDE)
+        editor.click_card("grey")
+        editor.page.keyboard.press("Shift+Enter")
+        expect(editor.card("decode")).to_be_visible()
+        editor.drawn()
+        editor.zoom_to_fit()
+        return editor
+
+    @pytest.mark.parametrize("key", ["Delete", "Backspace"])
+    def test_one_from_an_input_is_deleted(self, inside: Editor, key: str) -> None:
+        line = inside.link("end/inputs", "decode")
+        # Its middle lies behind a card.
+        inside.page.mouse.click(*way(inside, "end/inputs", "decode", 0.15))
+        inside.page.keyboard.press(key)
+        expect(line).to_have_count(0)
+        assert not written(inside)["subgraphs"]["Grey"]["inputs"]["latent"].get("to")
+        undo(inside)
+        expect(line).to_have_count(1)
+
+    def test_one_to_an_output_is_deleted(self, inside: Editor) -> None:
+        inside.page.mouse.click(*way(inside, "decode", "end/outputs"))
+        inside.page.keyboard.press("Delete")
+        expect(inside.link("decode", "end/outputs")).to_have_count(0)
+        assert not written(inside)["subgraphs"]["Grey"].get("outputs")
+        undo(inside)
+        expect(inside.link("decode", "end/outputs")).to_have_count(1)
+
+
+class TestByKeyboard:
+    def test_one_is_selected_bent_and_deleted(self, pair: Editor) -> None:
+        pair.click_card("first")
+        pair.page.keyboard.press("l")
+        ports = pair.dialog("Link from which port?")
+        expect(ports.get_by_role("searchbox")).to_be_focused()
+        pair.page.keyboard.type("image")
+        pair.page.keyboard.press("Enter")
+        targets = pair.dialog(re.compile("^Link .+ to …$"))
+        expect(targets.get_by_role("searchbox")).to_be_focused()
+        pair.page.keyboard.type("select the link")
+        pair.page.keyboard.press("Enter")
+        expect(targets).to_have_count(0)
+        expect(pair.show("Inspector").get_by_role("heading", name="Link")).to_be_visible()
+        pair.command("Add a point to a link")
+        expect(pair.canvas.locator("[data-id^='reroute/']")).to_have_count(1)
+        pair.page.keyboard.press("Delete")
+        expect(pair.link("picture", "first")).to_have_count(0)
+
+
+def test_nodes_deleted_with_their_links_selected_are_bridged(editor: Editor) -> None:
+    editor.open_workflow({**CHAIN})
+    editor.click_card("wait")
+    x, y = way(editor, "wait", "save")
+    editor.page.keyboard.down("ControlOrMeta")
+    editor.page.mouse.click(x, y)
+    editor.page.keyboard.up("ControlOrMeta")
+    editor.page.keyboard.press("Shift+Delete")
+    expect(editor.card("wait")).to_have_count(0)
+    expect(editor.link("decode", "save")).to_have_count(1)

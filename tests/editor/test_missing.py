@@ -1,0 +1,121 @@
+"""What a workflow needs and the server doesn't have is named, and the rest can be worked on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor
+from tests.editor.graphs import CHAIN, written
+from tests.editor.serving import Server
+
+PACK = """
+from nodegraph import Image, node
+
+@node
+def Glow(image: Image, amount: float = 1.0) -> Image:
+    \"\"\"Makes a picture glow.\"\"\"
+    return image
+"""
+
+
+def chain_with(**nodes: Any) -> dict[str, Any]:
+    """A chain of nodes, some of which are other ones."""
+    return {**CHAIN, "nodes": {**CHAIN["nodes"], **nodes}}
+
+
+GLOWING = {
+    **chain_with(wait={"type": "shiny:Glow", "inputs": {"image": {"from": "decode"}}}),
+    "requires": {"shiny": ">=2"},
+}
+LARGE = chain_with(load={"type": "LoadModel", "inputs": {"model": "portraits-xl.safetensors"}})
+
+
+def opened(editor: Editor, workflow: dict[str, Any]) -> Locator:
+    """The dialog that comes with a workflow."""
+    editor.open_workflow(workflow)
+    dialog = editor.dialog("What is missing")
+    expect(dialog).to_be_visible()
+    return dialog
+
+
+def close(editor: Editor, dialog: Locator) -> None:
+    editor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+class TestAPack:
+    @pytest.fixture
+    def dialog(self, editor: Editor) -> Locator:
+        return opened(editor, GLOWING)
+
+    def test_is_named_with_its_nodes_and_where_to_get_it(
+        self, editor: Editor, dialog: Locator
+    ) -> None:
+        row = dialog.get_by_role("listitem").filter(has_text="shiny:Glow")
+        expect(row).to_contain_text("shiny")
+        expect(row).to_contain_text(">=2")
+        expect(dialog).to_contain_text("Put its file or folder into the server’s “packs” folder")
+        row.get_by_role("button", name="Show “wait”").click()
+        expect(dialog).to_have_count(0)
+        expect(editor.card("wait")).to_be_focused()
+
+    def test_leaves_its_node_marked_and_the_graph_usable(
+        self, editor: Editor, dialog: Locator
+    ) -> None:
+        close(editor, dialog)
+        mark = re.compile("there is no node type `shiny:Glow`", re.IGNORECASE)
+        expect(editor.card("wait").get_by_role("button", name=mark)).to_be_visible()
+        editor.fill("save", "Name", "still-typed")
+        editor.page.keyboard.press("ControlOrMeta+z")
+        expect(editor.field("save", "Name")).to_have_value("grey")
+        assert written(editor)["nodes"] == GLOWING["nodes"]
+        editor.reload()
+        expect(dialog).to_have_count(0)
+
+    def test_is_found_once_it_is_there(
+        self, editor: Editor, dialog: Locator, server: Server
+    ) -> None:
+        file = server.home / "packs" / "shiny.py"
+        file.write_text(PACK)
+        try:
+            dialog.get_by_role("button", name="Look again").click()
+            expect(
+                dialog.get_by_text("Everything that this workflow needs is there")
+            ).to_be_visible()
+            close(editor, dialog)
+            expect(editor.field("wait", "Amount")).to_be_visible()
+        finally:
+            file.unlink()
+            server.client.post("system/refresh").raise_for_status()
+
+
+class TestAModel:
+    @pytest.fixture
+    def dialog(self, editor: Editor) -> Locator:
+        return opened(editor, LARGE)
+
+    def test_is_named_with_where_to_get_it(self, editor: Editor, dialog: Locator) -> None:
+        row = dialog.get_by_role("listitem").filter(has_text="portraits-xl.safetensors")
+        link = row.get_by_role("link", name="Search on Hugging Face")
+        expect(link).to_have_attribute("href", re.compile("search=portraits-xl$"))
+        expect(dialog).to_contain_text(str(editor.server.home / "models"))
+
+    def test_can_be_replaced_by_one_that_is_there(self, editor: Editor, dialog: Locator) -> None:
+        close(editor, dialog)
+        expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
+        editor.field("load", "Model").click()
+        editor.page.get_by_role("option", name="tiny").click()
+        expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
+
+
+def test_nothing_is_said_of_a_workflow_that_has_all(editor: Editor) -> None:
+    editor.open_workflow({**CHAIN})
+    expect(editor.dialog("What is missing")).to_have_count(0)
+    editor.command("Missing packs and models")
+    expect(
+        editor.dialog("What is missing").get_by_text("Everything that this workflow needs is there")
+    ).to_be_visible()

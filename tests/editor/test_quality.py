@@ -1,0 +1,156 @@
+"""What holds for the whole page: for everybody's eyes and hands, offline, small, and quick."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Response, expect
+
+from benchmarks.large import MANY, large_graph, opened, panned
+from tests.editor.conftest import NewBrowser
+from tests.editor.editing import Editor
+from tests.editor.graphs import search
+from tests.editor.serving import Server
+
+AXE = Path(__file__).parents[2] / "editor" / "node_modules" / "axe-core" / "axe.min.js"
+MOST_BYTES = 500_000
+
+
+class TestAccess:
+    """No fault that axe calls serious or critical, wherever one looks."""
+
+    @pytest.fixture(params=["Light", "Dark", "High contrast"])
+    def themed(self, request: pytest.FixtureRequest, editor: Editor) -> Editor:
+        if not AXE.exists():
+            pytest.skip("the editor's packages aren't installed")
+        editor.command(request.param)
+        theme = {"High contrast": "contrast"}.get(request.param, request.param.lower())
+        expect(editor.page.locator("html")).to_have_attribute("data-theme", theme)
+        editor.page.evaluate(AXE.read_text(encoding="utf-8"))
+        return editor
+
+    def test_of_the_page_with_its_panels(self, themed: Editor) -> None:
+        themed.click_card("sample")
+        check(themed, "the graph")
+        for left, right, bottom in (
+            ("Nodes panel", "Explain the selected node", "Queue"),
+            ("History panel", "Inspector", "Results"),
+            ("Find in the workflow", "Show the parameters", "Problems"),
+        ):
+            for name in (left, right, bottom):
+                themed.command(name)
+            expect(themed.page.get_by_role("region", name=bottom)).to_be_visible()
+            check(themed, f"{left}, {right}, {bottom}")
+
+    def test_of_dialogs(self, themed: Editor) -> None:
+        for command, title in (
+            ("Templates…", "Open a workflow"),
+            ("Save as…", "Save workflow"),
+            ("Share and export…", "Share and export"),
+            ("Settings", "Settings"),
+            ("Keyboard shortcuts", "Keyboard shortcuts"),
+        ):
+            themed.command(command)
+            dialog = themed.dialog(title)
+            expect(dialog).to_be_visible()
+            check(themed, title)
+            dialog.get_by_role("button", name="Close", exact=True).first.click()
+            expect(dialog).to_have_count(0)
+        themed.page.keyboard.press("ControlOrMeta+k")
+        expect(themed.dialog("Commands")).to_be_visible()
+        check(themed, "Commands")
+        themed.page.keyboard.press("Escape")
+        themed.page.mouse.dblclick(*corner(themed.canvas))
+        expect(search(themed)).to_be_focused()
+        check(themed, "the search for nodes")
+
+    def test_of_the_form(self, themed: Editor) -> None:
+        themed.top.get_by_role("button", name="Form of the parameters").click()
+        expect(themed.page.get_by_role("region", name="Parameters")).to_be_visible()
+        check(themed, "the form")
+
+
+def check(editor: Editor, place: str) -> None:
+    """Let axe look at the page as it is."""
+    found: list[dict[str, Any]] = editor.page.evaluate(
+        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+    )
+    faults = [
+        f"{fault['impact']}: {fault['id']}: {node['html'][:160]}\n  {node['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert not faults, f"{place}\n" + "\n".join(faults)
+
+
+def corner(canvas: Locator) -> tuple[float, float]:
+    """A place on the canvas that is empty."""
+    box = canvas.bounding_box()
+    assert box is not None
+    return box["x"] + 60, box["y"] + 60
+
+
+def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) -> None:
+    """Everything that is fetched until the starter graph can be run, but the server's answers."""
+    responses: list[Response] = []
+
+    def note(response: Response) -> None:
+        responses.append(response)
+
+    other = new_browser(server)
+    other.page.on("response", note)
+    other.open()
+    # Not as they come: what comes as the page ends has nothing more to be read.
+    fetched = {
+        response.url: len(gzip.compress(response.body()))
+        for response in tuple(responses)
+        if "/api/" not in response.url and response.ok
+    }
+    assert any(url.endswith(".js") for url in fetched)
+    assert sum(fetched.values()) < MOST_BYTES, fetched
+
+
+def test_pages_are_sent_compressed(server: Server) -> None:
+    index = server.client.get(server.url).text
+    for path in re.findall(r'(?:src|href)="\.?/?(assets/[^"]+\.(?:js|css))"', index):
+        answer = server.client.get(f"{server.url}/{path}", headers={"accept-encoding": "gzip"})
+        assert answer.headers.get("content-encoding") == "gzip" or len(answer.content) < 1500
+        assert "immutable" in answer.headers["cache-control"]
+
+
+class TestManyNodes:
+    def test_open_and_move(self, editor: Editor) -> None:
+        """How fast it is, is shown by `benchmarks/editor.py`; here it is only printed."""
+        seconds = opened(editor.page, large_graph(MANY))
+        expect(editor.tabs.last).to_have_text("Large")
+        editor.drawn()
+        counts = editor.show("Inspector")
+        expect(counts.get_by_role("definition").first).to_have_text(str(MANY))
+        viewport = editor.page.locator(".react-flow__viewport")
+        before = viewport.get_attribute("style") or ""
+        rate = panned(editor.page, moves=40)
+        print(f"opened in {seconds:.2f} s, panned at {rate:.0f} frames a second")  # noqa: T201
+        editor.page.keyboard.press("Shift+0")
+        expect(editor.page.get_by_role("button", name="Zoom: 100 %")).to_be_visible()
+        expect(viewport).not_to_have_attribute("style", before)
+        expect(editor.cards.first).to_be_visible()
+        editor.page.keyboard.press("ControlOrMeta+a")
+        expect(counts).to_contain_text(str(MANY))
+
+    def test_keys_reach_the_last_of_them(self, editor: Editor) -> None:
+        editor.drop("large.json", json.dumps(large_graph(MANY)).encode(), "application/json")
+        expect(editor.tab).to_have_text("Large")
+        editor.drawn()
+        editor.page.keyboard.press("ControlOrMeta+f")
+        field = editor.page.get_by_role("searchbox", name="Find in the workflow")
+        field.fill(f"save_{MANY // 10 - 1}")
+        hits = editor.page.get_by_role("listbox", name="What was found").get_by_role("option")
+        expect(hits.first).to_contain_text(f"save_{MANY // 10 - 1}")
+        field.press("Enter")
+        expect(editor.card(f"save_{MANY // 10 - 1}")).to_be_focused()

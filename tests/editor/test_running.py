@@ -1,0 +1,163 @@
+"""What people came for: a prompt becomes a picture, and what a run will do is told before."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.gates import gated, refusing
+
+STARTER = ("load", "positive", "size", "sample", "decode", "save")
+
+
+def test_the_first_page_makes_a_picture_that_stays(editor: Editor) -> None:
+    expect(editor.tabs).to_have_text(["Text to image"])
+    editor.fill("positive", "Text", "a green leaf on a white background")
+    editor.fill("sample", "Steps", "60")
+    editor.run()
+    editor.see_preview("sample")
+    expect_picture(editor.results("save"))
+    gallery = editor.show("Results")
+    picture = gallery.get_by_role("gridcell", name=re.compile("^apple")).first.locator("img")
+    expect_picture(picture)
+    editor.reload()
+    expect(editor.field("positive", "Text")).to_have_value("a green leaf on a white background")
+    expect(editor.field("sample", "Steps")).to_have_value("60")
+    expect_picture(editor.results("save"))
+    expect_picture(picture)
+
+
+def test_it_is_told_before_a_run_what_it_will_do(editor: Editor) -> None:
+    editor.fill("positive", "Text", "a yellow star on a white background")
+    editor.fill("sample", "Steps", "3")
+    for name in ("positive", "sample", "decode", "save"):
+        expect(editor.state(name, "Will run")).to_be_visible()
+    editor.run()
+    for name in STARTER:
+        expect(editor.state(name, re.compile("^(Done|Cached)"))).to_be_visible()
+    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    # What comes after the edit runs again; what comes before doesn't.
+    editor.fill("sample", "Cfg", "3")
+    expect(editor.status).to_contain_text("3 nodes will run · 3 cached · about")
+    for name in ("sample", "decode", "save"):
+        expect(editor.state(name, "Changed: will run again")).to_be_visible()
+    for name in ("load", "positive", "size"):
+        expect(editor.state(name, re.compile("^(Done|Cached)"))).to_be_visible()
+    expect(editor.state("sample", re.compile("in about .*Nothing is kept"))).to_be_visible()
+    expect(editor.state("save", re.compile("Something before it runs"))).to_be_visible()
+    editor.fill("sample", "Cfg", "4")
+    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+
+
+def test_nothing_runs_while_a_field_holds_what_cannot_be_read(editor: Editor) -> None:
+    steps = editor.field("sample", "Steps")
+    steps.fill("none")
+    steps.blur()
+    before = len(editor.server.jobs())
+    editor.run()
+    expect(steps).to_be_focused()
+    expect(editor.notice("What stands in this field can’t be read")).to_be_visible()
+    steps.press("Escape")
+    expect(steps).to_have_value("20")
+    editor.fill("sample", "Steps", "2")
+    editor.run()
+    expect_picture(editor.results("save"))
+    assert len(editor.server.jobs()) == before + 1
+
+
+def test_a_run_to_one_node_leaves_out_what_comes_after(editor: Editor) -> None:
+    editor.fill("sample", "Steps", "2")
+    editor.fill("sample", "Seed", "100")
+    editor.click_card("decode")
+    editor.command("Run to here")
+    expect(editor.state("decode", "Done")).to_be_visible()
+    expect(editor.state("save", "Will run")).to_be_visible()
+    expect(editor.results("save")).to_have_count(0)
+
+
+def test_a_node_that_fails_says_why_and_is_found_by_a_click(editor: Editor) -> None:
+    editor.open_workflow(refusing(least=9000))
+    editor.run()
+    words = "the picture is smaller than 9000"
+    expect(editor.state("check", "Failed")).to_be_visible()
+    expect(editor.card("check")).to_contain_text(words)
+    expect(editor.card("check")).to_contain_text("Ask for less.")
+    expect(editor.notice(re.compile(words)).first).to_be_visible()
+    expect(editor.page).to_have_title(re.compile("^Refused"))
+    problems = editor.show("Problems")
+    row = problems.get_by_role("row").filter(has_text=words)
+    expect(row).to_contain_text("check.least")
+    expect(row).to_contain_text("in the last run")
+    row.get_by_text(words).click()
+    expect(editor.field("check", "Least")).to_be_focused()
+    # Mended, it runs; what was computed before isn't again.
+    editor.fill("check", "Least", "0")
+    editor.run()
+    expect_picture(editor.results("save"))
+    expect(editor.state("check", "Done")).to_be_visible()
+    expect(row).to_have_count(0)
+
+
+def test_what_cannot_run_is_marked_at_its_port_with_its_mend(editor: Editor) -> None:
+    workflow = refusing(least=0)
+    workflow["nodes"]["sample"]["inputs"]["sampler"] = "eulr"
+    editor.open_workflow(workflow)
+    expect(editor.status).to_contain_text("Can't run yet")
+    expect(editor.card("sample")).to_contain_text("eulr")
+    sampler = editor.field("sample", "Sampler")
+    expect(sampler).to_have_attribute("aria-invalid", "true")
+    editor.run()
+    expect(editor.page.get_by_role("alert").first).to_be_visible()
+    editor.status.get_by_role("button", name="1 problem").click()
+    row = editor.panel("Problems").get_by_role("row").filter(has_text="sample.sampler")
+    row.get_by_text("sample.sampler").click()
+    expect(sampler).to_be_focused()
+    row.get_by_role("button", name="Set to euler").first.click()
+    expect(editor.status).not_to_contain_text("Can't run yet")
+    expect(sampler).not_to_have_attribute("aria-invalid", "true")
+    expect(row).to_have_count(0)
+
+
+def test_a_run_is_cancelled(editor: Editor) -> None:
+    editor.open_workflow(gated("never"))
+    editor.run()
+    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.page).to_have_title(re.compile("^[0-9]+% Gated"))
+    editor.top.get_by_role("button", name="Stop this run").click()
+    expect(editor.top.get_by_role("button", name="Stop this run")).to_have_count(0)
+    expect(editor.state("wait", "Will run")).to_be_visible()
+    expect(editor.state("decode", re.compile("^(Done|Cached)"))).to_be_visible()
+    expect(editor.page).to_have_title(re.compile("^Gated"))
+    queue = editor.show("Queue")
+    expect(queue.get_by_role("row").filter(has_text="Gated").first).to_contain_text("Cancelled")
+    # The next one goes on from what was made before.
+    editor.fill("wait", "Until", "")
+    editor.run()
+    expect_picture(editor.results("save"))
+
+
+def test_a_workflow_runs_several_times_with_other_seeds(editor: Editor) -> None:
+    editor.fill("sample", "Steps", "2")
+    editor.fill("sample", "Seed", "500")
+    editor.fill("save", "Name", "many")
+    editor.top.get_by_role("button", name="Ways to run").click()
+    options = editor.dialog("Ways to run")
+    count = options.get_by_label("How often")
+    count.fill("3")
+    count.press("Enter")
+    editor.page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    editor.run()
+    gallery = editor.show("Results")
+    pictures = gallery.get_by_role("gridcell", name=re.compile("^many"))
+    expect(pictures).to_have_count(3)
+    for index in range(3):
+        expect_picture(pictures.nth(index).locator("img"))
+    jobs = editor.server.jobs()[:3]
+    seeds = [
+        editor.server.get(f"jobs/{job['id']}/workflow")["nodes"]["sample"]["inputs"]["seed"]
+        for job in jobs
+    ]
+    assert sorted(seeds) == [500, 501, 502]

@@ -1,0 +1,58 @@
+"""A run that ends while one does something else is told of, with the way to it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.gates import gated, refusing
+
+
+def test_one_that_is_done_in_another_tab_is_shown_by_a_click(
+    editor: Editor, request: pytest.FixtureRequest
+) -> None:
+    gate = request.node.name
+    editor.open_workflow(gated(gate))
+    editor.run()
+    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.page).to_have_title(re.compile("^[0-9]+% Gated"))
+    editor.tabs.filter(has_text="Text to image").click()
+    expect(editor.page).to_have_title(re.compile("^Text to image"))
+    editor.server.let(gate)
+    told = editor.page.get_by_role("region", name="Notices")
+    expect(told.get_by_text("Gated is done")).to_be_visible()
+    told.get_by_role("button", name="Show").click()
+    expect(editor.card("save")).to_be_focused()
+    expect_picture(editor.results("save"))
+    # It has been seen.
+    expect(told.get_by_text("Gated is done")).to_have_count(0)
+
+
+def test_one_that_failed_in_another_tab_leads_to_its_node_and_port(editor: Editor) -> None:
+    editor.open_workflow(refusing(least=9001))
+    editor.run()
+    editor.tabs.filter(has_text="Text to image").click()
+    told = editor.page.get_by_role("region", name="Notices")
+    expect(told.get_by_text("Refused failed")).to_be_visible()
+    expect(told).to_contain_text("the picture is smaller than 9001")
+    expect(told).to_contain_text("Ask for less.")
+    told.get_by_role("button", name="Show").click()
+    expect(editor.field("check", "Least")).to_be_focused()
+
+
+def test_all_is_told_again_before_a_run_after_an_edit(editor: Editor) -> None:
+    """With the time that it will take, as it took before."""
+    workflow = refusing(least=0)
+    workflow["title"] = "Timed"
+    editor.open_workflow(workflow)
+    editor.run()
+    expect_picture(editor.results("save"))
+    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    editor.fill("sample", "Seed", "77")
+    expect(editor.status).to_contain_text(re.compile("4 nodes will run · 3 cached · about"))
+    expect(editor.state("sample", re.compile("Changed: will run again.*in about"))).to_be_visible()
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")

@@ -1,0 +1,294 @@
+"""Fingers on a phone and a tablet, and two of them on a trackpad."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import CDPSession, Locator, expect
+
+from tests.editor.conftest import NewBrowser
+from tests.editor.editing import PLANNED, Editor, expect_picture
+from tests.editor.graphs import CHAIN, Point, middle, search
+from tests.editor.serving import Server
+from tests.server.hosting import eventually
+
+PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 820, "height": 1180}
+LEAST = 24
+"""Pixels that a target has at least in each direction."""
+
+_SMALL = """(least) => [...document.querySelectorAll(
+    "button, a[href], input, select, textarea, [role=tab], [role=slider]"
+)].filter((each) => each.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
+    .filter((each) => !each.closest("label, [inert]"))
+    .map((each) => [each.ariaLabel ?? each.textContent, each.getBoundingClientRect()])
+    .filter(([_, box]) => box.width > 1 && Math.min(box.width, box.height) < least - 0.5)
+    .map(([name, box]) => `${name}: ${box.width} x ${box.height}`)"""
+
+
+class Fingers:
+    """Fingers on a page."""
+
+    def __init__(self, editor: Editor) -> None:
+        self._page = editor.page
+        self._session: CDPSession = editor.page.context.new_cdp_session(editor.page)
+
+    def _send(self, kind: str, places: tuple[Point, ...] = (), **more: float) -> None:
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+        self._session.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points, **more}
+        )
+
+    @contextmanager
+    def down(self, *places: Point) -> Iterator[None]:
+        """Fingers that rest there."""
+        self._send("touchStart", places)
+        yield
+        self._send("touchEnd")
+
+    def drag(self, *ways: tuple[Point, Point], steps: int = 6) -> None:
+        """Put fingers down, move them all, and lift them."""
+        with self.down(*(start for start, _ in ways)):
+            for step in range(1, steps + 1):
+                self._send("touchMove", tuple(_between(way, step / steps) for way in ways))
+
+    def tap(self, place: Point) -> None:
+        # Down and up in one: a finger that is down until the page has answered may be resting.
+        self._page.touchscreen.tap(*place)
+
+    def double_tap(self, place: Point) -> None:
+        # By the clock of a quick hand, as slow as the machine may be.
+        start = time.time()
+        for at in (start, start + 0.1):
+            self._send("touchStart", (place,), timestamp=at)
+            self._send("touchEnd", timestamp=at + 0.02)
+
+
+def _between(way: tuple[Point, Point], share: float) -> Point:
+    (x, y), (to_x, to_y) = way
+    return x + share * (to_x - x), y + share * (to_y - y)
+
+
+def head(editor: Editor, node: str) -> Point:
+    """A place on a node's head where nothing else is."""
+    box = editor.card(node).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + 12
+
+
+def empty(editor: Editor) -> Point:
+    """A place of the canvas where nothing is."""
+    box = editor.canvas.bounding_box()
+    assert box is not None
+    return box["x"] + 90, box["y"] + 100
+
+
+def zoom(editor: Editor) -> int:
+    """Percent."""
+    text = editor.page.get_by_role("button", name=re.compile("^Zoom: ")).inner_text()
+    return int(text.removesuffix(" %"))
+
+
+def opened(new_browser: NewBrowser, server: Server, screen: dict[str, int]) -> Editor:
+    """The editor as it is found at first on a screen without a mouse."""
+    editor = new_browser(server, viewport=screen, has_touch=True, is_mobile=True)
+    editor.page.goto("/")
+    editor.dialog(re.compile("")).get_by_role("button", name="Skip").tap()
+    expect(editor.status.get_by_text(PLANNED)).to_be_visible()
+    editor.drawn()
+    return editor
+
+
+@pytest.fixture
+def tablet(new_browser: NewBrowser, server: Server) -> Editor:
+    return opened(new_browser, server, TABLET)
+
+
+@pytest.fixture
+def phone(new_browser: NewBrowser, server: Server) -> Editor:
+    return opened(new_browser, server, PHONE)
+
+
+@pytest.fixture
+def fingers(tablet: Editor) -> Fingers:
+    return Fingers(tablet)
+
+
+class TestFingers:
+    def test_one_moves_the_view(self, tablet: Editor, fingers: Fingers) -> None:
+        x, y = head(tablet, "load")
+        start = empty(tablet)
+        fingers.drag((start, (start[0] + 60, start[1] + 110)))
+        expect_at(tablet, "load", (x + 60, y + 110))
+
+    def test_two_zoom_between_them(self, tablet: Editor, fingers: Fingers) -> None:
+        before = zoom(tablet)
+        x, y = empty(tablet)
+        fingers.drag(((x - 60, y), (x - 20, y)), ((x + 60, y), (x + 20, y)))
+        eventually(lambda: zoom(tablet) < before / 2)
+        fingers.drag(((x - 20, y), (x - 60, y)), ((x + 20, y), (x + 60, y)))
+        eventually(lambda: zoom(tablet) == pytest.approx(before, abs=3))
+
+    def test_a_tap_selects(self, tablet: Editor, fingers: Fingers) -> None:
+        fingers.tap(head(tablet, "load"))
+        tablet.page.get_by_role("button", name="Show the inspector").tap()
+        label = tablet.panel("Inspector").get_by_role("textbox", name="Label")
+        expect(label).to_be_visible()
+        fingers.tap(empty(tablet))
+        expect(label).to_have_count(0)
+
+    def test_a_double_tap_looks_for_a_node(self, tablet: Editor, fingers: Fingers) -> None:
+        fingers.double_tap(empty(tablet))
+        search(tablet).fill("save image")
+        options = tablet.page.get_by_role("listbox", name="Node types").get_by_role("option")
+        options.filter(has_text="Save image").first.tap()
+        expect(tablet.card("save_image")).to_be_visible()
+
+    def test_a_long_touch_opens_the_menu(self, tablet: Editor, fingers: Fingers) -> None:
+        item = tablet.page.get_by_role("menuitemcheckbox", name=re.compile("^Bypass"))
+        with fingers.down(head(tablet, "load")):
+            expect(item).to_be_visible()
+        expect(item).to_be_visible()
+        item.tap()
+        expect(tablet.state("load", "Bypassed")).to_be_visible()
+        with fingers.down(empty(tablet)):
+            expect(
+                tablet.page.get_by_role("menuitem", name=re.compile("^Add a node"))
+            ).to_be_visible()
+
+    def test_a_long_touch_presses_no_button(self, tablet: Editor, fingers: Fingers) -> None:
+        fold = tablet.card("load").get_by_role("button", name="Fold")
+        with fingers.down(middle(fold)):
+            expect(tablet.page.get_by_role("menu")).to_be_visible()
+        expect(tablet.field("load", "Model")).to_be_visible()
+
+    def test_a_node_is_dragged(self, tablet: Editor, fingers: Fingers) -> None:
+        x, y = head(tablet, "load")
+        fingers.drag(((x, y), (x + 40, y - 120)), steps=40)
+        # how far a finger goes before it counts as moving is the browser's affair
+        expect_at(tablet, "load", (x + 40, y - 120), off=30)
+        tablet.page.keyboard.press("ControlOrMeta+z")
+        expect_at(tablet, "load", (x, y))
+
+    def test_a_link_is_drawn(self, tablet: Editor, fingers: Fingers) -> None:
+        given = {
+            **CHAIN,
+            "ui": {"positions": {"size": [0, 0], "load": [0, 240], "decode": [320, 120]}},
+        }
+        given["nodes"] = {name: CHAIN["nodes"][name] for name in ("size", "load", "decode")}
+        given["nodes"]["decode"] = {"type": "VAEDecode"}
+        tablet.open_workflow(given)
+        ends = [
+            middle(tablet.port("load", "gives", "vae")),
+            middle(tablet.port("decode", "takes", "vae")),
+        ]
+        # a finger is not as exact as a mouse
+        (x, y), (to_x, to_y) = ends
+        fingers.drag(((x + 12, y + 2), (to_x - 10, to_y + 4)))
+        expect(tablet.link("load", "decode")).to_have_count(1)
+
+
+class TestPhone:
+    def test_runs_and_shows_the_picture(self, phone: Editor) -> None:
+        phone.top.get_by_role("button", name="Form of the parameters").tap()
+        form = phone.page.get_by_role("region", name="Parameters")
+        form.get_by_label("Steps").last.fill("2")
+        phone.page.get_by_role("button", name="Run", exact=True).last.tap()
+        expect_picture(phone.page.get_by_role("region", name="Outputs").locator("img"))
+
+    def test_opens_one_panel_at_a_time(self, phone: Editor) -> None:
+        phone.page.get_by_role("button", name="Show the inspector").tap()
+        expect(phone.panel("Inspector")).to_be_visible()
+        phone.panel("Inspector").get_by_role("button", name="Close panel").tap()
+        rail = phone.page.get_by_role("navigation", name="Panels")
+        rail.get_by_role("button", name="Nodes").tap()
+        expect(phone.panel("Nodes")).to_be_visible()
+        expect(phone.panel("Inspector")).to_have_count(0)
+        phone.page.touchscreen.tap(200, 70)
+        expect(phone.panel("Nodes")).to_have_count(0)
+
+    def test_reads_the_graph_from_its_beginning(self, phone: Editor) -> None:
+        assert zoom(phone) == 100
+        box = phone.card("load").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+
+
+@pytest.mark.parametrize("screen", [PHONE, TABLET], ids=["phone", "tablet"])
+def test_everything_can_be_hit_and_nothing_sticks_out(
+    new_browser: NewBrowser, server: Server, screen: dict[str, int]
+) -> None:
+    editor = opened(new_browser, server, screen)
+    found: dict[str, Any] = {"the graph": editor.page.evaluate(_SMALL, LEAST)}
+    for panel in ("Nodes panel", "History panel", "Inspector", "Parameters", "Results", "Queue"):
+        editor.command(panel)
+        found[panel] = editor.page.evaluate(_SMALL, LEAST)
+    assert {place: small for place, small in found.items() if small} == {}
+    assert editor.page.evaluate("document.documentElement.scrollWidth") == screen["width"]
+
+
+class TestTrackpad:
+    def test_two_fingers_move_the_view(self, editor: Editor) -> None:
+        editor.command("Settings")
+        dialog = editor.dialog("Settings")
+        dialog.get_by_role("tab", name="Canvas").click()
+        dialog.get_by_label("Wheel or two fingers").select_option(label="Pan")
+        editor.page.keyboard.press("Escape")
+        x, y = head(editor, "load")
+        editor.page.mouse.move(*empty(editor))
+        editor.page.mouse.wheel(-40, 70)
+        expect_at(editor, "load", (x + 40, y - 70))
+        before = zoom(editor)
+        editor.page.keyboard.down("Control")
+        editor.page.mouse.wheel(0, -60)
+        editor.page.keyboard.up("Control")
+        expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
+        assert zoom(editor) > before
+
+    def test_a_pinch_zooms_at_the_pointer(self, editor: Editor) -> None:
+        place = head(editor, "sample")
+        before = zoom(editor)
+        editor.page.mouse.move(*place)
+        editor.page.keyboard.down("Control")
+        editor.page.mouse.wheel(0, 60)
+        editor.page.keyboard.up("Control")
+        expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
+        share = zoom(editor) / before
+        # The cards may be drawn there a frame after the percentage is said.
+        expect_at(editor, "sample", place, down=12 * share)
+
+    def test_a_long_text_is_scrolled_and_not_the_canvas(self, editor: Editor) -> None:
+        editor.fill("positive", "Text", "\n".join(map(str, range(40))))
+        field = editor.field("positive", "Text")
+        before = zoom(editor)
+        editor.page.mouse.move(*middle(field))
+        editor.page.mouse.wheel(0, 120)
+        expect_scrolled(field)
+        assert zoom(editor) == before
+
+
+def expect_at(editor: Editor, node: str, place: Point, off: float = 2, down: float = 12) -> None:
+    """Wait until a node's head is there, but for some pixels.
+
+    Args:
+        down: How far below its upper edge.
+    """
+    editor.page.wait_for_function(
+        """([node, x, y, off, down]) => {
+            const box = document.querySelector(`.react-flow__node[data-id="${node}"]`)
+                .getBoundingClientRect();
+            return Math.hypot(box.x + box.width / 2 - x, box.y + down - y) < off;
+        }""",
+        arg=[node, *place, off, down],
+    )
+
+
+def expect_scrolled(field: Locator) -> None:
+    """Wait until a field shows another part of its text."""
+    expect(field).not_to_have_js_property("scrollTop", 0)

@@ -1,0 +1,56 @@
+"""What watches over all other tests sees what it is there to see."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.editor.conftest import NewBrowser
+from tests.editor.editing import Editor
+from tests.editor.serving import Server
+from tests.server.hosting import eventually
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("console.error('it broke'); null", "it broke"),
+        ("setTimeout(() => { throw new Error('it threw') }); null", "it threw"),
+        ("Promise.reject(new Error('nobody waited')); null", "nobody waited"),
+        ("fetch('http://example.invalid/').catch(() => {}); null", "example.invalid"),
+        ("new Image().src = 'https://example.invalid/a.png'; null", "example.invalid"),
+        ("new WebSocket('ws://example.invalid/'); null", "example.invalid"),
+        (
+            "document.head.append(Object.assign(document.createElement('style'),"
+            " { textContent: 'body { color: red }' })); null",
+            "Content Security Policy",
+        ),
+    ],
+)
+def test_faults_in_the_browser_are_seen(
+    new_browser: NewBrowser, server: Server, script: str, words: str
+) -> None:
+    editor = new_browser(server)
+    editor.page.goto("/login")
+    editor.page.evaluate(script)
+    # Asking the page for something lets what has happened in it be heard of.
+    eventually(lambda: editor.page.evaluate("1") and found(editor, words))
+    # What is told in two ways may be heard of once more, but not after its end.
+    editor.page.context.close()
+    editor.watch.faults = []
+
+
+def found(editor: Editor, words: str) -> bool:
+    return any(words in fault for fault in editor.watch.faults)
+
+
+def test_faults_that_a_test_brings_about_are_left_out(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    editor = new_browser(server)
+    editor.page.goto("/login")
+    with editor.watch.allowing("it broke"):
+        editor.page.evaluate("console.error('it broke'); console.error('it, too'); null")
+        eventually(lambda: editor.page.evaluate("1") and found(editor, "it, too"))
+    with pytest.raises(AssertionError, match="it, too"):
+        editor.watch.check()
+    editor.watch.check()
