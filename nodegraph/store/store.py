@@ -327,9 +327,7 @@ def open_store(
         OutputError: Nothing can be written there, and there is no store to read.
     """
     try:
-        return Store(
-            folder, budget=budget, keep_cheap=keep_cheap, serializers=serializers, run=run
-        )
+        return Store(folder, budget=budget, keep_cheap=keep_cheap, serializers=serializers, run=run)
     except OutputError as error:
         if not _has_index(folder):
             raise
