@@ -88,8 +88,12 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(cli: Cli, pack: Path) -> Run:
-    """Run a workflow with both packs."""
+def run(cli: Cli, pack: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a workflow with both packs.
+
+    Whatever is large becomes a file: a slow disk must not make it look cheap.
+    """
+    monkeypatch.setenv("NODEGRAPH_KEEP_CHEAP", "true")
     Path("heavy.py").write_text(HEAVY)
 
     def run_it(document: dict[str, Any] = LONG, *arguments: str | Path) -> Result:

@@ -113,6 +113,8 @@ class Machine:
             **os.environ,
             "NODEGRAPH_HOME": str(folder / "home"),
             "NODEGRAPH_DEVICE": "cpu",
+            # Each has what the other computed, however slow the disk is.
+            "NODEGRAPH_KEEP_CHEAP": "true",
         }
         self._started: list[subprocess.Popen[str]] = []
 
