@@ -140,6 +140,22 @@ test("after a run it is asked again for what nodes take, until that is known", a
   expect(server.now.asked("plan")).toHaveLength(4);
 });
 
+test("what nobody ever tells isn't asked for for ever", async () => {
+  await wait(250);
+  await answer();
+  const view = (state: JobView["state"]) => new Map([["job_1", { id: "job_1", state } as JobView]]);
+  useJobs.setState({ jobs: view("running") });
+  useJobs.setState({ jobs: view("finished") });
+  const unknown = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };
+  const before = server.now.asked("plan").length;
+  for (let second = 0; second < 600; second += 1) {
+    await wait(1000);
+    const asked = server.now.last("plan").id;
+    server.now.reply(asked, unknown);
+  }
+  expect(server.now.asked("plan")).toHaveLength(before + 8);
+});
+
 test("a block is planned as what is in it comes to", () => {
   const nodes = {
     "make/a": { ...NODE, status: "hit", seconds: null },

@@ -65,8 +65,11 @@ export const usePlan = create<PlanState>()(() => ({ ...NO_PLAN, document: null, 
 
 const WAIT = 250;
 const AGAIN = 3000;
-/** How often it is asked again for times that a run may have shown: workers tell them in passing. */
-const MOST_HOPES = 5;
+/**
+ * When it is asked again for times that a run may have shown. Workers tell them in passing: mostly
+ * within seconds, and later on a busy machine.
+ */
+const HOPES: readonly number[] = [AGAIN, AGAIN, AGAIN, 6_000, 12_000, 24_000, 48_000];
 const MOST_KEPT = 30;
 
 /** Keep the plan up to date; gives what ends it. */
@@ -114,7 +117,7 @@ class Planning {
   private shown: string | null = null;
   private looked: Workflow | null = null;
   private question = 0;
-  private hopes = 0;
+  private hopes: readonly number[] = [];
 
   constructor(private readonly wait: number) {}
 
@@ -145,7 +148,7 @@ class Planning {
 
   /** A job has ended: its results are kept now, and soon it is known what its nodes took. */
   learn(): void {
-    this.hopes = MOST_HOPES;
+    this.hopes = HOPES;
     this.outdate();
   }
 
@@ -169,9 +172,10 @@ class Planning {
     if (plan === null) return;
     keep(document.id, plan);
     if (this.shown === document.id) usePlan.setState(plan);
-    if (plan.unknownSeconds > 0 && this.hopes > 0) {
-      this.hopes -= 1;
-      this.askIn(AGAIN);
+    const [next, ...rest] = this.hopes;
+    if (plan.unknownSeconds > 0 && next !== undefined) {
+      this.hopes = rest;
+      this.askIn(next);
     }
   }
 

@@ -1,1 +1,0 @@
-import"./WidgetField-Clsk55Cc.js";

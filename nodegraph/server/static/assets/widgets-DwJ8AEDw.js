@@ -1,0 +1,1 @@
+import"./WidgetField-CTWjKqL0.js";
