@@ -217,6 +217,7 @@ def test_who_goes_on_from_long_ago_is_not_too_slow(
     async def test() -> None:
         async with hub_on(tmp_path, remembered=50) as it:
             await it.submit(count=90)
+            await it.seen()
             following = it.hub.subscribe(after=0)
             numbers = [message.seq for message in await taken(following, 90)]
             assert numbers == [each.seq for each in it.queue.events_after(0).events]
