@@ -20,6 +20,8 @@ const ANSWER = {
   missing: { models: [], packs: [] },
   problems: [],
 };
+/** One of which nobody knows yet how long it takes. */
+const TIMELESS = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };
 
 let server: ScriptedServer;
 let stop: () => void;
@@ -52,6 +54,11 @@ function setWidth(width: number): void {
       inputs: new Map(entry.inputs).set("width", literalJson(width)),
     })),
   );
+}
+
+function endJob(): void {
+  for (const state of ["running", "finished"] as const)
+    useJobs.setState({ jobs: new Map([["job_1", { id: "job_1", state } as JobView]]) });
 }
 
 async function answer(): Promise<void> {
@@ -121,13 +128,10 @@ test("a planner that is busy is asked again", async () => {
 test("after a run it is asked again for what nodes take, until that is known", async () => {
   await wait(250);
   await answer();
-  const view = (state: JobView["state"]) => new Map([["job_1", { id: "job_1", state } as JobView]]);
-  useJobs.setState({ jobs: view("running") });
-  useJobs.setState({ jobs: view("finished") });
-  const unknown = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };
+  endJob();
   for (const [asked, found] of [
-    [2, unknown],
-    [3, unknown],
+    [2, TIMELESS],
+    [3, TIMELESS],
     [4, ANSWER],
   ] as const) {
     await wait(3000);
@@ -143,15 +147,11 @@ test("after a run it is asked again for what nodes take, until that is known", a
 test("what nobody ever tells isn't asked for for ever", async () => {
   await wait(250);
   await answer();
-  const view = (state: JobView["state"]) => new Map([["job_1", { id: "job_1", state } as JobView]]);
-  useJobs.setState({ jobs: view("running") });
-  useJobs.setState({ jobs: view("finished") });
-  const unknown = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };
+  endJob();
   const before = server.now.asked("plan").length;
   for (let second = 0; second < 600; second += 1) {
     await wait(1000);
-    const asked = server.now.last("plan").id;
-    server.now.reply(asked, unknown);
+    server.now.reply(server.now.last("plan").id, TIMELESS);
   }
   expect(server.now.asked("plan")).toHaveLength(before + 8);
 });
