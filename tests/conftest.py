@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from nodegraph.store.speeds import Speeds
+
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait
 # would keep each other out.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,3 +36,12 @@ def _ctrl_c_is_heard() -> None:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds another one's results on disk."""
     monkeypatch.setenv("NODEGRAPH_STORE", str(tmp_path_factory.getbasetemp() / os.urandom(4).hex()))
+
+
+@pytest.fixture
+def cheap_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call takes long enough for a large result to be worth a file.
+
+    By the clock it is milliseconds that decide, and on a busy machine any call takes them.
+    """
+    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 600.0)

@@ -13,7 +13,6 @@ import nodegraph
 from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
 from nodegraph.errors import InvalidWorkflow, NodeFailed
 from nodegraph.settings import load_settings
-from nodegraph.store.speeds import Speeds
 
 
 @node
@@ -90,11 +89,11 @@ def test_a_session_keeps_results_between_runs(settings: Settings) -> None:
     assert again.nodes["start"].status == "cached"
 
 
+@pytest.mark.usefixtures("cheap_calls")
 @pytest.mark.parametrize("keep_cheap", [False, True])
 def test_what_is_quick_to_compute_is_kept_on_disk_if_that_is_wished(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, keep_cheap: bool
+    settings: Settings, keep_cheap: bool
 ) -> None:
-    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 600.0)  # a very slow disk
     wished = settings.model_copy(update={"keep_cheap": keep_cheap})
     workflow = Workflow.from_dict(
         {"format": "nodegraph/1", "nodes": {"long": {"type": "Long", "inputs": {"of": "a"}}}}

@@ -22,7 +22,6 @@ from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
-from nodegraph.store.speeds import Speeds
 
 
 class Bench:
@@ -75,15 +74,6 @@ class Bench:
     def kinds(self, kind: str) -> list[str | None]:
         """The nodes that events of a kind were about, in order."""
         return [event.node for event in self.events if event.kind == kind]
-
-
-@pytest.fixture
-def cheap_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call takes long enough for a large result to be worth a file.
-
-    By the clock it is milliseconds that decide, and on a busy machine any call takes them.
-    """
-    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 600.0)
 
 
 @pytest.fixture
