@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.server.hosting import PATIENCE, Process, eventually
+from tests.server.hosting import ONCE, PATIENCE, Process, eventually
 
 PACK = '''
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Server:
         (self.home / "config.toml").write_text("keep_cheap = true\n")
         self.start()
         self.client = self._stack.enter_context(
-            httpx.Client(base_url=f"{self.url}/api/v1", timeout=PATIENCE, trust_env=False)
+            httpx.Client(
+                base_url=f"{self.url}/api/v1", timeout=PATIENCE, trust_env=False, limits=ONCE
+            )
         )
         return self
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from nodegraph.jobs import JobQueue
-from tests.server.hosting import PATIENCE, Process, workflow
+from tests.server.hosting import ONCE, PATIENCE, Process, workflow
 
 
 def until(is_so: Callable[[], Any], seconds: float = PATIENCE) -> Any:
@@ -28,12 +28,11 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        # No connection is used twice: a server may close one just as the next request is sent.
         self._client = httpx.Client(
             base_url=f"{url}/api/v1",
             timeout=PATIENCE,
             trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
+            limits=ONCE,
         )
 
     def close(self) -> None:

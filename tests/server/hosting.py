@@ -30,6 +30,8 @@ from nodegraph.settings import Settings
 
 PATIENCE = 120.0
 """Seconds: the machine may have much else to do."""
+ONCE = httpx.Limits(max_keepalive_connections=0)
+"""No connection is used twice: a server may close one just as the next request is sent."""
 PACK = '''
 from nodegraph import Context, node
 

@@ -21,7 +21,7 @@ from nodegraph.settings import Settings
 from nodegraph.workers.errors import NoAnswer
 from nodegraph.workers.status import WorkerState, WorkerStatus
 from nodegraph.workers.supervisor import Supervisor
-from tests.server.hosting import PATIENCE, Process, workflow
+from tests.server.hosting import ONCE, PATIENCE, Process, workflow
 
 GOOD, BAD = ({"type": "sums:Checked", "inputs": {"path": path}} for path in ("good", "bad"))
 SAID = {"code": "pack", "message": "this is bad", "node": "look"}
@@ -134,7 +134,7 @@ def when_the_planner_has_time(client: httpx.Client, wish: Any) -> httpx.Response
 @pytest.mark.slow
 def test_submitting_refuses_what_validating_refuses(serving: Process) -> None:
     with httpx.Client(
-        base_url=f"{serving.url}/api/v1", timeout=PATIENCE, trust_env=False
+        base_url=f"{serving.url}/api/v1", timeout=PATIENCE, trust_env=False, limits=ONCE
     ) as client:
         bad = {"workflow": workflow(look=BAD)}
         told = client.post("/validate", json=bad).json()  # waits for the planner

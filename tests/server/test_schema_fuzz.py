@@ -31,7 +31,7 @@ from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.settings import Settings
 from tests.server.fuzz_sending import Lives, cries
-from tests.server.hosting import PATIENCE, Process, prepared_home, workflow
+from tests.server.hosting import ONCE, PATIENCE, Process, prepared_home, workflow
 from tests.server.resources import picture
 
 pytestmark = pytest.mark.slow
@@ -90,9 +90,7 @@ def asked(known_packs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     home = prepared_home(tmp_path_factory.mktemp("schema") / "home", known_packs)
     with Process(home, "--workers", "0") as process:
         url = f"{process.ready().url}/api/v1"
-        # As in `faults.Api`: minutes may pass between two of its requests.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, limits=limits) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, limits=ONCE) as client:
             yield Asked(process, client)
 
 
