@@ -53,6 +53,7 @@ def supervision_rules(server: ServerSettings) -> Rules:
     """When a worker counts as ill."""
     return Rules(
         node_stall_seconds=server.stall_seconds,
+        cancel_seconds=server.cancel_seconds,
         memory_limit=server.worker_memory,
         shutdown_grace=server.shutdown_seconds,
     )

@@ -144,6 +144,8 @@ class ServerSettings(_Part):
         most_waiting: Jobs that may wait in all.
         stall_seconds: Without an event while a node runs, after which its worker is restarted;
             none to wait for ever.
+        cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
+            then its worker is restarted.
         worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
         shutdown_seconds: That running jobs get to reach their next checkpoint.
         least_free: Bytes of free disk below which the server says that it isn't ready.
@@ -168,6 +170,7 @@ class ServerSettings(_Part):
     clients: ClientLimits = ClientLimits()
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
+    cancel_seconds: Annotated[float, Field(ge=0)] = 10.0
     worker_memory: Bytes | None = None
     shutdown_seconds: Seconds = 30.0
     least_free: Bytes = 256 << 20

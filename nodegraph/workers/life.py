@@ -59,7 +59,7 @@ class Life:
         state: ``dead`` before it has started and once it has ended.
         held: The jobs that it has, or had when it died.
         ready: What it told when it was.
-        was_of_use: Whether it has brought a job to an end.
+        was_of_use: Whether it has brought a job to an end, or was ended to end one.
         has_begun: Whether it had begun its current job when it died.
     """
 
@@ -72,6 +72,7 @@ class Life:
         self._lines = LogLines(spec.name)
         self._fault: str | None = None
         self._is_to_end = False
+        self._cancelled: set[tuple[str, int]] = set()
         self.vitals = Vitals(rules)
         self.state: WorkerState = "starting"
         self.held = Held(rules)
@@ -162,6 +163,7 @@ class Life:
             raise _not_its_own(ended)
         is_current = held.is_current(ended.job, ended.attempt)
         held.remove(ended.job, ended.attempt)
+        self._cancelled.discard((ended.job, ended.attempt))
         if is_current:
             self.was_of_use = True
             self.vitals.job_ended()
@@ -175,6 +177,7 @@ class Life:
         self._lines.job = None if run is None else run.job
         if run is not None:
             self.vitals.job_began(run.options)
+            self._note_cancelled()
         if self.state in ("idle", "busy"):
             self.state = "idle" if run is None else "busy"
 
@@ -217,7 +220,16 @@ class Life:
         if not self.held.has(message.job, message.attempt):
             return False
         self.send(message)
+        if isinstance(message, Cancel):
+            self._cancelled.add((message.job, message.attempt))
+            self._note_cancelled()
         return True
+
+    def _note_cancelled(self) -> None:
+        """Its job must stop soon, if it was cancelled; maybe before it had begun."""
+        run = self.held.current
+        if run is not None and (run.job, run.attempt) in self._cancelled:
+            self.vitals.job_cancelled()
 
     # Its end
 
@@ -235,6 +247,7 @@ class Life:
         self.vitals.breathe(seconds)
         illness = self.vitals.illness()
         if illness is not None:
+            self.was_of_use |= self.vitals.has_stubborn_job
             self.kill(illness)
 
     def kill(self, reason: str) -> None:

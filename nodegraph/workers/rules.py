@@ -43,6 +43,8 @@ class Rules:
         heartbeat_seconds: Without a heartbeat, after which it is killed.
         node_stall_seconds: Without any news while a node runs, after which it is killed; None for
             no limit. A job's option `stall_seconds` goes before it.
+        cancel_seconds: For a job to stop, once it was cancelled or its deadline has passed, after
+            which its worker is killed.
         memory_limit: Bytes in memory above which it is killed; None for no limit.
         backoff_first, backoff_most: Seconds between a death and the next start: the first, doubled
             with each further one.
@@ -58,6 +60,7 @@ class Rules:
     start_seconds: float = 300.0
     heartbeat_seconds: float = 10.0
     node_stall_seconds: float | None = None
+    cancel_seconds: float = 10.0
     memory_limit: int | None = None
     backoff_first: float = 0.5
     backoff_most: float = 60.0

@@ -25,6 +25,8 @@ class Vitals:
     Attributes:
         memory, device_memory: Bytes, as last known.
         node: That began last in its job.
+        has_stubborn_job: Whether it must end only as its job doesn't.
+        is_past_deadline: Whether that is so as the job's deadline has passed.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -36,10 +38,14 @@ class Vitals:
         self._running: dict[str, float] = {}
         self._types: dict[str, str] = {}
         self._stalls: Mapping[str, Any] = {}
+        self._must_have_ended: float | None = None
+        self._deadline: float | None = None
         self._process: psutil.Process | None = None
         self.memory: int | None = None
         self.device_memory: int | None = None
         self.node: str | None = None
+        self.has_stubborn_job = False
+        self.is_past_deadline = False
 
     def born(self, pid: int) -> None:
         """The process has started."""
@@ -75,17 +81,26 @@ class Vitals:
         """It has a job.
 
         Args:
-            options: Of the job, `stall_seconds` among them.
+            options: Of the job, `stall_seconds` and `deadline` among them.
         """
-        self._forget_nodes()
+        self._forget_job()
+        deadline = options.get("deadline")
+        if isinstance(deadline, int | float):
+            self._deadline = self._age + deadline
         given = options.get("stall_seconds")
         self._stalls = given if isinstance(given, Mapping) else {"*": given}
 
     def job_ended(self) -> None:
         """It has none any more."""
-        self._forget_nodes()
+        self._forget_job()
 
-    def _forget_nodes(self) -> None:
+    def job_cancelled(self) -> None:
+        """It was asked to stop its job."""
+        if self._must_have_ended is None:
+            self._must_have_ended = self._age + self._rules.cancel_seconds
+
+    def _forget_job(self) -> None:
+        self._deadline = self._must_have_ended = None
         self._running.clear()
         self._types.clear()
         self.node = None
@@ -135,13 +150,23 @@ class Vitals:
         silence = self.silence
         if silence is not None and silence > rules.heartbeat_seconds:
             return f"it gave no heartbeat for {rules.heartbeat_seconds:g} s"
-        return self._greed() or self._stall()
+        return self._greed() or self._stubbornness() or self._stall()
 
     def _greed(self) -> str | None:
         limit = self._rules.memory_limit
         if limit is None or self.memory is None or self.memory <= limit:
             return None
         return f"it used {_megabytes(self.memory)} of memory, more than {_megabytes(limit)}"
+
+    def _stubbornness(self) -> str | None:
+        grace = self._rules.cancel_seconds
+        why = None
+        if self._must_have_ended is not None and self._age >= self._must_have_ended:
+            why = "it was cancelled"
+        elif self._deadline is not None and self._age >= self._deadline + grace:
+            why, self.is_past_deadline = "its deadline had passed", True
+        self.has_stubborn_job = why is not None
+        return why and f"its job didn't stop within {grace:g} s when {why}"
 
     def _stall(self) -> str | None:
         for node, since in self._running.items():

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 
+from nodegraph.errors import Problem
 from nodegraph.jobs.working import Death
 from nodegraph.workers.backoff import Backoff
 from nodegraph.workers.held import Held
 from nodegraph.workers.life import Asker, Life
-from nodegraph.workers.messages import Ended
+from nodegraph.workers.messages import Ended, Run
 from nodegraph.workers.observer import WorkerObserver
 from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.status import WorkerState, WorkerStatus
@@ -119,6 +121,9 @@ class Worker:
                 # It was dead already, or as good as: that is no fault of the job.
                 held.ahead.append(run)
                 job = attempt = None
+            elif run is not None and self.life.vitals.is_past_deadline:
+                self._on.ended(_overdue(run, death))
+                job = attempt = None
             for each in held.ahead:
                 self._on.ended(Ended(each.job, each.attempt, "released"))
             self._on.died(self.spec.name, job, attempt, death)
@@ -153,6 +158,18 @@ class Worker:
             if not await _has_ended(task, _LAST_GRACE):
                 self.life.kill(f"it didn't end within {grace:g} s when it was asked to")
         await task
+
+
+def _overdue(run: Run, death: Death) -> Ended:
+    """The end of a job whose worker had to die, as its deadline alone didn't stop it."""
+    problem = Problem(
+        "deadline",
+        f"deadline of {run.options['deadline']:g} s passed",
+        node=death.node,
+        hint="It didn't stop by itself, so its worker was ended. The evidence says what it did.",
+    )
+    error = {**problem.as_dict(), "evidence": asdict(death)}
+    return Ended(run.job, run.attempt, "failed", error=error)
 
 
 async def _has_ended(task: asyncio.Task[None], seconds: float) -> bool:

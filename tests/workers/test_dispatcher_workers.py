@@ -19,7 +19,7 @@ from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.supervisor import Supervisor
 from nodegraph.workers.tail import EventTail
 from tests.jobs.support import open_queue, wanted
-from tests.workers.crew import PACK, QUICK, alone, run_of
+from tests.workers.crew import PACK, QUICK, alone, run_of, sums
 from tests.workers.dispatching import until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -28,7 +28,7 @@ PATIENCE = 240.0
 
 @asynccontextmanager
 async def serving(
-    folder: Path, workers: int
+    folder: Path, workers: int, **rules: Any
 ) -> AsyncIterator[tuple[JobQueue, Supervisor, Dispatcher]]:
     """A queue, workers and what joins them."""
     settings = {
@@ -45,7 +45,7 @@ async def serving(
     with open_queue(folder, most_deaths=1000) as queue:
         tail = EventTail(queue)
         dispatcher = Dispatcher(queue, tail, lambda _: None)
-        supervisor = Supervisor(specs, dispatcher, Rules(**QUICK))
+        supervisor = Supervisor(specs, dispatcher, Rules(**{**QUICK, **rules}))
         await dispatcher.start(supervisor)
         await supervisor.start()
         try:
@@ -130,5 +130,38 @@ def test_cancelling_reaches_a_worker(tmp_path: Path) -> None:
             queue.cancel(job)
             await until(lambda: queue.get(job).state == "cancelled", PATIENCE)
             await until(lambda: supervisor.idle, PATIENCE)
+
+    asyncio.run(test())
+
+
+def test_a_cancelled_job_that_never_stops_ends_with_its_worker(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, 1, cancel_seconds=0.0) as (queue, _, _):
+            job = submit(queue, alone("Spin", here=str(tmp_path / "here")))
+            await until((tmp_path / "here").exists, PATIENCE)
+            queue.cancel(job)
+            await until(lambda: queue.get(job).state == "cancelled", PATIENCE)
+            last = queue.events_after(0, job=job).events[-1]
+            death = last.data["death"]
+            assert last.kind == "job.cancelled"
+            assert death["reason"] == "its job didn't stop within 0 s when it was cancelled"
+            after = submit(queue, sums(1))
+            await until(lambda: queue.get(after).state == "finished", PATIENCE)
+
+    asyncio.run(test())
+
+
+def test_a_job_that_no_deadline_stops_ends_with_its_worker(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, 1, cancel_seconds=0.0) as (queue, _, _):
+            nodes = alone("Spin", here=str(tmp_path / "here"))
+            job = submit(queue, nodes, options={"deadline": 1.0})
+            await until(lambda: queue.get(job).state == "failed", PATIENCE)
+            error = queue.get(job).error or {}
+            assert (error["code"], error["message"]) == ("deadline", "deadline of 1 s passed")
+            assert (error["node"], error["evidence"]["node"]) == ("it", "it")
+            assert queue.get(job).deaths == 0
+            after = submit(queue, sums(1))
+            await until(lambda: queue.get(after).state == "finished", PATIENCE)
 
     asyncio.run(test())

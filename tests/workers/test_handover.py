@@ -15,7 +15,7 @@ from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.supervisor import Supervisor
 from nodegraph.workers.tail import EventTail
 from tests.jobs.support import open_queue
-from tests.workers.crew import PACK, Watch, crew, stand_still, sums
+from tests.workers.crew import PACK, Watch, alone, crew, run_of, stand_still, sums
 from tests.workers.dispatching import until
 from tests.workers.test_dispatcher_workers import PATIENCE, submit
 
@@ -77,3 +77,21 @@ def test_it_is_never_failed_for_that(tmp_path: Path) -> None:
                 tail.close()
 
     asyncio.run(use())
+
+
+def test_what_waits_behind_a_job_that_never_stops_is_given_back(tmp_path: Path) -> None:
+    async def use() -> Watch:
+        async with crew(tmp_path, cancel_seconds=0.0, short_seconds=1000.0) as team:
+            await team.ready()
+            await team.run(sums(1), "quick")
+            team.begin(alone("Spin", here=team.path("here")), "stubborn")
+            team.supervisor.run("worker-1", run_of(sums(2), "behind"))
+            await team.there("here")
+            assert team.supervisor.cancel("stubborn", 1)
+            await team.death()
+            return team.watch
+
+    watch = asyncio.run(use())
+    assert [about[:3] for about in watch.deaths] == [("worker-1", "stubborn", 1)]
+    ends = [(ended.job, ended.status) for ended in watch.ends]
+    assert ends == [("quick", "finished"), ("behind", "released")]

@@ -139,6 +139,42 @@ def test_what_the_next_job_runs_has_nothing_to_do_with_the_last_one() -> None:
     assert vitals.illness() is None
 
 
+def test_a_cancelled_job_has_its_time_to_stop() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    vitals.job_began({})
+    hear(vitals, 100)
+    vitals.job_cancelled()
+    hear(vitals, 9)
+    vitals.job_cancelled()
+    assert vitals.illness() is None
+    hear(vitals, 1)
+    assert vitals.illness() == "its job didn't stop within 10 s when it was cancelled"
+    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, False)
+
+
+def test_a_job_whose_deadline_has_passed_has_the_same_time() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    hear(vitals, 5)
+    vitals.job_began({"deadline": 30})
+    hear(vitals, 39)
+    assert vitals.illness() is None
+    hear(vitals, 1)
+    assert vitals.illness() == "its job didn't stop within 10 s when its deadline had passed"
+    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, True)
+
+
+def test_a_job_that_stopped_in_time_is_no_reason_to_end() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    vitals.job_began({"deadline": 5})
+    vitals.job_cancelled()
+    vitals.job_ended()
+    hear(vitals, 100)
+    assert vitals.illness() is None
+    vitals.job_began({})
+    hear(vitals, 100)
+    assert vitals.illness() is None
+
+
 def test_who_was_asked_to_end_has_its_time_for_it() -> None:
     vitals = alive(heartbeat_seconds=1, shutdown_grace=30)
     vitals.asked_to_end()

@@ -125,6 +125,14 @@ def Hold(here: str, seconds: int = 600) -> int:
 
 
 @node(deterministic=False)
+def Spin(here: str) -> int:
+    """Never come to an end."""
+    Path(here).touch()
+    while True:
+        pass
+
+
+@node(deterministic=False)
 def Leak(gate: str) -> int:
     """Take ever more memory."""
     taken = []
