@@ -21,11 +21,15 @@ class FileStamp(NamedTuple):
 
     Attributes:
         path: Resolved.
+        mtime_ns: When it was written; anybody may set it back.
+        ctime_ns: When anything of it was changed, that time included; nobody can set it, but on
+            Windows it is the time when the file was made.
     """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
     @classmethod
@@ -36,7 +40,13 @@ class FileStamp(NamedTuple):
             OSError: There is no such file.
         """
         status = path.stat()
-        return cls(str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+        return cls(
+            str(path.resolve()),
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -46,7 +56,7 @@ class FileStamp(NamedTuple):
         to be remembered for long is remembered only of files that were settled before they were
         read.
         """
-        return time.time() - self.mtime_ns / 1e9 > _UNSETTLED
+        return time.time() - max(self.mtime_ns, self.ctime_ns) / 1e9 > _UNSETTLED
 
 
 class DigestMemory(Protocol):
@@ -60,7 +70,7 @@ class DigestMemory(Protocol):
 
 
 class FileDigests:
-    """Remembers the digest of each file by path, size, time of change and inode."""
+    """Remembers the digest of each file by path, size, times of change and inode."""
 
     def __init__(self) -> None:
         self._known: dict[FileStamp, Digest] = {}

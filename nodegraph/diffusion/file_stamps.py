@@ -8,7 +8,7 @@ from nodegraph.errors import InvalidFile
 
 
 def file_stamp(path: Path) -> str:
-    """Text that changes when the file is written or replaced: its size, time and inode.
+    """Text that changes when the file is written or replaced: its size, times and inode.
 
     Raises:
         InvalidFile: There is no such file.
@@ -18,4 +18,5 @@ def file_stamp(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
-    return f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return f"{path} {status.st_size} {times} {status.st_ino}"

@@ -27,7 +27,7 @@ class JobFiles:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int, int], Mapping[str, Any]]] = {}
+        self._known: dict[str, tuple[tuple[int, ...], Mapping[str, Any]]] = {}
 
     def described(self, path: Path, *, most: int | None = None) -> Mapping[str, Any] | None:
         """Where a file lies, its digest, size, media type and, of a picture, its pixels.
@@ -42,7 +42,7 @@ class JobFiles:
             status = place.stat()
             if most is not None and status.st_size > most:
                 return None
-            stamp = status.st_size, status.st_mtime_ns, status.st_ino
+            stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
             known = self._known.get(str(place))
             if known is not None and known[0] == stamp:
                 return known[1]

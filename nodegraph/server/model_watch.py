@@ -26,7 +26,7 @@ class _Seen:
     """
 
     folders: Mapping[str, int]
-    files: Mapping[str, tuple[int, int]]
+    files: Mapping[str, tuple[int, int, int]]
 
     def is_past(self) -> bool:
         """Whether something has come since, or gone."""
@@ -83,7 +83,7 @@ class ModelWatch:
 
 def _look(roots: Sequence[Path]) -> _Seen:
     folders: dict[str, int] = {}
-    files: dict[str, tuple[int, int]] = {}
+    files: dict[str, tuple[int, int, int]] = {}
     known: set[str] = set()
     waiting = [str(root) for root in roots]
     while waiting:
@@ -100,10 +100,10 @@ def _look(roots: Sequence[Path]) -> _Seen:
     return _Seen(folders, files)
 
 
-def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int]]]:
+def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int, int]]]:
     """The folders in a folder, and its files; nothing of one that can't be read."""
     inner: list[str] = []
-    files: dict[str, tuple[int, int]] = {}
+    files: dict[str, tuple[int, int, int]] = {}
     try:
         with os.scandir(folder) as found:
             entries = [entry for entry in found if not entry.name.startswith(".")]
@@ -115,7 +115,7 @@ def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int]]]:
                 inner.append(entry.path)
             else:
                 status = entry.stat()
-                files[entry.path] = status.st_size, status.st_mtime_ns
+                files[entry.path] = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     return inner, files
 
 

@@ -12,8 +12,14 @@ from nodegraph.store.index import Index
 
 _LOG = logging.getLogger(__name__)
 
-_GET = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
-_PUT = "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, digest) VALUES (?, ?, ?, ?, ?)"
+_GET = """
+SELECT digest FROM files
+WHERE path = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?
+"""
+_PUT = """
+INSERT OR REPLACE INTO files (path, size, mtime_ns, ctime_ns, inode, digest)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
 
 
 class StoredFileDigests:
@@ -47,6 +53,7 @@ class StoredFileDigests:
             _LOG.warning("can't remember the digest of %s: %s", stamp.path, error)
 
 
-def _columns(stamp: FileStamp) -> tuple[bytes, int, int, int]:
+def _columns(stamp: FileStamp) -> tuple[bytes, int, int, int, int]:
     # A path need not be valid text, and some file systems have inodes of more than 63 bits.
-    return os.fsencode(stamp.path), stamp.size, stamp.mtime_ns, stamp.inode % (1 << 63)
+    inode = stamp.inode % (1 << 63)
+    return os.fsencode(stamp.path), stamp.size, stamp.mtime_ns, stamp.ctime_ns, inode

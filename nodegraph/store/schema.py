@@ -98,7 +98,20 @@ CREATE TABLE written (
 CREATE TABLE codes (digest BLOB PRIMARY KEY, modules BLOB NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST,)
+# Digests of files without their time of change can't be trusted: they are read once more.
+_TIMES_OF_CHANGE = """
+DROP TABLE files;
+CREATE TABLE files (
+    path TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    digest BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -35,7 +35,7 @@ class WrittenFile:
         path: Absolute.
         kind: What it holds, as the sink says.
         node: The node that wrote it.
-        mtime_ns: Time of change; 0 where only the digest tells whether it was changed.
+        mtime_ns, ctime_ns: Times of change; 0 where only the digest tells whether it was changed.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class WrittenFile:
     size: int
     mtime_ns: int
     digest: Digest
+    ctime_ns: int = _UNKNOWN
 
     @classmethod
     def at(cls, path: Path, kind: str, node: str) -> WrittenFile:
@@ -54,7 +55,8 @@ class WrittenFile:
         """
         path = path.absolute()
         stamp = FileStamp.of(path)
-        return cls(path, kind, node, stamp.size, _lasting(stamp), _digest(path))
+        mtime, ctime = _lasting(stamp)
+        return cls(path, kind, node, stamp.size, mtime, _digest(path), ctime)
 
     def now(self) -> WrittenFile | None:
         """The same file if its content is still the same, else None."""
@@ -62,10 +64,12 @@ class WrittenFile:
             stamp = FileStamp.of(self.path)
             if stamp.size != self.size:
                 return None
-            if stamp.mtime_ns == self.mtime_ns:
+            if (stamp.mtime_ns, stamp.ctime_ns) == (self.mtime_ns, self.ctime_ns):
                 return self
-            same = _digest(self.path) == self.digest
-            return replace(self, mtime_ns=_lasting(stamp)) if same else None
+            if _digest(self.path) != self.digest:
+                return None
+            mtime, ctime = _lasting(stamp)
+            return replace(self, mtime_ns=mtime, ctime_ns=ctime)
         except OSError:
             return None
 
@@ -83,7 +87,15 @@ class Written:
             sqlite3.Error: The index can't be written.
         """
         rows = [
-            [str(file.path), file.kind, file.node, file.size, file.mtime_ns, file.digest]
+            [
+                str(file.path),
+                file.kind,
+                file.node,
+                file.size,
+                file.mtime_ns,
+                file.digest,
+                file.ctime_ns,
+            ]
             for file in files
         ]
         with self._index.writing() as connection:
@@ -102,7 +114,7 @@ class Written:
     def unchanged(self, key: Key) -> tuple[WrittenFile, ...] | None:
         """The files that a sink wrote if each still lies there with the same content, else None.
 
-        Files are told apart by size and time; one that only has another time is read.
+        Files are told apart by size and times; one that only has other times is read.
         """
         with self._index.reading() as connection:
             row = connection.execute(
@@ -135,8 +147,8 @@ class Written:
             connection.execute("DELETE FROM written WHERE key = ?", (bytes.fromhex(key),))
 
 
-def _lasting(stamp: FileStamp) -> int:
-    return stamp.mtime_ns if stamp.is_settled else _UNKNOWN
+def _lasting(stamp: FileStamp) -> tuple[int, int]:
+    return (stamp.mtime_ns, stamp.ctime_ns) if stamp.is_settled else (_UNKNOWN, _UNKNOWN)
 
 
 def _digest(path: Path) -> Digest:

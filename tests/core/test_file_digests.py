@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.file_digests import FileDigests
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.errors import InvalidFile
 
 
@@ -27,6 +28,15 @@ def test_a_changed_file_has_another_digest(tmp_path: Path) -> None:
     before = digests.digest(path)
     path.write_bytes(b"three")
     assert digests.digest(path) != before
+
+
+def test_a_file_overwritten_in_place_whose_time_is_set_back_has_another(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"one")
+    before, status = FILE_DIGESTS.digest(path), path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert FILE_DIGESTS.digest(path) == digest_bytes(b"two") != before
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

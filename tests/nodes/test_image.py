@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ def test_a_changed_file_is_loaded_again(bench: Bench) -> None:
     Image.new("RGB", (3, 3)).save(path)
 
     assert bench.value(load("red.png"), "load.image").shape == (1, 3, 3, 3)
+
+
+def test_a_file_overwritten_in_place_is_loaded_again_though_its_time_was_set_back(
+    bench: Bench,
+) -> None:
+    path = bench.folder / "inputs" / "red.bmp"
+    Image.new("RGB", (2, 2), "red").save(path)
+    status = path.stat()
+    first = bench.run(load("red.bmp"), "load")["load.image"]
+    Image.new("RGB", (2, 2), "blue").save(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    second = bench.run(load("red.bmp"), "load")["load.image"]
+    assert first[0, 0, 0].tolist() == [1, 0, 0]
+    assert second[0, 0, 0].tolist() == [0, 0, 1]
 
 
 def test_a_missing_file_is_told_before_running(bench: Bench) -> None:

@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from nodegraph.store import written as written_files
 from nodegraph.store.index import Index
 from nodegraph.store.written import Written, WrittenFile
 
@@ -31,9 +31,13 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def _age(path: Path, seconds: float) -> None:
-    moment = time.time() - seconds
-    os.utime(path, (moment, moment))
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stands still; what is written is `age` seconds old by it."""
+    clock = SimpleNamespace(age=60.0, time=lambda: start + clock.age)
+    start = time.time()
+    monkeypatch.setattr("nodegraph.core.file_digests.time", clock)
+    return clock
 
 
 def _remember(written: Written, *paths: Path) -> None:
@@ -45,7 +49,6 @@ def test_what_was_not_written_is_not_there(written: Written) -> None:
 
 
 def test_an_unchanged_file_is_there(written: Written, picture: Path) -> None:
-    _age(picture, 60)
     _remember(written, picture)
     (file,) = written.unchanged(_KEY) or ()
     assert (file.path, file.kind, file.node, file.size) == (picture, "image", "save", 6)
@@ -62,17 +65,14 @@ def test_a_sink_that_wrote_nothing_is_remembered(written: Written) -> None:
 @pytest.mark.parametrize("age", [0, 60])
 @pytest.mark.parametrize("change", ["bytes", "size", "gone", "folder"])
 def test_a_changed_file_is_not_there(
-    written: Written, picture: Path, change: str, age: float, monkeypatch: pytest.MonkeyPatch
+    written: Written, picture: Path, change: str, age: float, clock: SimpleNamespace
 ) -> None:
-    clock = SimpleNamespace(time=partial(float, time.time()))  # stands still while this goes on
-    monkeypatch.setattr("nodegraph.core.file_digests.time", clock)
-    _age(picture, age)
+    clock.age = age
     _remember(written, picture)
     status = picture.stat()
     if change == "bytes":
         picture.write_bytes(b"PIXELS")
-        if not age:  # within the same tick of the clock
-            os.utime(picture, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        os.utime(picture, ns=(status.st_mtime_ns, status.st_mtime_ns))
     elif change == "size":
         picture.write_bytes(b"more pixels")
         os.utime(picture, ns=(status.st_mtime_ns, status.st_mtime_ns))
@@ -92,16 +92,15 @@ def test_one_changed_file_of_several_is_enough(written: Written, picture: Path) 
     assert written.unchanged(_KEY) is None
 
 
-def test_the_same_content_with_another_time_is_there(written: Written, picture: Path) -> None:
-    _age(picture, 600)
+def test_the_same_content_with_another_time_is_there(
+    written: Written, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _remember(written, picture)
-    _age(picture, 60)
+    os.utime(picture, (1, 1))
     (file,) = written.unchanged(_KEY) or ()
-    assert file.mtime_ns == picture.stat().st_mtime_ns
+    assert file.mtime_ns == 10**9
     # The new time is remembered, so that the file isn't read another time.
-    moment = picture.stat().st_mtime_ns
-    picture.write_bytes(b"PIXELS")
-    os.utime(picture, ns=(moment, moment))
+    monkeypatch.setattr(written_files, "_digest", lambda path: "")
     assert written.unchanged(_KEY) == (file,)
 
 

@@ -111,10 +111,11 @@ def _holds(
 ) -> bool:
     """Whether a file has the bytes; they are read only if it was written since it was last seen."""
     status = os.fstat(file.fileno())
-    stamp = json.dumps([status.st_size, status.st_mtime_ns, status.st_ino])
+    times = status.st_mtime_ns, status.st_ctime_ns
+    stamp = json.dumps([status.st_size, *times, status.st_ino])
     if stamp == place.stamp:
         return True
-    is_settled = time.time_ns() - status.st_mtime_ns > _UNSETTLED
+    is_settled = time.time_ns() - max(times) > _UNSETTLED
     hasher = blake3()
     while chunk := file.read(_STEP):
         hasher.update(chunk)

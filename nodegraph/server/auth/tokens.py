@@ -104,4 +104,4 @@ def _mark(path: Path) -> tuple[int, ...]:
         status = os.stat(path)  # noqa: PTH116 - looked at often
     except OSError:
         return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

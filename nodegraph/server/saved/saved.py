@@ -208,7 +208,7 @@ class SavedWorkflows:
         status = self._folder.status(f"{name}{SUFFIX}")
         if status is None:
             return None
-        stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         kept = self._entries.get(name)
         if kept is None or kept[0] != stamp:
             kept = self._entries[name] = stamp, self._described(name, status.st_mtime)
