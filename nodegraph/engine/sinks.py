@@ -20,14 +20,21 @@ def written_before(
     written: Written, key: Key, environment: Environment, node: str
 ) -> list[WrittenFile] | None:
     """The files that an equal call of a sink wrote, if none has changed since."""
-    try:
-        found = written.unchanged(_files_key(key, environment))
-    except sqlite3.Error as error:
-        _LOG.warning("can't look up what %s wrote before: %s", node, error)
-        return None  # then it writes them again
+    found = lying_there(written, key, environment, node)
     if found is None:
         return None
     return [WrittenFile(file.path, node, file.kind, existed=True) for file in found]
+
+
+def lying_there(
+    written: Written, key: Key, environment: Environment, node: str
+) -> Sequence[stored.WrittenFile] | None:
+    """The same, with the digests of their bytes."""
+    try:
+        return written.unchanged(_files_key(key, environment))
+    except sqlite3.Error as error:
+        _LOG.warning("can't look up what %s wrote before: %s", node, error)
+        return None  # then it writes them again
 
 
 def remember_written(

@@ -68,6 +68,16 @@ def ran(editor: Editor, count: int, port: str) -> list[Any]:
     return [workflow["nodes"]["sample"]["inputs"][port] for workflow in workflows]
 
 
+def made_with(editor: Editor, port: str, value: Any) -> str:
+    """Digest of the picture of the newest job whose sampler had a value."""
+    for job in editor.server.jobs():
+        workflow = editor.server.get(f"jobs/{job['id']}/workflow")
+        if workflow["nodes"]["sample"]["inputs"][port] == value:
+            digest: str = editor.server.outputs(job["id"])[0]["digest"]
+            return digest
+    raise AssertionError(f"no job had {value!r} for {port}")
+
+
 def expect_pictures(pictures: Locator, count: int) -> None:
     expect(pictures).to_have_count(count)
     for index in range(count):
@@ -125,8 +135,31 @@ def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
     assert ran(small, 3, "steps") == [1, 3, 4]
     for steps in (1, 3, 4):
         expect(pictures.filter(has_text=f"sample.steps = {steps}")).to_have_count(1)
-    # The document keeps its own value.
+    # The document keeps its own value, and its card the picture of that.
     expect(small.field("sample", "Steps")).to_have_value("1")
+    own = re.compile(made_with(small, "steps", 1))
+    expect(small.results("save")).to_have_attribute("src", own)
+    earlier = small.card("save").get_by_text("From an earlier run")
+    expect(earlier).to_have_count(0)
+    # Of values that nobody has run there is no picture but an earlier one, which says so.
+    small.fill("sample", "Steps", "2")
+    expect(earlier).to_be_visible()
+    small.fill("sample", "Steps", "1")
+    expect(small.results("save")).to_have_attribute("src", own)
+    expect(earlier).to_have_count(0)
+
+
+def test_a_reopened_workflow_shows_the_picture_that_it_made(
+    small: Editor, request: pytest.FixtureRequest
+) -> None:
+    given = prompted("a thing opened twice", name=file_name(request), seed=501)
+    small.open_workflow({**given, "title": "First"})
+    small.run()
+    expect_picture(small.results("save"))
+    small.open_workflow({**given, "title": "Second"})
+    expect(small.status).to_contain_text("all of it is cached")
+    expect_picture(small.results("save"))
+    expect(small.card("save").get_by_text("From an earlier run")).to_have_count(0)
 
 
 def test_a_sweep_tells_what_it_cannot_read(small: Editor) -> None:

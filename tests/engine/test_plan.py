@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -289,6 +290,7 @@ def test_a_sink_whose_files_lie_there_has_nothing_to_do(works: Works) -> None:
     works.restart()
     found = works.plan(nodes).nodes["write"]
     assert (found.status, found.place) == ("hit", "files")
+    assert found.files == (blake3((works.folder / "file.txt").read_bytes()).hexdigest(),)
     (works.folder / "file.txt").write_text("something else")
     assert told(works.plan(nodes), "write") == [("run", "sink", True)]
     nodes["write"]["always"] = True

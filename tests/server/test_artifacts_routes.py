@@ -221,6 +221,26 @@ def test_others_see_no_trace_of_it(server: Hosted) -> None:
     assert server.client.get(f"/artifacts/{DIGEST}").status_code == 401
 
 
+def test_a_plan_tells_of_the_files_of_hits_that_the_caller_has(
+    server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plan(*_: object) -> dict[str, Any]:
+        gone = "0" * 64
+        return {"nodes": {"save": {"files": [gone, DIGEST]}, "size": {"files": []}}}
+
+    monkeypatch.setattr(server.services.supervisor, "ask", plan)
+    ann, ben = server.token("ann", "run"), server.token("ben", "run")
+    give(server, client="ann")
+    asked = [("ann", ann, [DIGEST]), ("ben", ben, [])]
+    for name, who, digests in asked:
+        wish = {"workflow": workflow()}
+        nodes = server.client.post("/plan", json=wish, headers=who).json()["nodes"]
+        assert [file["digest"] for file in nodes["save"]["files"]] == digests, name
+        listed = server.client.get("/artifacts", headers=who).json()["items"]
+        assert nodes["save"]["files"] == listed, name
+        assert nodes["size"]["files"] == []
+
+
 def test_files_are_found_by_words_and_time(server: Hosted) -> None:
     give(server, width=300, height=200)
     give(server, b"x", "note.txt", media_type="text/plain")

@@ -6,6 +6,8 @@ import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { runPrefix } from "@/store/entered";
 import { isEnded, type JobView, lastOutputs, type NodeRun, shownJob, useJobs } from "@/store/jobs";
+import { type NodePictures, picturesOf } from "@/store/nodePictures";
+import { usePlan } from "@/store/plan";
 
 /** Where a graph's nodes are in runs. */
 export interface RunPlace {
@@ -43,6 +45,31 @@ export function useNodeOutputs(
   node: string,
 ): readonly ArtifactEntry[] {
   return useJobs(useShallow((state) => lastOutputs(state, document).get(prefix + node) ?? NONE));
+}
+
+/** The files that the plan finds of a node that needn't run. */
+export function usePlannedFiles(
+  { document, prefix }: RunPlace,
+  node: string,
+): readonly ArtifactEntry[] {
+  return usePlan(
+    (state) => (state.document === document ? state.nodes.get(prefix + node)?.files : null) ?? NONE,
+  );
+}
+
+/** What a card of the active document shows of the files that its node gave. */
+export function useNodePictures(
+  { document, prefix }: RunPlace,
+  node: string,
+  planned: readonly ArtifactEntry[],
+  last: readonly ArtifactEntry[],
+): NodePictures {
+  const workflow = useActive((_, found) => found);
+  const plannedFor = usePlan((state) => (state.document === document ? state.workflow : null));
+  const lastFor = useJobs(({ jobs }) => jobs.get(last[0]?.job ?? "")?.workflow ?? null);
+  const isChosen = useJobs(({ chosen }) => chosen.has(document));
+  const name = prefix + node;
+  return picturesOf({ node: name, workflow, planned, plannedFor, last, lastFor, isChosen });
 }
 
 /** The job whose nodes the active document shows. */

@@ -9,6 +9,7 @@ import type {
   OutputFile,
   StateCounts,
 } from "@/api/schema";
+import type { Workflow } from "@/model/workflow";
 import type { NodeRun } from "./nodeRuns";
 
 export type { Expected, NodeNote, NodeRun, NodeState } from "./nodeRuns";
@@ -38,6 +39,8 @@ export interface JobView {
   readonly document: string | null;
   /** The nodes to run that were asked for; null for all. */
   readonly targets: readonly string[] | null;
+  /** What it runs; null if this page didn't submit it. */
+  readonly workflow: Workflow | null;
   /** 0 to 1. */
   readonly progress: number;
   /** Null if it can't be told. */
@@ -179,6 +182,7 @@ export function viewOf(entry: JobEntry): JobView {
     ...ofEntry(entry),
     position: null,
     targets: null,
+    workflow: null,
     progress: entry.state === "finished" ? 1 : 0,
     secondsLeft: null,
     nodes: new Map(),

@@ -6,6 +6,7 @@ import * as client from "@/api/client";
 import type { JobEvent } from "@/api/events";
 import type { JobEntry } from "@/api/schema";
 import type { EventSocket } from "@/api/socket";
+import type { Workflow } from "@/model/workflow";
 import { storedExpectations, storeExpectations } from "./expectations";
 import { afterEvent, outputOf, placeholder } from "./jobEvents";
 import {
@@ -109,12 +110,17 @@ export class JobsFollowing {
     for (const { runs } of this.tracked.values()) runs.dropPreviews();
   }
 
-  /** Show a job at once that the server has just told of. */
-  enter(entry: JobEntry, expected?: ReadonlyMap<string, Expected>): void {
+  /** Show a job at once that the server has just told of; with what was submitted. */
+  enter(
+    entry: JobEntry,
+    expected?: ReadonlyMap<string, Expected>,
+    workflow: Workflow | null = null,
+  ): void {
     if (expected !== undefined) this.expect(entry.id, expected);
     const known = this.view(entry.id);
     // Its events may have come before: they know better.
-    if (known === undefined || known.name === "") this.put(merged(known, entry));
+    const isNew = known === undefined || known.name === "";
+    this.put({ ...(isNew ? merged(known, entry) : known), workflow });
     this.flush();
   }
 

@@ -4,7 +4,7 @@
  */
 import { create } from "zustand";
 import { ApiProblem, OfflineFault } from "@/api/http";
-import type { Finding, PlanEntry } from "@/api/schema";
+import type { ArtifactEntry, Finding, PlanEntry } from "@/api/schema";
 import type { Workflow } from "@/model/workflow";
 import { workflowToJson } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
@@ -25,6 +25,8 @@ export interface NodePlan {
   readonly certain: boolean;
   /** How often it would be called; null if unknown. */
   readonly calls: number | null;
+  /** Of one that needn't run, as they lie there; nothing if it writes none. */
+  readonly files: readonly ArtifactEntry[];
 }
 
 export interface Plan {
@@ -82,6 +84,10 @@ export function startPlanning(wait = WAIT): () => void {
     }),
     useConnection.subscribe((now, before) => {
       if (now.state === "open" && before.state !== "open") planning.outdate();
+    }),
+    socket().on("notice", ({ kind }) => {
+      // What lay there may be gone.
+      if (kind === "artifacts.deleted") planning.outdate();
     }),
     useJobs.subscribe((now, before) => {
       if (hasEndedOne(now.jobs, before.jobs)) planning.learn();
@@ -261,6 +267,7 @@ function nodePlan(found: unknown): NodePlan | null {
     reason: typeof given.reason === "string" ? given.reason : "",
     certain: given.certain !== false,
     calls: numberOr(given.calls, null),
+    files: Array.isArray(given.files) ? (given.files as ArtifactEntry[]) : [],
   };
 }
 
@@ -294,6 +301,7 @@ function together(plans: readonly NodePlan[]): NodePlan {
     reason: (sure ?? some[0])?.reason ?? "",
     certain: sure !== undefined,
     calls: 1,
+    files: [],
   };
 }
 

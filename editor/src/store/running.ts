@@ -270,7 +270,7 @@ async function submitted(document: string, wish: Wish, options: RunOptions): Pro
       // The key makes it the same job if the answer to the first time was lost.
       { resend: true },
     );
-    jobsFollowing()?.enter(found.job, expectedOf(planOf(document)));
+    jobsFollowing()?.enter(found.job, expectedOf(planOf(document)), wish.workflow);
     return found.job;
   } finally {
     count(document, -1);

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.values import Recipe
 from nodegraph.engine.artifact import Artifact
@@ -21,7 +22,7 @@ from nodegraph.engine.planning.prediction import (
     predict,
 )
 from nodegraph.engine.shared import Shared
-from nodegraph.engine.sinks import written_before
+from nodegraph.engine.sinks import lying_there
 from nodegraph.errors import Problem
 
 Status = Literal["hit", "run", "lazy", "skip"]
@@ -52,6 +53,7 @@ class NodePlan:
         seconds, memory: Expected, of all its calls and at the peak; None if unknown.
         needs: Nodes linked to it that run, or may run, before it.
         key: Of its call; empty where it has several, or an input isn't known.
+        files: Digests of the bytes of the files of a hit that wrote some, as they lie there.
     """
 
     name: str
@@ -69,6 +71,7 @@ class NodePlan:
     needs: tuple[str, ...] = ()
     key: str = ""
     is_sink: bool = False
+    files: tuple[Digest, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -117,12 +120,16 @@ class Plan:
 
     Attributes:
         nodes: By name, in an order in which they can run.
-        problems: What keeps the workflow from running; the nodes are then those that can be told.
+        targets: Nodes that a run would compute. Of a workflow that something is wrong with, those
+            that it leaves alone; the nodes are then what they need. Without any, the nodes are
+            those that can be told.
+        problems: What keeps the workflow, or the rest of it, from running.
         predicted: What the plan was made from, for `why`.
     """
 
     nodes: Mapping[str, NodePlan]
     totals: Totals
+    targets: tuple[str, ...] = ()
     problems: Sequence[Problem] = ()
     missing: Missing = Missing()
     predicted: Mapping[str, PlannedNode] = field(default_factory=dict)
@@ -133,6 +140,7 @@ class Plan:
         return {
             "nodes": {name: asdict(node) for name, node in self.nodes.items()},
             "totals": totals,
+            "targets": list(self.targets),
             "missing": asdict(self.missing),
             "problems": [problem.as_dict() for problem in self.problems],
         }
@@ -145,6 +153,7 @@ def plan(
     is_resident: Residency | None = None,
     needs_targets: bool = False,
     is_known: Callable[[str], bool] | None = None,
+    targets: Sequence[str] | None = None,
     problems: Sequence[Problem] = (),
     missing: Missing = Missing(),
 ) -> Plan:
@@ -154,6 +163,7 @@ def plan(
         is_resident: Asked of weights that are known; without it none is in memory.
         needs_targets: The values of the targets' outputs are wanted, not only their digests.
         is_known: Tells whether a node of a type has ever run here.
+        targets: See `Plan`; the graph's own if not given.
         problems, missing: What is wrong with the workflow that the graph is a part of.
     """
     state = sink_state(shared)
@@ -164,7 +174,8 @@ def plan(
         made = _node_plan(found, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
     loads = _Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
-    return Plan(nodes, _totals(nodes, loads), tuple(problems), missing, predicted)
+    named = graph.targets if targets is None else tuple(targets)
+    return Plan(nodes, _totals(nodes, loads), named, tuple(problems), missing, predicted)
 
 
 def _is_first(
@@ -180,18 +191,19 @@ def _is_first(
 
 
 def sink_state(shared: Shared) -> SinkState | None:
-    """Tells whether a sink's files lie there as it wrote them; see `Calls.begin`."""
+    """Tells of a sink's files that lie there as it wrote them; see `Calls.begin`."""
     written = shared.written
     if written is None:
         return None
 
-    def lies_there(call: PlannedCall) -> bool:
+    def files_of(call: PlannedCall) -> tuple[Digest, ...] | None:
         node = call.node
         if node.always or not node.spec.output_files or call.key is None:
-            return False
-        return written_before(written, call.key, shared.environment, call.name) is not None
+            return None
+        found = lying_there(written, call.key, shared.environment, call.name)
+        return None if found is None else tuple(file.digest for file in found)
 
-    return lies_there
+    return files_of
 
 
 def _node_plan(
@@ -238,6 +250,7 @@ def _node_plan(
         ),
         calls[0].key or "" if len(calls) == 1 else "",
         node.spec.output,
+        tuple(digest for call in hits for digest in call.files),
     )
 
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, Literal, cast
 
 from nodegraph.core.confinement import check_paths
+from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
@@ -82,6 +83,7 @@ class PlannedCall:
         asks_more: It may ask for more of its lazy inputs than is known.
         entry: What its key leads to, also where it runs all the same.
         outputs: One for each output port.
+        files: Digests of the files of a sink that need not be written again.
     """
 
     name: str
@@ -94,6 +96,7 @@ class PlannedCall:
     asks_more: bool = False
     entry: Outputs | None = None
     outputs: tuple[Foreseen, ...] = ()
+    files: tuple[Digest, ...] = ()
 
     @property
     def place(self) -> Place | None:
@@ -131,8 +134,8 @@ class PlannedNode:
         return iter(() if self.calls is None else self.calls.leaves())
 
 
-SinkState = Callable[[PlannedCall], bool]
-"""Whether the files that a sink's call wrote lie there unchanged; its key is known."""
+SinkState = Callable[[PlannedCall], tuple[Digest, ...] | None]
+"""Digests of the files that a sink's call wrote if they lie there unchanged; its key is known."""
 
 
 def predict(
@@ -309,8 +312,9 @@ class _Forwards:
             call.asks_more = False
         if not node.is_repeatable:
             call.verdict, call.reason = "run", _each_time(node)
-            if node.spec.output and self._sink_state is not None and self._sink_state(call):
-                call.verdict, call.reason = "hit", "files"
+            files = self._sink_state(call) if node.spec.output and self._sink_state else None
+            if files is not None:
+                call.verdict, call.reason, call.files = "hit", "files", files
         elif call.entry is not None:
             call.verdict, call.reason, call.outputs = "hit", "kept", call.entry.artifacts
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -10,10 +11,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+from nodegraph.server.artifacts import Artifacts
+from nodegraph.server.auth.caller import Caller
 from nodegraph.server.checking import check, readable
 from nodegraph.server.dependencies import MayRead, TheServices
+from nodegraph.server.errors import NotFound
 from nodegraph.server.json_route import JsonRoute
 from nodegraph.server.problems import Finding, bounded, responses
+from nodegraph.server.routes.artifacts import artifact_entry
+from nodegraph.server.services import Services
 from nodegraph.server.submitting import ask, wanted
 from nodegraph.server.wishes import WorkflowWish
 
@@ -35,7 +41,8 @@ class PlanEntry(BaseModel):
     valid: bool
     nodes: dict[str, Any] = Field(
         description="What would become of each node: whether it runs or is in the cache, with the "
-        "expected time, memory and weights."
+        "expected time, memory and weights; of a hit that wrote files also these, in `files`, as "
+        "far as the caller has them."
     )
     totals: dict[str, Any] = Field(description="Of the whole run.")
     missing: dict[str, Any] = Field(description="Nodes and models that there aren't.")
@@ -82,6 +89,33 @@ def _checked(problems: Sequence[Problem]) -> Checked:
 )
 async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Response:
     """What a run would do, node by node, and what it is expected to take."""
+    return JSONResponse(await planned(services, caller, wish))
+
+
+async def planned(services: Services, caller: Caller, wish: WorkflowWish) -> dict[str, Any]:
+    """As `PlanEntry` says, for the route and for websockets."""
     found = await wanted(services, caller, wish)
     await services.off_loop(readable, found.document, services.server.limits.nodes)
-    return JSONResponse(dict(await ask(services, "plan", found, wish)))
+    plan = await ask(services, "plan", found, wish)
+    return await services.off_loop(_with_files, plan, services.artifacts, caller.only_client)
+
+
+def _with_files(
+    plan: Mapping[str, Any], artifacts: Artifacts, client: str | None
+) -> dict[str, Any]:
+    """A plan with the files of its hits as they are listed, but for those of others' jobs only."""
+    nodes = {
+        name: {**node, "files": [*_listed(node["files"], artifacts, client)]}
+        if node.get("files")
+        else node
+        for name, node in plan.get("nodes", {}).items()
+    }
+    return {**plan, "nodes": nodes}
+
+
+def _listed(
+    digests: Iterable[str], artifacts: Artifacts, client: str | None
+) -> Iterator[dict[str, Any]]:
+    for digest in digests:
+        with suppress(NotFound):
+            yield artifact_entry(artifacts.find(digest, client)).model_dump()

@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from nodegraph.server.auth.caller import Caller
-from nodegraph.server.checking import readable
 from nodegraph.server.dependencies import allowed
 from nodegraph.server.job_entries import job_entry
 from nodegraph.server.jobs_access import done
-from nodegraph.server.routes.checks import validate_workflow
+from nodegraph.server.routes.checks import planned, validate_workflow
 from nodegraph.server.services import Services
 from nodegraph.server.sockets.newest import Newest
 from nodegraph.server.sockets.requests import Look, Ping, Request, Steer, Submit
-from nodegraph.server.submitting import ask, submit, wanted
+from nodegraph.server.submitting import submit
 
 
 class Commands:
@@ -69,7 +68,4 @@ class Commands:
         return checked.model_dump(exclude_none=True)
 
     async def _plan(self, request: Look) -> Mapping[str, Any]:
-        services = self._services
-        found = await wanted(services, self._caller, request)
-        await services.off_loop(readable, found.document, services.server.limits.nodes)
-        return await ask(services, "plan", found, request)
+        return await planned(self._services, self._caller, request)

@@ -1,9 +1,10 @@
 /** The pictures and files that a node gave last, in its card. */
-import { File as FileIcon } from "lucide-react";
+import { File as FileIcon, History } from "lucide-react";
 import { memo } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { useNodeOutputs } from "@/hooks/useNodeRun";
+import { tip } from "@/components/ui";
+import { useNodeOutputs, useNodePictures, usePlannedFiles } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
 import styles from "./CardResults.module.css";
@@ -18,12 +19,31 @@ interface ResultsProps {
 }
 
 export const CardResults = memo(function CardResults({ name, title }: ResultsProps) {
-  const results = useNodeOutputs(usePlace(), name);
+  const place = usePlace();
+  const planned = usePlannedFiles(place, name);
+  const last = useNodeOutputs(place, name);
+  if (planned.length === 0 && last.length === 0) return null;
+  return <Results name={name} title={title} planned={planned} last={last} />;
+});
+
+interface FilesProps extends ResultsProps {
+  readonly planned: readonly ArtifactEntry[];
+  readonly last: readonly ArtifactEntry[];
+}
+
+function Results({ name, title, planned, last }: FilesProps) {
+  const { files: results, isEarlier } = useNodePictures(usePlace(), name, planned, last);
   if (results.length === 0) return null;
   const shown = results.slice(0, MOST);
   const more = results.length - shown.length;
   return (
-    <div className={styles.results} data-count={shown.length}>
+    <div className={styles.results} data-count={shown.length} data-earlier={isEarlier || undefined}>
+      {isEarlier && (
+        <span className={styles.earlier} {...tip(t("canvas.card.earlierTip"))}>
+          <History size={12} aria-hidden />
+          {t("canvas.card.earlier")}
+        </span>
+      )}
       {shown.map((artifact, index) => (
         <button
           key={`${artifact.job}/${artifact.name}/${artifact.digest}`}
@@ -39,7 +59,7 @@ export const CardResults = memo(function CardResults({ name, title }: ResultsPro
       ))}
     </div>
   );
-});
+}
 
 function Picture({
   artifact,

@@ -116,6 +116,7 @@ describe("the state of a card", () => {
     reason: "",
     certain: true,
     calls: 1,
+    files: [],
   });
 
   it("is the run's while it goes on, and the plan's before", () => {

@@ -1,0 +1,1 @@
+import"./WidgetField-E5oDrgDC.js";

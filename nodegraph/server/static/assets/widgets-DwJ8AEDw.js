@@ -1,1 +1,0 @@
-import"./WidgetField-CTWjKqL0.js";
