@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from threading import Lock
@@ -14,6 +15,9 @@ from nodegraph.errors import InvalidFile
 
 _UNSETTLED = 2.0
 """Seconds for which a file counts as just written: the coarsest file systems note every other."""
+
+_PORTION = 2**24
+"""Bytes of a file that are hashed at once, by as many threads as there are cores."""
 
 
 class FileStamp(NamedTuple):
@@ -108,13 +112,27 @@ class FileDigests:
                 self._known[stamp] = remembered
                 return remembered
         is_settled = stamp.is_settled
-        digest = blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+        digest = hash_file(path)
         if FileStamp.of(path) == stamp:
             self._known[stamp] = digest
             if is_settled:
                 for memory in memories:
                     memory.put(stamp, digest)
         return digest
+
+
+def hash_file(path: Path) -> Digest:
+    """blake3 of a file, read rather than mapped: one that is cut short meanwhile is no bus error.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    hasher = blake3(max_threads=blake3.AUTO)
+    with path.open("rb", buffering=0) as file:
+        portion = bytearray(min(_PORTION, os.fstat(file.fileno()).st_size) or 1)
+        while read := file.readinto(portion):
+            hasher.update(memoryview(portion)[:read])
+    return hasher.hexdigest()
 
 
 FILE_DIGESTS = FileDigests()

@@ -45,13 +45,11 @@ class Weights:
     Attributes:
         files: One, or the shards of one.
         index: The file that tells which tensor is in which shard; None for a single file.
-        variant: Such as ``fp16``, part of the file name; None for the plain name.
         is_pickle: Whether opening them unpickles.
     """
 
     files: tuple[Path, ...]
     index: Path | None = None
-    variant: str | None = None
     is_pickle: bool = False
 
 
@@ -107,22 +105,22 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) -> Weights:
-    """The weight files of a component: safetensors, one file before shards before variants.
+    """The weight files of a component: safetensors, one file before shards, both before variants.
 
     Raises:
         InvalidFile: There are none, or a shard is missing.
         UnsafeFile: There are only pickle files, and `allow_pickle` is False.
     """
     place, stem = folder / component, _WEIGHTS[component]
-    single, index = place / f"{stem}.safetensors", place / f"{stem}.safetensors.index.json"
-    if single.is_file():
-        return Weights((single,))
-    if index.is_file():
-        return Weights(_shards(index), index)
-    variants = sorted(place.glob(f"{stem}.*.safetensors"), key=_fp16_first)
-    if variants:
-        variant = variants[0].name.removeprefix(f"{stem}.").removesuffix(".safetensors")
-        return Weights((variants[0],), variant=variant)
+    # A variant's name, such as fp16, stands at another place in the index's file name.
+    for single, index in (
+        (f"{stem}.safetensors", f"{stem}.safetensors.index.json"),
+        (f"{stem}.*.safetensors", f"{stem}.safetensors.index.*.json"),
+    ):
+        for pattern, is_index in ((single, False), (index, True)):
+            found = sorted(place.glob(pattern), key=_fp16_first)
+            if found:
+                return Weights(_shards(found[0]), found[0]) if is_index else Weights((found[0],))
     return _pickle_weights(place, component, allow_pickle)
 
 

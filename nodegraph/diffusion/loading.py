@@ -16,7 +16,7 @@ import diffusers.utils.logging as diffusers_logging
 import torch
 import transformers.utils.logging as transformers_logging
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -24,19 +24,17 @@ from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
+from nodegraph.diffusion.models import unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes, read_header
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tokenizer_folder import FILES, PLACE, tokenizer_with_digest
+from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 
 Module = TypeVar("Module", bound=nn.Module)
 
-PORTION = 2**24
-"""Elements of a single file that are mapped into memory at once: 64 MiB in float32."""
-
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 """What the libraries raise on files that don't fit together, by experience."""
 
@@ -52,8 +50,7 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
         folders: The models folders, where the vocabulary of single-file checkpoints is looked
             for.
     Raises:
-        InvalidFile: A file is missing, damaged, or changed since the recipe was made so that
-            it no longer fits.
+        InvalidFile: A file is missing or damaged, or changed since the recipe was made.
         InvalidValue: No component is made of this kind of recipe.
     """
     makers: dict[type[Recipe], Callable[[], Component]] = {
@@ -63,13 +60,15 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
         PreviewDecoder: lambda: load_preview_decoder(recipe, device),
     }
     maker = makers.get(type(recipe))
-    if maker is None or recipe.dtype not in _DTYPES:
+    if maker is None or recipe.dtype not in PRECISIONS:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
             expected="a diffusion model, text encoder, VAE or preview decoder in "
-            + ", ".join(_DTYPES),
+            + ", ".join(PRECISIONS),
         )
-    return maker()
+    # What is made holds no file, so from here on it is what the recipe says, whatever happens.
+    with unchanged(recipe):
+        return maker()
 
 
 def move_component(component: Any, device: str) -> Any:
@@ -95,7 +94,7 @@ def estimate_bytes(recipe: Recipe) -> int:
         return preview_decoder_bytes(recipe)
     shapes = _component_shapes(recipe)
     elements = sum(math.prod(shape) for shape in shapes.values())
-    return elements * _DTYPES[recipe.dtype].itemsize
+    return elements * PRECISIONS[recipe.dtype].itemsize
 
 
 def _component_shapes(recipe: Recipe) -> Shapes:
@@ -121,105 +120,99 @@ def _component_of(recipe: Recipe) -> str:
 
 
 def _denoiser(recipe: DiffusionModel, device: str) -> Denoiser:
-    path = Path(recipe.source)
     config = scheduler_config(recipe)
+    path = Path(recipe.source)
     if path.is_dir():
-        unet = _from_folder(UNet2DConditionModel, path, layout.UNET, recipe.dtype)
+        unet = _from_folder(UNet2DConditionModel, recipe)
     else:
-        unet = _build(
-            UNet2DConditionModel,
-            path,
-            checkpoint.UNET_PREFIX,
-            checkpoint.unet_config,
-            checkpoint.convert_unet,
-            recipe.dtype,
-        )
+        shapes, tensors = _checkpoint_part(recipe, checkpoint.UNET_PREFIX)
+        with _reading(path):
+            unet_config = checkpoint.unet_config(shapes)
+            converted = checkpoint.convert_unet(tensors, unet_config)
+            unet = _built(UNet2DConditionModel, unet_config, converted, path)
     return Denoiser(_ready(unet, device), config, recipe.family)
 
 
 def _vae(recipe: Recipe, device: str) -> AutoencoderKL:
     path = Path(recipe.source)
     if path.is_dir():
-        vae = _from_folder(AutoencoderKL, path, layout.VAE, recipe.dtype)
-    else:
-        vae = _build(
-            AutoencoderKL,
-            path,
-            checkpoint.VAE_PREFIX,
-            checkpoint.vae_config,
-            checkpoint.convert_vae,
-            recipe.dtype,
-        )
-    return _ready(vae, device)
+        return _ready(_from_folder(AutoencoderKL, recipe), device)
+    shapes, tensors = _checkpoint_part(recipe, checkpoint.VAE_PREFIX)
+    with _reading(path):
+        config = checkpoint.vae_config(shapes)
+        converted = checkpoint.convert_vae(tensors, config)
+        return _ready(_built(AutoencoderKL, config, converted, path), device)
 
 
 def _text_model(recipe: Recipe, device: str, folders: Sequence[Path]) -> TextModel:
     path = Path(recipe.source)
     if path.is_dir():
         tokenizer = _read_tokenizer(path / layout.TOKENIZER)
-        model = _from_folder(CLIPTextModel, path, layout.TEXT_ENCODER, recipe.dtype)
+        place = path / layout.TEXT_ENCODER
+        tensors = _folder_tensors(recipe)
+        with _reading(place):
+            config = CLIPTextConfig.from_pretrained(place, local_files_only=True)
+            model = _built_text_model(config, tensors, recipe.dtype, place)
     else:
         tokenizer = _clip_tokenizer(recipe, folders)
-        model = _checkpoint_text_model(path, recipe.dtype)
+        shapes, tensors = _checkpoint_part(recipe, checkpoint.TEXT_PREFIX)
+        with _reading(path):
+            config = CLIPTextConfig(**checkpoint.text_config(shapes))
+            converted = checkpoint.convert_text(tensors)
+            model = _built_text_model(config, converted, recipe.dtype, path)
         tokenizer.model_max_length = model.config.max_position_embeddings
     return TextModel(_ready(model, device), tokenizer, recipe.family)
 
 
-def _from_folder(kind: type[Module], folder: Path, component: str, dtype: str) -> Module:
-    """One component of a diffusers folder, by the stock loader.
+def _from_folder(kind: type[Module], recipe: Recipe) -> Module:
+    """One component of a diffusers folder, as the stock loader makes it."""
+    place = Path(recipe.source) / _component_of(recipe)
+    tensors = _folder_tensors(recipe)
+    with _reading(place):
+        config = kind.load_config(place, local_files_only=True)  # type: ignore[attr-defined]
+        return _built(kind, config, tensors, place)
+
+
+def _folder_tensors(recipe: Recipe) -> dict[str, Tensor]:
+    # Whether pickle files may be opened was decided when the recipe was made.
+    weights = layout.find_weights(Path(recipe.source), _component_of(recipe), allow_pickle=True)
+    return read_tensors(weights.files, recipe.dtype)
+
+
+def _checkpoint_part(recipe: Recipe, prefix: str) -> tuple[Shapes, dict[str, Tensor]]:
+    """The shapes of all tensors of a single file, and those tensors that are of one part."""
+    path = Path(recipe.source)
+    return _checkpoint_shapes(path), read_tensors([path], recipe.dtype, prefix=prefix)
+
+
+def _built(
+    kind: type[Module], config: Mapping[str, Any], tensors: dict[str, Tensor], place: Path
+) -> Module:
+    """A module of diffusers with these weights.
 
     Raises:
-        InvalidFile: Weights are missing or damaged; the stock loaders would make up the rest.
+        InvalidFile: Some are missing.
     """
-    # Whether pickle files may be opened was decided when the recipe was made.
-    weights = layout.find_weights(folder, component, allow_pickle=True)
-    if not weights.is_pickle:
-        for file in weights.files:
-            read_header(file)
-    with _reading(folder / component):
-        model, report = kind.from_pretrained(  # type: ignore[attr-defined]
-            folder / component,
-            torch_dtype=_DTYPES[dtype],
-            local_files_only=True,
-            use_safetensors=not weights.is_pickle,
-            variant=weights.variant,
-            output_loading_info=True,
-        )
-    _check_report(folder / component, report)
+    # On the meta device nothing is allocated or drawn at random; the weights move in as is.
+    with torch.device("meta"):
+        model = kind.from_config(config)  # type: ignore[attr-defined]
+    # Files of old name attention layers in another way.
+    model._fix_state_dict_keys_on_load(tensors)
+    _check_missing(place, model.load_state_dict(tensors, strict=False, assign=True).missing_keys)
     return model  # type: ignore[no-any-return]
 
 
-def _build(
-    kind: type[Module],
-    path: Path,
-    prefix: str,
-    configure: Callable[[Shapes], dict[str, Any]],
-    convert: Callable[[Mapping[str, Tensor], Mapping[str, Any]], dict[str, Tensor]],
-    dtype: str,
-) -> Module:
-    """One component of diffusers from a single file: config by shapes, weights by conversion."""
-    tensors = _tensors(path, prefix, dtype)
-    with _reading(path):
-        config = configure(_checkpoint_shapes(path))
-        # On the meta device nothing is allocated or drawn at random; the weights move in as is.
-        with torch.device("meta"):
-            model = kind.from_config(config)  # type: ignore[attr-defined]
-        model.load_state_dict(convert(tensors, config), strict=True, assign=True)
-    return model  # type: ignore[no-any-return]
-
-
-def _checkpoint_text_model(path: Path, dtype: str) -> CLIPTextModel:
-    tensors = checkpoint.convert_text(_tensors(path, checkpoint.TEXT_PREFIX, dtype))
-    with _reading(path):
-        config = CLIPTextConfig(**checkpoint.text_config(_checkpoint_shapes(path)))
-        model, report = CLIPTextModel.from_pretrained(
-            None,
-            config=config,
-            state_dict=tensors,
-            torch_dtype=_DTYPES[dtype],
-            output_loading_info=True,
-        )
-    _check_report(path, report)
+def _built_text_model(
+    config: CLIPTextConfig, tensors: dict[str, Tensor], dtype: str, place: Path
+) -> CLIPTextModel:
+    model, report = CLIPTextModel.from_pretrained(
+        None,
+        config=config,
+        state_dict=tensors,
+        torch_dtype=PRECISIONS[dtype],
+        output_loading_info=True,
+    )
+    _check_missing(place, [*report["missing_keys"], *report["mismatched_keys"]])
     return model
 
 
@@ -252,41 +245,6 @@ def _read_tokenizer(folder: Path) -> CLIPTokenizer:
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
 
 
-def _tensors(path: Path, prefix: str, dtype: str) -> dict[str, Tensor]:
-    """The tensors of a single file whose names start with `prefix`, in the wanted precision."""
-    # Copies: tensors in a mapped file lie unaligned, which changes the last bits of what some
-    # kernels compute, and the file may be overwritten while they are in use.
-    if path.suffix != ".safetensors":
-        unpickled = checkpoint.pickle_tensors(path, prefix)
-        # One by one, so that they are never all there twice.
-        return {name: _copied(unpickled.pop(name), dtype) for name in list(unpickled)}
-    shapes = read_header(path).shapes
-    found: dict[str, Tensor] = {}
-    for names in _portions([name for name in shapes if name.startswith(prefix)], shapes):
-        # Mapped anew for each portion: what was read of a file stays in memory as long as it is.
-        with _reading(path), safe_open(path, framework="pt") as file:
-            found |= {name: _copied(file.get_tensor(name), dtype) for name in names}
-    return found
-
-
-def _portions(names: Sequence[str], shapes: Shapes) -> Iterator[list[str]]:
-    """The names in groups whose tensors have `PORTION` elements, or little more."""
-    portion: list[str] = []
-    elements = 0
-    for name in names:
-        portion.append(name)
-        elements += math.prod(shapes[name])
-        if elements >= PORTION:
-            yield portion
-            portion, elements = [], 0
-    if portion:
-        yield portion
-
-
-def _copied(tensor: Tensor, dtype: str) -> Tensor:
-    return tensor.to(_DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype, copy=True)
-
-
 def _checkpoint_shapes(path: Path) -> Shapes:
     if path.suffix == ".safetensors":
         return read_header(path).shapes
@@ -297,15 +255,14 @@ def _ready(module: Module, device: str) -> Module:
     return module.eval().requires_grad_(False).to(device)
 
 
-def _check_report(place: Path, report: Mapping[str, Any]) -> None:
-    """Refuse a model of which some weights were not in the files and were made up instead."""
-    for what, key in (("lack", "missing_keys"), ("don't fit in", "mismatched_keys")):
-        names = sorted(map(str, report[key]))
-        if names:
-            raise InvalidFile(
-                f"the weights in {place} {what} {len(names)} tensors, such as {names[0]}.",
-                hint="The files are damaged or don't belong together: copy the model again.",
-            )
+def _check_missing(place: Path, missing: Sequence[object]) -> None:
+    """Refuse a model of which some weights were not in the files and would be made up instead."""
+    if missing:
+        names = sorted(map(str, missing))
+        raise InvalidFile(
+            f"the weights in {place} lack {len(names)} tensors that fit, such as {names[0]}.",
+            hint="The files are damaged or don't belong together: copy the model again.",
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 from nodegraph.core.digests import Digest, digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import DiffusionModel, TextEncoder, Vae
+from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import (
@@ -45,6 +46,11 @@ _PORTS = (
     ("text_encoder", layout.TEXT_ENCODER, checkpoint.TEXT_PREFIX),
     ("vae", layout.VAE, checkpoint.VAE_PREFIX),
 )
+_PART_OF: Mapping[type[Recipe], str] = {
+    DiffusionModel: layout.UNET,
+    TextEncoder: layout.TEXT_ENCODER,
+    Vae: layout.VAE,
+}
 _ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -198,6 +204,44 @@ def open_model(
     if source.is_folder:
         return _open_folder(source, dtype, remembered, allow_pickle, device)
     return _open_checkpoint(source, dtype, remembered, folders, device)
+
+
+@contextmanager
+def unchanged(recipe: Recipe) -> Iterator[None]:
+    """Make sure that a recipe's files are, from begin to end of the `with`, those it was made of.
+
+    Raises:
+        InvalidFile: They aren't, or can't be read.
+    """
+    part = _PART_OF.get(type(recipe))
+    if part is None:
+        # What has no part in any result, such as a decoder for previews.
+        yield
+        return
+    source = Path(recipe.source)
+    # Whether pickle files may be opened was decided when the recipe was made.
+    files = _part_files(source, part, allow_pickle=True)[0] if source.is_dir() else [source]
+    _check_digest(recipe, files)
+    try:
+        yield
+    finally:
+        # What a half-written file makes fail is told as what it is.
+        _check_digest(recipe, files)
+
+
+def _check_digest(recipe: Recipe, files: Sequence[Path]) -> None:
+    known = FILE_DIGESTS
+    found = _digest(files, known) if Path(recipe.source).is_dir() else known.digest(files[0])
+    if found != recipe.digest:
+        raise InvalidFile(
+            f"{_latest(files)} was changed while a run used it.",
+            expected="files that stay as they are while a run uses them",
+            hint="Run it again: it will use the new files.",
+        )
+
+
+def _latest(files: Sequence[Path]) -> Path:
+    return max(files, key=lambda path: path.stat().st_ctime_ns)
 
 
 def model_stamp(
@@ -408,9 +452,8 @@ def _open_folder(
     parts: dict[str, tuple[Digest, str]] = {}
     for part in _PARTS:
         files, weights = _part_files(source.path, part, allow_pickle)
-        digest = digest_value({path.name: digests.digest(path) for path in files})
         stored = {} if weights.is_pickle else read_header(weights.files[0]).dtypes
-        parts[part] = digest, _resolve(dtype, stored, device)
+        parts[part] = _digest(files, digests), _resolve(dtype, stored, device)
     place = str(source.path)
     return ModelRecipes(
         DiffusionModel(source.family, place, *parts[layout.UNET]),
@@ -429,6 +472,10 @@ def _part_files(folder: Path, part: str, allow_pickle: bool) -> tuple[list[Path]
     if part == layout.TEXT_ENCODER:
         files += layout.tokenizer_files(folder / layout.TOKENIZER)
     return files, weights
+
+
+def _digest(files: Sequence[Path], digests: FileDigests) -> Digest:
+    return digest_value({path.name: digests.digest(path) for path in files})
 
 
 def _open_checkpoint(

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import TinyAutoencoder
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile, ModelNotFound
 
 if TYPE_CHECKING:
     from nodegraph.core.values import Recipe
 
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
 """What the libraries raise on files that don't fit together."""
 
 
@@ -40,10 +40,7 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
     file = _weights(place)
     known = inspect.signature(AutoencoderTiny.__init__).parameters
     try:
-        with safe_open(file, framework="pt") as opened:
-            dtype = getattr(torch, recipe.dtype)
-            # Copies, as the file may be overwritten while they are in use.
-            tensors = {name: opened.get_tensor(name).to(dtype, copy=True) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
+        tensors = read_tensors([file], recipe.dtype)
         with torch.device("meta"):
             vae = AutoencoderTiny(**{name: config[name] for name in config if name in known})
         vae.load_state_dict(tensors, strict=True, assign=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,11 +28,13 @@ class Header:
     Attributes:
         dtypes: As the format writes them, such as ``F16``.
         metadata: The free text entries of the file.
+        offsets: Where each tensor's bytes begin and end, counted from the end of the header.
     """
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
     metadata: dict[str, str]
+    offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def read_header(path: Path) -> Header:
@@ -59,10 +61,10 @@ def read_open_header(
         most: Bytes that the header may have.
     """
     if not size:
-        raise _damaged(name, "it is empty")
+        raise damaged(name, "it is empty")
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(size - 8, most):
-        raise _damaged(name, f"it has {size} bytes and claims a header of {length}")
+        raise damaged(name, f"it has {size} bytes and claims a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
     return header
@@ -75,24 +77,34 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
         metadata = content.pop("__metadata__", {})
         shapes = {name: _shape(entry) for name, entry in content.items()}
         dtypes = {name: str(entry["dtype"]) for name, entry in content.items()}
-        end = max((int(entry["data_offsets"][1]) for entry in content.values()), default=0)
-        return Header(shapes, dtypes, {str(key): str(metadata[key]) for key in metadata}), end
+        offsets = {name: _offsets(entry) for name, entry in content.items()}
+        end = max((end for _, end in offsets.values()), default=0)
+        described = {str(key): str(metadata[key]) for key in metadata}
+        return Header(shapes, dtypes, described, offsets), end
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise _damaged(path, "its header is not what the format asks for") from error
+        raise damaged(path, "its header is not what the format asks for") from error
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(side) for side in entry["shape"])
 
 
+def _offsets(entry: Mapping[str, Any]) -> tuple[int, int]:
+    start, end = (int(offset) for offset in entry["data_offsets"])
+    if not 0 <= start <= end:
+        raise ValueError("a tensor ends before it begins")
+    return start, end
+
+
 def _check_size(path: Path | str, expected: int, size: int) -> None:
     if size < expected:
-        raise _damaged(path, f"it is cut short after {size} of {expected} bytes")
+        raise damaged(path, f"it is cut short after {size} of {expected} bytes")
     if size > expected:
-        raise _damaged(path, f"{size - expected} bytes follow after its last tensor")
+        raise damaged(path, f"{size - expected} bytes follow after its last tensor")
 
 
-def _damaged(path: Path | str, how: str) -> InvalidFile:
+def damaged(path: Path | str, how: str) -> InvalidFile:
+    """The refusal of a safetensors file that isn't what it should be."""
     return InvalidFile(
         f"{path} is no intact safetensors file: {how}.",
         hint="Download or copy it again.",

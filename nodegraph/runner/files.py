@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
-
 from nodegraph.core.events import Event, Listener
+from nodegraph.core.file_digests import hash_file
 
 _LOG = logging.getLogger(__name__)
 _UNKNOWN = "application/octet-stream"
@@ -71,7 +70,7 @@ def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
         "path": str(path),
         "media_type": media_type,
         "size": status.st_size,
-        "digest": blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest(),
+        "digest": hash_file(path),
     }
     return {**found, **(_pixels(path) if media_type.startswith("image/") else {})}
 

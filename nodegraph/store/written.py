@@ -9,10 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from blake3 import blake3
-
 from nodegraph.core.digests import Digest
-from nodegraph.core.file_digests import FileStamp
+from nodegraph.core.file_digests import FileStamp, hash_file
 from nodegraph.core.keys import Key
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack, unpack
@@ -56,7 +54,7 @@ class WrittenFile:
         path = path.absolute()
         stamp = FileStamp.of(path)
         mtime, ctime = _lasting(stamp)
-        return cls(path, kind, node, stamp.size, mtime, _digest(path), ctime)
+        return cls(path, kind, node, stamp.size, mtime, hash_file(path), ctime)
 
     def now(self) -> WrittenFile | None:
         """The same file if its content is still the same, else None."""
@@ -66,7 +64,7 @@ class WrittenFile:
                 return None
             if (stamp.mtime_ns, stamp.ctime_ns) == (self.mtime_ns, self.ctime_ns):
                 return self
-            if _digest(self.path) != self.digest:
+            if hash_file(self.path) != self.digest:
                 return None
             mtime, ctime = _lasting(stamp)
             return replace(self, mtime_ns=mtime, ctime_ns=ctime)
@@ -149,7 +147,3 @@ class Written:
 
 def _lasting(stamp: FileStamp) -> tuple[int, int]:
     return (stamp.mtime_ns, stamp.ctime_ns) if stamp.is_settled else (_UNKNOWN, _UNKNOWN)
-
-
-def _digest(path: Path) -> Digest:
-    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +17,11 @@ import torch
 import transformers
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Recipe
+from nodegraph.diffusion import loading
 from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
 from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.models import ModelRecipes, open_model
@@ -121,17 +127,65 @@ def test_the_scheduler_config_is_the_file_with_the_pipelines_corrections(folder:
     assert config == outdated | {"steps_offset": 1, "clip_sample": False}
 
 
-def test_truncated_weights_are_named(folder: Path) -> None:
-    recipe = recipes_of(folder).model
-    path = folder / UNET_WEIGHTS
-    path.write_bytes(path.read_bytes()[:-1000])
+@pytest.mark.parametrize(
+    ("part", "file"),
+    [
+        ("model", UNET_WEIGHTS),
+        ("model", "unet/config.json"),
+        ("model", "scheduler/scheduler_config.json"),
+        ("text_encoder", "text_encoder/model.safetensors"),
+        ("text_encoder", "tokenizer/merges.txt"),
+        ("vae", "vae/diffusion_pytorch_model.safetensors"),
+    ],
+)
+def test_files_that_changed_since_the_recipe_was_made_are_refused(
+    folder: Path, part: str, file: str
+) -> None:
+    recipe = getattr(recipes_of(folder), part)
+    content = bytearray((folder / file).read_bytes())
+    content[-2] ^= 1
+    (folder / file).write_bytes(content)
 
-    with pytest.raises(InvalidFile, match=r"unet/diffusion_pytorch_model\.safetensors.*cut short"):
+    with pytest.raises(InvalidFile, match=rf"{re.escape(file)} was changed while a run used it"):
         load_component(recipe, "cpu")
 
 
+def test_a_file_that_is_changed_while_it_is_read_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipes_of(folder).vae
+    before = loading.read_tensors
+
+    def read(files: Sequence[Path], dtype: str) -> dict[str, Tensor]:
+        content = bytearray(files[0].read_bytes())
+        content[-2] ^= 1
+        files[0].write_bytes(content)
+        return before(files, dtype)
+
+    monkeypatch.setattr(loading, "read_tensors", read)
+
+    with pytest.raises(InvalidFile, match="was changed while a run used it"):
+        load_component(recipe, "cpu")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pickles"])
+def test_weights_in_use_do_not_follow_their_files(folder: Path, kind: str) -> None:
+    """Overwriting in place and truncation; in a process of its own, as it may end by a signal."""
+    if kind == "pickles":
+        for file in sorted(folder.glob("*/*.safetensors")):
+            stem = "pytorch_model" if file.parent.name == "text_encoder" else file.stem
+            torch.save(load_file(file), file.with_name(f"{stem}.bin"))
+            file.unlink()
+
+    script = Path(__file__).with_name("overwritten_weights.py")
+    done = subprocess.run(
+        [sys.executable, script, folder], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_missing_tensors_are_not_made_up(folder: Path) -> None:
-    recipes = recipes_of(folder)
     for file in (UNET_WEIGHTS, "text_encoder/model.safetensors"):
         weights = load_file(folder / file)
         dropped = sorted(weights)[0]
@@ -140,6 +194,7 @@ def test_missing_tensors_are_not_made_up(folder: Path) -> None:
             folder / file,
             {"format": "pt"},
         )
+    recipes = recipes_of(folder)
 
     for recipe, place in ((recipes.model, "unet"), (recipes.text_encoder, "text_encoder")):
         with pytest.raises(InvalidFile, match=rf"{place} lack 1 tensors"):
@@ -158,9 +213,9 @@ def test_missing_tensors_are_not_made_up(folder: Path) -> None:
 def test_weights_that_do_not_fit_the_config_are_refused(
     folder: Path, config: str, changes: dict[str, object]
 ) -> None:
-    recipes = recipes_of(folder)
     path = folder / config
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    recipes = recipes_of(folder)
     component = config.partition("/")[0]
     recipe = {"unet": recipes.model, "text_encoder": recipes.text_encoder, "vae": recipes.vae}
 
@@ -169,8 +224,8 @@ def test_weights_that_do_not_fit_the_config_are_refused(
 
 
 def test_a_damaged_tokenizer_is_named(folder: Path) -> None:
-    recipe = recipes_of(folder).text_encoder
     (folder / "tokenizer" / "vocab.json").write_text("{")
+    recipe = recipes_of(folder).text_encoder
 
     with pytest.raises(InvalidFile, match="tokenizer"):
         load_component(recipe, "cpu")

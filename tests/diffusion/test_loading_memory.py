@@ -1,4 +1,4 @@
-"""Weights are mapped from their files: loading holds them once, or converts them piece by piece."""
+"""Weights are read into memory once, and converted tensor by tensor."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from nodegraph.diffusion import loading
-from nodegraph.diffusion.loading import _tensors
+from nodegraph.core.values import DiffusionModel
+from nodegraph.diffusion.loading import _from_folder
+from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.residency import measuring
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
@@ -52,39 +53,31 @@ def unet_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_single_file_is_never_in_memory_twice(
-    single_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "PORTION", 4 * MIB)
-    _tensors(single_file, f"{PREFIX}0", "float32")  # what the libraries take once
-
+def test_a_single_file_is_never_in_memory_twice(single_file: Path) -> None:
     with measuring("cpu") as peak:
-        found = _tensors(single_file, PREFIX, "float32")
+        found = read_tensors([single_file], "float32", prefix=PREFIX)
 
     assert sorted(found) == sorted(f"{PREFIX}{index}" for index in range(16))
     assert all(
         bool((item == float(name.removeprefix(PREFIX))).all()) for name, item in found.items()
     )
     assert peak.bytes is not None
-    # Once, and one portion as it lies in the file.
-    assert peak.bytes < (64 + 16 + 16) * MIB
+    # Once, and one tensor as it lies in the file.
+    assert peak.bytes < (64 + 16) * MIB
 
 
-def test_reading_in_half_precision_takes_half(
-    single_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "PORTION", 4 * MIB)
+def test_reading_in_half_precision_takes_half(single_file: Path) -> None:
     with measuring("cpu") as peak:
-        found = _tensors(single_file, PREFIX, "float16")
+        found = read_tensors([single_file], "float16", prefix=PREFIX)
 
     assert {item.dtype for item in found.values()} == {torch.float16}
     assert peak.bytes is not None
-    assert peak.bytes < (32 + 16 + 16) * MIB
+    assert peak.bytes < (32 + 16) * MIB
 
 
-def test_a_folder_is_mapped_and_never_in_memory_twice(unet_folder: Path) -> None:
+def test_a_folder_is_never_in_memory_twice(unet_folder: Path) -> None:
     def load() -> Any:
-        return loading._from_folder(UNet2DConditionModel, unet_folder, "unet", "float32")
+        return _from_folder(UNet2DConditionModel, DiffusionModel("sd1", str(unet_folder), ""))
 
     size = sum(item.nbytes for item in load().parameters())
     with measuring("cpu") as peak:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Image, Session, Settings, Workflow, node
+from nodegraph import Image, Session, Settings, Vae, Workflow, node
 from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodeFailed, Problem
@@ -21,6 +21,16 @@ def Picture(width: int = 16, height: int = 8, batch: int = 1, seed: int = 0) -> 
     """Random pixels in steps of 1 / 255, so that files hold them exactly."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (batch, height, width, 3), generator=generator) / 255
+
+
+@node(deterministic=False)
+def Overwrite(vae: Vae, file: str) -> Vae:
+    """Changes a byte of a file in place, as somebody may while a run uses it."""
+    content = bytearray(Path(file).read_bytes())
+    content[-2] ^= 1
+    with Path(file).open("r+b") as opened:
+        opened.write(content)
+    return vae
 
 
 class Bench:
@@ -36,7 +46,7 @@ class Bench:
         }
         (folder / "inputs").mkdir()
         self.folder = folder
-        self.session = Session(Settings(**given | settings), nodes=[Picture])
+        self.session = Session(Settings(**given | settings), nodes=[Picture, Overwrite])
         self.events: list[Event] = []
 
     def run(self, nodes: Mapping[str, Any], *targets: str) -> RunResult:

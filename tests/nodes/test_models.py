@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from nodegraph.diffusion import models
+from nodegraph import Vae
+from nodegraph.diffusion import encode_image, load_component, models, open_model
 from tests.nodes.conftest import Bench, link
 
 
@@ -56,6 +58,34 @@ def test_a_changed_file_is_noticed(bench: Bench, apples: Path) -> None:
     result = bench.run(load("apples"), "load")
     assert result.nodes["load"].status == "ran"
     assert result["load.vae"].digest != before.digest
+
+
+def test_weights_that_change_in_mid_run_give_no_result(bench: Bench, apples: Path) -> None:
+    file = apples / "vae" / "diffusion_pytorch_model.safetensors"
+    nodes = {
+        **load("apples"),
+        "latent": {
+            "type": "VAEEncode",
+            "inputs": {"vae": link("load.vae"), "image": link("picture")},
+        },
+        "picture": {"type": "Picture", "inputs": {"width": 16, "height": 16}},
+    }
+    spoilt = nodes | {
+        "spoil": {"type": "Overwrite", "inputs": {"vae": link("load.vae"), "file": str(file)}}
+    }
+    spoilt["latent"] = {
+        "type": "VAEEncode",
+        "inputs": {"vae": link("spoil"), "image": link("picture")},
+    }
+
+    error = bench.failure(spoilt, "latent")
+
+    assert error.problem.node == "latent"
+    assert f"{file} was changed while a run used it" in str(error)
+    after = bench.value(nodes, "latent.latent").samples
+    [vae] = [recipe for recipe in open_model(str(apples), []) if isinstance(recipe, Vae)]
+    expected = encode_image(load_component(vae, "cpu"), bench.value(nodes, "picture.image"))
+    assert torch.equal(after, expected.samples)
 
 
 @pytest.mark.parametrize(

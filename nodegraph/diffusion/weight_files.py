@@ -1,0 +1,119 @@
+"""Tensors out of weight files, in memory of their own.
+
+Nothing is mapped: what is in use stays as it was read, whatever is written to the file later, and
+a file that is cut short while it is read is an error instead of the end of the process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.checkpoint import pickle_tensors
+from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
+from nodegraph.errors import InvalidFile
+
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""Of recipes."""
+
+_STORED = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""As the safetensors format names them."""
+
+
+def read_tensors(files: Iterable[Path], dtype: str, *, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of some files whose names start with `prefix`, on the CPU.
+
+    A file without the suffix .safetensors is unpickled: whether it may be is for the caller to say.
+
+    Args:
+        dtype: One of `PRECISIONS`, for floating point tensors; others stay as they are.
+    Raises:
+        InvalidFile: A file can't be read, is damaged or cut short.
+    """
+    found: dict[str, Tensor] = {}
+    for path in files:
+        read = _safetensors if path.suffix == ".safetensors" else _pickled
+        found |= read(path, PRECISIONS[dtype], prefix)
+    return found
+
+
+def _safetensors(path: Path, dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+    try:
+        with path.open("rb") as file:
+            header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
+            return _Reader(file, path, header, dtype).read(prefix)
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+
+
+class _Reader:
+    """Reads tensors of a safetensors file whose header was just read."""
+
+    def __init__(self, file: BinaryIO, path: Path, header: Header, dtype: torch.dtype) -> None:
+        self._file, self._path, self._header, self._dtype = file, path, header, dtype
+        self._begin = file.tell()
+        # What is converted goes through one place in memory: many would leave holes behind.
+        self._between = torch.empty(0, dtype=torch.uint8)
+
+    def read(self, prefix: str) -> dict[str, Tensor]:
+        return {name: self._tensor(name) for name in self._header.shapes if name.startswith(prefix)}
+
+    def _tensor(self, name: str) -> Tensor:
+        stored, shape = self._stored_type(name), self._header.shapes[name]
+        start, end = self._header.offsets[name]
+        size = math.prod(shape) * stored.itemsize
+        if end - start != size:
+            raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
+        if stored == self._dtype or not stored.is_floating_point:
+            content = torch.empty(size, dtype=torch.uint8)
+            self._fill(content, name, start)
+            return content.view(stored).reshape(shape)
+        if len(self._between) < size:
+            self._between = torch.empty(size, dtype=torch.uint8)
+        content = self._between[:size]
+        self._fill(content, name, start)
+        return content.view(stored).reshape(shape).to(self._dtype, copy=True)
+
+    def _stored_type(self, name: str) -> torch.dtype:
+        found = self._header.dtypes[name]
+        if found not in _STORED:
+            raise InvalidFile(
+                f"{self._path} holds {name} in {found}, which can't be read here.",
+                expected=", ".join(_STORED),
+            )
+        return _STORED[found]
+
+    def _fill(self, content: Tensor, name: str, start: int) -> None:
+        self._file.seek(self._begin + start)
+        view = memoryview(content.numpy())  # type: ignore[arg-type]
+        if len(view) and self._file.readinto(view) != len(view):  # type: ignore[attr-defined]
+            raise damaged(self._path, f"it is cut short within {name}")
+
+
+def _pickled(path: Path, dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+    unpickled = pickle_tensors(path, prefix)
+    # Copies, as several may share one memory; one by one, so that they are never all there twice.
+    return {name: _copied(unpickled.pop(name), dtype) for name in list(unpickled)}
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
