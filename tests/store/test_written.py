@@ -100,7 +100,7 @@ def test_the_same_content_with_another_time_is_there(
     (file,) = written.unchanged(_KEY) or ()
     assert file.mtime_ns == 10**9
     # The new time is remembered, so that the file isn't read another time.
-    monkeypatch.setattr(written_files, "_digest", lambda path: "")
+    monkeypatch.setattr(written_files, "hash_file", lambda path: "")
     assert written.unchanged(_KEY) == (file,)
 
 
