@@ -293,7 +293,7 @@ def _plain(block: Any) -> dict[str, Any]:
 
 
 def _plain_entry(entry: NodeEntry) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": entry.type, "inputs": dict(entry.inputs)}
+    found: dict[str, Any] = {"type": entry.type, "inputs": dict(sorted(entry.inputs.items()))}
     if entry.version is not None:
         found["version"] = entry.version
     if entry.always:

@@ -1,19 +1,18 @@
-"""Names for content: equal values have equal digests, in every process and on every machine.
+"""Names for content: equal values of one type have equal digests, in every process and everywhere.
 
-Values are brought into a canonical form (mapping keys sorted, one NaN, tensors replaced by the
+Type and order belong to the content: a function sees whether it is given a list or a tuple, and in
+which order a mapping's keys come. Values are brought into a canonical form (tensors replaced by the
 digest of dtype, shape and bytes, dataclasses by type and fields), packed with msgpack and hashed
-with blake3.
+with blake3. What is of a type whose content isn't known in full has no digest.
 """
 
 from __future__ import annotations
 
-import math
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
-from operator import itemgetter
-from pathlib import PurePath
+from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
 import msgpack
@@ -22,8 +21,21 @@ from blake3 import blake3
 Digest = str
 """64 hexadecimal characters."""
 
-_OTHER, _TENSOR, _FLOAT, _BIG, _MAPPING, _ENUM, _PATH, _RECORD = range(1, 9)
-_PLAIN = frozenset({str, int, bool, bytes, type(None)})
+_FORMAT = b"2"
+"""Of the canonical form: a digest never means what it meant in another format."""
+_OTHER, _TENSOR, _TUPLE, _BIG, _MAPPING, _ENUM, _PATH, _RECORD, _NAMED_TUPLE = range(1, 10)
+LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
+"""Plain types of values that hold no others and can't be changed."""
+MAPPINGS: Mapping[type, str] = {dict: "", OrderedDict: "OrderedDict", Counter: "Counter"}
+"""Mappings that are nothing but their entries, with what stands for their type."""
+PATHS: Mapping[type[PurePath], str] = {
+    PosixPath: "",
+    WindowsPath: "",
+    PurePosixPath: "posix",
+    PureWindowsPath: "windows",
+}
+"""Paths, with what stands for their type; a `Path` is one on every system."""
+_CONTAINERS = (Mapping, list, tuple, set, frozenset, str, bytes, bytearray, int, float)
 
 
 class Undigestable(TypeError):
@@ -45,63 +57,81 @@ def digest_value(
     Raises:
         Undigestable: Something in the value has no canonical form.
     """
-    return digest_bytes(_pack(canonical(value, digesters or {})))
+    return digest_bytes(_FORMAT + _pack(canonical(value, digesters or {})))
 
 
 def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
     """The value in a form that msgpack writes the same way every time."""
     kind = type(value)
-    if kind in _PLAIN:
-        return _integer(value) if kind is int else value
-    if kind is float:
-        return _float(value)
-    if kind is list or kind is tuple:
-        return [canonical(item, digesters) for item in value]
+    if kind in LEAVES:
+        # Floats by their bits: 1 / x tells -0.0 from 0.0, and `struct` one NaN from another.
+        return value
+    if kind is list:
+        return _items(value, digesters)
+    if kind is tuple:
+        return _tagged(_TUPLE, _items(value, digesters))
     if kind in digesters:
         return _tagged(_OTHER, [_type_name(kind), digesters[kind](value)])
-    return _structured(value, digesters)
-
-
-def _structured(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
-    if isinstance(value, Mapping):
-        pairs = sorted(
-            [
-                (
-                    _packed_text(key) if type(key) is str else _pack(canonical(key, digesters)),
-                    canonical(item, digesters),
-                )
-                for key, item in value.items()
-            ],
-            key=itemgetter(0),
-        )
-        return _tagged(_MAPPING, pairs)
+    if is_plain_mapping(value):
+        parts = [part for pair in value.items() for part in pair]
+        return _tagged(_MAPPING, [MAPPINGS[kind], _items(parts, digesters)])
     if is_tensor(value):
         return msgpack.ExtType(_TENSOR, digest_tensor(value).encode())
+    return _structured(value, kind, digesters)
+
+
+def _items(items: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
+    # Long lists are mostly of numbers: those are looked over at the speed of C.
+    if LEAVES.issuperset(map(type, items)):
+        return items
+    return [canonical(item, digesters) for item in items]
+
+
+def _structured(
+    value: Any, kind: type, digesters: Mapping[type, Callable[[Any], str]]
+) -> msgpack.ExtType:
     if isinstance(value, Enum):
-        return _tagged(_ENUM, [_type_name(type(value)), canonical(value.value, digesters)])
-    if isinstance(value, PurePath):
-        return _tagged(_PATH, str(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = [
-            [item.name, canonical(getattr(value, item.name), digesters)]
-            for item in fields(value)
-            if item.metadata.get("content", True)
-        ]
-        return _tagged(_RECORD, [_type_name(type(value)), parts])
-    if isinstance(value, (list, tuple)):
-        return [canonical(item, digesters) for item in value]
-    raise Undigestable(f"{_type_name(type(value))} has no content digest")
+        return _tagged(_ENUM, [_type_name(kind), canonical(value.value, digesters)])
+    if kind in PATHS:
+        return _tagged(_PATH, [PATHS[kind], str(value)])
+    if is_named_tuple(kind):
+        return _tagged(_NAMED_TUPLE, [_type_name(kind), kind._fields, _items(value, digesters)])  # type: ignore[attr-defined]
+    if is_dataclass(kind) and not isinstance(value, _CONTAINERS):
+        names = _whole(value, content_fields(kind))
+        parts = [[name, canonical(getattr(value, name), digesters)] for name in names]
+        return _tagged(_RECORD, [_type_name(kind), parts])
+    raise Undigestable(f"{_type_name(kind)} has no content digest")
 
 
-def _integer(value: int) -> Any:
-    if -(2**63) <= value < 2**64:
-        return value
-    return msgpack.ExtType(_BIG, str(value).encode())
+def content_fields(kind: Any) -> list[str]:
+    """Names of a dataclass's fields that belong to its content."""
+    return [item.name for item in fields(kind) if item.metadata.get("content", True)]
 
 
-def _float(value: float) -> Any:
-    # One NaN for all bit patterns; -0.0 stays apart from 0.0, as 1 / x tells them apart.
-    return msgpack.ExtType(_FLOAT, b"nan") if math.isnan(value) else value
+def _whole(value: Any, names: list[str]) -> list[str]:
+    """The names, if a dataclass's instance has these and holds nothing besides its fields."""
+    more = vars(value).keys() - {item.name for item in fields(value)} if _has_dict(value) else ()
+    if more or not all(hasattr(value, name) for name in names):
+        raise Undigestable(f"a {_type_name(type(value))} that isn't just its fields")
+    return names
+
+
+def _has_dict(value: Any) -> bool:
+    return hasattr(value, "__dict__")
+
+
+def is_plain_mapping(value: Any) -> bool:
+    """Whether a value is a mapping of `MAPPINGS` that holds nothing but its entries."""
+    return type(value) in MAPPINGS and not (_has_dict(value) and vars(value))
+
+
+def is_named_tuple(kind: type) -> bool:
+    """Whether a class is a plain named tuple: its items are all that its instances hold."""
+    return (
+        kind.__bases__ == (tuple,)
+        and isinstance(getattr(kind, "_fields", None), tuple)
+        and not kind.__dictoffset__
+    )
 
 
 def _tagged(code: int, payload: Any) -> msgpack.ExtType:
@@ -111,14 +141,15 @@ def _tagged(code: int, payload: Any) -> msgpack.ExtType:
 
 def _pack(value: Any) -> bytes:
     # JSON can hold half a surrogate pair, which has no UTF-8; its digest must not fail.
-    packed: bytes = msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")
+    packed: bytes = msgpack.packb(
+        value, use_bin_type=True, unicode_errors="surrogatepass", default=_big
+    )
     return packed
 
 
-@lru_cache(maxsize=1024)
-def _packed_text(text: str) -> bytes:
-    # Keys of mappings are mostly names of inputs, the same ones again and again.
-    return _pack(text)
+def _big(value: Any) -> msgpack.ExtType:
+    assert type(value) is int, "all else has a canonical form"
+    return msgpack.ExtType(_BIG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
 def _type_name(kind: type) -> str:
@@ -134,15 +165,41 @@ def is_tensor(value: Any) -> bool:
 
 
 def digest_tensor(tensor: Any) -> Digest:
-    """Digest of dtype, shape and bytes, whatever the strides and device."""
+    """Digest of a tensor's kind, dtype, shape and bytes, whatever the strides and device.
+
+    Raises:
+        Undigestable: It isn't plain numbers in memory, or holds more than these.
+    """
     import torch
 
-    if tensor.layout != torch.strided:
-        raise Undigestable(f"a tensor of layout {tensor.layout} has no content digest")
+    kind = tensor_kind(tensor)
+    if kind is None:
+        raise Undigestable(
+            f"a {_type_name(type(tensor))} of layout {tensor.layout} has no content digest"
+        )
     flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
-    hasher = blake3(f"{flat.dtype}{tuple(flat.shape)}".encode())
+    hasher = blake3(f"{kind}{flat.dtype}{tuple(flat.shape)}".encode())
     if flat.numel():
         # A single item counts as contiguous with any stride, and then can't be seen as bytes.
         items = flat.as_strided((flat.numel(),), (1,))
         hasher.update(memoryview(items.view(torch.uint8).numpy()))
     return hasher.hexdigest()
+
+
+def tensor_kind(tensor: Any) -> str | None:
+    """What a tensor is besides its numbers; None if these are not all that it holds.
+
+    ``tensor`` or ``parameter``, with ``+grad`` where it asks for gradients.
+    """
+    import torch
+
+    names: dict[Any, str] = {torch.Tensor: "tensor", torch.nn.Parameter: "parameter"}
+    name = names.get(type(tensor))
+    is_plain = (
+        name is not None
+        and tensor.layout == torch.strided
+        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta or vars(tensor))
+    )
+    if not is_plain:
+        return None
+    return f"{name}+grad" if tensor.requires_grad else name

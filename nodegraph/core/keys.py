@@ -39,7 +39,8 @@ def base_key(
         code: Digest of the code behind the node.
         profile: Numerics profile, for nodes that declare that they depend on it.
     """
-    given = digest_value(dict(literals), digesters)
+    # By name: in which order a file gives a node's inputs, its function can't see.
+    given = digest_value({port: literals[port] for port in sorted(literals)}, digesters)
     return _joined("base", (spec.type, str(spec.version), code, profile, given))
 
 

@@ -475,7 +475,7 @@ def _part_files(folder: Path, part: str, allow_pickle: bool) -> tuple[list[Path]
 
 
 def _digest(files: Sequence[Path], digests: FileDigests) -> Digest:
-    return digest_value({path.name: digests.digest(path) for path in files})
+    return digest_value({path.name: digests.digest(path) for path in sorted(files)})
 
 
 def _open_checkpoint(

@@ -45,7 +45,7 @@ def key_parts(
 def literal_text(value: Any) -> str:
     """A literal as JSON; of a long one the beginning, and a digest that tells it from others."""
     try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_other)
+        text = json.dumps(value, ensure_ascii=False, default=_other)
     except (TypeError, ValueError, RecursionError):
         text = _other(value)
     return short(text)

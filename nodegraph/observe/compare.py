@@ -153,8 +153,8 @@ def _changes(
 
 
 def _text(value: Any) -> str:
-    # To Python, 1, 1.0 and True are equal; to a node they may not be.
-    return json.dumps(value, sort_keys=True, default=str)
+    # To Python, 1, 1.0 and True are equal, and objects in any order; to a node they may not be.
+    return json.dumps(value, default=str)
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

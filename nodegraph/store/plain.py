@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import msgpack
 
 from nodegraph.core import values
-from nodegraph.core.digests import is_tensor
+from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 
 Serializers = Mapping[type, Serializer]
 """How values of a class are stored, by class."""
 
-_BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR = range(1, 8)
-_LEAVES = frozenset({int, float, str, bool, bytes, type(None)})
+_BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR, _MAPPING = range(1, 9)
 _KNOWN: Serializers = {
     kind: Serializer(f"nodegraph.{kind.__name__}")
     for kind in (
@@ -35,12 +34,7 @@ _KNOWN: Serializers = {
         values.Recipe,
     )
 } | {Blocked: Serializer("nodegraph.Blocked", lambda _: b"", lambda _: BLOCKED)}
-_PATHS: Mapping[type, str] = {
-    PosixPath: "",
-    WindowsPath: "",
-    PurePosixPath: "posix",
-    PureWindowsPath: "windows",
-}
+_MAPPING_MAKERS = {name: kind for kind, name in MAPPINGS.items()}
 _PATH_MAKERS: Mapping[str, Callable[[str], PurePath]] = {
     "": Path,
     "posix": PurePosixPath,
@@ -92,23 +86,21 @@ class _Form:
 
     def of(self, value: Any) -> Any:
         kind = type(value)
-        if kind in _LEAVES:
+        if kind in LEAVES:
             return value
         if kind is list:
             return self._items(value)
         if kind is tuple:
             return self._extension(_TUPLE, self._items(value))
         if kind is dict:
-            if _LEAVES.issuperset(map(type, value)) and _LEAVES.issuperset(
-                map(type, value.values())
-            ):
+            if LEAVES.issuperset(map(type, value)) and LEAVES.issuperset(map(type, value.values())):
                 return value
             return {self.of(key): self.of(item) for key, item in value.items()}
         return self._object(value, kind)
 
     def _items(self, items: list[Any] | tuple[Any, ...]) -> Any:
         # Long lists are mostly of numbers: those are looked over at the speed of C.
-        if _LEAVES.issuperset(map(type, items)):
+        if LEAVES.issuperset(map(type, items)):
             return items
         return [self.of(item) for item in items]
 
@@ -116,8 +108,10 @@ class _Form:
         serializer = self._serializers.get(kind) or _KNOWN.get(kind)
         if serializer is not None and serializer.dumps is not None:
             return self._extension(_CUSTOM, [serializer.name, _dumped(value, serializer)])
-        if kind in _PATHS:
-            return self._extension(_PATH, [_PATHS[kind], str(value)])
+        if kind in PATHS:
+            return self._extension(_PATH, [PATHS[kind], str(value)])
+        if is_plain_mapping(value):
+            return self._extension(_MAPPING, [MAPPINGS[kind], self.of(dict(value))])
         if serializer is None:
             if is_tensor(value) and self._tensor is not None:
                 return self._extension(_TENSOR, self._tensor(value))
@@ -207,6 +201,8 @@ class _Reader:
         if code == _TENSOR and self._tensor is not None:
             return self._tensor(form)
         name, content = form
+        if code == _MAPPING:
+            return _MAPPING_MAKERS[name](content)
         kind, serializer = self._named(name)
         if code == _ENUM:
             return kind(content)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.digests import tensor_kind
 from nodegraph.store.plain import Undecodable, Unstorable
 
 if TYPE_CHECKING:
@@ -59,17 +60,14 @@ class TensorWriter:
         Raises:
             Unstorable: A kind of tensor that isn't plain numbers in memory.
         """
-        import torch
-
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-            raise Unstorable(f"a {type(tensor).__name__} is more than a tensor")
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
-            raise Unstorable(f"a tensor that isn't plain numbers: {tensor.layout}, {tensor.dtype}")
+        kind = tensor_kind(tensor)
+        if kind is None:
+            raise Unstorable(f"a {type(tensor).__name__} that isn't just plain numbers")
         number = self._numbers.get(id(tensor))
         if number is None:
             number = self._numbers[id(tensor)] = len(self._tensors)
             self._tensors.append(tensor)
-        return [number, _name(tensor), list(tensor.shape), str(tensor.device)]
+        return [number, _name(tensor), list(tensor.shape), str(tensor.device), kind]
 
     def layout(self, skeleton: bytes) -> tuple[int, Callable[[], Iterator[bytes | memoryview]]]:
         """The file's size, and what makes its bytes."""
@@ -153,7 +151,7 @@ class TensorReader:
         """The tensor of which `TensorWriter.add` gave this."""
         import torch
 
-        number, name, shape, device = found
+        number, name, shape, device, *kind = found
         dtype = getattr(torch, name, None)
         if not isinstance(dtype, torch.dtype):
             raise Undecodable(f"this torch has no {name}")
@@ -167,7 +165,18 @@ class TensorReader:
                 count=(end - start) // dtype.itemsize,
                 offset=self._start + start,
             ).reshape(shape)
-        return tensor if device == "cpu" else _moved(tensor, device)
+        if device != "cpu":
+            tensor = _moved(tensor, device)
+        return _of_kind(tensor, kind[0]) if kind else tensor
+
+
+def _of_kind(tensor: Tensor, kind: str) -> Tensor:
+    import torch
+
+    name, _, grad = kind.partition("+")
+    if name == "parameter":
+        return torch.nn.Parameter(tensor, requires_grad=bool(grad))
+    return tensor.requires_grad_() if grad else tensor
 
 
 def _moved(tensor: Tensor, device: str) -> Tensor:

@@ -1,13 +1,16 @@
-"""Equal values have equal digests, different ones don't."""
+"""Equal values have equal digests, different ones don't; type and order are part of a value."""
 
 from __future__ import annotations
 
+import datetime
 import subprocess
 import sys
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -15,35 +18,49 @@ from hypothesis import strategies as st
 
 from nodegraph.api import DiffusionModel, Latent
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+from tests.store.values import DIGESTERS, VALUES, same
 
 
-def same(first: Any, second: Any) -> bool:
-    """Equality that tells 1, 1.0 and True apart, and takes NaN for itself."""
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, list):
-        return len(first) == len(second) and all(map(same, first, second))
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
-    return repr(first) == repr(second)
+class Point(NamedTuple):
+    """Two items with names."""
+
+    x: Any
+    y: Any = None
 
 
-@settings(max_examples=150, deadline=None)
-@given(VALUES, VALUES)
-def test_digests_are_equal_where_values_are(first: Any, second: Any) -> None:
-    assert (digest_value(first) == digest_value(second)) is same(first, second)
+class Place(NamedTuple):
+    """The same under other names."""
+
+    left: Any
+    top: Any = None
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.dictionaries(st.text(), st.integers(), min_size=2))
-def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
-    assert digest_value(dict(reversed(value.items()))) == digest_value(value)
+@st.composite
+def alike(draw: st.DrawFn) -> tuple[Any, Any]:
+    """A value, and one that Python takes for equal or that holds the same, but of another kind."""
+    import torch
+
+    inner = draw(VALUES)
+    items = draw(st.lists(VALUES, min_size=2, max_size=2))
+    entries = draw(st.dictionaries(st.text(max_size=2), VALUES, max_size=3))
+    number = draw(st.integers(0, 3) | st.booleans() | st.floats(0, 3))
+    ones = torch.ones(2, requires_grad=draw(st.booleans()))
+    kinds = [
+        *(items, tuple(items), Point(*items), Place(*items), items[::-1]),
+        *(entries, OrderedDict(entries), Counter(entries), dict(reversed(entries.items()))),
+        *(number, int(number), float(number), bool(number), str(number), -float(number)),
+        *(ones, torch.nn.Parameter(ones), ones.clone(), ones.double(), ones.view(2, 1), ones > 0),
+        *(inner, [inner], (inner,), {"a": inner}),
+    ]
+    return draw(st.sampled_from(kinds)), draw(st.sampled_from(kinds))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.tuples(VALUES, VALUES) | alike())
+def test_digests_are_equal_where_values_are(pair: tuple[Any, Any]) -> None:
+    first, second = pair
+    is_same = digest_value(first, DIGESTERS) == digest_value(second, DIGESTERS)
+    assert is_same is same(first, second)
 
 
 def test_kinds_are_told_apart() -> None:
@@ -51,12 +68,77 @@ def test_kinds_are_told_apart() -> None:
         ONE = 1
 
     values = [1, 1.0, True, "1", b"1", [1], {"1": 1}, 2**64, str(2**64), Kind.ONE, 0.0, -0.0]
-    values += [PurePosixPath("1"), [["1", 1]], {1: 1}, None, [], {}]
+    values += [PurePosixPath("1"), PureWindowsPath("1"), Path("1"), [["1", 1]], {1: 1}, None, []]
+    values += [{}, (), (1,), {"1": 1, "2": 2}, {"2": 2, "1": 1}, OrderedDict(), Counter()]
+    values += [Point(1), Place(1), float("nan"), -float("nan"), {"a": {"b": 1, "c": 2}}]
+    values += [{"a": {"c": 2, "b": 1}}, 10**5000, ["", OrderedDict()], ("", [])]
     assert len({digest_value(value) for value in values}) == len(values)
 
 
-def test_lists_and_tuples_are_one_kind() -> None:
-    assert digest_value((1, (2,))) == digest_value([1, [2]])
+class Text(str):
+    """More than text, to whoever asks for its type."""
+
+
+class Named(Point):
+    """A named tuple with room for more."""
+
+
+def with_more(value: Any) -> Any:
+    value.more = 1
+    return value
+
+
+@dataclass
+class Record:
+    """One that isn't frozen."""
+
+    a: int = 1
+
+
+@dataclass
+class Table(dict):  # type: ignore[type-arg]
+    """Entries, and a field besides."""
+
+    a: int = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(Text("a"), Named(1), bytearray(b"a"), memoryview(b"a"), {1}, frozenset({1}), 1j),
+        *(datetime.datetime.min, defaultdict(int), MappingProxyType({}), range(2), Table()),
+        *(with_more(OrderedDict()), with_more(Counter()), with_more(Record())),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_more_than_is_looked_at_has_no_digest(value: Any) -> None:
+    for holder in (value, [1, value], {"a": (value,)}):
+        with pytest.raises(Undigestable):
+            digest_value(holder)
+
+
+def test_a_tensor_that_is_more_than_its_numbers_has_no_digest() -> None:
+    import torch
+
+    class Named(torch.Tensor):
+        """More than a tensor."""
+
+    for tensor in (
+        torch.ones(2).as_subclass(Named),  # type: ignore[arg-type]
+        with_more(torch.ones(2)),
+        torch.ones(2, device="meta"),
+        torch.ones(2).to_sparse(),
+    ):
+        with pytest.raises(Undigestable):
+            digest_value(tensor)
+
+
+def test_numpys_numbers_are_not_pythons() -> None:
+    import numpy as np
+
+    for value in (np.float64(1), np.int64(1), np.bool_(True), np.str_("a"), np.ones(2)):
+        with pytest.raises(Undigestable):
+            digest_value(value)
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:
@@ -64,7 +146,7 @@ def test_a_digest_is_the_same_in_every_process() -> None:
         "from nodegraph.core.digests import digest_value as d; print(d({'b': {1.5}.pop(), 'a': 2}))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == digest_value({"a": 2, "b": 1.5})
+    assert run.stdout.strip() == digest_value({"b": 1.5, "a": 2})
     assert digest_bytes(b"").startswith("af1349b9")
 
 

@@ -48,6 +48,11 @@ def test_a_call_depends_on_inputs_by_name_whatever_their_order() -> None:
     assert len(keys) == 5
 
 
+def test_the_order_in_which_a_file_gives_inputs_does_not_count_and_that_within_them_does() -> None:
+    assert base(literals={"a": 1, "b": 2}) == base(literals={"b": 2, "a": 1})
+    assert base(literals={"a": {"x": 1, "y": 2}}) != base(literals={"a": {"y": 2, "x": 1}})
+
+
 def test_kinds_of_keys_do_not_meet() -> None:
     keys = {list_digest(["a", "b"]), lazy_key("a", "b", ""), opaque_digest("a", "b")}
     keys |= {converted_digest("a", ("b",)), list_digest(["ab"]), list_digest([])}

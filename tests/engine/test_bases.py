@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ LITERALS: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
         *(st.just(value) for value in (None, True, 1, 1.0, 0, 0.0, -0.0, False, float("nan"))),
         *(st.just(value) for value in (2**70, "a", b"a", Text.A, Path("a"), "\ud800", "a" * 999)),
+        *(st.just(value) for value in (OrderedDict(a=1, b=2), {"b": 2, "a": 1}, ("a",))),
     ),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=1), inner),
     max_leaves=4,

@@ -201,7 +201,7 @@ def test_there_is_just_one() -> None:
 
 def test_it_has_a_digest_of_its_own_that_stays() -> None:
     assert digest_value(BLOCKED) == (
-        "aec0f77d52faa407f2e640e9ae1db3bbfa3a4d71544dc1c58f4a98be3bce1851"
+        "1ed46a0677718850f63a58c4c52c54359cfaa5ea76169fee491daf11794d4e48"
     )
     assert digest_value([BLOCKED]) != digest_value([None])
 

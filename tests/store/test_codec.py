@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import OrderedDict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -62,11 +62,7 @@ def there_and_back(value: Any, serializers: Serializers = SERIALIZERS) -> Any:
 def test_round_trip(value: Any) -> None:
     found = there_and_back(value)
     assert same(found, value)
-    try:
-        digest = digest_value(value, DIGESTERS)
-    except ValueError:  # of an integer too long for text
-        return
-    assert digest_value(found, DIGESTERS) == digest
+    assert digest_value(found, DIGESTERS) == digest_value(value, DIGESTERS)
 
 
 @given(VALUES)
@@ -153,8 +149,10 @@ def test_tensors_of_a_device_that_is_not_there_stay_on_the_cpu() -> None:
     assert found.device.type == "cpu"
 
 
-def test_parameters_come_back_as_tensors() -> None:
-    found = there_and_back(torch.nn.Parameter(torch.ones(2)))
+def test_files_from_before_kinds_were_noted_hold_plain_tensors() -> None:
+    data, _ = written(torch.nn.Parameter(torch.ones(2)))
+    assert type(decode(bytearray(data), "safetensors", {})) is torch.nn.Parameter
+    found = TensorReader(bytearray(data)).tensor([0, "float32", [2], "cpu"])
     assert type(found) is torch.Tensor
     assert not found.requires_grad
 
@@ -189,6 +187,11 @@ def _looped() -> list[Any]:
     return items
 
 
+def _with_more(value: Any) -> Any:
+    value.more = 1
+    return value
+
+
 def _more_than_fields() -> Pair:
     pair = Pair(1)
     object.__setattr__(pair, "secret", 2)
@@ -201,7 +204,8 @@ def _more_than_fields() -> Pair:
         _Foreign(),
         [1, {"a": (_Foreign(),)}],
         _Numbers([1]),
-        OrderedDict(a=1),
+        defaultdict(int),
+        _with_more(Counter()),
         _Unknown.A,
         _Undeclared(),
         _looped(),
@@ -214,6 +218,7 @@ def _more_than_fields() -> Pair:
         lambda: 1,
         torch.ones(2, 2).to_sparse(),
         torch.ones(2, device="meta"),
+        _with_more(torch.ones(2)),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -93,6 +94,8 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
         tensor = tensor.conj()
     if (dtype.is_floating_point and dtype.itemsize > 1) and draw(st.booleans()):
         tensor = tensor.detach().requires_grad_()
+        if draw(st.booleans()):
+            tensor = torch.nn.Parameter(tensor.detach(), requires_grad=draw(st.booleans()))
     return tensor
 
 
@@ -118,6 +121,8 @@ PLAIN = st.recursive(
         st.lists(inner, max_size=4),
         st.lists(inner, max_size=4).map(tuple),
         st.dictionaries(HASHABLE, inner, max_size=4),
+        st.dictionaries(TEXT, inner, max_size=3).map(OrderedDict),
+        st.lists(HASHABLE, max_size=4).map(Counter),
         st.builds(Pair, inner, inner),
         st.builds(Token, TEXT),
     ),
@@ -174,7 +179,12 @@ def same(left: Any, right: Any) -> bool:
 
 
 def _same_tensors(left: torch.Tensor, right: torch.Tensor) -> bool:
-    return left.dtype == right.dtype and left.shape == right.shape and _bits(left) == _bits(right)
+    is_alike = (left.dtype, left.shape, left.requires_grad) == (
+        right.dtype,
+        right.shape,
+        right.requires_grad,
+    )
+    return is_alike and _bits(left) == _bits(right)
 
 
 def _bits(tensor: torch.Tensor) -> bytes:
