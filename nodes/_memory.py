@@ -1,4 +1,4 @@
-"""Memory that nodes are expected to take, by the size of the picture. Imports no torch.
+"""Memory and work that nodes are expected to take, by the size of the picture. Imports no torch.
 
 Rough figures for models of Stable Diffusion's kind; what a node was measured to take once it has
 run is preferred to them.
@@ -6,7 +6,10 @@ run is preferred to them.
 
 from __future__ import annotations
 
-from nodegraph import Estimate, HookInputs
+from dataclasses import replace
+
+from nodegraph import Estimate, HookInputs, InvalidValue
+from nodegraph.diffusion.steps import last_step
 
 _SAMPLED = 128
 """Numbers held for each pixel at the peak of a denoiser's step: for each of the 64 times fewer
@@ -19,28 +22,56 @@ _ENCODED = 3 * 128
 """The same of a VAE's encoder, whose first block is 128 channels wide."""
 
 
+_SAMPLED_USE = 0.11 / 64
+"""How often each of a denoiser's parameters is used for a pixel: SD 1.x has 860 million, and
+multiplies 0.4e12 times for 512 × 512 pixels."""
+_DECODED_USE = 15e-3 / 2
+"""The same of a VAE's parameters, of which the decoder has a good half."""
+_ENCODED_USE = 15e-3 / 4
+
+
 def sampling(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
     guided = (inputs.literals.get("cfg") or 2.0) > 1
     # With the negative prompt and without: two pictures in one.
-    return _on_pixels(inputs, "latent", 2 * _SAMPLED if guided else _SAMPLED)
+    pictures = 2 if guided else 1
+    found = _on_pixels(inputs, "latent", pictures * _SAMPLED, pictures * _SAMPLED_USE)
+    evaluations = _evaluations(inputs)
+    if found.work is None or evaluations is None:
+        return replace(found, work=None)
+    return replace(found, work=found.work * evaluations)
+
+
+def _evaluations(inputs: HookInputs) -> int | None:
+    """How often the model is asked; None if that isn't known yet."""
+    literals = inputs.literals
+    steps, denoise = literals.get("steps"), literals.get("denoise")
+    if steps is None or denoise is None:
+        return None
+    try:
+        end = last_step(steps, denoise, literals.get("end_step"))
+    except InvalidValue:
+        return None
+    # It looks once more at the end of each step but the last one.
+    return 2 * end - 1 if literals.get("sampler") == "heun" else end
 
 
 def decoding(inputs: HookInputs) -> Estimate:
     """What VAEDecode takes."""
-    return _on_pixels(inputs, "latent", _DECODED)
+    return _on_pixels(inputs, "latent", _DECODED, _DECODED_USE)
 
 
 def encoding(inputs: HookInputs) -> Estimate:
     """What VAEEncode takes."""
-    return _on_pixels(inputs, "image", _ENCODED)
+    return _on_pixels(inputs, "image", _ENCODED, _ENCODED_USE)
 
 
-def _on_pixels(inputs: HookInputs, port: str, numbers: int) -> Estimate:
+def _on_pixels(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return Estimate()
     pictures = inputs.fact(port, "batch") or 1
     # Models compute in 32 bits on a CPU and in 16 elsewhere, unless they are told otherwise.
     item = 4 if inputs.environment.device == "cpu" else 2
-    return Estimate(memory=pictures * width * height * numbers * item)
+    pixels = pictures * width * height
+    return Estimate(memory=pixels * numbers * item, work=pixels * use)

@@ -207,4 +207,9 @@ def _time(totals: Totals) -> str:
     least = "at least " if totals.unknown_seconds else ""
     text = f"{least}{shown_seconds(totals.seconds)}"
     perhaps = totals.seconds - totals.sure_seconds
-    return f"{text}, of which {shown_seconds(perhaps)} may be cut off" if perhaps > 0 else text
+    parts = []
+    if totals.load_seconds > 0:
+        parts.append(f"{shown_seconds(totals.load_seconds)} to load weights")
+    if perhaps > 0:
+        parts.append(f"{shown_seconds(perhaps)} may be cut off")
+    return f"{text}, of which {' and '.join(parts)}" if parts else text

@@ -174,6 +174,9 @@ class Weights(Protocol):
             Whether they are there now. What is missing or doesn't fit is no error.
         """
 
+    def size(self, recipe: Recipe) -> int:
+        """Bytes that a recipe's weights take in memory, as measured or expected; 0 if unknown."""
+
     def relieve(self, device: str) -> int:
         """Let go of all on a device that isn't in use, the libraries' own reserves included.
 

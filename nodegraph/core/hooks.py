@@ -49,13 +49,18 @@ class Estimate:
     """Expected cost of one call of a node, as far as its inputs tell.
 
     Attributes:
+        seconds: Besides loading weights.
         memory: Bytes on its device, besides weights.
+        work: How much there is to do, about: how often each parameter of its weights is used. What
+            calls were seen to take is scaled by it, or the speed of the machine where none was
+            seen. Without it, the time is taken to grow with pixels, pictures and ``steps``.
         weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
             recipes.
     """
 
     seconds: float | None = None
     memory: int | None = None
+    work: float | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
 
 

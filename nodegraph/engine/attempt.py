@@ -13,7 +13,7 @@ from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.binding import arguments
 from nodegraph.engine.mutation import WatchedTensors, watching_content
-from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import remember_written
@@ -26,6 +26,7 @@ class Attempt:
     Attributes:
         memory: Highest peak in bytes, where it was measured.
         files: That the node has written.
+        loads: What it waited for weights.
     """
 
     def __init__(
@@ -44,11 +45,17 @@ class Attempt:
         self._start = monotonic()
         self.memory: int | None = None
         self.files: list[WrittenFile] = []
+        self.loads: list[Load] = []
 
     @property
     def seconds(self) -> float:
         """Since it began."""
         return monotonic() - self._start
+
+    @property
+    def loading(self) -> float:
+        """Seconds of these that it waited for weights."""
+        return sum(load.seconds for load in self.loads)
 
     def started(self) -> None:
         """Tell that the function is about to run."""
@@ -162,6 +169,7 @@ class Attempt:
             cancel=self._run.cancel,
             weights=self._shared.weights,
             files=self.files,
+            loads=self.loads,
             checkpoints=self._checkpoints,
             footprint=footprint,
         )

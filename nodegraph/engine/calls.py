@@ -295,6 +295,7 @@ class Calls:
         """A call's function has returned."""
         state = call.state
         state.seconds += answer.seconds
+        state.loading += answer.loading
         if answer.memory is not None:
             state.memory = max(state.memory or 0, answer.memory)
         if answer.expansion is None:

@@ -121,11 +121,13 @@ class Invoker:
             self._artifact(value, port_type, call, spec.deterministic)
             for port_type, value in zip(spec.outputs, definition.outputs_of(result), strict=True)
         )
-        self._keeping.record_cost(call, seconds, attempt.memory)
+        loading = attempt.loading
+        self._keeping.record_cost(call, seconds - loading, attempt.memory)
+        self._keeping.record_loads(call, attempt.loads)
         if spec.deterministic and not spec.output:
             self._keeping.store(call, artifacts, seconds)
         attempt.finished()
-        return Answer(seconds, artifacts, memory=attempt.memory)
+        return Answer(seconds, artifacts, memory=attempt.memory, loading=loading)
 
     def _artifact(self, value: Any, port: Any, call: Call, deterministic: bool) -> Artifact:
         expr = named(ANY) if value is None and port.nullable else port.expr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,14 @@ from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import Cache, unsaved
 from nodegraph.engine.key_parts import key_parts
 from nodegraph.engine.memory_cache import Asked
-from nodegraph.engine.shapes import linked_facts, shape_of
+from nodegraph.engine.node_context import Load
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
+from nodegraph.engine.work import LOADING, RECIPES, loading_work, work_of
 from nodegraph.store.entries import NewEntry
+
+_LOADED = 2e-3
+"""Seconds above which weights weren't in memory yet."""
 
 
 class Keeping:
@@ -75,20 +79,34 @@ class Keeping:
             self._cache.store.put(call.key, NewEntry(None, port, node_type, 0.0, self._run_id))
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
-        """Note what a call took."""
+        """Note what a call took, besides loading weights."""
         costs = self._shared.costs
         if costs is not None:
             spec = call.state.node.spec
-            device = self._shared.device_of(spec)
-            costs.record(spec.type, self._shape(call.state), device, seconds, memory)
+            nodes = {source: self._states[source].node for source in call.state.sources}
+            work = work_of(call.state.node, nodes, self._shared).by(_weights(call))
+            costs.record(
+                spec.type,
+                work.shape,
+                self._shared.device_of(spec),
+                seconds,
+                memory,
+                kind=work.kind,
+                amount=work.amount,
+            )
 
-    def _shape(self, state: NodeState) -> str:
-        known: str | None = state.node.memo.get("shape")
-        if known is None:
-            nodes = {source: self._states[source].node for source in state.sources}
-            known = shape_of(state.node, linked_facts(state.node, nodes))
-            state.node.memo["shape"] = known
-        return known
+    def record_loads(self, call: Call, loads: Sequence[Load]) -> None:
+        """Note what loading weights took; those that were there already tell nothing of it."""
+        costs, weights = self._shared.costs, self._shared.weights
+        if costs is None or weights is None:
+            return
+        device = self._shared.device_of(call.state.node.spec)
+        for recipe, seconds in loads:
+            if seconds >= _LOADED:
+                work = loading_work(recipe, weights.size(recipe))
+                costs.record(
+                    LOADING, work.shape, device, seconds, kind=work.kind, amount=work.amount
+                )
 
     def _parts(
         self, state: NodeState, links: Mapping[str, Digest], fingerprint: str
@@ -101,3 +119,13 @@ class Keeping:
             profile=identity.profile,
             fingerprint=fingerprint,
         )
+
+
+def _weights(call: Call) -> Mapping[str, Digest]:
+    """Digests of the recipes that a call computes with, by input."""
+    types = call.state.node.spec.inputs_by_name
+    return {
+        port: artifact.digest
+        for port, artifact in call.inputs.items()
+        if types[port].type in RECIPES
+    }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
@@ -30,6 +31,13 @@ class _Offer(NamedTuple):
     keep: bool
 
 
+class Load(NamedTuple):
+    """What a node waited for weights until they were in memory."""
+
+    recipe: Recipe
+    seconds: float
+
+
 class NodeContext:
     """Bound to one attempt at one call of a node; its methods may be used from the call's thread.
 
@@ -41,6 +49,7 @@ class NodeContext:
         cancel: Control of the run.
         weights: Turns recipes into live modules; None if this engine holds none.
         files: Takes what the node has written.
+        loads: Takes what the node waited for weights.
         checkpoints: Of this call, from `Saver.for_call`; None if nothing is to be saved or found.
             Whoever runs the call says `finish` to it in the end.
         footprint: ``small`` for a second try, after memory ran out.
@@ -58,6 +67,7 @@ class NodeContext:
         cancel: CancelToken,
         weights: Weights | None,
         files: list[WrittenFile],
+        loads: list[Load] | None = None,
         checkpoints: CallCheckpoints | None = None,
         footprint: Footprint = "full",
         pace: PreviewPace | None = None,
@@ -71,6 +81,7 @@ class NodeContext:
         self._cancel = cancel
         self._weights = weights
         self._files = files
+        self._loads = loads if loads is not None else []
         self._checkpoints = checkpoints
         self._pace = pace or PreviewPace()
         if checkpoints is not None:
@@ -156,7 +167,14 @@ class NodeContext:
                 "this engine holds no models",
                 hint="Give the Engine a residency manager as `weights`.",
             )
-        return self._weights.use(recipe, self.device, self.footprint)
+        return self._timed(recipe, self._weights.use(recipe, self.device, self.footprint))
+
+    @contextmanager
+    def _timed(self, recipe: Recipe, using: AbstractContextManager[Any]) -> Iterator[Any]:
+        start = monotonic()
+        with using as live:
+            self._loads.append(Load(recipe, monotonic() - start))
+            yield live
 
 
 def _stepping_out() -> AbstractContextManager[object]:

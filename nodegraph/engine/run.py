@@ -447,6 +447,7 @@ class Run:
                 "node.finished",
                 name,
                 seconds=round(state.seconds, 6),
+                loading=round(state.loading, 6),
                 calls=state.call_count,
                 cached=state.cached_count,
             )

@@ -26,12 +26,14 @@ class Answer:
 
     Attributes:
         memory: Highest peak in bytes, where it was measured.
+        loading: Of the seconds, those that it waited for weights.
     """
 
     seconds: float
     artifacts: tuple[Artifact, ...] = ()
     expansion: Expand | None = None
     memory: int | None = None
+    loading: float = 0.0
 
 
 class Calling(Protocol):

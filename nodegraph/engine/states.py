@@ -60,6 +60,7 @@ class NodeState:
     call_count: int = 0
     cached_count: int = 0
     seconds: float = 0.0
+    loading: float = 0.0
     saved: float = 0.0
     memory: int | None = None
     source: CacheSource = ""

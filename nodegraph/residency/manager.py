@@ -132,6 +132,10 @@ class ResidencyManager:
             _LOG.debug("could not pre-load %s: %s", recipe.source, error)
             return False
 
+    def size(self, recipe: Recipe) -> int:
+        """Bytes that a recipe's component takes, as measured or expected; 0 if unknown."""
+        return self._expected(recipe)
+
     def relieve(self, device: str) -> int:
         """Evict all on a device that isn't in use, and free what the framework holds in reserve.
 

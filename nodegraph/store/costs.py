@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from nodegraph.store.index import Index
@@ -14,6 +14,8 @@ _LOG = logging.getLogger(__name__)
 
 _WEIGHT = 0.2
 """The least that a new call counts: a first one that was slow is soon forgotten."""
+_LOWER = 0.4
+"""The same of one that was quicker: a busy machine makes things slower, never faster."""
 _MOST_PENDING = 32
 """Calls of a kind between two flushes; with more, the earliest have hardly any weight left."""
 _MOST_ROWS = 20_000
@@ -34,25 +36,31 @@ class Cost:
         memory: Highest peak in bytes; None if none was measured.
         count: How many calls it is from.
         exact: Whether they were of this very shape, not of all shapes together.
+        kind: What else decides the time, where the amount of work is left aside.
+        amount: How much work each of them was; None if unknown.
     """
 
     seconds: float
     memory: int | None
     count: int
     exact: bool
+    kind: str = ""
+    amount: float | None = None
 
     def after(self, seconds: float, memory: int | None) -> Cost:
         """With one more call."""
         count = self.count + 1
-        weight = max(1 / count, _WEIGHT)
+        weight = max(1 / count, _LOWER if seconds < self.seconds else _WEIGHT)
         mean = self.seconds + weight * (seconds - self.seconds)
-        return Cost(mean, _higher(self.memory, memory), count, self.exact)
+        return replace(self, seconds=mean, memory=_higher(self.memory, memory), count=count)
 
 
 @dataclass(slots=True)
 class _Pending:
     """Calls that aren't in the index yet."""
 
+    kind: str = ""
+    amount: float | None = None
     count: int = 0
     seconds: list[float] = field(default_factory=list)
     memory: int | None = None
@@ -67,13 +75,14 @@ class _Pending:
     def join(self, later: _Pending) -> _Pending:
         """These calls, and later ones."""
         seconds = [*self.seconds, *later.seconds][-_MOST_PENDING:]
-        return _Pending(self.count + later.count, seconds, _higher(self.memory, later.memory))
+        memory = _higher(self.memory, later.memory)
+        return _Pending(later.kind, later.amount, self.count + later.count, seconds, memory)
 
     def onto(self, cost: Cost) -> Cost:
         left_out = self.count - len(self.seconds)
-        if left_out and not cost.count:
-            cost = Cost(self.seconds[0], None, 0, cost.exact)
-        cost = Cost(cost.seconds, cost.memory, cost.count + left_out, cost.exact)
+        mean = self.seconds[0] if left_out and not cost.count else cost.seconds
+        count = cost.count + left_out
+        cost = replace(cost, seconds=mean, count=count, kind=self.kind, amount=self.amount)
         for seconds in self.seconds:
             cost = cost.after(seconds, self.memory)
         return cost
@@ -89,6 +98,7 @@ class Costs:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._known: dict[_Kind, Cost] | None = None
+        self._shapes: dict[tuple[str, str], dict[str, None]] = {}
         self._pending: dict[_Kind, _Pending] = {}
         self._lock = Lock()
         self._flushing = Lock()
@@ -102,22 +112,50 @@ class Costs:
         found = known.get((node_type, shape, device))
         return known.get((node_type, _ALL, device)) if found is None else found
 
+    def seen(self, node_type: str, device: str) -> list[Cost]:
+        """What calls of a node type took whose amount of work is known, a cost for each shape."""
+        with self._lock:
+            known = self._loaded()
+            shapes = self._shapes.get((node_type, device), {})
+            costs = [known[node_type, shape, device] for shape in shapes]
+        return [cost for cost in costs if cost.amount is not None]
+
     def record(
-        self, node_type: str, shape: str, device: str, seconds: float, memory: int | None = None
+        self,
+        node_type: str,
+        shape: str,
+        device: str,
+        seconds: float,
+        memory: int | None = None,
+        *,
+        kind: str = "",
+        amount: float | None = None,
     ) -> None:
         """Take note of a call; it counts at once and is written at the next `flush`.
 
         Args:
             shape: What the time depends on, as text; empty if it depends on nothing.
             memory: Peak in bytes, if measured.
+            kind, amount: See `Cost`; those of a shape are always the same.
         """
         with self._lock:
             known = self._loaded()
             for each in {shape, _ALL}:
-                kind = (node_type, each, device)
-                before = known.get(kind) or _nothing(each)
-                known[kind] = before.after(seconds, memory)
-                self._pending.setdefault(kind, _Pending()).add(seconds, memory)
+                row = (node_type, each, device)
+                before = known.get(row)
+                pending = self._pending.get(row)
+                if before is None:
+                    before = _nothing(each, *((kind, amount) if each else ()))
+                    self._add_shape(row)
+                if pending is None:
+                    pending = self._pending[row] = _Pending(before.kind, before.amount)
+                known[row] = before.after(seconds, memory)
+                pending.add(seconds, memory)
+
+    def _add_shape(self, row: _Kind) -> None:
+        node_type, shape, device = row
+        if shape != _ALL:
+            self._shapes.setdefault((node_type, device), {})[shape] = None
 
     def flush(self) -> None:
         """Write what was recorded, and see what other processes wrote.
@@ -147,7 +185,8 @@ class Costs:
             try:
                 with self._index.reading() as connection:
                     rows = connection.execute(
-                        "SELECT node_type, shape, device, seconds, memory, count FROM costs"
+                        "SELECT node_type, shape, device, seconds, memory, count, kind, amount"
+                        " FROM costs"
                     ).fetchall()
             except sqlite3.ProgrammingError:
                 raise  # the store is closed
@@ -155,11 +194,14 @@ class Costs:
                 _LOG.warning("can't read what calls took: %s", error)
                 rows = []
             known = {
-                (node_type, shape, device): Cost(seconds, memory, count, shape != _ALL)
-                for node_type, shape, device, seconds, memory, count in rows
+                (node_type, shape, device): Cost(seconds, memory, count, shape != _ALL, *work)
+                for node_type, shape, device, seconds, memory, count, *work in rows
             }
-            for kind, pending in self._pending.items():
-                known[kind] = pending.onto(known.get(kind) or _nothing(kind[1]))
+            for row, pending in self._pending.items():
+                known[row] = pending.onto(known.get(row) or _nothing(row[1]))
+            self._shapes = {}
+            for row in known:
+                self._add_shape(row)
             self._known = known
         return self._known
 
@@ -179,8 +221,9 @@ class Costs:
                 cost = pending.onto(before)
                 connection.execute(
                     "INSERT OR REPLACE INTO costs"
-                    " (node_type, shape, device, seconds, memory, count) VALUES (?, ?, ?, ?, ?, ?)",
-                    (*kind, cost.seconds, cost.memory, cost.count),
+                    " (node_type, shape, device, seconds, memory, count, kind, amount)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*kind, cost.seconds, cost.memory, cost.count, cost.kind, cost.amount),
                 )
             (rows,) = connection.execute("SELECT count(*) FROM costs").fetchone()
             if rows > _MOST_ROWS:
@@ -191,8 +234,8 @@ class Costs:
                 )
 
 
-def _nothing(shape: str) -> Cost:
-    return Cost(0.0, None, 0, exact=bool(shape))
+def _nothing(shape: str, kind: str = "", amount: float | None = None) -> Cost:
+    return Cost(0.0, None, 0, bool(shape), kind, amount)
 
 
 def _higher(one: int | None, other: int | None) -> int | None:

@@ -111,7 +111,14 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE)
+_WORK = """
+-- So far loading weights counted as the node's own time.
+DELETE FROM costs;
+ALTER TABLE costs ADD COLUMN kind TEXT NOT NULL DEFAULT ''; -- its shape without the sizes
+ALTER TABLE costs ADD COLUMN amount REAL; -- of work in each call; NULL where it isn't known
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event as Flag
+from time import sleep
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ import pytest
 from nodegraph.api import Context, DiffusionModel, InvalidValue, NodegraphError, Recipe, node
 from nodegraph.core.context import Footprint
 from nodegraph.engine.engine import Engine
+from nodegraph.engine.work import LOADING
+from nodegraph.store.costs import Costs
+from nodegraph.store.index import Index
 
 from .conftest import Bench, link
 
@@ -37,16 +42,21 @@ class FakeWeights:
     relieved: list[str] = field(default_factory=list)
     prefetched: list[Recipe] = field(default_factory=list)
     loaded: Flag = field(default_factory=Flag)
+    seconds: float = 0.0
 
     @contextmanager
     def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Any]:
         self.asked.append((device, footprint))
+        sleep(self.seconds)
         yield f"weights with a {footprint} footprint"
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
         self.prefetched.append(recipe)
         self.loaded.set()
         return True
+
+    def size(self, recipe: Recipe) -> int:
+        return 500
 
     def relieve(self, device: str) -> int:
         self.relieved.append(device)
@@ -117,6 +127,30 @@ def test_the_peak_of_memory_is_reported(bench: Bench, weights: FakeWeights) -> N
     bench.add(Compute)
     result = bench.run({"c": {"type": "Compute", "inputs": {"a": 1}}})
     assert result.nodes["c"].memory == 1234
+
+
+def test_loading_weights_is_told_and_noted_apart(
+    bench: Bench, weights: FakeWeights, tmp_path: Path
+) -> None:
+    @node(lane="gpu")
+    def Compute(ctx: Context, a: int) -> int:
+        """Compute with weights."""
+        with ctx.weights(RECIPE):
+            return a
+
+    bench.add(Compute)
+    with closing(Index(tmp_path / "index.sqlite")) as index:
+        costs = bench.engine.shared.costs = Costs(index)
+        weights.seconds = 0.05
+        bench.run({"c": {"type": "Compute", "inputs": {"a": 1}}})
+        (ended,) = [event.data for event in bench.events if event.kind == "node.finished"]
+        own = costs.expected("Compute", "", "cpu")
+        (loading,) = costs.seen(LOADING, "cpu")
+        assert own is not None
+        assert 0.05 <= ended["loading"] <= ended["seconds"]
+        assert own.seconds == pytest.approx(ended["seconds"] - ended["loading"], abs=1e-5)
+        assert loading.seconds == pytest.approx(ended["loading"], abs=1e-5)
+        assert (loading.kind, loading.amount) == ("DiffusionModel", 500)
 
 
 def test_weights_of_what_waits_are_loaded_meanwhile(bench: Bench, weights: FakeWeights) -> None:

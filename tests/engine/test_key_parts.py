@@ -1,19 +1,17 @@
-"""What is kept of a key's parts, and the shapes of calls."""
+"""What is kept of a key's parts."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 import msgpack
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.api import Image, Latent, Seed, node
+from nodegraph.api import Latent, Seed, node
 from nodegraph.core.graph import GraphNode, Source
 from nodegraph.core.node import definition_of
 from nodegraph.engine.key_parts import LONGEST, key_parts, literal_text, short
-from nodegraph.engine.shapes import linked_facts, shape_of
 
 
 @node
@@ -30,48 +28,12 @@ def Sample(
     return latent
 
 
-@node
-def Decode(latent: Latent) -> Image:
-    """Decode."""
-    raise NotImplementedError
-
-
 SPEC = definition_of(Sample).spec
 
 
 def made(**literals: Any) -> GraphNode:
     given = {port.name: port.default for port in SPEC.inputs if port.name != "latent"} | literals
-    facts = {"latent": {"width": 64, "height": 32}}
-    return GraphNode("sample", SPEC, given, {"latent": Source("size", "latent")}, facts=facts)
-
-
-LINKED = {"latent": {"width": 64, "height": 32, "batch": 2}}
-
-
-def test_a_shape_names_what_decides_on_the_time() -> None:
-    assert shape_of(made(), LINKED) == (
-        "batch=2 height=32 sampler=euler steps=20 tiled=False width=64"
-    )
-
-
-@pytest.mark.parametrize("change", [{"seed": 5}, {"prompt": "a fox"}, {"cfg": 1.5}])
-def test_seeds_texts_and_fractions_are_no_part_of_a_shape(change: dict[str, Any]) -> None:
-    assert shape_of(made(**change), LINKED) == shape_of(made(), LINKED)
-
-
-@pytest.mark.parametrize("change", [{"steps": 5}, {"sampler": "heun"}, {"tiled": True}])
-def test_whole_numbers_choices_and_switches_are(change: dict[str, Any]) -> None:
-    assert shape_of(made(**change), LINKED) != shape_of(made(), LINKED)
-
-
-def test_facts_that_differ_between_inputs_are_told_apart() -> None:
-    other = {**LINKED, "mask": {"width": 8}}
-    assert "mask.width=8" in shape_of(made(), other)
-
-
-def test_the_facts_of_linked_inputs_come_from_their_sources() -> None:
-    decode = GraphNode("decode", definition_of(Decode).spec, {}, {"latent": Source("s", "latent")})
-    assert linked_facts(decode, {"s": made()}) == {"latent": {"width": 64, "height": 32}}
+    return GraphNode("sample", SPEC, given, {"latent": Source("size", "latent")})
 
 
 def test_parts_hold_digests_sources_and_texts() -> None:

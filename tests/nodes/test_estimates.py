@@ -45,6 +45,41 @@ def test_without_guidance_sampling_takes_half() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("hook", "port"), [(decoding, "latent"), (encoding, "image"), (sampling, "latent")]
+)
+def test_work_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None:
+    steps = {"steps": 10, "denoise": 1.0}
+    one = hook(given(port, SIZE, **steps)).work
+    assert hook(given(port, {**SIZE, "batch": 3}, **steps)).work == pytest.approx(3 * one)
+    assert hook(given(port, {**SIZE, "width": 128}, **steps)).work == pytest.approx(2 * one)
+    assert hook(given(port, {"width": 64}, **steps)).work is None
+
+
+@pytest.mark.parametrize(
+    ("change", "factor"),
+    [
+        ({}, 1),
+        ({"steps": 400}, 40),
+        ({"denoise": 0.5}, 0.5),
+        ({"end_step": 2}, 0.2),
+        ({"cfg": 1.0}, 0.5),
+        ({"sampler": "heun"}, 1.9),
+    ],
+)
+def test_sampling_grows_with_how_often_the_model_is_asked(
+    change: dict[str, Any], factor: float
+) -> None:
+    usual = {"steps": 10, "denoise": 1.0, "cfg": 7.0, "sampler": "euler"}
+    one = sampling(given("latent", SIZE, **usual)).work
+    assert one is not None
+    assert sampling(given("latent", SIZE, **usual | change)).work == pytest.approx(factor * one)
+
+
+def test_steps_that_come_through_a_link_leave_the_work_open() -> None:
+    assert sampling(given("latent", SIZE, denoise=1.0)).work is None
+
+
 def test_weights_are_as_large_as_their_components() -> None:
     from nodegraph.diffusion.loading import estimate_bytes
 

@@ -45,6 +45,27 @@ def test_this_shape_counts_before_all_shapes(index: Index) -> None:
     assert _expected(costs, "") == Cost(3.0, 300, 2, exact=False)
 
 
+def test_shapes_are_told_with_the_work_that_they_stand_for(index: Index) -> None:
+    costs = Costs(index)
+    costs.record("Sample", "64x64", "cpu", 1.0, kind="euler", amount=64.0)
+    costs.record("Sample", "128x128", "cpu", 3.0, kind="euler", amount=256.0)
+    costs.record("Sample", "unknown", "cpu", 9.0)
+    costs.flush()
+    for told in (costs, Costs(index)):
+        seen = {cost.amount: (cost.kind, cost.seconds) for cost in told.seen("Sample", "cpu")}
+        assert seen == {64.0: ("euler", 1.0), 256.0: ("euler", 3.0)}
+    assert costs.seen("Sample", "cuda:0") == []
+
+
+def test_a_quick_call_counts_more_than_a_slow_one(index: Index) -> None:
+    """A busy machine makes calls slower, never faster."""
+    costs = Costs(index)
+    for shape, last in (("quick", 1.0), ("slow", 3.0)):
+        for seconds in (2.0, 2.0, 2.0, 2.0, 2.0, last):
+            costs.record("Sample", shape, "cpu", seconds)
+    assert 2.0 - _expected(costs, "quick").seconds > _expected(costs, "slow").seconds - 2.0
+
+
 def test_a_call_without_a_shape_counts_once(index: Index) -> None:
     costs = Costs(index)
     costs.record("Sample", "", "cpu", 1.0)
@@ -93,7 +114,8 @@ def test_flushing_in_between_changes_nothing(
         mean = 0.0
         for number, seconds in enumerate(calls):
             costs.record("Sample", "64x64", "cpu", seconds)
-            mean += max(1 / (number + 1), 0.2) * (seconds - mean)
+            least = 0.4 if seconds < mean else 0.2
+            mean += max(1 / (number + 1), least) * (seconds - mean)
             assert _expected(costs).seconds == pytest.approx(mean)
             if number in flushes:
                 costs.flush()

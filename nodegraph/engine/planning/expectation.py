@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
-from nodegraph.core.hooks import Estimate, HookInputs
-from nodegraph.engine.shapes import linked_facts, shape_of
+from nodegraph.core.hooks import Estimate
+from nodegraph.core.values import Recipe
+from nodegraph.engine.planning.times import Line, Seen, fitted
 from nodegraph.engine.shared import Shared
+from nodegraph.engine.work import LOADING, Work, estimate_of, loading_work, work_of
+from nodegraph.store.costs import Cost
 
 Basis = Literal["measured", "similar", "estimated", ""]
 """Where a figure comes from: calls of this shape, of other shapes, the node's own estimate."""
@@ -38,42 +42,65 @@ class Expectations:
     def __init__(self, nodes: Mapping[str, GraphNode], shared: Shared) -> None:
         self._nodes = nodes
         self._shared = shared
-        self._estimates: dict[str, Estimate] = {}
+        self._lines: dict[tuple[str, str, str], Line | None] = {}
 
-    def of(self, node: GraphNode) -> Expected:
-        """What one call of a node takes."""
-        costs = self._shared.costs
-        cost = None
-        if costs is not None:
-            device = self._shared.device_of(node.spec)
-            cost = costs.expected(node.spec.type, self._shape(node), device)
+    def of(self, node: GraphNode, weights: Mapping[str, Digest]) -> Expected:
+        """What one call of a node takes, besides loading weights.
+
+        Args:
+            weights: Digests of the recipes that it computes with, by input, as far as known.
+        """
+        own = self.estimate(node)
+        device = self._shared.device_of(node.spec)
+        work = work_of(node, self._nodes, self._shared).by(weights)
+        cost = self._cost(node.spec.type, work, device)
         if cost is None:
-            own = self.estimate(node)
-            return Expected(own.seconds, own.memory, "estimated" if own.seconds is not None else "")
-        memory = cost.memory if cost.memory is not None else self.estimate(node).memory
-        return Expected(cost.seconds, memory, "measured" if cost.exact else "similar")
+            seconds = own.seconds
+            return Expected(seconds, own.memory, "estimated" if seconds is not None else "")
+        memory = own.memory if cost.memory is None else cost.memory
+        if cost.exact:
+            return Expected(cost.seconds, memory, "measured")
+        seconds = self._scaled(node.spec.type, work, device)
+        if own.memory is not None and seconds is not None:
+            # That of other sizes would tell less.
+            memory = own.memory
+        return Expected(cost.seconds if seconds is None else seconds, memory, "similar")
 
-    def _shape(self, node: GraphNode) -> str:
-        known: str | None = node.memo.get("shape")
-        if known is None:
-            known = node.memo["shape"] = shape_of(node, linked_facts(node, self._nodes))
-        return known
+    def loading(self, recipe: Recipe | None, kind: str, size: int, device: str) -> float | None:
+        """Seconds that loading weights takes; None if unknown.
+
+        Args:
+            recipe: None if it isn't known yet.
+            kind: Of recipe.
+            size: Bytes.
+        """
+        work = Work("", kind, size) if recipe is None else loading_work(recipe, size)
+        cost = self._cost(LOADING, work, device)
+        if cost is None or cost.exact:
+            return None if cost is None else cost.seconds
+        return self._scaled(LOADING, work, device)
+
+    def _cost(self, node_type: str, work: Work, device: str) -> Cost | None:
+        costs = self._shared.costs
+        return None if costs is None else costs.expected(node_type, work.shape, device)
+
+    def _scaled(self, node_type: str, work: Work, device: str) -> float | None:
+        """From other amounts of work of this kind, else of any."""
+        if work.amount is None:
+            return None
+        line = self._line(node_type, work.kind, device) or self._line(node_type, "", device)
+        return None if line is None else line.at(work.amount)
+
+    def _line(self, node_type: str, kind: str, device: str) -> Line | None:
+        which = node_type, kind, device
+        if which not in self._lines:
+            assert self._shared.costs is not None
+            seen = self._shared.costs.seen(node_type, device)
+            of_kind = [cost for cost in seen if not kind or cost.kind == kind]
+            points = [Seen(cost.amount or 0, cost.seconds, cost.count) for cost in of_kind]
+            self._lines[which] = fitted(points)
+        return self._lines[which]
 
     def estimate(self, node: GraphNode) -> Estimate:
         """What the node's own estimate hook says; nothing if it has none, or fails."""
-        known = self._estimates.get(node.name)
-        if known is None:
-            known = self._estimates[node.name] = self._asked(node)
-        return known
-
-    def _asked(self, node: GraphNode) -> Estimate:
-        if "estimate" not in node.spec.hooks:
-            return Estimate()
-        facts = linked_facts(node, self._nodes)
-        given = HookInputs(node.literals, facts, self._shared.environment)
-        try:
-            hook = self._shared.registry.hook(node.spec.type, "estimate")
-            found: Any = hook(given) if hook is not None else None
-        except Exception:  # noqa: BLE001 - the pack's code may raise anything; a plan needs no estimate
-            return Estimate()
-        return found if isinstance(found, Estimate) else Estimate()
+        return estimate_of(node, self._nodes, self._shared)

@@ -23,14 +23,13 @@ from nodegraph.engine.planning.prediction import (
 )
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.sinks import lying_there
+from nodegraph.engine.work import RECIPES
 from nodegraph.errors import Problem
 
 Status = Literal["hit", "run", "lazy", "skip"]
 """``hit``: nothing to compute. ``run``: it will, or may, run. ``lazy``: whether it is asked for
 can't be told. ``skip``: it isn't asked for, or an input is blocked."""
 
-RECIPES = frozenset({"DiffusionModel", "TextEncoder", "Vae"})
-"""Port types whose values stand for weights."""
 _SMALL = 1 << 16
 """Bytes; a larger value is no recipe."""
 
@@ -50,7 +49,10 @@ class NodePlan:
         place: Where a hit's result is.
         calls: How often its function would be called; None if the lists' lengths aren't known.
         cached: How many of these calls are answered without running.
-        seconds, memory: Expected, of all its calls and at the peak; None if unknown.
+        seconds, memory: Expected, of all its calls and at the peak; None if unknown. Loading
+            weights isn't in it.
+        load_seconds: What loading weights is expected to add, if it comes first of those that need
+            them.
         needs: Nodes linked to it that run, or may run, before it.
         key: Of its call; empty where it has several, or an input isn't known.
         files: Digests of the bytes of the files of a hit that wrote some, as they lie there.
@@ -66,6 +68,7 @@ class NodePlan:
     calls: int | None = 1
     cached: int = 0
     seconds: float | None = None
+    load_seconds: float = 0.0
     memory: int | None = None
     basis: Basis = ""
     needs: tuple[str, ...] = ()
@@ -86,7 +89,8 @@ class Totals:
     Attributes:
         counts: Nodes by status.
         perhaps: How many of those that run may be cut off early.
-        seconds: Of what runs or may run, as far as it is known.
+        seconds: Of what runs or may run, as far as it is known, loading weights included.
+        load_seconds: Of these, for loading weights.
         sure_seconds: Of what runs in any case.
         unknown_seconds: How many nodes that run have no expected time.
         memory: Peak in bytes by device, weights included; as far as it is known.
@@ -98,6 +102,7 @@ class Totals:
     counts: Mapping[Status, int]
     perhaps: int
     seconds: float
+    load_seconds: float
     sure_seconds: float
     unknown_seconds: int
     memory: Mapping[str, int]
@@ -174,6 +179,8 @@ def plan(
         made = _node_plan(found, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
     loads = _Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
+    for name, seconds in loads.seconds.items():
+        nodes[name] = replace(nodes[name], load_seconds=seconds)
     named = graph.targets if targets is None else tuple(targets)
     return Plan(nodes, _totals(nodes, loads), named, tuple(problems), missing, predicted)
 
@@ -220,7 +227,7 @@ def _node_plan(
     seconds = memory = None
     basis: Basis = ""
     if status in ("run", "lazy"):
-        expected = expectations.of(node)
+        expected = expectations.of(node, _weights(calls))
         memory, basis = expected.memory, expected.basis
         if running is not None and expected.seconds is not None:
             seconds = expected.seconds * running
@@ -239,6 +246,7 @@ def _node_plan(
         None if found.calls is None else len(calls),
         len(hits),
         seconds,
+        0.0,
         memory,
         basis,
         tuple(
@@ -252,6 +260,18 @@ def _node_plan(
         node.spec.output,
         tuple(digest for call in hits for digest in call.files),
     )
+
+
+def _weights(calls: Sequence[PlannedCall]) -> Mapping[str, Digest]:
+    """Digests of the recipes that a node computes with, by input, where all calls have the same."""
+    if not calls:
+        return {}
+    types = calls[0].node.spec.inputs_by_name
+    return {
+        port: value.digest
+        for port, value in calls[0].inputs.items()
+        if types[port].type in RECIPES and isinstance(value, Artifact)
+    }
 
 
 def may_run(found: PlannedNode) -> bool:
@@ -322,6 +342,7 @@ class _Loads:
     ) -> None:
         self.load: dict[str, int] = {}
         self.held: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
         self.unknown: list[str] = []
         self._predicted = predicted
         self._nodes = nodes
@@ -350,6 +371,9 @@ class _Loads:
             self.held[device] = self.held.get(device, 0) + size
             if recipe is None or not self._is_resident(recipe, device):
                 self.load[device] = self.load.get(device, 0) + size
+                kind = node.spec.inputs_by_name[port].type
+                seconds = self._expectations.loading(recipe, kind, size, device) or 0.0
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def _recipe(self, source: str, port: str) -> Recipe | None:
         upstream = self._predicted[source]
@@ -370,7 +394,7 @@ def _none(recipe: Recipe, device: str) -> bool:
 
 def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
     counts: dict[Status, int] = {"hit": 0, "run": 0, "lazy": 0, "skip": 0}
-    seconds = sure = 0.0
+    seconds = load_seconds = sure = 0.0
     perhaps = unknown = 0
     peak = dict(loads.held)
     unknown_memory: dict[str, int] = {}
@@ -386,6 +410,8 @@ def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
         else:
             seconds += node.seconds
             sure += node.seconds if is_sure else 0.0
+        load_seconds += node.load_seconds
+        sure += node.load_seconds if is_sure else 0.0
         if node.memory is None:
             unknown_memory[node.device] = unknown_memory.get(node.device, 0) + 1
         else:
@@ -395,7 +421,8 @@ def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
     return Totals(
         counts,
         perhaps,
-        seconds,
+        seconds + load_seconds,
+        load_seconds,
         sure,
         unknown,
         peak,
