@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -69,6 +69,7 @@ class SessionRunOptions(TypedDict, total=False):
     values: bool
     share: Share | None
     previews: bool
+    granted: Collection[Path]
 
 
 class Session:
@@ -195,19 +196,44 @@ class Session:
 
         return residency_manager(self.settings, self._device, self.environment.models)
 
-    def check(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> list[Problem]:
-        """Everything that is wrong with a workflow; nothing runs."""
-        return check_workflow(workflow, self.registry, self.environment, targets=targets)
+    def check(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        granted: Collection[Path] = (),
+    ) -> list[Problem]:
+        """Everything that is wrong with a workflow; nothing runs.
 
-    def graph(self, workflow: Workflow, *, targets: Sequence[str] | None = None) -> Graph:
+        Args:
+            granted: See `run_async`.
+        """
+        environment = self._environment(granted)
+        return check_workflow(workflow, self.registry, environment, targets=targets)
+
+    def graph(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        granted: Collection[Path] = (),
+    ) -> Graph:
         """The executable graph of a workflow.
 
+        Args:
+            granted: See `run_async`.
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
         """
         from nodegraph.core.building import build_graph
 
-        return build_graph(workflow, self.registry, self.environment, targets=targets)
+        environment = self._environment(granted)
+        return build_graph(workflow, self.registry, environment, targets=targets)
+
+    def _environment(self, granted: Collection[Path]) -> Environment:
+        if not granted:
+            return self.environment
+        return replace(self.environment, granted=frozenset(granted))
 
     def plan(
         self,
@@ -215,12 +241,14 @@ class Session:
         *,
         targets: Sequence[str] | None = None,
         problems: Sequence[Problem] = (),
+        granted: Collection[Path] = (),
     ) -> Plan:
         """What a run would do, node by node, and what it is expected to take; nothing runs.
 
         Args:
             problems: What is known to be wrong, to stand in the plan beside what is wrong with
                 the workflow itself.
+            granted: See `run_async`.
         """
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
@@ -230,7 +258,7 @@ class Session:
         stores = () if kept is None else (kept.store, *kept.others)
         return plan_workflow(
             workflow,
-            self.engine.shared,
+            self.engine.shared.within(self._environment(granted)),
             targets=targets,
             problems=problems,
             is_resident=self._is_resident,
@@ -277,6 +305,7 @@ class Session:
         values: bool = True,
         share: Share | None = None,
         previews: bool = True,
+        granted: Collection[Path] = (),
     ) -> RunResult:
         """Run a workflow on the running event loop.
 
@@ -290,11 +319,12 @@ class Session:
             values: Whether the values of the targets' outputs are wanted.
             share: Whose run it is, and how urgent, where several compete.
             previews: Whether the listener has a use for pictures of unfinished work.
+            granted: Files among the uploads that this run may read, of which none else may be.
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
         """
         workflow = workflow.with_parameters(parameters or {})
-        graph = self.graph(workflow, targets=targets)
+        graph = self.graph(workflow, targets=targets, granted=granted)
         # What sinks keep is to mean the same after an upgrade of the nodes.
         document = with_versions(workflow, self.registry).to_dict()
         with self._recorded(document, targets, share) as record:
@@ -309,6 +339,7 @@ class Session:
                 share=share,
                 run_id=record.id,
                 previews=previews,
+                environment=self._environment(granted),
             )
             result = replace(result, run=record.id)
             record.result = result

@@ -7,6 +7,7 @@ any.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nodegraph.core.context import Environment
+from nodegraph.core.places import Places
 from nodegraph.core.quantities import parse_size
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -59,9 +61,10 @@ class Settings(BaseModel):
         outputs: Where sinks write; ``output`` in the current folder if not set.
         inputs: Where relative paths of input files start; the workflow's folder if not set.
         readable: Folders in which files must lie that workflows name; any if not set. The server
-            sets it to the inputs folder and to what was uploaded.
+            sets it to the inputs folder.
         uploads: Folder of files that are named by their digests; workflows in pictures call them by
-            those. The server sets it to what its clients brought.
+            those. The server sets it to what its clients brought. What lies there is read only by
+            jobs of those who did.
         cache: Folder of what can be made again.
         device: ``auto``, ``cpu``, ``cuda:0``, ….
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
@@ -149,7 +152,36 @@ class Settings(BaseModel):
             allow_pickle=self.allow_pickle,
             device=device,
             readable=self.readable,
+            uploads=None if self.uploads is None else self.uploads.parent,
         )
+
+
+def places_of(settings: Settings) -> Places:
+    """What a server calls its folders when it speaks to clients."""
+    from tempfile import gettempdir  # the command line has no use for it
+
+    folders = {
+        "~": _at_home(Path("~")),
+        "python": Path(sys.prefix),
+        "nodegraph": Path(__file__).parent,
+        "temporary": Path(gettempdir()),
+        "home": settings.data_folder,
+        "cache": settings.cache_folder,
+        "store": settings.store_folder,
+        "outputs": settings.outputs or settings.data_folder / "outputs",
+        "inputs": settings.inputs or settings.data_folder / "inputs",
+    }
+    lists = {
+        "readable": settings.readable or (),
+        "models": settings.model_folders,
+        "packs": settings.pack_folders,
+        "stores": settings.stores,
+    }
+    for name, listed in lists.items():
+        for number, folder in enumerate(listed):
+            if folder not in folders.values():
+                folders[f"{name}-{number + 1}" if number else name] = folder
+    return Places(folders, settings.uploads)
 
 
 def config_file(home: Path | None = None) -> Path:

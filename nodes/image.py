@@ -41,7 +41,9 @@ def LoadImage(ctx: Context, path: Annotated[str, File("image")]) -> LoadedImage:
     """
     from nodegraph.diffusion.images import read_image
 
-    return LoadedImage(*read_image(ctx.environment.inputs / Path(path).expanduser()))
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    return LoadedImage(*read_image(file, names=environment.readable is None))
 
 
 @node(

@@ -5,7 +5,7 @@ Whoever sends a workflow to a server names files of a machine that isn't theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -13,7 +13,6 @@ from nodegraph.core.context import Environment
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import InvalidValue, Problem
 
-_FILE = "file:"
 _MODEL = "file:model"
 
 
@@ -21,6 +20,18 @@ class PathOutside(InvalidValue):
     """A file outside the folders that may be read."""
 
     code = "path-outside"
+
+
+def links_to_check(
+    spec: NodeSpec, linked: Container[str], environment: Environment
+) -> tuple[str, ...]:
+    """Inputs that get the names of files from other nodes, which the run has to look at.
+
+    Even before a result that is known: it may be that of a file which belongs to somebody else.
+    """
+    if environment.readable is None or not spec.file_ports:
+        return ()
+    return tuple(port for port in spec.file_ports if port in linked)
 
 
 def check_paths(
@@ -47,18 +58,16 @@ def path_problems(
     """
     if environment.readable is None:
         return
-    for port in spec.inputs:
-        if not port.widget.startswith(_FILE):
-            continue
-        for name in _names(values.get(port.name)):
-            is_model = port.widget == _MODEL
+    for port in spec.file_ports:
+        is_model = spec.inputs_by_name[port].widget == _MODEL
+        for name in _names(values.get(port)):
             if _climbs(name) if is_model else not _is_readable(name, environment):
                 yield Problem(
                     PathOutside.code,
                     "this file may not be read here",
                     node,
                     spec.type,
-                    port.name,
+                    port,
                     given=ascii(name[:200]),
                     expected="a model's name"
                     if is_model
@@ -90,7 +99,21 @@ def _is_readable(name: str, environment: Environment) -> bool:
     """Whether a file lies in a folder that may be read, wherever links on its way lead."""
     try:
         found = (environment.inputs / Path(name).expanduser()).resolve()
+        if any(found == file.resolve() for file in environment.granted):
+            return True
         roots = [root.resolve() for root in environment.readable or ()]
+        return any(found.is_relative_to(root) for root in roots) and not _is_brought(
+            found, environment.uploads
+        )
     except (OSError, RuntimeError, ValueError):
         return False  # a loop of links, nobody's home, a zero byte
-    return any(found.is_relative_to(root) for root in roots)
+
+
+def _is_brought(file: Path, uploads: Path | None) -> bool:
+    """Whether a file lies in the folder of uploads, which may lie within one that may be read.
+
+    Folders are compared, not their names: some file systems know one by several.
+    """
+    if uploads is None or not uploads.exists():
+        return False
+    return any(parent.exists() and parent.samefile(uploads) for parent in (file, *file.parents))

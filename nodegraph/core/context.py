@@ -51,6 +51,9 @@ class Environment:
         device: Accelerator or CPU that compute nodes run on, such as ``cpu`` or ``cuda:0``.
         readable: Folders in which files must lie that inputs name; None for anywhere. See
             `core.confinement`.
+        uploads: Folder of what a server's clients brought. Nothing in it may be read, wherever it
+            lies, but what is granted.
+        granted: Files among the uploads that belong to whom the run is for.
     """
 
     models: tuple[Path, ...]
@@ -60,6 +63,8 @@ class Environment:
     allow_pickle: bool = False
     device: str = "cpu"
     readable: tuple[Path, ...] | None = None
+    uploads: Path | None = None
+    granted: frozenset[Path] = frozenset()
 
 
 class Context(Protocol):

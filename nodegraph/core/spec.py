@@ -170,6 +170,11 @@ class NodeSpec(_Frozen):
         return next((port for port in self.inputs if port.body is not None), None)
 
     @cached_property
+    def file_ports(self) -> tuple[str, ...]:
+        """The inputs that name files."""
+        return tuple(port.name for port in self.inputs if port.widget.startswith("file:"))
+
+    @cached_property
     def output_places(self) -> dict[str, int]:
         """Which output, from 0, by name."""
         return {port.name: at for at, port in enumerate(self.outputs)}

@@ -5,8 +5,9 @@ It means the same on every server that has the file, and tells nothing of where 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -40,7 +41,7 @@ def with_references(
         folder: Its files are named by the digests of their bytes.
         name_of: What a file is called.
     """
-    prefix = str(PurePath(folder) / "_")[:-1]
+    prefix = _prefix(folder)
 
     def copied(value: Any) -> Any:
         if isinstance(value, dict):
@@ -53,3 +54,35 @@ def with_references(
         return value if found is None else reference(found[1], name_of(found[1]))
 
     return copied(document)
+
+
+def paths_in(text: str, parameters: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+    """The files of a folder that a workflow and its parameters name by their very paths.
+
+    A server writes such a path only in place of a reference to what its client brought, and takes
+    none that a client wrote: so who sent the workflow may read what it names.
+
+    Args:
+        text: The workflow as JSON.
+    """
+    prefix = _prefix(folder)
+    # As it stands in the JSON: most workflows name none, and needn't be read for that.
+    written = json.dumps(prefix)[1:-1]
+    documents = [parameters, json.loads(text) if written in text else None]
+    return frozenset(Path(found) for document in documents for found in _texts(document, prefix))
+
+
+def _texts(value: Any, prefix: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if value.startswith(prefix) and _FILE.fullmatch(value, len(prefix)):
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item, prefix)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item, prefix)
+
+
+def _prefix(folder: Path) -> str:
+    return str(PurePath(folder) / "_")[:-1]

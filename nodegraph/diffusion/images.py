@@ -33,9 +33,13 @@ _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ASCII = b"ASCII\0\0\0"
 
 
-def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Tensor]:
+def read_image(
+    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> tuple[Tensor, Tensor]:
     """The picture in a file, upright, and its transparency. The first one of an animation.
 
+    Args:
+        names: Whether an error may name files like one that is missing.
     Returns:
         Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
         (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
@@ -44,7 +48,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Ten
     """
     import torch
 
-    with _open(path, max_pixels) as opened:
+    with _open(path, max_pixels, names) as opened:
         try:
             colors, alpha = _pixels(_upright(opened))
         except DAMAGED as error:
@@ -52,13 +56,17 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Ten
     return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
 
 
-def picture_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def picture_size(
+    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> tuple[int, int]:
     """Width and height in pixels of the upright picture in a file; no pixel is read.
 
+    Args:
+        names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: It is missing, no picture, or has more than `max_pixels`.
     """
-    with _open(path, max_pixels) as opened:
+    with _open(path, max_pixels, names) as opened:
         width, height = opened.size
         try:
             lies_on_its_side = is_turned(opened)
@@ -196,13 +204,13 @@ def _save_options(format: ImageFormat, metadata: dict[str, str], quality: int) -
     return options
 
 
-def _open(path: Path, max_pixels: int) -> Image.Image:
+def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
     """Open a file and check what it claims to be; no pixel is read yet."""
     Image.init()
     try:
         image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
     except FileNotFoundError as error:
-        raise _missing(path) from error
+        raise _missing(path, names) from error
     except UnidentifiedImageError as error:
         raise InvalidFile(
             f"{path} is no picture that can be read: it looks like {_looks_like(path)}.",
@@ -230,8 +238,9 @@ def _damaged(path: Path, error: Exception) -> InvalidFile:
     )
 
 
-def _missing(path: Path) -> InvalidFile:
-    siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+def _missing(path: Path, names: bool) -> InvalidFile:
+    has_siblings = names and path.parent.is_dir()
+    siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
     place = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
     return InvalidFile(
         f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from nodegraph.core.confinement import links_to_check
 from nodegraph.core.keys import call_key
 from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
 from nodegraph.engine.cache import place_of
@@ -61,7 +62,9 @@ class Calls:
         if BLOCKED_DIGEST in digests.values():
             self.complete(call, tuple(blocked() for _ in spec.outputs), source="memory")
             return
-        if "fingerprint" in spec.hooks:
+        if "fingerprint" in spec.hooks or links_to_check(
+            spec, call.inputs, self._shared.environment
+        ):
             if not self._has_values(call):
                 self._fetching.fetch(call, self.begin)
                 return

@@ -86,6 +86,7 @@ class Engine:
         share: Share | None = None,
         run_id: str = "",
         previews: bool = True,
+        environment: Environment | None = None,
     ) -> RunResult:
         """Run a graph's targets and all that they need.
 
@@ -104,6 +105,7 @@ class Engine:
             share: Whose run it is, and how urgent, where several compete for the lanes.
             run_id: Names the run in the store's records.
             previews: Whether the listener has a use for pictures of unfinished work.
+            environment: This run's, where it may read more than others.
         Raises:
             InvalidValue: The deadline isn't in the future.
             RuntimeError: A run of this engine goes on on another event loop.
@@ -124,7 +126,8 @@ class Engine:
                 share or Share(),
                 run_id,
             )
-            return await Run(self.shared, graph, job).execute()
+            shared = self.shared if environment is None else self.shared.within(environment)
+            return await Run(shared, graph, job).execute()
         finally:
             self._runs.discard(entry)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from nodegraph.core.confinement import check_paths, links_to_check
 from nodegraph.core.keys import lazy_key
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.artifact import Artifact
@@ -70,7 +71,7 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
                 call.key = key
                 run.calls.answer_with(call, found)
             return found is not None
-        artifact = await ask(run, call.state, entry.port)
+        artifact = await _allowed(run, call, entry.port)
         key = lazy_key(key, entry.port, artifact.digest)
     return False
 
@@ -89,7 +90,7 @@ class _Steps:
 
     async def _evaluate(self, port: str) -> Any:
         if port not in self._asked:
-            artifact = await _with_value(self._run, self._call.state, port)
+            artifact = await _with_value(self._run, self._call, port)
             if port not in self._asked:
                 self._asked[port] = artifact
                 self._step(port, artifact)
@@ -103,19 +104,31 @@ class _Steps:
         call.key = lazy_key(call.key, port, artifact.digest)
 
 
-async def _with_value(run: Scheduling, state: NodeState, port: str) -> Artifact:
-    """A lazy input, evaluated and in memory; see `ask`."""
+async def _allowed(run: Scheduling, call: Call, port: str) -> Artifact:
+    """A lazy input, evaluated, and in memory where it has to be looked at; see `ask`."""
+    if links_to_check(call.state.node.spec, (port,), run.shared.environment):
+        return await _with_value(run, call, port)
+    return await ask(run, call.state, port)
+
+
+async def _with_value(run: Scheduling, call: Call, port: str) -> Artifact:
+    """A lazy input, evaluated and in memory; see `ask`.
+
+    Raises:
+        PathOutside: It names a file that may not be read here.
+    """
+    state = call.state
     while True:
         artifact = await ask(run, state, port)
-        if artifact.is_loaded:
-            return artifact
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, artifact.load)
-        except Gone:
-            run.revive(state.node.links[port].node)
-        else:
+        if not artifact.is_loaded:
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, artifact.load)
+            except Gone:
+                run.revive(state.node.links[port].node)
+                continue
             run.shared.cache.loaded([artifact])
-            return artifact
+        check_paths(call.name, state.node.spec, {port: artifact.value}, run.shared.environment)
+        return artifact
 
 
 async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:

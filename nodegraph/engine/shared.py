@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgpack
@@ -63,6 +63,10 @@ class Shared:
     in_flight: dict[Key, Call] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
+
+    def within(self, environment: Environment) -> Shared:
+        """The same for a run in another environment: all that is shared stays one and the same."""
+        return self if environment is self.environment else replace(self, environment=environment)
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""

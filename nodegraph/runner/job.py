@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
-from nodegraph.core.events import Listener
+from nodegraph.core.events import Event, Listener
+from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.result import RunResult
@@ -17,6 +19,7 @@ from nodegraph.runner.faults import error_of, error_of_nodes, told
 from nodegraph.runner.files import JobFiles
 from nodegraph.runner.outputs import outputs_of
 from nodegraph.session import Session
+from nodegraph.settings import places_of
 from nodegraph.workers.messages import Ended, EndStatus, Run
 
 _LOG = logging.getLogger(__name__)
@@ -29,21 +32,35 @@ class Jobs:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._places = places_of(session.settings)
         self._workflows: OrderedDict[str, Workflow] = OrderedDict()
 
     async def run(self, assignment: Assignment, listener: Listener) -> Ended:
         """How a job ended; its events went to the listener."""
         order, files = assignment.order, JobFiles()
         try:
-            result = await self._result(assignment, files.telling(listener))
-            return await self._ended(assignment, result, files)
+            result = await self._result(assignment, files.telling(self._discreet(listener)))
+            ended = await self._ended(assignment, result, files)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is this job's fault alone
-            return _end(order, "failed", error=error_of(error))
+            ended = _end(order, "failed", error=error_of(error))
+        try:
+            return replace(ended, error=self._places.plain(ended.error)) if ended.error else ended
         finally:
             self._tell_problems()
 
+    def _discreet(self, listener: Listener) -> Listener:
+        """A listener that isn't told where things lie on this machine, where something failed."""
+
+        def tell(event: Event) -> None:
+            if event.kind == "node.failed":
+                event = replace(event, data=self._places.plain(event.data))
+            listener(event)
+
+        return tell
+
     async def _result(self, assignment: Assignment, listener: Listener) -> RunResult:
         order = assignment.order
+        uploads = self._session.settings.uploads
         return await self._session.run_async(
             self._workflow(order.workflow),
             parameters=order.parameters,
@@ -54,6 +71,7 @@ class Jobs:
             check_mutation=_option(order, "check_mutation", bool, False),
             values=False,
             share=Share(order.client, _urgency(order.priority)),
+            granted=paths_in(order.workflow, order.parameters, uploads) if uploads else (),
         )
 
     def _workflow(self, text: str) -> Workflow:

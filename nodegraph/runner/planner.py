@@ -9,6 +9,7 @@ from nodegraph.runner.faults import error_of, told
 from nodegraph.runner.handing import hand_on
 from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.questions import Questions
+from nodegraph.settings import places_of
 from nodegraph.workers.errors import ProtocolFault
 from nodegraph.workers.messages import Answer, Ask, Message
 
@@ -53,4 +54,5 @@ class Planner:
         try:
             return Answer(ask.id, self._questions.answer(ask.question, ask.arguments))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of a pack's hook, maybe
-            return Answer(ask.id, error=error_of(error))
+            places = places_of(self._questions.session.settings)
+            return Answer(ask.id, error=places.plain(error_of(error)))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 from nodegraph.runner.upkeep import Upkeep
 from nodegraph.session import Session
+from nodegraph.settings import places_of
 
 
 class Questions:
@@ -23,6 +27,7 @@ class Questions:
         self._open = session
         self._session = session()
         self._upkeep = Upkeep(self._session)
+        self._places = places_of(self._session.settings)
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "check": self._check,
             "node_types": self._node_types,
@@ -56,8 +61,10 @@ class Questions:
         `workflow` is a document or its text; `parameters` and `targets` may be left out.
         """
         workflow, problems = _with_parameters(arguments)
-        problems += self._session.check(workflow, targets=arguments.get("targets"))
-        return {"valid": not problems, "problems": [problem.as_dict() for problem in problems]}
+        targets, granted = arguments.get("targets"), self._granted(arguments)
+        problems += self._session.check(workflow, targets=targets, granted=granted)
+        told = [self._places.plain(problem.as_dict()) for problem in problems]
+        return {"valid": not problems, "problems": told}
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""
@@ -65,8 +72,20 @@ class Questions:
         targets = arguments.get("targets")
         # Workers have learned meanwhile what things take.
         self._upkeep.if_due()
-        plan = self._session.plan(workflow, targets=targets, problems=problems)
-        return {"valid": not plan.problems, **plan.as_dict()}
+        plan = self._session.plan(
+            workflow, targets=targets, problems=problems, granted=self._granted(arguments)
+        )
+        found = plan.as_dict()
+        told = self._places.plain(found["problems"])
+        return {"valid": not plan.problems, **found, "problems": told}
+
+    def _granted(self, arguments: Mapping[str, Any]) -> Collection[Path]:
+        """Uploads that whoever asks may read: a server has put their paths into the workflow."""
+        given, uploads = arguments.get("workflow"), self._session.settings.uploads
+        if uploads is None:
+            return ()
+        text = given if isinstance(given, str) else json.dumps(given)
+        return paths_in(text, arguments.get("parameters") or {}, uploads)
 
     def _node_types(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Look at the packs anew, and write down what they declare, for others to read.

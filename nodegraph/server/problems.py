@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
+from nodegraph.core.places import Places
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.server.errors import (
     MethodNotAllowed,
@@ -70,12 +71,22 @@ class ProblemResponse(Response):
 
 
 def problem_response(
-    error: NodegraphError, *, instance: str | None = None, status: int | None = None
+    error: NodegraphError,
+    *,
+    instance: str | None = None,
+    status: int | None = None,
+    places: Places | None = None,
 ) -> ProblemResponse:
-    """An error as an answer."""
+    """An error as an answer.
+
+    Args:
+        places: Where the error may speak of files of this machine.
+    """
     status, title = (status, TITLES[status]) if status else status_of(error)
     code, detail = error.problem.code, error.problem.message
     problems = [problem.as_dict() for problem in bounded(error.problems)]
+    if places is not None:
+        detail, problems = places.told(detail), places.plain(problems)
     if isinstance(error, InvalidWorkflow) and len(error.problems) > 1:
         detail = f"{len(error.problems)} things are wrong with the workflow"
     content = problem_content(status, code, title, detail, problems, instance)
@@ -136,7 +147,8 @@ async def _answer(connection: HTTPConnection, error: NodegraphError) -> Response
     if isinstance(connection, WebSocket):
         await connection.close(1008, error.problem.message[:120])
         return Response()
-    return problem_response(error, instance=connection.url.path)
+    places = connection.app.state.services.places
+    return problem_response(error, instance=connection.url.path, places=places)
 
 
 async def _nodegraph(request: Request, error: Exception) -> Response:

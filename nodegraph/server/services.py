@@ -15,6 +15,7 @@ from time import monotonic, time
 from typing import ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
+from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs import JobQueue
@@ -44,7 +45,7 @@ from nodegraph.server.settings import ServerSettings
 from nodegraph.server.upkeep import Upkeep
 from nodegraph.server.uploads import Uploads
 from nodegraph.server.uploads.uploads import files_folder
-from nodegraph.settings import Settings
+from nodegraph.settings import Settings, places_of
 from nodegraph.workers.dispatcher import Dispatcher
 from nodegraph.workers.status import WorkerStatus
 from nodegraph.workers.supervisor import Supervisor
@@ -77,6 +78,7 @@ class Services:
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
         artifacts, uploads, workflows: What is kept for clients.
+        places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
         editor: Its files.
@@ -104,6 +106,7 @@ class Services:
     artifacts: Artifacts = field(init=False)
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
+    places: Places = field(init=False)
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
     editor: Editor = field(init=False)
@@ -121,6 +124,7 @@ class Services:
         self.access = Access(self.server, self.tokens)
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
+        self.places = places_of(self.worker_settings)
         self.models = KnownModels()
         self.editor = Editor()
 
@@ -157,7 +161,7 @@ class Services:
         folders = {
             "outputs": self.outputs,
             "inputs": inputs,
-            "readable": (*readable, self.uploads_folder),
+            "readable": tuple(readable),
             "uploads": files_folder(self.uploads_folder),
         }
         return self.settings.model_copy(update=folders)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from nodegraph.core.context import Environment
+from nodegraph.core.uploads import paths_in
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs import Submission, Submitted
 from nodegraph.server.auth.caller import Caller
@@ -15,7 +18,6 @@ from nodegraph.server.checking import check
 from nodegraph.server.services import Services
 from nodegraph.server.wishes import JobWish, SavedReference, WorkflowWish
 
-_REFERENCE = '"upload:'
 _QUICK = 200
 """Nodes up to which a workflow is checked on the event loop: it takes a few milliseconds."""
 PLAN_SECONDS = 60.0
@@ -29,11 +31,17 @@ class Wanted:
         document: References to uploads replaced by their paths.
         text: The same as JSON.
         parameters: Likewise.
+        granted: Those paths: all of the uploads that it may read.
     """
 
     document: Mapping[str, Any]
     text: str
     parameters: Mapping[str, Any]
+    granted: frozenset[Path] = frozenset()
+
+    def environment(self, services: Services) -> Environment:
+        """The world around its run."""
+        return replace(services.environment, granted=self.granted)
 
 
 async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Wanted:
@@ -41,7 +49,7 @@ async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Want
 
     Raises:
         NotFound: No such saved workflow.
-        InvalidWorkflow: No such upload.
+        InvalidWorkflow: No such upload, or one by its path.
     """
     if isinstance(wish.workflow, SavedReference):
         saved = await services.off_loop(
@@ -52,12 +60,14 @@ async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Want
         document = wish.workflow
     parameters: Any = wish.parameters
     text = _text(document)
-    if _REFERENCE in text or _REFERENCE in _text(parameters):
+    granted: frozenset[Path] = frozenset()
+    if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
         document, parameters = await services.off_loop(
             services.uploads.resolve, [document, parameters], caller.only_client
         )
         text = _text(document)
-    return Wanted(document, text, parameters)
+        granted = paths_in(text, parameters, services.uploads.files)
+    return Wanted(document, text, parameters, granted)
 
 
 def _text(value: Any) -> str:
@@ -77,7 +87,7 @@ async def submit(
     found = await wanted(services, caller, wish)
     types = await services.node_types.current()
     arguments = (found.document, found.parameters, wish.targets, types)
-    limits = (services.environment, services.server.limits.nodes)
+    limits = (found.environment(services), services.server.limits.nodes)
     if _is_small(found.document):
         problems = check(*arguments, *limits)
     else:

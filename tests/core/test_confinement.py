@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,7 @@ def Name(text: str) -> str:
 def folders(root: Path) -> Environment:
     """Inputs and models with a file each, and a secret beside them."""
     for name in ("inputs", "models", "uploads"):
-        (root / name / "inner").mkdir(parents=True)
+        (root / name / "inner").mkdir(parents=True, exist_ok=True)
         (root / name / "inner" / "fine.txt").write_text("fine")
     (root / "secret.txt").write_text(SECRET)
     (root / "inputs" / "link.txt").symlink_to(root / "secret.txt")
@@ -81,6 +82,25 @@ def test_files_in_the_folders_may_be_named_however_that_is_done(tmp_path: Path) 
     absolute = str(tmp_path / "uploads" / "inner" / "fine.txt")
     for name in ("inner/fine.txt", "./inner/fine.txt", absolute, "../uploads/x", "absent", 3, None):
         assert problems(name, environment) == []
+
+
+def test_uploads_may_not_be_named_but_for_those_that_are_granted(tmp_path: Path) -> None:
+    mine, others = (tmp_path / "uploads" / "inner" / name for name in ("fine.txt", "others.txt"))
+    others.parent.mkdir(parents=True)
+    others.write_text(SECRET)
+    found = folders(tmp_path)
+    (found.inputs / "mine").symlink_to(mine)
+    (found.inputs / "others").symlink_to(others)
+    # Even where a folder that may be read holds them.
+    environment = replace(
+        found, readable=(tmp_path,), uploads=tmp_path / "uploads", granted=frozenset({mine})
+    )
+    for name in ("../uploads/inner/fine.txt", str(mine), "mine", "up/uploads/inner/fine.txt"):
+        assert problems(name, environment) == []
+        assert len(problems(name, replace(environment, granted=frozenset()))) == 1
+    for name in (str(others), "others", "../uploads", "../uploads/x", f"{mine}/..", f"{mine}/x"):
+        assert len(problems(name, environment)) == 1, name
+    assert problems("../secret.txt", environment) == []
 
 
 def test_without_folders_to_keep_to_any_file_may_be_named(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from nodegraph.core.uploads import digest_of, reference, with_references
+from nodegraph.core.uploads import digest_of, paths_in, reference, with_references
 
 FOLDER = Path("/srv/uploads/files")
 DIGEST = "ab" * 32
@@ -40,3 +41,15 @@ def test_a_reference_tells_its_digest() -> None:
     assert digest_of(reference(DIGEST, "a/b.png")) == DIGEST
     for text in ("upload:", f"upload:{DIGEST[:-1]}", f"x{reference(DIGEST)}", DIGEST):
         assert digest_of(text) is None
+
+
+def test_the_paths_in_a_workflow_are_those_that_stand_there_as_whole_values() -> None:
+    path = str(FOLDER / f"{DIGEST}.png")
+    other = str(FOLDER / f"{'cd' * 32}.png")
+    document = {"a": {"path": path}, "texts": [f'say "{path}', f"{path} ", f" {path}", f"{path}/x"]}
+    assert paths_in(json.dumps(document), {}, FOLDER) == {Path(path)}
+    assert paths_in("{}", {"b": [other]}, FOLDER) == {Path(other)}
+    assert paths_in(json.dumps({path: "a key"}), {}, FOLDER) == frozenset()
+    accented = Path("/srv/é/files")
+    named = str(accented / f"{DIGEST}.png")
+    assert paths_in(json.dumps(named), {}, accented) == {Path(named)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, cast
 
-from nodegraph.core.confinement import check_paths
+from nodegraph.core.confinement import check_paths, links_to_check
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.hooks import HookInputs
@@ -323,14 +323,14 @@ class _Forwards:
     def _fingerprint(self, call: PlannedCall) -> str | None:
         """What it reads outside, by its own word; None if that can't be told yet."""
         spec = call.node.spec
-        if "fingerprint" not in spec.hooks:
+        if "fingerprint" not in spec.hooks and not links_to_check(
+            spec, call.inputs, self._shared.environment
+        ):
             return ""
         known = [value for value in call.inputs.values() if isinstance(value, Artifact)]
         if not all(value.is_loaded or (value.size <= _CHEAP and value.is_there) for value in known):
             return None
         try:
-            hook = self._shared.registry.hook(spec.type, "fingerprint")
-            assert hook is not None
             linked: dict[str, Any] = {
                 port: value.value
                 for port, value in call.inputs.items()
@@ -338,7 +338,10 @@ class _Forwards:
             }
             given = {**call.node.literals, **linked}
             check_paths(call.node.name, spec, given, self._shared.environment)
-            return str(hook(HookInputs(given, {}, self._shared.environment)))
+            hook = self._shared.registry.hook(spec.type, "fingerprint")
+            return (
+                "" if hook is None else str(hook(HookInputs(given, {}, self._shared.environment)))
+            )
         except Exception:  # noqa: BLE001 - the pack's code may raise anything, and the run tells it
             return None
 

@@ -65,19 +65,20 @@ async def validate_workflow(services: TheServices, caller: MayRead, wish: Workfl
         problems = await services.off_loop(
             check,
             *(found.document, found.parameters, wish.targets),
-            *(await services.node_types.current(), services.environment),
+            *(await services.node_types.current(), found.environment(services)),
             services.server.limits.nodes,
         )
     except (InvalidWorkflow, InvalidFile) as error:
-        return _checked(error.problems)
+        return _checked(services, error.problems)
     if problems or not services.has_workers:
-        return _checked(problems)
+        return _checked(services, problems)
     # What is well so far is looked at by the packs' own checks.
     return Checked.model_validate(await ask(services, "check", found, wish))
 
 
-def _checked(problems: Sequence[Problem]) -> Checked:
-    findings = [Finding(**problem.as_dict()) for problem in bounded(problems)]
+def _checked(services: Services, problems: Sequence[Problem]) -> Checked:
+    told = map(services.places.problem, bounded(problems))
+    findings = [Finding(**problem.as_dict()) for problem in told]
     return Checked(valid=not findings, problems=findings)
 
 

@@ -196,7 +196,7 @@ class Connection:
         except NodegraphError as error:
             _LOG.error("a subscription ended: %s", error)
             self._followed.forget(name)
-            problem = _problem(error)
+            problem = self._problem(error)
             await self._send({"type": "ended", "subscription": name, "problem": problem})
 
     async def _reply(self, id: str | int, result: Mapping[str, Any]) -> None:
@@ -205,7 +205,7 @@ class Connection:
     async def _refuse(self, id: str | int | None, error: NodegraphError) -> None:
         if status_of(error)[0] >= 500:
             _LOG.error("websocket: %s", error)
-        await self._send({"type": "error", "id": id, "problem": _problem(error)})
+        await self._send({"type": "error", "id": id, "problem": self._problem(error)})
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         await self._put(self._codec.write(message))
@@ -270,7 +270,7 @@ class Connection:
         except (WebSocketDisconnect, RuntimeError, OSError):
             return  # it has gone meanwhile
 
-
-def _problem(error: NodegraphError) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(bytes(problem_response(error).body))
-    return found
+    def _problem(self, error: NodegraphError) -> dict[str, Any]:
+        response = problem_response(error, places=self._services.places)
+        found: dict[str, Any] = json.loads(bytes(response.body))
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nodegraph.core.confinement import PathOutside
 from nodegraph.core.uploads import digest_of
 from nodegraph.errors import InvalidWorkflow, Problem
 
@@ -12,13 +13,16 @@ Find = Callable[[str], str | None]
 """The path of the file of a digest; None if there is none that the client may use."""
 
 
-def resolved(document: Any, find: Find) -> Any:
+def resolved(document: Any, find: Find, folder: str) -> Any:
     """A copy of a JSON document, such as a workflow, with paths in place of references.
 
+    Args:
+        folder: Where those paths lead to. Texts that begin with it are refused: from here on, such
+            a path says that whoever sent the document may read the file.
     Raises:
         InvalidWorkflow: No such upload; lists all, with node and port where they have one.
     """
-    reader = _Reader(find)
+    reader = _Reader(find, folder)
     found = reader.read(document, ())
     if reader.problems:
         raise InvalidWorkflow(reader.problems)
@@ -26,28 +30,49 @@ def resolved(document: Any, find: Find) -> Any:
 
 
 class _Reader:
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, folder: str) -> None:
         self.problems: list[Problem] = []
         self._find = find
+        self._folder = folder
 
     def read(self, value: Any, place: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
             return {key: self.read(item, (*place, str(key))) for key, item in value.items()}
         if isinstance(value, list):
             return [self.read(item, place) for item in value]
-        digest = digest_of(value) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return value
+        if value.startswith(self._folder):
+            self.problems.append(_by_path(value, *_port(place)))
+            return value
+        digest = digest_of(value)
         if digest is None:
             return value
         path = self._find(digest)
         if path is None:
-            self.problems.append(_unknown(value, place))
+            self.problems.append(_unknown(value, *_port(place)))
         return path
 
 
-def _unknown(reference: str, place: Sequence[str]) -> Problem:
-    node = port = None
+def _port(place: Sequence[str]) -> tuple[str | None, str | None]:
+    """Node and input, where a place in a workflow is one."""
     if len(place) > 3 and place[0] == "nodes" and place[2] == "inputs":
-        node, port = place[1], place[3]
+        return place[1], place[3]
+    return None, None
+
+
+def _by_path(path: str, node: str | None, port: str | None) -> Problem:
+    return Problem(
+        PathOutside.code,
+        "this file may not be read here",
+        node,
+        port=port,
+        given=ascii(path[:200]),
+        expected="an upload by its reference, `upload:…`",
+    )
+
+
+def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
     return Problem(
         "unknown-upload",
         "there is no such upload",

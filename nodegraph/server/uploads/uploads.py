@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -30,6 +31,7 @@ LARGEST_PAGE = 1000
 _LONGEST_STEM = 100
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 100
+_REFERENCE = '"upload:'
 
 
 def files_folder(folder: Path) -> Path:
@@ -61,6 +63,7 @@ class Uploads:
     ) -> None:
         self.rules = rules or UploadRules()
         self._files = Confined(files_folder(folder))
+        self._written = json.dumps(str(self._files.root))[1:-1]
         self._index = UploadIndex(folder / "uploads.sqlite")
         self._queue = queue
         self._clock = clock
@@ -149,6 +152,15 @@ class Uploads:
             )
         return found[0]
 
+    @property
+    def files(self) -> Path:
+        """The folder of the files."""
+        return self._files.root
+
+    def are_named(self, text: str) -> bool:
+        """Whether a JSON text speaks of uploads, by reference or by the folder that they lie in."""
+        return _REFERENCE in text or self._written in text
+
     def path(self, upload: Upload) -> Path:
         """Where the file of an upload lies."""
         return self._files.root / upload.file
@@ -201,7 +213,8 @@ class Uploads:
         Args:
             client: Whose uploads it may refer to; None for everybody's.
         Raises:
-            InvalidWorkflow: It refers to an upload that there isn't; lists all.
+            InvalidWorkflow: It refers to an upload that there isn't, or names one by its path, as
+                only this method does; lists all.
         """
         used: dict[str, Upload] = {}
 
@@ -212,7 +225,7 @@ class Uploads:
             used[digest] = uploads[0]
             return str(self.path(uploads[0]))
 
-        found = resolved(document, find)
+        found = resolved(document, find, str(self._files.root))
         if used:
             self._index.touch(list(used.values()), self._clock())
         return found

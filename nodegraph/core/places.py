@@ -1,0 +1,59 @@
+"""What a server calls the folders of its machine when it speaks to clients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.uploads import reference
+from nodegraph.errors import Problem
+
+_END = r"(?![\w.-])"
+_UPLOADED = r"[/\\]+([0-9a-f]{64})\.[a-z]+"
+
+
+class Places:
+    """Replaces paths in texts by names, as where things lie is nobody's business.
+
+    Args:
+        folders: By the name to say instead. The longer a path, the sooner it is looked for.
+        uploads: Whose files are called as workflows call them.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], uploads: Path | None = None) -> None:
+        self._names = {
+            text: name
+            for name, folder in folders.items()
+            for path in (folder.absolute(), folder.resolve())
+            # Nothing is hidden by another word for the root, and much spoiled.
+            if len(path.parts) > 1
+            for text in (str(path), ascii(str(path))[1:-1])
+        }
+        longest_first = sorted(self._names, key=len, reverse=True)
+        self._folder = re.compile(f"({'|'.join(map(re.escape, longest_first))}){_END}")
+        self._upload = None
+        if uploads is not None:
+            roots = map(re.escape, (str(uploads), ascii(str(uploads))[1:-1]))
+            self._upload = re.compile(f"(?:{'|'.join(roots)}){_UPLOADED}")
+
+    def told(self, text: str) -> str:
+        """A text without the paths."""
+        if self._upload is not None:
+            text = self._upload.sub(lambda found: reference(found[1]), text)
+        return self._folder.sub(lambda found: self._names[found[1]], text)
+
+    def plain(self, value: Any) -> Any:
+        """The same of all texts in a value of JSON."""
+        if isinstance(value, str):
+            return self.told(value)
+        if isinstance(value, Mapping):
+            return {key: self.plain(item) for key, item in value.items()}
+        return [self.plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    def problem(self, problem: Problem) -> Problem:
+        """The same of a problem."""
+        texts = {field.name: getattr(problem, field.name) for field in fields(problem)}
+        return replace(problem, **{name: self.plain(text) for name, text in texts.items()})

@@ -1,0 +1,40 @@
+"""What a server says instead of paths of its machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodegraph.core.places import Places
+from nodegraph.errors import Problem
+
+UPLOADS = Path("/srv/home/uploads/files")
+PLACES = Places(
+    {
+        "home": Path("/srv/home"),
+        "inputs": Path("/srv/home/in"),
+        "é": Path("/srv/é"),
+        "x": Path("/"),
+    },
+    UPLOADS,
+)
+
+
+def test_a_path_is_called_by_the_folder_that_it_lies_in() -> None:
+    for text, told in (
+        ("can't read /srv/home/in/a.png: damaged", "can't read inputs/a.png: damaged"),
+        ("/srv/home/in", "inputs"),
+        ("there is no folder /srv/home/other.", "there is no folder home/other."),
+        ("/srv/home/inner/x", "home/inner/x"),
+        ("/srv/homes/x and /srv/home.old", "/srv/homes/x and /srv/home.old"),
+        ("'/srv/\\xe9/a.png' or /srv/é/a.png", "'é/a.png' or é/a.png"),
+        (f"{UPLOADS}/{'ab' * 32}.png is damaged", f"upload:{'ab' * 32} is damaged"),
+        ("a/b, /etc/passwd, http://x/srv", "a/b, /etc/passwd, http://x/srv"),
+    ):
+        assert PLACES.told(text) == told
+
+
+def test_all_texts_of_a_value_and_of_a_problem_are_told_so() -> None:
+    given = {"a": ["/srv/home/x", 3, None, {"b": "/srv/home/in"}]}
+    assert PLACES.plain(given) == {"a": ["home/x", 3, None, {"b": "inputs"}]}
+    problem = Problem("code", "/srv/home/x", "n", hint="see /srv/home/in")
+    assert PLACES.problem(problem) == Problem("code", "home/x", "n", hint="see inputs")
