@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -33,6 +34,7 @@ class Format:
         foreign: What another file isn't, as in "the index of a store".
         absent: What isn't there if it isn't, as in "no store".
         loss: What starting afresh without a damaged file means, as a sentence's end.
+        is_private: Whether nobody but the file's owner may read it.
     """
 
     application: int
@@ -42,6 +44,7 @@ class Format:
     foreign: str
     absent: str
     loss: str
+    is_private: bool = False
 
     @property
     def version(self) -> int:
@@ -101,10 +104,21 @@ class Database:
             raise OutputError(
                 f"can't make the folder {self.path.parent}: {error.strerror or error}"
             ) from error
+        if self._format.is_private:
+            self._make_private()
         connection = _ready(self._connected(self._address), self._migrate)
         # Another thread's connection must not make an empty file where somebody took this one away.
         self._address = f"{self.path.absolute().as_uri()}?mode=rw"
         return connection
+
+    def _make_private(self) -> None:
+        """Make the file before SQLite does, which gives its journals the same rights."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            for end in ("", "-wal", "-shm"):
+                close_to_others(self.path.with_name(f"{self.path.name}{end}"))
+        except OSError:
+            return  # SQLite is about to say why, in its own words
 
     def _opened_to_read(self) -> sqlite3.Connection:
         self._address = f"{self.path.absolute().as_uri()}?mode=ro"
@@ -297,6 +311,15 @@ class Database:
         except IndexError:
             return  # another thread took it, and will close it
         connection.close()
+
+
+def close_to_others(path: Path) -> None:
+    """Let nobody but the owner use a file or folder, if that is who asks."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if os.name == "posix" and found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            with suppress(PermissionError):  # some file systems know no such rights
+                path.chmod(found.st_mode & 0o700)
 
 
 def _ready(

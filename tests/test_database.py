@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -115,3 +117,25 @@ def test_opening_waits_as_long_as_it_is_told(database: Database) -> None:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(OutputError, match="locked"):
             Database(database.path, KIND, patience=0.05)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are those of POSIX")
+def test_what_is_private_is_so_from_its_first_byte_on_and_becomes_it_when_opened(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "notes.sqlite"
+
+    def rights() -> set[str]:
+        assert len(list(tmp_path.iterdir())) == 3  # with its journals
+        return {f"{each.stat().st_mode & 0o777:o}" for each in tmp_path.iterdir()}
+
+    with closing(Database(path, KIND)) as database:
+        note(database)
+        assert rights() == {"644"}
+        private = replace(KIND, is_private=True)
+        with closing(Database(path, private)):
+            assert rights() == {"600"}
+    path.unlink()
+    with closing(Database(path, private)) as database:
+        note(database)
+        assert rights() == {"600"}

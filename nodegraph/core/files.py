@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nodegraph.database import close_to_others
 from nodegraph.errors import OutputError
 
 
@@ -33,6 +34,18 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
         reason = error.strerror or str(error)
         raise OutputError(f"can't write {path}: {reason}", hint=hint) from error
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that nobody but its owner gets into; one that is there is closed to others.
+
+    One of another owner stays as it is, and so does one that can't be changed.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    close_to_others(path)
 
 
 def _private(path: str, flags: int) -> int:

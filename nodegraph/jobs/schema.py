@@ -131,4 +131,5 @@ def queue_format() -> Format:
         foreign="a job queue",
         absent="no job queue",
         loss="its jobs are lost, so restore a backup if there is one.",
+        is_private=True,
     )

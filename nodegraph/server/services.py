@@ -15,6 +15,7 @@ from time import monotonic, time
 from typing import ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
+from nodegraph.core.files import private_folder
 from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
@@ -182,7 +183,9 @@ class Services:
             self._opened = opened.pop_all()
 
     def _open_queue(self) -> JobQueue:
-        self.home.mkdir(parents=True, exist_ok=True)
+        # Others' pictures and prompts are in both.
+        private_folder(self.home)
+        private_folder(self.settings.cache_folder)
         return JobQueue(
             self.home / "queue.sqlite",
             default_limits=client_limits(self.server.clients),

@@ -240,6 +240,45 @@ UPGRADE = (
 )
 
 
+PROXIES = (
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"),
+    *("X-Forwarded-Server", "X-Forwarded", "x_forwarded_for", "Forwarded", "Via", "X-Real-IP"),
+    *("CF-Connecting-IP", "CF-Ray", "CF-IPCountry", "CF-Visitor", "X-Client-IP", "Client-IP"),
+    *("True-Client-IP", "X-Cluster-Client-IP", "X-Original-URL", "X-Original-Forwarded-For"),
+    *("X-Envoy-External-Address", "Fastly-Client-IP", "Fly-Client-IP", "X-Azure-ClientIP"),
+    *("X-Remote-User", "X-ARR-SSL", "CDN-Loop", "X-ProxyUser-Ip"),
+)
+
+
+@pytest.mark.parametrize("header", PROXIES)
+def test_nobody_whom_a_proxy_brought_along_is_at_home_here(server: Process, header: str) -> None:
+    assert status(raw(server, "GET", "/api/v1/system", f"{header}: 1.2.3.4")) == 401
+    answer = raw(server, "POST", "/api/v1/jobs", f"{header}: 1.2.3.4", JSON_TYPE, body=WISH)
+    assert status(answer) == 401
+    assert status(raw(server, "GET", "/api/v1/events", *UPGRADE, f"{header}: 1.2.3.4")) == 401
+
+
+def test_what_a_bare_proxy_pass_of_nginx_sends_needs_a_token(server: Process) -> None:
+    host = f"Host: 127.0.0.1:{server.port}\r\n"
+    for version in ("1.0", "0.9"):
+        for line in ("GET /api/v1/system", "DELETE /api/v1/jobs", "GET /api/v1/settings"):
+            head = f"{line} HTTP/{version}\r\n{host}Connection: close\r\n\r\n"
+            assert status(sent(server.port, head.encode())) in (400, 401), head
+    # A probe may well ask so, and learns nothing.
+    head = f"GET /healthz HTTP/1.0\r\n{host}\r\n"
+    assert status(sent(server.port, head.encode())) == 200
+
+
+def test_other_users_of_the_machine_read_nothing_that_the_server_keeps(server: Process) -> None:
+    ask(server, "POST", "/jobs", json={"workflow": workflow()})
+    assert server.home.stat().st_mode & 0o777 == 0o700
+    found = [*server.home.glob("*.sqlite*"), *server.home.glob("uploads/*.sqlite*")]
+    databases = [path for path in found if path.stat().st_size]  # but for locks
+    assert len(databases) > 3
+    for path in databases:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
 # Paths
 
 CLIMBING = (

@@ -74,4 +74,5 @@ def catalogue_format() -> Format:
         foreign="a catalogue of artifacts",
         absent="no catalogue of artifacts",
         loss="it is made again from the job queue.",
+        is_private=True,
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nodegraph.core.files import write_file
+from nodegraph.core.files import private_folder, write_file
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.auth.caller import LOCAL, Scope
@@ -166,7 +166,7 @@ class TokenFile:
     def _changing(self) -> Iterator[list[TokenRecord]]:
         """The tokens, written back after the block if it raised nothing; one process at a time."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.path.parent)
             claims = Claims(self.path.with_name(f"{self.path.name}-lock"))
         except OSError as error:
             raise OutputError(f"can't change {self.path}: {error.strerror or error}") from error

@@ -3,6 +3,8 @@ its coming from this machine while there are none."""
 
 from __future__ import annotations
 
+import re
+
 from nodegraph.server.auth.caller import LOCAL, Caller
 from nodegraph.server.auth.sessions import Sessions
 from nodegraph.server.auth.tokens import Tokens
@@ -14,7 +16,12 @@ from nodegraph.server.settings import ServerSettings, is_loopback
 
 SUBPROTOCOL = "nodegraph.token."
 """Before a token among a websocket's subprotocols: a browser can't set its headers."""
-_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+_PROXIES = re.compile(
+    rb"(?:x-)?(?:forwarded|client-ip|cluster-client|proxy|envoy|azure|appengine).*"
+    rb"|x-(?:original|real|remote|arr|host)\b.*|(?:cf|cdn|fastly|fly|akamai|incap|sucuri)-.+"
+    rb"|true-client-ip|via"
+)
+"""Headers that proxies and other go-betweens add."""
 
 
 class Access:
@@ -81,7 +88,7 @@ class Access:
         # Checked for each request, as other programs may run this application at any address, and
         # a proxy on this machine brings in others.
         is_here = is_loopback(head.local) and is_loopback(head.remote)
-        return is_here and not any(head.has(name) for name in _FORWARDED)
+        return is_here and not is_forwarded(head)
 
     def _failure(self, address: str) -> Refused:
         wait = self._failures.spend(network(address))
@@ -90,6 +97,17 @@ class Access:
         return Unauthenticated(
             "this token isn't good", hint="It may have been revoked or have expired."
         )
+
+
+def is_forwarded(head: Head) -> bool:
+    """Whether a go-between seems to have brought a request along.
+
+    One that adds no header gives itself away by HTTP/1.0, in which nginx asks unless it is told
+    otherwise, and no browser.
+    """
+    return head.version in ("0.9", "1.0") or any(
+        _PROXIES.fullmatch(name.replace(b"_", b"-")) for name in head.headers
+    )
 
 
 def _token(head: Head) -> str | None:

@@ -21,12 +21,13 @@ class Head:
         headers: Values by lower-case name.
         remote: Address it comes from; empty if it has none, as over a Unix socket.
         local: Address at which it arrived, likewise.
+        version: Of HTTP.
         scheme: ``http``, ``https``, ``ws`` or ``wss``; a trusted proxy's word counts.
     """
 
     __slots__ = (
         *("headers", "is_websocket", "local", "method", "path", "query"),
-        *("raw_path", "remote", "scheme"),
+        *("raw_path", "remote", "scheme", "version"),
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -37,6 +38,7 @@ class Head:
         self.query: bytes = scope["query_string"]
         self.remote: str = _address(scope.get("client"))
         self.local: str = _address(scope.get("server"))
+        self.version: str = scope.get("http_version", "1.1")
         self.scheme: str = scope.get("scheme", "http")
         self.headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:

@@ -41,4 +41,5 @@ def uploads_format() -> Format:
         foreign="an index of uploads",
         absent="no index of uploads",
         loss="what was uploaded has to be uploaded again.",
+        is_private=True,
     )
