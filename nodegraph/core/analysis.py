@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,7 +34,7 @@ class Analysis:
         flat: Its nodes with blocks inlined.
         nodes: Those nodes that nothing is wrong with, in topological order.
         targets: Names of the nodes that are to be computed.
-        problems: Everything that keeps the workflow from running, in the order of the file.
+        problems: Everything that keeps the targets from being computed, in the order of the file.
         warnings: What doesn't, but is worth knowing: deprecated types, nodes that no target needs.
     """
 
@@ -56,7 +56,8 @@ def analyse(
 
     Args:
         environment: Handed to the packs' own checks.
-        targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
+        targets: What is to be computed, as ``node`` or ``node.port``. Of nodes that they don't need
+            nothing is a problem; if not given, all sinks are, and everything is.
     """
     bodies = Bodies(workflow, catalog, partial(_look, environment))
     looked = _look(environment, workflow, catalog, bodies)
@@ -66,7 +67,7 @@ def analyse(
         *check_requirements(workflow, catalog),
         *check_parameters(workflow, catalog),
         *check_subgraphs(workflow, catalog),
-        *looked.problems,
+        *(looked.problems if not targets else looked.problems_of(_all_needed(flat, names))),
         *target_problems,
     ]
     warnings = _deprecated(flat)
@@ -81,8 +82,18 @@ class _Looked:
 
     flat: Flat
     nodes: Mapping[str, GraphNode]
-    problems: tuple[Problem, ...]
+    cycles: tuple[Problem, ...]
     checker: InputChecker
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.cycles, *_once(self.flat.in_file_order, self.flat))
+
+    def problems_of(self, names: Collection[str]) -> tuple[Problem, ...]:
+        """Those of some nodes."""
+        nodes = [node for node in self.flat.in_file_order if node.name in names]
+        cycles = (problem for problem in self.cycles if problem.node in names)
+        return (*cycles, *_once(nodes, self.flat))
 
     def type_of(self, output: Output) -> TypeExpr:
         """What an output gives: a list for each level that its node is mapped over."""
@@ -97,8 +108,7 @@ def _look(
     order, cycles = topological_order(_needs(flat))
     checker = InputChecker(flat, catalog, bodies)
     nodes = _Pass(flat, catalog, environment, checker).run(order)
-    problems = (*(_cycle(flat, cycle) for cycle in cycles), *_once(flat))
-    return _Looked(flat, nodes, problems, checker)
+    return _Looked(flat, nodes, tuple(_cycle(flat, cycle) for cycle in cycles), checker)
 
 
 def _deprecated(flat: Flat) -> list[Problem]:
@@ -156,10 +166,24 @@ def _cycle(flat: Flat, cycle: Sequence[str]) -> Problem:
     )
 
 
-def _once(flat: Flat) -> Iterable[Problem]:
+def _all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
+    """The targets and all that they depend on, faulty nodes and the blocks around them included."""
+    needs = _needs(flat)
+    needed = set(targets)
+    waiting = list(needed)
+    while waiting:
+        for name in needs.get(waiting.pop(), ()):
+            if name not in needed:
+                needed.add(name)
+                waiting.append(name)
+    blocks = {name.rsplit("/", up)[0] for name in needed for up in range(1, name.count("/") + 1)}
+    return needed | blocks
+
+
+def _once(nodes: Iterable[FlatNode], flat: Flat) -> Iterable[Problem]:
     """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
     told = set()
-    for node in flat.in_file_order:
+    for node in nodes:
         if node.name in flat.left_out:
             continue
         for problem in node.problems:

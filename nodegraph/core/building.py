@@ -29,7 +29,8 @@ def build_graph(
         environment: Handed to the packs' own checks.
         targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
     Raises:
-        InvalidWorkflow: Something is wrong, anywhere in the workflow; carries all of it.
+        InvalidWorkflow: Something is wrong with what is to be computed, or, where no targets are
+            given, anywhere in the workflow; carries all of it.
     """
     with NoCollecting():
         analysis = analyse(workflow, catalog, environment, targets=targets)

@@ -22,7 +22,7 @@ def check_workflow(
 
     Args:
         environment: Handed to the packs' own checks.
-        targets: What is to be computed, as ``node`` or ``node.port``; all sinks if not given.
+        targets: What is to be computed, as ``node`` or ``node.port``; see `analyse`.
     """
     return list(analyse(workflow, catalog, environment, targets=targets).problems)
 

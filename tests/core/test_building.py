@@ -194,7 +194,19 @@ def test_a_failing_migration_is_the_packs_fault() -> None:
 def test_an_invalid_workflow_raises_all_its_problems() -> None:
     workflow = text_to_image().with_inputs({"sample.steps": 0, "size.width": 3})
     with pytest.raises(InvalidWorkflow) as caught:
-        build(workflow, targets=["load"])
+        build(workflow)
+    assert [problem.node for problem in caught.value.problems] == ["size", "sample"]
+
+
+def test_what_the_targets_do_not_need_may_be_unfinished() -> None:
+    workflow = text_to_image().with_inputs({"sample.steps": 0, "size.width": 3})
+    assert set(build(workflow, targets=["load"]).nodes) == {"load"}
+    with pytest.raises(InvalidWorkflow) as caught:
+        build(workflow, targets=["size"])
+    assert [problem.node for problem in caught.value.problems] == ["size"]
+    del workflow.nodes["save"].inputs["image"]
+    with pytest.raises(InvalidWorkflow) as caught:
+        build(workflow, targets=["decode"])
     assert [problem.node for problem in caught.value.problems] == ["size", "sample"]
 
 

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.editor.editing import Editor, expect_picture
-from tests.editor.gates import gated, refusing
+from tests.editor.gates import gated, prompted, refusing
 
 STARTER = ("load", "positive", "size", "sample", "decode", "save")
 
@@ -118,6 +118,37 @@ def test_what_cannot_run_is_marked_at_its_port_with_its_mend(editor: Editor) -> 
     expect(editor.status).not_to_contain_text("Can't run yet")
     expect(sampler).not_to_have_attribute("aria-invalid", "true")
     expect(row).to_have_count(0)
+
+
+def test_what_is_not_finished_keeps_nothing_else_from_running(editor: Editor) -> None:
+    workflow = prompted("a small cup", name="whole")
+    workflow["nodes"]["later"] = {"type": "SaveImage", "inputs": {"name": "later"}}
+    workflow["nodes"]["new"] = {"type": "VAEDecode", "inputs": {"latent": {"from": "sample"}}}
+    workflow["title"] = "Half"
+    editor.open_workflow(workflow)
+    # It is told quietly, and in words.
+    expect(editor.status).to_contain_text("nodes will run")
+    expect(editor.status).to_contain_text("2 aren’t finished")
+    expect(editor.card("later")).to_contain_text("Not finished yet, so it is left out")
+    expect(editor.card("later")).to_contain_text("image is missing")
+    expect(editor.card("new")).to_contain_text("load.vae")
+    expect(editor.card("new")).not_to_contain_text("{")
+    editor.run()
+    expect(editor.notice("Without 2 nodes that aren’t finished")).to_be_visible()
+    expect_picture(editor.results("save"))
+    # So is a run to one node; of one that isn't finished itself it is told why not.
+    editor.fill("sample", "Seed", "8")
+    editor.click_card("decode")
+    editor.command("Run to here")
+    expect(editor.state("decode", "Done")).to_be_visible()
+    editor.click_card("later")
+    editor.command("Run to here")
+    alert = editor.page.get_by_role("alert").filter(has_text="image")
+    expect(alert.first).to_be_visible()
+    # Solved, the message goes by itself.
+    editor.click_card("later")
+    editor.page.keyboard.press("Delete")
+    expect(alert).to_have_count(0)
 
 
 def test_a_run_is_cancelled(editor: Editor) -> None:

@@ -530,6 +530,27 @@ def test_what_is_sound_is_planned_all_the_same(works: Works) -> None:
     assert found.as_dict()["problems"]
 
 
+def test_outputs_that_nothing_is_wrong_with_are_planned_and_named(works: Works) -> None:
+    whole = {**CHAIN, "show": {"type": "Write", "inputs": {"value": link("end")}}}
+    nodes = {
+        **whole,
+        "new": {"type": "Mix", "inputs": {"b": 1, "factor": 1}},
+        "other": {"type": "Write", "inputs": {"value": link("new")}},
+        "empty": {"type": "Write"},
+    }
+    found = plan_workflow(written_as(nodes), works.engine.shared).plan
+    assert found.targets == ("show",)
+    assert set(found.nodes) == set(whole)
+    assert {problem.node for problem in found.problems} == {"new", "empty"}
+    nodes["leaf"] = {"type": "Leaf"}
+    nothing = plan_workflow(written_as(nodes), works.engine.shared).plan
+    assert nothing.targets == ()
+
+
+def written_as(nodes: Mapping[str, Any]) -> Workflow:
+    return Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
+
+
 def test_without_a_store_nothing_is_remembered_between_processes(works: Works) -> None:
     engine = Engine(
         works.engine.shared.registry,

@@ -351,8 +351,9 @@ export function validateWorkflow(
   return request("POST", "/validate", { body: asked, signal: options.signal });
 }
 
-export function planWorkflow(asked: WorkflowQuestion, options: Abortable = {}): Promise<PlanEntry> {
-  return request("POST", "/plan", { body: asked, signal: options.signal });
+/** `workflow` is its file's text. */
+export function planWorkflow(workflow: string, { signal }: Abortable = {}): Promise<PlanEntry> {
+  return request("POST", "/plan", { text: `{"workflow": ${workflow}}`, signal });
 }
 
 // Apps

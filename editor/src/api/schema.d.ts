@@ -496,11 +496,17 @@ export interface PlanEntry {
   valid: boolean;
   /**
    * What would become of each node: whether it runs or is in the cache, with the expected time,
-   * memory and weights.
+   * memory and weights; of a hit that wrote files also these, in `files`, as far as the caller has
+   * them.
    */
   nodes: Record<string, unknown>;
   /** Of the whole run. */
   totals: Record<string, unknown>;
+  /**
+   * Nodes that a run would compute; of a workflow that something is wrong with, those that it
+   * leaves alone: what a job may name as its `targets`.
+   */
+  targets: string[];
   /** Nodes and models that there aren't. */
   missing: Record<string, unknown>;
   problems: Finding[];
@@ -687,6 +693,8 @@ export interface SavedVersion {
  * most_waiting: Jobs that may wait in all.
  * stall_seconds: Without an event while a node runs, after which its worker is restarted;
  * none to wait for ever.
+ * cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
+ * then its worker is restarted.
  * worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
  * shutdown_seconds: That running jobs get to reach their next checkpoint.
  * least_free: Bytes of free disk below which the server says that it isn't ready.
@@ -711,6 +719,7 @@ export interface ServerSettings {
   clients: ClientLimits;
   most_waiting: number;
   stall_seconds: number | null;
+  cancel_seconds: number;
   worker_memory: number | null;
   shutdown_seconds: number;
   least_free: number;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, duration, sentences } from "./format";
+import { bytes, duration, inWords, problemWords, sentences } from "./format";
 
 it.each([
   [0.0001, "1 ms"],
@@ -23,4 +23,16 @@ it("ends what is said before the next is said", () => {
   expect(sentences("it is too small", "Ask for less.")).toBe("it is too small. Ask for less.");
   expect(sentences("It is too small.", undefined, "2 more")).toBe("It is too small. 2 more");
   expect(sentences("", null)).toBe("");
+});
+
+it.each([
+  ['Link it: {"from": "load.vae"} or {"from": "tiny.vae"}.', "Link it: load.vae or tiny.vae."],
+  ['Write {"from": "size"}.', "Link it to size."],
+  ["Take the `mode` of `save` away.", "Let save run (it is muted or bypassed)."],
+  ["Did you mean `euler`?", "Did you mean `euler`?"],
+])("%s is said as %s", (text, words) => expect(inWords(text)).toBe(words));
+
+it("names the input that something is wrong with", () => {
+  expect(problemWords({ port: "image", message: "is missing" })).toBe("image is missing");
+  expect(problemWords({ port: "image", message: "there is no node `x`" })).toMatch(/^there/);
 });

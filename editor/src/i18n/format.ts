@@ -30,12 +30,39 @@ function joined(large: number, largeUnit: string, small: number, smallUnit: stri
 
 /** What is said and how to mend it, as sentences one after the other; nothing for empty ones. */
 export function sentences(...parts: readonly (string | null | undefined)[]): string {
-  const said = parts.filter((part): part is string => Boolean(part));
+  const said = parts.filter((part): part is string => Boolean(part)).map(inWords);
   return said
     .map((part, index) =>
       index < said.length - 1 && /[\p{L}\p{N})”"'`]$/u.test(part) ? `${part}.` : part,
     )
     .join(" ");
+}
+
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  // What a file has, said for whoever writes files.
+  [/\{"from": "node\.port"\}, or \{"value": …\} for a literal/g, "ui.words.linkOrValue"],
+  [/Write \{"from": "([^"]+)"\}/g, "ui.words.link"],
+  [/\{"from": "([^"]+)"\}/g, "ui.words.name"],
+  [/Take the `mode` of `([^`]+)` away/g, "ui.words.enable"],
+  [/take its `mode` away/g, "ui.words.enableIt"],
+];
+
+/** What the server says, in the words of somebody who sees a canvas and no file. */
+export function inWords(text: string): string {
+  return WORDS.reduce(
+    (said, [form, key]) => said.replace(form, (_, name?: string) => t(key, { name })),
+    text,
+  );
+}
+
+/** What is wrong with an input, as a sentence of its own: "image is missing". */
+export function problemWords(problem: {
+  readonly port?: string | null;
+  readonly message: string;
+}): string {
+  const { port, message } = problem;
+  const isOfPort = port && /^(is|isn't|has|takes|would|needs|must|can't|doesn't)\b/.test(message);
+  return inWords(isOfPort ? `${port} ${message}` : message);
 }
 
 /** 812 B, 47 kB, 1.2 MB. */

@@ -3,7 +3,7 @@ import { t } from "@/i18n";
 import { sentences } from "@/i18n/format";
 import { useDocuments } from "./documents";
 import { type JobView, useJobs } from "./jobs";
-import { dismissNotice, notify, useNotices } from "./notices";
+import { dismissNotice, dismissNoticeOf, notify, useNotices } from "./notices";
 import { showAction } from "./running";
 
 /** Seconds after which people are likely to be doing something else. */
@@ -39,6 +39,9 @@ function compare(before: JobView, now: JobView): void {
     notify({ kind: "warning", title, detail: t("running.workerDiedDetail"), key: now.id });
   }
   if (before.state === now.state) return;
+  // It is tried once more, or was mended.
+  if (before.state === "failed" || now.state === "finished")
+    dismissNoticeOf(now.document ?? now.id);
   if (now.state === "failed") tellFailed(now);
   else if (now.state === "finished" && isUnseen(now)) tellFinished(now);
 }

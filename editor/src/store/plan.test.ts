@@ -17,6 +17,7 @@ const ANSWER = {
   valid: true,
   nodes: { size: NODE },
   totals: { seconds: 2, unknown_seconds: 0, counts: { run: 1, hit: 0, lazy: 0, skip: 0 } },
+  targets: ["size"],
   missing: { models: [], packs: [] },
   problems: [],
 };
@@ -154,6 +155,14 @@ test("what nobody ever tells isn't asked for for ever", async () => {
     server.now.reply(server.now.last("plan").id, TIMELESS);
   }
   expect(server.now.asked("plan")).toHaveLength(before + 8);
+});
+
+test("what isn't finished leaves the rest as it is, and nothing only if nothing else runs", () => {
+  const problems = [{ code: "missing-input", message: "is missing", node: "save", port: "image" }];
+  const told = (targets: string[]) =>
+    planFrom({ ...ANSWER, valid: false, problems, targets }, readWorkflow(TEXT)).state;
+  expect(told(["size"])).toBe("partial");
+  expect(told([])).toBe("invalid");
 });
 
 test("a block is planned as what is in it comes to", () => {

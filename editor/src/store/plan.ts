@@ -3,10 +3,11 @@
  * would take. Asked of the server a moment after each change.
  */
 import { create } from "zustand";
+import { planWorkflow } from "@/api/client";
 import { ApiProblem, OfflineFault } from "@/api/http";
 import type { ArtifactEntry, Finding, PlanEntry } from "@/api/schema";
 import type { Workflow } from "@/model/workflow";
-import { workflowToJson } from "@/model/workflow";
+import { workflowToJson, writeWorkflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 import { socket, useConnection } from "./connection";
 import { activeDocument, currentWorkflow, useDocuments } from "./documents";
@@ -30,8 +31,11 @@ export interface NodePlan {
 }
 
 export interface Plan {
-  /** `invalid`: it can't run, see `problems`. `failed`: the server couldn't tell. */
-  readonly state: "none" | "ready" | "invalid" | "failed";
+  /**
+   * `partial`: some of it isn't finished, and the rest runs. `invalid`: nothing can run, see
+   * `problems`. `failed`: the server couldn't tell.
+   */
+  readonly state: "none" | "ready" | "partial" | "invalid" | "failed";
   /** By the run's names; a block's own name stands for all that is in it. */
   readonly nodes: ReadonlyMap<string, NodePlan>;
   /** Of the whole run, as far as it is known. */
@@ -243,8 +247,9 @@ export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
     if (plan !== null) nodes.set(name, plan);
   }
   const { totals, missing } = entry;
+  const isPartial = textsOf(entry.targets).length > 0;
   return {
-    state: entry.problems.length === 0 ? "ready" : "invalid",
+    state: entry.problems.length === 0 ? "ready" : isPartial ? "partial" : "invalid",
     nodes: withBlocks(nodes),
     seconds: numberOr(totals.seconds, null),
     unknownSeconds: numberOr(totals.unknown_seconds, 0),
@@ -303,6 +308,22 @@ function together(plans: readonly NodePlan[]): NodePlan {
     calls: 1,
     files: [],
   };
+}
+
+/** Whether what is wrong keeps nothing else from running. */
+export function isQuiet({ state }: Pick<Plan, "state">): boolean {
+  return state === "partial";
+}
+
+/** How many nodes something is wrong with. */
+export function unfinished(problems: readonly Finding[]): number {
+  return new Set(problems.flatMap(({ node }) => node ?? [])).size;
+}
+
+/** The outputs that a run of a workflow would give whatever is wrong with the rest of it. */
+export async function completeTargets(workflow: Workflow): Promise<readonly string[]> {
+  // Not by the socket: there the newest question takes the place of those before it.
+  return textsOf((await planWorkflow(writeWorkflow(workflow))).targets);
 }
 
 function isBlock(plan: Plan, name: string): boolean {

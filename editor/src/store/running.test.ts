@@ -22,6 +22,7 @@ let document: string;
 beforeEach(() => {
   localStorage.clear();
   useNotices.setState({ items: [] });
+  planTargets([]);
   server = new ScriptedServer();
   const socket = new EventSocket({ url: "ws://x", make: server.make });
   setSocket(socket);
@@ -116,6 +117,57 @@ test("a sweep runs once for each value and leaves the document alone", async () 
 test("what is run to is named", async () => {
   await seedsOf({ targets: ["sample"] });
   expect(server.now.last("submit").targets).toEqual(["sample"]);
+});
+
+/** The server's plan has these targets. */
+function planTargets(targets: readonly string[]): void {
+  vi.stubGlobal("fetch", async (_: string, { body }: { body: string }) => {
+    const isAsked = JSON.parse(body).workflow.nodes.sample.type === "Draw";
+    return Response.json({ nodes: {}, problems: [], targets: isAsked ? targets : [] });
+  });
+}
+
+test("what isn't finished is left out of a run, and that is told in one line", async () => {
+  planTargets(["other"]);
+  const running = run({ count: 2 });
+  const problems = [
+    { code: "missing-input", message: "is missing", node: "sample", port: "image" },
+    { code: "missing-input", message: "is missing", node: "sample", port: "mask" },
+  ];
+  await vi.waitUntil(() => server.now.asked("submit").length === 1);
+  server.now.refuse(server.now.last("submit").id, { status: 422, title: "It can't run", problems });
+  for (const index of [2, 3]) {
+    await vi.waitUntil(() => server.now.asked("submit").length === index);
+    const { id, targets } = server.now.last("submit");
+    expect(targets).toEqual(["other"]);
+    server.now.reply(id, { new: true, job: { id: `job_${index}` } });
+  }
+  expect(await running).toEqual(["job_2", "job_3"]);
+  expect(useNotices.getState().items).toMatchObject([
+    {
+      kind: "info",
+      title: "Without 1 node that isn’t finished",
+      detail: "sample: image is missing",
+    },
+  ]);
+});
+
+test("a refusal goes once the workflow is mended, or run once more", async () => {
+  planTargets([]);
+  for (const mend of [
+    () => useDocuments.getState().change("Seed", (w) => setInput(w, null, "sample", "seed", 9)),
+    () => void run(),
+  ]) {
+    const before = server.now.asked("submit").length;
+    const running = run();
+    await vi.waitUntil(() => server.now.asked("submit").length > before);
+    const problems = [{ code: "wrong-literal", message: "has a wrong value", node: "sample" }];
+    server.now.refuse(server.now.last("submit").id, { status: 422, title: "No", problems });
+    await running;
+    expect(useNotices.getState().items).toHaveLength(1);
+    mend();
+    expect(useNotices.getState().items).toEqual([]);
+  }
 });
 
 test("a refusal is told, with the way to the node, and nothing more is submitted", async () => {

@@ -13,6 +13,7 @@ import {
 import { ApiProblem } from "@/api/http";
 import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
 import { t } from "@/i18n";
+import { problemWords } from "@/i18n/format";
 import { type Json, writeJson } from "@/model/json";
 import { isLink, literalJson, literalOf, targetOf } from "@/model/links";
 import { type Scope, scopesOf, withNode } from "@/model/scope";
@@ -25,10 +26,10 @@ import { socket, useConnection } from "./connection";
 import { currentWorkflow, documentById, useDocuments } from "./documents";
 import { isEnded, type JobView, tagOf, useJobs } from "./jobs";
 import { jobsFollowing } from "./jobsFollowing";
-import { notify, notifyFault } from "./notices";
+import { dismissNoticeOf, notify, notifyFault } from "./notices";
 import { readStored, writeStored } from "./persisted";
 import { placeOf } from "./places";
-import { expectedOf, planOf } from "./plan";
+import { completeTargets, expectedOf, planOf, unfinished } from "./plan";
 
 export interface Sweep {
   /** An input, "node.port", of the file's own graph. */
@@ -76,13 +77,18 @@ export async function run(options: RunOptions = {}): Promise<readonly string[]> 
   const document = documentById(options.document ?? useDocuments.getState().active);
   if (document === null) return [];
   setRefused(document.id, []);
+  // Whatever went wrong before is tried anew.
+  for (const key of [runKey(document.id), document.id]) dismissNoticeOf(key);
   if (useConnection.getState().state === "lost") {
     notify({ kind: "info", title: t("running.willBeSent"), key: "will-be-sent" });
   }
   const ids: string[] = [];
+  let { targets } = options;
   for (const wish of wishesOf(document.id, options)) {
     try {
-      ids.push((await submitted(document.id, wish, options)).id);
+      const sent = await submittedPart(document.id, wish, options, targets);
+      targets = sent.targets;
+      ids.push(sent.job.id);
     } catch (error) {
       refuse(document.id, error);
       break;
@@ -90,6 +96,35 @@ export async function run(options: RunOptions = {}): Promise<readonly string[]> 
   }
   return ids;
 }
+
+/** Submit all of a workflow or, where it isn't finished, those outputs of it that are. */
+async function submittedPart(document: string, wish: Wish, options: RunOptions, targets: Targets) {
+  try {
+    return { job: await submitted(document, wish, options, targets), targets };
+  } catch (error) {
+    if (targets !== undefined || !(error instanceof ApiProblem) || error.status !== 422)
+      throw error;
+    const complete = await completeTargets(wish.workflow).catch(() => []);
+    if (complete.length === 0) throw error;
+    const job = await submitted(document, wish, options, complete);
+    tellLeftOut(document, error.problems);
+    return { job, targets: complete };
+  }
+}
+
+function tellLeftOut(document: string, problems: readonly Finding[]): void {
+  const [first] = problems;
+  notify({
+    kind: "info",
+    title: t("running.leftOut", { count: unfinished(problems) }),
+    detail: first && `${first.node ? `${first.node}: ` : ""}${problemWords(first)}`,
+    key: runKey(document),
+    ...(first?.node ? { action: showAction(document, first.node, first.port ?? null) } : {}),
+  });
+}
+
+/** Names of the run; all outputs if not given. */
+type Targets = readonly string[] | undefined;
 
 interface Wish {
   readonly workflow: Workflow;
@@ -253,7 +288,12 @@ function shortened(value: Json): string {
 
 // Submitting
 
-async function submitted(document: string, wish: Wish, options: RunOptions): Promise<JobEntry> {
+async function submitted(
+  document: string,
+  wish: Wish,
+  options: RunOptions,
+  targets: Targets,
+): Promise<JobEntry> {
   count(document, 1);
   try {
     const found = await socket().request<{ job: JobEntry; new: boolean }>(
@@ -263,7 +303,7 @@ async function submitted(document: string, wish: Wish, options: RunOptions): Pro
         name: wish.name.slice(0, 256),
         tags: [tagOf(document)],
         key: newKey(),
-        ...(options.targets === undefined ? {} : { targets: options.targets }),
+        ...(targets === undefined ? {} : { targets }),
         ...(options.first ? { priority: FIRST_PRIORITY } : {}),
         ...(options.held ? { held: true } : {}),
       },
@@ -293,14 +333,18 @@ function newKey(): string {
 
 function refuse(document: string, error: unknown): void {
   if (!(error instanceof ApiProblem)) {
-    notifyFault(error, { title: t("running.notSubmitted"), key: `run/${document}` });
+    notifyFault(error, { title: t("running.notSubmitted"), key: runKey(document) });
     return;
   }
   setRefused(document, error.problems);
   forgetWhenEdited(document);
   const node = error.problems.find((problem) => problem.node)?.node ?? null;
   const action = node === null ? {} : { action: showAction(document, node) };
-  notifyFault(error, { key: `run/${document}`, ...action });
+  notifyFault(error, { key: runKey(document), ...action });
+}
+
+function runKey(document: string): string {
+  return `run/${document}`;
 }
 
 /** The way to a node that something is said of, by its name in the run. */
@@ -327,6 +371,7 @@ function forgetWhenEdited(id: string): void {
     if (now?.nodes === before.nodes && now.subgraphs === before.subgraphs) return;
     stop();
     setRefused(id, []);
+    dismissNoticeOf(runKey(id));
   });
 }
 

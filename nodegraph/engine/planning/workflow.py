@@ -44,13 +44,15 @@ def plan_workflow(
     """
     found = analyse(workflow, shared.registry, shared.environment, targets=targets)
     wrong = [*problems, *found.problems]
-    graph = _sound_part(found) if found.problems else _whole(found)
+    targets = _complete(found, wrong) if wrong else found.targets
+    graph = _needed(found, targets) if targets or not wrong else _sound_part(found)
     made = plan(
         graph,
         shared,
         is_resident=is_resident,
         needs_targets=needs_targets,
         is_known=is_known,
+        targets=targets,
         problems=wrong,
         missing=_missing(workflow, shared, found.problems),
     )
@@ -86,16 +88,24 @@ def _meant(found: PlannedWorkflow, node: str | None) -> list[str]:
     return [name for name in found.plan.nodes if name == node or name.startswith(f"{node}/")]
 
 
-def _whole(found: Analysis) -> Graph:
-    needed = needed_by(found.nodes, found.targets)
-    return Graph(
-        {name: node for name, node in found.nodes.items() if name in needed}, found.targets
-    )
+def _needed(found: Analysis, targets: tuple[str, ...]) -> Graph:
+    needed = needed_by(found.nodes, targets)
+    return Graph({name: node for name, node in found.nodes.items() if name in needed}, targets)
+
+
+def _complete(found: Analysis, problems: Sequence[Problem]) -> tuple[str, ...]:
+    """The targets that can be computed whatever is wrong elsewhere."""
+    if any(problem.node is None for problem in problems):
+        return ()
+    sound = _sound_part(found).nodes
+    return tuple(name for name in found.targets if name in sound)
 
 
 def _sound_part(found: Analysis) -> Graph:
     """The nodes that nothing is wrong with, nor with anything before them."""
     faulty = {problem.node for problem in found.problems}
+    # Of a fault of a subgraph's node only the first use is named among the problems.
+    faulty |= {node.name for node in found.flat.in_file_order if node.problems}
     sound = {}
     used = set()
     for name, node in found.nodes.items():

@@ -45,6 +45,10 @@ class PlanEntry(BaseModel):
         "far as the caller has them."
     )
     totals: dict[str, Any] = Field(description="Of the whole run.")
+    targets: list[str] = Field(
+        description="Nodes that a run would compute; of a workflow that something is wrong with, "
+        "those that it leaves alone: what a job may name as its `targets`."
+    )
     missing: dict[str, Any] = Field(description="Nodes and models that there aren't.")
     problems: list[Finding]
 

@@ -8,7 +8,7 @@ import { duration } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive } from "@/store/documents";
 import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
-import { usePlan } from "@/store/plan";
+import { isQuiet, usePlan } from "@/store/plan";
 import { cancel, run, showNode, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
 import styles from "./AppMode.module.css";
@@ -81,7 +81,8 @@ function stateText(job: JobView): string {
 /** What a run would take, from the plan. */
 function useExpected(): string | null {
   return usePlan(({ state, counts, seconds }) => {
-    if (state !== "ready" || counts.run + counts.hit + counts.lazy === 0) return null;
+    if ((state !== "ready" && state !== "partial") || counts.run + counts.hit + counts.lazy === 0)
+      return null;
     if (counts.run + counts.lazy === 0) return t("appmode.nothing");
     return seconds === null || seconds <= 0
       ? null
@@ -90,7 +91,9 @@ function useExpected(): string | null {
 }
 
 function Problems({ document, last }: { document: string; last: JobView | null }) {
-  const planned = usePlan((state) => (state.document === document ? state.problems : NONE));
+  const planned = usePlan((state) =>
+    state.document === document && !isQuiet(state) ? state.problems : NONE,
+  );
   const refused = useRunning((state) => state.refused.get(document) ?? NONE);
   const before = planned.length > 0 ? planned : refused;
   const failed = last?.state === "failed" ? last.problems : NONE;

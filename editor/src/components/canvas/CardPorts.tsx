@@ -1,6 +1,7 @@
 /** The ports of a card, inputs on the left and outputs on the right. */
 import { memo } from "react";
 import type { Finding } from "@/api/schema";
+import { inWords } from "@/i18n/format";
 import type { CardModel, PortView } from "./card";
 import { portY } from "./geometry";
 import type { CardLinking } from "./linking";
@@ -13,6 +14,8 @@ interface PortsProps {
   readonly far: boolean;
   readonly linking: CardLinking;
   readonly findings: readonly Finding[];
+  /** Whether what is wrong keeps nothing else from running. */
+  readonly quiet: boolean;
 }
 
 export const CardPorts = memo(function CardPorts({
@@ -22,6 +25,7 @@ export const CardPorts = memo(function CardPorts({
   far,
   linking,
   findings,
+  quiet,
 }: PortsProps) {
   // Dots of a pixel or two tell nothing; links show where they are.
   if (far && !live) return null;
@@ -32,6 +36,7 @@ export const CardPorts = memo(function CardPorts({
       side={side}
       match={matchOf(linking, side, view.name)}
       problem={side === "input" ? problemOf(findings, view.name) : null}
+      quiet={quiet}
       live={live}
       y={portY(row, collapsed)}
       hasLabel={!collapsed && !far}
@@ -54,5 +59,5 @@ export function matchOf(linking: CardLinking, side: "input" | "output", port: st
 export function problemOf(findings: readonly Finding[], port: string): string | null {
   const found = findings.find((finding) => finding.port === port);
   if (!found) return null;
-  return found.hint ? `${found.message}\n${found.hint}` : found.message;
+  return inWords(found.hint ? `${found.message}\n${found.hint}` : found.message);
 }

@@ -1,7 +1,8 @@
 /** What is wrong with a node, in the card itself, and the way to where more is told. */
-import { CircleAlert } from "lucide-react";
+import { CircleAlert, CircleDashed } from "lucide-react";
 import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
+import { inWords, problemWords, sentences } from "@/i18n/format";
 import type { NodeRun } from "@/store/nodeRuns";
 import { useUi } from "@/store/ui";
 import styles from "./CardProblem.module.css";
@@ -13,23 +14,34 @@ interface ProblemProps {
   readonly run: NodeRun | null;
   readonly state: CardState;
   readonly findings: readonly Finding[];
+  /** Whether what is wrong keeps nothing else from running: the node isn't finished yet. */
+  readonly quiet: boolean;
 }
 
-export function CardProblem({ card, run, state, findings: all }: ProblemProps) {
+export function CardProblem({ card, run, state, findings: all, quiet }: ProblemProps) {
   // A field tells its own.
   const findings = all.filter(({ port }) => !card.widgets.some((input) => input.name === port));
   const problem = (state === "failed" ? run?.problem : null) ?? findings[0] ?? null;
+  const isUnfinished = quiet && problem !== null && problem === findings[0];
   const message =
-    problem?.message ??
+    (problem &&
+      sentences(isUnfinished ? t("canvas.card.unfinished") : "", problemWords(problem))) ??
     (card.spec === null && !card.pending
       ? t("canvas.card.unknown", { type: card.entry.type })
       : "");
   if (message === "") return null;
-  const hint = problem?.hint ?? "";
+  const hint = inWords(problem?.hint ?? "");
+  const Icon = isUnfinished ? CircleDashed : CircleAlert;
   const open = () => useUi.getState().showPanel("bottom", "problems");
   return (
-    <button type="button" className={`${styles.problem} nodrag`} onClick={open} tabIndex={-1}>
-      <CircleAlert size={14} aria-hidden className={styles.icon} />
+    <button
+      type="button"
+      className={`${styles.problem} nodrag`}
+      data-unfinished={isUnfinished || undefined}
+      onClick={open}
+      tabIndex={-1}
+    >
+      <Icon size={14} aria-hidden className={styles.icon} />
       <span className={styles.words}>
         <span className={styles.message}>{message}</span>
         {hint !== "" && <span className={styles.hint}>{hint}</span>}

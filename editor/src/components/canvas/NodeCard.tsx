@@ -6,6 +6,7 @@ import { useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { resizeNode } from "@/model/edits";
+import { isQuiet, usePlan } from "@/store/plan";
 import { useSettings } from "@/store/settings";
 import type { CardNode } from "./adapt";
 import { CardHeader } from "./CardHeader";
@@ -35,6 +36,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const { run, active } = useNodeRun(place, id);
   const plan = useNodePlan(place, id);
   const findings = useNodeFindings(place, id);
+  const quiet = usePlan(isQuiet);
   const state = stateOf(run, plan, active);
   const { entry } = card;
   const style: CSSProperties = { ...vars({ "--tint": tintOf(color) }), minHeight: size?.height };
@@ -69,12 +71,13 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         far={far}
         linking={linking}
         findings={findings}
+        quiet={quiet}
       />
       {!collapsed && (
         <div className={styles.body} style={{ paddingTop: portsHeight(card) }}>
           {detailed && (
             <>
-              <CardProblem card={card} run={run} state={state} findings={findings} />
+              <CardProblem card={card} run={run} state={state} findings={findings} quiet={quiet} />
               <CardWidgets card={card} findings={findings} linking={linking} />
             </>
           )}

@@ -13,6 +13,8 @@ interface PortProps {
   readonly side: "input" | "output";
   readonly match: PortMatch;
   readonly problem: string | null;
+  /** Whether a problem is only told, and not marked. */
+  readonly quiet?: boolean;
   /** Whether links can be drawn here: cards far away and those not yet drawn in full show it only. */
   readonly live: boolean;
   /** Distance of the dot's middle from the top of the card. */
@@ -25,16 +27,18 @@ export const Port = memo(function Port({
   side,
   match,
   problem,
+  quiet = false,
   live,
   y,
   hasLabel = true,
 }: PortProps) {
+  const isWrong = problem !== null && !quiet;
   const classes = cx(
     styles.dot,
     styles[side],
     port.linked && styles.linked,
     port.type.startsWith("list[") && styles.list,
-    (port.unknown || problem !== null) && styles.wrong,
+    (port.unknown || isWrong) && styles.wrong,
     match !== "none" && styles[match],
   );
   const style = { top: y, "--port": port.color };
@@ -63,7 +67,7 @@ export const Port = memo(function Port({
             styles.label,
             styles[`${side}Label`],
             port.required && !port.linked && styles.required,
-            problem !== null && styles.wrongLabel,
+            isWrong && styles.wrongLabel,
             match !== "none" && styles[`${match}Label`],
           )}
           style={{ top: y }}

@@ -21,7 +21,7 @@ export function followMissing(): () => void {
 }
 
 function isKnown({ state, isAsking }: PlanState): boolean {
-  const isTold = state === "ready" || state === "invalid";
+  const isTold = state === "ready" || state === "partial" || state === "invalid";
   return isTold && !isAsking && useCatalogue.getState().types !== null;
 }
 

@@ -64,7 +64,8 @@ export async function saveOnServer(
     return "saved";
   } catch (fault) {
     if (fault instanceof ApiProblem && fault.status === 412) return settle(id, name, over);
-    notifyFault(fault, { title: t("files.saveFailed", { name: titleOf(id, workflow) }) });
+    const title = t("files.saveFailed", { name: titleOf(id, workflow) });
+    notifyFault(fault, { title, key: `saved ${id}` });
     return "not";
   }
 }
@@ -128,6 +129,7 @@ async function saveIntoFile(id: string, handle: FileSystemFileHandle): Promise<b
       kind: "error",
       title: t("files.saveFailed", { name: handle.name }),
       detail: t(isDenied(fault) ? "files.fileDenied" : "files.fileGone"),
+      key: `saved ${id}`,
       action: { label: t("files.saveElsewhere"), run: () => void saveFile(id) },
     });
     return false;

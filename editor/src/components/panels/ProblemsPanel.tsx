@@ -4,6 +4,7 @@ import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
 import { Button, EmptyState } from "@/components/ui";
 import { t } from "@/i18n";
+import { inWords } from "@/i18n/format";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -120,7 +121,7 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
       <div className={styles.text}>
         <p className={styles.message}>
           {place !== "" && <code>{place}</code>}
-          <span>{finding.message}</span>
+          <span>{inWords(finding.message)}</span>
           {origin === "run" && <small>{t("panels.problems.lastRun")}</small>}
         </p>
         <p className={styles.detail}>{detailOf(finding)}</p>
@@ -159,5 +160,6 @@ function detailOf({ given, expected, hint }: Finding): string {
     !given && expected && t("panels.problems.expected", { expected }),
     hint,
   ];
-  return parts.filter((part) => typeof part === "string" && part !== "").join(" · ");
+  const said = parts.filter((part) => typeof part === "string" && part !== "");
+  return inWords(said.join(" · "));
 }

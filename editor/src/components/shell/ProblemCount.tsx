@@ -1,8 +1,9 @@
 import { Badge } from "@/components/ui";
-import { usePlan } from "@/store/plan";
+import { isQuiet, usePlan } from "@/store/plan";
 
 /** How many problems the active workflow has; nothing for none. */
 export function ProblemCount() {
   const count = usePlan((plan) => plan.problems.length);
-  return count > 0 ? <Badge tone="bad">{count}</Badge> : null;
+  const tone = usePlan(isQuiet) ? "neutral" : "bad";
+  return count > 0 ? <Badge tone={tone}>{count}</Badge> : null;
 }

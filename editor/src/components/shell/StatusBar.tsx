@@ -4,7 +4,7 @@ import { Button, cx, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
-import { type Plan, usePlan } from "@/store/plan";
+import { isQuiet, type Plan, unfinished, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import styles from "./StatusBar.module.css";
 
@@ -75,26 +75,29 @@ function ViewOnly() {
 
 /** What a run would do, in one line. */
 export function summaryOf(
-  plan: Pick<Plan, "state" | "counts" | "seconds" | "unknownSeconds">,
+  plan: Pick<Plan, "state" | "counts" | "seconds" | "unknownSeconds" | "problems">,
 ): string {
   if (plan.state === "invalid") return t("shell.plan.invalid");
-  if (plan.state !== "ready") return "";
+  if (plan.state !== "ready" && plan.state !== "partial") return "";
   const { run, hit } = plan.counts;
-  if (run === 0) return hit > 0 ? t("shell.plan.allCached") : "";
+  const count = unfinished(plan.problems);
+  const left = count > 0 ? [t("shell.plan.unfinished", { count })] : [];
+  if (run === 0) return hit > 0 ? [t("shell.plan.allCached"), ...left].join(" · ") : "";
   const parts = [t("shell.plan.run", { count: run })];
   if (hit > 0) parts.push(t("shell.plan.cached", { count: hit }));
   if (plan.unknownSeconds > 0) parts.push(atLeast(plan.seconds ?? 0));
   else if (plan.seconds) parts.push(t("shell.plan.time", { time: duration(plan.seconds) }));
-  return parts.join(" · ");
+  return [...parts, ...left].join(" · ");
 }
 
 function PlanSummary() {
   const plan = usePlan(
-    useShallow(({ state, counts, seconds, unknownSeconds }) => ({
+    useShallow(({ state, counts, seconds, unknownSeconds, problems }) => ({
       state,
       counts,
       seconds,
       unknownSeconds,
+      problems,
     })),
   );
   const isAsking = usePlan(({ isAsking }) => isAsking);
@@ -114,6 +117,7 @@ function PlanSummary() {
 
 function Problems() {
   const count = usePlan((plan) => plan.problems.length);
+  const isCalm = usePlan((plan) => plan.problems.length === 0 || isQuiet(plan));
   const shown = useUi((ui) => ui.panel.bottom === "problems");
   if (count === 0 && !shown) return null;
   return (
@@ -122,7 +126,7 @@ function Problems() {
       variant="ghost"
       icon={CircleAlert}
       aria-pressed={shown}
-      className={count > 0 ? styles.bad : undefined}
+      className={isCalm ? undefined : styles.bad}
       onClick={() => useUi.getState().togglePanel("bottom", "problems")}
     >
       {t("shell.problems", { count })}

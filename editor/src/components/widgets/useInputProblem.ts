@@ -1,4 +1,5 @@
 import type { Finding } from "@/api/schema";
+import { inWords } from "@/i18n/format";
 import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -29,8 +30,9 @@ export function problemAt(
   return found === undefined ? null : problemText(found);
 }
 
-export function problemText({ message, hint }: Finding): string {
-  const said = message.charAt(0).toUpperCase() + message.slice(1);
+export function problemText({ message, hint: given }: Finding): string {
+  const hint = given && inWords(given);
+  const said = inWords(message.charAt(0).toUpperCase() + message.slice(1));
   const sentence = /[.!?]$/.test(said) ? said : `${said}.`;
   return hint ? `${sentence} ${hint}` : sentence;
 }

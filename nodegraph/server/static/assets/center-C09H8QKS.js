@@ -1,1 +1,0 @@
-import{u as e}from"./controller-BSmsJ92f.js";import{t}from"./documents-D4MQBfiq.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

@@ -1,1 +1,0 @@
-import"./WidgetField-E5oDrgDC.js";
