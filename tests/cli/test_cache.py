@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from nodegraph.settings import Settings
 from tests.cli.conftest import WORKFLOW, Cli, Result, saved
 
 HEAVY = '''
 import time
 from typing import Annotated
 
-from nodegraph.settings import Settings
 from nodegraph import Lazy, Seed, node
 
 
