@@ -142,13 +142,11 @@ def SeedRange(
 ) -> list[int]:
     """Consecutive seeds: linked to a seed input, the node runs once for each.
 
-    After the largest, 2**64 - 1, comes 0.
-
     Args:
         start: The first seed.
         count: How many.
     """
-    return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
+    return list(range(start, start + count))
 
 
 def _noise(model: DiffusionModel) -> NoiseSchedule:

@@ -1,0 +1,182 @@
+"""The texts that a person edits: packs, their data, and modules beside them.
+
+``«name»`` stands for a digit of its own, so that an edit keeps a text's length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_HEAD = '''"""Nodes."""
+from typing import Any
+from nodegraph import node
+
+def _ran(name):
+    with open("«log»", "a") as log:
+        log.write(name + "\\n")
+'''
+
+
+def _nodes(before: str = "", **gives: str) -> str:
+    """A module with nodes, each of one whole number."""
+    made = [
+        f'@node\ndef {name}(x: int) -> int:\n    _ran("{name}")\n    return {what}\n'
+        for name, what in gives.items()
+    ]
+    return "\n".join([_HEAD, before, *made])
+
+
+FILES = {
+    "packs/loose.py": _nodes(
+        "def by_default(x, by=«loose_default»):\n    return x + by\nTABLE = {'k': «loose_table»}\n",
+        Loose="x * 10 + «loose_body»",
+        LooseDefault="by_default(x)",
+        LooseTable="x + TABLE['k']",
+        LooseComprehension="sum([by_default(i) for i in range(x % 4 + 2)])",
+    )
+    + """
+@node
+def Add(a: int, b: int) -> int:
+    _ran("Add")
+    return a * 3 + b
+
+@node(output=True)
+def Tell(value: Any, to: str) -> None:
+    with open(to, "w") as file:
+        file.write(f"{type(value).__name__} {value!r}")
+""",
+    "packs/kit/__init__.py": (
+        '"""A pack of parts."""\n'
+        "from .helpers import offset as offset\n"
+        "SHARED = «kit_shared»\n"
+        "def __getattr__(name):\n"
+        "    if name == 'late':\n        return «kit_late»\n"
+        "    raise AttributeError(name)\n"
+    ),
+    "packs/kit/helpers.py": (
+        "def scale(x, by=«kit_scale»):\n    return x * by\n"
+        "def offset(x):\n    return x + «kit_offset»\n"
+    ),
+    "packs/kit/_plug.py": "VALUE = «kit_plug»\n",
+    "packs/kit/table.json": '{"k": «kit_json»}\n',
+    "packs/kit/table.yaml": "k: «kit_yaml»\n",
+    "packs/kit/deep/__init__.py": "",
+    "packs/kit/deep/deeper.py": "from ..helpers import scale\nBASE = «kit_deep»\n",
+    "packs/kit/body.py": _nodes(
+        "from .helpers import scale\nfrom . import helpers, offset\n",
+        Body="x * 10 + «kit_body»",
+        Scaled="scale(x)",
+        Shifted="offset(x)",
+        Through="helpers.scale(x) + helpers.offset(x)",
+    ),
+    "packs/kit/below.py": _nodes(
+        "from .deep import deeper\n", Below="deeper.scale(x) + deeper.BASE"
+    ),
+    "packs/kit/shared.py": _nodes("from . import SHARED\n", Shared="x + SHARED"),
+    "packs/kit/late.py": _nodes("from . import late\n", Late="x + late"),
+    "packs/kit/plugged.py": _nodes(
+        "import importlib\nplug = importlib.import_module(__package__ + '._plug')\n",
+        Plugged="x + plug.VALUE",
+    ),
+    "packs/kit/tables.py": _nodes(
+        "import json\nfrom pathlib import Path\n"
+        "HERE = Path(__file__).parent\n"
+        "AT_IMPORT = json.loads((HERE / 'table.json').read_text())['k']\n",
+        JsonAtImport="x + AT_IMPORT",
+        JsonInNode="x * 2 + json.loads((HERE / 'table.json').read_text())['k']",
+        YamlInNode="x + int((HERE / 'table.yaml').read_text()[3])",
+    ),
+    "packs/flat/one.py": _nodes("from .two import amount\n", Flat="x + amount(1)"),
+    "packs/flat/two.py": "def amount(x):\n    return x + «flat»\n",
+}
+"""By place below the world's folder."""
+
+SHAPES = '''"""Values of many kinds."""
+from collections import Counter, OrderedDict, namedtuple
+from typing import Any
+import torch
+from nodegraph import node
+
+Pair = namedtuple("Pair", "a b")
+
+def _ran(name):
+    with open("«log»", "a") as log:
+        log.write(name + "\\n")
+
+def make(kind, x):
+    return {
+        0: lambda: [x, 1],
+        1: lambda: (x, 1),
+        2: lambda: {"a": x, "b": 1},
+        3: lambda: {"b": 1, "a": x},
+        4: lambda: OrderedDict(a=x, b=1),
+        5: lambda: Counter(a=x, b=1),
+        6: lambda: Pair(x, 1),
+        7: lambda: torch.tensor([float(x), 1.0]),
+        8: lambda: torch.nn.Parameter(torch.tensor([float(x), 1.0])),
+        9: lambda: {"a": [x, {"b": 1}]},
+    }[kind]()
+
+@node
+def Shape(kind: int, x: int) -> Any:
+    _ran("Shape")
+    return make(kind % 10, x)
+
+@node
+def Describe(value: Any) -> str:
+    _ran("Describe")
+    return f"{type(value).__name__} {value!r} «shapes»"
+
+@node
+def Pop(value: Any) -> str:
+    """Changes a plain value that it was given."""
+    _ran("Pop")
+    if isinstance(value, dict):
+        return repr(value.popitem())
+    if isinstance(value, list):
+        return repr(value.pop())
+    return repr(value)
+'''
+FILES["packs/shapes.py"] = SHAPES
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """What sheets know of a node type.
+
+    Attributes:
+        digits: Names of those on which its results depend.
+        literals: Inputs that take whole numbers or links to them.
+        values: Inputs that only take links to values of any type.
+        gives: "number", "value" or "text".
+    """
+
+    digits: tuple[str, ...]
+    literals: tuple[str, ...] = ("x",)
+    values: tuple[str, ...] = ()
+    gives: str = "number"
+
+
+PACK_TYPES = {
+    "loose:Loose": NodeType(("loose_body",)),
+    "loose:LooseDefault": NodeType(("loose_default",)),
+    "loose:LooseTable": NodeType(("loose_table",)),
+    "loose:LooseComprehension": NodeType(("loose_default",)),
+    "loose:Add": NodeType((), ("a", "b")),
+    "kit:Body": NodeType(("kit_body",)),
+    "kit:Scaled": NodeType(("kit_scale",)),
+    "kit:Shifted": NodeType(("kit_offset",)),
+    "kit:Through": NodeType(("kit_scale", "kit_offset")),
+    "kit:Below": NodeType(("kit_scale", "kit_deep")),
+    "kit:Shared": NodeType(("kit_shared",)),
+    "kit:Late": NodeType(("kit_late",)),
+    "kit:Plugged": NodeType(("kit_plug",)),
+    "kit:JsonAtImport": NodeType(("kit_json",)),
+    "kit:JsonInNode": NodeType(("kit_json",)),
+    "kit:YamlInNode": NodeType(("kit_yaml",)),
+    "flat:Flat": NodeType(("flat",)),
+    "shapes:Shape": NodeType((), ("kind", "x"), gives="value"),
+    "shapes:Describe": NodeType(("shapes",), (), ("value",), "text"),
+    "shapes:Pop": NodeType((), (), ("value",), "text"),
+}
+"""Node types of the packs, as workflows name them."""
