@@ -19,6 +19,7 @@ from nodegraph.core.places import Places
 from nodegraph.core.quantities import parse_size
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.host_memory import total_memory
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
@@ -27,6 +28,9 @@ SERVER_TABLE = "server"
 SERVER_PREFIX = f"{PREFIX}SERVER_"
 CLIENT_VARIABLES = (f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
 """Of those who ask a server; see `nodegraph.client`."""
+
+_UNKNOWN_MEMORY = 16 << 30
+_MOST_MEMORY_CACHE = 4 << 30
 
 
 def _bytes(value: Any) -> Any:
@@ -37,6 +41,11 @@ def _bytes(value: Any) -> Any:
         return parse_size(value, "it")
     except InvalidValue as error:
         raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
+
+
+def _default_memory_cache() -> int:
+    """Bytes: a sixteenth of the memory there is."""
+    return min((total_memory() or _UNKNOWN_MEMORY) // 16, _MOST_MEMORY_CACHE)
 
 
 def _at_home(path: Path) -> Path:
@@ -69,16 +78,18 @@ class Settings(BaseModel):
         device: ``auto``, ``cpu``, ``cuda:0``, ….
         allow_pickle: Whether checkpoints in pickle format may be opened; opening one can run any
             code that it brings.
-        memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``.
+        memory_cache: Bytes of results kept in memory; sizes may be written as ``2GB``. A sixteenth
+            of the memory if not set, but 4 GiB at most.
         disk_cache: Bytes of results kept on disk; 0 keeps nothing there.
         keep_cheap: Whether results are kept on disk, too, that are quicker to compute again than to
             write and read.
         store: Folder of results on disk; ``store`` in the cache folder if not set.
         stores: Folders of more stores, which are only read: a team's, another machine's.
         checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
-        weights_budget: Bytes of model weights kept on the compute device; None for no limit.
-        host_weights_budget: Bytes of weights kept in the host's memory, where that isn't the
-            compute device; half of that memory if not set.
+        weights_budget: Bytes of model weights kept on the compute device; None for no limit but
+            that of the host's memory, where that is the compute device.
+        host_weights_budget: Bytes of weights kept in the host's memory; six tenths of it if not
+            set. Memory is what the machine has, or its container or service may take.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
     """
@@ -95,7 +106,7 @@ class Settings(BaseModel):
     cache: Folder | None = None
     device: str = "auto"
     allow_pickle: bool = False
-    memory_cache: Bytes = 1 << 30
+    memory_cache: Bytes = Field(default_factory=_default_memory_cache)
     disk_cache: Bytes = 20 << 30
     keep_cheap: bool = False
     store: Folder | None = None

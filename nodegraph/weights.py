@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.values import Recipe
+from nodegraph.host_memory import total_memory
 from nodegraph.residency import ResidencyManager, memory_of
 from nodegraph.settings import Settings
+
+_WEIGHTS_SHARE = 0.6
+"""Of the host's memory, for weights: the rest is for the work with them, results and others."""
+_WORK_SHARE = 0.125
+"""Of the host's memory, that stays free for work when weights are loaded."""
 
 
 def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -> ResidencyManager:
@@ -34,19 +40,34 @@ def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -
         estimate=_estimate_bytes,
         move=_moved,
         small=_small_footprint,
+        free=_free_for_weights,
     )
 
 
 def _budgets(settings: Settings, device: str) -> dict[str, int]:
     budgets = {}
-    host = memory_of("cpu")
-    if settings.host_weights_budget is not None:
-        budgets["host"] = settings.host_weights_budget
-    elif host is not None:
-        budgets["host"] = host.total // 2
+    host = settings.host_weights_budget
+    if host is None:
+        host = host_weights_budget()
+    if host is not None:
+        budgets["host"] = host
     if settings.weights_budget is not None:
         budgets[device] = settings.weights_budget
     return budgets
+
+
+def host_weights_budget() -> int | None:
+    """Bytes of weights that are kept in the host's memory where no setting says how many."""
+    total = total_memory()
+    return None if total is None else int(total * _WEIGHTS_SHARE)
+
+
+def _free_for_weights(device: str) -> int | None:
+    """Bytes of weights that may still be loaded: the host needs some memory for other work."""
+    there = memory_of(device)
+    if there is None:
+        return None
+    return there.free if device != "cpu" else there.free - int(there.total * _WORK_SHARE)
 
 
 def _estimate_bytes(recipe: Recipe) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.models import (
+    ModelFacts,
     locate_model,
     model_facts,
     model_stamp,
@@ -20,13 +21,10 @@ from nodegraph.diffusion.resizing import target_size
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Family and latent format of what LoadModel gives; nothing where it can't be loaded."""
-    name = inputs.literals.get("model")
-    if name is None:
+    if inputs.literals.get("model") is None:
         return {}
-    environment = inputs.environment
     try:
-        source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
-        known = model_facts(source)
+        known = _known(inputs)
     except NodegraphError:
         # `check_model` tells.
         return {}
@@ -41,15 +39,23 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_model(inputs: HookInputs) -> Iterator[Finding]:
     """Find names of no model, and models that are damaged, refused or not supported."""
-    name = inputs.literals.get("model")
-    if name is not None:
-        environment = inputs.environment
+    if inputs.literals.get("model") is not None:
         try:
-            model_facts(
-                locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
-            )
+            _known(inputs)
         except NodegraphError as error:
-            yield _finding("model", error)
+            yield _finding(error.problem.port or "model", error)
+
+
+def _known(inputs: HookInputs) -> ModelFacts:
+    literals, environment = inputs.literals, inputs.environment
+    source = locate_model(
+        literals["model"], environment.models, allow_pickle=environment.allow_pickle
+    )
+    return model_facts(
+        source,
+        prediction_type=literals.get("prediction_type") or "auto",
+        zero_terminal_snr=literals.get("zero_terminal_snr") or "auto",
+    )
 
 
 def model_state(inputs: HookInputs) -> str:

@@ -142,11 +142,13 @@ def SeedRange(
 ) -> list[int]:
     """Consecutive seeds: linked to a seed input, the node runs once for each.
 
+    After the largest, 2**64 - 1, comes 0.
+
     Args:
         start: The first seed.
         count: How many.
     """
-    return list(range(start, start + count))
+    return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
 
 
 def _noise(model: DiffusionModel) -> NoiseSchedule:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import NodegraphError
+from nodegraph.host_memory import host_memory
 from nodegraph.version import VERSION
 
 if TYPE_CHECKING:
@@ -117,22 +118,8 @@ def _threads() -> int:
 
 def _memory() -> tuple[int | None, int | None]:
     """Bytes of memory, and how many of them are free; None where the system doesn't tell."""
-    if not hasattr(os, "sysconf"):
-        return None, None
-    page = os.sysconf("SC_PAGE_SIZE")
-    names = ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES")
-    total, free = (os.sysconf(name) * page if name in os.sysconf_names else None for name in names)
-    return total, _available() or free
-
-
-def _available() -> int | None:
-    """What Linux could give to a program; more than what is free, as caches can be dropped."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
-    return int(found.split()[1]) * 1024 if found else None
+    found = host_memory()
+    return (None, None) if found is None else (found.total, found.free)
 
 
 def _look_at_libraries(found: Diagnosis) -> None:

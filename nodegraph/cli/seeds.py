@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.hints import Seed
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.subgraphs import node_spec
 from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
@@ -14,7 +15,6 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Catalog
 
-_LARGEST = 2**63 - 1
 _MOST = 100_000
 
 
@@ -48,8 +48,8 @@ def parse_seeds(text: str) -> list[int]:
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InvalidValue(f"--seeds {text} names no seeds", expected="such as 1,2,5-8")
         low, high = int(first), int(last or first)
-        if high > _LARGEST:
-            raise InvalidValue(f"the seed {high} is too large", expected=f"{_LARGEST} at most")
+        if high > Seed.LARGEST:
+            raise InvalidValue(f"the seed {high} is too large", expected=f"{Seed.LARGEST} at most")
         if high < low:
             raise InvalidValue(f"--seeds {part}: the range ends before it starts")
         if len(found) + high - low >= _MOST:
@@ -67,7 +67,7 @@ def counted_up(workflow: Workflow, catalog: Catalog, times: int) -> list[Variati
     if times > _MOST:
         raise InvalidValue(f"--repeat {times} is too often", expected=f"{_MOST} at most")
     return [
-        _variation(workflow, catalog, lambda seed, at=at: (seed + at) % (_LARGEST + 1))  # type: ignore[misc]
+        _variation(workflow, catalog, lambda seed, at=at: (seed + at) % (Seed.LARGEST + 1))  # type: ignore[misc]
         for at in range(times)
     ]
 

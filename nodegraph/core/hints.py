@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,18 @@ class Multiline:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A number that editors can randomise or increment between runs; 0 to 2**63 - 1."""
+    """A number that editors can randomise or increment between runs; 0 to `LARGEST`.
+
+    Where seeds are counted up, 0 comes after the largest.
+
+    Attributes:
+        LARGEST: What torch takes, and other tools draw.
+    """
+
+    LARGEST: ClassVar[int] = 2**64 - 1
 
     def schema(self) -> dict[str, Any]:
-        return {"minimum": 0, "maximum": 2**63 - 1}
+        return {"minimum": 0, "maximum": self.LARGEST}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Checked against stable-diffusion-v1-5's config.json files and the original
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,16 +49,27 @@ SCHEDULER_CONFIG: Mapping[str, Any] = {
 }
 
 
-def scheduler_config(metadata: Mapping[str, str]) -> dict[str, Any]:
+ZERO_TERMINAL_SNR: Mapping[str, Any] = {
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+"""What makes a schedule begin at noise alone. Source: Lin et al. 2023, arXiv:2305.08891."""
+
+
+def scheduler_config(metadata: Mapping[str, str], names: Collection[str] = ()) -> dict[str, Any]:
     """The noise schedule: SD 1.x's own, with the prediction type that the file declares.
 
     Args:
         metadata: Of the safetensors file; ``modelspec.prediction_type`` may say ``v``.
-    Source: https://github.com/Stability-AI/ModelSpec
+        names: Of the tensors in it: one called ``v_pred`` marks a model that predicts v, one
+            called ``ztsnr`` beside it that it was trained with zero terminal SNR.
+    Source: https://github.com/Stability-AI/ModelSpec; the two tensors are what trainers write
+        and ComfyUI (``comfy/supported_models.py``) heeds.
     """
     declared = metadata.get("modelspec.prediction_type", "epsilon").lower()
-    prediction = "v_prediction" if declared.startswith("v") else "epsilon"
-    return {**SCHEDULER_CONFIG, "prediction_type": prediction}
+    is_v = declared.startswith("v") or "v_pred" in names
+    config = {**SCHEDULER_CONFIG, "prediction_type": "v_prediction" if is_v else "epsilon"}
+    return {**config, **ZERO_TERMINAL_SNR} if is_v and "ztsnr" in names else config
 
 
 def unet_config(shapes: Shapes) -> dict[str, Any]:

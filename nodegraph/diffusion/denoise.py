@@ -324,7 +324,7 @@ def _nearest(pixels: int) -> int:
 
 
 def _check_seed(seed: int, latent: Latent) -> None:
-    if min(latent.noise_indices) < 0 or not 0 <= seed < 2**64 - max(latent.noise_indices):
+    if min(latent.noise_indices) < 0 or not 0 <= seed < 2**64:
         raise InvalidValue(
             "the seed is out of range", port="seed", given=str(seed), expected="0 to 2**64 - 1"
         )

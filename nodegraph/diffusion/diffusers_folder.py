@@ -7,6 +7,7 @@ configuration and weights. Source: https://huggingface.co/docs/diffusers/using-d
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
+_SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
 _MAX_JSON_BYTES = 64 * 2**20
 
 
@@ -117,10 +119,12 @@ def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) ->
         (f"{stem}.safetensors", f"{stem}.safetensors.index.json"),
         (f"{stem}.*.safetensors", f"{stem}.safetensors.index.*.json"),
     ):
-        for pattern, is_index in ((single, False), (index, True)):
-            found = sorted(place.glob(pattern), key=_fp16_first)
-            if found:
-                return Weights(_shards(found[0]), found[0]) if is_index else Weights((found[0],))
+        files = [path for path in place.glob(single) if not _SHARD.search(path.name)]
+        if files:
+            return Weights((min(files, key=_fp16_first),))
+        indices = sorted(place.glob(index), key=_fp16_first)
+        if indices:
+            return Weights(_shards(indices[0]), indices[0])
     return _pickle_weights(place, component, allow_pickle)
 
 

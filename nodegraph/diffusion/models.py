@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -27,6 +27,12 @@ from nodegraph.diffusion.families import (
 )
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.safetensors_header import Header, read_header
+from nodegraph.diffusion.scheduler_file import (
+    checkpoint_scheduler,
+    folder_scheduler,
+    overridden,
+    scheduler_option,
+)
 from nodegraph.diffusion.tokenizer_folder import FILES as TOKENIZER
 from nodegraph.diffusion.tokenizer_folder import find_tokenizer, tokenizer_digest
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
@@ -183,6 +189,8 @@ def open_model(
     digests: FileDigests | None = None,
     allow_pickle: bool = False,
     device: str = "cpu",
+    prediction_type: str = "auto",
+    zero_terminal_snr: str = "auto",
 ) -> ModelRecipes:
     """The recipes of a model's parts; nothing is loaded yet.
 
@@ -193,17 +201,22 @@ def open_model(
         dtype: Precision in memory. ``auto`` is float32 on a CPU and the stored one elsewhere.
         digests: Where the files' digests are remembered; once for the process if not given.
         device: What ``auto`` is decided for.
+        prediction_type, zero_terminal_snr: What the files don't say, or say wrongly; see
+            `scheduler_file.overridden`.
     Raises:
-        InvalidValue: No such dtype.
+        InvalidValue: No such dtype, or prediction type.
         NodegraphError: See `locate_model`.
     """
     if dtype not in DTYPES:
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
     source = locate_model(name, folders, allow_pickle=allow_pickle)
     remembered = digests or FILE_DIGESTS
+    schedule = overridden(_schedule(source), prediction_type, zero_terminal_snr)
     if source.is_folder:
-        return _open_folder(source, dtype, remembered, allow_pickle, device)
-    return _open_checkpoint(source, dtype, remembered, folders, device)
+        opened = _open_folder(source, dtype, remembered, allow_pickle, device)
+    else:
+        opened = _open_checkpoint(source, dtype, remembered, folders, device)
+    return opened._replace(model=replace(opened.model, options=(scheduler_option(schedule),)))
 
 
 @contextmanager
@@ -265,16 +278,21 @@ def model_stamp(
     return digest_value([*map(file_stamp, files), device])
 
 
-def model_facts(source: ModelSource) -> ModelFacts:
+def model_facts(
+    source: ModelSource, *, prediction_type: str = "auto", zero_terminal_snr: str = "auto"
+) -> ModelFacts:
     """What is known of a model from its configuration alone.
 
+    Args:
+        prediction_type, zero_terminal_snr: As for `open_model`.
     Raises:
-        InvalidFile: The configuration is damaged.
+        InvalidFile: The configuration is damaged, or asks for what isn't supported.
+        InvalidValue: No such prediction type.
     """
     try:
-        if source.is_folder:
-            return _folder_facts(source)
-        return _checkpoint_facts(source)
+        schedule = overridden(_schedule(source), prediction_type, zero_terminal_snr)
+        unet, vae = _configs(source)
+        return _facts(source.family, unet, vae, str(schedule.get("prediction_type", "epsilon")))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
 
@@ -418,6 +436,7 @@ def _identify(path: Path, kind: Kind, allow_pickle: bool) -> Identified:
     layout.check_complete(path)
     for part in _PARTS:
         _check_weights(layout.find_weights(path, part, allow_pickle=allow_pickle))
+    folder_scheduler(path)
     return identify_pipeline(class_name, layout.read_config(path / layout.UNET / "config.json"))
 
 
@@ -517,19 +536,19 @@ def _resolve(dtype: str, stored: Mapping[str, str], device: str) -> str:
     return _STORED.get(most, "float32")
 
 
-def _folder_facts(source: ModelSource) -> ModelFacts:
-    unet = layout.read_config(source.path / layout.UNET / "config.json")
-    vae = layout.read_config(source.path / layout.VAE / "config.json")
-    schedule = layout.read_config(source.path / layout.SCHEDULER / layout.SCHEDULER_FILE)
-    prediction = str(schedule.get("prediction_type", "epsilon"))
-    return _facts(source.family, unet, vae, prediction)
+def _schedule(source: ModelSource) -> dict[str, Any]:
+    if source.is_folder:
+        return folder_scheduler(source.path)
+    return checkpoint_scheduler(_header(source.path))
 
 
-def _checkpoint_facts(source: ModelSource) -> ModelFacts:
-    header = _header(source.path)
-    unet, vae = checkpoint.unet_config(header.shapes), checkpoint.vae_config(header.shapes)
-    prediction = checkpoint.scheduler_config(header.metadata)["prediction_type"]
-    return _facts(source.family, unet, vae, prediction)
+def _configs(source: ModelSource) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Of the UNet and the VAE."""
+    if source.is_folder:
+        unet, vae = (source.path / part / "config.json" for part in (layout.UNET, layout.VAE))
+        return layout.read_config(unet), layout.read_config(vae)
+    shapes = _header(source.path).shapes
+    return checkpoint.unet_config(shapes), checkpoint.vae_config(shapes)
 
 
 def _facts(

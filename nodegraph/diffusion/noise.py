@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import Latent
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.diffusion.scheduler_file import refuse_unsupported
+from nodegraph.errors import InvalidValue
 
-PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
 
@@ -68,7 +67,7 @@ class NoiseSchedule:
         Raises:
             InvalidFile: It asks for something that isn't supported.
         """
-        _refuse_unsupported(config)
+        refuse_unsupported(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         betas = _betas(config)
         if zero_snr:
@@ -125,8 +124,8 @@ def draw_noise(shape: Sequence[int], seed: int, indices: Sequence[int]) -> Tenso
 
 
 def item_generators(seed: int, indices: Sequence[int]) -> list[torch.Generator]:
-    """One CPU generator for each item of a batch, seeded with seed + its index."""
-    return [torch.Generator("cpu").manual_seed(seed + index) for index in indices]
+    """One CPU generator for each item of a batch, seeded with seed + its index, modulo 2**64."""
+    return [torch.Generator("cpu").manual_seed((seed + index) % 2**64) for index in indices]
 
 
 def draw_from(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
@@ -236,24 +235,3 @@ def _sigmas(alphas_cumprod: Tensor, zero_snr: bool) -> Tensor:
     if zero_snr:
         floored[-1] = ZERO_SNR_FLOOR
     return ((1 - floored) / floored) ** 0.5
-
-
-def _refuse_unsupported(config: Mapping[str, Any]) -> None:
-    supported: dict[str, tuple[tuple[Any, ...], Any]] = {
-        "prediction_type": (PREDICTION_TYPES, "epsilon"),
-        "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2"), "linear"),
-        "timestep_spacing": (("leading", "trailing", "linspace", None), None),
-        "timestep_type": (("discrete",), "discrete"),
-        "thresholding": ((False,), False),
-    }
-    for key, (values, default) in supported.items():
-        found = config.get(key, default)
-        if found not in values:
-            names = [str(value) for value in values]
-            raise InvalidFile(
-                f"the model's scheduler file sets {key} to something that isn't supported",
-                port="model",
-                given=str(found),
-                expected=", ".join(names),
-                hint=did_you_mean(str(found), names),
-            )

@@ -1,10 +1,11 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
+from nodegraph.host_memory import Memory
 from nodegraph.residency.entries import Resident
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
-from nodegraph.residency.memory import Memory, memory_of
+from nodegraph.residency.memory import memory_of
 from nodegraph.residency.peaks import MemoryPeak, measuring
 
 __all__ = [

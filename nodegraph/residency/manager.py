@@ -33,12 +33,14 @@ class _Filling:
         source: The same at the host, to be moved from there.
         leaving: What has to be moved away first.
         may_evict: Whether others may be evicted if it takes more than was expected.
+        is_tight: Whether others had to go as memory, not only the budget, had no room for it.
     """
 
     entry: Entry
     source: Entry | None
     leaving: Sequence[Leaving] = field(default_factory=list)
     may_evict: bool = True
+    is_tight: bool = False
 
 
 class ResidencyManager:
@@ -68,7 +70,8 @@ class ResidencyManager:
             it shares and leaves as they are.
         small: Makes, of a component, one for a device that takes less memory there, for the
             duration of a `with`; the component itself lies on the host and stays as it is.
-        free: Bytes of memory that a device has left, or None where that isn't known.
+        free: Bytes of memory that a device has left for weights, or None where that isn't known.
+            Where that is too little, others are evicted before a load, whatever the budget says.
         empty_reserves: Frees what the framework keeps on a device without using it.
         clock: Tells the seconds that loading takes.
     """
@@ -201,6 +204,7 @@ class ResidencyManager:
                 expected="a model without adapters",
             )
         expected: int | None = None
+        free: int | None = None
         while True:
             with self._changed:
                 entry = self._settled(recipe, location)
@@ -209,9 +213,9 @@ class ResidencyManager:
                         return entry
                     continue
                 if expected is not None:
-                    filling = self._begin(recipe, location, expected)
+                    filling = self._begin(recipe, location, expected, free)
                     break
-            expected = self._expected(recipe)
+            expected, free = self._expected(recipe), self._free(location)
         self._fill(filling)
         return filling.entry
 
@@ -252,21 +256,26 @@ class ResidencyManager:
             raise entry.error
         return entry.state is State.THERE
 
-    def _begin(self, recipe: Recipe, location: str, expected: int) -> _Filling:
+    def _begin(
+        self, recipe: Recipe, location: str, expected: int, free: int | None = None
+    ) -> _Filling:
         source = None
         if self._is_promoted(recipe, location):
             found = self._shelves.find(recipe, HOST)
             if found is not None and found.is_idle:
                 source = found
                 self._shelves.take(source)
-        leaving = self._shelves.make_room(location, expected)
+        leaving = self._shelves.make_room(location, expected, free)
         entry = self._shelves.add(Entry(recipe, location, expected, pins=1))
-        return _Filling(entry, source, leaving)
+        is_tight = free is not None and expected > free
+        return _Filling(entry, source, leaving, is_tight=is_tight)
 
     def _fill(self, filling: _Filling) -> None:
         entry, source = filling.entry, filling.source
         try:
             self._carry_out(filling.leaving)
+            if filling.is_tight:
+                self._empty_reserves(entry.location)
             component = self._made(filling)
             shared = entry.base.component if entry.base is not None else None
             size = component_bytes(component, besides=shared)

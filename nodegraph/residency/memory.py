@@ -5,28 +5,19 @@ Nothing here imports torch: where it isn't loaded, it holds nothing either.
 
 from __future__ import annotations
 
+import ctypes
 import gc
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from nodegraph.host_memory import Memory, host_memory
 from nodegraph.residency.entries import HOST
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Of a device, in bytes."""
-
-    free: int
-    total: int
 
 
 def memory_of(device: str) -> Memory | None:
     """What a device has; None where it can't be told."""
     if device == HOST:
-        return _host_memory()
+        return host_memory()
     torch = sys.modules.get("torch")
     if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
         return None
@@ -46,6 +37,8 @@ def empty_reserves(device: str) -> None:
     """Free what nobody uses any more: cyclic garbage, then what the framework keeps for later."""
     # A failed call's traceback holds its frames in a cycle, and those the tensors in them.
     gc.collect()
+    if device == HOST:
+        _trim_heap()
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return
@@ -55,19 +48,9 @@ def empty_reserves(device: str) -> None:
         torch.mps.empty_cache()
 
 
-def _host_memory() -> Memory | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        sizes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
-        return Memory(sizes["MemAvailable"] * 1024, sizes["MemTotal"] * 1024)
-    except (OSError, ValueError, KeyError, IndexError):
-        return _host_memory_elsewhere()
-
-
-def _host_memory_elsewhere() -> Memory | None:
-    """As far as systems other than Linux tell."""
-    try:
-        page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-        return Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * total)
-    except (AttributeError, OSError, ValueError):
-        return None
+def _trim_heap() -> None:
+    """Give freed memory back to the system where the C library keeps it, as glibc does."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

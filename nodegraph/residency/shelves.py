@@ -82,17 +82,22 @@ class Shelves:
         budget = self._budgets.get(location)
         return None if budget is None else budget - self._used(location)
 
-    def make_room(self, location: str, needed: int = 0) -> list[Leaving]:
+    def make_room(self, location: str, needed: int = 0, free: int | None = None) -> list[Leaving]:
         """Evict what is worth least and not in use until `needed` more bytes fit, or all is gone.
 
+        Args:
+            free: Bytes that the place has left for them, whatever the budget says; None where that
+                isn't known.
         Returns:
             What is to be moved to the host; all else was dropped at once.
         """
         leaving: list[Leaving] = []
         for entry in self._by_worth(location):
             room = self.room(location)
-            if room is None or needed <= room:
+            if (room is None or needed <= room) and (free is None or needed <= free):
                 break
+            if free is not None:
+                free += entry.bytes
             leaving += self._evict(entry)
         return leaving
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import psutil
 
+from nodegraph.workers.platforms import held_memory
+
 
 class Memory:
     """Measures this process."""
@@ -15,9 +17,8 @@ class Memory:
         self._process = psutil.Process()
 
     def used(self) -> int:
-        """Bytes of the host's memory."""
-        size: int = self._process.memory_info().rss
-        return size
+        """Bytes of the host's memory, see `held_memory`."""
+        return held_memory(self._process)
 
     def used_on_device(self) -> int | None:
         """Bytes that torch has taken on accelerators; None as long as it has taken none."""

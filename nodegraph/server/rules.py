@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nodegraph.host_memory import SHARE, total_memory
 from nodegraph.jobs import Limits
 from nodegraph.jobs import Rules as RetentionRules
 from nodegraph.jobs.fairness import INFINITE
 from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
 from nodegraph.server.uploads import UploadRules
 from nodegraph.settings import Settings
+from nodegraph.weights import host_weights_budget
 from nodegraph.workers.rules import Rules, WorkerSpec
 
 PLANNER = "planner"
@@ -50,11 +52,18 @@ def upload_rules(server: ServerSettings) -> UploadRules:
 
 
 def supervision_rules(server: ServerSettings) -> Rules:
-    """When a worker counts as ill."""
+    """When a worker counts as ill.
+
+    Together, workers may take a share of the machine's memory, unless the settings say more or
+    less: what takes it all would else end other programs, or the server.
+    """
+    limit = server.worker_memory
+    if limit is None:
+        limit = int((total_memory() or 0) * SHARE) // max(1, len(_devices(server)))
     return Rules(
         node_stall_seconds=server.stall_seconds,
         cancel_seconds=server.cancel_seconds,
-        memory_limit=server.worker_memory,
+        memory_limit=limit or None,
         shutdown_grace=server.shutdown_seconds,
     )
 
@@ -67,13 +76,25 @@ def worker_specs(
     Args:
         settings: As the workers are to have them.
     """
-    flags = settings.model_dump(mode="json", exclude_none=True)
+    devices = _devices(server)
+    flags = _flags(settings, max(1, len(devices)))
     paths = [str(path) for path in packs]
     workers = [
         WorkerSpec(f"worker-{at + 1}", device=device, settings=flags, packs=paths)
-        for at, device in enumerate(_devices(server))
+        for at, device in enumerate(devices)
     ]
     return [*workers, WorkerSpec(PLANNER, "planner", settings=flags, packs=paths, warm=False)]
+
+
+def _flags(settings: Settings, workers: int) -> dict[str, object]:
+    """The settings of each worker: what they don't say about memory is for all workers together."""
+    flags: dict[str, object] = settings.model_dump(mode="json", exclude_none=True)
+    if "memory_cache" not in settings.model_fields_set:
+        flags["memory_cache"] = settings.memory_cache // workers
+    budget = host_weights_budget()
+    if settings.host_weights_budget is None and budget is not None:
+        flags["host_weights_budget"] = budget // workers
+    return flags
 
 
 def _devices(server: ServerSettings) -> list[str | None]:

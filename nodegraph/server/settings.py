@@ -146,7 +146,9 @@ class ServerSettings(_Part):
             none to wait for ever.
         cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
             then its worker is restarted.
-        worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
+        worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
+            given, 85 % of the machine's memory, or of what its container may take, divided
+            among the workers.
         shutdown_seconds: That running jobs get to reach their next checkpoint.
         least_free: Bytes of free disk below which the server says that it isn't ready.
         session_seconds: After which a browser that has logged in has to do so again.

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
+from nodegraph.workers.platforms import held_memory
 from nodegraph.workers.rules import Rules
 
 _ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped", "node.cached"})
@@ -132,7 +133,7 @@ class Vitals:
         if self._process is not None:
             try:
                 # A dead one that isn't buried yet has none: what it had before is what counts.
-                self.memory = self._process.memory_info().rss or self.memory
+                self.memory = held_memory(self._process) or self.memory
             except psutil.Error:
                 self._process = None
 

@@ -136,5 +136,5 @@ def test_hints_become_display_options() -> None:
     assert read_annotation(Annotated[int, Seed()]).json_schema == {
         "type": "integer",
         "minimum": 0,
-        "maximum": 2**63 - 1,
+        "maximum": 2**64 - 1,
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -89,21 +89,35 @@ def test_files_in_half_precision_are_widened(folder: Path) -> None:
     assert all(torch.equal(found[name], tensor.float()) for name, tensor in halves.items())
 
 
-def test_shards_load_as_one(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("shard", "index"),
+    [
+        ("part-{}.safetensors", "diffusion_pytorch_model.safetensors.index.json"),
+        (
+            "diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors",
+            "diffusion_pytorch_model.safetensors.index.fp16.json",
+        ),
+    ],
+)
+def test_shards_load_as_one(folder: Path, shard: str, index: str) -> None:
     weights = load_file(folder / UNET_WEIGHTS)
     (folder / UNET_WEIGHTS).unlink()
     names = sorted(weights)
-    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
-    for shard, part in shards.items():
-        save_file({name: weights[name] for name in part}, folder / "unet" / shard, {"format": "pt"})
-    index = {"weight_map": {name: shard for shard, part in shards.items() for name in part}}
-    (folder / f"{UNET_WEIGHTS}.index.json").write_text(json.dumps({"metadata": {}, **index}))
+    shards = {shard.format(1): names[::2], shard.format(2): names[1::2]}
+    for file, part in shards.items():
+        save_file({name: weights[name] for name in part}, folder / "unet" / file, {"format": "pt"})
+    places = {name: file for file, part in shards.items() for name in part}
+    (folder / "unet" / index).write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
     recipe = recipes_of(folder).model
 
     found = load_component(recipe, "cpu").unet.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
     assert estimate_bytes(recipe) == sum(tensor.nbytes for tensor in weights.values())
+    unet = UNet2DConditionModel.from_pretrained(
+        folder / "unet", variant="fp16" if "fp16" in index else None, local_files_only=True
+    )
+    assert all(torch.equal(found[name], item) for name, item in unet.state_dict().items())
 
 
 def test_allowed_pickles_load(folder: Path) -> None:

@@ -18,7 +18,8 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES, SAMPLER_NAMES
-from nodegraph.diffusion.noise import PREDICTION_TYPES, draw_noise
+from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.steps import last_step
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
@@ -61,7 +62,7 @@ def samplings(draw: st.DrawFn) -> dict[str, Any]:
         "positive": replace(PROMPT, entries=entries),
         "negative": None,
         "latent": Latent(samples, 64, 64, batch, mask, "sd1" if samples is not None else None),
-        "seed": draw(st.integers(0, 2**63)),
+        "seed": draw(st.integers(0, 2**64 - 1)),
         "steps": steps,
         "cfg": draw(st.sampled_from([1.0, 5.0])),
         "sampler": sampler,

@@ -23,8 +23,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES
-from nodegraph.diffusion.noise import PREDICTION_TYPES, NoiseSchedule, draw_from, item_generators
+from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler
+from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates

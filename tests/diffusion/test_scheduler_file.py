@@ -8,15 +8,37 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import diffusers
 import pytest
 import torch
-from safetensors.torch import save_file
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+)
 
 from nodegraph.core.file_digests import FileDigests
-from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion import NoiseSchedule, load_component, open_model, scheduler_config
-from nodegraph.errors import InvalidFile
+from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.diffusion import (
+    NoiseSchedule,
+    encode_prompt,
+    load_component,
+    locate_model,
+    open_model,
+    sample,
+    scheduler_config,
+)
+from nodegraph.diffusion.safetensors_header import Header
+from nodegraph.diffusion.scheduler_file import SCHEDULER_CLASSES, checkpoint_scheduler
+from nodegraph.errors import InvalidFile, InvalidValue
+
+FLOW = "FlowMatchEulerDiscreteScheduler"
+
+# diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture
@@ -28,37 +50,133 @@ def model_of(folder: Path) -> DiffusionModel:
     return open_model(str(folder), [], digests=FileDigests()).model
 
 
-def test_it_is_what_the_loaded_model_has_and_needs_no_weights(folder: Path) -> None:
+def test_it_is_what_the_loaded_model_has_and_needs_no_files(folder: Path) -> None:
     recipe = model_of(folder)
     expected = load_component(recipe, "cpu").scheduler_config
-    shutil.rmtree(folder / "unet")
+    shutil.rmtree(folder)
 
     assert scheduler_config(recipe) == expected
     assert NoiseSchedule.from_config(scheduler_config(recipe)).prediction_type == "v_prediction"
 
 
+def header(*marks: str, **metadata: str) -> Header:
+    return Header(dict.fromkeys(marks, (0,)), {}, metadata)
+
+
 @pytest.mark.parametrize(
-    ("declared", "prediction"),
-    [({}, "epsilon"), ({"modelspec.prediction_type": "v"}, "v_prediction")],
+    ("found", "prediction", "zero_snr"),
+    [
+        (header(), "epsilon", False),
+        (header(**{"modelspec.prediction_type": "v"}), "v_prediction", False),
+        (header("v_pred"), "v_prediction", False),
+        (header("v_pred", "ztsnr"), "v_prediction", True),
+        (header("ztsnr", **{"modelspec.prediction_type": "v"}), "v_prediction", True),
+        (header("ztsnr"), "epsilon", False),
+    ],
 )
 def test_a_single_file_says_what_it_predicts(
-    tmp_path: Path, declared: dict[str, str], prediction: str
+    found: Header, prediction: str, zero_snr: bool
 ) -> None:
-    path = tmp_path / "model.safetensors"
-    save_file({"a": torch.zeros(1)}, path, declared)
-    recipe = DiffusionModel("sd1", str(path), "0" * 64)
+    config = checkpoint_scheduler(found)
 
-    assert scheduler_config(recipe)["prediction_type"] == prediction
-    pickle = replace(recipe, source=str(tmp_path / "model.ckpt"))
-    assert scheduler_config(pickle)["prediction_type"] == "epsilon"
+    assert config["prediction_type"] == prediction
+    assert config.get("rescale_betas_zero_snr", False) is zero_snr
+    assert config["timestep_spacing"] == ("trailing" if zero_snr else "leading")
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "dpmpp_2m"])
+def test_a_marked_file_is_sampled_as_the_stock_pipeline_samples_its_kind(
+    sd1_folder: Path, sampler: str
+) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(sd1_folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    schedulers = {
+        "ddim": DDIMScheduler,
+        "euler": EulerDiscreteScheduler,
+        "dpmpp_2m": DPMSolverMultistepScheduler,
+    }
+    pipeline.scheduler = schedulers[sampler].from_config(
+        pipeline.scheduler.config,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+    generator = torch.Generator().manual_seed(3)
+    expected = pipeline(
+        "a fox", num_inference_steps=5, generator=generator, output_type="latent"
+    ).images
+
+    recipes = open_model(str(sd1_folder), [], prediction_type="v_prediction")
+    denoiser, text_model, _ = (load_component(recipe, "cpu") for recipe in recipes)
+    marked = checkpoint_scheduler(header("v_pred", "ztsnr"))
+    options = {"steps": 5, "cfg": 7.5, "sampler": sampler, "schedule": "normal", "seed": 3}
+    found = sample(
+        replace(denoiser, scheduler_config=marked),
+        encode_prompt(text_model, "a fox"),
+        None,
+        Latent(None, 64, 64),
+        **options,
+    )
+    assert torch.equal(found.samples, expected)
+
+
+def test_what_somebody_knows_better_than_the_file_holds(folder: Path, sd1_folder: Path) -> None:
+    def opened(model: Path, **known: str) -> dict[str, Any]:
+        return scheduler_config(open_model(str(model), [], **known).model)
+
+    of_file = opened(sd1_folder)
+    both = {"prediction_type": "v_prediction", "zero_terminal_snr": "on"}
+    assert opened(sd1_folder, prediction_type="sample") == of_file | {"prediction_type": "sample"}
+    assert opened(sd1_folder, **both) == of_file | {
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+    }
+    assert opened(folder, prediction_type="epsilon")["prediction_type"] == "epsilon"
+    for known in ({"prediction_type": "flow"}, {"zero_terminal_snr": "maybe"}):
+        [port] = known
+        with pytest.raises(InvalidValue, match=f"there is no {port}") as error:
+            opened(sd1_folder, **known)
+        assert error.value.problem.port == port
+    with pytest.raises(InvalidValue, match="set prediction_type to v_prediction"):
+        opened(sd1_folder, zero_terminal_snr="on")
 
 
 def test_a_damaged_file_is_named(folder: Path) -> None:
-    recipe = model_of(folder)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps([]))
 
     with pytest.raises(InvalidFile, match=r"scheduler_config\.json"):
-        scheduler_config(recipe)
+        model_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "given"),
+    [
+        ("scheduler/scheduler_config.json", {"_class_name": FLOW}, FLOW),
+        ("scheduler/scheduler_config.json", {"_class_name": "MyScheduler"}, "MyScheduler"),
+        ("scheduler/scheduler_config.json", {"thresholding": True}, "True"),
+        ("scheduler/scheduler_config.json", {"use_flow_sigmas": True}, "True"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "flow_prediction"}, "flow_pred"),
+        ("model_index.json", {"scheduler": ["diffusers", FLOW]}, FLOW),
+    ],
+)
+def test_what_would_be_sampled_wrongly_is_refused(
+    folder: Path, file: str, change: dict[str, Any], given: str
+) -> None:
+    config = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(config | change))
+
+    with pytest.raises(InvalidFile) as error:
+        locate_model(str(folder), [])
+
+    assert str(folder / file) in error.value.problem.message
+    assert error.value.problem.given.startswith(given)
+    assert error.value.problem.expected
+
+
+def test_every_class_that_is_taken_is_one_of_diffusers() -> None:
+    assert all(hasattr(diffusers, name) for name in SCHEDULER_CLASSES)
 
 
 def test_reading_it_imports_no_torch() -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import functools
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +31,11 @@ from nodegraph.core.validation import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.engine.engine import Engine
 from nodegraph.errors import ModelNotFound, NodegraphError, Problem
 from nodegraph.packs.registry import Registry
-from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet, write_json
+from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 
 HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
@@ -45,16 +43,7 @@ ENVIRONMENT = Environment((), HERE, HERE, HERE)
 
 @node(facts={"diffusion_model": {"family": "family"}})
 def Model(family: str = "sd1") -> DiffusionModel:
-    return DiffusionModel(family, scheduler_folder(), "0" * 64)
-
-
-@functools.cache
-def scheduler_folder() -> str:
-    """A folder with the model's scheduler file alone."""
-    folder = tempfile.mkdtemp()
-    write_json(Path(folder) / "scheduler" / "scheduler_config.json", SD1_SCHEDULER)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return DiffusionModel(family, "nowhere", "0" * 64, options=(scheduler_option(SD1_SCHEDULER),))
 
 
 @node

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nodegraph import Vae
-from nodegraph.diffusion import encode_image, load_component, models, open_model
+from nodegraph.diffusion import encode_image, load_component, models, open_model, scheduler_config
 from tests.nodes.conftest import Bench, link
 
 
@@ -105,6 +105,27 @@ def test_what_cannot_be_loaded_is_told_before_running(
 
     assert (problem.code, problem.node, problem.port) == (code, "load", "model")
     assert words in str(problem)
+
+
+def test_a_schedule_of_another_kind_is_told_before_running(bench: Bench, apples: Path) -> None:
+    path = apples / "scheduler" / "scheduler_config.json"
+    path.write_text(path.read_text().replace("PNDMScheduler", "FlowMatchEulerDiscreteScheduler"))
+
+    [problem] = bench.problems(load("apples"), "load")
+
+    assert (problem.node, problem.port) == ("load", "model")
+    assert str(path) in problem.message
+    assert problem.given == "FlowMatchEulerDiscreteScheduler"
+    assert "DDIMScheduler" in (problem.expected or "")
+
+
+def test_what_the_model_predicts_can_be_said(bench: Bench, apples: Path) -> None:
+    said = {"prediction_type": "v_prediction", "zero_terminal_snr": "on"}
+    assert bench.problems(load("apples", **said), "load") == []
+    config = scheduler_config(bench.value(load("apples", **said), "load.model"))
+    assert (config["prediction_type"], config["rescale_betas_zero_snr"]) == ("v_prediction", True)
+    [problem] = bench.problems(load("apples", zero_terminal_snr="on"), "load")
+    assert problem.port == "zero_terminal_snr"
 
 
 def test_pickles_can_be_allowed(tmp_path: Path, sd1_folder: Path) -> None:

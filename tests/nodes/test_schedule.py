@@ -87,6 +87,8 @@ def test_a_part_without_steps_is_found_before_running() -> None:
 def test_seeds_count_up() -> None:
     nodes = {"seeds": {"type": "SeedRange", "inputs": {"start": 40, "count": 3}}}
     assert value(nodes, "seeds.numbers") == [40, 41, 42]
+    nodes["seeds"]["inputs"]["start"] = 2**64 - 2
+    assert value(nodes, "seeds.numbers") == [2**64 - 2, 2**64 - 1, 0]
 
 
 def test_timesteps_may_begin_with_the_clean_end() -> None:

@@ -212,6 +212,28 @@ def test_pre_loading_leaves_half_of_the_free_memory(machine: Machine) -> None:
     assert manager.prefetch(A, "cpu")
 
 
+def test_what_is_idle_goes_before_a_load_that_too_little_memory_is_free_for(
+    machine: Machine,
+) -> None:
+    free = {"cpu": 100}
+    manager = manager_of(machine, {"host": 1000}, estimate=size_of, free=free.get)
+    used(manager, A, "cpu")
+    used(manager, B, "cpu")
+    assert machine.emptied == []
+    # As much as one of them would have to leave.
+    free["cpu"] = 1
+    used(manager, C, "cpu")
+    assert lying(manager, "cpu") == ["b", "c"]
+    assert machine.emptied == ["cpu"]  # and what the libraries hold back
+
+
+def test_what_is_in_use_stays_however_little_memory_is_free(machine: Machine) -> None:
+    manager = manager_of(machine, {}, estimate=size_of, free=lambda device: 0)
+    with manager.use(A, "cpu"):
+        used(manager, B, "cpu")
+        assert lying(manager, "cpu") == ["a", "b"]
+
+
 @pytest.mark.parametrize("error", [InvalidFile("missing"), MemoryError(), OSError("gone")])
 def test_what_fails_to_pre_load_is_told_by_its_use(machine: Machine, error: Exception) -> None:
     def load(recipe: Recipe, device: str) -> Any:

@@ -34,7 +34,7 @@ PORTS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "text": ({"type": "string"}, {"type": "str", "widget": "multiline", "help": "What to see."}),
     "line": ({"type": "string"}, {"type": "str", "required": False, "default": "plain"}),
     "seed": (
-        {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+        {"type": "integer", "minimum": 0, "maximum": 2**64 - 1},
         {"type": "int", "widget": "seed", "required": False, "default": 0},
     ),
     "cfg": (
@@ -174,7 +174,7 @@ def test_texts_become_values_of_the_ports_types() -> None:
     texts = {
         "text": ['say "hi"\r\nand go'],
         "line": ["12"],
-        "seed": ["9223372036854775807"],
+        "seed": ["18446744073709551615"],
         "cfg": ["2.5"],
         "wide": ["64"],
         "kind": ["3"],
@@ -186,7 +186,7 @@ def test_texts_become_values_of_the_ports_types() -> None:
     assert values_of(app(), texts) == {
         "text": 'say "hi"\nand go',
         "line": "12",
-        "seed": 2**63 - 1,
+        "seed": 2**64 - 1,
         "cfg": 2.5,
         "wide": 64,
         "kind": 3,
@@ -312,7 +312,7 @@ def test_a_field_is_what_its_port_takes() -> None:
         attributes["name"]: (tag, attributes) for tag, attributes in tags if "name" in attributes
     }
     assert fields["text"][0] == "textarea"
-    assert (fields["seed"][1]["type"], fields["seed"][1]["max"]) == ("number", str(2**63 - 1))
+    assert (fields["seed"][1]["type"], fields["seed"][1]["max"]) == ("number", str(2**64 - 1))
     assert (fields["cfg"][1]["step"], fields["wide"][1]["step"]) == ("any", "8")
     assert fields["kind"][0] == fields["open"][0] == "select"
     assert (fields["picture"][1]["type"], "required" in fields["text"][1]) == ("file", True)

@@ -15,11 +15,11 @@ test("each mode gives the next seed", () => {
 });
 
 test("counting is exact beyond what JavaScript holds, and goes round at the ends", () => {
-  const large = integerFromText("9223372036854775806") ?? 0;
+  const large = integerFromText("18446744073709551614") ?? 0;
   const next = nextSeed("increment", large, half);
-  expect(next).toEqual(new ExactNumber("9223372036854775807"));
+  expect(next).toEqual(new ExactNumber("18446744073709551615"));
   expect(nextSeed("increment", next, half)).toBe(0);
-  expect(nextSeed("decrement", 0, half)).toEqual(new ExactNumber("9223372036854775807"));
+  expect(nextSeed("decrement", 0, half)).toEqual(new ExactNumber("18446744073709551615"));
 });
 
 test("drawn seeds are whole and exact everywhere", () => {

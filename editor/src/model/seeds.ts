@@ -11,9 +11,9 @@ export const SEED_MODES: readonly SeedMode[] = ["fixed", "random", "increment", 
 
 /** The largest that is drawn: numbers up to here are exact in every program. */
 export const LARGEST_DRAWN = Number.MAX_SAFE_INTEGER;
-const LARGEST = 2n ** 63n - 1n;
+const LARGEST = 2n ** 64n - 1n;
 
-/** Of a run after one with `seed`. Counting goes round at the ends, 0 and 2^63 - 1. */
+/** Of a run after one with `seed`. Counting goes round at the ends, 0 and 2^64 - 1. */
 export function nextSeed(mode: SeedMode, seed: Json | undefined, random: () => number): Json {
   if (mode === "random") return drawSeed(random);
   const now = wholeOf(seed) ?? 0n;

@@ -207,17 +207,17 @@ function around(number: number, step: number): { below: number; above: number } 
 }
 
 /** The largest whole number of 64 bits, which a JavaScript number rounds up. */
-const LARGEST = 2n ** 63n - 1n;
+const LARGEST = 2n ** 64n - 1n;
 
 function atMost(limit: number): number | string {
-  return limit === 2 ** 63 ? String(LARGEST) : limit;
+  return limit === 2 ** 64 ? String(LARGEST) : limit;
 }
 
 function isAbove(value: Json, limit: number): boolean {
   const whole = wholeOf(value);
   if (whole === null) return (numberOf(value) ?? 0) > limit;
   if (!Number.isInteger(limit)) return Number(whole) > limit;
-  return whole > (limit === 2 ** 63 ? LARGEST : BigInt(limit));
+  return whole > (limit === 2 ** 64 ? LARGEST : BigInt(limit));
 }
 
 function isBelow(value: Json, limit: number): boolean {

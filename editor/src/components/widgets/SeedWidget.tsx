@@ -19,7 +19,7 @@ const ICONS: Readonly<Record<SeedMode, LucideIcon>> = {
   decrement: ArrowDown,
 };
 const MODES = Object.keys(ICONS) as readonly SeedMode[];
-const WHOLE = { integer: true, minimum: 0, maximum: 2 ** 63, step: 1 };
+const WHOLE = { integer: true, minimum: 0, maximum: 2 ** 64, step: 1 };
 
 /** A seed of up to 64 bits, and what happens to it from run to run. */
 export function SeedWidget(props: WidgetProps) {

@@ -29,7 +29,7 @@ const SEED = inputOf({
   type: "int",
   default: 0,
   widget: "seed",
-  json_schema: { type: "integer", minimum: 0, maximum: 2 ** 63 },
+  json_schema: { type: "integer", minimum: 0, maximum: 2 ** 64 },
 });
 const PROMPT = inputOf({ name: "text", widget: "multiline", required: true });
 
@@ -172,22 +172,22 @@ describe("a number", () => {
 
 describe("a seed", () => {
   it("keeps 64 bits exactly", async () => {
-    const { last } = show(SEED, new ExactNumber("9223372036854775806"));
+    const { last } = show(SEED, new ExactNumber("18446744073709551614"));
     const field = screen.getByLabelText("Field");
-    expect(field).toHaveValue("9223372036854775806");
+    expect(field).toHaveValue("18446744073709551614");
     await userEvent.type(field, "{ArrowUp}");
-    expect(last()).toBe("9223372036854775807");
+    expect(last()).toBe("18446744073709551615");
     await userEvent.keyboard("{ArrowUp}");
-    expect(last()).toBe("9223372036854775807");
+    expect(last()).toBe("18446744073709551615");
   });
 
   it("is too large one beyond 64 bits", async () => {
     show(SEED, 1);
     const field = screen.getByLabelText("Field");
     await userEvent.clear(field);
-    await userEvent.type(field, "9223372036854775808");
+    await userEvent.type(field, "18446744073709551616");
     expect(field).toBeInvalid();
-    expect(field).toHaveAccessibleDescription(/9223372036854775807/);
+    expect(field).toHaveAccessibleDescription(/18446744073709551615/);
   });
 
   it("is drawn anew, and told what happens with each run", async () => {

@@ -5,7 +5,7 @@ import { type NumberRules, readNumber, showNumber, snapped, stepped } from "./nu
 
 const WHOLE: NumberRules = { integer: true, minimum: null, maximum: null, step: 1 };
 const FLOAT: NumberRules = { integer: false, minimum: null, maximum: null, step: 1 };
-const SEED: NumberRules = { ...WHOLE, minimum: 0, maximum: 2 ** 63 };
+const SEED: NumberRules = { ...WHOLE, minimum: 0, maximum: 2 ** 64 };
 
 function written(text: string, { integer }: NumberRules): string {
   const { value, fault } = readNumber(text, integer);
@@ -14,7 +14,7 @@ function written(text: string, { integer }: NumberRules): string {
 
 describe("reading a number", () => {
   it("keeps every digit of a seed", () => {
-    expect(written("9223372036854775807", SEED)).toBe("9223372036854775807");
+    expect(written("18446744073709551615", SEED)).toBe("18446744073709551615");
     expect(written("9007199254740993", SEED)).toBe("9007199254740993");
   });
 

@@ -16,8 +16,8 @@ export type Reading =
   | { readonly value: Json; readonly fault: null }
   | { readonly value: null; readonly fault: NumberFault };
 
-/** The largest whole number of the engine's seeds; JSON.parse can't tell it from 2 ** 63. */
-const LARGEST = 2n ** 63n - 1n;
+/** The largest whole number of the engine's seeds; JSON.parse can't tell it from 2 ** 64. */
+const LARGEST = 2n ** 64n - 1n;
 
 /** The number that a text means; its range is for others to check. */
 export function readNumber(text: string, integer: boolean): Reading {
@@ -52,7 +52,7 @@ function plainNumber(text: string): number | null {
 }
 
 function wholeBound(bound: number): bigint {
-  return bound === 2 ** 63 ? LARGEST : BigInt(bound);
+  return bound === 2 ** 64 ? LARGEST : BigInt(bound);
 }
 
 /** The value as a whole number of any size; null if it is none. */
