@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.models import (
     ModelFacts,
@@ -17,6 +17,7 @@ from nodegraph.diffusion.models import (
 from nodegraph.diffusion.output_files import check_folder, check_name
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.resizing import target_size
+from nodegraph.diffusion.room import check_room, resizing_bytes
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -159,6 +160,18 @@ def resized(inputs: HookInputs) -> dict[str, Facts]:
     if inputs.fact("image", "batch") is not None:
         facts["batch"] = inputs.fact("image", "batch")
     return {"image": facts}
+
+
+def check_resized(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that there isn't enough memory for."""
+    size = resized(inputs).get("image", {})
+    if size:
+        pictures = size.get("batch", 1)
+        needed = resizing_bytes(size["width"], size["height"], 3 * pictures)
+        try:
+            check_room(size["width"], size["height"], pictures, needed, port="width")
+        except InvalidValue as error:
+            yield _finding("width", error)
 
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.names import check_combination
+from nodegraph.diffusion.room import check_room, sampling_bytes
 from nodegraph.diffusion.steps import last_step, steps_walked
 
 LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", "channels")}
@@ -14,12 +15,28 @@ LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", 
 
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
-    """Find a sampler and schedule that don't go together, and step counts that can't be."""
+    """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
+    yield from _check_size(inputs)
     yield from _findings(check_combination, inputs, "sampler", "schedule")
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:
         yield from _findings(last_step, inputs, "steps", "denoise", "end_step")
+
+
+def _check_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents that there isn't enough memory for; of accelerators that isn't known here."""
+    width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    if inputs.environment.device != "cpu" or width is None or height is None:
+        return
+    pictures = inputs.fact("latent", "batch") or 1
+    is_guided = (inputs.literals.get("cfg") or 1.0) > 1
+    needed = sampling_bytes(width, height, pictures, is_guided=is_guided)
+    try:
+        check_room(width, height, pictures, needed, port="latent")
+    except InvalidValue as error:
+        found = error.problem
+        yield Finding("latent", found.message, found.given, found.expected, found.hint, found.code)
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
 
 from ._facts import (
     check_image,
+    check_resized,
     check_result_name,
     image_outputs,
     image_state,
@@ -138,7 +139,12 @@ def ImageStrip(
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
 
 
-@node(category="image/adjust", infer=resized, tags=("scale", "crop", "upscale"))
+@node(
+    category="image/adjust",
+    infer=resized,
+    validate=check_resized,
+    tags=("scale", "crop", "upscale"),
+)
 def ResizeImage(
     image: Image,
     width: Annotated[int, Range(0, 16384)] = 512,

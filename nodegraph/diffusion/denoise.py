@@ -15,6 +15,7 @@ from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.diffusion.room import check_room, sampling_bytes
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue, NumericalError
@@ -105,6 +106,7 @@ class Denoising:
         check_combination(sampler, schedule)
         _check_families(model, positive, negative, latent)
         shape = _latent_shape(model, latent)
+        _check_size(model, latent, is_guided=cfg > 1)
         _check_seed(seed, latent)
         noise = NoiseSchedule.from_config(model.scheduler_config)
         chosen = SAMPLERS[sampler]
@@ -321,6 +323,13 @@ def _latent_shape(model: Denoiser, latent: Latent) -> tuple[int, int, int, int]:
 
 def _nearest(pixels: int) -> int:
     return max(CELL, round(pixels / CELL) * CELL)
+
+
+def _check_size(model: Denoiser, latent: Latent, *, is_guided: bool) -> None:
+    if model.unet.device.type == "cpu":
+        width, height, pictures = latent.width, latent.height, latent.batch_size
+        needed = sampling_bytes(width, height, pictures, is_guided=is_guided)
+        check_room(width, height, pictures, needed, port="latent")
 
 
 def _check_seed(seed: int, latent: Latent) -> None:

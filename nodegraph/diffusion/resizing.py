@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from nodegraph.diffusion.room import check_room, resizing_bytes
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def resize_image(
     Returns:
         float32, clipped to 0..1.
     Raises:
-        InvalidValue: The size is out of range or the method unknown.
+        InvalidValue: The size is out of range, or takes more memory than there is, or the method
+            is unknown.
     """
     import numpy as np
     import torch
@@ -44,15 +46,20 @@ def resize_image(
         raise InvalidValue(f"there is no method {method!r}", expected=", ".join(_FILTERS))
     before = (image.shape[2], image.shape[1])
     size = target_size(before, width, height)
+    pictures, channels = image.shape[0], image.shape[3]
+    needed = resizing_bytes(*size, pictures * channels)
+    check_room(*size, pictures, needed, port="width")
     box = _box(before, size) if fit == "crop" else None
-    planes = image.movedim(-1, 1).contiguous().float().numpy()
-    flat = planes.reshape(-1, *planes.shape[2:])
+    planes = image.movedim(-1, 1).float()
     resample = Image.Resampling[_FILTERS[method]]
-    # Each channel by itself: Pillow scales one plane of floats without rounding to 8 bits.
-    scaled = [np.asarray(Image.fromarray(plane).resize(size, resample, box)) for plane in flat]
-    shape = (*planes.shape[:2], size[1], size[0])
-    result = torch.from_numpy(np.stack(scaled).reshape(shape))
-    return result.movedim(1, -1).contiguous().clamp(0, 1)
+    result = torch.empty(pictures, size[1], size[0], channels)
+    for at in range(pictures):
+        for channel in range(channels):
+            # Each by itself: Pillow scales one plane of floats without rounding to 8 bits.
+            plane = Image.fromarray(planes[at, channel].contiguous().numpy())
+            scaled = np.array(plane.resize(size, resample, box))
+            result[at, :, :, channel] = torch.from_numpy(scaled)
+    return result.clamp_(0, 1)
 
 
 def target_size(before: tuple[int, int], width: int, height: int) -> tuple[int, int]:

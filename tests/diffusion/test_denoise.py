@@ -304,3 +304,9 @@ def test_a_prompt_for_part_of_the_sampling_needs_the_empty_prompt(
     with pytest.raises(InvalidValue, match="empty prompt"):
         sample(model, Conditioning((late,)), None, EMPTY, **OPTIONS)
     sample(model, replace(positive, entries=(late,)), None, EMPTY, **OPTIONS)
+
+
+def test_what_there_is_no_memory_for_is_not_begun(model: Denoiser, positive: Conditioning) -> None:
+    # 4096 pictures of 16384 x 16384 pixels: more than any machine has.
+    with pytest.raises(InvalidValue, match=r"too large .*16384 x 16384 pixels, 4096 of them"):
+        Denoising(model, positive, None, Latent(None, 16384, 16384, 4096), **OPTIONS)

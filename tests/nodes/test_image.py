@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nodegraph.diffusion import room
 from nodegraph.diffusion.images import read_image, read_metadata
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.version import VERSION
@@ -219,3 +220,16 @@ def test_an_impossible_size_is_told_before_running(bench: Bench) -> None:
     [problem] = bench.problems(nodes, "next")
 
     assert "out of range" in str(problem)
+
+
+def test_a_size_beyond_the_memory_is_told_before_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 2 << 30)
+
+    [problem] = bench.problems(after("ResizeImage", width=16384, height=16384), "next")
+
+    assert (problem.code, problem.node, problem.port) == ("too-large", "next", "width")
+    assert "16384 x 16384 pixels" in str(problem)
+    assert "2.1 GB in all" in str(problem)
+    assert bench.problems(after("ResizeImage", width=4096, height=4096), "next") == []

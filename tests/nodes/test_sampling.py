@@ -9,6 +9,7 @@ import torch
 
 from nodegraph import Latent
 from nodegraph.core.events import Event
+from nodegraph.diffusion import room
 from nodegraph.diffusion.denoise import sample
 from nodegraph.diffusion.noise import draw_noise
 from tests.nodes.sampling_graphs import Prompt, denoiser, link, problems, sampler, value
@@ -129,3 +130,16 @@ def test_an_end_that_is_not_reached_is_found_before_running(
 def test_an_end_within_the_steps_is_fine() -> None:
     assert problems({"sample": sampler(steps=6, end_step=6)}, "sample") == []
     assert problems({"sample": sampler(steps=6, end_step=None)}, "sample") == []
+
+
+@pytest.mark.parametrize(("batch", "is_refused"), [(1, False), (4096, True)])
+@pytest.mark.parametrize("kind", ["KSampler", "DenoisingSteps"])
+def test_a_latent_beyond_the_memory_is_found_before_running(
+    kind: str, batch: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 8 << 30)
+    size = {"type": "EmptyLatent", "inputs": {"width": 512, "height": 512, "batch_size": batch}}
+    found = problems({"size": size, "sample": sampler(kind, latent=link("size"))}, "sample")
+    told = [(problem.code, problem.node, problem.port) for problem in found]
+    assert told == ([("too-large", "sample", "latent")] if is_refused else [])
+    assert not found or "512 x 512 pixels, 4096 of them" in str(found[0])
