@@ -8,6 +8,7 @@ import {
   ReactFlow,
   ReactFlowProvider,
   SelectionMode,
+  useStoreApi,
   type Viewport,
 } from "@xyflow/react";
 import {
@@ -46,6 +47,7 @@ import { focusCard, selectFocused } from "./focus";
 import { Grid } from "./Grid";
 import { boundsOf } from "./geometry";
 import { insertType } from "./insertType";
+import { keepPorts } from "./keptPorts";
 import { LinkDialog } from "./LinkDialog";
 import { LinkEdge } from "./LinkEdge";
 import { linksNear } from "./linkPlaces";
@@ -130,6 +132,9 @@ function Graph({ document, path, frame }: GraphProps) {
   useFocusRequests(document, path);
   const onKeyDown = useCanvasKeys();
 
+  const store = useStoreApi();
+  // Before the library's own parts are made, which hold on to what they find.
+  useState(() => keepPorts(store));
   useState(() => setZoom(opened.zoom));
   useEffect(() => {
     const found = documentById(document);

@@ -1,0 +1,1 @@
+import"./WidgetField-Bl9mE16p.js";

@@ -1,0 +1,113 @@
+"""Large graphs: what is seen of them is all there, wherever one looks from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.sync_api import Error, expect
+
+from tests.editor.editing import Editor
+
+CHAINS = 8
+_MISSING = """(links) => {
+    const canvas = document.querySelector("main[data-canvas]").getBoundingClientRect();
+    const isSeen = (node) => {
+        const box = document.querySelector(`[data-node="${node}"]`)?.getBoundingClientRect();
+        return box !== undefined && box.right > canvas.left + 4 && box.left < canvas.right - 4
+            && box.bottom > canvas.top + 4 && box.top < canvas.bottom - 4;
+    };
+    const drawn = new Set([...document.querySelectorAll("path[data-edge]")]
+        .filter((path) => path.getTotalLength() > 0)
+        .map((path) => path.dataset.edge));
+    const wanted = links.filter(([from, to]) => isSeen(from) || isSeen(to.split(".")[0]));
+    return [wanted.length, wanted.filter(([, to]) => !drawn.has(`edge/${to}`)).map(([, to]) => to)];
+}"""
+
+
+def chains(count: int) -> dict[str, Any]:
+    """Graphs that make two pictures each, side by side in one workflow."""
+    nodes: dict[str, Any] = {}
+    positions: dict[str, list[int]] = {}
+    for number in range(count):
+        found = _chain(number)
+        left, top = number % 3 * 2300, number // 3 * 1100
+        for place, name in enumerate(found):
+            positions[name] = [left + place // 2 * 440, top + place % 2 * 520]
+        nodes |= found
+    title = "Chains"
+    return {"format": "nodegraph/1", "title": title, "nodes": nodes, "ui": {"positions": positions}}
+
+
+def _chain(number: int) -> dict[str, Any]:
+    def of(name: str, port: str = "") -> dict[str, str]:
+        return {"from": f"{name}_{number}" + (f".{port}" if port else "")}
+
+    prompt = {"encoder": of("load", "text_encoder"), "text": "a red apple"}
+    led = {"model": of("load", "model"), "positive": of("good"), "negative": of("bad")}
+    vae = {"vae": of("load", "vae")}
+    found: dict[str, tuple[str, dict[str, Any]]] = {
+        "load": ("LoadModel", {"model": "tiny"}),
+        "size": ("EmptyLatent", {"width": 64, "height": 64}),
+        "good": ("EncodePrompt", prompt),
+        "bad": ("EncodePrompt", prompt),
+        "first": ("KSampler", {**led, "latent": of("size"), "steps": 1}),
+        "second": ("KSampler", {**led, "latent": of("first"), "steps": 1}),
+        "decode": ("VAEDecode", {**vae, "latent": of("first")}),
+        "other": ("VAEDecode", {**vae, "latent": of("second")}),
+        "save": ("SaveImage", {"image": of("decode"), "name": "first"}),
+        "keep": ("SaveImage", {"image": of("other"), "name": "second"}),
+    }
+    return {
+        f"{name}_{number}": {"type": kind, "inputs": inputs}
+        for name, (kind, inputs) in found.items()
+    }
+
+
+def links_of(workflow: dict[str, Any]) -> list[tuple[str, str]]:
+    """The node that each link comes from, and the input that it goes to."""
+    return [
+        (value["from"].split(".")[0], f"{name}.{port}")
+        for name, node in workflow["nodes"].items()
+        for port, value in node["inputs"].items()
+        if isinstance(value, dict)
+    ]
+
+
+def expect_links(editor: Editor, links: list[tuple[str, str]], least: int) -> None:
+    """Wait until all links to and from the cards in sight are drawn, and some are in sight."""
+    try:
+        editor.page.wait_for_function(
+            f"(links) => {{ const [count, missing] = ({_MISSING})(links);"
+            f" return count >= {least} && missing.length === 0; }}",
+            arg=links,
+            timeout=30_000,
+        )
+    except Error:
+        count, missing = editor.page.evaluate(_MISSING, links)
+        raise AssertionError(f"of {count} links nothing is to be seen of {missing}") from None
+
+
+def test_all_links_of_what_is_seen_are_drawn(editor: Editor) -> None:
+    workflow = chains(CHAINS)
+    links = links_of(workflow)
+    editor.drop("chains.json", json.dumps(workflow).encode(), "application/json")
+    expect(editor.tab).to_have_text("Chains")
+    editor.ready()
+    canvas = editor.canvas.bounding_box()
+    assert canvas is not None
+    middle = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
+    for across, down in ((0.5, 0.5), (0.2, 0.3), (0.8, 0.7)):
+        editor.zoom_to_fit()
+        # From far all of them are a few lines.
+        expect(editor.page.locator("path[data-edge]")).to_have_count(0)
+        place = canvas["x"] + across * canvas["width"], canvas["y"] + down * canvas["height"]
+        editor.page.mouse.move(*place)
+        for _ in range(9):
+            editor.page.mouse.wheel(0, -120)
+        expect_links(editor, links, 6)
+        editor.page.mouse.move(*middle)
+        editor.page.mouse.down(button="middle")
+        editor.page.mouse.move(middle[0] - 300, middle[1] + 180, steps=6)
+        editor.page.mouse.up(button="middle")
+        expect_links(editor, links, 6)
