@@ -24,6 +24,7 @@ from nodegraph.packs.installed import remembered_packs
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at, packs_in
 from nodegraph.packs.registry import Registry
+from nodegraph.packs.snapshot import Stamp, stamp_of
 from nodegraph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
     """
     installed = remembered_packs(specs_folder(settings) / "installed.json")
     return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
+
+
+def folder_stamps(settings: Settings) -> list[Stamp | None]:
+    """What changes when a pack comes into one of the settings' folders or goes; cheap."""
+    return [stamp_of(folder) for folder in settings.pack_folders]
 
 
 class SessionRunOptions(TypedDict, total=False):
@@ -102,6 +108,8 @@ class Session:
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
+        self._registry: Registry | None = None
+        self._folders: list[Stamp | None] = []
 
     def __enter__(self) -> Session:
         return self
@@ -114,9 +122,34 @@ class Session:
     ) -> None:
         self.close()
 
-    @cached_property
+    @property
     def registry(self) -> Registry:
-        """The node types of all packs."""
+        """The node types of all packs, as they were when a job was last begun."""
+        if self._registry is None:
+            self._folders = folder_stamps(self.settings)
+            self._registry = self._read_packs()
+        return self._registry
+
+    def look_anew(self) -> None:
+        """Take up packs that have changed, unless a run goes on; what runs keeps the old ones.
+
+        Every job and every plan begins with it.
+        """
+        engine: Engine | None = self.__dict__.get("engine")
+        if self._registry is None or (engine is not None and engine.is_running):
+            return
+        folders = folder_stamps(self.settings)
+        if folders == self._folders and self._registry.is_current():
+            return
+        self._registry.let_go()
+        self._folders = folders
+        self._registry = self._read_packs()
+        if engine is not None:
+            if self.store is not None:
+                self.store.flush()
+            engine.take(self._registry)
+
+    def _read_packs(self) -> Registry:
         manifests = ManifestCache(specs_folder(self.settings))
         registry = Registry(all_packs(self.settings, self._packs), manifests=manifests)
         if self._nodes:
@@ -173,7 +206,7 @@ class Session:
         cache = Cache(memory) if self._use_cache else NoCache()
         saver = Saver(interval=interval)
         if kept is not None:
-            cache = Cache(memory, kept.store, kept.others, self.registry.import_types)
+            cache = Cache(memory, kept.store, kept.others, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
         return Engine(
@@ -189,6 +222,9 @@ class Session:
             codes=kept.codes if kept is not None else None,
             saver=saver,
         )
+
+    def _import_types(self, node_type: str) -> None:
+        self.registry.import_types(node_type)
 
     @cached_property
     def _weights(self) -> ResidencyManager:
@@ -208,6 +244,7 @@ class Session:
         Args:
             granted: See `run_async`.
         """
+        self.look_anew()
         environment = self._environment(granted)
         return check_workflow(workflow, self.registry, environment, targets=targets)
 
@@ -253,6 +290,7 @@ class Session:
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
 
+        self.look_anew()
         self.engine.look_at_code_anew()
         kept = self.persistence
         stores = () if kept is None else (kept.store, *kept.others)
@@ -284,6 +322,7 @@ class Session:
         from nodegraph.engine.planning.why import Past
         from nodegraph.engine.planning.workflow import why_workflow
 
+        self.look_anew()
         self.engine.look_at_code_anew()
         kept = self.persistence
         past = Past()
@@ -323,6 +362,7 @@ class Session:
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
         """
+        self.look_anew()
         workflow = workflow.with_parameters(parameters or {})
         graph = self.graph(workflow, targets=targets, granted=granted)
         # What sinks keep is to mean the same after an upgrade of the nodes.

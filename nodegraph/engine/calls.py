@@ -315,7 +315,7 @@ class Calls:
     def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
         """Keep a call's outputs, in memory and on disk."""
         spec = call.state.node.spec
-        if spec.deterministic and not spec.output:
+        if spec.deterministic and not spec.output and call.is_sound:
             self._shared.cache.keep(call.key, Outputs(artifacts, seconds))
             if not call.is_stored:
                 self._keeping.store(call, artifacts, seconds)

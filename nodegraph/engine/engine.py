@@ -12,6 +12,7 @@ from nodegraph.core.graph import Graph
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
+from nodegraph.engine.kinds import holds_strangers
 from nodegraph.engine.lanes import Lanes, Share
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.result import RunResult
@@ -147,6 +148,21 @@ class Engine:
         entry = object()
         self._runs.add(entry)
         return entry
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on."""
+        return bool(self._runs)
+
+    def take(self, registry: Registry) -> None:
+        """Use other node types from now on; no run may go on.
+
+        Values of classes that were imported anew leave memory: to the new code they would be
+        strangers.
+        """
+        self.shared.registry = registry
+        self.shared.forget_identities()
+        self.shared.cache.memory.forget_if(holds_strangers)
 
     def look_at_code_anew(self) -> None:
         """Notice where the code behind node types has changed, unless a run goes on."""

@@ -122,8 +122,11 @@ class Invoker:
         if isinstance(result, Expand):
             return Answer(seconds, expansion=result)
         spec = definition.spec
+        # What was read of a file that changed meanwhile is no result of what the key tells of.
+        call.is_sound = self._shared.registry.has_data_as_digested(call.state.node.spec.type)
+        by_key = spec.deterministic and call.is_sound
         artifacts = tuple(
-            self._artifact(value, port_type, call, spec.deterministic)
+            self._artifact(value, port_type, call, by_key)
             for port_type, value in zip(spec.outputs, definition.outputs_of(result), strict=True)
         )
         loading = attempt.loading
@@ -134,9 +137,9 @@ class Invoker:
         attempt.finished()
         return Answer(seconds, artifacts, memory=attempt.memory, loading=loading)
 
-    def _artifact(self, value: Any, port: Any, call: Call, deterministic: bool) -> Artifact:
+    def _artifact(self, value: Any, port: Any, call: Call, by_key: bool) -> Artifact:
         expr = named(ANY) if value is None and port.nullable else port.expr
-        unnamed = unnamed_digest(call.key, port.name, deterministic=deterministic)
+        unnamed = unnamed_digest(call.key, port.name, deterministic=by_key)
         return artifact_of(value, expr, self._shared.registry.digesters, unnamed)
 
 

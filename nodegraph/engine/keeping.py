@@ -41,7 +41,7 @@ class Keeping:
         """Put a call's outputs into the store; a claim on it ends once others can see them."""
         call.is_stored = True
         store = self._cache.store
-        if store is None or not call.is_exact:
+        if store is None or not call.is_exact or not call.is_sound:
             return
         self._note_code(call.state.node.spec)
         links = {port: artifact.digest for port, artifact in call.inputs.items()} | call.asked

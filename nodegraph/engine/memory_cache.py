@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock
@@ -117,6 +118,12 @@ class MemoryCache:
         """Let go of an entry."""
         with self._lock:
             self._forget(key)
+
+    def forget_if(self, is_unwanted: Callable[[Entry], bool]) -> None:
+        """Let go of some entries."""
+        with self._lock:
+            for key in [key for key, kept in self._kept.items() if is_unwanted(kept.entry)]:
+                self._forget(key)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -29,6 +29,8 @@ class NodeState:
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
         within: The node that expanded into it.
+        is_sound: False if what it read outside may not be what its key tells of: the result
+            is kept nowhere.
         is_repeatable: False if it expanded into something that must run each time.
         is_blocked: It was skipped, as an input stood for a blocked output.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
@@ -206,6 +208,7 @@ class Call:
     is_claimed: bool = False
     is_stored: bool = False
     is_exact: bool = True
+    is_sound: bool = True
     has_ended: bool = False
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)

@@ -1,26 +1,39 @@
-"""The code behind a node, as a digest: its module and what that imports from its own pack and
-from nodegraph.
+"""The code behind a node, as a digest: its module, what that imports from packs and from nodegraph,
+and what is executed on the way there.
 
 Imports are read from the source, nothing is executed. An edit elsewhere in the pack, or an
-upgrade that doesn't touch these modules, leaves the digest as it was.
+upgrade that doesn't touch these modules, leaves the digest as it was. A pack's files that are no
+code count for all of its nodes, as do the environment variables that the modules read by name.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from time import time_ns
+from uuid import uuid4
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
+from nodegraph.packs.loading import LOOSE
+from nodegraph.packs.parsing import EVERYTHING, parsed
+from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 from nodegraph.packs.source_files import Import, Source, SourceFiles
 
-API_VERSION = "1"
+API_VERSION = "2"
 """Raised when a change to the API changes what nodes compute."""
 
 _CONTRACT = ("nodegraph", "nodegraph.api", "nodegraph.errors", "nodegraph.core")
 # These declare, they don't compute: API_VERSION stands for them in every digest.
+_STARTED = time_ns()
+_THIS_PROCESS = uuid4().hex
+_MOST_NAMED = 200
+"""Data files of a pack that are told apart where it is told what changed."""
+
+Owner = Callable[[Path], "Snapshot | None"]
 
 
 class CodeDigests:
@@ -29,14 +42,28 @@ class CodeDigests:
     Args:
         roots: Where each package that counts as code lies, by import name: a folder or a file.
         folder: Where what was read is remembered for the next process; None reads all anew.
+        owner: Finds the snapshot that a file's module is loaded from. Others are imported as Python
+            does, once: a file that changed after that isn't what runs.
     """
 
-    def __init__(self, roots: Mapping[str, Path], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        roots: Mapping[str, Path],
+        folder: Path | None = None,
+        owner: Owner = lambda path: None,
+    ) -> None:
         self._roots = {"nodegraph": Path(__file__).parents[1], **roots}
+        for package, root in roots.items():
+            if package.startswith(f"{LOOSE}."):
+                self._roots[_beside(package)] = root.parent
         self._files = SourceFiles(folder)
+        self._owner = owner
+        self._owners: dict[Path, Snapshot | None] = {}
         self._sources: dict[Path, Source] = {}
         self._places: dict[str, Path | None] = {}
         self._digests: dict[str, Digest] = {}
+        self._stamps: dict[Path, Stamp | None] = {}
+        self._variables: dict[str, str | None] = {}
 
     def digest(self, module: str) -> Digest:
         """Digest of a module's code.
@@ -48,15 +75,30 @@ class CodeDigests:
         if known is None:
             parts = self.parts(module).items()
             text = "\n".join([API_VERSION, *(f"{name} {digest}" for name, digest in parts)])
-            known = self._digests[module] = digest_bytes(text.encode())
+            data = text.encode("utf-8", "surrogateescape")
+            known = self._digests[module] = digest_bytes(data)
             self._files.save()
         return known
 
     def parts(self, module: str) -> dict[str, Digest]:
-        """Digests of the single modules whose code enters the digest, by name, sorted."""
-        return dict(
-            sorted((name, self._source(path).digest) for name, path in self._closure(module))
-        )
+        """What enters the digest, by name, sorted: modules, a pack's data files, variables."""
+        found: dict[str, Digest] = {}
+        owners: dict[int, Snapshot] = {}
+        for name, path in self._closure(module):
+            source = self._source(path)
+            found[name] = source.digest if self._is_as_loaded(name, path) else _THIS_PROCESS
+            for variable in source.variables:
+                found[f"${variable}"] = self._variable(variable)
+            snapshot = self._owner_of(path)
+            if snapshot is not None:
+                owners[id(snapshot)] = snapshot
+        for snapshot in owners.values():
+            found |= _data(snapshot)
+        return dict(sorted(found.items()))
+
+    def _variable(self, name: str) -> Digest:
+        value = self._variables.setdefault(name, os.environ.get(name))
+        return "" if value is None else digest_bytes(value.encode("utf-8", "surrogateescape"))
 
     def modules(self, module: str) -> list[str]:
         """Names of the modules whose code enters the digest."""
@@ -65,6 +107,27 @@ class CodeDigests:
     def files(self, module: str) -> list[Path]:
         """Where the modules lie whose code enters the digest."""
         return sorted(path for _, path in self._closure(module))
+
+    def variables(self, module: str) -> set[str]:
+        """Environment variables whose values enter the digest."""
+        return {name for _, path in self._closure(module) for name in self._source(path).variables}
+
+    def changed_variables(self) -> set[str]:
+        """Those that have other values than when they entered a digest."""
+        return {name for name, value in self._variables.items() if os.environ.get(name) != value}
+
+    def is_current(self) -> bool:
+        """Whether what isn't loaded from snapshots is still what it was; cheap."""
+        return not self.changed_variables() and all(
+            stamp_of(path) == stamp for path, stamp in self._stamps.items()
+        )
+
+    def _is_as_loaded(self, name: str, path: Path) -> bool:
+        """Whether what runs is what the file says; if not, nobody else can have the same."""
+        if name not in sys.modules or self._owner_of(path) is not None:
+            return True
+        stamp = self._stamps[path]
+        return stamp is not None and stamp.ctime_ns < _STARTED
 
     def _closure(self, module: str) -> Iterator[tuple[str, Path]]:
         seen: set[str] = set()
@@ -77,7 +140,64 @@ class CodeDigests:
             seen.add(name)
             yield name, path
             for found in self._source(path).imports:
-                waiting.extend(self._targets(found))
+                waiting.extend(self._imported(found, path))
+            yield from self._on_the_way(name, seen, waiting)
+
+    def _on_the_way(
+        self, name: str, seen: set[str], waiting: list[str]
+    ) -> Iterator[tuple[str, Path]]:
+        """The packages that are executed before a module is.
+
+        What they only hand on to others doesn't count, only what they use themselves.
+        """
+        while "." in name:
+            name = name.rpartition(".")[0]
+            path = self._locate(name)
+            if name in seen or path is None or name.split(".")[0] == "nodegraph":
+                continue
+            seen.add(name)
+            yield name, path
+            source = self._source(path)
+            for found in source.imports:
+                if found.bound in source.used:
+                    waiting.extend(self._imported(found, path))
+
+    def _imported(self, found: Import, path: Path) -> Iterator[str]:
+        """The modules that an import in a file brings in."""
+        if found.module == EVERYTHING:
+            yield from self._everything(path)
+            return
+        targets = list(self._targets(found))
+        yield from targets
+        top = found.module.partition(".")[0]
+        is_elsewhere = top in sys.stdlib_module_names or _is_contract(top)
+        if top and not targets and not is_elsewhere and self._owner_of(path) is not None:
+            for place in self._beside(path):
+                yield from self._targets(Import(f"{place}.{found.module}", found.name, found.bound))
+
+    def _beside(self, path: Path) -> Iterator[str]:
+        """Packages in whose folders a pack's module may find others, by way of `sys.path`."""
+        for package, root in self._roots.items():
+            if package == "nodegraph" or package.startswith("@"):
+                continue
+            if path.is_relative_to(root) and root.is_dir():
+                inner = path.parent.relative_to(root).parts
+                yield from (".".join((package, *inner[:depth])) for depth in range(len(inner) + 1))
+                yield from (f"{package}.{name}" for name in _folders(root))
+            if _beside(package) in self._roots and path.is_relative_to(root.parent):
+                yield _beside(package)
+
+    def _everything(self, path: Path) -> Iterator[str]:
+        """All modules of the pack that a file belongs to."""
+        for package, root in self._roots.items():
+            if package == "nodegraph" or package.startswith("@") or not path.is_relative_to(root):
+                continue
+            snapshot = self._owner_of(path)
+            files = [root] if snapshot is None else map(Path, snapshot.listing.files)
+            for file in files:
+                if file.suffix == ".py" and root.is_dir() and file.is_relative_to(root):
+                    inner = file.relative_to(root).with_suffix("").parts
+                    yield ".".join((package, *(part for part in inner if part != "__init__")))
 
     def _targets(self, found: Import, seen: frozenset[Import] = frozenset()) -> Iterator[str]:
         """The modules that an import brings in; contract modules aside."""
@@ -103,6 +223,11 @@ class CodeDigests:
         for origin in origins:
             yield from self._targets(origin, seen)
 
+    def _owner_of(self, path: Path) -> Snapshot | None:
+        if path not in self._owners:
+            self._owners[path] = self._owner(path)
+        return self._owners[path]
+
     def _locate(self, module: str) -> Path | None:
         if module not in self._places:
             self._places[module] = self._found(module)
@@ -122,7 +247,16 @@ class CodeDigests:
 
     def _read(self, path: Path) -> Source:
         package = self._package_of(path)
-        return self._files.source(path, package, partial(_parsed, path, package))
+        snapshot = self._owner_of(path)
+        if snapshot is None:
+            self._stamps[path] = stamp_of(path)
+            return self._files.source(path, package, partial(_parsed, path, package))
+        try:
+            data = snapshot.text(path)
+        except OSError as error:
+            raise PackError(f"can't read the code of {path}: {error}") from error
+        read = partial(_parsed, path, package, data)
+        return self._files.parsed(path, package, digest_bytes(data), read)
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""
@@ -132,15 +266,35 @@ class CodeDigests:
         return ""
 
 
-def _parsed(path: Path, package: str) -> Source:
+def _parsed(path: Path, package: str, data: bytes | None = None) -> Source:
     try:
-        data = path.read_bytes()
-        tree = ast.parse(data)
+        return parsed(path.read_bytes() if data is None else data, package)
     except (OSError, SyntaxError, ValueError) as error:
         raise PackError(f"can't read the code of {path}: {error}") from error
-    imports = tuple(_imports(tree, package))
-    bound = frozenset(item.bound for item in imports)
-    return Source(digest_bytes(data), imports, bound.intersection(_made(tree)))
+
+
+def _data(snapshot: Snapshot) -> dict[str, Digest]:
+    """A pack's files that are no code; its nodes may read them."""
+    try:
+        data = snapshot.data
+    except OSError as error:
+        raise PackError(f"can't read a file of the pack at {snapshot.root}: {error}") from error
+    name = snapshot.root.stem
+    if len(data) <= _MOST_NAMED:
+        return {f"{name}/{path}": digest for path, digest in data.items()}
+    lines = [f"{path} {digest}" for path, digest in data.items()]
+    text = "\n".join(lines).encode("utf-8", "surrogateescape")
+    return {f"{len(data)} files of {name}": digest_bytes(text)}
+
+
+def _beside(package: str) -> str:
+    """Stands for the folder that a package lies in."""
+    return f"@{package}"
+
+
+def _folders(root: Path) -> list[str]:
+    with os.scandir(root) as found:
+        return sorted(item.name for item in found if item.is_dir() and item.name.isidentifier())
 
 
 def _file(root: Path, inner: str) -> Path | None:
@@ -154,30 +308,3 @@ def _file(root: Path, inner: str) -> Path | None:
 
 def _is_contract(module: str) -> bool:
     return module in _CONTRACT or module.startswith("nodegraph.core.")
-
-
-def _imports(tree: ast.Module, package: str) -> Iterator[Import]:
-    for item in ast.walk(tree):
-        if isinstance(item, ast.Import):
-            for alias in item.names:
-                yield Import(alias.name, "", alias.asname or alias.name.split(".")[0])
-        elif isinstance(item, ast.ImportFrom):
-            module = _absolute(item, package)
-            for alias in item.names:
-                yield Import(module, alias.name, alias.asname or alias.name)
-
-
-def _made(tree: ast.Module) -> Iterator[str]:
-    for item in ast.walk(tree):
-        if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
-            yield item.id
-        elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield item.name
-
-
-def _absolute(item: ast.ImportFrom, package: str) -> str:
-    if not item.level:
-        return item.module or ""
-    parts = package.split(".")
-    base = parts[: len(parts) - item.level + 1]
-    return ".".join([*base, *([item.module] if item.module else [])])

@@ -17,13 +17,15 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.loading import is_foreign, owner, roots
 from nodegraph.packs.pack import Pack
+from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
     from nodegraph.core.node import NodeDefinition
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
@@ -34,6 +36,7 @@ class Manifest(BaseModel):
         stamp: Of the files when they were last seen.
         digest: Of their content.
         also: Files elsewhere that the pack's modules import; they count too.
+        data: Digests of its files that are no code, by their place in it.
         specs: Node types, names with the pack's prefix.
         types: Port types of its own.
         problems: Modules that could not be imported; the others still count.
@@ -44,6 +47,7 @@ class Manifest(BaseModel):
     stamp: str
     digest: str
     also: tuple[str, ...] = ()
+    data: dict[str, str] = {}
     specs: tuple[NodeSpec, ...]
     types: tuple[TypeInfo, ...] = ()
     problems: tuple[str, ...] = ()
@@ -62,15 +66,17 @@ class ManifestCache:
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
         known = self.last(pack)
+        snapshot = pack.snapshot()
         # A module that failed to import may fail for reasons outside the pack: it is tried again.
         if known is not None and not known.problems:
-            stamp = pack.stamp(known.also)
-            if known.stamp == stamp:
+            stamp = snapshot.listing.text(known.also)
+            if known.stamp == stamp and snapshot.listing.is_settled:
+                snapshot.remember(known.data)
                 return known
-            if known.digest == _digest(pack, known.also):
+            if known.digest == _digest(snapshot, known.also):
                 return self._kept(pack, known.model_copy(update={"stamp": stamp}))
         # A module that this process imported before its file changed is not what the file says.
-        is_fresh = pack.is_loose or pack.package not in sys.modules
+        is_fresh = pack.package not in sys.modules or not is_foreign(snapshot)
         found = read_pack(pack)
         return self._kept(pack, found) if is_fresh else found
 
@@ -115,9 +121,9 @@ def _reader_version() -> str:
     return digest_bytes(f"{FORMAT} {text}".encode())[:12]
 
 
-def _digest(pack: Pack, also: Sequence[str]) -> str:
+def _digest(snapshot: Snapshot, also: Sequence[str]) -> str:
     try:
-        return pack.digest(also)
+        return snapshot.digest(also)
     except OSError:
         return ""  # a file is gone: that is a change
 
@@ -130,9 +136,10 @@ def read_pack(pack: Pack) -> Manifest:
     """
     found: dict[str, NodeDefinition] = {}
     problems = []
+    snapshot = pack.snapshot()
     for name in pack.modules():
         try:
-            module = pack.import_module(name)
+            module = pack.import_module(name, snapshot)
         except PackError as error:
             problems.append(str(error))
             continue
@@ -153,9 +160,10 @@ def read_pack(pack: Pack) -> Manifest:
     )
     also = _code_elsewhere(pack, specs)
     return Manifest(
-        stamp=pack.stamp(also),
-        digest=_digest(pack, also),
+        stamp=snapshot.listing.text(also),
+        digest=_digest(snapshot, also),
         also=also,
+        data=dict(snapshot.data),
         specs=specs,
         types=_types(found),
         problems=tuple(problems),
@@ -165,10 +173,10 @@ def read_pack(pack: Pack) -> Manifest:
 def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec]) -> tuple[str, ...]:
     """Files outside the pack that its modules import, such as a list of choices."""
     package, root = pack.code_root()
-    code = CodeDigests({package: root})
+    code = CodeDigests({package: root, **roots()}, owner=owner)
     files = {path for spec in specs for path in code.files(spec.module)}
-    inside = pack.root if pack.root.is_dir() else pack.root.parent
-    return tuple(sorted(str(path) for path in files if not path.is_relative_to(inside)))
+    inside = pack.snapshot().listing.files
+    return tuple(sorted(str(path) for path in files if str(path) not in inside))
 
 
 def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:

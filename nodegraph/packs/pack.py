@@ -8,28 +8,22 @@ but for its nodes' names, which need no prefix.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
+from nodegraph.packs.loading import LOOSE, activate, current
+from nodegraph.packs.snapshot import Snapshot, listed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "nodegraph.nodes"
 OWN_DISTRIBUTION = "nodegraph"
-_ORIGIN = "__nodegraph_origin__"
-_LARGEST = 1 << 20
-"""Bytes of a file that can change what a pack declares; larger ones are models and the like."""
-_LOOSE = "nodegraph_packs"
-"""Import name under which folders and files that aren't installed are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +50,17 @@ class Pack:
         if self.root.is_file():
             yield self.package
             return
-        for path in self._files():
+        for path in map(Path, self.snapshot().listing.files):
             if path.suffix == ".py":
                 parts = path.relative_to(self.root).with_suffix("").parts
                 inner = parts[:-1] if parts[-1] == "__init__" else parts
                 if not any(part.startswith("_") for part in inner):
                     yield ".".join((self.package, *inner))
 
-    def _files(self) -> list[Path]:
-        """Its files, sorted; without hidden, compiled and large ones."""
-        if self.root.is_file():
-            return [self.root]
-        return sorted(
-            path
-            for path in self.root.rglob("*")
-            if not any(part.startswith((".", "__pycache__")) for part in path.parts[-3:])
-            and path.is_file()
-            and path.stat().st_size <= _LARGEST
-        )
+    def snapshot(self) -> Snapshot:
+        """Its files as they are now; the snapshot in use, if nothing has changed."""
+        package, code = self.code_root()
+        return current(package, code, self.root)
 
     def stamp(self, also: Sequence[str] = ()) -> str:
         """Changes whenever a file is added, removed or written; cheap to get.
@@ -81,24 +68,7 @@ class Pack:
         Args:
             also: Files elsewhere that count too.
         """
-        parts = []
-        for path in (*self._files(), *map(Path, also)):
-            try:
-                status = path.stat()
-            except OSError:
-                parts.append(f"{path} is gone")
-            else:
-                parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
-
-    def digest(self, also: Sequence[str] = ()) -> Digest:
-        """Digest of its files' content and names; `also` as in `stamp`."""
-        base = self.root if self.root.is_dir() else self.root.parent
-        parts = [
-            f"{path.relative_to(base)} {digest_bytes(path.read_bytes())}" for path in self._files()
-        ]
-        parts += [digest_bytes(Path(path).read_bytes()) for path in also]
-        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+        return listed(self.root).text(also)
 
     def code_root(self) -> tuple[str, Path]:
         """The package whose modules count as its code, and where that lies.
@@ -113,17 +83,24 @@ class Pack:
     @property
     def is_loose(self) -> bool:
         """Whether it is a folder or file that isn't installed."""
-        return self.package.startswith(f"{_LOOSE}.")
+        return self.package.startswith(f"{LOOSE}.")
 
-    def import_module(self, module: str) -> ModuleType:
+    @property
+    def is_followed(self) -> bool:
+        """Whether an edit of it counts at once: of any but the built-in pack."""
+        return bool(self.name)
+
+    def import_module(self, module: str, snapshot: Snapshot | None = None) -> ModuleType:
         """One of its modules, imported.
 
+        Args:
+            snapshot: Of the files that its code is to come from.
         Raises:
             PackError: The import failed; the original error is the cause.
         """
         try:
-            if self.is_loose:
-                _prepare_loose(self)
+            if self.is_followed:
+                activate(snapshot or self.snapshot())
             return importlib.import_module(module)
         except (Exception, SystemExit) as error:  # the border with pack code: importing runs it
             raise PackError(
@@ -144,19 +121,23 @@ def installed_packs() -> list[Pack]:
 
 
 def _installed(point: EntryPoint) -> Pack:
-    try:
-        found = find_spec(point.value)
-    except ImportError:  # of a parent package
-        found = None
-    if found is None or found.origin is None:
-        root = Path(point.value)  # leads nowhere, which the registry reports
-    elif found.submodule_search_locations:
-        root = Path(found.origin).parent
-    else:
-        root = Path(found.origin)
+    root = _place(point.value) or Path(point.value)  # leads nowhere, which the registry reports
     distribution = point.dist.name if point.dist else ""
     name = "" if distribution == OWN_DISTRIBUTION else point.name
     return Pack(name, point.value, root, point.dist.version if point.dist else "")
+
+
+def _place(package: str) -> Path | None:
+    """The folder or file of a package or module; imports nothing, not even what it lies in."""
+    top, *inner = package.split(".")
+    found = find_spec(top)
+    if found is None or found.origin is None:
+        return None
+    if not found.submodule_search_locations:
+        return None if inner else Path(found.origin)
+    place = Path(found.origin).parent.joinpath(*inner)
+    file = place.with_suffix(".py")
+    return place if place.is_dir() or not file.is_file() else file
 
 
 def pack_at(path: Path) -> Pack:
@@ -175,7 +156,7 @@ def pack_at(path: Path) -> Pack:
         raise PackError(
             f"a pack can't be called `{name}`", hint="Use letters, digits and underscores."
         )
-    return Pack(name, f"{_LOOSE}.{name}", path)
+    return Pack(name, f"{LOOSE}.{name}", path)
 
 
 def packs_in(folders: Sequence[Path]) -> list[Pack]:
@@ -190,42 +171,3 @@ def packs_in(folders: Sequence[Path]) -> list[Pack]:
             if (is_file or is_folder) and not path.name.startswith((".", "_")):
                 found.append(pack_at(path))
     return found
-
-
-def _prepare_loose(pack: Pack) -> None:
-    """Make a folder or file importable under its name, once."""
-    if _LOOSE not in sys.modules:
-        sys.modules[_LOOSE] = module_from_spec(ModuleSpec(_LOOSE, None, is_package=True))
-    known = sys.modules.get(pack.package)
-    origin = (pack.root, pack.stamp())
-    if known is not None and getattr(known, _ORIGIN, None) == origin:
-        return
-    _forget_modules(pack.package)
-    module = _loose_module(pack)
-    setattr(module, _ORIGIN, origin)
-    sys.modules[pack.package] = module
-    if module.__spec__ is not None and module.__spec__.loader is not None:
-        try:
-            module.__spec__.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[pack.package]
-            raise
-
-
-def _forget_modules(package: str) -> None:
-    """Let a package be imported anew: its files changed, or another one had its name."""
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-
-
-def _loose_module(pack: Pack) -> ModuleType:
-    entry = pack.root if pack.root.is_file() else pack.root / "__init__.py"
-    inner = None if pack.root.is_file() else [str(pack.root)]
-    if entry.is_file():
-        spec = spec_from_file_location(pack.package, entry, submodule_search_locations=inner)
-        assert spec is not None
-        return module_from_spec(spec)
-    bare = ModuleSpec(pack.package, None, is_package=True)
-    bare.submodule_search_locations = inner
-    return module_from_spec(bare)

@@ -7,8 +7,9 @@ one of its hooks is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from threading import RLock
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
@@ -17,8 +18,10 @@ from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.code import API_VERSION, CodeDigests
+from nodegraph.packs.loading import activate, forget, is_foreign, owner
 from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
+from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
@@ -45,10 +48,19 @@ class Registry:
         self._packs: dict[str, Pack] = {}
         self._definitions: dict[str, NodeDefinition] = {}
         self._lock = RLock()
+        self._snapshots: dict[Pack, Snapshot] = {}
         manifests = manifests or ManifestCache(None)
+        packs = list(packs)
+        for pack in packs:
+            # Kept as it is now, as what follows may find an edit made meanwhile; all of them
+            # first, as one pack may import another's modules.
+            self._snapshots[pack] = pack.snapshot()
+            if pack.is_followed:
+                activate(self._snapshots[pack])
         for pack in packs:
             self._add_pack(pack, manifests)
-        self._code = CodeDigests(dict(pack.code_root() for pack in self.packs), manifests.folder)
+        roots = dict(pack.code_root() for pack in reversed(self._snapshots))
+        self._code = CodeDigests(roots, manifests.folder, self._owner)
 
     @property
     def packs(self) -> list[Pack]:
@@ -115,8 +127,7 @@ class Registry:
         spec = self._specs[node_type]
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
-        module = self._packs[node_type].import_module(ref.module)
-        found: Any = module
+        found: Any = self._module(node_type, ref.module)
         for part in ref.name.split("."):
             found = getattr(found, part)
         hook: Callable[..., Any] = found
@@ -150,7 +161,7 @@ class Registry:
         pack = self._packs.get(node_type)
         if pack is None:
             raise PackError(f"there is no node type `{node_type}`")
-        module = pack.import_module(self._specs[node_type].module)
+        module = self._module(node_type, self._specs[node_type].module)
         for definition in definitions_in(module):
             if qualified(pack, definition.spec.type) == node_type:
                 return self._take(node_type, definition)
@@ -158,6 +169,60 @@ class Registry:
             f"{module.__name__} no longer declares `{node_type}`",
             hint="The pack changed while in use; start again.",
         )
+
+    def _module(self, node_type: str, name: str) -> ModuleType:
+        """A module of a node type's pack, as it was when the pack was read."""
+        pack = self._packs[node_type]
+        module = pack.import_module(name, self._snapshots[pack])
+        if not pack.is_followed and not self._code.is_current():
+            raise PackError(
+                f"the files of nodegraph have changed since {name} was looked at",
+                hint="Start again, so that what runs is what is there now.",
+            )
+        return module
+
+    # Edits of packs
+
+    def _owner(self, path: Path) -> Snapshot | None:
+        found = owner(path)
+        if found is None:
+            return None
+        mine = (each for each in self._snapshots.values() if each.package == found.package)
+        return next(mine, found) if not is_foreign(found) else None
+
+    def is_current(self) -> bool:
+        """Whether all packs are still as they were when they were read; cheap."""
+        snapshots = (found for pack, found in self._snapshots.items() if pack.is_followed)
+        return all(snapshot.is_current() for snapshot in snapshots) and self._code.is_current()
+
+    def let_go(self) -> None:
+        """Have what has changed, and what depends on it, imported anew when it is needed next.
+
+        A registry of the packs as they are now does that.
+        """
+        followed = {pack: found for pack, found in self._snapshots.items() if pack.is_followed}
+        changed = {id(found) for pack, found in followed.items() if pack.snapshot() is not found}
+        variables = self._code.changed_variables()
+        for pack, snapshot in followed.items():
+            modules = {self._specs[each].module for each, of in self._packs.items() if of is pack}
+            if any(self._depends(module, changed, variables) for module in modules):
+                forget(snapshot)
+
+    def _depends(self, module: str, changed: set[int], variables: set[str]) -> bool:
+        try:
+            files, used = self._code.files(module), self._code.variables(module)
+        except PackError:
+            return True
+        return not variables.isdisjoint(used) or any(
+            id(self._owner(path)) in changed for path in files
+        )
+
+    def has_data_as_digested(self, node_type: str) -> bool:
+        """Whether the files that a node may have read are still those that its digest tells of."""
+        pack = self._packs.get(node_type)
+        if pack is None or not pack.is_followed:
+            return True
+        return self._snapshots[pack].has_data_as_digested()
 
     def _take(self, node_type: str, definition: NodeDefinition) -> NodeDefinition:
         for port in definition.ports:

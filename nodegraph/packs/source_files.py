@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import time_ns
 from typing import Any
 
 import msgpack
@@ -18,14 +17,15 @@ import msgpack
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.errors import OutputError
+from nodegraph.packs.snapshot import Stamp, stamp_of
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is read from a source file, or how it is written down, changes."""
 
 NAME = "sources.msgpack"
 _CHECKSUM = 64
-_SETTLED = 2 * 10**9
-"""Nanoseconds after which a file's time tells of any later change, on every file system."""
+_ANY = Stamp(-1, 0, 0, 0)
+"""Of no file: what is remembered counts by its digest alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,16 @@ class Source:
 
     Attributes:
         made: Those of the names it imports that it also binds in other ways, at whatever level.
+        used: Those of the names it imports that it reads itself.
+        variables: Environment variables that it reads by a name that stands in it.
     """
 
     digest: Digest
     imports: tuple[Import, ...]
     made: frozenset[str]
+    used: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
 
-
-Stamp = tuple[int, int, int]
-"""Size, time in nanoseconds and inode of a file."""
 
 _Key = tuple[str, str]
 """Path, and the package that relative imports start from."""
@@ -70,6 +71,22 @@ class SourceFiles:
         self._known: dict[_Key, tuple[Stamp, Source]] | None = None
         self._has_news = False
 
+    def parsed(
+        self, path: Path, package: str, digest: Digest, read: Callable[[], Source]
+    ) -> Source:
+        """What the bytes of a file say that have this digest; other arguments as for `source`."""
+        if self._path is None:
+            return read()
+        if self._known is None:
+            self._known = _read(self._path)
+        known = self._known.get((str(path), package))
+        if known is not None and known[1].digest == digest:
+            return known[1]
+        found = read()
+        self._known[str(path), package] = _ANY, found
+        self._has_news = True
+        return found
+
     def source(self, path: Path, package: str, read: Callable[[], Source]) -> Source:
         """What a file says.
 
@@ -81,14 +98,14 @@ class SourceFiles:
             return read()
         if self._known is None:
             self._known = _read(self._path)
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         key = str(path), package
         known = self._known.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
         # The stamp is older than what is read: a change in between makes it worthless, not wrong.
         found = read()
-        if stamp is not None and stamp[1] < time_ns() - _SETTLED:
+        if stamp is not None and stamp.is_settled:
             self._known[key] = stamp, found
             self._has_news = True
         return found
@@ -107,14 +124,6 @@ class SourceFiles:
             return
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # reading it tells why
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
 def _heading() -> list[int]:
     # Another Python may read the same text differently.
     return [FORMAT, *sys.version_info[:2]]
@@ -122,7 +131,13 @@ def _heading() -> list[int]:
 
 def _packed(known: dict[_Key, tuple[Stamp, Source]]) -> bytes:
     rows = [
-        (key, stamp, source.digest, [_row(item) for item in source.imports], sorted(source.made))
+        (
+            key,
+            stamp,
+            source.digest,
+            [_row(item) for item in source.imports],
+            *map(sorted, (source.made, source.used, source.variables)),
+        )
         for key, (stamp, source) in known.items()
     ]
     payload: bytes = msgpack.packb([_heading(), rows], unicode_errors="surrogateescape")
@@ -146,6 +161,6 @@ def _read(file: Path) -> dict[_Key, tuple[Stamp, Source]]:
 
 
 def _remembered(row: list[Any]) -> tuple[_Key, tuple[Stamp, Source]]:
-    (path, package), (size, changed, inode), digest, imports, made = row
-    source = Source(digest, tuple(Import(*item) for item in imports), frozenset(made))
-    return (path, package), ((size, changed, inode), source)
+    (path, package), stamp, digest, imports, *names = row
+    source = Source(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
+    return (path, package), (Stamp(*stamp), source)

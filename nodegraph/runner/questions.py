@@ -88,10 +88,7 @@ class Questions:
         return paths_in(text, arguments.get("parameters") or {}, uploads)
 
     def _node_types(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at the packs anew, and write down what they declare, for others to read.
-
-        An installed pack that was imported already is read anew only by a process that starts.
-        """
+        """Look at the packs anew, and write down what they declare, for others to read."""
         former, self._session = self._session, self._open()
         former.close()
         self._upkeep = Upkeep(self._session)

@@ -27,6 +27,7 @@ class NodeTypes:
         packs: Versions by the names that workflows require them by.
         problems: What is wrong with packs.
         is_current: Whether no pack has changed since it was read, nor failed to be.
+        looks_same: Whether the packs' files are still what they were then; cheap.
     """
 
     specs: Mapping[str, NodeSpec] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class NodeTypes:
     packs: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     is_current: bool = False
+    looks_same: Callable[[], bool] = lambda: True
 
     def spec(self, node_type: str) -> NodeSpec | None:
         return self.specs.get(node_type)
@@ -88,4 +90,6 @@ def last_known(packs: Sequence[Pack], folder: Path) -> NodeTypes:
     registry = Registry(packs, manifests=manifests)
     specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
     versions, problems = registry.pack_versions(), tuple(registry.problems)
-    return NodeTypes(specs, registry.types, versions, problems, manifests.are_current)
+    return NodeTypes(
+        specs, registry.types, versions, problems, manifests.are_current, registry.is_current
+    )

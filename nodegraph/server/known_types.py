@@ -12,7 +12,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.catalog import NodeTypes, last_known
 from nodegraph.server.errors import Unavailable
-from nodegraph.session import all_packs, specs_folder
+from nodegraph.session import all_packs, folder_stamps, specs_folder
 from nodegraph.settings import Settings
 
 Listener = Callable[[NodeTypes], None]
@@ -44,6 +44,7 @@ class KnownTypes:
         self._listeners: list[Listener] = []
         self._one_at_a_time = asyncio.Lock()
         self._is_read = asyncio.Event()
+        self._folders = folder_stamps(settings)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have a function called, on the event loop, when they have changed.
@@ -59,7 +60,7 @@ class KnownTypes:
         return end
 
     async def current(self) -> NodeTypes:
-        """Those that are known, once packs that changed while no server ran have been read.
+        """Those that are known, once packs that have changed have been read.
 
         Raises:
             Unavailable: That takes too long.
@@ -69,15 +70,24 @@ class KnownTypes:
                 await asyncio.wait_for(self._is_read.wait(), _PATIENCE)
             except asyncio.TimeoutError:
                 raise Unavailable("the node packs are still being read") from None
+        elif self._ask is not None and self._have_changed():
+            try:
+                await self.refresh()
+            except NodegraphError as error:
+                _LOG.error("the node packs couldn't be read: %s", error)
         return self.now
+
+    def _have_changed(self) -> bool:
+        return self._folders != folder_stamps(self._settings) or not self.now.looks_same()
 
     async def load(self) -> None:
         """Take over what was last read of all packs."""
+        self._folders = folder_stamps(self._settings)
         found = await asyncio.to_thread(self._last)
         if found.is_current or self._ask is None:
             self._is_read.set()
-        if found.digest != self.now.digest:
-            self.now = found
+        former, self.now = self.now, found
+        if found.digest != former.digest:
             self._tell(found)
 
     async def refresh(self) -> NodeTypes:

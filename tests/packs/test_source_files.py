@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from nodegraph.packs import code
+from nodegraph.packs import code, snapshot
 from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.source_files import NAME
 
 LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written is a minute old when it is looked at."""
+    monkeypatch.setattr(snapshot, "time_ns", lambda: time.time_ns() + 60 * 10**9)
 
 
 @pytest.fixture
@@ -24,9 +31,9 @@ def pack(tmp_path: Path) -> Path:
     return root
 
 
-def write(path: Path, text: str, time: int = LONG_AGO) -> None:
+def write(path: Path, text: str, seconds: int = LONG_AGO) -> None:
     path.write_text(text)
-    os.utime(path, (time, time))
+    os.utime(path, (seconds, seconds))
 
 
 @pytest.fixture
@@ -104,7 +111,7 @@ def test_one_file_in_two_packages_means_two_things(pack: Path, tmp_path: Path) -
     found.digest("pack.nodes")
     other = CodeDigests({"other": pack}, folder)
     other.digest("other.nodes")
-    assert other.modules("other.nodes") == ["other.maths", "other.nodes"]
+    assert other.modules("other.nodes") == ["other", "other.maths", "other.nodes"]
 
 
 @pytest.mark.parametrize("at", [0, 70, -1])

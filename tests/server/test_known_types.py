@@ -77,6 +77,26 @@ def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
     assert (len(told), told[-1]) == (2, found.digest)
 
 
+def test_a_pack_that_is_edited_later_is_read_when_somebody_asks(home: Path) -> None:
+    async def look() -> tuple[NodeTypes, NodeTypes, int]:
+        known = KnownTypes(Settings(home=home), (), reader(home))
+        await known.refresh()
+        (home / "packs" / "later.py").write_text(MORE)
+        came = await known.current()
+        (home / "packs" / "later.py").write_text(MORE.replace("value: int", "other: int"))
+        edited = await known.current()
+        (home / "packs" / "later.py").write_text("import nothing_of_that_name")
+        again = [await known.current() for _ in range(2)]
+        return came, edited, len({id(types) for types in again})
+
+    came, edited, times_read = asyncio.run(look())
+    for types, port in ((came, "value"), (edited, "other")):
+        spec = types.spec("later:Late")
+        assert spec is not None
+        assert [item.name for item in spec.inputs] == [port]
+    assert times_read == 1
+
+
 def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> None:
     (home / "packs" / "later.py").write_text(MORE)
 

@@ -369,3 +369,38 @@ def test_workers_need_names_of_their_own_and_one_planner_is_enough() -> None:
         asyncio.run(made(WorkerSpec("a"), WorkerSpec("a")))
     with pytest.raises(ValueError, match="more than one planner"):
         asyncio.run(made(WorkerSpec("a", "planner"), WorkerSpec("b", "planner")))
+
+
+def test_an_edited_pack_is_taken_up_by_the_next_job_of_worker_and_planner(tmp_path: Path) -> None:
+    pack = tmp_path / "home" / "packs" / "edited.py"
+    pack.parent.mkdir(parents=True, exist_ok=True)
+    nodes = {
+        "it": {"type": "edited:Get"},
+        "end": {"type": "edited:Tell", "inputs": {"value": {"from": "it"}}},
+    }
+    tell = (
+        "@node(output=True)\ndef Tell(ctx: Context, value: int) -> None:\n"
+        "    ctx.log(f'got {value}')\n"
+    )
+    text = json.dumps({"format": "nodegraph/1", "nodes": nodes})
+
+    async def use() -> None:
+        async with crew(tmp_path, planner=True) as team:
+            await team.ready()
+            first = team.pid()
+            for number in (11, 22, 11):
+                pack.write_text(
+                    f"from nodegraph import Context, node\n{tell}"
+                    f"@node\ndef Get() -> int:\n    return {number}\n"
+                )
+                plan = await team.supervisor.ask("plan", {"workflow": text})
+                assert plan["valid"], plan
+                job = f"job{len(team.watch.ends)}"
+                ended = await team.run({}, job, text=text)
+                assert ended.status == "finished", ended.error
+                (said,) = [event for event in team.watch.events_of(job) if event.kind == "log"]
+                assert said.data["message"] == f"got {number}"
+            assert plan["nodes"]["it"]["status"] == "hit"
+            assert team.pid() == first
+
+    asyncio.run(use())

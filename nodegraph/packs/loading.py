@@ -1,0 +1,159 @@
+"""Importing packs from snapshots of their files: no byte code is read or written for them.
+
+Python takes compiled code for current if the source has the same size and whole seconds, so an
+edit within a second may go unnoticed. Here a module is compiled from the bytes that are digested.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from threading import RLock
+from types import CodeType, ModuleType
+
+from nodegraph.packs.snapshot import Snapshot
+
+LOOSE = "nodegraph_packs"
+"""Import name under which folders and files that aren't installed are loaded."""
+
+_FOREIGN = ("site-packages", "dist-packages")
+_OURS = Path(__file__).parents[1]
+_LOCK = RLock()
+_SNAPSHOTS: dict[tuple[str, Path], Snapshot] = {}
+_ACTIVE: dict[str, Snapshot] = {}
+
+
+def current(package: str, code: Path, root: Path) -> Snapshot:
+    """The snapshot of a pack's files as they are now; the one in use if nothing has changed.
+
+    Args:
+        package, code: Import name and place of the package that it lies in.
+        root: Its folder or file.
+    """
+    with _LOCK:
+        known = _SNAPSHOTS.get((package, root))
+        if known is None:
+            known = Snapshot(root, code, package)
+        elif not known.is_current():
+            known = known.renewed()
+        _SNAPSHOTS[package, root] = known
+        return known
+
+
+def activate(snapshot: Snapshot) -> None:
+    """Have a package's modules imported from a snapshot from now on."""
+    with _LOCK:
+        if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _Finder())
+        known = _ACTIVE.get(snapshot.package)
+        if known is not snapshot:
+            _ACTIVE[snapshot.package] = snapshot
+            if known is not None:
+                forget(known)
+
+
+def roots() -> dict[str, Path]:
+    """Where each package lies whose modules come from snapshots, by import name."""
+    return {package: snapshot.code for package, snapshot in list(_ACTIVE.items())}
+
+
+def forget(snapshot: Snapshot) -> None:
+    """Have the modules that came from a snapshot imported anew."""
+    is_loose = snapshot.package.startswith(f"{LOOSE}.")
+    with _LOCK:
+        for name, module in list(sys.modules.items()):
+            is_inside = name == snapshot.package or name.startswith(f"{snapshot.package}.")
+            if (is_inside and is_loose) or _loaded_from(module) is snapshot:
+                del sys.modules[name]
+        importlib.invalidate_caches()
+
+
+def is_foreign(snapshot: Snapshot) -> bool:
+    """Whether the package was imported by others, before it was known to be a pack."""
+    if snapshot.package.startswith(f"{LOOSE}."):
+        return False
+    module = sys.modules.get(snapshot.package)
+    return module is not None and _loaded_from(module) is None
+
+
+def owner(path: str | Path) -> Snapshot | None:
+    """The snapshot that a source file belongs to."""
+    place = Path(path)
+    if place.is_relative_to(_OURS):
+        return None
+    owners = [snapshot for snapshot in list(_ACTIVE.values()) if _owns(snapshot, place)]
+    return max(owners, key=lambda snapshot: len(snapshot.code.parts), default=None)
+
+
+def _owns(snapshot: Snapshot, path: Path) -> bool:
+    # Modules that lie beside a single file may be imported by it.
+    folder = snapshot.code if snapshot.code.suffix != ".py" else snapshot.code.parent
+    if not path.is_relative_to(folder):
+        return False
+    return not any(part in _FOREIGN for part in path.relative_to(folder).parts)
+
+
+def _loaded_from(module: ModuleType) -> Snapshot | None:
+    loader = getattr(getattr(module, "__spec__", None), "loader", None)
+    return loader.snapshot if isinstance(loader, _Loader) else None
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module from a snapshot's bytes."""
+
+    def __init__(self, name: str, path: str, snapshot: Snapshot) -> None:
+        super().__init__(name, path)
+        self.snapshot = snapshot
+
+    def get_data(self, path: str) -> bytes:
+        return self.snapshot.text(path) if path.endswith(".py") else super().get_data(path)
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+class _Finder(MetaPathFinder):
+    """Finds what the others find, and has the modules of packs loaded from snapshots."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == LOOSE:
+            return ModuleSpec(LOOSE, None, is_package=True)
+        if fullname.startswith(f"{LOOSE}.") and fullname in _ACTIVE:
+            return _loose_spec(fullname, _ACTIVE[fullname])
+        for finder in sys.meta_path:
+            found = None if finder is self else finder.find_spec(fullname, path, target)
+            if found is not None:
+                return _exact(found)
+        return None
+
+
+def _exact(spec: ModuleSpec) -> ModuleSpec:
+    if type(spec.loader) is SourceFileLoader and spec.origin is not None:
+        snapshot = owner(spec.origin)
+        if snapshot is not None:
+            spec.loader = _Loader(spec.name, spec.origin, snapshot)
+            spec.cached = None
+    return spec
+
+
+def _loose_spec(package: str, snapshot: Snapshot) -> ModuleSpec | None:
+    root = snapshot.root
+    entry = root if root.suffix == ".py" else root / "__init__.py"
+    inner = None if root.suffix == ".py" else [str(root)]
+    if str(entry) in snapshot.listing.files:
+        loader = _Loader(package, str(entry), snapshot)
+        return spec_from_file_location(
+            package, entry, loader=loader, submodule_search_locations=inner
+        )
+    bare = ModuleSpec(package, None, is_package=True)
+    bare.submodule_search_locations = inner
+    return bare

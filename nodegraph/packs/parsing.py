@@ -1,0 +1,101 @@
+"""What a module's source says of what it needs: imports, and environment variables."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.packs.source_files import Import, Source
+
+EVERYTHING = "*"
+"""As an import's module: it can't be told which one, so it may be any of the pack."""
+
+_IMPORTERS = ("import_module", "__import__")
+
+
+def parsed(data: bytes, package: str) -> Source:
+    """What a source says.
+
+    Args:
+        package: Dotted name that relative imports start from.
+    Raises:
+        SyntaxError, ValueError: It is no Python.
+    """
+    tree = ast.parse(data)
+    imports = tuple(dict.fromkeys(_imports(tree, package)))
+    bound = frozenset(item.bound for item in imports)
+    made, used = bound.intersection(_made(tree)), bound.intersection(_used(tree))
+    return Source(digest_bytes(data), imports, made, used, frozenset(_variables(tree)))
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[Import]:
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Import):
+            for alias in item.names:
+                yield Import(alias.name, "", alias.asname or alias.name.split(".")[0])
+        elif isinstance(item, ast.ImportFrom):
+            module = _absolute(item.module or "", item.level, package)
+            for alias in item.names:
+                yield Import(module, alias.name, alias.asname or alias.name)
+        elif isinstance(item, ast.Call) and _name(item.func) in _IMPORTERS:
+            yield _imported(item, package)
+
+
+def _imported(call: ast.Call, package: str) -> Import:
+    """What ``importlib.import_module(...)`` imports."""
+    name = call.args[0] if call.args else None
+    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+        return Import(EVERYTHING, "", EVERYTHING)
+    module = name.value.lstrip(".")
+    level = len(name.value) - len(module)
+    # Bound to a name that is always used, as the call itself uses it.
+    return Import(_absolute(module, level, package), "", _name(call.func))
+
+
+def _made(tree: ast.Module) -> Iterator[str]:
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+            yield item.id
+        elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield item.name
+
+
+def _used(tree: ast.Module) -> Iterator[str]:
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load):
+            yield item.id
+        elif isinstance(item, ast.Call) and _name(item.func) in _IMPORTERS:
+            yield _name(item.func)
+            yield EVERYTHING
+
+
+def _variables(tree: ast.Module) -> Iterator[str]:
+    """Environment variables that are read by a name that stands there."""
+    for item in ast.walk(tree):
+        key: ast.expr | None = None
+        if isinstance(item, ast.Subscript) and _name(item.value) == "environ":
+            key = item.slice
+        elif isinstance(item, ast.Call) and item.args:
+            function = item.func
+            holder = function.value if isinstance(function, ast.Attribute) else function
+            is_get = _name(function) == "get" and _name(holder) == "environ"
+            if is_get or _name(function) == "getenv":
+                key = item.args[0]
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            yield key.value
+
+
+def _name(item: ast.expr) -> str:
+    """The last part of a dotted name."""
+    if isinstance(item, ast.Attribute):
+        return item.attr
+    return item.id if isinstance(item, ast.Name) else ""
+
+
+def _absolute(module: str, level: int, package: str) -> str:
+    if not level:
+        return module
+    parts = package.split(".")
+    base = parts[: len(parts) - level + 1]
+    return ".".join([*base, *([module] if module else [])])

@@ -1,0 +1,264 @@
+"""A pack's files as they were when they were first looked at.
+
+What is digested is what runs: a module's code is compiled from the very bytes that its digest was
+made of, however long ago that was and whatever lies in the file by then. An edit makes a new
+snapshot, which the next job uses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from time import time_ns
+from typing import NamedTuple
+
+from nodegraph.core.digests import Digest, digest_bytes
+
+LARGEST = 1 << 20
+"""Bytes of a file that can change what a pack declares or gives; larger ones are models."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a file's times tell of any later change, on every file system."""
+_NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is written or replaced: nobody can set `ctime_ns` back."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether any later change would change it for certain."""
+        return max(self.mtime_ns, self.ctime_ns) < time_ns() - _SETTLED
+
+
+def stamp_of(path: str | Path) -> Stamp | None:
+    """The stamp that a file or folder has now; None if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of dozens of files before each job
+    except (OSError, ValueError):
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files that belong to a pack, and what tells whether others came to them.
+
+    Attributes:
+        files: By path, sorted; without hidden, compiled and large ones.
+        watched: Folders, and places at which a file would belong to it.
+    """
+
+    files: Mapping[str, Stamp]
+    watched: Mapping[str, Stamp | None]
+
+    def text(self, also: Sequence[str] = ()) -> str:
+        """Changes whenever a file is added, removed or written.
+
+        Args:
+            also: Files elsewhere that count too.
+        """
+        parts = [f"{path} {tuple(stamp)}" for path, stamp in self.files.items()]
+        parts += [f"{path} {tuple(stamp_of(path) or ())}" for path in also]
+        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the stamps tell of any later change."""
+        return all(stamp.is_settled for stamp in self.files.values())
+
+
+def listed(root: Path) -> Listing:
+    """What belongs to the pack in a folder or a file."""
+    return _of_folder(str(root)) if root.is_dir() else _of_file(root)
+
+
+def _of_folder(root: str) -> Listing:
+    files: dict[str, Stamp] = {}
+    watched: dict[str, Stamp | None] = {}
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
+        watched[folder] = stamp_of(folder)
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - of every file of every pack
+            stamp = None if name.startswith(".") or name.endswith(".pyc") else stamp_of(path)
+            if stamp is not None and stamp.size <= LARGEST:
+                files[path] = stamp
+    return Listing(dict(sorted(files.items())), watched)
+
+
+def _of_file(root: Path) -> Listing:
+    """The file, and what lies beside it and is named in it."""
+    stamp = stamp_of(root)
+    if stamp is None:
+        return Listing({}, {str(root): None})
+    files: dict[str, Stamp] = {str(root): stamp}
+    watched: dict[str, Stamp | None] = {}
+    for place in sorted(_beside(root)):
+        if place.is_dir():
+            below = _of_folder(str(place))
+            files |= {path: found for path, found in below.files.items() if path[-3:] != ".py"}
+            watched |= below.watched
+        elif place.suffix != ".py":
+            found = watched[str(place)] = stamp_of(place)
+            if found is not None and found.size <= LARGEST:
+                files[str(place)] = found
+    return Listing(files, watched)
+
+
+def _beside(root: Path) -> Iterator[Path]:
+    try:
+        text = root.read_bytes()
+    except OSError:
+        return
+    for name in {found.decode() for found in _NAMES.findall(text) if found.isascii()}:
+        parts = name.split("/")
+        if not any(part in ("", ".", "..") or part != part.strip() for part in parts):
+            place = root.parent / name
+            if "." in parts[-1] or place.is_dir():
+                yield place
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """A pack's files as they were; each is read once. Safe to use from several threads.
+
+    Args:
+        root: The pack's folder or file.
+        code: Folder or file of the package that it lies in, which may be larger.
+        package: Import name of that package.
+    """
+
+    root: Path
+    code: Path
+    package: str
+    listing: Listing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.listing = listed(self.root)
+        self._texts: dict[str, bytes] = {}
+        self._stamps: dict[str, Stamp | None] = {**self.listing.watched, **self.listing.files}
+        self._lock = RLock()
+
+    def text(self, path: str | Path) -> bytes:
+        """A file's bytes, as they were when they were first asked for.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        place = str(path)
+        with self._lock:
+            known = self._texts.get(place)
+            if known is None:
+                if place not in self._stamps:
+                    self._stamps[place] = stamp_of(place)
+                known = self._texts[place] = Path(place).read_bytes()
+            return known
+
+    @property
+    def base(self) -> Path:
+        """The folder that its files' names start from."""
+        return self.root if self.root.is_dir() else self.root.parent
+
+    @cached_property
+    def data(self) -> Mapping[str, Digest]:
+        """Digests of the files that are no code, by their place in the pack.
+
+        Raises:
+            OSError: One can't be read.
+        """
+        return {
+            Path(path).relative_to(self.base).as_posix(): digest_bytes(Path(path).read_bytes())
+            for path in self._data_files
+        }
+
+    def remember(self, data: Mapping[str, Digest]) -> None:
+        """Take over what is known of the files that are no code; they needn't be read."""
+        self.__dict__["data"] = data
+
+    @property
+    def _data_files(self) -> list[str]:
+        return [path for path in self.listing.files if not path.endswith(".py")]
+
+    def digest(self, also: Sequence[str] = ()) -> Digest:
+        """Digest of the content and names of all files; `also` as in `Listing.text`.
+
+        Raises:
+            OSError: One can't be read.
+        """
+        code = [path for path in self.listing.files if path.endswith(".py")]
+        parts = [
+            f"{Path(path).relative_to(self.base)} {digest_bytes(self.text(path))}" for path in code
+        ]
+        parts += [f"{name} {digest}" for name, digest in self.data.items()]
+        parts += [digest_bytes(Path(path).read_bytes()) for path in also]
+        return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
+
+    def is_current(self) -> bool:
+        """Whether the files are still what they were; cheap, for it is asked before each job."""
+        for path, stamp in self._stamps.items():
+            now = stamp_of(path)
+            if now != stamp:
+                return False
+            # Two changes within one tick of the clock leave the same times behind.
+            if stamp is not None and not stamp.is_settled and not self._is_still(path):
+                return False
+        return True
+
+    def _is_still(self, path: str) -> bool:
+        """Whether a file holds what was read of it."""
+        try:
+            if path in self._texts:
+                return Path(path).read_bytes() == self._texts[path]
+            if path in self._known_data:
+                return digest_bytes(Path(path).read_bytes()) == self._known_data[path]
+        except OSError:
+            return False
+        return True
+
+    def has_data_as_digested(self) -> bool:
+        """Whether the files that are no code are still what they were."""
+        files = self.listing.files
+        return all(stamp_of(path) == files[path] for path in self._data_files)
+
+    def renewed(self) -> Snapshot:
+        """This one, if the files hold what they held, else one of the files as they are now."""
+        now = Snapshot(self.root, self.code, self.package)
+        if not self._holds_what(now):
+            return now
+        self.listing = now.listing
+        with self._lock:
+            self._stamps = now._stamps
+        return self
+
+    def _holds_what(self, now: Snapshot) -> bool:
+        if list(self.listing.files) != list(now.listing.files):
+            return False
+        known = {*self._texts, *self._known_data}
+        try:
+            return (
+                all(now.text(path) == self._texts[path] for path in self._texts)
+                and all(
+                    now.listing.files[path] == stamp or path in known
+                    for path, stamp in self.listing.files.items()
+                )
+                and (not self._known_data or now.data == self.data)
+            )
+        except OSError:
+            return False
+
+    @property
+    def _known_data(self) -> Mapping[str, Digest]:
+        """Digests of the files that are no code, by path, if they are known."""
+        if "data" not in self.__dict__:
+            return {}
+        return {str(self.base / name): digest for name, digest in self.data.items()}

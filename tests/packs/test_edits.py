@@ -1,0 +1,285 @@
+"""Packs that are edited while in use: what runs is what lies in their files, at each job."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph import Session, Settings, Workflow
+from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidWorkflow
+
+HEADER = "from nodegraph import Context, node\n"
+
+
+def node_text(name: str, body: str) -> str:
+    return f'@node\ndef {name}(a: int = 1) -> int:\n    """A node."""\n    {body}\n'
+
+
+class Workplace:
+    """A folder of packs, and sessions on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pack = folder / "packs" / "edited"
+        self.settings = Settings(home=folder / "home", packs=(folder / "packs",))
+        self.pack.mkdir(parents=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the pack."""
+        path = self.pack / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def node(self, body: str, name: str = "nodes.py", more: str = "") -> None:
+        """Write a module with the node `Get`."""
+        self.write(name, HEADER + more + node_text("Get", body))
+
+    def workflow(self, *types: str) -> Workflow:
+        nodes = {kind: {"type": f"edited:{kind}"} for kind in types or ("Get",)}
+        return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+
+    def run(self, session: Session | None = None, *types: str) -> RunResult:
+        names = types or ("Get",)
+        if session is None:
+            with self.session() as session:
+                return session.run(self.workflow(*names), targets=names)
+        return session.run(self.workflow(*names), targets=names)
+
+    def get(self, session: Session | None = None) -> Any:
+        result = self.run(session)
+        assert result.is_ok, result.errors
+        return result["Get.number"]
+
+    def session(self) -> Session:
+        return Session(self.settings)
+
+    def get_elsewhere(self) -> Any:
+        """As `get`, in a process of its own, with byte code on."""
+        code = (
+            "import sys, json\nfrom pathlib import Path\n"
+            "from nodegraph import Session, Settings, Workflow\n"
+            "folder = Path(sys.argv[1])\n"
+            "settings = Settings(home=folder / 'home', packs=(folder / 'packs',))\n"
+            "with Session(settings) as session:\n"
+            "    flow = Workflow.from_dict(json.loads(sys.argv[2]))\n"
+            "    result = session.run(flow, targets=['Get'])\n"
+            "assert result.is_ok, result.errors\nprint(json.dumps(result['Get.number']))\n"
+        )
+        environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(self.folder), self.workflow().dumps()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    return Workplace(tmp_path)
+
+
+@pytest.fixture
+def session(place: Workplace) -> Iterator[Session]:
+    with place.session() as session:
+        yield session
+
+
+def set_times_back(path: Path, to: os.stat_result) -> None:
+    os.utime(path, ns=(to.st_atime_ns, to.st_mtime_ns))
+
+
+def test_quick_edits_of_one_length_are_run_and_kept_rightly(place: Workplace) -> None:
+    for number in (11, 22, 33, 22, 44):
+        place.write("helper.py", f"NUMBER = {number}\n")
+        place.node("return NUMBER", more="from .helper import NUMBER\n")
+        assert place.get() == number
+
+
+def test_byte_code_is_neither_read_nor_written(place: Workplace) -> None:
+    for number in (11, 22):
+        place.write("helper.py", f"NUMBER = {number}\n")
+        place.node("return NUMBER", more="from .helper import NUMBER\n")
+        os.utime(place.pack / "helper.py", (1e9, 1e9))
+        os.utime(place.pack / "nodes.py", (1e9, 1e9))
+        assert place.get_elsewhere() == number
+    assert not list(place.pack.rglob("*.pyc"))
+
+
+def test_an_edit_in_place_whose_time_is_set_back_is_run(place: Workplace, session: Session) -> None:
+    place.node("return 11")
+    status = (place.pack / "nodes.py").stat()
+    assert place.get(session) == 11
+    place.node("return 22")
+    set_times_back(place.pack / "nodes.py", status)
+    assert place.get(session) == 22
+    assert place.get() == 22
+
+
+def test_a_session_runs_what_lies_there_when_a_job_begins(
+    place: Workplace, session: Session
+) -> None:
+    place.node("return 1")
+    assert place.get(session) == 1
+    place.node("return 2")
+    assert place.get(session) == 2
+    place.node("return 1")
+    assert place.run(session).nodes["Get"].status == "cached"
+    assert place.get(session) == 1
+
+
+def test_what_an_edit_gives_is_never_kept_under_the_name_of_what_was_there_before(
+    place: Workplace, session: Session
+) -> None:
+    def write(number: int) -> None:
+        bodies = [node_text(name, f"return {number}") for name in ("First", "Second")]
+        place.write("nodes.py", HEADER + "\n".join(bodies))
+
+    write(10)
+    assert place.run(session, "First")["First.number"] == 10
+    write(3885)
+    assert place.run(session, "Second")["Second.number"] == 3885
+    write(10)
+    assert place.run(session, "Second")["Second.number"] == 10
+    assert place.run(None, "Second")["Second.number"] == 10
+
+
+def test_only_what_depends_on_an_edit_is_stale(place: Workplace, session: Session) -> None:
+    place.write("first.py", HEADER + node_text("First", "return 1"))
+    place.write("second.py", HEADER + node_text("Second", "return 2"))
+    place.run(session, "First", "Second")
+    place.write("second.py", HEADER + node_text("Second", "return 3"))
+    result = place.run(session, "First", "Second")
+    statuses = {name: report.status for name, report in result.nodes.items()}
+    assert statuses == {"First": "cached", "Second": "ran"}
+    assert result["Second.number"] == 3
+
+
+def test_new_node_types_and_packs_are_there_at_the_next_job(
+    place: Workplace, session: Session
+) -> None:
+    place.node("return 1")
+    place.get(session)
+    place.write("more.py", HEADER + node_text("More", "return 7"))
+    assert place.run(session, "More")["More.number"] == 7
+    (place.pack.parent / "other.py").write_text(HEADER + node_text("Get", "return 8"))
+    flow = {"format": "nodegraph/1", "nodes": {"get": {"type": "other:Get"}}}
+    assert session.run(Workflow.from_dict(flow), targets=["get"])["get.number"] == 8
+
+
+def test_a_file_that_is_only_touched_is_not_loaded_anew(place: Workplace, session: Session) -> None:
+    place.node("return 1")
+    place.get(session)
+    module = sys.modules["nodegraph_packs.edited.nodes"]
+    os.utime(place.pack / "nodes.py")
+    assert place.run(session).nodes["Get"].status == "cached"
+    assert sys.modules["nodegraph_packs.edited.nodes"] is module
+
+
+def test_a_faulty_edit_is_told_and_mended(place: Workplace, session: Session) -> None:
+    place.node("return 1")
+    place.get(session)
+    place.write("nodes.py", "def broken(\n")
+    with pytest.raises(InvalidWorkflow, match="edited:Get"):
+        place.run(session)
+    assert "importing nodegraph_packs.edited.nodes failed" in session.registry.problems[0]
+    place.node("return 2")
+    assert place.get(session) == 2
+
+
+def test_plan_why_and_check_look_at_the_packs_as_they_are(
+    place: Workplace, session: Session
+) -> None:
+    def verdict() -> str:
+        return session.plan(place.workflow(), targets=["Get"]).nodes["Get"].status
+
+    place.node("return 1")
+    place.get(session)
+    assert verdict() == "hit"
+    place.node("return 2")
+    assert verdict() == "run"
+    (why,) = session.why(place.workflow(), node="Get")
+    assert "code changed: nodegraph_packs.edited.nodes" in str(why)
+    place.write("nodes.py", HEADER + node_text("Other", "return 2"))
+    assert "edited:Get" in str(session.check(place.workflow()))
+
+
+def test_what_runs_keeps_the_code_that_it_began_with(place: Workplace, session: Session) -> None:
+    # The second module is imported only after the first node has edited it.
+    place.write("second.py", HEADER + node_text("Second", "return 1"))
+    edit = "Path(__file__).with_name('second.py')"
+    place.write(
+        "first.py",
+        HEADER
+        + "from pathlib import Path\n"
+        + node_text("First", f"{edit}.write_text({edit}.read_text().replace('1\\n', '2\\n'))"),
+    )
+    flow = place.workflow("First", "Second").to_dict()
+    flow["nodes"]["Second"]["inputs"] = {"a": {"from": "First"}}
+    session.run(Workflow.from_dict(flow), targets=["Second"])
+    assert place.run(None, "Second")["Second.number"] == 2
+
+
+def test_values_of_a_class_that_was_loaded_anew_are_not_handed_to_new_code(
+    place: Workplace, session: Session
+) -> None:
+    make = (
+        "from dataclasses import dataclass\nfrom nodegraph import node, port_type\n"
+        "@port_type()\n@dataclass(frozen=True)\nclass Thing:\n    number: int\n"
+        "@node\ndef Make() -> Thing:\n    return Thing(5)\n"
+    )
+    take = (
+        "from nodegraph import node\nfrom .things import Thing\n"
+        "@node\ndef Get(thing: Thing) -> int:\n"
+        "    assert isinstance(thing, Thing)\n    return thing.number + {}\n"
+    )
+    flow = Workflow.from_dict(
+        {
+            "format": "nodegraph/1",
+            "nodes": {
+                "make": {"type": "edited:Make"},
+                "get": {"type": "edited:Get", "inputs": {"thing": {"from": "make"}}},
+            },
+        }
+    )
+    for number in (0, 1):
+        place.write("things.py", make)
+        place.write("takes.py", take.format(number))
+        result = session.run(flow, targets=["get"])
+        assert result.is_ok, result.errors
+        assert result["get.number"] == 5 + number
+
+
+def test_an_installed_pack_is_followed_too(
+    tmp_path: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    metadata = site / "toys_ed-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toys_ed\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[nodegraph.nodes]\ntoys_ed = toys_ed.nodes\n")
+    (site / "toys_ed").mkdir()
+    (site / "toys_ed" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(site))
+    flow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"get": {"type": "toys_ed:Get"}}})
+    with place.session() as session:
+        for number in (11, 22, 11):
+            (site / "toys_ed" / "helper.py").write_text(f"NUMBER = {number}\n")
+            text = HEADER + "from toys_ed.helper import NUMBER\n"
+            (site / "toys_ed" / "nodes.py").write_text(text + node_text("Get", "return NUMBER"))
+            assert session.run(flow, targets=["get"])["get.number"] == number
+    assert not list(site.rglob("*.pyc"))
