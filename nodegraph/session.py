@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nodegraph.core.events import Listener
-    from nodegraph.core.values import Recipe
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.lanes import Share
     from nodegraph.engine.planning.plan import Plan
+    from nodegraph.engine.planning.stock import Stock
     from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
     from nodegraph.persistence import Persistence
@@ -279,6 +279,7 @@ class Session:
         targets: Sequence[str] | None = None,
         problems: Sequence[Problem] = (),
         granted: Collection[Path] = (),
+        stock: Stock | None = None,
     ) -> Plan:
         """What a run would do, node by node, and what it is expected to take; nothing runs.
 
@@ -286,30 +287,32 @@ class Session:
             problems: What is known to be wrong, to stand in the plan beside what is wrong with
                 the workflow itself.
             granted: See `run_async`.
+            stock: What the process holds in memory that would run it; if not given, it is this one.
         """
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
+        from nodegraph.residency import resident_name
 
         self.look_anew()
         self.engine.look_at_code_anew()
         kept = self.persistence
         stores = () if kept is None else (kept.store, *kept.others)
+        shared = self.engine.shared.within(self._environment(granted))
+        weights = frozenset(self.resident() if stock is None else stock.weights)
         return plan_workflow(
             workflow,
-            self.engine.shared.within(self._environment(granted)),
+            shared if stock is None else stock.seen_from(shared),
             targets=targets,
             problems=problems,
-            is_resident=self._is_resident,
+            is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
             is_known=known_types([store.index for store in stores]) if stores else None,
         ).plan
 
-    def _is_resident(self, recipe: Recipe, device: str) -> bool:
-        # Equal recipes share a component wherever their files lie.
-        wanted = replace(recipe, source="")
-        return any(
-            item.device == device and replace(item.recipe, source="") == wanted
-            for item in self._weights.resident()
-        )
+    def resident(self) -> list[str]:
+        """Names of the weights that are in memory; see `nodegraph.residency.resident_name`."""
+        from nodegraph.residency import resident_name
+
+        return [resident_name(item.recipe, item.device) for item in self._weights.resident()]
 
     def why(self, workflow: Workflow, *, node: str | None = None) -> list[NodeWhy]:
         """Why nodes would run, or which earlier run a node's result comes from; nothing runs.

@@ -82,6 +82,7 @@ class MemoryCache:
         self._turns = count()
         self._level = 0.0
         self._lock = Lock()
+        self._changed: dict[Key, None] | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -96,6 +97,20 @@ class MemoryCache:
         kept.turn = next(self._turns)
         return kept.entry
 
+    def peek(self, key: Key) -> Entry | None:
+        """The same, which counts as no use."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.entry
+
+    def changed(self) -> list[Key]:
+        """The keys under which something was put or let go since this was asked last.
+
+        Noted from the first time on that it is asked.
+        """
+        with self._lock:
+            found, self._changed = self._changed, {}
+        return list(found or ())
+
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, as far as there is room."""
         size = entry_size(entry)
@@ -104,6 +119,9 @@ class MemoryCache:
             if size > self.budget:
                 return
             kept = self._kept[key] = _Kept(key, entry, size, self._level, next(self._turns))
+            if self._changed is not None:
+                self._changed.pop(key, None)
+                self._changed[key] = None
             heapq.heappush(self._heap, (kept.score, kept))
             self.used += size
             self._make_room()
@@ -128,6 +146,8 @@ class MemoryCache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
+            if self._changed is not None:
+                self._changed.update(dict.fromkeys(self._kept))
             self._kept.clear()
             self._heap.clear()
             self.used = 0
@@ -136,6 +156,8 @@ class MemoryCache:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self.used -= kept.size
+            if self._changed is not None:
+                self._changed[key] = None
 
     def _make_room(self) -> None:
         while self.used > self.budget:

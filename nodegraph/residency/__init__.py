@@ -1,7 +1,7 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
 from nodegraph.host_memory import Memory
-from nodegraph.residency.entries import Resident
+from nodegraph.residency.entries import Resident, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
@@ -18,4 +18,5 @@ __all__ = [
     "is_out_of_memory",
     "measuring",
     "memory_of",
+    "resident_name",
 ]

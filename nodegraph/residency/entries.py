@@ -85,6 +85,11 @@ class Entry:
         return Resident(self.recipe, self.location, self.bytes, self.pins)
 
 
+def resident_name(recipe: Recipe, device: str) -> str:
+    """Names a component in a device's memory, alike in all processes."""
+    return f"{device} {content_of(recipe)}"
+
+
 def content_of(recipe: Recipe) -> Content:
     """What makes a component: equal for recipes of equal content."""
     adapters = tuple((item.kind, item.digest, item.strength) for item in recipe.adapters)

@@ -11,7 +11,7 @@ from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.questions import Questions
 from nodegraph.settings import places_of
 from nodegraph.workers.errors import ProtocolFault
-from nodegraph.workers.messages import Answer, Ask, Message
+from nodegraph.workers.messages import Answer, Ask, Message, Stock
 
 
 class Planner:
@@ -23,26 +23,29 @@ class Planner:
         self._questions = questions
         self._outbox = outbox
         self._loop = loop
-        self._waiting: asyncio.Queue[Ask | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Ask | Stock | None] = asyncio.Queue()
 
     @property
     def job(self) -> str | None:
         return None
 
     def told(self, message: Message) -> None:
-        if not isinstance(message, Ask):
+        if not isinstance(message, Ask | Stock):
             raise ProtocolFault("a planner takes no jobs", given=message.kind)
         self._put(message)
 
     def end(self, reason: str) -> None:
         self._put(None)
 
-    def _put(self, message: Ask | None) -> None:
+    def _put(self, message: Ask | Stock | None) -> None:
         # A question may still come behind the order to end; who asked hears of the end.
         hand_on(self._loop, lambda: self._waiting.put_nowait(message))
 
     async def serve(self) -> None:
         while (ask := await self._waiting.get()) is not None:
+            if isinstance(ask, Stock):
+                self._questions.stocked(ask)
+                continue
             answer = self._answer(ask)
             try:
                 self._outbox.send(answer)

@@ -10,10 +10,12 @@ from typing import Any
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.planning.stock import Stock
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 from nodegraph.runner.upkeep import Upkeep
 from nodegraph.session import Session
 from nodegraph.settings import places_of
+from nodegraph.workers.messages import Stock as StockMessage
 
 
 class Questions:
@@ -28,6 +30,7 @@ class Questions:
         self._session = session()
         self._upkeep = Upkeep(self._session)
         self._places = places_of(self._session.settings)
+        self._stock = Stock()
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "check": self._check,
             "node_types": self._node_types,
@@ -42,6 +45,10 @@ class Questions:
     def close(self) -> None:
         """Close the session."""
         self._session.close()
+
+    def stocked(self, told: StockMessage) -> None:
+        """Plans are for a worker that holds this in memory."""
+        self._stock.update(told.results, told.gone, told.weights, is_all=told.is_all)
 
     def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """The answer, of plain values.
@@ -73,7 +80,11 @@ class Questions:
         # Workers have learned meanwhile what things take.
         self._upkeep.if_due()
         plan = self._session.plan(
-            workflow, targets=targets, problems=problems, granted=self._granted(arguments)
+            workflow,
+            targets=targets,
+            problems=problems,
+            granted=self._granted(arguments),
+            stock=self._stock,
         )
         found = plan.as_dict()
         told = self._places.plain(found["problems"])

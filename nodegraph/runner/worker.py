@@ -15,6 +15,7 @@ from nodegraph.runner.faults import told
 from nodegraph.runner.handing import hand_on
 from nodegraph.runner.job import Jobs
 from nodegraph.runner.outbox import Outbox
+from nodegraph.runner.stock import Telling
 from nodegraph.runner.upkeep import Upkeep
 from nodegraph.session import Session
 from nodegraph.workers.errors import ProtocolFault
@@ -37,6 +38,7 @@ class Worker:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._jobs = Jobs(session)
+        self._stock = Telling(session)
         self._upkeep = Upkeep(session)
         self._outbox = outbox
         self._events = events
@@ -123,6 +125,7 @@ class Worker:
             ended = await self._jobs.run(assignment, listener)
             # The next job may come as soon as the server hears of this one's end.
             assignment = self._next()
+            self._tell_stock()
             self._send(ended)
             self._upkeep.plan(self._loop)
 
@@ -130,6 +133,16 @@ class Worker:
         with self._changing:
             self._current = Assignment(self._ahead.popleft()) if self._ahead else None
             return self._current
+
+    def _tell_stock(self) -> None:
+        """Before the end of a job is told: a plan that is made then knows of what it left."""
+        news = self._stock.news()
+        if news is None:
+            return
+        try:
+            self._outbox.send(news)
+        except ProtocolFault as fault:
+            _LOG.warning("what is in memory can't be told, plans won't know of it: %s", fault)
 
     def _send(self, ended: Ended) -> None:
         left = self._events.end()

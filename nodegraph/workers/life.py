@@ -24,12 +24,14 @@ from nodegraph.workers.messages import (
     Run,
     RunEvents,
     Shutdown,
+    Stock,
 )
 from nodegraph.workers.observer import WorkerObserver
 from nodegraph.workers.process import WorkerProcess
 from nodegraph.workers.recorder import Recorder
 from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.status import WorkerState
+from nodegraph.workers.stock import Stocked
 from nodegraph.workers.vitals import Vitals
 
 _LOG = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Life:
         state: ``dead`` before it has started and once it has ended.
         held: The jobs that it has, or had when it died.
         ready: What it told when it was.
+        stock: What it holds in memory.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
         has_begun: Whether it had begun its current job when it died.
     """
@@ -77,6 +80,7 @@ class Life:
         self.state: WorkerState = "starting"
         self.held = Held(rules)
         self.ready: Ready | None = None
+        self.stock = Stocked()
         self.was_of_use = False
         self.has_begun = False
 
@@ -141,6 +145,8 @@ class Life:
             self._ended(message)
         elif isinstance(message, Heartbeat):
             self.vitals.measured(message.memory, message.device_memory)
+        elif isinstance(message, Stock):
+            self.stock.take(message)
         elif isinstance(message, Answer):
             self._asker.answered(message)
         elif isinstance(message, Ready):

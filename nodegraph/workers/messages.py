@@ -230,11 +230,39 @@ class Answer(Message):
     fields: ClassVar[Fields] = {"id": _NUMBER, "value": (object,), "error": _MAP_OR_NONE}
 
 
+# To a planner, and from a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Stock(Message):
+    """What a worker holds in memory; a planner is told of the one whose jobs it plans.
+
+    Attributes:
+        results: By key, those that are new; see `nodegraph.engine.planning.stock.packed`.
+        gone: Keys of those that are there no more.
+        weights: Names of all weights in memory.
+        is_all: What was told before is void.
+    """
+
+    results: Mapping[str, Any]
+    gone: Sequence[str]
+    weights: Sequence[str]
+    is_all: bool = False
+
+    kind: ClassVar[str] = "stock"
+    fields: ClassVar[Fields] = {
+        "results": _MAP,
+        "gone": _LIST,
+        "weights": _LIST,
+        "is_all": (bool,),
+    }
+
+
 _TO_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (Run, Cancel, Release, Ask, Shutdown)
+    item.kind: item for item in (Run, Cancel, Release, Ask, Stock, Shutdown)
 }
 _FROM_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (Ready, Heartbeat, RunEvents, Ended, Answer)
+    item.kind: item for item in (Ready, Heartbeat, RunEvents, Stock, Ended, Answer)
 }
 
 

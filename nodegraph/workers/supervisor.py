@@ -8,11 +8,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from nodegraph.workers.life import Life
 from nodegraph.workers.messages import Ask, Cancel, Release, Run
 from nodegraph.workers.observer import WorkerObserver
 from nodegraph.workers.questions import Questions
 from nodegraph.workers.rules import Rules, WorkerSpec
 from nodegraph.workers.status import WorkerStatus
+from nodegraph.workers.stock import NOTHING, Stocked
 from nodegraph.workers.worker import Worker
 
 
@@ -52,6 +54,8 @@ class Supervisor:
         if self._planner is None:
             self._questions.close("there is no planner")
         self._watching: asyncio.Task[None] | None = None
+        # The planner's process, and what it knows of.
+        self._told: tuple[Life, Stocked | None] | None = None
 
     async def start(self) -> None:
         """Start all; returns before they are ready."""
@@ -144,7 +148,22 @@ class Supervisor:
 
     def _send_question(self, ask: Ask) -> None:
         assert self._planner is not None
-        self._planner.life.send(ask)
+        planner = self._planner.life
+        if ask.question == "plan":
+            stock = self._next_stock()
+            is_known = self._told == (planner, stock)
+            planner.send(NOTHING if stock is None else stock.news(is_known=is_known))
+            self._told = planner, stock
+        planner.send(ask)
+
+    def _next_stock(self) -> Stocked | None:
+        """What that worker holds which would take the next job; None if there is none."""
+        lives = [
+            worker.life
+            for worker in self._workers.values()
+            if worker is not self._planner and worker.state in ("idle", "busy")
+        ]
+        return min(lives, key=lambda life: life.held.count).stock if lives else None
 
     def renew(self) -> None:
         """Start all processes again, each once it has no job: the code of packs has changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +20,12 @@ from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
 from nodegraph.core.values import Vae
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
+from nodegraph.engine.cache import Cache, place_of
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.planning.plan import NodePlan, Plan, plan
+from nodegraph.engine.planning.stock import Stock, packed
 from nodegraph.engine.planning.workflow import plan_workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
@@ -696,8 +698,61 @@ def test_the_next_run_does_what_was_foreseen(
             works.close()
 
 
-def test_a_plan_is_plain_json(works: Works) -> None:
-    import json
+class Elsewhere:
+    """A process that plans for another one, and is told what that holds in memory."""
 
+    def __init__(self, works: Works) -> None:
+        registry = Registry()
+        registry.add(*NODES)
+        self.engine = Engine(
+            registry,
+            environment=works.environment,
+            cache=Cache(MemoryCache(), works.store),
+            lanes=Lanes(cpu_places=1, io_places=1),
+            written=Written(works.store.index),
+        )
+        self._works = works
+        self._memory = works.engine.shared.cache.memory
+        self._memory.changed()
+        self._stock = Stock()
+
+    def plan(self, graph: Mapping[str, Any], *targets: str) -> Plan:
+        """What the other one would do."""
+        entries = {key: self._memory.peek(key) for key in self._memory.changed()}
+        there = {
+            key: packed(entry)
+            for key, entry in entries.items()
+            if entry is not None and place_of(entry) == "memory"
+        }
+        told = json.loads(json.dumps(there))
+        self._stock.update(told, [key for key in entries if key not in there], [])
+        shared = self._stock.seen_from(self.engine.shared)
+        return plan(self._works.graph(graph, *targets), shared, needs_targets=True)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(edits(), st.data())
+def test_who_is_told_of_its_memory_foresees_what_it_does_itself(
+    graphs: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        works = Works(Path(folder))
+        elsewhere = Elsewhere(works)
+        try:
+            for graph in [*graphs, graphs[0]]:
+                target = data.draw(st.sampled_from(list(graph)))
+                own = works.plan(graph, target)
+                found = elsewhere.plan(graph, target)
+                for name, item in own.nodes.items():
+                    there = found.nodes[name]
+                    assert (there.status, there.reason) == (item.status, item.reason), name
+                    assert (there.certain, there.key) == (item.certain, item.key), name
+                works.run(graph, target)
+        finally:
+            elsewhere.engine.close()
+            works.close()
+
+
+def test_a_plan_is_plain_json(works: Works) -> None:
     found = works.plan(CHAIN).as_dict()
     assert json.loads(json.dumps(found))["nodes"]["mix"]["status"] == "run"

@@ -35,6 +35,18 @@ def Add(a: int, b: int = 1) -> int:
     return a + b
 
 
+@node()
+def Long(value: int) -> str:
+    """A text that is too large for the store's index, and too cheap for a file."""
+    return f"{value}" * 6000
+
+
+@node()
+def Length(text: str, plus: int = 0) -> int:
+    """How long it is."""
+    return len(text) + plus
+
+
 @node(output=True, deterministic=False)
 def Show(value: int) -> None:
     """An end."""

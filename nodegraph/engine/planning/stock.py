@@ -1,0 +1,100 @@
+"""What another process holds in memory, as a plan for it takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nodegraph.core.keys import Key
+from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.cache import Cache, place_of
+from nodegraph.engine.memory_cache import Asked, Entry, Outputs
+from nodegraph.engine.shared import Shared
+from nodegraph.store.entries import UNLOADED, Gone
+
+
+@dataclass
+class Stock:
+    """Results, by key as `packed` tells them, and names of the weights that are in memory."""
+
+    results: dict[Key, Any] = field(default_factory=dict)
+    weights: frozenset[str] = frozenset()
+
+    def update(
+        self,
+        results: Mapping[Key, Any],
+        gone: Iterable[Key],
+        weights: Iterable[str],
+        *,
+        is_all: bool = False,
+    ) -> None:
+        """Take in what has changed.
+
+        Args:
+            gone: Keys of results that are there no more.
+            is_all: It is all that there is.
+        """
+        if is_all:
+            self.results.clear()
+        for key in gone:
+            self.results.pop(key, None)
+        self.results.update(results)
+        self.weights = frozenset(weights)
+
+    def seen_from(self, shared: Shared) -> Shared:
+        """What runs share, with a cache that also knows what the other process holds."""
+        return replace(shared, cache=_With(shared.cache, self.results))
+
+
+def packed(entry: Entry) -> Any:
+    """An entry of plain values, without what was computed."""
+    if isinstance(entry, Asked):
+        return entry.port
+    return [entry.seconds, [_packed(artifact) for artifact in entry.artifacts]]
+
+
+def _packed(artifact: Artifact) -> list[Any]:
+    told: list[Any] = [artifact.digest, artifact.size]
+    if artifact.items is not None:
+        told.append([_packed(item) for item in artifact.items])
+    return told
+
+
+class _With(Cache):
+    """A cache, and behind it what another process holds."""
+
+    def __init__(self, cache: Cache, results: Mapping[Key, Any]) -> None:
+        super().__init__(cache.memory)
+        self._cache = cache
+        self._results = results
+
+    def get(self, key: Key) -> Entry | None:
+        found = self._cache.get(key)
+        if key not in self._results or (found is not None and place_of(found) != "digest"):
+            return found
+        told = self._results[key]
+        if isinstance(told, str):
+            return Asked(told)
+        seconds, outputs = told
+        return Outputs(tuple(_artifact(output) for output in outputs), seconds)
+
+
+def _artifact(told: Sequence[Any]) -> Artifact:
+    digest, size, *items = told
+    if items:
+        return Artifact(UNLOADED, digest, size, tuple(_artifact(item) for item in items[0]))
+    return Artifact(UNLOADED, digest, size, None, _ELSEWHERE)
+
+
+class _Elsewhere:
+    """A value that is in the other process."""
+
+    def __call__(self) -> Any:
+        raise Gone("it is in the memory of another process")
+
+    def is_there(self) -> bool:
+        return True
+
+
+_ELSEWHERE = _Elsewhere()
