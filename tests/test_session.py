@@ -59,6 +59,15 @@ def test_run_takes_parameters_and_gives_outputs(settings: Settings) -> None:
     assert result["start.number"] == 9
 
 
+def test_a_result_tells_what_is_in_it(settings: Settings) -> None:
+    result = nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+    assert "start.number" in result
+    assert "size.latent" not in result
+    assert list(result) == ["start.number"]
+    with pytest.raises(KeyError, match=r"no output `start\.nmber`. Did you mean `start\.number`"):
+        result["start.nmber"]
+
+
 def test_run_raises_what_a_node_raised(settings: Settings) -> None:
     with pytest.raises(NodeFailed, match=r"node `boom` \(Boom\): RuntimeError: boom"):
         nodegraph.run(BROKEN, targets=["boom"], nodes=[Start, Boom], settings=settings)

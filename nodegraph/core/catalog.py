@@ -37,6 +37,14 @@ class KnowsCode(Protocol):
         """Digest of the code behind a node type; may read its source, imports nothing."""
 
 
+@runtime_checkable
+class KnowsFaults(Protocol):
+    """A catalog that can tell why a node type isn't there."""
+
+    def faults(self, pack: str) -> Sequence[str]:
+        """What of a pack was left out, and why."""
+
+
 class CatalogWith:
     """A catalog with some more node types, which have no code: they stand for values."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.bodies import Bodies
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, KnowsFaults
 from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, Given, Place
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import migrate_inputs
@@ -18,6 +18,9 @@ from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
 from nodegraph.errors import Problem
+
+_TOLD = 3
+"""Faults of a pack that stand in a hint."""
 
 
 @dataclass(slots=True)
@@ -147,9 +150,15 @@ class _Flattener:
             names = [*self._catalog.node_types(), *self._workflow.subgraphs]
             pack, colon, _ = node_type.rpartition(":")
             is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
-            self._hints[node_type] = (
-                f"No pack `{pack}` is loaded." if is_missing else did_you_mean(node_type, names)
-            )
+            catalog = self._catalog
+            faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
+            if faults:
+                hint = f"Not all of it could be read: {'; '.join(faults[:_TOLD])}"
+            elif is_missing:
+                hint = f"No pack `{pack}` is loaded."
+            else:
+                hint = did_you_mean(node_type, names)
+            self._hints[node_type] = hint
         return self._hints[node_type]
 
     def _read(self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]) -> dict[str, Given]:

@@ -6,7 +6,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -18,8 +20,17 @@ _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class _NotStrict(ValueError):
-    """JSON that Python reads, but that doesn't mean one thing everywhere."""
+@dataclass(frozen=True, slots=True)
+class _NotStrict:
+    """Stands where Python reads JSON that doesn't mean one thing everywhere.
+
+    Attributes:
+        message: What is wrong.
+        is_number: It is one that isn't finite.
+    """
+
+    message: str
+    is_number: bool = True
 
 
 def read_json(text: str, *, name: str = "") -> Any:
@@ -29,48 +40,81 @@ def read_json(text: str, *, name: str = "") -> Any:
         name: Where it comes from, for messages.
     Raises:
         InvalidFile: It is no JSON, names a key of an object twice, or holds a number that is not
-            finite.
+            finite; says where, by node and input in a workflow.
     """
     where = f"{name}, " if name else ""
+    faults: list[_NotStrict] = []
     try:
-        return json.loads(
+        found = json.loads(
             text,
-            object_pairs_hook=_object,
-            parse_float=_finite,
-            parse_constant=_refuse_constant,
+            object_pairs_hook=partial(_object, faults),
+            parse_float=partial(_finite, faults),
+            parse_constant=partial(_constant, faults),
         )
+        if faults:
+            raise _refusal(where, *next(_faults(found, ()), ((), faults[0])))
     except json.JSONDecodeError as error:
         raise InvalidFile(
             f"{where}line {error.lineno}, column {error.colno}: this is no JSON: {error.msg}",
             hint=_json_hint(text, error),
         ) from error
-    except _NotStrict as error:
-        raise InvalidFile(f"{where}{error}") from error
     except ValueError as error:
         # Python refuses to read whole numbers of thousands of digits.
         raise InvalidFile(f"{where}a number is too long to be read") from error
     except RecursionError as error:
         raise InvalidFile(f"{where}the JSON is nested too deeply") from error
+    return found
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(faults: list[_NotStrict], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         double, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         # The last one would win silently, and a node or an input be lost.
-        raise _NotStrict(f"the key `{double}` occurs twice in one object")
+        faults.append(_NotStrict(f"the key `{double}` occurs twice in one object", is_number=False))
+        found[double] = faults[-1]
     return found
 
 
-def _finite(text: str) -> float:
+def _finite(faults: list[_NotStrict], text: str) -> Any:
     value = float(text)
-    if not math.isfinite(value):
-        raise _NotStrict(f"the number {text} is too large")
-    return value
+    if math.isfinite(value):
+        return value
+    faults.append(_NotStrict(f"the number {text} is too large"))
+    return faults[-1]
 
 
-def _refuse_constant(text: str) -> Any:
-    raise _NotStrict(f"{text} is no JSON number")
+def _constant(faults: list[_NotStrict], text: str) -> Any:
+    faults.append(_NotStrict(f"{text} is no JSON number"))
+    return faults[-1]
+
+
+def _faults(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], _NotStrict]]:
+    """What isn't strict in a value, with the keys that lead there."""
+    if isinstance(value, _NotStrict):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _faults(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _faults(item, (*path, str(index)))
+
+
+def _refusal(where: str, path: tuple[str, ...], fault: _NotStrict) -> InvalidFile:
+    if not fault.is_number:
+        return InvalidFile(f"{where}{fault.message}")
+    node, port, inside = _place(path)
+    message = f"{where}{inside}{fault.message}"
+    return InvalidFile(message, node=node, port=port, hint="Write a finite number.")
+
+
+def _place(path: tuple[str, ...]) -> tuple[str | None, str | None, str]:
+    """Node and input that keys of a workflow lead to, if they do; else the keys as text."""
+    for at, key in enumerate(path[:-3]):
+        if key == "nodes" and path[at + 2] == "inputs":
+            return path[at + 1], path[at + 3], ""
+    return None, None, f"`{'.'.join(path)}`: " if path else ""
 
 
 def _json_hint(text: str, error: json.JSONDecodeError) -> str | None:
@@ -95,9 +139,23 @@ def write_json(value: Any, *, expanded: Iterable[tuple[str, ...]] = ()) -> str:
     try:
         text = _layout(value, (), frozenset(expanded), 0) + "\n"
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"the workflow can't be written as JSON: {error}") from error
+        node, port, inside = _place(next(_unwritable(value, ()), ()))
+        message = f"{inside}the workflow can't be written as JSON: {error}"
+        raise InvalidValue(message, node=node, port=port) from error
     # Half a surrogate pair is no character and has no UTF-8; escaped, it survives.
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _unwritable(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The keys that lead to what JSON can't hold."""
+    if isinstance(value, dict) and len(path) < _DEEPEST:
+        for key, item in value.items():
+            yield from _unwritable(item, (*path, str(key)))
+    else:
+        try:
+            _compact(value)
+        except (TypeError, ValueError, RecursionError):
+            yield path
 
 
 def _layout(

@@ -82,13 +82,32 @@ def read_literal(written: Any) -> Any:
 
 
 def write_input(value: Any) -> Any:
-    """A Python value, or a `Link`, as a workflow file writes it."""
+    """A Python value, a `Link`, or what a workflow file writes for a link, as a file writes it.
+
+    ``{"from": "node.port"}`` is a link here as there, and ``{"value": {"from": …}}`` a literal.
+    """
     if isinstance(value, Link):
         return {"from": str(value)}
+    return value if _is_as_written(value) else write_literal(value)
+
+
+def write_literal(value: Any) -> Any:
+    """A Python value that is no link, whatever it looks like, as a workflow file writes it."""
     plain = _plain(value)
     if isinstance(plain, dict) and ("from" in plain or set(plain) == {"value"}):
         return {"value": plain}
     return plain
+
+
+def _is_as_written(value: Any) -> bool:
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    if "value" in value:
+        return is_link(value["value"])
+    try:
+        return is_link(value) and bool(read_link(value))
+    except ValueError:
+        return False
 
 
 def _plain(value: Any) -> Any:

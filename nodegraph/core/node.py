@@ -5,21 +5,28 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cached_property
+from pathlib import Path, PurePath
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
+from nodegraph.core.literals import check_literal
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, Lane, NodeSpec, OutputSpec
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 NODE_ATTRIBUTE = "__nodegraph_node__"
+_FAULTS = "__nodegraph_faults__"
+_IS_LENIENT: ContextVar[bool] = ContextVar("is_lenient", default=False)
 MIGRATE = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -135,10 +142,60 @@ def node(function: Any = None, /, **options: Any) -> Any:
     scope = dict(sys._getframe(1).f_locals)
 
     def declare(target: Function) -> Function:
-        setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
+        if not _IS_LENIENT.get():
+            setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
+            return target
+        try:
+            _refuse_second(target, scope)
+            setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
+        except PackError as error:
+            target.__globals__.setdefault(_FAULTS, []).append(_placed(error, target))
         return target
 
     return declare if function is None else declare(function)
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Inside, a function that can't be a node is left out; `faults_in` its module tells of it.
+
+    For importing packs, where one such function is to hurt no other.
+    """
+    token = _IS_LENIENT.set(True)
+    try:
+        yield
+    finally:
+        _IS_LENIENT.reset(token)
+
+
+def faults_in(module: ModuleType) -> Sequence[PackError]:
+    """What is wrong with the functions that were left out of a module; see `lenient`."""
+    found: Sequence[PackError] = vars(module).get(_FAULTS, ())
+    return found
+
+
+def _placed(error: PackError, function: Callable[..., Any]) -> PackError:
+    code = function.__code__
+    problem = error.problem
+    return PackError(
+        f"{Path(code.co_filename).name}, line {code.co_firstlineno}: {problem.message}",
+        given=problem.given,
+        expected=problem.expected,
+        hint=problem.hint,
+    )
+
+
+def _refuse_second(function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
+    """Refuse two nodes of one name in a module, of which the second would hide the first."""
+    first: Any = scope.get(function.__name__)
+    if not isinstance(getattr(first, NODE_ATTRIBUTE, None), NodeDefinition):
+        return
+    if first.__module__ == function.__module__:
+        raise PackError(
+            f"node {function.__name__}: there is another function of this name in line "
+            f"{first.__code__.co_firstlineno}",
+            hint="Rename one of them.",
+        )
 
 
 def definition_of(function: Callable[..., Any]) -> NodeDefinition:
@@ -263,9 +320,28 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
         return get_type_hints(function, localns=scope, include_extras=True)
     except NameError as error:
         raise PackError(
-            f"node {name}: an annotation names `{error.name}`, which isn't defined at run time",
+            f"node {name}{_faulty(function, scope)}: an annotation names `{error.name}`, which "
+            "isn't defined at run time",
             hint="Import it outside `if TYPE_CHECKING:`.",
         ) from error
+    except Exception as error:  # evaluating an annotation is running the pack's code
+        raise PackError(
+            f"node {name}{_faulty(function, scope)}: an annotation can't be read: "
+            f"{type(error).__name__}: {error}",
+            hint="Write a port type, such as Image.",
+        ) from error
+
+
+def _faulty(function: Callable[..., Any], scope: dict[str, Any]) -> str:
+    """Which of a function's parameters has the annotation that can't be evaluated, for messages."""
+    for parameter, annotation in function.__annotations__.items():
+        one = SimpleNamespace(__annotations__={parameter: annotation})
+        try:
+            get_type_hints(one, function.__globals__, scope)
+        except Exception:  # noqa: BLE001 - whatever it raised, it is this one
+            is_output = parameter == "return"
+            return ", the return type" if is_output else f", parameter `{parameter}`"
+    return ""
 
 
 def _inputs(
@@ -291,6 +367,7 @@ def _inputs(
         annotation = _read(name, parameter.name, hints[parameter.name])
         read[parameter.name] = annotation
         inputs.append(_input(parameter, annotation, about.get(parameter.name, "")))
+        _check_default(name, inputs[-1])
     return context, inputs, read
 
 
@@ -325,11 +402,37 @@ def _input(parameter: inspect.Parameter, annotation: Annotation, about: str) -> 
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
-        default=default.value if isinstance(default, Enum) else default,
+        default=_written_default(default),
         json_schema=annotation.json_schema,
         help=about,
         **widget(annotation.hints),
     )
+
+
+def _written_default(default: Any) -> Any:
+    if isinstance(default, Enum):
+        return default.value
+    return str(default) if isinstance(default, PurePath) else default
+
+
+def _check_default(node_name: str, port: InputSpec) -> None:
+    """Refuse a default, or a range, that no workflow could write."""
+    schema = port.json_schema or {}
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None and low > high:
+        raise PackError(
+            f"node {node_name}, input `{port.name}`: its range allows nothing",
+            given=f"from {low} to {high}",
+        )
+    if port.default is None or port.json_schema is None:
+        return
+    for finding in check_literal(port.default, port):
+        raise PackError(
+            f"node {node_name}, input `{port.name}`: its default {finding.message}",
+            given=finding.given,
+            expected=finding.expected,
+            hint=finding.hint or "Change the default or the annotation.",
+        )
 
 
 def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortType, ...]]:

@@ -18,7 +18,7 @@ from pydantic import (
 
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
-from nodegraph.core.links import Link, parse_target, write_input
+from nodegraph.core.links import Link, parse_target, write_input, write_literal
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
@@ -208,7 +208,8 @@ class Workflow(_Part):
         """Add a node to this workflow.
 
         Args:
-            inputs: Values; a `Link` (another `add` returns one) links.
+            inputs: Values; a `Link` (another `add` returns one) links, and so does
+                ``{"from": "node.port"}``, as in a file.
         Returns:
             The node's only output; ``.output("vae")`` is another one.
         Raises:
@@ -224,20 +225,23 @@ class Workflow(_Part):
         return Link(name)
 
     def set(self, target: str, value: Any) -> Workflow:
-        """A copy in which one input, ``node.input``, has another value or `Link`."""
+        """A copy in which one input, ``node.input``, has another value or link; see `add`."""
         return self.with_inputs({target: value})
 
     def with_inputs(self, values: Mapping[str, Any]) -> Workflow:
-        """A copy in which inputs, each ``node.input``, have other values or links.
+        """A copy in which inputs, each ``node.input``, have other values or links; see `add`.
 
         Raises:
             InvalidWorkflow: No such node; lists every wrong target.
         """
+        return self._written({target: write_input(value) for target, value in values.items()})
+
+    def _written(self, values: Mapping[str, Any]) -> Workflow:
         _raise_all(self.target_problem(target) for target in values)
         nodes = dict(self.nodes)
-        for target, value in values.items():
+        for target, written in values.items():
             node, port = parse_target(target)
-            inputs = nodes[node].inputs | {port: write_input(value)}
+            inputs = nodes[node].inputs | {port: written}
             nodes[node] = nodes[node].model_copy(update={"inputs": inputs})
         return self.model_copy(update={"nodes": nodes})
 
@@ -248,8 +252,14 @@ class Workflow(_Part):
             InvalidWorkflow: No such parameter, or one that leads nowhere; lists all.
         """
         _raise_all(self.parameter_problem(name) for name in values)
-        return self.with_inputs(
-            {self.parameters[name].input: value for name, value in values.items()}
+        # Values that others give, who are to change what it is given and not what it does.
+        return self._written(
+            {
+                self.parameters[name].input: write_input(value)
+                if isinstance(value, Link)
+                else write_literal(value)
+                for name, value in values.items()
+            }
         )
 
     def with_modes(self, modes: Mapping[str, str | None]) -> Workflow:

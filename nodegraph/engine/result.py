@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.engine.artifact import Artifact
 from nodegraph.errors import NodeFailed
 
@@ -133,4 +134,18 @@ class RunResult:
         return self.status == "ok"
 
     def __getitem__(self, output: str) -> Any:
+        """The value of a target's output, ``node.port``.
+
+        Raises:
+            KeyError: The run has no such output; names those that it has.
+        """
+        if output not in self.outputs:
+            hint = did_you_mean(str(output), self.outputs) or "No target has an output."
+            raise KeyError(f"the run has no output `{output}`. {hint}")
         return self.outputs[output]
+
+    def __contains__(self, output: object) -> bool:
+        return output in self.outputs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)

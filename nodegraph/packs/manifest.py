@@ -39,7 +39,8 @@ class Manifest(BaseModel):
         data: Digests of its files that are no code, by their place in it.
         specs: Node types, names with the pack's prefix.
         types: Port types of its own.
-        problems: Modules that could not be imported; the others still count.
+        problems: Modules that could not be imported, and functions that can't be nodes; the
+            others still count.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -129,12 +130,11 @@ def _digest(snapshot: Snapshot, also: Sequence[str]) -> str:
 
 
 def read_pack(pack: Pack) -> Manifest:
-    """Import a pack's modules and collect what they declare.
+    """Import a pack's modules and collect what they declare."""
+    from nodegraph.core.node import faults_in
 
-    Raises:
-        PackError: Two of its modules declare the same node type.
-    """
     found: dict[str, NodeDefinition] = {}
+    twice: set[str] = set()
     problems = []
     snapshot = pack.snapshot()
     for name in pack.modules():
@@ -143,17 +143,18 @@ def read_pack(pack: Pack) -> Manifest:
         except PackError as error:
             problems.append(str(error))
             continue
+        problems.extend(f"pack `{pack.name or pack.package}`: {e}" for e in faults_in(module))
         for definition in definitions_in(module):
             node_type = qualified(pack, definition.spec.type)
             if found.get(node_type) is definition:
                 continue  # the same function under a second name
             if node_type in found:
-                other = found[node_type].spec.module
-                raise PackError(
-                    f"node type `{node_type}` is declared in {other} and in {name}",
-                    hint="Rename one of them.",
-                )
+                twice.add(node_type)
+                problems.append(_told_twice(pack, found[node_type], definition))
             found[node_type] = definition
+    # Which of them a workflow means can't be told.
+    for node_type in twice:
+        del found[node_type]
     specs = tuple(
         definition.spec.model_copy(update={"type": node_type, "pack": pack.name})
         for node_type, definition in found.items()
@@ -167,6 +168,20 @@ def read_pack(pack: Pack) -> Manifest:
         specs=specs,
         types=_types(found),
         problems=tuple(problems),
+    )
+
+
+def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> str:
+    places = [
+        f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+        for code in (first.function.__code__, second.function.__code__)
+    ]
+    return str(
+        PackError(
+            f"pack `{pack.name or pack.package}`: node type `{first.spec.type}` is declared in "
+            f"{' and in '.join(places)}; neither is taken",
+            hint="Rename one of them.",
+        )
     )
 
 

@@ -8,6 +8,7 @@ but for its nodes' names, which need no prefix.
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -98,16 +99,28 @@ class Pack:
         Raises:
             PackError: The import failed; the original error is the cause.
         """
+        from nodegraph.core.node import lenient  # reads signatures, which takes a while to import
+
         try:
-            if self.is_followed:
-                activate(snapshot or self.snapshot())
-            return importlib.import_module(module)
+            with lenient():
+                if self.is_followed:
+                    activate(snapshot or self.snapshot())
+                return importlib.import_module(module)
         except (Exception, SystemExit) as error:  # the border with pack code: importing runs it
             raise PackError(
-                f"pack `{self.name or self.package}`: importing {module} failed: "
-                f"{type(error).__name__}: {error}",
-                hint=f"See {self.root}.",
+                f"pack `{self.name or self.package}`: importing {module} failed"
+                f"{_line(error, self.root)}: {type(error).__name__}: {error}",
             ) from error
+
+
+def _line(error: BaseException, root: Path) -> str:
+    """Where in a pack's files an error was raised, for messages."""
+    places = [
+        f" in {Path(frame.filename).name}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(root)
+    ]
+    return places[-1] if places else ""
 
 
 def installed_packs() -> list[Pack]:

@@ -6,7 +6,7 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from types import CodeType, FunctionType, ModuleType
@@ -42,6 +42,7 @@ class Registry:
     ) -> None:
         self.types = TypeTable()
         self.problems: list[str] = []
+        self._faults: dict[str, list[str]] = {}
         self.digesters: dict[type, Callable[[Any], str]] = {}
         self.serializers: dict[type, Serializer] = {}
         self._specs: dict[str, NodeSpec] = {}
@@ -90,11 +91,18 @@ class Registry:
                 self.types.add(info)
         except (PackError, ValueError, OSError) as error:
             self.problems.append(str(error))
+            # What says where packs lie is for whoever keeps them.
+            self._faults[pack.name] = ["`nodegraph doctor` says why"]
             return
         self.problems.extend(manifest.problems)
+        self._faults[pack.name] = list(manifest.problems)
         for spec in manifest.specs:
             self._specs[spec.type] = spec
             self._packs[spec.type] = pack
+
+    def faults(self, pack: str) -> Sequence[str]:
+        """What of a pack was left out, and why."""
+        return self._faults.get(pack, ())
 
     def add(self, *functions: Callable[..., Any]) -> None:
         """Add node functions of this process, for scripts, notebooks and tests.

@@ -62,6 +62,11 @@ def test_half_a_surrogate_pair_survives() -> None:
         ("{'a': 1}", "JSON text stands in double quotes"),
         ('{"a": 1, "b": 2, "a": 3}', "wf.json, the key `a` occurs twice in one object"),
         ('{"a": NaN}', "NaN is no JSON number"),
+        ('{"a": [1, {"b": NaN}]}', "`a.1.b`: NaN is no JSON number"),
+        (
+            '{"nodes": {"n": {"inputs": {"cfg": [-Infinity]}}}}',
+            "node `n`, input `cfg`: wf.json, -Infinity is no JSON number",
+        ),
         ('{"a": 1e999}', "the number 1e999 is too large"),
         ("[" + "9" * 5000 + "]", "a number is too long"),
         ("[" * 100_000, "nested too deeply"),

@@ -18,6 +18,7 @@ from nodegraph.core.links import (
     read_link,
     read_literal,
     write_input,
+    write_literal,
 )
 
 JSON = st.recursive(
@@ -33,8 +34,9 @@ JSON = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_any_literal_is_read_as_it_was_written(value: Any) -> None:
-    written = write_input(value)
+    written = write_literal(value)
     assert not is_link(written)
+    assert write_input(written) in (written, {"value": written})
     assert read_literal(written) == value
 
 

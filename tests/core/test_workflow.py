@@ -187,9 +187,33 @@ def test_an_input_is_changed_in_a_copy() -> None:
     assert changed.nodes["load"] == workflow.nodes["load"]
 
 
-def test_a_value_that_looks_like_a_link_stays_a_value() -> None:
-    changed = text_to_image().set("positive.text", {"from": "load.vae"})
+def test_links_are_written_in_python_as_in_a_file() -> None:
+    workflow = text_to_image()
+    workflow.add("more", "EncodePrompt", encoder={"from": "load.text_encoder"}, text="a fox")
+    assert workflow.nodes["more"].inputs["encoder"] == {"from": "load.text_encoder"}
+    changed = workflow.set("sample.latent", {"from": "other"})
+    assert changed.nodes["sample"].inputs["latent"] == {"from": "other"}
+    assert Workflow.loads(changed.dumps()) == changed
+
+
+@pytest.mark.parametrize("value", [{"from": 5}, {"from": "a.b.c"}, {"from": "a", "to": "b"}])
+def test_a_value_that_only_looks_like_a_link_stays_a_value(value: object) -> None:
+    changed = text_to_image().set("positive.text", value)
+    assert changed.nodes["positive"].inputs["text"] == {"value": value}
+    again = text_to_image().set("positive.text", {"value": value})
+    assert again.nodes["positive"].inputs["text"] == {"value": value}
+
+
+def test_a_parameters_value_never_becomes_a_link() -> None:
+    document = {**text_to_image().to_dict(), "parameters": {"prompt": "positive.text"}}
+    changed = Workflow.from_dict(document).with_parameters({"prompt": {"from": "load.vae"}})
     assert changed.nodes["positive"].inputs["text"] == {"value": {"from": "load.vae"}}
+
+
+def test_what_cannot_be_written_is_told_with_its_place() -> None:
+    workflow = text_to_image().set("sample.cfg", float("nan"))
+    with pytest.raises(InvalidValue, match=r"node `sample`, input `cfg`.*can't be written"):
+        workflow.dumps()
 
 
 def test_parameters_are_set_by_name() -> None:

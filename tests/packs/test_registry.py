@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from nodegraph.api import node
+from nodegraph.core.validation import check_workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import PackError
 from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, installed_packs, pack_at, packs_in
 from nodegraph.packs.registry import Registry
+from nodegraph.settings import Settings
 
 HEADER = "from nodegraph import Context, node, port_type\n"
 
@@ -85,10 +89,53 @@ def test_an_installed_pack_that_is_gone_is_reported_and_hurts_no_other(
     assert "pack `gone`: no_such.package can't be found" in registry.problems[0]
 
 
-def test_one_name_twice_in_a_pack_is_an_error(folder: Path) -> None:
+def test_one_name_twice_in_a_pack_is_told_and_hurts_no_other(folder: Path) -> None:
     (folder / "again.py").write_text(HEADER + node_text("Other"))
     registry = Registry([pack_at(folder)])
-    assert "is declared in" in registry.problems[0]
+    (problem,) = registry.problems
+    assert re.search(r"`Other` is declared in again\.py, line \d+ and in .*\.py, line", problem)
+    assert registry.node_types() == [f"{folder.name}:Twice"]
+
+
+WRONG = {
+    "of: complex": "of",
+    "of: 'Missing'": "of",
+    "of: 'Image.no.such'": "of",
+    "of": "of",
+    "*of: int": "of",
+    "a: int = 1, of: int = 'a'": "of",
+    "of: Annotated[float, Range(0, 1)] = 2.0": "of",
+    "of: Annotated[float, Range(2, 1)]": "of",
+    "of: Literal['a', 'b'] = 'c'": "of",
+}
+
+
+@pytest.mark.parametrize("parameters", WRONG)
+def test_a_function_that_cannot_be_a_node_hurts_no_other_of_its_file(
+    tmp_path: Path, parameters: str
+) -> None:
+    wrong = f"@node\ndef Wrong({parameters}) -> int:\n    return 1\n"
+    text = f"from typing import *\nfrom nodegraph import *\n{HEADER}{node_text('Right')}{wrong}"
+    (tmp_path / "partly.py").write_text(text)
+    registry = Registry([pack_at(tmp_path / "partly.py")])
+    assert registry.node_types() == ["partly:Right"]
+    assert registry.definition("partly:Right").function(2) == 2
+    (problem,) = registry.problems
+    assert re.search(r"pack `partly`: partly\.py, line \d+: node Wrong", problem)
+    assert WRONG[parameters] in problem.split("node Wrong")[1]
+    (told,) = check_workflow(
+        Workflow.from_dict({"format": "nodegraph/1", "nodes": {"n": {"type": "partly:Wrong"}}}),
+        registry,
+        Settings(home=tmp_path).environment(),
+    )
+    assert "partly.py, line" in str(told)
+
+
+def test_two_nodes_of_one_name_in_a_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(HEADER + node_text("Same") + node_text("Same"))
+    registry = Registry([pack_at(tmp_path / "two.py")])
+    assert registry.node_types() == []
+    assert "another function of this name in line" in registry.problems[0]
 
 
 def test_a_cached_manifest_imports_nothing(tmp_path: Path, folder: Path) -> None:
