@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -386,7 +387,22 @@ class Session:
             )
             result = replace(result, run=record.id)
             record.result = result
+        self._warn_of_changes()
         return result
+
+    def _warn_of_changes(self) -> None:
+        """Tell whoever calls from Python that values were changed behind the engine's back."""
+        changed = self.engine.shared.cache.changed
+        if changed:
+            changed.clear()
+            warnings.warn(
+                "a value was changed after its node had given it, as through an array that shares "
+                "a tensor's memory. It was let go, with all that memory held, and nothing that was "
+                "computed from it is on disk; but what a run has just given may be wrong, so run "
+                "it again. `check_mutation=True` names the node that does it.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _told(self, document: dict[str, Any]) -> Mapping[str, Any]:
         """A workflow as pictures carry it, without the places of files that a client brought."""
@@ -460,6 +476,8 @@ class Session:
         kept = self.__dict__.get("persistence")
         if kept is not None:
             kept.close()
+        if "engine" in self.__dict__:
+            self._warn_of_changes()  # also of what was found on the way to the disk
 
 
 @dataclass

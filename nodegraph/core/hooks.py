@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.core.context import Environment
+from nodegraph.core.copies import lent_copy
 
 Facts = Mapping[str, Any]
 """What is known of an output before it is computed: ``width``, ``height``, ``batch``,
@@ -26,6 +27,11 @@ class HookInputs:
     literals: Mapping[str, Any]
     facts: Mapping[str, Facts]
     environment: Environment
+
+    def __post_init__(self) -> None:
+        # A hook that changes what it is given must not change the graph.
+        literals = {port: lent_copy(value) for port, value in self.literals.items()}
+        object.__setattr__(self, "literals", literals)
 
     def fact(self, port: str, name: str) -> Any:
         """One fact of a linked input; None if unknown."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import is_
 from typing import Any, Protocol
 from uuid import uuid4
 
 from nodegraph.core.conversions import convert
+from nodegraph.core.copies import settled
 from nodegraph.core.digests import Digest, Undigestable, digest_value
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
+from nodegraph.core.marks import Marks, marks_of
 from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr
@@ -17,8 +20,6 @@ from nodegraph.core.value_types import described, is_of_type
 from nodegraph.store.entries import UNLOADED, Gone
 
 Digesters = Mapping[type, Callable[[Any], str]]
-Versions = tuple[int, ...]
-"""How often each tensor in a value was changed in place."""
 
 BLOCKED_DIGEST = digest_value(BLOCKED)
 PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
@@ -49,7 +50,7 @@ class Artifact:
         items: The items' artifacts, if its port's type is a list.
         loader: Where the value can be had when it isn't in memory.
         base: What it is made of by a link's conversions.
-        versions: Of the tensors in it, when a node was first handed it.
+        marks: Of the value when it came into memory; None if nothing of it is shared.
     """
 
     __slots__ = (
@@ -59,8 +60,8 @@ class Artifact:
         "digest",
         "items",
         "loader",
+        "marks",
         "size",
-        "versions",
     )
 
     def __init__(
@@ -78,7 +79,7 @@ class Artifact:
         self.loader = loader
         self.base: Artifact | None = None
         self._conversions: tuple[str, ...] = ()
-        self.versions: Versions | None = None
+        self.marks: Marks | None = None
 
     @property
     def value(self) -> Any:
@@ -87,9 +88,16 @@ class Artifact:
         Raises:
             Gone: It can't be had any more; the node that gave it must run again.
         """
+        # What is made of others is made anew each time, as these may have been had anew.
+        if self.base is not None:
+            return convert(self.base.value, self._conversions)
+        if self.items is not None:
+            return [item.value for item in self.items]
         value = self._value
         if value is UNLOADED:
-            value = self._value = self._loaded()
+            value = self._loaded()
+            self.marks = marks_of(value)
+            self._value = value
         return value
 
     def load(self) -> None:
@@ -101,12 +109,8 @@ class Artifact:
         self.value  # noqa: B018 - reading it is what loads it
 
     def _loaded(self) -> Any:
-        if self.base is not None:
-            return convert(self.base.value, self._conversions)
         if self.loader is not None:
             return self.loader()
-        if self.items is not None:
-            return [item.value for item in self.items]
         raise Gone("the value has left memory and isn't stored")
 
     @property
@@ -117,6 +121,11 @@ class Artifact:
         if self.base is not None:
             return self.base.is_loaded
         return self.items is not None and all(item.is_loaded for item in self.items)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the value, if it is in memory, bears the marks that it had."""
+        return all(lent.is_intact for lent in lent_by((self,)))
 
     @property
     def is_there(self) -> bool:
@@ -149,7 +158,7 @@ class Artifact:
     def spoil(self) -> None:
         """Let go of the value, as somebody has changed it; it is had anew or made again."""
         self._value = UNLOADED
-        self.versions = None
+        self.marks = None
         if self.base is not None:
             self.base.spoil()
         for item in self.items or ():
@@ -219,11 +228,7 @@ def listed(items: Sequence[Artifact]) -> Artifact:
     """The list of some artifacts."""
     digest = list_digest(item.digest for item in items)
     size = sum(item.size for item in items)
-    found = Artifact(UNLOADED, digest, size, tuple(items))
-    if found.is_loaded:
-        # One list object for all who use it: an expansion knows its inputs by identity.
-        found._value = [item.value for item in items]
-    return found
+    return Artifact(UNLOADED, digest, size, tuple(items))
 
 
 def leaves(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
@@ -246,6 +251,38 @@ def origins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
             yield artifact
 
 
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What a value that is handed on shares with its artifact.
+
+    Attributes:
+        value: Held here, as whoever finds it changed makes the artifact let go of it.
+    """
+
+    digest: Digest
+    value: Any
+    marks: Marks
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the value bears the marks that it had."""
+        return marks_of(self.value) == self.marks
+
+    def is_still(self, digesters: Digesters) -> bool:
+        """Whether the value is the one that the digest names, looked at in full."""
+        return is_still(self.value, self.digest, digesters)
+
+
+def lent_by(artifacts: Iterable[Artifact]) -> list[Lent]:
+    """What is in memory of some artifacts, as far as those share it who are handed their values."""
+    found = []
+    for origin in origins(artifacts):
+        value, marks = origin._value, origin.marks
+        if value is not UNLOADED and marks is not None:
+            found.append(Lent(origin.digest, value, marks))
+    return found
+
+
 def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest) -> Artifact:
     """An output's value, digested and measured.
 
@@ -265,11 +302,14 @@ def artifact_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Diges
             for at, item in enumerate(value)
         ]
         return listed(items)
+    value = settled(value)
     try:
         digest = digest_value(value, digesters)
     except (Undigestable, RecursionError):  # the latter for objects that hold themselves
         digest = unnamed
-    return Artifact(value, digest, size_in_bytes(value))
+    found = Artifact(value, digest, size_in_bytes(value))
+    found.marks = marks_of(value)
+    return found
 
 
 def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:

@@ -12,7 +12,7 @@ from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.binding import arguments
-from nodegraph.engine.mutation import WatchedTensors, watching_content
+from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
@@ -69,7 +69,9 @@ class Attempt:
         Args:
             lazy: Inputs that it may ask for, by port.
         """
-        linked = {port: artifact.value for port, artifact in self._call.inputs.items()}
+        handing = self._handing()
+        handing.begin()
+        linked = {port: handing.hand(port, item) for port, item in self._call.inputs.items()}
         literals = self._call.state.node.literals
         context = self._context(footprint) if self._definition.context is not None else None
         spec = self._call.state.node.spec
@@ -126,25 +128,39 @@ class Attempt:
 
     def _run_watched(self, footprint: Footprint) -> Any:
         if not self._run.check_mutation:
+            given = self.arguments({}, footprint)
             with self.watching():
-                return self._definition.function(**self.arguments({}, footprint))
+                return self._definition.function(**given)
         # One at a time, so that who changes something is told from who runs beside.
-        with self._run.alone, self.watching():
-            return self._definition.function(**self.arguments({}, footprint))
+        with self._run.alone:
+            given = self.arguments({}, footprint)
+            with self.watching():
+                return self._definition.function(**given)
+
+    def _handing(self) -> Handing:
+        if self._call.handing is None:
+            self._call.handing = Handing(self._shared.cache)
+        return self._call.handing
 
     def watching(self) -> AbstractContextManager[None]:
         """A context that checks that the function leaves its linked inputs as they are."""
-        inputs, cache = self._call.inputs, self._shared.cache
+        handing = self._handing()
         if self._run.check_mutation:
-            return watching_content(inputs, self._shared.registry.digesters, cache)
-        return WatchedTensors(inputs, cache)
+            return handing.watching_content(self._shared.registry.digesters)
+        return handing
 
     def finished(self) -> None:
-        """The function has given outputs, and they are on their way to where results are kept."""
+        """The function has given outputs, and they are on their way to where results are kept.
+
+        Raises:
+            ChangedInput: Files were written of what is no longer what it was taken for.
+        """
         self._checkpoints.finish()
         written = self._shared.written
         node = self._call.state.node
         if written is not None and node.spec.output_files:
+            # The store looks at what it writes itself.
+            self._handing().check_in_full(self._shared.registry.digesters)
             remember_written(written, self._call.key, self._shared.environment, self.files)
 
     def ended(self, *, is_expansion: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.context import Context
+from nodegraph.core.copies import lent_copy
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.core.spec import NodeSpec
@@ -30,7 +31,7 @@ def arguments(
         context: None if the function takes none.
     """
     ports = spec.inputs_by_name
-    given = {port: _paths(ports[port].expr, value) for port, value in literals.items()}
+    given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
         given[port] = members(enum, given.get(port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -16,6 +17,10 @@ from nodegraph.store.entries import Entry as StoredEntry
 
 Place = Literal["memory", "disk", "digest"]
 """Where an entry's values are; ``digest``: nowhere any more, only their digests are known."""
+
+
+_NOTED = 16
+"""Changed values that are remembered until they are told."""
 
 
 class Pinning(Protocol):
@@ -47,6 +52,9 @@ class Storing(Protocol):
 class Cache:
     """Results by key.
 
+    Attributes:
+        changed: The latest values that somebody had changed behind the engine's back.
+
     Args:
         memory: The tier that is asked first; None keeps nothing at all.
         store: The tier behind it.
@@ -66,6 +74,7 @@ class Cache:
         self.store = store
         self._prepare = prepare
         self.gone: set[Digest] = set()
+        self.changed: deque[Digest] = deque(maxlen=_NOTED)
         self._stores = ([store] if store is not None else []) + list(others)
 
     def get(self, key: Key) -> Entry | None:
@@ -102,6 +111,16 @@ class Cache:
         if found:
             # Others may hold the same objects, alone or in lists and records.
             self.memory.clear()
+
+    def found_changed(self, artifacts: Iterable[Artifact]) -> None:
+        """Let go of values that were changed since they were given, and note it; from any thread.
+
+        What was computed from them meanwhile goes, too.
+        """
+        found = list(artifacts)
+        for artifact in leaves(found):
+            self.changed.append(artifact.digest)
+        self.spoiled(found)
 
     def loaded(self, artifacts: Iterable[Artifact]) -> None:
         """Count what came into memory from a store."""

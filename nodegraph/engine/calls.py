@@ -238,7 +238,8 @@ class Calls:
             self._waiting.wait(call)
         elif isinstance(error, Gone):
             # The value of an input was there a moment ago.
-            self._fetching.fetch(call, self._dispatch)
+            is_lazy = bool(call.state.lazy_ports)
+            self._fetching.fetch(call, self._run_lazily if is_lazy else self._dispatch)
         else:
             return False
         return True

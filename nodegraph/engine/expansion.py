@@ -65,7 +65,8 @@ class _Expansion:
         self._call = call
         self._seconds = seconds
         self._spec = call.state.node.spec
-        self._known = dict(_known(call.inputs.values()))
+        assert call.handing is not None
+        self._handing = call.handing
         self._is_repeatable = True
         self._steps = 0
         self._before: _Step | None = None
@@ -258,7 +259,7 @@ class _Expansion:
         """A live value's artifact; known ones keep their digest."""
         if isinstance(value, Carried):
             return value.artifact
-        known = self._known.get(id(value.value))
+        known = self._handing.artifact_of(value.value)
         if known is not None and not expr.is_list:
             return known
         deterministic = self._spec.deterministic
@@ -330,15 +331,6 @@ class _Expansion:
             digesters = self._run.shared.registry.digesters
             return artifact_of(artifact.value, expr, digesters, artifact.digest)
         return artifact
-
-
-def _known(artifacts: Iterable[Artifact]) -> Iterable[tuple[int, Artifact]]:
-    """Artifacts by their values' identity, those of items of lists included."""
-    waiting = [artifact for artifact in artifacts if artifact.is_loaded]
-    while waiting:
-        artifact = waiting.pop()
-        waiting += artifact.items or ()
-        yield id(artifact.value), artifact
 
 
 def _leaves(ends: Iterable[Ends]) -> Iterable[End]:

@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.catalog import CatalogWith
 from nodegraph.core.context import Environment
+from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import Graph, GraphNode, Source
 from nodegraph.core.links import parse_link
@@ -40,7 +41,9 @@ class Carried(Value):
 
     @property
     def value(self) -> Any:
-        return self.artifact.value
+        if not self.artifact.is_intact:
+            self.artifact.spoil()
+        return lent_copy(self.artifact.value)
 
     @property
     def is_blocked(self) -> bool:

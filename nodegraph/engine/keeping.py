@@ -46,6 +46,7 @@ class Keeping:
         self._note_code(call.state.node.spec)
         links = {port: artifact.digest for port, artifact in call.inputs.items()} | call.asked
         digesters = self._shared.registry.digesters
+        handing = call.handing
         entry = NewEntry(
             outputs=tuple([unsaved(artifact, digesters) for artifact in artifacts]),
             asked=None,
@@ -53,6 +54,7 @@ class Keeping:
             seconds=seconds,
             run=self._run_id,
             parts=partial(self._parts, call.state, links, call.fingerprint),
+            sources=() if handing is None else handing.sources(digesters),
         )
         if not call.is_claimed:
             store.put(call.key, entry)

@@ -94,7 +94,21 @@ class _Steps:
             if port not in self._asked:
                 self._asked[port] = artifact
                 self._step(port, artifact)
-        return self._asked[port].value
+        return await self._handed(port)
+
+    async def _handed(self, port: str) -> Any:
+        """The value of an input that was asked for, had anew if somebody has changed it."""
+        call = self._call
+        assert call.handing is not None
+        while True:
+            artifact = self._asked[port]
+            try:
+                return call.handing.hand(port, artifact)
+            except Gone:
+                again = await _with_value(self._run, call, port)
+            if again.digest != artifact.digest:
+                raise RuntimeError(f"input `{port}` differs, now that it was computed once more")
+            self._asked[port] = again
 
     def _step(self, port: str, artifact: Artifact) -> None:
         call = self._call

@@ -1,49 +1,85 @@
-"""Nodes that change their inputs, which others share: found out, and kept from doing harm.
+"""Values that are changed while others share them: found out, and kept from doing harm.
 
-Changes of tensors are noticed always, as torch counts them; changes of anything else in the
-checking mode, which compares contents.
+A function's containers are its own; tensors are shared. Whether one was changed is looked at, by
+its marks, before it is handed on and after each call that was handed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from functools import partial
+from operator import is_
 from typing import Any
 
-from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
+from nodegraph.core.copies import lent_copy
+from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value
 from nodegraph.core.summary import summarize
-from nodegraph.engine.artifact import PLAIN, Artifact, Digesters, Versions, origins
+from nodegraph.engine.artifact import Artifact, Digesters, Lent, lent_by
 from nodegraph.engine.cache import Cache
 from nodegraph.errors import InvalidValue
+from nodegraph.store.entries import Gone, Source
+
+_MOST_TRIES = 3
+"""Times that a call has an input made anew which was changed since its node gave it."""
 
 
 class ChangedInput(InvalidValue):
     """A node changed an input: what others share isn't what it is taken for any more."""
 
 
-class WatchedTensors:
-    """Checks at the end of the `with` that no tensor in some inputs was changed in place.
+class Handing:
+    """What the function behind a call is handed; inside a `with`, what it does to that is watched.
 
-    Neither was one since anybody was first handed it. What was changed leaves memory, so that
-    whoever needs it next gets it as it was.
+    What was changed leaves memory, so that whoever needs it next gets it as it was.
+
+    Attributes:
+        given: Values by port.
 
     Raises:
-        ChangedInput: One was; names the input.
+        ChangedInput: At the end of the `with`: something was changed; names the input.
     """
 
-    __slots__ = ("_cache", "_handed", "_inputs")
+    __slots__ = ("_artifacts", "_cache", "_known", "_lent", "_refused", "given")
 
-    def __init__(self, inputs: Mapping[str, Artifact], cache: Cache) -> None:
-        self._inputs = inputs
+    def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        # Whoever notices it first makes the artifact let go of the value, so it is held here.
-        self._handed = [
-            (port, origin.value, versions)
-            for port, artifact in inputs.items()
-            for origin in origins((artifact,))
-            if origin.is_loaded and (versions := _noted(origin))
-        ]
+        self._refused = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what an earlier attempt was handed."""
+        self._artifacts: dict[str, Artifact] = {}
+        self._lent: dict[str, list[Lent]] = {}
+        self._known: dict[int, tuple[Artifact, Any]] | None = None
+        self.given: dict[str, Any] = {}
+
+    def hand(self, port: str, artifact: Artifact) -> Any:
+        """The value for a function, in containers of its own.
+
+        Raises:
+            Gone: It was changed since its node gave it, so it must be had anew.
+            ChangedInput: It is so each time.
+        """
+        value = artifact.value
+        self._artifacts[port] = artifact
+        if type(value) in LEAVES:
+            self.given[port] = value
+            return value
+        lent = lent_by((artifact,))
+        if not _are_intact(lent):
+            self._refuse(port, artifact, value)
+        if lent:
+            self._lent[port] = lent
+        self.given[port] = given = lent_copy(value)
+        return given
+
+    def _refuse(self, port: str, artifact: Artifact, value: Any) -> None:
+        self._cache.found_changed([artifact])
+        self._refused += 1
+        if self._refused > _MOST_TRIES:
+            raise _changed(port, value, by="the node that gives it, or one that held on to it,")
+        raise Gone("it was changed after its node had given it")
 
     def __enter__(self) -> None:
         pass
@@ -51,44 +87,89 @@ class WatchedTensors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        if not self._handed:
-            return
-        changed = {
-            port: value
-            for port, value, versions in self._handed
-            if tensor_versions(value) != versions
-        }
-        self._cache.spoiled(self._inputs[port] for port in changed)
-        if error is None:  # else its own error tells more
-            for port, value in changed.items():
-                raise _changed(port, value, by="this node, or one that ran beside it,")
+        if self._lent:
+            changed = [port for port, lent in self._lent.items() if not _are_intact(lent)]
+            self._let_go(changed)
+            if changed and error is None:  # else its own error tells more
+                raise _changed(
+                    changed[0], self.given[changed[0]], by="this node, or one that ran beside it,"
+                )
+
+    def check_in_full(self, digesters: Digesters) -> None:
+        """Compare what was lent with its digests.
+
+        Raises:
+            ChangedInput: Something was changed; names the input.
+        """
+        for port, lent in self._lent.items():
+            if not all(item.is_still(digesters) for item in lent):
+                self._let_go([port])
+                raise _changed(port, self.given[port], by="this node, or one that ran before it,")
+
+    @contextmanager
+    def watching_content(self, digesters: Digesters) -> Iterator[None]:
+        """Check after the `with` that no input's content has changed, also where it raises.
+
+        Raises:
+            ChangedInput: One has; names it.
+        """
+        before = {port: _digest(value, digesters) for port, value in self.given.items()}
+        try:
+            yield
+        finally:
+            for port, digest in before.items():
+                if _digest(self.given[port], digesters) != digest:
+                    self._let_go([port])
+                    raise _changed(port, self.given[port], by="the node")
+
+    def _let_go(self, ports: list[str]) -> None:
+        self._cache.spoiled([self._artifacts[port] for port in ports])
+
+    def artifact_of(self, value: Any) -> Artifact | None:
+        """The artifact of what was handed, or of an item in that, if it is still as it was."""
+        if self._known is None:
+            self._known = {}
+            for port, artifact in self._artifacts.items():
+                self._know(artifact, self.given[port])
+        known = self._known.get(id(value))
+        if known is None:
+            return None
+        artifact, given = known
+        if artifact.items is None:
+            # A container is the function's own, which it may have changed.
+            return artifact if artifact.is_loaded and artifact.value is given else None
+        found = map(self.artifact_of, given)
+        is_same = len(given) == len(artifact.items) and all(map(is_, found, artifact.items))
+        return artifact if is_same else None
+
+    def _know(self, artifact: Artifact, given: Any) -> None:
+        assert self._known is not None
+        self._known[id(given)] = (artifact, given)
+        if artifact.items is not None:
+            for item, value in zip(artifact.items, given, strict=False):
+                self._know(item, value)
+
+    def sources(self, digesters: Digesters) -> tuple[Source, ...]:
+        """What was lent whose marks don't tell everything: to be looked at in full."""
+        return tuple(
+            [
+                Source(
+                    item.value, partial(item.is_still, digesters), partial(self._found, port, item)
+                )
+                for port, lent in self._lent.items()
+                for item in lent
+                if not item.marks.is_whole
+            ]
+        )
+
+    def _found(self, port: str, item: Lent) -> None:
+        artifact = self._artifacts[port]
+        if any(other.value is item.value for other in lent_by((artifact,))):
+            self._cache.found_changed([artifact])  # else somebody has found it already
 
 
-def _noted(origin: Artifact) -> Versions:
-    """Versions of a value when anybody was first handed it."""
-    if origin.versions is None:
-        origin.versions = tensor_versions(origin.value)
-    return origin.versions
-
-
-@contextmanager
-def watching_content(
-    inputs: Mapping[str, Artifact], digesters: Digesters, cache: Cache
-) -> Iterator[None]:
-    """Check after the `with` that no input's content has changed, also where it raises.
-
-    Raises:
-        ChangedInput: One has; names it.
-    """
-    before = {port: _digest(artifact.value, digesters) for port, artifact in inputs.items()}
-    try:
-        yield
-    finally:
-        for port, artifact in inputs.items():
-            value = artifact.value
-            if _digest(value, digesters) != before[port]:
-                cache.spoiled([artifact])
-                raise _changed(port, value, by="the node")
+def _are_intact(lent: list[Lent]) -> bool:
+    return all(item.is_intact for item in lent)
 
 
 def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
@@ -101,25 +182,6 @@ def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
         "`copy.deepcopy` for others. `nodegraph run --check-mutation` runs nodes one at a time "
         "and tells which it was.",
     )
-
-
-def tensor_versions(value: Any) -> Versions:
-    """How often each tensor in a value was changed in place, as torch counts it."""
-    if type(value) in PLAIN:
-        return ()
-    if is_tensor(value):
-        try:
-            return (value._version,)
-        except RuntimeError:  # one made in inference mode, whose changes aren't counted
-            return ()
-    if isinstance(value, Mapping):
-        return tuple([one for item in value.values() for one in tensor_versions(item)])
-    if isinstance(value, (list, tuple)):
-        return tuple([one for item in value for one in tensor_versions(item)])
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = [getattr(value, item.name) for item in fields(value)]
-        return tuple([one for part in parts for one in tensor_versions(part)])
-    return ()
 
 
 def _digest(value: Any, digesters: Digesters) -> Digest | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from nodegraph.core.copies import own_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.suggest import did_you_mean
@@ -87,13 +88,23 @@ class NodeReports(Mapping[str, NodeReport]):
 
 
 class OutputValues(Mapping[str, Any]):
-    """Values of a run's targets, by ``node.port``; brought into memory when they are asked for."""
+    """Values of a run's targets, by ``node.port``; brought into memory when they are asked for.
+
+    They are the caller's own: changing one changes no other result.
+    """
 
     def __init__(self, artifacts: Mapping[str, Artifact]) -> None:
         self._artifacts = artifacts
+        self._own: dict[str, Any] = {}
 
     def __getitem__(self, output: str) -> Any:
-        return self._artifacts[output].value
+        # A copy: what the caller does to it must not reach the cache.
+        if output not in self._own:
+            artifact = self._artifacts[output]
+            if not artifact.is_intact:
+                artifact.spoil()
+            self._own[output] = own_copy(artifact.value)
+        return self._own[output]
 
     def __contains__(self, output: object) -> bool:
         return output in self._artifacts

@@ -13,6 +13,7 @@ from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested
 from nodegraph.engine.memory_cache import Entry, Outputs
+from nodegraph.engine.mutation import Handing
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
@@ -153,7 +154,7 @@ class NodeState:
                 self.source = call.cached_from
                 self.saved += call.saved
             # The lane's thread may hold on to the call a moment longer than the run does.
-            call.inputs, call.outputs = {}, None
+            call.inputs, call.outputs, call.handing = {}, None, None
         self.key = calls[0].key if len(calls) == 1 else ""
 
     def report(self) -> NodeReport:
@@ -192,6 +193,7 @@ class Call:
         is_exact: False if it had to make do with less memory: the result isn't stored.
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
+        handing: What its function was handed, once it runs.
     """
 
     state: NodeState
@@ -212,6 +214,7 @@ class Call:
     has_ended: bool = False
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)
+    handing: Handing | None = None
 
 
 Follower = Callable[[Call, Call, BaseException | None], None]

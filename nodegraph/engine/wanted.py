@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import NodeState
+from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import Gone
+
+_MOST_CHANGES = 3
+"""Times that values are had anew which were changed since their nodes gave them."""
 
 
 class WantingRun(Scheduling, Protocol):
@@ -39,12 +43,15 @@ class Wanted:
         self._run = run
         self._targets = targets
         self._loop = loop
+        self._changes = 0
 
     def fetch(self) -> bool:
         """Begin to bring in what isn't there; whether there was anything to do."""
         if not self.values or self._run.cancel.is_set:
             return False
-        missing = [state for state in map(self._run.states.get, self._targets) if _lacks(state)]
+        states = list(map(self._run.states.get, self._targets))
+        self._look_at(states)
+        missing = [state for state in states if _lacks(state)]
         if not missing:
             return False
         self._run.shared.lanes["io"].submit(
@@ -56,6 +63,20 @@ class Wanted:
             share=self._run.share,
         )
         return True
+
+    def _look_at(self, states: Iterable[NodeState | None]) -> None:
+        """Let go of values that were changed since their nodes gave them."""
+        for state in states:
+            changed = [item for item in (state and state.artifacts) or () if not item.is_intact]
+            if state is None or not changed:
+                continue
+            self._run.shared.cache.found_changed(changed)
+            self._changes += 1
+            if self._changes > _MOST_CHANGES:
+                raise InvalidValue(
+                    f"what `{state.node.name}` gives is changed again and again",
+                    hint="Let it return a tensor of its own each time, and hold on to none.",
+                )
 
     def _loaded(self, gone: Any, error: BaseException | None) -> None:
         with self._run.no_hanging():

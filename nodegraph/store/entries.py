@@ -90,11 +90,27 @@ class Unsaved:
     is_intact: Callable[[], bool] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A value that a call was handed and that others share.
+
+    Attributes:
+        is_intact: Tells whether the value is still the one that its digest names.
+        found_changed: To be called if it isn't.
+    """
+
+    value: Any
+    is_intact: Callable[[], bool]
+    found_changed: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """What a call gave, to be stored.
 
     Attributes:
+        sources: What it was computed from. If one isn't intact once the entry is about to be
+            written, what the call gave may be wrong, and the entry is not written.
         outputs, asked: As in `Entry`.
         parts: Called in the writer's thread; what it returns is plain values.
     """
@@ -105,3 +121,4 @@ class NewEntry:
     seconds: float
     run: str
     parts: Callable[[], Mapping[str, Any]] | None = None
+    sources: tuple[Source, ...] = ()

@@ -14,7 +14,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.store.backlog import Put
 from nodegraph.store.blobs import Blobs, Staged
 from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
-from nodegraph.store.entries import UNLOADED, Stored, Unsaved
+from nodegraph.store.entries import UNLOADED, Source, Stored, Unsaved
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack
 from nodegraph.store.plain import SerializerFailed
@@ -57,11 +57,14 @@ class Prepared:
 
     Attributes:
         known: Values that were put again and are on disk already.
+        intact: Whether values, by identity, are those that their digests name. Found out while
+            all calls that were handed them have ended, so once is enough for all of these.
     """
 
     rows: list[Row] = field(default_factory=list)
     files: dict[Digest, File] = field(default_factory=dict)
     known: set[Digest] = field(default_factory=set)
+    intact: dict[int, bool] = field(default_factory=dict)
 
 
 class Preparing:
@@ -108,7 +111,9 @@ class Preparing:
                 del prepared.files[file.digest]
 
     def add(self, put: Put, prepared: Prepared) -> None:
-        """Prepare an entry."""
+        """Prepare an entry, unless what it was computed from isn't what it was taken for."""
+        if not all(self._is_sound(source, prepared) for source in put.entry.sources):
+            return
         try:
             row = self._row(put, prepared)
         except Exception as error:  # noqa: BLE001 - packs' values and devices may raise anything
@@ -116,6 +121,21 @@ class Preparing:
             outputs = put.entry.outputs
             row = Row(put, None if outputs is None else tuple(map(_bare, outputs)))
         prepared.rows.append(row)
+
+    def _is_sound(self, source: Source, prepared: Prepared) -> bool:
+        known = prepared.intact.get(id(source.value))
+        if known is None:
+            known = prepared.intact[id(source.value)] = source.is_intact()
+        if not known:
+            source.found_changed()
+            self._failed(
+                NodegraphError(
+                    "what a result was computed from was changed meanwhile, so it isn't stored",
+                    given=summarize(source.value),
+                    hint="`nodegraph run --check-mutation` names the node that changes its input.",
+                )
+            )
+        return known
 
     def _row(self, put: Put, prepared: Prepared) -> Row:
         entry = put.entry
@@ -161,10 +181,14 @@ class Preparing:
             call.large[output.digest] = _Large(encoded, output)
             return None
         inline = encoded.inline()
-        return inline if self._is_intact(output) else None
+        return inline if self._is_intact(output, call.prepared) else None
 
-    def _is_intact(self, output: Unsaved) -> bool:
-        if output.is_intact is None or output.is_intact():
+    def _is_intact(self, output: Unsaved, prepared: Prepared) -> bool:
+        """Asked once the value's bytes were read, so it counts for those who used it, too."""
+        if output.is_intact is None:
+            return True
+        found = prepared.intact[id(output.value)] = output.is_intact()
+        if found:
             return True
         self._failed(
             NodegraphError(
@@ -198,7 +222,7 @@ class Preparing:
             start = perf_counter()
             staged = self._blobs.stage(encoded.chunks(), encoded.suffix, sync=False)
             took = perf_counter() - start
-            if not self._is_intact(large.output):
+            if not self._is_intact(large.output, call.prepared):
                 self._blobs.discard(staged)
                 continue
             synced = self._pool.submit(self._sync, staged, took)

@@ -1,0 +1,120 @@
+"""Copies of values, so that what one function does to its copy reaches nobody else."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import fields, is_dataclass
+from operator import is_
+from typing import Any
+
+from nodegraph.core.digests import LEAVES, is_named_tuple, is_tensor, tensor_kind
+
+_LIKE_A_LIST: Mapping[type, Callable[[Any, list[Any]], Any]] = {
+    list: lambda _, items: items,
+    deque: lambda old, items: deque(items, old.maxlen),
+}
+_LIKE_A_DICT: Mapping[type, Callable[[Any, dict[Any, Any]], Any]] = {
+    dict: lambda _, items: items,
+    OrderedDict: lambda _, items: OrderedDict(items),
+    Counter: lambda _, items: Counter(items),
+    defaultdict: lambda old, items: defaultdict(old.default_factory, items),
+}
+_FLAT = frozenset({set, bytearray})
+
+
+def copied(value: Any, tensor: Callable[[Any], Any] | None = None) -> Any:
+    """A value whose containers are its own: lists, mappings, sets, dataclasses, numpy's arrays.
+
+    What can't be changed stays as it is, and so do objects of other classes.
+
+    Args:
+        tensor: Makes of each tensor what stands in the copy; the same one if not given.
+    """
+    kind = type(value)
+    if kind in LEAVES:
+        return value
+    if kind in _LIKE_A_LIST:
+        return _LIKE_A_LIST[kind](value, _items(value, tensor))
+    if kind in _LIKE_A_DICT:
+        items = dict(zip(value, _items(value.values(), tensor), strict=True))
+        return _LIKE_A_DICT[kind](value, items)
+    if kind is tuple:
+        return _unless_same(value, _items(value, tensor), tuple)
+    if kind in _FLAT or (kind.__module__ == "numpy" and kind.__name__ == "ndarray"):
+        return value.copy()
+    if is_tensor(value):
+        return value if tensor is None else tensor(value)
+    if is_dataclass(kind):
+        return _copied_fields(value, tensor)
+    if is_named_tuple(kind):
+        return _unless_same(value, _items(value, tensor), kind._make)
+    return value
+
+
+def _items(items: Any, tensor: Callable[[Any], Any] | None) -> list[Any]:
+    # Long lists are mostly of numbers: those are looked over at the speed of C.
+    if LEAVES.issuperset(map(type, items)):
+        return list(items)
+    return [copied(item, tensor) for item in items]
+
+
+def _unless_same(value: Any, items: list[Any], make: Callable[[list[Any]], Any]) -> Any:
+    return value if all(map(is_, value, items)) else make(items)
+
+
+def _copied_fields(value: Any, tensor: Callable[[Any], Any] | None) -> Any:
+    changed = {}
+    for item in fields(value):
+        old = getattr(value, item.name, None)
+        new = copied(old, tensor)
+        if new is not old:
+            changed[item.name] = new
+    if not changed and type(value).__dataclass_params__.frozen:
+        return value
+    found = copy(value)
+    for name, new in changed.items():
+        object.__setattr__(found, name, new)
+    return found
+
+
+def own_copy(value: Any) -> Any:
+    """A value that shares nothing that can be changed with the one it is a copy of."""
+    return _or_itself(value, _cloned)
+
+
+def settled(value: Any) -> Any:
+    """A node's output as it is kept: apart from what its function may still hold of it.
+
+    Tensors lie in memory as they would if they came from the store, as sums over another layout
+    may differ in their last bits; their numbers stay shared.
+    """
+    return _or_itself(value, _contiguous)
+
+
+def lent_copy(value: Any) -> Any:
+    """A value as a function is handed it: its containers are its own, tensors are shared."""
+    return _or_itself(value, None)
+
+
+def _or_itself(value: Any, tensor: Callable[[Any], Any] | None) -> Any:
+    try:
+        return copied(value, tensor)
+    except RecursionError:  # of objects that hold themselves, which have no content either
+        return value
+
+
+def _cloned(tensor: Any) -> Any:
+    if tensor_kind(tensor) is None:
+        return tensor
+    clone = tensor.detach().clone()
+    if type(tensor) is not type(clone):
+        return type(tensor)(clone, requires_grad=tensor.requires_grad)
+    return clone.requires_grad_() if tensor.requires_grad else clone
+
+
+def _contiguous(tensor: Any) -> Any:
+    if tensor_kind(tensor) != "tensor":
+        return tensor
+    return tensor.resolve_conj().resolve_neg().contiguous()
