@@ -8,6 +8,7 @@ from nodegraph.jobs.errors import (
     QueueFull,
     QueueInUse,
     StaleAttempt,
+    TooMuchKept,
     WrongState,
 )
 from nodegraph.jobs.events import EventPage, JobEvent
@@ -45,6 +46,7 @@ __all__ = [
     "State",
     "Submission",
     "Submitted",
+    "TooMuchKept",
     "Turn",
     "Wanted",
     "WrongState",

@@ -63,6 +63,20 @@ class QueueFull(NodegraphError):
         self.limit = limit
 
 
+class TooMuchKept(NodegraphError):
+    """Jobs that take more space than a client may have in the queue."""
+
+    code = "queue-bytes"
+
+    def __init__(self, client: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the jobs of {client} take too much space",
+            given=f"{size} bytes of workflows and parameters",
+            expected=f"at most {limit} bytes, those of ended jobs included",
+            hint="Delete ended jobs, or send smaller workflows: upload pictures and name them.",
+        )
+
+
 class QueueInUse(OutputError):
     """Another process has the queue; only one may change it.
 

@@ -30,11 +30,13 @@ class Limits:
         weight: Its part of the work compared to others', above 0.
         waiting: Jobs of its own that may wait, those held included.
         running: Jobs of its own that may run at a time.
+        bytes: That its large workflows may take, those of ended jobs included.
     """
 
     weight: float = 1.0
     waiting: int = 10_000
     running: int = INFINITE
+    bytes: int = INFINITE
 
     def __post_init__(self) -> None:
         if not self.weight > 0 or self.waiting < 0 or self.running < 1:

@@ -21,6 +21,12 @@ _OLD = "SELECT number FROM jobs WHERE state = ? AND finished < ? ORDER BY number
 _OLDEST = """
 SELECT * FROM (SELECT number FROM jobs WHERE state = ? ORDER BY number LIMIT ?)
 """
+_LARGE = """
+SELECT number FROM (
+    SELECT number, finished, sum(size) OVER (PARTITION BY client ORDER BY number DESC) AS held
+    FROM jobs WHERE size > 0 AND client IN (SELECT client FROM sizes WHERE bytes > :bytes)
+) WHERE held > :bytes AND finished IS NOT NULL ORDER BY number LIMIT :limit
+"""
 _TALLY = "SELECT total(count) FROM tallies WHERE state IN (SELECT value FROM json_each(?))"
 _DELETE = """
 DELETE FROM jobs WHERE number IN (SELECT value FROM json_each(?))
@@ -39,12 +45,14 @@ class Rules:
         seconds: Since they ended, for finished and cancelled ones.
         count: How many finished and cancelled ones, the newest.
         failed_seconds, failed_count: The same for failed ones, which are looked into later.
+        bytes: Of each client's large workflows, the newest ones.
     """
 
     seconds: float | None = 30 * _DAY
     count: int | None = 10_000
     failed_seconds: float | None = 90 * _DAY
     failed_count: int | None = 10_000
+    bytes: int | None = None
 
 
 def excess(connection: Connection, rules: Rules, now: float) -> list[int]:
@@ -59,6 +67,9 @@ def excess(connection: Connection, rules: Rules, now: float) -> list[int]:
                 numbers += _numbers(connection, _OLD, (state, now - seconds, AT_ONCE))
         if count is not None:
             numbers += _beyond(connection, states, count)
+    if rules.bytes is not None:
+        values = {"bytes": rules.bytes, "limit": AT_ONCE}
+        numbers += [number for (number,) in connection.execute(_LARGE, values)]
     return list(dict.fromkeys(numbers))[:AT_ONCE]
 
 

@@ -114,7 +114,23 @@ CREATE TRIGGER job_removed AFTER DELETE ON jobs BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST,)
+_SIZES = """
+-- Bytes of the workflow that came with it and of its request; 0 if these are few.
+ALTER TABLE jobs ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_by_size ON jobs (client, number) WHERE size > 0;
+
+CREATE TABLE sizes (client TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TRIGGER size_added AFTER INSERT ON jobs WHEN NEW.size > 0 BEGIN
+    INSERT INTO sizes VALUES (NEW.client, NEW.size)
+    ON CONFLICT (client) DO UPDATE SET bytes = bytes + NEW.size;
+END;
+CREATE TRIGGER size_removed AFTER DELETE ON jobs WHEN OLD.size > 0 BEGIN
+    UPDATE sizes SET bytes = bytes - OLD.size WHERE client = OLD.client;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SIZES)
 """Step `n` leads a queue of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E676A71

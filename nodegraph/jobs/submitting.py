@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 
 from nodegraph.jobs.changes import tell
-from nodegraph.jobs.errors import KeyReused, QueueFull
+from nodegraph.jobs.errors import KeyReused, QueueFull, TooMuchKept
 from nodegraph.jobs.fairness import Limits
 from nodegraph.jobs.ids import new_id
 from nodegraph.jobs.job import JobSummary, summary
@@ -21,9 +21,12 @@ _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
 _INSERT = """
 INSERT INTO jobs (
     number, id, client, name, state, held, priority, position, cost, created, attempt, deaths,
-    workflow, tags, key, request
-) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)
+    workflow, tags, key, request, size
+) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)
 """
+_SIZE = "SELECT total(bytes) FROM sizes WHERE client = ?"
+_SMALL = 16 << 10
+"""Bytes up to which jobs aren't counted but by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def submit(
     """Take in some jobs of one client.
 
     Raises:
-        QueueFull: They are more than may wait.
+        QueueFull: They are more than may wait, or take more space than may be.
         KeyReused: A key came with another request before.
     """
     client = wanted[0].submission.client
@@ -64,6 +67,7 @@ def submit(
     if added:
         # Counted last, as those under known keys take no place; a refusal takes all back.
         check_room(connection, client, limits.waiting, most_waiting, added)
+        _check_size(connection, client, limits.bytes)
     return found
 
 
@@ -95,6 +99,12 @@ def check_room(
         raise QueueFull("the queue is", int(all_) - added, most_waiting, added)
 
 
+def _check_size(connection: Connection, client: str, limit: int) -> None:
+    (size,) = connection.execute(_SIZE, (client,)).fetchone()
+    if size > limit:
+        raise TooMuchKept(client, int(size), limit)
+
+
 def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
     submission = wanted.submission
     last = connection.execute(_LAST).fetchone()
@@ -117,9 +127,10 @@ def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
         fault=None,
     )
     about = (job.number, job.id, job.client, job.name, job.held, job.priority)
-    place, workflow = place_of(job.number), _workflow(connection, wanted)
+    place, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
+    size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
-    asked = (workflow, tags, submission.key, wanted.request_digest)
+    asked = (workflow, tags, submission.key, wanted.request_digest, size if size > _SMALL else 0)
     connection.execute(_INSERT, (*about, place, wanted.cost, now, *asked))
     connection.execute("INSERT INTO requests VALUES (?, ?)", (job.number, wanted.request))
     if tags:
@@ -129,14 +140,14 @@ def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
     return job
 
 
-def _workflow(connection: Connection, wanted: Prepared) -> int:
-    """The number of its workflow, which is stored once."""
+def _workflow(connection: Connection, wanted: Prepared) -> tuple[int, int]:
+    """The number of its workflow, which is stored once, and the bytes that it takes more."""
     query = "SELECT number FROM workflows WHERE digest = ?"
     row = connection.execute(query, (wanted.digest,)).fetchone()
     if row is not None:
-        return int(row[0])
+        return int(row[0]), 0
     cursor = connection.execute(
         "INSERT INTO workflows (digest, content) VALUES (?, ?)", (wanted.digest, wanted.workflow)
     )
     assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    return cursor.lastrowid, len(wanted.workflow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,6 +17,8 @@ from nodegraph.server.errors import Refused, UnsupportedType
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DIRECT = "nodegraph_direct"
+_LARGE = 64 << 10
+"""Bytes that take more than a millisecond to read."""
 Direct = Callable[[Request, Any], Awaitable[Response | None]]
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -44,7 +47,7 @@ class JsonRoute(APIRoute):
             if not data:
                 return await handle(request)
             _check_type(request)
-            document = read_document(data)
+            document = await _read_aside(data) if len(data) > _LARGE else read_document(data)
             answer = None if direct is None else await direct(request, document)
             return await handle(_Read(request, document)) if answer is None else answer
 
@@ -78,6 +81,11 @@ class _Read(Request):
 
     async def json(self) -> Any:
         return self._document
+
+
+async def _read_aside(data: bytes) -> Any:
+    """As `read_document`, while others have their turn."""
+    return await asyncio.to_thread(read_document, data)
 
 
 def _check_type(request: Request) -> None:

@@ -13,7 +13,7 @@ from nodegraph.errors import (
     NodegraphError,
     OutputError,
 )
-from nodegraph.jobs import JobNotFound, KeyReused, QueueFull, WrongState
+from nodegraph.jobs import JobNotFound, KeyReused, QueueFull, TooMuchKept, WrongState
 from nodegraph.server.errors import Refused
 from nodegraph.workers.errors import NoAnswer, QuestionFailed
 
@@ -23,6 +23,7 @@ _KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
     (WrongState, 409, "The job's state doesn't allow it"),
     (KeyReused, 422, "Idempotency key of another request"),
     (QueueFull, 429, "The queue is full"),
+    (TooMuchKept, 429, "Too much is kept"),
     (NoAnswer, 503, "The planner doesn't answer"),
     (QuestionFailed, 422, "The workflow can't be planned"),
     (InvalidWorkflow, 422, "The workflow can't run"),

@@ -22,7 +22,7 @@ PLANNER = "planner"
 def client_limits(clients: ClientLimits) -> Limits:
     """What each client may have in the queue."""
     running = INFINITE if clients.running is None else clients.running
-    return Limits(waiting=clients.waiting, running=running)
+    return Limits(waiting=clients.waiting, running=running, bytes=clients.bytes)
 
 
 def retention_rules(retention: Retention) -> RetentionRules:

@@ -18,12 +18,13 @@ from fastapi import FastAPI
 
 from nodegraph.server.app import create_app
 from nodegraph.server.connections import patient_protocol
+from nodegraph.server.crowd import SPARE, Crowd
 from nodegraph.server.listening import check_exposure, listening_socket, url_of
 from nodegraph.server.logs.others import redact_others
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.settings_sources import load_server_settings
-from nodegraph.server.sockets.protocol import AbortableProtocol
+from nodegraph.server.sockets.protocol import counted_protocol
 from nodegraph.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -139,13 +140,15 @@ def _handled(stop: Callable[[], None]) -> Iterator[None]:
 def _options(services: Services) -> dict[str, Any]:
     """Of `uvicorn.Config`."""
     server, limits = services.server, services.server.limits
+    crowd = Crowd(limits.connections, limits.address_connections, server.trusted_proxies)
     return {
         "lifespan": "off",  # opened and closed here, so that a fault is told as one
-        "http": patient_protocol(limits.idle_seconds, services.metrics.requests.refused),
-        "ws": AbortableProtocol,
+        "http": patient_protocol(limits, crowd, services.metrics.requests.refused),
+        "ws": counted_protocol(crowd),
         "ws_max_size": limits.frame,
         "ws_per_message_deflate": False,
-        "limit_concurrency": limits.connections,
+        # The crowd keeps to the number of connections; this is of requests that are worked at.
+        "limit_concurrency": limits.connections + SPARE + 1,
         "proxy_headers": bool(server.trusted_proxies),
         "forwarded_allow_ips": list(server.trusted_proxies),
         "log_config": None,

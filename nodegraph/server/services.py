@@ -209,7 +209,7 @@ class Services:
         opened.callback(tail.close)
         self.metrics.follow(tail, self.queue)
         tail.listen(JobLog().happened)
-        self.hub = EventHub(self.queue, tail)
+        self.hub = EventHub(self.queue, tail, held=self.server.limits.waiting)
         opened.callback(self.hub.close)
         self.dispatcher = Dispatcher(self.queue, tail, self.hub.live)
         specs = worker_specs(self.worker_settings, self.server, self.packs)

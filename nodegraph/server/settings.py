@@ -34,19 +34,26 @@ class BodyLimits(_Part):
         json_values: Values in one JSON body.
         nodes: Of a workflow, those of its blocks included.
         frame: Bytes of a websocket frame.
+        waiting: Bytes of events that wait for all who follow them; whom most waits for is hung up
+            on first.
         idle_seconds: That a client may let pass within a request, sending or reading nothing.
+        head_seconds: That a request's head may take.
         connections: Open at a time.
+        address_connections: The same of one address, but for trusted proxies.
     """
 
-    body: Bytes = 32 << 20
+    body: Bytes = 4 << 20
     upload: Bytes = 512 << 20
     pixels: Count = 64_000_000
     json_depth: Annotated[int, Field(ge=4, le=180)] = 64
     json_values: Count = 1_000_000
     nodes: Count = 10_000
-    frame: Bytes = 16 << 20
+    frame: Bytes = 4 << 20
+    waiting: Bytes = 128 << 20
     idle_seconds: Seconds = 60.0
+    head_seconds: Seconds = 10.0
     connections: Count = 2_000
+    address_connections: Count = 1_000
 
 
 class RateLimits(_Part):
@@ -89,6 +96,7 @@ class ClientLimits(_Part):
 
     waiting: Count = 10_000
     running: Count | None = None
+    bytes: Bytes = 512 << 20
 
 
 def _listed(value: object) -> object:

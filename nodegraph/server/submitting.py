@@ -59,7 +59,8 @@ async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Want
     else:
         document = wish.workflow
     parameters: Any = wish.parameters
-    text = _text(document)
+    is_small = isinstance(document, dict) and _is_small(document)
+    text = _text(document) if is_small else await services.off_loop(_text, document)
     granted: frozenset[Path] = frozenset()
     if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
         document, parameters = await services.off_loop(

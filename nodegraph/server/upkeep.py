@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import NodegraphError
@@ -73,7 +73,9 @@ class Upkeep:
             _LOG.warning("the machine's clock has jumped; nothing is deleted for its age this time")
             return Forgotten()
         services = self._services
-        rules = retention_rules(services.server.retention)
+        # Half of what a client may have, so that nobody who just works on is ever told to delete.
+        size = services.server.clients.bytes // 2
+        rules = replace(retention_rules(services.server.retention), bytes=size)
         try:
             jobs = await services.off_loop(services.queue.prune, rules)
             uploads = await services.off_loop(services.uploads.prune)

@@ -6,6 +6,7 @@ Each is a real request; what a client library would refuse to send goes over a b
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -277,6 +278,43 @@ def test_other_users_of_the_machine_read_nothing_that_the_server_keeps(server: P
     assert len(databases) > 3
     for path in databases:
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def upgraded(server: Process) -> socket.socket:
+    """A connection that is a websocket."""
+    connection = socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+    lines = ["GET /api/v1/events HTTP/1.1", f"Host: 127.0.0.1:{server.port}", *UPGRADE]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += connection.recv(1)
+    assert found.startswith(b"HTTP/1.1 101")
+    return connection
+
+
+def closing_code(connection: socket.socket) -> int:
+    """The code with which a websocket is closed; what else it says is passed over."""
+    stream = connection.makefile("rb")
+    while True:
+        first, size = stream.read(2)
+        if size == 126:
+            size = int.from_bytes(stream.read(2), "big")
+        content = stream.read(size)
+        if first & 0x0F == 8:
+            return int.from_bytes(content[:2], "big")
+
+
+EMPTY_CONTINUED, EMPTY_PING = b"\x00\x80abcd", b"\x89\x80abcd"
+
+
+@pytest.mark.parametrize("frames", [b"\x01\x80abcd" + EMPTY_CONTINUED * 2_000, EMPTY_PING * 2_000])
+def test_a_websocket_of_frames_that_hold_nothing_is_closed(server: Process, frames: bytes) -> None:
+    with upgraded(server) as connection:
+        connection.sendall(frames)
+        # A client that is answered to all of it says goodbye, and is told so with its own code.
+        connection.sendall(b"\x80\x80abcd" * (frames[0] == 1) + b"\x88\x82\0\0\0\0\x03\xe8")
+        assert closing_code(connection) == 1002
+    assert ask(server, "GET", "/system").status_code == 200
 
 
 # Paths
@@ -755,6 +793,70 @@ def test_many_that_do_nothing_do_not_keep_others_out(server: Process) -> None:
     finally:
         for connection in idle:
             connection.close()
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Process]:
+    """A server of few places."""
+    limits = {"CONNECTIONS": "30", "ADDRESS_CONNECTIONS": "20", "HEAD_SECONDS": "100"}
+    home = prepared_home(tmp_path_factory.mktemp("narrow") / "home", known_packs)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in limits.items():
+            patched.setenv(f"NODEGRAPH_SERVER_LIMITS_{name}", value)
+        with Process(home, "--workers", "0") as found:
+            yield found.ready()
+
+
+HALF = (
+    b"",
+    b"GET /healthz HTTP/1.1\r\nHost: local",
+    b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+    b"Content-Type: application/json\r\n\r\n{",
+)
+
+
+@pytest.mark.parametrize("half", HALF)
+def test_half_sent_requests_shut_nobody_out(narrow: Process, half: bytes) -> None:
+    held = []
+    try:
+        for _ in range(60):
+            held.append(socket.create_connection(("127.0.0.1", narrow.port), PATIENCE))
+            held[-1].sendall(half)
+            held[-1].setblocking(False)
+        for path in ("/api/v1/system", "/healthz", "/readyz"):
+            answer = raw(narrow, "GET", path)
+            assert status(answer) == 200, (path, answer)
+        assert ask(narrow, "GET", "/system").status_code == 200
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_whether_the_server_lives_is_told_though_its_places_are_all_at_work(
+    narrow: Process,
+) -> None:
+    stream = f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{narrow.port}\r\n"
+    with contextlib.ExitStack() as open_:
+        for _ in range(20):
+            following = open_.enter_context(
+                socket.create_connection(("127.0.0.1", narrow.port), PATIENCE)
+            )
+            following.sendall(f"{stream}Accept: text/event-stream\r\n\r\n".encode())
+            assert following.recv(12) == b"HTTP/1.1 200"
+        # This address has no more places; whoever comes is told so, and not left to wait.
+        answer = raw(narrow, "GET", "/api/v1/system")
+        assert status(answer) == 503
+        assert b"too many connections" in answer
+        for _ in range(50):
+            assert status(raw(narrow, "GET", "/healthz")) == 200
+        assert status(raw(narrow, "GET", "/readyz")) == 200
+
+
+def test_a_workflow_of_many_bytes_is_refused_before_it_is_read(server: Process) -> None:
+    large = workflow(note={"type": "sums:Number", "inputs": {"value": "x" * (5 << 20)}})
+    for path in ("/jobs", "/validate", "/plan"):
+        answer = ask(server, "POST", path, json={"workflow": large})
+        assert answer.status_code == 413, path
 
 
 def test_too_many_requests_are_told_to_wait(

@@ -207,6 +207,36 @@ def test_who_takes_nothing_is_told_so(tmp_path: Path, monkeypatch: pytest.Monkey
     run(test())
 
 
+def test_if_too_much_waits_for_all_whom_most_waits_for_is_ended_first(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with hub_on(tmp_path, held=60_000) as it:
+            ended: list[str] = []
+            names = ("greedy", "small", "quick")
+            followers = {
+                name: it.hub.subscribe(
+                    client=None if name == "greedy" else "ann",
+                    overrun=lambda _, name=name: ended.append(name),  # type: ignore[misc]
+                )
+                for name in names
+            }
+            for follower in followers.values():
+                await follower.next(0.01)
+            await it.submit()
+            for _ in range(60):
+                await it.submit("bob", count=4)
+                await it.submit("ann")
+                await it.seen()
+                await left(followers["quick"])
+                if ended:
+                    break
+            assert ended == ["greedy"]
+            assert it.hub.subscribers == 2
+            with pytest.raises(SlowConsumer, match="more waits for those who follow"):
+                await followers["greedy"].next()
+
+    run(test())
+
+
 def test_who_goes_on_from_long_ago_is_not_too_slow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,6 +252,21 @@ def test_a_token_that_is_revoked(server: Hosted, rules: Callable[..., None]) -> 
         assert client.closed() == (1008, "the token isn't good any more")
 
 
+def test_messages_that_come_all_at_once_or_in_pieces_are_all_answered(server: Hosted) -> None:
+    with talk(server, FORMS[1]) as client:
+        for number in range(1_500):
+            client.send(type="ping", id=number)
+        answered = []
+        while len(answered) < 1_500:
+            message = client.next()
+            if message["type"] == "reply":
+                answered.append(message["id"])
+        assert sorted(answered) == list(range(1_500))
+        text = json.dumps({"type": "ping", "id": "x" * 60}) + " " * 200_000
+        client.socket.send([text[at : at + 1_000] for at in range(0, len(text), 1_000)])
+        assert client.next()["id"] == "x" * 60
+
+
 def test_subprotocols(server: Hosted) -> None:
     with talk(server, FORMS[0], subprotocols=None) as client:
         assert client.socket.subprotocol is None

@@ -15,7 +15,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.errors import NotFound, TooLarge
 from nodegraph.server.files.confined import Confined
-from nodegraph.server.files.pictures import make_thumbnail
+from nodegraph.server.files.decoder import PictureDecoder
 from nodegraph.server.files.sending import OpenFile
 
 SMALLEST, LARGEST = 64, 512
@@ -24,8 +24,8 @@ MEDIA_TYPE = "image/webp"
 _STEP = 64
 """Sides are multiples of it, so that nobody fills the folder with sizes that hardly differ."""
 _LARGEST_FILE = 4 << 20
-_THREADS = 2
-"""Pictures that are decoded at a time, as each may take hundreds of MB for a while."""
+_AT_A_TIME = 2
+"""Pictures that are decoded, each in a process, as each may take hundreds of MB for a while."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,14 +42,18 @@ class Thumbnails:
         self._folder = Confined(folder)
         self._most = held
         self._pixels = pixels
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nodegraph-thumbnails")
+        self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nodegraph-thumbnails")
+        self._decoders = [PictureDecoder() for _ in range(_AT_A_TIME)]
+        self._free = list(self._decoders)
         self._making: dict[str, Future[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
 
     def close(self) -> None:
-        """Let go of the threads; what isn't begun isn't made."""
+        """Let go of threads and processes; what isn't begun isn't made."""
         self._pool.shutdown(cancel_futures=True)
+        for decoder in self._decoders:
+            decoder.close()
 
     async def get(self, digest: Digest, size: int, opened: Callable[[], OpenFile]) -> bytes:
         """A picture's thumbnail, as WebP.
@@ -93,8 +97,9 @@ class Thumbnails:
     def _make(self, name: str, size: int, opened: Callable[[], OpenFile]) -> bytes:
         side = -(-size // _STEP) * _STEP
         source = opened()
+        decoder = self._free.pop()
         try:
-            made = make_thumbnail(source.file, side, pixels=self._pixels)
+            made = decoder.thumbnail(source, side, pixels=self._pixels)
         except (InvalidFile, TooLarge) as error:
             raise NotFound(
                 f"there is no thumbnail of this: {error.problem.message}",
@@ -102,6 +107,7 @@ class Thumbnails:
                 expected=error.problem.expected,
             ) from error
         finally:
+            self._free.append(decoder)
             source.file.close()
         self._keep(name, made)
         return made

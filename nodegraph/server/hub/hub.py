@@ -43,10 +43,15 @@ class EventHub:
         queue: Whose past events are read.
         tail: Tells of new ones.
         remembered: How many of the last ones are kept in memory, for those who come back.
+        held: Bytes that may wait for all subscribers together; whom most waits for is ended first.
     """
 
-    def __init__(self, queue: JobQueue, tail: EventTail, *, remembered: int = 10_000) -> None:
+    def __init__(
+        self, queue: JobQueue, tail: EventTail, *, remembered: int = 10_000, held: int = 128 << 20
+    ) -> None:
         self._queue = queue
+        self._most_held = held
+        self._handed = 0
         self._ring = Ring(tail.newest, remembered)
         self.newest = tail.newest
         """The number of the last event that was handed out."""
@@ -218,11 +223,37 @@ class EventHub:
         # Subscribers may leave on the way.
         for subscription in list(self._of_all):
             subscription.push(messages)
+        self._give_to_followers_of_jobs(messages)
+        self._handed += sum(message.size for message in messages) * len(self._open)
+        if self._handed > self._most_held // 16:
+            # All that was handed out since the last look is at most what may have come to wait.
+            self._handed = 0
+            self._hold_less()
+
+    def _give_to_followers_of_jobs(self, messages: Sequence[Message]) -> None:
         if not self._of_job:
             return
         for message in messages:
             for subscription in list(self._of_job.get(message.job, ())):
                 subscription.push((message,))
+
+    def _hold_less(self) -> None:
+        """End those for whom most waits, until what waits for all of them isn't too much."""
+        held = sum(subscription.held for subscription in self._open)
+        if held <= self._most_held:
+            return
+        for subscription in sorted(self._open, key=lambda each: each.held, reverse=True):
+            held -= subscription.held
+            subscription.overrun(
+                SlowConsumer(
+                    "more waits for those who follow than the server keeps, and most for this one",
+                    given=f"{subscription.held} bytes waiting",
+                    expected=f"at most {self._most_held} bytes for all together",
+                    hint="Come back and go on from the last number.",
+                )
+            )
+            if held <= self._most_held:
+                return
 
     def _interval(self) -> float:
         return max(_LIVE_EVERY, len(self._open) / _LIVE_A_SECOND)

@@ -25,6 +25,11 @@ class Pending:
         self._bytes = 0
         self._numbered = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return self._bytes
+
     def __bool__(self) -> bool:
         return bool(self._messages)
 

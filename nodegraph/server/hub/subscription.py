@@ -82,10 +82,16 @@ class Subscription:
         self._pending = Pending(MOST_PENDING, MOST_PENDING_BYTES)
         self._past: list[Message] = []
         self._past_last = after
+        self._taken = 0
         self._is_current = False
         self.is_open = True
         self._error: NodegraphError | None = None
         self._waiter: asyncio.Future[bool] | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that it makes the server keep: what it hasn't asked for, and what it took last."""
+        return self._pending.size + self._taken
 
     def takes(self, message: Message) -> bool:
         """Whether it is for this subscriber."""
@@ -106,15 +112,19 @@ class Subscription:
                 if takes(message):
                     add(message)
         except SlowConsumer as error:
-            self.end(error)
-            if self._overrun is not None:
-                self._overrun(error)
+            self.overrun(error)
         if self._pending:
             self._wake()
 
     def close(self) -> None:
         """Take no more."""
         self.end(None)
+
+    def overrun(self, error: SlowConsumer) -> None:
+        """Have no more taken, as the subscriber is too slow."""
+        self.end(error)
+        if self._overrun is not None:
+            self._overrun(error)
 
     def end(self, error: NodegraphError | None) -> None:
         """Have no more taken, for a reason."""
@@ -140,13 +150,14 @@ class Subscription:
             SlowConsumer: The subscriber was too slow.
             HubClosed: The server stops.
         """
+        self._taken = 0
         while self.is_open:
             if not self._is_current:
                 batch = await self._catch_up()
                 if batch.messages:
-                    return batch
+                    return self._handed(batch)
             elif self._pending:
-                return self._take()
+                return self._handed(self._take())
             elif not await self._wait(timeout) and not self._pending:
                 # Nothing for it in what happened meanwhile, up to this very moment.
                 self.position = max(self.position, self._source.newest)
@@ -154,6 +165,11 @@ class Subscription:
         if self._error is not None:
             raise self._error
         return Batch((), self.position)
+
+    def _handed(self, batch: Batch) -> Batch:
+        # Whoever comes for the next one has sent this one.
+        self._taken = sum(message.size for message in batch.messages)
+        return batch
 
     async def _catch_up(self) -> Batch:
         if not self._past:

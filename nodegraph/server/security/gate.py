@@ -25,7 +25,7 @@ from nodegraph.server.security.login import answer_login, would_log_in
 from nodegraph.server.security.notes import HEAD_ONLY, KEY, Notes
 from nodegraph.server.security.origins import Origins
 from nodegraph.server.security.paths import check_path
-from nodegraph.server.security.public import PUBLIC
+from nodegraph.server.security.public import HEALTH, PUBLIC
 from nodegraph.server.security.rates import Buckets, network
 from nodegraph.server.security.refusals import STATUSES, answer_refusal, log_refusal
 from nodegraph.server.settings import ServerSettings
@@ -99,6 +99,8 @@ class Gate:
         Raises:
             Refused: They may not, or not so often.
         """
+        if head.raw_path in HEALTH:
+            return None
         caller = self._access.caller(head, is_foreign=is_foreign)
         if caller is None and self._open_metrics and head.path == METRICS:
             caller = _SCRAPER
