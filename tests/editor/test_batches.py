@@ -103,6 +103,15 @@ def test_each_run_has_a_seed_of_its_own(
     expect(small.field("sample", "Seed")).to_have_value(str(left))
 
 
+def test_how_often_is_of_one_workflow(small: Editor) -> None:
+    run_times(small, 2)
+    small.open_workflow({**prompted("a thing", name="other"), "title": "Other"})
+    expect(small.top.get_by_role("button", name="Run", exact=True).last).to_be_visible()
+    expect(small.top.get_by_role("button", name="Run 2 times")).to_have_count(0)
+    small.tabs.get_by_text("Prompted").last.click()
+    expect(small.top.get_by_role("button", name="Run 2 times")).to_be_visible()
+
+
 def test_drawn_seeds_differ_and_the_last_one_stays_in_the_field(
     small: Editor, pictures: Locator
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 
 import pytest
@@ -361,6 +362,22 @@ class TestNodes:
         chain.page.keyboard.press("ControlOrMeta+z")
         assert written(chain)["ui"]["positions"] == before
 
+    def test_chosen_one_after_the_other_with_shift(self, chain: Editor) -> None:
+        chain.click_card("decode")
+        chain.click_card("wait", "Shift")
+        chain.click_card("load", "Shift")
+        chain.click_card("load", "Shift")
+        chain.page.keyboard.press("Delete")
+        expect(chain.cards).to_have_count(3)
+        assert set(written(chain)["nodes"]) == {"size", "load", "save"}
+
+    def test_a_double_click_on_one_is_not_meant_for_the_canvas(self, chain: Editor) -> None:
+        chain.card("decode").get_by_role("article").dblclick(position={"x": 120, "y": 70})
+        expect(search(chain)).to_have_count(0)
+        x, y = middle(chain.card("decode"))
+        chain.page.mouse.dblclick(x, y + 200)
+        expect(search(chain)).to_be_visible()
+
     def test_chosen_with_a_box(self, chain: Editor) -> None:
         first, last = chain.card("decode").bounding_box(), chain.card("wait").bounding_box()
         assert first is not None
@@ -433,6 +450,22 @@ class TestBesidesNodes:
 
 
 class TestBlocks:
+    def test_entered_with_a_double_click_and_nothing_else(self, editor: Editor) -> None:
+        inner = {"latent": {"type": "EmptyLatent"}}
+        block = {"inputs": {}, "outputs": {"latent": "latent"}, "nodes": inner}
+        title = "Inner"
+        nodes = {"inner": {"type": "Box"}}
+        file = {"format": "nodegraph/1", "title": title, "subgraphs": {"Box": block}}
+        editor.drop("inner.json", dumps({**file, "nodes": nodes}).encode(), "application/json")
+        expect(editor.tab).to_have_text(title)
+        card = editor.card("inner").get_by_role("article")
+        box = card.bounding_box()
+        assert box is not None
+        card.dblclick(position={"x": box["width"] / 2, "y": box["height"] - 12})
+        expect(editor.card("latent")).to_be_visible()
+        editor.drawn()
+        expect(search(editor)).to_have_count(0)
+
     def test_made_entered_and_given_a_port(self, editor: Editor, server: Server) -> None:
         editor.run()
         expect_picture(editor.results("save"))

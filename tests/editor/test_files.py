@@ -66,6 +66,14 @@ class TestSaving:
         dialog.get_by_role("button", name=re.compile("^versions")).click()
         expect(editor.field("positive", "Text")).to_have_value("a blue boat")
 
+    def test_what_was_a_template_is_called_as_it_is_saved(
+        self, editor: Editor, server: Server
+    ) -> None:
+        expect(editor.tab).to_have_text("Text to image")
+        editor.save_as("my own apple")
+        expect(editor.tab).to_have_text("my own apple")
+        assert json.loads(saved(server, "my own apple"))["title"] == "my own apple"
+
     def test_work_of_others_is_not_overwritten(self, editor: Editor, server: Server) -> None:
         open_text(editor, SMALL)
         editor.save_as("shared")

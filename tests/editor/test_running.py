@@ -46,6 +46,7 @@ def test_it_is_told_before_a_run_what_it_will_do(editor: Editor) -> None:
     for name in ("load", "positive", "size"):
         expect(editor.state(name, re.compile("^(Done|Cached)"))).to_be_visible()
     expect(editor.state("sample", re.compile("in about .*Nothing is kept"))).to_be_visible()
+    expect(editor.state("save", re.compile("in about [0-9]"))).to_be_visible()
     expect(editor.state("save", re.compile("Something before it runs"))).to_be_visible()
     editor.fill("sample", "Cfg", "4")
     expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")

@@ -12,6 +12,7 @@ import {
   cancel,
   cancelAll,
   clearQueue,
+  countOf,
   pauseQueue,
   resumeQueue,
   retry,
@@ -136,7 +137,7 @@ async function runAll(first: boolean): Promise<void> {
     return;
   }
   if (isHeldByField()) return;
-  await run({ count: useRunning.getState().count, first });
+  await run({ count: countOf(useRunning.getState(), activeDocument().id), first });
 }
 
 /** Whether a text that can't be read stands in a field: the value before it would be run with. */

@@ -55,11 +55,11 @@ export interface RunOptions {
 export interface Running {
   /** Jobs that are on their way to the server, by document. */
   readonly submitting: ReadonlyMap<string, number>;
-  /** How often the run button runs. */
-  readonly count: number;
+  /** How often the run button runs, by document; once if not given. */
+  readonly counts: ReadonlyMap<string, number>;
   /** Why the last try to run a document was refused, until it is tried again. */
   readonly refused: ReadonlyMap<string, readonly Finding[]>;
-  readonly setCount: (count: number) => void;
+  readonly setCount: (document: string, count: number) => void;
 }
 
 export const MOST_AT_ONCE = 100;
@@ -67,10 +67,18 @@ const FIRST_PRIORITY = 1;
 
 export const useRunning = create<Running>()((set) => ({
   submitting: new Map(),
-  count: 1,
+  counts: new Map(),
   refused: new Map(),
-  setCount: (count) => set({ count: Math.min(MOST_AT_ONCE, Math.max(1, Math.round(count))) }),
+  setCount: (document, count) => {
+    const found = Math.min(MOST_AT_ONCE, Math.max(1, Math.round(count)));
+    set(({ counts }) => ({ counts: new Map(counts).set(document, found) }));
+  },
 }));
+
+/** How often the run button runs a document. */
+export function countOf({ counts }: Pick<Running, "counts">, document: string): number {
+  return counts.get(document) ?? 1;
+}
 
 /** Run a document; gives the ids of its jobs. What goes wrong is told, not thrown. */
 export async function run(options: RunOptions = {}): Promise<readonly string[]> {

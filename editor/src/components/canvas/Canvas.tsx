@@ -8,6 +8,7 @@ import {
   ReactFlow,
   ReactFlowProvider,
   SelectionMode,
+  useKeyPress,
   useStoreApi,
   type Viewport,
 } from "@xyflow/react";
@@ -129,6 +130,8 @@ function Graph({ document, path, frame }: GraphProps) {
       dragSelects,
     })),
   );
+  // As the library's own key for it, it would begin on cards too, where Shift adds to the selection.
+  const selects = useKeyPress("Shift") || settings.dragSelects;
   useFocusRequests(document, path);
   const onKeyDown = useCanvasKeys();
 
@@ -185,6 +188,8 @@ function Graph({ document, path, frame }: GraphProps) {
   );
   const onDoubleClick = (event: ReactMouseEvent) => {
     if (!(event.target instanceof Element) || !event.target.closest(".react-flow__pane")) return;
+    // Cards and links lie within the pane, and have double clicks of their own.
+    if (event.target.closest(".react-flow__node, .react-flow__edge")) return;
     const at = { x: event.clientX, y: event.clientY };
     useUi.getState().openAddNode({ screen: at, at: canvasPoint(at) });
   };
@@ -255,10 +260,10 @@ function Graph({ document, path, frame }: GraphProps) {
           panOnScrollSpeed={1}
           zoomOnScroll={settings.wheel === "zoom"}
           zoomOnDoubleClick={false}
-          panOnDrag={settings.dragSelects ? [1] : [0, 1]}
-          selectionOnDrag={settings.dragSelects}
+          panOnDrag={selects ? [1] : [0, 1]}
+          selectionOnDrag={selects}
           selectionMode={SelectionMode.Partial}
-          selectionKeyCode="Shift"
+          selectionKeyCode={null}
           multiSelectionKeyCode={MULTI}
           panActivationKeyCode={null}
           deleteKeyCode={null}
@@ -285,7 +290,7 @@ function Graph({ document, path, frame }: GraphProps) {
   );
 }
 
-const MULTI = ["Meta", "Control"];
+const MULTI = ["Meta", "Control", "Shift"];
 const PRO = { hideAttribution: true };
 
 function fittedTo(frame: HTMLElement, nodes: readonly CanvasNode[]): Viewport {

@@ -150,7 +150,9 @@ function StateBadge({ state, plan, mode }: BadgeProps) {
   }
   const icon = ICONS[state];
   if (icon === null) return null;
-  const expected = state === "planned" || state === "stale" ? expectedTime(plan) : "";
+  const isExpected = state === "planned" || state === "stale";
+  const expected =
+    isExpected && plan !== null && plan.seconds !== null ? duration(plan.seconds) : "";
   const reason =
     plan?.reason && (state === "stale" || state === "planned")
       ? `\n${reasonText(plan.reason)}`
@@ -159,13 +161,8 @@ function StateBadge({ state, plan, mode }: BadgeProps) {
     t(`canvas.state.${state}`) +
     (expected ? ` ${t("canvas.state.expected", { time: expected })}` : "") +
     reason;
-  return <Badge icon={icon} kind={state} text={text} short={expected} />;
-}
-
-function expectedTime(plan: NodePlan | null): string {
-  return plan?.seconds === null || plan?.seconds === undefined
-    ? ""
-    : `${plan.certain ? "" : "≈ "}${duration(plan.seconds)}`;
+  const short = expected && plan?.certain === false ? `≈ ${expected}` : expected;
+  return <Badge icon={icon} kind={state} text={text} short={short} />;
 }
 
 interface Shown {

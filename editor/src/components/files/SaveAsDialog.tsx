@@ -30,7 +30,7 @@ export default function SaveAsDialog({ onClose, document: given }: Props) {
     if (name.trim() === "" || fault !== null || isBusy) return;
     setIsBusy(true);
     const over = known ? (documentById(id)?.savedEtag ?? null) : "new";
-    const saved = await saveOnServer(id, name.trim(), over);
+    const saved = await saveOnServer(id, name.trim(), over, titleFor(id, name.trim()));
     setIsBusy(false);
     // Whoever wants another name stays here.
     if (saved === "saved" || saved === "open") onClose();
@@ -89,6 +89,16 @@ function firstName(id: string): string {
   const document = documentById(id);
   if (!document) return "";
   return document.savedName ?? suggestedName(currentWorkflow(document).title);
+}
+
+/** Their titles are those of what they were made from. */
+const BORROWED: ReadonlySet<string> = new Set(["new", "template", "picture", "share"]);
+
+/** What a new workflow is called that is saved under another name than its title's. */
+function titleFor(id: string, name: string): string | undefined {
+  const document = documentById(id);
+  if (!document || document.savedName !== null || !BORROWED.has(document.origin)) return undefined;
+  return suggestedName(currentWorkflow(document).title) === name ? undefined : name;
 }
 
 /** The names that there are; without them the server still asks before it replaces anything. */

@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { setMeta } from "@/model/edits";
 import { emptyWorkflow } from "@/model/workflow";
-import { documentById, isDirty, useDocuments } from "@/store/documents";
+import {
+  currentWorkflow,
+  type Document,
+  documentById,
+  isDirty,
+  useDocuments,
+} from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { eventually } from "@/test/eventually";
@@ -51,6 +57,18 @@ function answer(given: string): void {
 }
 
 describe("saving", () => {
+  test("under another name a workflow is called by it, once it is saved", async () => {
+    const id = changed();
+    const titleNow = () => currentWorkflow(documentById(id) as Document).title;
+    answers = [() => refused(500), () => saved(1)];
+    expect(await saveOnServer(id, "green apple", "new", "green apple")).toBe("not");
+    expect(titleNow()).toBe("Apple");
+    expect(await saveOnServer(id, "green apple", "new", "green apple")).toBe("saved");
+    expect(JSON.parse(sent.at(-1)?.body ?? "").title).toBe("green apple");
+    expect(titleNow()).toBe("green apple");
+    expect(isDirty(documentById(id) as Document)).toBe(false);
+  });
+
   test("a new document asks where", async () => {
     await save(changed());
     expect(useUi.getState().dialog?.name).toBe("saveAs");

@@ -3,7 +3,8 @@ import { saveWorkflow } from "@/api/client";
 import { ApiProblem } from "@/api/http";
 import { download } from "@/components/shell/download";
 import { t } from "@/i18n";
-import { writeWorkflow } from "@/model/workflow";
+import { setMeta } from "@/model/edits";
+import { type Workflow, writeWorkflow } from "@/model/workflow";
 import { mayRun, useConnection } from "@/store/connection";
 import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
@@ -45,33 +46,53 @@ export type Saved = "saved" | "other" | "open" | "not";
  *
  * `over` is the tag of the version that it takes the place of, "new" if there is to be none of that
  * name, null for whatever there is. If it isn't so the person is asked; "other" means that they
- * want another name.
+ * want another name. `title`: what it is called from then on.
  */
 export async function saveOnServer(
   id: string,
   name: string,
   over: string | "new" | null,
+  title?: string,
 ): Promise<Saved> {
   const document = documentById(id);
   if (!document) return "not";
-  const entry = document.history.current;
-  const workflow = currentWorkflow(document);
+  const before = document.history.current;
+  const workflow = titled(currentWorkflow(document), title);
   try {
     const { etag, version } = await saveWorkflow(name, writeWorkflow(workflow), over);
+    const entry = retitled(id, before, title);
     useDocuments.getState().markSaved(id, { name, etag, fileHandle: null, entry });
     const detail = version > 1 ? t("files.version", { version }) : undefined;
     notify({ kind: "success", title: t("files.saved", { name }), detail, key: `saved ${id}` });
     return "saved";
   } catch (fault) {
-    if (fault instanceof ApiProblem && fault.status === 412) return settle(id, name, over);
-    const title = t("files.saveFailed", { name: titleOf(id, workflow) });
-    notifyFault(fault, { title, key: `saved ${id}` });
+    if (fault instanceof ApiProblem && fault.status === 412) return settle(id, name, over, title);
+    const failed = t("files.saveFailed", { name: titleOf(id, workflow) });
+    notifyFault(fault, { title: failed, key: `saved ${id}` });
     return "not";
   }
 }
 
+function titled(workflow: Workflow, title: string | undefined): Workflow {
+  return title === undefined ? workflow : setMeta(workflow, { title });
+}
+
+/** Call a document as it was saved; gives what of its history was saved. */
+function retitled(id: string, saved: number, title: string | undefined): number {
+  const { change } = useDocuments.getState();
+  const isSame = documentById(id)?.history.current === saved;
+  change("shell.renamed", (workflow) => titled(workflow, title), { document: id });
+  // What was done meanwhile isn't saved.
+  return isSame ? (documentById(id)?.history.current ?? saved) : saved;
+}
+
 /** Somebody else saved under this name: the person says what is to be done. */
-async function settle(id: string, name: string, over: string | null): Promise<Saved> {
+async function settle(
+  id: string,
+  name: string,
+  over: string | null,
+  title: string | undefined,
+): Promise<Saved> {
   const isNew = over === "new";
   const answer = await choose({
     title: t(isNew ? "files.takenTitle" : "files.conflictTitle"),
@@ -83,7 +104,7 @@ async function settle(id: string, name: string, over: string | null): Promise<Sa
       { id: "open", label: t("files.openTheirs") },
     ],
   });
-  if (answer === "confirm") return saveOnServer(id, name, null);
+  if (answer === "confirm") return saveOnServer(id, name, null, title);
   if (answer === "other") {
     askWhere(id);
     return "other";

@@ -9,7 +9,7 @@ import { t } from "@/i18n";
 import { mayRun, useConnection } from "@/store/connection";
 import { useDocuments } from "@/store/documents";
 import { isEnded, jobsOfDocument, useJobs } from "@/store/jobs";
-import { MOST_AT_ONCE, useRunning } from "@/store/running";
+import { countOf, MOST_AT_ONCE, useRunning } from "@/store/running";
 import { WAYS_TO_RUN } from "./menus";
 import styles from "./RunControls.module.css";
 
@@ -17,7 +17,7 @@ import styles from "./RunControls.module.css";
 export function RunControls() {
   const active = useDocuments((state) => state.active);
   const allowed = useConnection(mayRun);
-  const count = useRunning((running) => running.count);
+  const count = useRunning((running) => countOf(running, active));
   const isSending = useRunning((running) => (running.submitting.get(active) ?? 0) > 0);
   const { progress, isOpen } = useJobs(
     useShallow((jobs) => {
@@ -59,7 +59,7 @@ export function RunControls() {
           <span className={styles.label}>{t("shell.run")}</span>
           {count > 1 && <span className={styles.times}>×{count}</span>}
         </button>
-        <RunOptions count={count} disabled={!allowed} />
+        <RunOptions document={active} count={count} disabled={!allowed} />
       </div>
     </div>
   );
@@ -70,7 +70,13 @@ function keyOf(id: string): string | undefined {
   return command ? keysOf(command)[0] : undefined;
 }
 
-function RunOptions({ count, disabled }: { readonly count: number; readonly disabled: boolean }) {
+interface OptionsProps {
+  readonly document: string;
+  readonly count: number;
+  readonly disabled: boolean;
+}
+
+function RunOptions({ document, count, disabled }: OptionsProps) {
   const button = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState(false);
   return (
@@ -109,7 +115,7 @@ function RunOptions({ count, disabled }: { readonly count: number; readonly disa
               min={1}
               max={MOST_AT_ONCE}
               integer
-              onChange={(next) => useRunning.getState().setCount(next)}
+              onChange={(next) => useRunning.getState().setCount(document, next)}
             />
           </Field>
           <WayList onDone={() => setOpen(false)} />

@@ -1,0 +1,1 @@
+import"./WidgetField-CEgwtsB6.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Bl9mE16p.js";
