@@ -57,7 +57,7 @@ class JobQueue(QueueView):
         limits: What single clients may have.
         default_limits: What all others may have, each.
         most_waiting: Jobs that may wait in all.
-        most_deaths: Workers that one job may kill before it is failed.
+        most_deaths: Workers that may die over one job before it is failed.
         clock: Unix time.
         synced: False gives up surviving a power cut, for what needn't.
         patience: Seconds to wait for another process's transaction.
@@ -74,7 +74,7 @@ class JobQueue(QueueView):
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
         most_waiting: int = 100_000,
-        most_deaths: int = 2,
+        most_deaths: int = 3,
         clock: Callable[[], float] = time.time,
         synced: bool = True,
         patience: float = 5.0,
@@ -331,6 +331,11 @@ class JobQueue(QueueView):
         return self._put(
             lambda connection: working.release(connection, id, attempt, told, self._clock())
         )
+
+    @property
+    def most_deaths(self) -> int:
+        """Workers that may die over one job before it is failed."""
+        return self._most_deaths
 
     def died(self, id: str, attempt: int, death: Death) -> Future[JobSummary]:
         """A worker died while it had a job: that waits again, or fails if it happened too often.

@@ -13,6 +13,7 @@ from nodegraph.jobs.events import RunEvent, append
 from nodegraph.jobs.fairness import INFINITE, Limits, charged
 from nodegraph.jobs.job import Job, JobSummary, summary, whole
 from nodegraph.jobs.submission import json_text
+from nodegraph.store.packing import unpack
 
 _SHARES = """
 SELECT shares.priority, shares.client, tag, coalesce(time, 0)
@@ -24,6 +25,11 @@ SELECT id, attempt, cost FROM jobs
 WHERE finished IS NULL AND state = 'queued' AND held = 0 AND client = ? AND priority = ?
 ORDER BY position, number LIMIT 1
 """
+_DEATHS = """
+SELECT attempt, body FROM events WHERE job = ? AND kind = 'job.requeued' ORDER BY seq DESC
+"""
+_FORMER_LINES = 20
+"""Of the log, that are told of each death but the last."""
 _RUNNING = "SELECT count FROM tallies WHERE client = ? AND state = 'running'"
 _FORMER = "SELECT id FROM jobs WHERE state = 'running' AND server <> ? ORDER BY number"
 
@@ -143,7 +149,7 @@ def died(
     job = _running_at(connection, id, attempt)
     deaths = job.deaths + 1
     if deaths >= most_deaths and job.wanted != "cancel":
-        error = _parked(death, deaths)
+        error = _parked(death, deaths, _former_deaths(connection, job.number, deaths - 1))
         text = json_text(error, "error")
         columns = {"wanted": None, "finished": now, "deaths": deaths, "error": text}
         change(connection, "fail", id, columns, attempt=attempt)
@@ -152,15 +158,26 @@ def died(
     return _put_back(connection, id, attempt, now, "died", deaths=deaths, death=asdict(death))
 
 
-def _parked(death: Death, deaths: int) -> dict[str, Any]:
+def _former_deaths(connection: Connection, number: int, count: int) -> list[dict[str, Any]]:
+    """The last deaths of a job's workers before this one, oldest first, with their attempts."""
+    found: list[dict[str, Any]] = []
+    for attempt, body in connection.execute(_DEATHS, (number,)):
+        death = unpack(body)["data"].get("death")
+        if death is not None and len(found) < count:
+            found.append({"attempt": attempt, **death, "log": death["log"][-_FORMER_LINES:]})
+    return found[::-1]
+
+
+def _parked(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times = {1: "once", 2: "twice"}.get(deaths, f"{deaths} times")
+    alone = ", at last one that was new and did nothing else" if deaths > 1 else ""
     problem = Problem(
         "worker-died",
-        f"the job killed its worker {times}: {death.reason}",
+        f"the job's worker died {times}{alone}: {death.reason}",
         node=death.node,
         hint="The evidence says what happened last. Retry it once the cause is mended.",
     )
-    return {**problem.as_dict(), "evidence": asdict(death)}
+    return {**problem.as_dict(), "evidence": asdict(death), "former_deaths": former}
 
 
 def recover(connection: Connection, server: str, now: float) -> list[JobSummary]:

@@ -23,6 +23,9 @@ class Workers(Protocol):
     def run(self, worker: str, run: Run) -> None:
         """Hand a job to a free worker."""
 
+    def renewed(self, worker: str) -> bool:
+        """Whether a worker has had no job yet; else it is started anew."""
+
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
         """Ask for a job to be stopped; False if no worker has it at that attempt."""
 

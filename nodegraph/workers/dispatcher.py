@@ -16,7 +16,7 @@ from nodegraph.workers.delays import DATABASE_FAULTS, Health
 from nodegraph.workers.ends import Died, End, Failed, Released, told_end
 from nodegraph.workers.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.workers.live import LiveEvent
-from nodegraph.workers.messages import Ended
+from nodegraph.workers.messages import Ended, Run
 from nodegraph.workers.recovery import Recovery
 from nodegraph.workers.report import Report
 from nodegraph.workers.tail import EventTail
@@ -68,6 +68,7 @@ class Dispatcher:
         self._health = Health()
         self._assigned: dict[str, Assigned] = {}
         self._reports: set[Report] = set()
+        self._for_new: dict[str, Run] = {}
         self._early: dict[tuple[str, int], Wanted | None] = {}
         self._is_stopping = False
         self._next_try = 0.0
@@ -138,7 +139,14 @@ class Dispatcher:
 
     def ready(self, worker: str) -> None:
         """A worker takes jobs."""
-        self._claims.want(1)
+        run = self._for_new.pop(worker, None)
+        if run is None or not self._is_assigned(run):
+            self._claims.want(1)
+            return
+        try:
+            self._workers.run(worker, run)
+        except ProtocolFault as error:
+            self._close(run.job, Failed(error.problem.as_dict()))
 
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         """A run goes on."""
@@ -197,12 +205,24 @@ class Dispatcher:
         for each in (worker, *self._claims.unclaimed(free)):
             if each not in free:
                 continue
+            run = self._assigned[job.id].as_message(text)
+            if self._is_last_chance(job) and not self._workers.renewed(each):
+                self._for_new[each] = run
+                return
             try:
-                self._workers.run(each, self._assigned[job.id].as_message(text))
+                self._workers.run(each, run)
             except WorkerNotIdle:
                 continue
             return
         self._close(job.id, Released())
+
+    def _is_last_chance(self, job: Job) -> bool:
+        """Whether it is to run on a new worker: what harmed others may not be its fault."""
+        return 0 < job.deaths >= self._queue.most_deaths - 1
+
+    def _is_assigned(self, run: Run) -> bool:
+        assigned = self._assigned.get(run.job)
+        return assigned is not None and assigned.job.attempt == run.attempt
 
     def _close(self, job: str, end: End, events: Sequence[Event] = ()) -> None:
         self._assigned.pop(job).report.end(end, events)
@@ -251,6 +271,9 @@ class Dispatcher:
         if wish is None:
             return  # what is given back on the way to here is claimed again
         job = assigned.job
+        if any(run.job == job.id for run in self._for_new.values()):
+            self._close(job.id, Released())
+            return
         ask = self._workers.cancel if wish == "cancel" else self._workers.release
         if not ask(job.id, job.attempt, _REASONS[wish]):
             _LOG.error("no worker has %s any more; it is given back", job.id)

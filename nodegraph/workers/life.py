@@ -64,6 +64,7 @@ class Life:
         stock: What it holds in memory.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
         has_begun: Whether it had begun its current job when it died.
+        is_new: Whether it has had no job yet.
     """
 
     def __init__(self, spec: WorkerSpec, rules: Rules, on: WorkerObserver, asker: Asker) -> None:
@@ -83,6 +84,7 @@ class Life:
         self.stock = Stocked()
         self.was_of_use = False
         self.has_begun = False
+        self.is_new = True
 
     @property
     def pid(self) -> int | None:
@@ -212,6 +214,7 @@ class Life:
         if is_first:
             self._recorder.expect()
         self._process.send(run)
+        self.is_new = False
         self.held.add(run)
         if is_first:
             self._began()

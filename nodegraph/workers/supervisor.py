@@ -122,6 +122,14 @@ class Supervisor:
         """
         self._workers[worker].life.begin(run)
 
+    def renewed(self, worker: str) -> bool:
+        """Whether a worker has had no job yet; else it is started anew, once it has none."""
+        found = self._workers[worker]
+        if found.life.is_new:
+            return True
+        found.renew()
+        return False
+
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
         """Ask for a job to be stopped; False if no worker has it at that attempt."""
         return self._stop_job(Cancel(job, attempt, reason))

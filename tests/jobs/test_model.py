@@ -204,8 +204,8 @@ class Queues(RuleBasedStateMachine):
     def die(self, choice: int, is_stale: bool) -> None:
         job = self.some(choice, "running")
         if self.by_worker(job, is_stale, lambda it, at: self.queue.died(it, at, Death("x"))):
-            if job.deaths and job.wanted != "cancel":
-                self.end(job.id, "job.failed", "failed", deaths=2)
+            if job.deaths == 2 and job.wanted != "cancel":
+                self.end(job.id, "job.failed", "failed", deaths=3)
             else:
                 self.put_back(job.id, job.deaths + 1)
 

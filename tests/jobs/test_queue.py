@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import wrap_future
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,20 +197,24 @@ def test_a_failed_job_says_why_and_is_retried(queue: JobQueue) -> None:
     assert kinds == ["job.queued", "job.claimed", "job.failed", "job.retried", "job.claimed"]
 
 
-def test_a_job_that_kills_its_worker_twice_is_parked(queue: JobQueue) -> None:
+def test_a_job_whose_workers_die_is_parked_at_the_third_death(queue: JobQueue) -> None:
     submit(queue, name="killer")
     submit(queue, name="next")
     job = claim(queue)
-    put_back = queue.died(job.id, 1, DEATH).result()
-    assert (put_back.state, put_back.deaths) == ("queued", 1)
-    job = claim(queue)
-    assert (job.name, job.attempt) == ("killer", 2)
-    parked = queue.get(queue.died(job.id, 2, DEATH).result().id)
-    assert (parked.state, parked.deaths) == ("failed", 2)
+    for deaths in (1, 2):
+        put_back = queue.died(job.id, deaths, replace(DEATH, node=f"node {deaths}")).result()
+        assert (put_back.state, put_back.deaths) == ("queued", deaths)
+        job = claim(queue)
+        assert (job.name, job.attempt) == ("killer", deaths + 1)
+    parked = queue.get(queue.died(job.id, 3, DEATH).result().id)
+    assert (parked.state, parked.deaths) == ("failed", 3)
     assert parked.error is not None
     assert parked.error["code"] == "worker-died"
-    assert parked.error["message"] == "the job killed its worker twice: killed by SIGKILL"
-    assert parked.error["evidence"] == {
+    assert parked.error["message"] == (
+        "the job's worker died 3 times, at last one that was new and did nothing else: "
+        "killed by SIGKILL"
+    )
+    evidence = {
         "reason": "killed by SIGKILL",
         "signal": "SIGKILL",
         "exit_code": -9,
@@ -217,7 +222,24 @@ def test_a_job_that_kills_its_worker_twice_is_parked(queue: JobQueue) -> None:
         "log": ["step 3", "step 4"],
         "memory": 7 << 30,
     }
+    assert parked.error["evidence"] == evidence
+    assert parked.error["former_deaths"] == [
+        {**evidence, "attempt": 1, "node": "node 1"},
+        {**evidence, "attempt": 2, "node": "node 2"},
+    ]
     assert queue.retry(job.id).result().deaths == 0
+
+
+def test_deaths_before_a_retry_are_not_told_again(queue: JobQueue) -> None:
+    submit(queue, name="killer")
+    for attempt in range(1, 7):
+        job = claim(queue)
+        ended = queue.died(job.id, attempt, DEATH).result()
+        if attempt == 3:
+            queue.retry(job.id).result()
+    assert ended.state == "failed"
+    error = queue.get(ended.id).error or {}
+    assert [death["attempt"] for death in error["former_deaths"]] == [4, 5]
 
 
 def test_a_released_job_goes_on_where_it_was(queue: JobQueue) -> None:

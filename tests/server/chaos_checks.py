@@ -80,7 +80,7 @@ def _of_blame(outcome: Outcome) -> Iterator[str]:
             elif _is_death(event):
                 deaths += 1
                 blamed[workers[event.attempt]] += 1
-                if (deaths == 2) is not (event.kind == "job.failed"):
+                if (deaths == 3) is not (event.kind == "job.failed"):
                     yield f"{job}: {event.kind} after {deaths} deaths"
     if more := blamed - hit:
         yield f"deaths of workers that nobody killed: {dict(more)}"

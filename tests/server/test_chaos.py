@@ -73,17 +73,17 @@ def until_blamed(client: Client, job: JobSummary, deaths: int) -> None:
     until(lambda: client.get(job).deaths == deaths, PATIENCE)
 
 
-def test_a_job_over_which_two_workers_are_killed_is_failed_and_finishes_when_retried(
+def test_a_job_over_which_three_workers_are_killed_is_failed_and_finishes_when_retried(
     client: Client, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
     piece = walk(7, gate)
     job = client.submit(piece.workflow, targets=piece.targets)
-    for deaths in (1, 2):
+    for deaths in (1, 2, 3):
         worker_in(client, "walk").kill()
         until_blamed(client, job, deaths)
     failed = client.wait(job, timeout=PATIENCE)
-    assert (failed.state, failed.attempt) == ("failed", 2)
+    assert (failed.state, failed.attempt) == ("failed", 3)
     assert failed.error is not None
     assert failed.error["code"] == "worker-died"
     evidence = failed.error["evidence"]
@@ -92,7 +92,7 @@ def test_a_job_over_which_two_workers_are_killed_is_failed_and_finishes_when_ret
     gate.touch()
     retry(client, failed)
     found = client.wait(job, timeout=PATIENCE)
-    assert (found.state, found.attempt, found.deaths) == ("finished", 3, 0)
+    assert (found.state, found.attempt, found.deaths) == ("finished", 4, 0)
     client.download(found.files[0], tmp_path / "file")
     assert (tmp_path / "file").read_text() == walked(7)
 

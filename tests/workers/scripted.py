@@ -30,6 +30,7 @@ class ScriptedWorkers:
         self.names = names
         self.runs: dict[str, Run | None] = {}
         self.asked: dict[tuple[str, int], str] = {}
+        self.had_a_job: set[str] = set()
         self.refuses: type[Exception] | None = None
         self.on_stop: Callable[[str], None] = self.give_back
         self.observer: WorkerObserver
@@ -45,7 +46,14 @@ class ScriptedWorkers:
             raise self.refuses("no")
         if self.runs.get(worker, run) is not None:
             raise WorkerNotIdle(f"{worker} isn't idle")
+        self.had_a_job.add(worker)
         self.runs[worker] = run
+
+    def renewed(self, worker: str) -> bool:
+        if worker not in self.had_a_job:
+            return True
+        del self.runs[worker]
+        return False
 
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
         return self._ask(job, attempt, "cancel")
@@ -72,6 +80,7 @@ class ScriptedWorkers:
         for worker in workers or self.names:
             if worker not in self.runs:
                 self.runs[worker] = None
+                self.had_a_job.discard(worker)
                 self.observer.ready(worker)
 
     def busy(self) -> list[str]:

@@ -14,7 +14,7 @@ from nodegraph.jobs import Death, Job, JobQueue, Limits
 from nodegraph.workers.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.workers.recovery import Recovery
 from tests.jobs.support import claim, open_queue, submit
-from tests.workers.dispatching import PATIENCE, dispatching, run, until
+from tests.workers.dispatching import PATIENCE, Dispatching, dispatching, run, until
 from tests.workers.scripted import event
 
 
@@ -148,8 +148,10 @@ def test_a_worker_that_dies(tmp_path: Path) -> None:
             assert (await it.state(job, "queued")).deaths == 1
             assert it.kinds(job)[-2:] == ["job.started", "job.requeued"]
             it.workers.start()
-            assert await it.running(job) == 2
-            it.workers.die("one", "out of memory")
+            for attempt in (2, 3):
+                assert await it.running(job) == attempt
+                it.workers.die("one", "out of memory")
+                it.workers.start()
             await it.state(job, "failed")
             error = it.queue.get(job).error
             assert error is not None
@@ -459,5 +461,53 @@ def test_a_job_that_nobody_runs_is_put_back(tmp_path: Path) -> None:
             await recovery.stop()
             assert given == [(lost, 1)]
             assert queue.get(known).state == "running"
+
+    run(test())
+
+
+async def waiting_for_a_new_worker(it: Dispatching) -> str:
+    """A job over which two workers died; the next one has done another job, and so is replaced."""
+    job = await it.submit()
+    await it.running(job)
+    it.workers.die("one")
+    await it.state(job, "queued")
+    it.workers.start()
+    assert await it.running(job) == 2
+    it.queue.hold(job)
+    await it.asked(job, "release")
+    it.workers.die("one")
+    assert (await it.state(job, "queued")).deaths == 2
+    it.workers.start()
+    other = await it.submit()
+    await it.running(other)
+    it.workers.finish("one")
+    await it.state(other, "finished")
+    it.queue.unhold(job)
+    await it.state(job, "running")
+    await until(lambda: "one" not in it.workers.runs)
+    return job
+
+
+def test_the_last_try_of_a_job_is_on_a_worker_that_has_done_nothing_else(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path) as it:
+            job = await waiting_for_a_new_worker(it)
+            it.workers.start()
+            assert await it.running(job) == 3
+            it.workers.die("one", "out of memory")
+            assert (await it.state(job, "failed")).deaths == 3
+
+    run(test())
+
+
+def test_a_job_that_waits_for_a_new_worker_can_be_cancelled(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path) as it:
+            job = await waiting_for_a_new_worker(it)
+            it.queue.cancel(job)
+            await it.state(job, "cancelled")
+            after = await it.submit()
+            it.workers.start()
+            await it.running(after)
 
     run(test())

@@ -343,6 +343,26 @@ def test_workers_are_renewed_once_they_have_no_job(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+def test_a_worker_that_has_had_a_job_is_started_anew_where_a_new_one_is_wanted(
+    tmp_path: Path,
+) -> None:
+    async def use() -> None:
+        async with crew(tmp_path) as team:
+            await team.ready()
+            pid = team.pid()
+            assert team.supervisor.renewed("worker-1")
+            assert team.pid() == pid
+            await team.run(sums(1))
+            assert not team.supervisor.renewed("worker-1")
+            assert team.supervisor.free == []
+            await team.ready(2)
+            assert team.pid() != pid
+            assert team.supervisor.renewed("worker-1")
+            assert team.watch.deaths == []
+
+    asyncio.run(use())
+
+
 def test_orders_that_cannot_be_followed_are_refused(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path) as team:
