@@ -28,6 +28,7 @@ _FACTS = {**LATENT_FACTS, "channels": "model.channels", "family": "model.family"
 
 
 @node(
+    version=2,
     category="sampling",
     label="KSampler",
     lane="gpu",
@@ -64,7 +65,8 @@ def KSampler(
         steps: Of the whole schedule.
         cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
         sampler: The method.
-        schedule: The noise levels it walks down.
+        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
+            others diffusers'; normal is what the model's scheduler file says.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
             is left. Asked for more steps later, the same sampling goes on from there.
@@ -108,6 +110,7 @@ def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
 
 
 @node(
+    version=2,
     category="sampling",
     lane="gpu",
     numerics=True,
@@ -143,7 +146,8 @@ def DenoisingSteps(
         steps: Of the whole schedule.
         cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
         sampler: The method.
-        schedule: The noise levels it walks down.
+        schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
+            others diffusers'; normal is what the model's scheduler file says.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
     """
     from nodegraph.diffusion.denoise import Denoising

@@ -22,6 +22,10 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 (n, tokens, width) give the model's output, shaped as the latent."""
 
 
+LENGTHENED = 2
+"""Times the longest prompt of a step: up to here all are brought to one length for one batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A conditioning entry where the model needs it.
@@ -90,7 +94,9 @@ class Guidance:
     """Classifier-free guidance: away from the negative prompt, towards the positive one.
 
     All prompts of a step are evaluated in one batch, the negative ones first: the very call that
-    StableDiffusionPipeline makes, so that results are equal to the bit. With cfg up to 1, or a
+    StableDiffusionPipeline makes, so that results are equal to the bit. Prompts whose lengths have
+    a large common multiple are evaluated length by length instead, as they would all be repeated up
+    to it. With cfg up to 1, or a
     model that takes the scale as an input, the negative side is left out.
 
     Where several positive (or negative) entries apply, their outputs are averaged by strength and
@@ -158,10 +164,25 @@ class Guidance:
                 side.at(progress)
 
     def _outputs(self, x: Tensor, timestep: Tensor, prompts: Sequence[Prompt]) -> list[Tensor]:
-        embeddings = _of_one_length([prompt.embeddings for prompt in prompts])
-        repeated = torch.cat([item.expand(self._batch, -1, -1) for item in embeddings])
-        output = self._predict(torch.cat([x] * len(prompts)), timestep, repeated)
-        return list(output.chunk(len(prompts)))
+        found: dict[int, Tensor] = {}
+        for group in _groups([prompt.embeddings.shape[1] for prompt in prompts]):
+            embeddings = _of_one_length([prompts[place].embeddings for place in group])
+            repeated = torch.cat([item.expand(self._batch, -1, -1) for item in embeddings])
+            output = self._predict(torch.cat([x] * len(group)), timestep, repeated)
+            found |= zip(group, output.chunk(len(group)), strict=True)
+        return [found[place] for place in range(len(prompts))]
+
+
+def _groups(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of the prompts that are evaluated in one batch, by their numbers of tokens.
+
+    All in one, unless bringing them to one length would make the longest far longer: of 7 and 8
+    windows each would become 56.
+    """
+    places = range(len(lengths))
+    if math.lcm(*lengths) <= LENGTHENED * max(lengths):
+        return [list(places)]
+    return [[at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths)]
 
 
 def _of_one_length(embeddings: Sequence[Tensor]) -> list[Tensor]:

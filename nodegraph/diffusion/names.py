@@ -12,7 +12,7 @@ SPACINGS = ("leading", "trailing", "linspace")
 """Ways to spread whole timesteps over the training range, as scheduler files name them."""
 
 WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", *SPACINGS)
-"""Schedules whose noise levels all stand in the model's own table."""
+"""Schedules that samplers can follow which take noise levels from the model's own table alone."""
 
 SCHEDULE_NAMES = ("normal", "karras", "exponential", "sgm_uniform", "simple", "beta", *SPACINGS)
 

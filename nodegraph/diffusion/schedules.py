@@ -36,6 +36,7 @@ class Grid:
     Attributes:
         spacing: Its custom where the model's scheduler file doesn't say.
         whole: The model is asked at whole timesteps only.
+        reads_table: The model's table of cumulative alphas decides, not the noise levels.
         closing: One point more is laid and the last dropped: there the noise is gone.
         full_range: Karras' and exponential levels run between the least and the greatest noise of
             the model, not between those of the normal schedule's ends.
@@ -44,18 +45,19 @@ class Grid:
 
     spacing: str
     whole: bool = False
+    reads_table: bool = False
     closing: bool = False
     full_range: bool = False
     distilled: bool = False
 
 
-TABLE = Grid("leading", whole=True)
+TABLE = Grid("leading", whole=True, reads_table=True)
 """As diffusers' DDIM and DDPM schedulers do."""
 CONTINUOUS = Grid("linspace")
 """As diffusers' Euler and Heun schedulers do."""
 MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True)
 """As diffusers' DPM-Solver and UniPC schedulers do."""
-DISTILLED = Grid("leading", whole=True, distilled=True)
+DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
 """As diffusers' LCM scheduler does."""
 
 
@@ -232,9 +234,16 @@ def _ends(noise: NoiseSchedule, steps: int, grid: Grid) -> tuple[float, float]:
 def _sgm_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
     """Even timesteps down to 0, which is left out: the noise is gone there.
 
-    As Stability AI's generative-models samples; timesteps are rounded to whole ones.
+    ComfyUI's of that name (``comfy/samplers.py``, `normal_scheduler` with sgm): timesteps lie
+    between whole ones, and so do their levels, on a line over log sigma. Samplers that read the
+    model's table take the nearest whole timesteps and their levels.
     """
-    return _levels(noise, np.linspace(0, noise.timesteps - 1, steps + 1).round()[:0:-1])
+    timesteps = np.linspace(noise.timesteps - 1, 0, steps + 1)[:-1]
+    if grid.reads_table:
+        return _levels(noise, timesteps.round())
+    table = np.log(noise.sigmas.numpy().astype(np.float64))
+    sigmas = np.exp(np.interp(timesteps, np.arange(len(table)), table))
+    return timesteps.round() if grid.whole else timesteps, sigmas
 
 
 def _simple(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
@@ -246,13 +255,20 @@ def _simple(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
 def _beta(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
     """Timesteps at quantiles of Beta(0.6, 0.6): dense at both ends, thin in the middle.
 
+    ComfyUI's of that name (``comfy/samplers.py``, `beta_scheduler`): whole timesteps and their
+    levels. Where there are so many steps that some would fall on one timestep, which are left out
+    there, they stay between whole ones here, so that there are as many as were asked for.
+
     Source: Lee et al. 2024, arXiv:2407.12173, section 4. diffusers' use_beta_sigmas spreads noise
     levels this way instead of timesteps, which is another schedule.
     """
     chances = 1 - np.linspace(0, 1, steps, endpoint=False)
     timesteps = beta_quantiles(chances, BETA_SHAPE) * (noise.timesteps - 1)
+    whole = np.rint(timesteps)
+    if (np.diff(whole) < 0).all():
+        return _levels(noise, whole)
     sigmas = noise.timestep_to_sigma(timesteps)
-    return timesteps.round() if grid.whole else timesteps, sigmas
+    return whole if grid.whole else timesteps, sigmas
 
 
 def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> Levels:

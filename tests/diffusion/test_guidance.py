@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.configuration_utils import FrozenDict
 from torch import Tensor, nn
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.guidance import Guidance
+from nodegraph.diffusion.noise import draw_noise
 from nodegraph.errors import InvalidValue
 
 SHAPE = (2, 4, 4, 4)
@@ -79,6 +82,64 @@ def test_all_prompts_of_a_step_are_one_call_negative_first() -> None:
     assert call["encoder_hidden_states"].mean((1, 2)).tolist() == [1, 1, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "calls"),
+    [
+        ((5, 5), [5, 5]),
+        ((5, 20), [20, 20]),
+        ((10, 15), [30, 30]),
+        ((15, 20), [15, 20]),
+        ((35, 40), [35, 40]),
+    ],
+)
+def test_prompts_are_not_repeated_up_to_a_large_common_multiple(
+    lengths: tuple[int, int], calls: list[int]
+) -> None:
+    unet = Echo()
+    against, towards = (
+        Conditioning((ConditioningEntry(says(value, tokens)),))
+        for value, tokens in zip((1.0, 3.0), lengths, strict=True)
+    )
+    found = answer(towards, against, cfg=4.0, unet=unet)
+
+    assert torch.equal(found, torch.full(SHAPE, 1.0 + 4.0 * (3.0 - 1.0)))
+    asked = [
+        call["encoder_hidden_states"].shape[1]
+        for call in unet.calls
+        for _ in range(len(call["x"]) // SHAPE[0])
+    ]
+    assert asked == calls
+
+
+def test_prompts_of_three_lengths_keep_their_places() -> None:
+    positive = Conditioning(
+        tuple(
+            ConditioningEntry(says(value, tokens), mask=mask)
+            for value, tokens, mask in (
+                (1.0, 35, left_half()),
+                (2.0, 40, 1 - left_half()),
+                (5.0, 35, left_half()),
+            )
+        )
+    )
+    found = answer(positive)
+    assert (found[..., :2] == 3).all()
+    assert (found[..., 2:] == 2).all()
+
+
+def test_evaluating_length_by_length_gives_what_repeating_gives(sd1_folder: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").eval()
+    model = Denoiser(unet, {}, "sd1")
+    towards, against = (draw_noise((tokens, 32), tokens, [0]) for tokens in (21, 28))
+    latent = draw_noise((4, 8, 8), 3, [0, 1])
+    sides = [Conditioning((ConditioningEntry(item),)) for item in (towards, against)]
+    with torch.no_grad():
+        found = Guidance(model, *sides, 4.0, latent.shape)(latent, TIMESTEP, 0.0)
+        repeated = torch.cat([against.repeat(2, 3, 1), towards.repeat(2, 4, 1)])
+        away, to = unet(torch.cat([latent] * 2), TIMESTEP, repeated).sample.chunk(2)
+    torch.testing.assert_close(found, away + 4.0 * (to - away), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("cfg", [0.0, 0.5, 1.0])
 def test_without_guidance_the_negative_prompt_is_not_asked(cfg: float) -> None:
     unet = Echo()
@@ -131,13 +192,6 @@ def test_entries_apply_in_their_part_of_the_sampling() -> None:
 def test_the_empty_prompt_stands_in_when_no_entry_applies() -> None:
     positive = dataclasses.replace(prompt(2.0, end=0.5), unconditional=says(9.0))
     assert (answer(positive, progress=0.9) == 9).all()
-
-
-def test_prompts_of_different_lengths_share_a_call() -> None:
-    negative = Conditioning((ConditioningEntry(says(1.0, tokens=3)),))
-    unet = Echo()
-    assert (answer(prompt(3.0), negative, cfg=2.0, unet=unet) == 5).all()
-    assert unet.calls[0]["encoder_hidden_states"].shape == (4, 15, 3)
 
 
 @pytest.mark.parametrize("width", [6, 7])

@@ -5,6 +5,8 @@ Whole pipelines are compared in test_equality; here a cheap function takes the m
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -85,13 +87,20 @@ def run(sampler: Sampler) -> Tensor:
     return sampler.x
 
 
-def reference(name: str, config: dict[str, Any], steps: int, **extra: Any) -> Tensor:
+def reference(
+    name: str,
+    config: dict[str, Any],
+    steps: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    **extra: Any,
+) -> Tensor:
     """What diffusers' scheduler makes of the same noise and model."""
     scheduler_class, options = COUNTERPARTS[name]
     scheduler = scheduler_class.from_config(config, **options, **extra)
     scheduler.set_timesteps(steps)
     generators = item_generators(3, [0, 1])
-    x = draw_from(generators, SHAPE) * scheduler.init_noise_sigma
+    x = draw_from(generators, SHAPE).to(dtype) * scheduler.init_noise_sigma
     random = {"generator": generators} if name in RANDOM else {}
     for timestep in scheduler.timesteps:
         output = model(scheduler.scale_model_input(x, timestep), timestep)
@@ -223,3 +232,22 @@ def test_the_latent_stays_in_the_models_precision(name: str, dtype: torch.dtype)
         assert output.dtype == dtype
         sampler.feed(output)
         assert sampler.x.dtype == dtype
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("steps", [4, 8])
+def test_half_precision_equals_the_counterpart_bit_for_bit(
+    name: str, dtype: torch.dtype, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(shape: Sequence[int], generator: Any, dtype: torch.dtype, **_: Any) -> Tensor:
+        # The noise itself is drawn in float32 here, whatever the precision.
+        return draw_from(generator, shape[1:]).to(dtype)
+
+    module = sys.modules[COUNTERPARTS[name][0].__module__]
+    monkeypatch.setattr(module, "randn_tensor", drawn, raising=False)
+    sampler = make(name, "normal", SD1, steps)
+    generators = item_generators(3, [0, 1])
+    sampler.start(sampler.pure_noise(draw_from(generators, SHAPE).to(dtype)))
+
+    assert torch.equal(run(sampler), reference(name, SD1, steps, dtype=dtype))

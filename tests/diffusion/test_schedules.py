@@ -152,6 +152,41 @@ def test_simple_and_sgm_uniform_are_trailing_where_steps_divide_the_timesteps() 
     assert (trailing - sgm).abs().max() <= 1
 
 
+@pytest.mark.parametrize("grid", [CONTINUOUS, MULTISTEP])
+@pytest.mark.parametrize("steps", [1, 2, 7, 20, 33])
+def test_sgm_uniform_has_comfyui_s_levels(steps: int, grid: Grid) -> None:
+    table = NOISE.sigmas.log()
+    expected = []
+    for timestep in torch.linspace(999, 0, steps + 1)[:-1]:
+        below, above, share = timestep.floor().long(), timestep.ceil().long(), timestep.frac()
+        expected.append(((1 - share) * table[below] + share * table[above]).exp())
+
+    ladder = sigmas_for("sgm_uniform", NOISE, steps, grid=grid)
+
+    torch.testing.assert_close(ladder.sigmas[:-1], torch.stack(expected), rtol=2e-6, atol=0)
+    # There the model is asked at the whole timestep whose level is nearest.
+    nearest = [int((table - level.log()).abs().argmin()) for level in expected]
+    assert (ladder.timesteps - torch.tensor(nearest)).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("grid", [CONTINUOUS, MULTISTEP])
+@pytest.mark.parametrize("steps", [1, 2, 7, 20, 33])
+def test_beta_has_comfyui_s_levels(steps: int, grid: Grid) -> None:
+    chances = 1 - np.linspace(0, 1, steps, endpoint=False)
+    whole = torch.from_numpy(np.rint(beta_quantiles(chances, 0.6) * 999)).long()
+
+    ladder = sigmas_for("beta", NOISE, steps, grid=grid)
+
+    assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[whole])
+    assert torch.equal(ladder.timesteps.long(), whole)
+
+
+def test_beta_has_as_many_steps_as_asked_where_whole_timesteps_are_too_few() -> None:
+    ladder = sigmas_for("beta", NOISE, 200, grid=CONTINUOUS)
+    assert len(ladder.timesteps) == 200
+    assert (ladder.sigmas.diff() < 0).all()
+
+
 def test_beta_is_dense_at_both_ends() -> None:
     falls = -sigmas_for("beta", NOISE, 20, grid=CONTINUOUS).timesteps.diff()
     assert falls[0] < falls[4] < falls[9] > falls[13] > falls[-1]

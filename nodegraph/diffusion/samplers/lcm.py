@@ -28,4 +28,6 @@ class LCM(TableSampler):
         self.x = self.denoised
         self.rung += 1
         if not self.done:
-            self.x = self.noised(self.denoised, self._fresh_noise(self.denoised), self.rung)
+            # In float32, unlike `noised`: 1 - alpha bar loses what is left of it in half precision.
+            alpha, deviation = self._alpha_deviation(self.rung)
+            self.x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
