@@ -9,6 +9,7 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, Nodegr
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.models import (
     ModelFacts,
+    computed_dtype,
     locate_model,
     model_facts,
     model_stamp,
@@ -45,6 +46,16 @@ def check_model(inputs: HookInputs) -> Iterator[Finding]:
             _known(inputs)
         except NodegraphError as error:
             yield _finding(error.problem.port or "model", error)
+    dtype = inputs.literals.get("dtype")
+    if dtype is not None and computed_dtype(dtype, inputs.environment.device) != dtype:
+        yield Finding(
+            "dtype",
+            "this CPU can't compute in float16, so it is float32 that is computed in",
+            dtype,
+            hint="bfloat16 takes half the memory at about the same speed.",
+            code="dtype-replaced",
+            is_warning=True,
+        )
 
 
 def _known(inputs: HookInputs) -> ModelFacts:
@@ -78,7 +89,7 @@ def model_weights(inputs: HookInputs) -> Estimate:
     source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
     found = weight_bytes(
         source,
-        dtype=inputs.literals.get("dtype") or "auto",
+        dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
         allow_pickle=environment.allow_pickle,
         device=environment.device,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, node
-from nodegraph.diffusion.models import DTYPES, EMBEDDED, ModelRecipes, open_model
+from nodegraph.diffusion.models import DTYPES, EMBEDDED, ModelRecipes, computed_dtype, open_model
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 
 from ._facts import check_model, model_outputs, model_state, model_weights
@@ -36,6 +36,8 @@ def LoadModel(
         model: Name under a models folder, path of a diffusers folder or .safetensors file, or
             tiny for the model that comes along.
         dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere.
+            On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the
+            memory there at about the same speed.
         prediction_type: What the model was trained to give, where its file doesn't say or says it
             wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
         zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins
@@ -45,7 +47,7 @@ def LoadModel(
     return open_model(
         model,
         environment.models,
-        dtype=dtype,
+        dtype=computed_dtype(dtype, environment.device),
         allow_pickle=environment.allow_pickle,
         device=environment.device,
         prediction_type=prediction_type,

@@ -35,7 +35,8 @@ class Analysis:
         nodes: Those nodes that nothing is wrong with, in topological order.
         targets: Names of the nodes that are to be computed.
         problems: Everything that keeps the targets from being computed, in the order of the file.
-        warnings: What doesn't, but is worth knowing: deprecated types, nodes that no target needs.
+        warnings: What doesn't, but is worth knowing: deprecated types, what packs warn of, nodes
+            that no target needs.
     """
 
     flat: Flat
@@ -71,6 +72,7 @@ def analyse(
         *target_problems,
     ]
     warnings = _deprecated(flat)
+    warnings += [warning for node in flat.in_file_order for warning in node.warnings]
     if not problems:
         warnings += _unused(flat, nodes, names)
     return Analysis(flat, nodes, names, tuple(dict.fromkeys(problems)), tuple(warnings))
@@ -257,7 +259,8 @@ class _Pass:
             return {}  # and no hook looks at such a file
         known = HookInputs(inputs.literals, linked, self._environment)
         problems = family_problems(node.name, spec, inputs.links, known)
-        problems += hook_findings(node.name, spec, known, self._catalog)
+        wrong, node.warnings = hook_findings(node.name, spec, known, self._catalog)
+        problems += wrong
         facts, more = output_facts(node.name, spec, known, self._catalog)
         node.problems += problems + more
         return {} if problems or more else facts

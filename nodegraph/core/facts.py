@@ -55,16 +55,26 @@ def _inferred(
         return {}, pack_problems(error, "infer", node, spec)
 
 
-def hook_findings(node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog) -> list[Problem]:
-    """What a node type's own validate hook finds wrong with its inputs."""
+def hook_findings(
+    node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
+) -> tuple[list[Problem], list[Problem]]:
+    """What a node type's own validate hook finds wrong with its inputs, and what it warns of."""
     if "validate" not in spec.hooks:
-        return []
+        return [], []
     try:
         hook = catalog.hook(spec.type, "validate")
         findings = list(hook(inputs) or ()) if hook else []
-        return [finding_problem(finding, node, spec.type) for finding in findings]
+        problems, warnings = (
+            [
+                finding_problem(finding, node, spec.type)
+                for finding in findings
+                if finding.is_warning is is_warning
+            ]
+            for is_warning in (False, True)
+        )
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
-        return pack_problems(error, "validate", node, spec)
+        return pack_problems(error, "validate", node, spec), []
+    return problems, warnings
 
 
 def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:

@@ -78,6 +78,7 @@ class FlatNode:
         origin: Subgraph and node there, for a node of a block.
         mode: How it is kept from running, if it is.
         problems: What was found so far.
+        warnings: What keeps nothing from running.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FlatNode:
     origin: tuple[str, str] | None = None
     mode: Mode | None = None
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,11 @@ class HookInputs:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a validate hook found wrong with one input."""
+    """What a validate hook found wrong with one input.
+
+    Attributes:
+        is_warning: The node runs all the same: it is told, and keeps nothing from running.
+    """
 
     port: str
     message: str
@@ -48,6 +52,7 @@ class Finding:
     expected: str | None = None
     hint: str | None = None
     code: str = "invalid-input"
+    is_warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

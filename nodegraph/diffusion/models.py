@@ -26,6 +26,7 @@ from nodegraph.diffusion.families import (
     supported,
 )
 from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.numerics import cpu_has_float16
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
@@ -257,6 +258,15 @@ def _latest(files: Sequence[Path]) -> Path:
     return max(files, key=lambda path: path.stat().st_ctime_ns)
 
 
+def computed_dtype(dtype: str, device: str) -> str:
+    """The precision to take where one is asked for: float32 for float16 on a CPU that lacks it."""
+    return "float32" if dtype == "float16" and _lacks_float16(device) else dtype
+
+
+def _lacks_float16(device: str) -> bool:
+    return device == "cpu" and not cpu_has_float16()
+
+
 def model_stamp(
     name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
 ) -> str:
@@ -275,7 +285,7 @@ def model_stamp(
     else:
         tokenizer = _tokenizer_for(source, folders, _header(source.path))
         files = [source.path, *(tokenizer / file for file in TOKENIZER if tokenizer)]
-    return digest_value([*map(file_stamp, files), device])
+    return digest_value([*map(file_stamp, files), device, _lacks_float16(device)])
 
 
 def model_facts(

@@ -11,6 +11,7 @@ import torch
 
 from nodegraph import Image, Session, Settings, Vae, Workflow, node
 from nodegraph.core.events import Event
+from nodegraph.core.validation import workflow_warnings
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodeFailed, Problem
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
@@ -68,6 +69,12 @@ class Bench:
     def problems(self, nodes: Mapping[str, Any], *targets: str) -> list[Problem]:
         """What is found before anything runs."""
         return self.session.check(_workflow(nodes), targets=targets or None)
+
+    def warnings(self, nodes: Mapping[str, Any]) -> list[Problem]:
+        """What is worth knowing before it runs, besides nodes that nothing needs."""
+        session = self.session
+        found = workflow_warnings(_workflow(nodes), session.registry, session.environment)
+        return [warning for warning in found if warning.code != "unused"]
 
     def told(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]

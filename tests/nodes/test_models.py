@@ -49,6 +49,22 @@ def test_dtype_is_a_choice(bench: Bench, apples: Path) -> None:
     assert problem.port == "dtype"
 
 
+@pytest.mark.parametrize("capable", [True, False])
+def test_float16_is_float32_on_a_cpu_that_lacks_it_and_that_is_said(
+    bench: Bench, apples: Path, monkeypatch: pytest.MonkeyPatch, capable: bool
+) -> None:
+    monkeypatch.setattr(models, "cpu_has_float16", lambda: capable)
+    nodes = load("apples", dtype="float16")
+
+    assert bench.problems(nodes, "load") == []
+    warnings = bench.warnings(nodes)
+    assert bench.value(nodes, "load.vae").dtype == ("float16" if capable else "float32")
+    assert len(warnings) == (0 if capable else 1)
+    for warning in warnings:
+        assert (warning.node, warning.port, warning.given) == ("load", "dtype", "float16")
+        assert "bfloat16 takes half the memory" in (warning.hint or "")
+
+
 def test_a_changed_file_is_noticed(bench: Bench, apples: Path) -> None:
     before = bench.value(load("apples"), "load.vae")
     assert bench.run(load("apples"), "load").nodes["load"].status == "cached"
