@@ -128,9 +128,12 @@ class Engine:
                 run_id,
             )
             shared = self.shared if environment is None else self.shared.within(environment)
+            shared.identify(graph)
             return await Run(shared, graph, job).execute()
         finally:
             self._runs.discard(entry)
+            if not self._runs:
+                self.shared.registry.settle()
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> object:
         """Note that a run begins; what is returned stands for it until it ends."""

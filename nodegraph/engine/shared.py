@@ -10,7 +10,7 @@ import msgpack
 
 from nodegraph.core.context import Environment, Numerics, Weights
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import GraphNode
+from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.keys import Key, base_key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache
@@ -109,6 +109,12 @@ class Shared:
     def forget_identities(self) -> None:
         """Look at the code behind node types anew: that of a notebook may have changed."""
         self._identities.clear()
+        self.registry.look_at_functions_anew()
+
+    def identify(self, graph: Graph) -> None:
+        """Look at the code behind a graph's nodes before any of them runs and may change it."""
+        for spec in {id(node.spec): node.spec for node in graph.nodes.values()}.values():
+            self.identity(spec)
 
     def identity(self, spec: NodeSpec) -> Identity:
         """What enters the keys of all nodes of a type."""

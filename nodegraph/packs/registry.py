@@ -6,10 +6,10 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
-from types import CodeType, FunctionType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
@@ -18,6 +18,7 @@ from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.code import API_VERSION, CodeDigests
+from nodegraph.packs.functions import FunctionDigests
 from nodegraph.packs.loading import activate, forget, is_foreign, owner
 from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
@@ -48,6 +49,7 @@ class Registry:
         self._specs: dict[str, NodeSpec] = {}
         self._packs: dict[str, Pack] = {}
         self._definitions: dict[str, NodeDefinition] = {}
+        self._functions = FunctionDigests()
         self._lock = RLock()
         self._snapshots: dict[Pack, Snapshot] = {}
         manifests = manifests or ManifestCache(None)
@@ -153,6 +155,7 @@ class Registry:
             PackError: There is no such type, or its module fails to import.
         """
         with self._lock:
+            self._functions.runs()
             known = self._definitions.get(node_type)
             if known is None:
                 known = self._import(node_type)
@@ -248,14 +251,20 @@ class Registry:
     def code_digest(self, node_type: str) -> Digest:
         """Digest of the code behind a node type.
 
-        A function that was added by hand counts with its own compiled code, as its module, maybe a
-        notebook, can't be told apart from other work.
+        A function that was added by hand counts with all that it can reach, as it is now.
         """
         if node_type in self._packs:
             return self._code.digest(self._specs[node_type].module)
-        function: Any = self._definitions[node_type].function
-        text = f"{API_VERSION} {_function_text(function, set())}"
-        return digest_bytes(text.encode("utf-8", "surrogatepass"))
+        found = self._functions.digest(node_type, self._definitions[node_type].function)
+        return digest_bytes(f"{API_VERSION} {found}".encode())
+
+    def look_at_functions_anew(self) -> None:
+        """Notice where functions that were added by hand have changed."""
+        self._functions.look_anew()
+
+    def settle(self) -> None:
+        """No run goes on: take what functions changed of what they reach for no edit of them."""
+        self._functions.settle()
 
     def code_modules(self, node_type: str) -> Mapping[str, Digest]:
         """Digests of the modules behind a node type's code digest, by name, to tell what changed.
@@ -266,50 +275,3 @@ class Registry:
         if node_type in self._packs:
             return self._code.parts(spec.module)
         return {f"{spec.module}.{spec.qualname}": self.code_digest(node_type)}
-
-
-_PLAIN = (str, bytes, int, float, bool, type(None), tuple, frozenset)
-
-
-def _function_text(function: FunctionType, seen: set[int]) -> str:
-    """A function's compiled code, and the plain values and functions that it uses by name."""
-    if id(function) in seen:
-        return ""
-    seen.add(id(function))
-    used = [
-        function.__globals__[name]
-        for name in function.__code__.co_names
-        if name in function.__globals__
-    ]
-    parts = [_code_text(function.__code__)]
-    for value in (*_captured(function), *used):
-        if isinstance(value, FunctionType):
-            # Libraries are told by their version, in the numerics profile; only own code is read.
-            if value.__module__ == function.__module__:
-                parts.append(_function_text(value, seen))
-        elif isinstance(value, _PLAIN):
-            parts.append(_constant(value))
-    return " ".join(parts)
-
-
-def _captured(function: FunctionType) -> Iterator[Any]:
-    """What a function took from where it was defined."""
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-
-
-def _constant(value: Any) -> str:
-    # A set's order differs from process to process.
-    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
-
-
-def _code_text(code: CodeType) -> str:
-    """Compiled code with its constants, inner functions included."""
-    constants = [
-        _code_text(item) if isinstance(item, CodeType) else _constant(item)
-        for item in code.co_consts
-    ]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"

@@ -142,6 +142,7 @@ def test_a_failure_that_a_node_swallows_is_not_kept_as_its_result(bench: Bench) 
     assert bench.value(graph, "f.number") == 1
 
 
+@pytest.mark.filterwarnings("ignore:results of node")  # it captures the whole bench
 def test_an_input_asked_for_too_late_is_a_fault_of_the_node(bench: Bench) -> None:
     told: list[str] = []
     tasks = []

@@ -447,6 +447,7 @@ def test_a_closed_engine_says_so(bench: Bench) -> None:
         bench.run({"x": number(1)})
 
 
+@pytest.mark.filterwarnings("ignore:results of node")  # it captures the whole bench
 def test_closing_the_engine_ends_what_waits(bench: Bench) -> None:
     @node(lane="gpu")
     def Close(value: int) -> int:

@@ -702,19 +702,22 @@ def test_without_any_cache_all_is_computed_as_it_is_needed(tmp_path: Path, kind:
     process.close()
 
 
-def test_a_list_that_grew_meanwhile_fails_who_goes_through_it(process: Process) -> None:
-    count = [3]
+def test_a_list_that_grew_meanwhile_fails_who_goes_through_it(
+    process: Process, tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    count.write_text("3")
 
     @node(fingerprint=lambda inputs: "the same")
     def Listing() -> list[str]:
         """What lies in a folder, told badly."""
-        return [chr(ord("a") + at) * LARGE for at in range(count[0])]
+        return [chr(ord("a") + at) * LARGE for at in range(int(count.read_text()))]
 
     process.registry.add(Listing)
     nodes = {"f": of("Listing"), "l": of("Length", text="> f", plus=0)}
     process.run(nodes, "f")
     process.forget()
-    count[0] = 4
+    count.write_text("4")
     result = process.run(nodes)
     assert result.status == "failed"
     assert "another length" in str(result.errors[0])

@@ -172,12 +172,13 @@ def test_a_variable_that_a_node_reads_is_part_of_its_key(bench: Bench, monkeypat
 
 
 def test_a_file_that_a_node_reads_is_part_of_its_key(bench: Bench) -> None:
-    path = bench.environment.inputs / "some.txt"
+    folder = bench.environment.inputs
+    path = folder / "some.txt"
 
     @node(fingerprint=modified)
     def ReadText(path: str) -> str:
         """Read a file."""
-        return (bench.environment.inputs / path).read_text()
+        return (folder / path).read_text()
 
     bench.add(ReadText)
     nodes = {"r": {"type": "ReadText", "inputs": {"path": "some.txt"}}}
