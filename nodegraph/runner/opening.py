@@ -14,6 +14,7 @@ from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.planner import Planner
 from nodegraph.runner.questions import Questions
 from nodegraph.runner.role import Role
+from nodegraph.runner.warming import Warming
 from nodegraph.runner.worker import Worker
 from nodegraph.session import Session
 from nodegraph.settings import load_settings
@@ -36,8 +37,16 @@ def opened(
         return
     with _session(launch) as session:
         device = session.environment.device
-        _warm(session, device, libraries=launch.warm)
-        yield Worker(session, outbox, events, loop), device
+        has_torch = launch.warm and find_spec("torch") is not None
+        _warm(session, device, libraries=has_torch)
+        worker = Worker(session, outbox, events, loop)
+        warming = Warming(lambda: worker.job is not None)
+        if has_torch:
+            warming.start()
+        try:
+            yield worker, device
+        finally:
+            warming.stop()
 
 
 def _session(launch: Launch) -> Session:
@@ -58,7 +67,7 @@ def _warm(session: Session, device: str, *, libraries: bool) -> None:
     for problem in session.problems:
         _LOG.warning("%s", problem)
     session.problems.clear()
-    if not libraries or find_spec("torch") is None:
+    if not libraries:
         return
     torch = import_module("torch")
     if device != "cpu":

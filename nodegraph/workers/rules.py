@@ -20,8 +20,8 @@ class WorkerSpec:
         environment: Variables beside those of this process.
         settings: Flags of `nodegraph.settings.load_settings`, as JSON has them.
         packs: Paths of more packs.
-        warm: Whether it loads its libraries before it is ready, rather than with the first job that
-            needs them.
+        warm: Whether it loads torch before it is ready, and the other libraries once it has nothing
+            to do, rather than with the first job that needs them.
     """
 
     name: str
