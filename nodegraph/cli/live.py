@@ -15,7 +15,7 @@ from nodegraph.cli.progress import Silent, logged, restored, waiting
 from nodegraph.core.events import Event
 from nodegraph.observe.names import node_of
 
-_ENDED = {"node.cached", "node.finished", "node.failed", "node.skipped"}
+_ENDED = {"node.finished", "node.failed", "node.skipped"}
 
 
 class Bars(Silent):
@@ -79,8 +79,13 @@ class Bars(Silent):
             self._restore(event)
         elif event.kind == "node.progress":
             self._step(event)
+        elif event.kind == "nodes.cached":
+            for node in event.data["nodes"]:
+                self._end(node)
         elif event.kind in _ENDED:
-            self._end(event)
+            self._end(event.node or "")
+            if event.kind == "node.failed":
+                self.say(f"{event.node} failed: {event.data['message']}")
         elif event.kind == "log":
             self.say(logged(event))
 
@@ -115,15 +120,13 @@ class Bars(Silent):
             self._progress.reset(task, completed=step, total=total, count=f"{step}/{total}")
         self.say(restored(event))
 
-    def _end(self, event: Event) -> None:
-        if event.node not in self._ended:
-            self._ended.add(event.node or "")
+    def _end(self, node: str) -> None:
+        if node not in self._ended:
+            self._ended.add(node)
             self._count(done=1)
-        task = self._running.pop(event.node or "", None)
+        task = self._running.pop(node, None)
         if task is not None:
             self._progress.remove_task(task)
-        if event.kind == "node.failed":
-            self.say(f"{event.node} failed: {event.data['message']}")
 
 
 class _Time(ProgressColumn):

@@ -11,7 +11,7 @@ from nodegraph.core.events import Event
 from nodegraph.observe.names import node_of
 
 _SECONDS_BETWEEN_STEPS = 10.0
-_ENDED = {"node.cached", "node.finished", "node.failed", "node.skipped"}
+_ENDED = {"node.finished", "node.failed", "node.skipped"}
 
 
 class Silent:
@@ -75,12 +75,18 @@ class Lines(Silent):
             self.say(restored(event))
         elif event.kind == "node.progress":
             self._step(event)
+        elif event.kind == "nodes.cached":
+            for node in event.data["nodes"]:
+                self._end(node, "from the cache")
         elif event.kind in _ENDED:
-            # One that was answered may run after all, as its value is needed and gone.
-            self._ended.add(event.node or "")
-            self.say(f"[{len(self._ended)}/{self._total}] {self._name(event)}: {outcome(event)}")
+            self._end(event.node or "", outcome(event))
         elif event.kind == "log":
             self.say(logged(event))
+
+    def _end(self, node: str, how: str) -> None:
+        # One that was answered may run after all, as its value is needed and gone.
+        self._ended.add(node)
+        self.say(f"[{len(self._ended)}/{self._total}] {self._name(node)}: {how}")
 
     def _step(self, event: Event) -> None:
         node = event.node or ""
@@ -88,15 +94,12 @@ class Lines(Silent):
             self._told[node] = monotonic()
             self.say(f"{node}: step {event.data['step']} of {event.data['total']}")
 
-    def _name(self, event: Event) -> str:
-        node = event.node or ""
+    def _name(self, node: str) -> str:
         return f"{node} ({self._types[node]})" if node in self._types else node
 
 
 def outcome(event: Event) -> str:
     """How a node fared, in a few words."""
-    if event.kind == "node.cached":
-        return "from the cache"
     if event.kind == "node.failed":
         return f"failed: {event.data['message']}"
     if event.kind == "node.skipped":

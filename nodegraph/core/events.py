@@ -24,7 +24,7 @@ EventKind = Literal[
     "call.ended",
     "node.restored",
     "node.retried",
-    "node.cached",
+    "nodes.cached",
     "node.progress",
     "node.preview",
     "node.expanded",
@@ -56,6 +56,10 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+_MOST_CACHED = 1000
+"""Nodes in one event."""
+
+
 Listener = Callable[[Event], None]
 
 
@@ -72,6 +76,9 @@ class EventStream:
         self._count = 0
         self._start = monotonic()
         self._lock = Lock()
+        self._cached: list[str] = []
+        self._source = ""
+        self._saved = 0.0
 
     @property
     def is_watched(self) -> bool:
@@ -88,13 +95,45 @@ class EventStream:
         if self._listener is None:
             return
         with self._lock:
-            event = Event(self._count, kind, node, round(monotonic() - self._start, 6), data)
-            self._count += 1
-            self._tell(event)
+            self._tell_cached()
+            self._tell(kind, node, data)
 
-    def _tell(self, event: Event) -> None:
+    def cached(self, node: str, source: str, saved: float) -> None:
+        """A node's result was there already; told before anything else is, or at `flush`.
+
+        Those that come one after the other are told as one: there may be thousands.
+
+        Args:
+            source: Where it was.
+            saved: Seconds that computing it took then.
+        """
         if self._listener is None:
             return
+        with self._lock:
+            if source != self._source or len(self._cached) >= _MOST_CACHED:
+                self._tell_cached()
+            self._source = source
+            self._cached.append(node)
+            self._saved += saved
+
+    def flush(self) -> None:
+        """Tell what isn't told yet."""
+        if self._cached:
+            with self._lock:
+                self._tell_cached()
+
+    def _tell_cached(self) -> None:
+        if not self._cached:
+            return
+        data = {"nodes": self._cached, "source": self._source, "saved": round(self._saved, 6)}
+        self._cached, self._saved = [], 0.0
+        self._tell("nodes.cached", None, data)
+
+    def _tell(self, kind: EventKind, node: str | None, data: Mapping[str, Any]) -> None:
+        if self._listener is None:
+            return
+        event = Event(self._count, kind, node, round(monotonic() - self._start, 6), data)
+        self._count += 1
         try:
             self._listener(event)
         except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises

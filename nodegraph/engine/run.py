@@ -239,7 +239,11 @@ class Run:
     # The loop
 
     def _plan_pump(self) -> None:
-        if self._ready and not self._pump_planned:
+        if self._ready:
+            self._plan_turn()
+
+    def _plan_turn(self) -> None:
+        if not self._pump_planned:
             self._pump_planned = True
             self._loop.call_soon(self.pump)
 
@@ -255,18 +259,24 @@ class Run:
 
     def pump(self) -> None:
         """Begin what is ready, for as long as a turn may last."""
+        # What it settles itself plans no other turn.
+        self._pump_planned = True
+        if not self.cancel.is_paused:
+            with self.no_hanging(), NoCollecting():
+                self._begin_ready()
         self._pump_planned = False
-        if self.cancel.is_paused:
-            return
-        with self.no_hanging(), NoCollecting():
-            end = monotonic() + _TURN
-            for number in count(1):
-                if not self._ready:
-                    return
-                self._start(self._ready.popleft())
-                if not number % _AT_ONCE and monotonic() > end:
-                    break
+        self.events.flush()
+        if not self.cancel.is_paused:
             self._plan_pump()
+
+    def _begin_ready(self) -> None:
+        end = monotonic() + _TURN
+        for number in count(1):
+            if not self._ready:
+                return
+            self._start(self._ready.popleft())
+            if not number % _AT_ONCE and monotonic() > end:
+                return
 
     def no_hanging(self) -> _NoHanging:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
@@ -441,7 +451,9 @@ class Run:
             return
         name = state.node.name
         if status == "cached":
-            self.events.emit("node.cached", name, source=state.source, saved=round(state.saved, 6))
+            self.events.cached(name, state.source, state.saved)
+            # At its end it is told, should nothing else be before.
+            self._plan_turn()
         elif status == "ran":
             self.events.emit(
                 "node.finished",

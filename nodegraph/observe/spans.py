@@ -151,7 +151,7 @@ _SHOWN: Mapping[str, Callable[[SpanListener, Event], None]] = {
     "job.cancelled": SpanListener._run_ended,
     "job.paused": SpanListener._run_told,
     "job.resumed": SpanListener._run_told,
-    "node.cached": SpanListener._call_told,
+    "nodes.cached": SpanListener._run_told,
     "node.started": SpanListener._call_started,
     "call.ended": SpanListener._call_ended,
     "node.restored": SpanListener._call_told,

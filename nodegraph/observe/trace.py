@@ -201,27 +201,22 @@ class _RunTrace:
             self._has_cache_track = True
             self._metadata("thread_name", _CACHE_TRACK, name="from the cache")
             self._metadata("thread_sort_index", _CACHE_TRACK, sort_index=_CACHE_TRACK)
-        self._write(
-            "i",
-            event.node or "",
-            _CACHE_TRACK,
-            self._time(event),
-            s="t",
-            args={"cached": True, **_plain(event.data)},
-        )
-        self._node_ended(event)
+        for node in event.data["nodes"]:
+            args = {"cached": True, "source": event.data["source"]}
+            self._write("i", node, _CACHE_TRACK, self._time(event), s="t", args=args)
+            self._close_node(node, event)
 
     def _failed(self, event: Event) -> None:
-        self._close_node(event, failed=True)
+        self._close_node(event.node or "", event, failed=True)
         name = f"{event.node} failed"
         self._write("i", name, _RUN_TRACK, self._time(event), s="p", args=_plain(event.data))
 
     def _node_ended(self, event: Event) -> None:
-        self._close_node(event)
+        self._close_node(event.node or "", event)
 
-    def _close_node(self, event: Event, **told: Any) -> None:
+    def _close_node(self, node: str, event: Event, **told: Any) -> None:
         """End what is still open of a node that has ended."""
-        for call in self._calls.pop(event.node or "", ()):
+        for call in self._calls.pop(node, ()):
             self._waited(call, event)
             self._close(call, event, **told)
 
@@ -287,7 +282,7 @@ _SHOWN: Mapping[str, Callable[[_RunTrace, Event], None]] = {
     "node.wrote": _RunTrace._call_instant,
     "node.expanded": _RunTrace._call_instant,
     "log": _RunTrace._call_instant,
-    "node.cached": _RunTrace._cached,
+    "nodes.cached": _RunTrace._cached,
     "node.finished": _RunTrace._node_ended,
     "node.skipped": _RunTrace._node_ended,
     "node.failed": _RunTrace._failed,

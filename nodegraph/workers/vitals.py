@@ -11,7 +11,7 @@ from nodegraph.core.events import Event
 from nodegraph.workers.platforms import held_memory
 from nodegraph.workers.rules import Rules
 
-_ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped", "node.cached"})
+_ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped"})
 
 _MORE_GRACE = 5.0
 """Seconds beyond the grace in which whoever asked a process to end may end it by other means."""
@@ -110,6 +110,9 @@ class Vitals:
         """Its job's run told something."""
         for event in events:
             node = event.node
+            if event.kind == "nodes.cached" and self._running:
+                for name in event.data["nodes"]:
+                    self._node_ended(name)
             if node is None:
                 continue
             if event.kind == "node.started":

@@ -60,7 +60,9 @@ class Asked:
         self.worker.tell(
             job,
             RunEvent(0, "job.started", None, 0.0, {"nodes": 2, "targets": ["show"]}),
-            RunEvent(1, "node.cached", "two", 0.1, {"source": "disk", "saved": 0.0}),
+            RunEvent(
+                1, "nodes.cached", None, 0.1, {"nodes": ["two"], "source": "disk", "saved": 0.0}
+            ),
             RunEvent(2, "node.started", "sum", 0.1, {"type": "sums:Sum", "lane": "cpu"}),
             RunEvent(3, "log", "sum", 0.2, {"message": "adding", "level": "info"}),
             RunEvent(4, "node.finished", "sum", 1.3, {"seconds": 1.2}),

@@ -27,7 +27,7 @@ def event(kind: EventKind, name: str | None = None, **data: Any) -> Event:
 
 RUN = [
     event("job.started", nodes=4, targets=["save"]),
-    event("node.cached", "load"),
+    event("nodes.cached", nodes=["load"]),
     event("node.started", "decode[0]", type="Decode"),
     event("node.started", "decode[1]", type="Decode"),
     event("node.progress", "decode[1]", step=1, total=3),
@@ -75,7 +75,7 @@ TWICE = [
     event("job.started", nodes=2, targets=["save"]),
     event("node.waiting", "load"),
     event("node.waiting", "other"),
-    event("node.cached", "load"),
+    event("nodes.cached", nodes=["load"]),
     event("node.started", "load", type="LoadModel"),
     event("node.finished", "load", seconds=0.5),
     event("node.finished", "save", seconds=0.5),

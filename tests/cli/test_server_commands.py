@@ -112,7 +112,7 @@ def test_events_are_printed_as_lines(cli: Cli, server: Asked) -> None:
     done = cli("watch", job, "--events")
     events = [json.loads(line) for line in done.out.splitlines()]
     assert [event["kind"] for event in events] == [
-        *("job.queued", "job.claimed", "job.started", "node.cached", "node.started", "log"),
+        *("job.queued", "job.claimed", "job.started", "nodes.cached", "node.started", "log"),
         *("node.finished", "job.finished"),
     ]
     numbers = [event["seq"] for event in events]

@@ -37,7 +37,9 @@ def test_a_picture_is_brought_made_smaller_and_fetched(either: Any, tmp_path: Pa
         "job.claimed",
     ]
     assert events[-1].kind == "job.finished"
-    ended = {event.node for event in events if event.kind in ("node.finished", "node.cached")}
+    ended = {event.node for event in events if event.kind == "node.finished"}
+    for event in events:
+        ended.update(event.data["nodes"] if event.kind == "nodes.cached" else ())
     assert ended == {"load", "smaller", "save"}
     (pulled,) = either.pull(either.wait(job, timeout=PATIENCE).checked(), tmp_path)
     assert opened(pulled.path.read_bytes()).size == (32, 64)

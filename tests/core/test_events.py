@@ -31,6 +31,36 @@ def test_threads_do_not_mix_up_the_numbers() -> None:
     assert [event.number for event in told] == list(range(800))
 
 
+def test_cached_nodes_in_a_row_are_told_as_one_before_whatever_comes_next() -> None:
+    told: list[Event] = []
+    stream = EventStream(told.append)
+    for at in range(3):
+        stream.cached(f"n{at}", "memory", 0.5)
+    stream.cached("n3", "disk", 0.25)
+    assert [event.kind for event in told] == ["nodes.cached"], "n3 may not stand alone"
+    stream.emit("node.started", "a")
+    stream.cached("n4", "disk", 0.0)
+    stream.flush()
+    stream.flush()
+    assert [(event.number, event.kind, event.data) for event in told] == [
+        (0, "nodes.cached", {"nodes": ["n0", "n1", "n2"], "source": "memory", "saved": 1.5}),
+        (1, "nodes.cached", {"nodes": ["n3"], "source": "disk", "saved": 0.25}),
+        (2, "node.started", {}),
+        (3, "nodes.cached", {"nodes": ["n4"], "source": "disk", "saved": 0.0}),
+    ]
+
+
+def test_thousands_of_cached_nodes_are_several_events() -> None:
+    told: list[Event] = []
+    stream = EventStream(told.append)
+    names = [f"n{at}" for at in range(2500)]
+    for name in names:
+        stream.cached(name, "memory", 0.0)
+    stream.flush()
+    assert [len(event.data["nodes"]) for event in told] == [1000, 1000, 500]
+    assert [name for event in told for name in event.data["nodes"]] == names
+
+
 def test_without_a_listener_nothing_is_told() -> None:
     stream = EventStream()
     assert not stream.is_watched

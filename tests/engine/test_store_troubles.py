@@ -515,7 +515,7 @@ def test_a_run_that_is_cancelled_before_its_values_are_there_says_so(process: Pr
     token = CancelToken()
 
     def listen(event: Event) -> None:
-        if event.kind == "node.cached":
+        if event.kind == "nodes.cached":
             token.cancel("enough")
 
     result = process.run(nodes, cancel=token, listener=listen)

@@ -104,12 +104,12 @@ def test_a_cancelled_run_leaves_no_span_open(exported: Exported) -> None:
     tell = told(exported)
     tell(0.0, "job.started", nodes=2)
     tell(0.1, "node.started", "sample", type="Sample", lane="cpu")
-    tell(0.2, "node.cached", "load", source="memory")
+    tell(0.2, "nodes.cached", nodes=["load"], source="memory")
     tell(0.4, "job.cancelled", seconds=0.4)
     spans = exported.spans
     assert seconds(spans["sample"]) == pytest.approx(0.3)
     assert (spans["nodegraph run"].attributes or {})["nodegraph.status"] == "cancelled"
-    assert [event.name for event in spans["nodegraph run"].events] == ["cached"]
+    assert [event.name for event in spans["nodegraph run"].events] == ["nodes cached"]
 
 
 def test_runs_have_spans_one_after_the_other(exported: Exported) -> None:

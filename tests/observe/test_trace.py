@@ -55,7 +55,7 @@ def test_lanes_are_tracks_and_calls_are_slices(tmp_path: Path) -> None:
         tell(0.75, "node.progress", "sample", step=1, total=2)
         tell(1.0, "call.ended", "sample", seconds=0.5, lane="cuda:0")
         tell(1.0, "node.finished", "sample", seconds=0.5, calls=1, cached=0)
-        tell(1.0, "node.cached", "save", source="disk")
+        tell(1.0, "nodes.cached", nodes=["save"], source="disk", saved=0.5)
         tell(1.0, "job.finished", seconds=1.0)
     events = events_in(path)
     names = tracks(events)

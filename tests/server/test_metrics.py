@@ -168,13 +168,13 @@ def event(number: int, kind: Any, node: str = "it", **data: Any) -> Event:
 RUN = [
     event(1, "node.started", type="Load"),
     event(2, "node.finished", seconds=2.0, calls=1, cached=0),
-    event(3, "node.cached", "seen", source="disk", saved=30.0),
+    event(3, "nodes.cached", nodes=["seen", "too"], source="disk", saved=30.0),
     event(4, "node.started", "each[0]", type="Blur"),
     event(5, "node.started", "each[1]", type="Blur"),
     event(6, "node.finished", "each", seconds=0.3, calls=5, cached=3),
     event(7, "node.failed", "bad"),
     event(8, "node.skipped", "after"),
-    event(9, "node.cached", "odd", source="elsewhere", saved=-1.0),
+    event(9, "nodes.cached", nodes=["odd"], source="elsewhere", saved=-1.0),
 ]
 
 
@@ -200,10 +200,10 @@ def test_a_jobs_way_is_measured(server: Hosted) -> None:
     assert value(found, "job_run_seconds_count", state="finished") == 1
     assert value(found, "node_seconds_sum", type="Load") == 2.0
     assert value(found, "node_seconds_sum", type="Blur") == pytest.approx(0.3)
-    outcomes = {"computed": 2, "cached": 2, "failed": 1, "skipped": 1}
+    outcomes = {"computed": 2, "cached": 3, "failed": 1, "skipped": 1}
     for outcome, count in outcomes.items():
         assert value(found, "nodes_total", outcome=outcome) == count
-    assert value(found, "cache_hits_total", source="disk") == 1
+    assert value(found, "cache_hits_total", source="disk") == 2
     assert value(found, "cache_hits_total", source="some") == 3
     assert value(found, "cache_misses_total") == 1 + 2
     assert value(found, "cache_saved_seconds_total") == 30.0
@@ -285,7 +285,8 @@ def test_a_job_from_before_the_start_has_waited_since_it_was_submitted(tmp_path:
 KINDS = [
     *(f"job.{what}" for what in ("queued", "claimed", "held", "unheld", "requeued")),
     *(f"job.{what}" for what in ("finished", "failed", "cancelled", "odd")),
-    *(f"node.{what}" for what in ("started", "finished", "cached", "failed", "skipped")),
+    *(f"node.{what}" for what in ("started", "finished", "failed", "skipped")),
+    "nodes.cached",
 ]
 anything = st.none() | st.integers(-5, 9) | st.floats() | st.text(max_size=4) | st.lists(st.none())
 strange = st.builds(
@@ -300,7 +301,9 @@ strange = st.builds(
     st.none() | st.sampled_from(["n", "n[0]", "m"]),
     st.none(),
     st.dictionaries(
-        st.sampled_from(["type", "seconds", "calls", "cached", "source", "saved", "reason"]),
+        st.sampled_from(
+            ["type", "seconds", "calls", "cached", "nodes", "source", "saved", "reason"]
+        ),
         anything,
     ),
 )

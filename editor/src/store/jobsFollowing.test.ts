@@ -141,7 +141,7 @@ test("of each document the last job that ran is loaded with what it gave", async
   const ended = { state: "finished" as const, attempt: 1 };
   jobs = [entry("job_2", { ...ended, created: 200 }), entry("job_1", { ...ended, created: 100 })];
   details.set("job_2", { outputs: OUTPUTS });
-  past.set("job_2", [event("node.cached", { seq: 5, node: "save" })]);
+  past.set("job_2", [event("nodes.cached", { seq: 5, data: { nodes: ["save"] } })]);
   await open();
   expect(loadedEvents).toEqual(["job_2"]);
   const found = lastOutputs(useJobs.getState(), "doc").get("save");

@@ -99,7 +99,7 @@ test("a block is told as what is in it comes to", () => {
     "make/size": { seconds: 0, calls: 1 },
     "make/sample": { seconds: 2, calls: 1 },
   };
-  const found = runs([["node.cached", "make/size", 0]], expected);
+  const found = runs([["nodes.cached", null, 0, { nodes: ["make/size"] }]], expected);
   expect(states(found)).toMatchObject({ make: "waiting" });
   found.apply(event("node.started", { node: "make/sample", seconds: 0 }));
   expect(found.nodes().get("make")).toMatchObject({
@@ -132,10 +132,7 @@ test("the rounds of a loop are told together under the name of the node in the b
 });
 
 test("a node that is called by a number is no round", () => {
-  const found = runs([
-    ["node.cached", "make/10", 0],
-    ["node.cached", "make/inner/3", 0],
-  ]);
+  const found = runs([["nodes.cached", null, 0, { nodes: ["make/10", "make/inner/3"] }]]);
   expect(states(found)).toEqual({
     "make/10": "cached",
     make: "cached",
@@ -195,7 +192,7 @@ test("what never ran by the end of a job isn't shown", () => {
   const expected = { taken: { seconds: 1, calls: 1 }, other: { seconds: null, calls: 1 } };
   const found = runs(
     [
-      ["node.cached", "taken", 0],
+      ["nodes.cached", null, 0, { nodes: ["taken"] }],
       ["job.finished", null, 0],
     ],
     expected,
@@ -204,7 +201,7 @@ test("what never ran by the end of a job isn't shown", () => {
 });
 
 test("events that change nothing leave what is shown the same", () => {
-  const found = runs([["node.cached", "a", 0]]);
+  const found = runs([["nodes.cached", null, 0, { nodes: ["a"] }]]);
   const before = found.nodes();
   found.apply(event("memory", { node: "a", seconds: 1 }));
   found.apply(event("something.new", { seconds: 2 }));

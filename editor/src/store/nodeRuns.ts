@@ -81,6 +81,9 @@ export class NodeRuns {
 
   private ofJob(event: JobEvent): void {
     switch (event.kind) {
+      case "nodes.cached":
+        this.cached(textsIn(event.data, "nodes"));
+        break;
       case "job.started":
         this.times.count = numberIn(event.data, "nodes") ?? 0;
         break;
@@ -96,6 +99,17 @@ export class NodeRuns {
       case "job.cancelled":
         this.end();
         break;
+    }
+  }
+
+  private cached(names: readonly string[]): void {
+    if (this.hasEnded) return;
+    for (const name of names) {
+      if (isInner(name)) continue;
+      const leaf = this.leaves.of(name);
+      leaf.newest = this.times.now;
+      this.leaves.touch(name);
+      this.close(leaf, "cached");
     }
   }
 
@@ -171,9 +185,6 @@ export class NodeRuns {
         break;
       case "node.finished":
         this.finish(leaf, data);
-        break;
-      case "node.cached":
-        this.close(leaf, "cached");
         break;
       case "node.failed":
         leaf.problem = problemOf(given, data);

@@ -11,7 +11,7 @@ from nodegraph.server.hub.message import Message, unnumbered
 from nodegraph.workers.live import LiveEvent
 
 _ATTEMPT_ENDS = frozenset({"job.finished", "job.failed", "job.cancelled", "job.requeued"})
-NODE_ENDS = frozenset({"node.finished", "node.failed", "node.cached", "node.skipped"})
+NODE_ENDS = frozenset({"node.finished", "node.failed", "node.skipped"})
 PROGRESS = "node.progress"
 _PREVIEW = "node.preview"
 

@@ -65,7 +65,7 @@ class JobFigures:
             "job.cancelled": self._ended,
             "node.started": self._node_started,
             "node.finished": self._node_finished,
-            "node.cached": self._node_cached,
+            "nodes.cached": self._nodes_cached,
             "node.failed": self._node_failed,
             "node.skipped": self._node_skipped,
         }
@@ -142,9 +142,11 @@ class JobFigures:
             # Of a node that is mapped over a list; where they were found isn't told of each.
             figures.cache_hits.labels(self._sources("some")).inc(cached)
 
-    def _node_cached(self, event: JobEvent) -> None:
-        self._figures.nodes.labels("cached").inc()
-        self._figures.cache_hits.labels(self._sources(_text(event, "source"))).inc()
+    def _nodes_cached(self, event: JobEvent) -> None:
+        nodes = event.data.get("nodes")
+        many = len(nodes) if isinstance(nodes, list) else 0
+        self._figures.nodes.labels("cached").inc(many)
+        self._figures.cache_hits.labels(self._sources(_text(event, "source"))).inc(many)
         saved = event.data.get("saved")
         if isinstance(saved, (int, float)) and saved > 0:
             self._figures.cache_saved.inc(saved)

@@ -1,1 +1,0 @@
-import"./WidgetField-CEgwtsB6.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-Ddepm2mt.js";
