@@ -2,7 +2,7 @@
 
     python benchmarks/server.py [--json] [--quick] [--only NAME]
 
-NAME is one of latency, throughput, submits, listing, watchers, memory. Each starts real servers,
+NAME is one of latency, throughput, submits, listing, watchers, large, memory. Each starts real servers,
 and load generators in processes of their own, see `load.py`. Processor time for each job is told
 beside, as it hardly depends on what else the machine does. The baselines are a bare FastAPI server
 with a commit for each job (`bare_server.py`), and the same jobs in a session without a server.
@@ -202,6 +202,34 @@ def watchers(home: Path, quick: bool) -> Iterator[Figure]:
     yield Figure("… of a core, for the server", statistics.median(used) * 100, "%")
 
 
+def large(home: Path, quick: bool) -> Iterator[Figure]:
+    """A large workflow whose results are all known: looked through, checked, told of."""
+    many, times = (501, 3) if quick else (5_001, 15)
+    nodes: dict[str, Any] = {"n0": {"type": "bench:Number", "inputs": {"value": 1}}}
+    for at in range(1, many):
+        inputs = {"a": {"from": "n0"}, "b": at}
+        nodes[f"n{at}"] = {"type": "bench:Sum", "inputs": inputs}
+    document = {"format": "nodegraph/1", "nodes": nodes}
+    request = {"workflow": document, "targets": list(nodes)[1:]}
+    settings = Settings(home=home, cache=home / "cache-alone")
+    alone, served = [], []
+    with serving(home) as server, Session(settings) as session:
+        server.run(request)
+        workflow = Workflow.from_dict(document)
+        session.run(workflow, targets=request["targets"], values=False)
+        for _ in range(times):
+            start = time.perf_counter()
+            session.run(workflow, targets=request["targets"], values=False)
+            middle = time.perf_counter()
+            job = server.run(request)["id"]
+            alone.append(middle - start)
+            served.append(time.perf_counter() - middle)
+        size = len(server.client.get(f"/jobs/{job}/events", params={"limit": 1000}).content)
+    what, plain = f"fan of {many:,} known nodes", median_ms(alone)
+    yield Figure(what, median_ms(served), "ms", 350, plain, "without a server")
+    yield Figure("… bytes of its events, a node", size / many, "B")
+
+
 def memory(home: Path, quick: bool) -> Iterator[Figure]:
     """Memory over many jobs, once what is remembered of the last ones is full."""
     warm, rounds, each = (100, 6, 50) if quick else (1_500, 20, 100)
@@ -222,7 +250,7 @@ def memory(home: Path, quick: bool) -> Iterator[Figure]:
 
 
 KINDS: Mapping[str, Callable[[Path, bool], Iterator[Figure]]] = {
-    each.__name__: each for each in (latency, throughput, submits, listing, watchers, memory)
+    each.__name__: each for each in (latency, throughput, submits, listing, watchers, large, memory)
 }
 
 

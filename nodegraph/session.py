@@ -13,8 +13,12 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import msgpack
+
 from nodegraph.core.context import Environment
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import Graph
+from nodegraph.core.graphs import Graphs
 from nodegraph.core.uploads import with_references
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
@@ -109,6 +113,7 @@ class Session:
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
+        self._graphs = Graphs()
         self._registry: Registry | None = None
         self._folders: list[Stamp | None] = []
 
@@ -268,6 +273,24 @@ class Session:
         environment = self._environment(granted)
         return build_graph(workflow, self.registry, environment, targets=targets)
 
+    def _graph(
+        self,
+        document: Mapping[str, Any],
+        workflow: Workflow,
+        targets: Sequence[str] | None,
+        granted: Collection[Path],
+    ) -> Graph:
+        """The graph to run; one that was built before, if it would come out the same."""
+        try:
+            packed = msgpack.packb(document, strict_types=True, use_bin_type=True)
+        except (TypeError, ValueError, OverflowError):
+            # It has values that no file has; where they are objects, they may have changed.
+            return self.graph(workflow, targets=targets, granted=granted)
+        environment = self._environment(granted)
+        return self._graphs.built(
+            digest_bytes(packed), workflow, self.registry, environment, targets=targets
+        )
+
     def _environment(self, granted: Collection[Path]) -> Environment:
         if not granted:
             return self.environment
@@ -368,9 +391,9 @@ class Session:
         """
         self.look_anew()
         workflow = workflow.with_parameters(parameters or {})
-        graph = self.graph(workflow, targets=targets, granted=granted)
         # What sinks keep is to mean the same after an upgrade of the nodes.
         document = with_versions(workflow, self.registry).to_dict()
+        graph = self._graph(document, workflow, targets, granted)
         with self._recorded(document, targets, share) as record:
             result = await self.engine.run(
                 graph,

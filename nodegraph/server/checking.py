@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodegraph.core.analysis import analyse
 from nodegraph.core.context import Environment
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.catalog import NodeTypes
@@ -22,18 +24,29 @@ def check(
     types: NodeTypes,
     environment: Environment,
     most_nodes: int,
+    graphs: Graphs,
 ) -> list[Problem]:
     """Everything that is wrong with a workflow, but for what packs' own checks would find.
 
     A workflow with nodes of older versions is left to a process that may run packs' migrations.
 
+    Args:
+        graphs: Remembers those that nothing was wrong with.
     Raises:
         InvalidFile, InvalidWorkflow: It can't be read, or has no such parameters.
     """
+    said = json.dumps([document, parameters, most_nodes], separators=(",", ":"))
+    digest = digest_bytes(said.encode(errors="surrogatepass"))
+    if graphs.known(digest, types, environment, targets=targets) is not None:
+        return []
     workflow = readable(document, most_nodes).with_parameters(parameters)
     if _is_of_older_versions(workflow, types):
         return []
-    return list(analyse(workflow, types, environment, targets=targets).problems)
+    try:
+        graphs.built(digest, workflow, types, environment, targets=targets)
+    except InvalidWorkflow as error:
+        return list(error.problems)
+    return []
 
 
 def readable(document: Mapping[str, Any], most: int) -> Workflow:

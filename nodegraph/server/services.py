@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
 from nodegraph.core.files import private_folder
+from nodegraph.core.graphs import Graphs
 from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
@@ -84,6 +85,7 @@ class Services:
         model_watch: Notices when they have changed.
         editor: Its files.
         pack_checks: What packs' own checks say of workflows.
+        graphs: Of workflows that were found sound.
         metrics: Figures for monitoring.
         readiness: Whether the server is of use.
         upkeep: Deletes what isn't to be kept any longer.
@@ -118,6 +120,7 @@ class Services:
     started: float = field(init=False)
     environment: Environment = field(init=False)
     stopping: asyncio.Event = field(init=False)
+    graphs: Graphs = field(init=False, default_factory=Graphs)
 
     def __post_init__(self) -> None:
         finish_restore(self.home)

@@ -71,6 +71,7 @@ async def validate_workflow(services: TheServices, caller: MayRead, wish: Workfl
             *(found.document, found.parameters, wish.targets),
             *(await services.node_types.current(), found.environment(services)),
             services.server.limits.nodes,
+            services.graphs,
         )
     except (InvalidWorkflow, InvalidFile) as error:
         return _checked(services, error.problems)

@@ -1,0 +1,160 @@
+"""Graphs of workflows that were checked before: large ones come again, often unchanged.
+
+What a workflow says about itself comes out the same each time. What can change meanwhile is looked
+at again: the node types, what packs' hooks say of files and the like, and which files may be read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.confinement import path_problems
+from nodegraph.core.context import Environment
+from nodegraph.core.declarations import check_requirements
+from nodegraph.core.digests import Digest
+from nodegraph.core.facts import hook_findings, output_facts
+from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.hooks import HookInputs
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.targets import needed_by
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidWorkflow
+
+_MOST_NODES = 20_000
+"""Of all graphs together; one that is larger is remembered alone."""
+_LOOKING = ("infer", "validate")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of literals that nobody can change."""
+_Key = tuple[Digest, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A sound workflow.
+
+    Attributes:
+        looking: Those of its nodes, needed or not, that may come out otherwise another time.
+    """
+
+    workflow: Workflow
+    graph: Graph
+    nodes: Mapping[str, GraphNode]
+    specs: Sequence[NodeSpec]
+    looking: Sequence[GraphNode]
+
+    def is_still_so(self, catalog: Catalog, environment: Environment) -> bool:
+        if any(catalog.spec(spec.type) is not spec for spec in self.specs):
+            return False
+        if any(True for _ in check_requirements(self.workflow, catalog)):
+            return False
+        return all(self._is_as_before(node, catalog, environment) for node in self.looking)
+
+    def _is_as_before(self, node: GraphNode, catalog: Catalog, environment: Environment) -> bool:
+        name, spec = node.name, node.spec
+        if any(True for _ in path_problems(name, spec, node.literals, environment)):
+            return False
+        facts = {
+            port: self.nodes[source.node].facts.get(source.port, {})
+            for port, source in node.links.items()
+        }
+        known = HookInputs(node.literals, facts, environment)
+        if hook_findings(name, spec, known, catalog):
+            return False
+        found, problems = output_facts(name, spec, known, catalog)
+        return not problems and found == node.facts
+
+
+class Graphs:
+    """Builds graphs, and remembers the last ones. Safe to use from several threads."""
+
+    def __init__(self, most_nodes: int = _MOST_NODES) -> None:
+        self._most_nodes = most_nodes
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._lock = Lock()
+
+    def known(
+        self,
+        digest: Digest,
+        catalog: Catalog,
+        environment: Environment,
+        *,
+        targets: Sequence[str] | None = None,
+    ) -> Graph | None:
+        """The graph of a workflow that was built before and would come out the same now.
+
+        Args:
+            digest: Of all that the workflow says, as for `built`.
+        """
+        key = _key(digest, targets)
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+        if found is None or not found.is_still_so(catalog, environment):
+            return None
+        return found.graph
+
+    def built(
+        self,
+        digest: Digest,
+        workflow: Workflow,
+        catalog: Catalog,
+        environment: Environment,
+        *,
+        targets: Sequence[str] | None = None,
+    ) -> Graph:
+        """The graph of a workflow; see `nodegraph.core.building.build_graph`.
+
+        Raises:
+            InvalidWorkflow: Something is wrong, anywhere in the workflow; carries all of it.
+        """
+        graph = self.known(digest, catalog, environment, targets=targets)
+        if graph is not None:
+            return graph
+        with NoCollecting():
+            found = analyse(workflow, catalog, environment, targets=targets)
+            if found.problems:
+                raise InvalidWorkflow(found.problems)
+            needed = needed_by(found.nodes, found.targets)
+            nodes = {name: node for name, node in found.nodes.items() if name in needed}
+            graph = Graph(nodes, found.targets)
+        if _is_lasting(workflow, found.nodes):
+            self._remember(_key(digest, targets), workflow, found, graph)
+        return graph
+
+    def _remember(self, key: _Key, workflow: Workflow, found: Analysis, graph: Graph) -> None:
+        specs = {node.spec.type: node.spec for node in found.nodes.values()}
+        looking = [node for node in found.nodes.values() if _looks_outside(node.spec)]
+        known = _Known(workflow, graph, found.nodes, tuple(specs.values()), looking)
+        with self._lock:
+            self._known[key] = known
+            self._known.move_to_end(key)
+            while len(self._known) > 1 and self._count() > self._most_nodes:
+                self._known.popitem(last=False)
+
+    def _count(self) -> int:
+        return sum(len(known.nodes) for known in self._known.values())
+
+
+def _is_lasting(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
+    """Whether a graph can be used again as it is.
+
+    A body that a node is given isn't among the nodes, and a node's function may change a list.
+    """
+    if workflow.subgraphs:
+        return False
+    return all(type(value) in _PLAIN for node in nodes.values() for value in node.literals.values())
+
+
+def _looks_outside(spec: NodeSpec) -> bool:
+    return bool(spec.file_ports) or any(name in spec.hooks for name in _LOOKING)
+
+
+def _key(digest: Digest, targets: Sequence[str] | None) -> _Key:
+    return digest, None if targets is None else tuple(targets)
