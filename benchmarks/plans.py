@@ -217,6 +217,8 @@ def compared(where: str, edits: int, seed: int, *, tell: bool) -> list[Outcome]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ask, run = stack.enter_context(WHERE[where](home))
         gallery = documents()
+        if edits < EDITS:
+            gallery = {name: gallery[name] for name in ("image_to_image", "text_to_image")}
         for document in gallery.values():
             run(document)
         walk = Walk(gallery, seed)
@@ -250,7 +252,8 @@ def figures(where: str, outcomes: list[Outcome]) -> Iterator[Figure]:
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     yield Figure(f"{label}: plans that came true", true, f"of {many}", many, more_is_better=True)
     yield Figure("… all that may run did", equal, f"of {many}")
-    yield Figure("… median error of the time", 100 * statistics.median(errors), "%", 30)
+    error = 100 * statistics.median(errors) if errors else 0.0
+    yield Figure("… median error of the time", error, "%", 30)
     yield Figure("… of how many runs", len(errors), f"of {many}")
 
 
@@ -261,7 +264,7 @@ def main() -> None:
         parser.add_argument("--tell", action="store_true", help="tell of each edit")
 
     given = options(__doc__, more)
-    edits = 12 if given.quick else EDITS
+    edits = 4 if given.quick else EDITS
     found = [
         figure
         for where in ([given.only] if given.only else WHERE)

@@ -2,10 +2,11 @@
 
     python benchmarks/server.py [--json] [--quick] [--only NAME]
 
-NAME is one of latency, throughput, submits, listing, watchers, large, memory. Each starts real servers,
-and load generators in processes of their own, see `load.py`. Processor time for each job is told
-beside, as it hardly depends on what else the machine does. The baselines are a bare FastAPI server
-with a commit for each job (`bare_server.py`), and the same jobs in a session without a server.
+NAME is one of latency, throughput, submits, listing, watchers, large, memory. Each starts real
+servers, and load generators in processes of their own, see `load.py`. Processor time for each job
+is told beside, as it hardly depends on what else the machine does. The baselines are a bare FastAPI
+server with a commit for each job (`bare_server.py`), and the same jobs in a session without a
+server.
 """
 
 from __future__ import annotations

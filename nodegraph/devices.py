@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 from nodegraph.errors import InvalidValue
 
@@ -38,6 +40,39 @@ def checked_device(name: str) -> str:
             "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
         )
     return name
+
+
+def multiplying_seconds(device: str) -> float | None:
+    """Seconds that 1e9 multiplications take in a large product of matrices; None if unknown.
+
+    It takes a few milliseconds. Of an accelerator it is known only once torch is in use.
+    """
+    side, times = 768, 3
+    if device == "cpu":
+        import numpy
+
+        ones = numpy.ones((side, side), numpy.float32)
+
+        def multiply() -> object:
+            return ones @ ones
+    else:
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return None
+        side, times = 4096, 3
+        there = torch.ones((side, side), dtype=torch.float16, device=device)
+
+        def multiply() -> object:
+            return float((there @ there)[0, 0])  # it waits for the device
+
+    multiply()
+    return min(_seconds(multiply) for _ in range(times)) / side**3 * 1e9
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    start = perf_counter()
+    action()
+    return perf_counter() - start
 
 
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")

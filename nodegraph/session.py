@@ -23,7 +23,12 @@ from nodegraph.core.uploads import with_references
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
-from nodegraph.devices import checked_device, default_device, share_cores
+from nodegraph.devices import (
+    checked_device,
+    default_device,
+    multiplying_seconds,
+    share_cores,
+)
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.packs.installed import remembered_packs
 from nodegraph.packs.manifest import ManifestCache
@@ -320,6 +325,7 @@ class Session:
         self.look_anew()
         self.engine.look_at_code_anew()
         kept = self.persistence
+        self.measure_machine()
         stores = () if kept is None else (kept.store, *kept.others)
         shared = self.engine.shared.within(self._environment(granted))
         weights = frozenset(self.resident() if stock is None else stock.weights)
@@ -331,6 +337,17 @@ class Session:
             is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
             is_known=known_types([store.index for store in stores]) if stores else None,
         ).plan
+
+    def measure_machine(self) -> None:
+        """Note how fast this machine is, once, for plans of what never ran on it."""
+        from nodegraph.engine.work import MACHINE
+
+        kept, device = self.persistence, self._device
+        if kept is None or kept.costs.expected(MACHINE, "", device) is not None:
+            return
+        seconds = multiplying_seconds(device)
+        if seconds is not None:
+            kept.costs.record(MACHINE, "", device, seconds)
 
     def resident(self) -> list[str]:
         """Names of the weights that are in memory; see `nodegraph.residency.resident_name`."""

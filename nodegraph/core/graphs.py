@@ -51,7 +51,7 @@ class _Known:
     def is_still_so(self, catalog: Catalog, environment: Environment) -> bool:
         if any(catalog.spec(spec.type) is not spec for spec in self.specs):
             return False
-        if any(True for _ in check_requirements(self.workflow, catalog)):
+        if check_requirements(self.workflow, catalog):
             return False
         return all(self._is_as_before(node, catalog, environment) for node in self.looking)
 
@@ -64,7 +64,8 @@ class _Known:
             for port, source in node.links.items()
         }
         known = HookInputs(node.literals, facts, environment)
-        if hook_findings(name, spec, known, catalog):
+        wrong, _ = hook_findings(name, spec, known, catalog)
+        if wrong:
             return False
         found, problems = output_facts(name, spec, known, catalog)
         return not problems and found == node.facts

@@ -24,7 +24,7 @@ from nodegraph.engine.memory_cache import Outputs
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.sinks import written_before
-from nodegraph.engine.states import Call, usable
+from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
 from nodegraph.store.entries import Gone
 
@@ -334,6 +334,10 @@ class Calls:
         call.cached_from = source
         call.saved = saved
         self._end(call, None)
+
+    def note_length(self, state: NodeState) -> None:
+        """A node that is mapped over a list has ended well."""
+        self._keeping.record_length(state)
 
     def fail(self, call: Call, error: BaseException) -> None:
         """A call has raised."""

@@ -16,7 +16,7 @@ from nodegraph.engine.memory_cache import Asked
 from nodegraph.engine.node_context import Load
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
-from nodegraph.engine.work import LOADING, RECIPES, loading_work, work_of
+from nodegraph.engine.work import LENGTH, LOADING, RECIPES, length_shape, loading_work, work_of
 from nodegraph.store.entries import NewEntry
 
 _LOADED = 2e-3
@@ -96,6 +96,12 @@ class Keeping:
                 kind=work.kind,
                 amount=work.amount,
             )
+
+    def record_length(self, state: NodeState) -> None:
+        """Note over how many items a node was mapped: a plan may not know it before."""
+        if self._shared.costs is not None:
+            calls = float(state.call_count)
+            self._shared.costs.record(LENGTH, length_shape(state.node), "", calls)
 
     def record_loads(self, call: Call, loads: Sequence[Load]) -> None:
         """Note what loading weights took; those that were there already tell nothing of it."""

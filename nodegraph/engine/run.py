@@ -424,6 +424,8 @@ class Run:
         """A node has ended, whatever way."""
         state.status = status
         state.forget_calls()
+        if state.node.map_depth and state.has_outputs:
+            self.calls.note_length(state)
         self._ended[state.node.name] = state
         self._tell(state, status)
         for follower in state.followers:

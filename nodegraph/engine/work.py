@@ -18,6 +18,10 @@ RECIPES = frozenset({"DiffusionModel", "TextEncoder", "Vae"})
 """Port types whose values stand for weights."""
 LOADING = "(weights)"
 """Stands in place of a node type where it is noted what loading weights took."""
+LENGTH = "(calls)"
+"""The same of how many calls a node had that was mapped over a list, in place of seconds."""
+MACHINE = "(machine)"
+"""The same of 1e9 multiplications, as measured once."""
 
 _LONGEST = 200
 """Characters of a shape; the rest of a longer one is left out."""
@@ -65,6 +69,11 @@ def work_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> 
     if known is None:
         known = node.memo["work"] = _looked(node, nodes, shared)
     return known
+
+
+def length_shape(node: GraphNode) -> str:
+    """Under which it is noted how many calls a node had: like-named ones are mostly the same."""
+    return f"{node.spec.type} {node.name}"[:_LONGEST]
 
 
 def loading_work(recipe: Recipe, size: int) -> Work:

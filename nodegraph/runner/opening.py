@@ -72,3 +72,4 @@ def _warm(session: Session, device: str, *, libraries: bool) -> None:
     torch = import_module("torch")
     if device != "cpu":
         torch.zeros(1, device=device)  # starting a device up takes seconds
+        session.measure_machine()  # the planner can't, as it has no torch

@@ -28,6 +28,7 @@ from nodegraph.engine.planning.plan import NodePlan, Plan, plan
 from nodegraph.engine.planning.stock import Stock, packed
 from nodegraph.engine.planning.workflow import plan_workflow
 from nodegraph.engine.result import RunResult
+from nodegraph.engine.work import MACHINE
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
@@ -451,7 +452,29 @@ def test_a_list_takes_the_time_of_what_isnt_there_yet(works: Works) -> None:
     assert works.plan(with_input(MAPPED, "numbers", count=8)).nodes["mix"].seconds == 3.0
 
 
+def test_a_list_of_unknown_length_is_taken_to_be_as_long_as_last_time(works: Works) -> None:
+    works.run(with_input(MAPPED, "numbers", count=5))
+    nodes = with_input(MAPPED, "numbers", count=8)
+    one = works.plan({"mix": {"type": "Mix", "inputs": {"a": 1, "b": 1, "factor": 1}}})
+    each, found = one.nodes["mix"].seconds, works.plan(nodes).nodes["mix"]
+    assert each is not None
+    assert (found.calls, found.seconds) == (None, pytest.approx(5 * each))
+
+
+def test_what_never_ran_is_expected_by_the_speed_of_the_machine(works: Works) -> None:
+    works.engine.shared.registry.add(Open, Multiply)
+    nodes = {"open": {"type": "Open"}, "it": {"type": "Multiply", "inputs": {"vae": link("open")}}}
+    assert works.plan(nodes, "it").nodes["it"].seconds is None
+    works.costs.record(MACHINE, "", "cpu", 0.4)
+    found = works.plan(nodes, "it").nodes["it"]
+    # 500 bytes are 125 parameters, each used 8e9 times.
+    assert (found.seconds, found.basis) == (pytest.approx(1000 * 0.4 / 0.4), "estimated")
+
+
 class _Fixed:
+    def seen(self, node_type: str, device: str) -> list[Any]:
+        return []
+
     def expected(self, node_type: str, shape: str, device: str) -> Any:
         from nodegraph.store.costs import Cost
 
@@ -460,6 +483,12 @@ class _Fixed:
 
 def opened(inputs: HookInputs) -> Estimate:
     return Estimate(weights={"vae": 500})
+
+
+@node(lane="gpu", estimate=lambda inputs: Estimate(work=8e9))
+def Multiply(vae: Vae) -> int:
+    """Compute with weights."""
+    return 1
 
 
 def failing(inputs: HookInputs) -> Estimate:

@@ -12,8 +12,23 @@ from nodegraph.core.hooks import Estimate
 from nodegraph.core.values import Recipe
 from nodegraph.engine.planning.times import Line, Seen, fitted
 from nodegraph.engine.shared import Shared
-from nodegraph.engine.work import LOADING, Work, estimate_of, loading_work, work_of
+from nodegraph.engine.work import (
+    LENGTH,
+    LOADING,
+    MACHINE,
+    RECIPES,
+    Work,
+    estimate_of,
+    length_shape,
+    loading_work,
+    work_of,
+)
 from nodegraph.store.costs import Cost
+
+_ITEM = 4
+"""Bytes of a parameter, mostly."""
+_EFFICIENCY = 0.4
+"""Of what a large product of matrices reaches, what a whole network does."""
 
 Basis = Literal["measured", "similar", "estimated", ""]
 """Where a figure comes from: calls of this shape, of other shapes, the node's own estimate."""
@@ -55,7 +70,7 @@ class Expectations:
         work = work_of(node, self._nodes, self._shared).by(weights)
         cost = self._cost(node.spec.type, work, device)
         if cost is None:
-            seconds = own.seconds
+            seconds = self._by_machine(node, own, device) if own.seconds is None else own.seconds
             return Expected(seconds, own.memory, "estimated" if seconds is not None else "")
         memory = own.memory if cost.memory is None else cost.memory
         if cost.exact:
@@ -65,6 +80,24 @@ class Expectations:
             # That of other sizes would tell less.
             memory = own.memory
         return Expected(cost.seconds if seconds is None else seconds, memory, "similar")
+
+    def _by_machine(self, node: GraphNode, own: Estimate, device: str) -> float | None:
+        """Seconds of what never ran here, by how fast the machine multiplies."""
+        speed = self._cost(MACHINE, Work("", "", None), device)
+        size = sum(
+            self.estimate(self._nodes[source.node]).weights.get(source.port, 0)
+            for port, source in node.links.items()
+            if node.spec.inputs_by_name[port].type in RECIPES
+        )
+        if own.work is None or speed is None or not size:
+            return None
+        return own.work * size / _ITEM / 1e9 * speed.seconds / _EFFICIENCY
+
+    def length(self, node: GraphNode) -> float | None:
+        """Over how many items a node is mapped, by earlier runs; None if unknown."""
+        costs = self._shared.costs
+        cost = None if costs is None else costs.expected(LENGTH, length_shape(node), "")
+        return cost.seconds if cost is not None and cost.exact else None
 
     def loading(self, recipe: Recipe | None, kind: str, size: int, device: str) -> float | None:
         """Seconds that loading weights takes; None if unknown.

@@ -229,8 +229,9 @@ def _node_plan(
     if status in ("run", "lazy"):
         expected = expectations.of(node, _weights(calls))
         memory, basis = expected.memory, expected.basis
-        if running is not None and expected.seconds is not None:
-            seconds = expected.seconds * running
+        items = expectations.length(node) if running is None else running
+        if items is not None and expected.seconds is not None:
+            seconds = expected.seconds * items
         elif running == 0:
             seconds = 0.0
         if memory is None:
