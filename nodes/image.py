@@ -77,7 +77,9 @@ def SaveImage(
         )
         for item in image
     ]
-    for saved in save_numbered(ctx.environment.outputs, name, IMAGE_SUFFIXES[format], contents):
+    folders, suffix = ctx.environment, IMAGE_SUFFIXES[format]
+    index = folders.temporary / "outputs.sqlite"
+    for saved in save_numbered(folders.outputs, name, suffix, contents, index=index):
         ctx.wrote(saved.path, existed=saved.existed)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.diffusion.output_numbers import Adding, Numbers, file_name, forget, known_numbers
 from nodegraph.errors import InvalidValue, OutputError
 
 _LOG = logging.getLogger(__name__)
 
-DIGITS = 5
 _LONGEST = 240
 """Bytes of a part of a name; most file systems take 255, number and suffix included."""
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
@@ -35,7 +36,7 @@ class SavedFile:
 
 
 def save_numbered(
-    folder: Path, name: str, suffix: str, contents: Sequence[bytes]
+    folder: Path, name: str, suffix: str, contents: Sequence[bytes], *, index: Path | None = None
 ) -> list[SavedFile]:
     """Put files under the next free numbers; files of that name with the same bytes are reused.
 
@@ -45,6 +46,8 @@ def save_numbered(
         folder: Everything stays inside; it is made if need be.
         name: What the file names begin with; may have sub-folders, as in ``fruit/apple``.
         suffix: Such as ``.png``.
+        index: Database that remembers what is in such folders, which needn't be looked through
+            each time then; made if it isn't there.
     Returns:
         One entry for each of `contents`.
     Raises:
@@ -56,20 +59,35 @@ def save_numbered(
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         _check_inside(folder, stem)
-        numbered = dict(_numbered(stem, suffix))
+        try:
+            return _saved(stem, suffix, contents, index)
+        except sqlite3.Error as error:
+            _LOG.warning("%s can't be used, so %s is looked through: %s", index, folder, error)
+            if index is not None and not isinstance(error, sqlite3.OperationalError):
+                forget(index)
+            return _saved(stem, suffix, contents, None)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"can't write to {stem.parent}: {reason}") from error
+
+
+def _saved(
+    stem: Path, suffix: str, contents: Sequence[bytes], index: Path | None
+) -> list[SavedFile]:
     saved: list[SavedFile] = []
-    for content in contents:
-        known = _same(numbered, content, [item.path for item in saved])
-        if known is not None:
-            saved.append(SavedFile(known, existed=True))
-            continue
-        number = max(numbered, default=0) + 1
-        number, path = _write_new(stem, suffix, number, content)
-        numbered[number] = path
-        saved.append(SavedFile(path, existed=False))
+    with known_numbers(index, stem.parent) as numbers:
+        for content in contents:
+            taken = [item.path for item in saved]
+            paths = (
+                stem.with_name(file_name(stem.name, number, suffix))
+                for number in numbers.like(stem.name, suffix, content)
+            )
+            # A file doesn't stand for two of the results.
+            known = next(
+                (path for path in paths if path not in taken and _holds(path, content)), None
+            )
+            path = known or _write_new(stem, suffix, numbers, content)
+            saved.append(SavedFile(path, existed=known is not None))
     return saved
 
 
@@ -146,20 +164,6 @@ def _check_inside(folder: Path, stem: Path) -> None:
         )
 
 
-def _numbered(stem: Path, suffix: str) -> Iterator[tuple[int, Path]]:
-    pattern = re.compile(rf"{re.escape(stem.name)}_(\d{{{DIGITS},}}){re.escape(suffix)}")
-    with os.scandir(stem.parent) as entries:
-        for entry in entries:
-            if found := pattern.fullmatch(entry.name):
-                yield int(found[1]), stem.parent / entry.name
-
-
-def _same(numbered: dict[int, Path], content: bytes, taken: Sequence[Path]) -> Path | None:
-    """A file with these bytes that doesn't stand for another of the results yet, newest first."""
-    paths = (numbered[number] for number in sorted(numbered, reverse=True))
-    return next((path for path in paths if path not in taken and _holds(path, content)), None)
-
-
 def _holds(path: Path, content: bytes) -> bool:
     try:
         return path.stat().st_size == len(content) and path.read_bytes() == content
@@ -168,33 +172,35 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _write_new(stem: Path, suffix: str, number: int, content: bytes) -> tuple[int, Path]:
-    """Write under the first free number from `number` on."""
+def _write_new(stem: Path, suffix: str, numbers: Numbers, content: bytes) -> Path:
+    """Write under the first free number."""
     descriptor = _unnamed(stem.parent, content)
     if descriptor is not None:
         try:
-            return _place(stem, suffix, number, partial(_link_open, descriptor))
+            with numbers.adding(stem.name, suffix, content) as adding:
+                return _place(stem, suffix, adding, partial(_link_open, descriptor))
         except OSError as error:
             _LOG.debug("a file without a name can't be given one at %s: %s", stem, error)
         finally:
             os.close(descriptor)
     temporary = stem.with_name(f".{os.urandom(8).hex()}{suffix}")
-    _write(temporary, content)
-    try:
-        return _place(stem, suffix, number, partial(_claim, temporary))
-    except OSError as error:
-        raise OutputError(f"can't write {stem}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with numbers.adding(stem.name, suffix, content) as adding:
+        _write(temporary, content)
+        try:
+            return _place(stem, suffix, adding, partial(_claim, temporary))
+        except OSError as error:
+            raise OutputError(f"can't write {stem}: {error.strerror or error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
-def _place(stem: Path, suffix: str, number: int, claim: Callable[[Path], bool]) -> tuple[int, Path]:
+def _place(stem: Path, suffix: str, adding: Adding, claim: Callable[[Path], bool]) -> Path:
     """Try one number after the other until one is free."""
     while True:
-        path = stem.with_name(f"{stem.name}_{number:0{DIGITS}}{suffix}")
+        path = stem.with_name(file_name(stem.name, adding.number, suffix))
         if claim(path):
-            return number, path
-        number += 1
+            return path
+        adding.number += 1
 
 
 def _unnamed(folder: Path, content: bytes) -> int | None:
