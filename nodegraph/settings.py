@@ -33,10 +33,21 @@ _UNKNOWN_MEMORY = 16 << 30
 _MOST_MEMORY_CACHE = 4 << 30
 
 
+def _no_boolean(value: Any) -> Any:
+    """A number or its text; Python takes ``true`` for a 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"a number is wanted here, not {str(value).lower()}")
+    return value
+
+
+NUMBER = BeforeValidator(_no_boolean)
+"""For a field that takes a number."""
+
+
 def _bytes(value: Any) -> Any:
     """Bytes of a size as people write it, such as ``20GB``."""
     if not isinstance(value, str):
-        return value
+        return _no_boolean(value)
     try:
         return parse_size(value, "it")
     except InvalidValue as error:
@@ -111,10 +122,10 @@ class Settings(BaseModel):
     keep_cheap: bool = False
     store: Folder | None = None
     stores: tuple[Folder, ...] = ()
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
+    checkpoint_seconds: Annotated[float, NUMBER, Field(ge=0)] = 2.0
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
-    cpu_threads: Annotated[int, Field(ge=1)] | None = None
+    cpu_threads: Annotated[int, NUMBER, Field(ge=1)] | None = None
 
     @property
     def model_folders(self) -> tuple[Path, ...]:

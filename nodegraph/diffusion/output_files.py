@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -121,7 +122,9 @@ def check_name(name: str) -> None:
     elif parts[0] == "/" or ".." in parts:
         fault = "it leads out of the output folder"
     elif found := _UNSAFE.search(name):
-        fault = f"{found[0]!r} can't be part of a file name everywhere"
+        fault = f"{found[0]!a} can't be part of a file name everywhere"
+    elif hidden := next((letter for letter in name if _is_hidden(letter)), None):
+        fault = f"{hidden!a} shows nothing, and may have other letters be read in another order"
     elif any(part.startswith(".") or part != part.strip() for part in parts):
         fault = "its parts must not begin with a dot, or begin or end with a space"
     elif any(len(os.fsencode(part)) > _LONGEST for part in parts):
@@ -133,6 +136,11 @@ def check_name(name: str) -> None:
             given=repr(name),
             expected="a file name such as apple, or with sub-folders, such as fruit/apple",
         )
+
+
+def _is_hidden(letter: str) -> bool:
+    """Whether a letter is one of Unicode's marks of format, of those that end lines, or none."""
+    return unicodedata.category(letter) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 
 
 def check_folder(folder: Path) -> None:

@@ -136,6 +136,7 @@ def _end(
 
 def _option(order: Run, name: str, kind: Any, default: Any) -> Any:
     value = order.options.get(name, default)
-    if value is not None and not isinstance(value, kind):
+    is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+    if value is not None and is_wrong:
         raise InvalidValue(f"the job's option `{name}` has a wrong value", given=repr(value))
     return value

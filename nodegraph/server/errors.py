@@ -11,6 +11,9 @@ from typing import ClassVar
 
 from nodegraph.errors import NodegraphError
 
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""That the server knows at all."""
+
 
 class Refused(NodegraphError):
     """A request that is answered with a problem.
@@ -66,6 +69,11 @@ class MethodNotAllowed(Refused):
 
     code = "method-not-allowed"
     status = 405
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        # Where it is known what can be done with what is there, that takes its place.
+        return {"Allow": ", ".join(METHODS)}
 
 
 class NotAcceptable(Refused):

@@ -9,14 +9,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.settings import Bytes
+from nodegraph.settings import NUMBER, Bytes
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 _DAY = 86_400.0
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, NUMBER, Field(ge=1)]
+Seconds = Annotated[float, NUMBER, Field(gt=0)]
 
 
 class _Part(BaseModel):
@@ -45,7 +45,7 @@ class BodyLimits(_Part):
     body: Bytes = 4 << 20
     upload: Bytes = 512 << 20
     pixels: Count = 64_000_000
-    json_depth: Annotated[int, Field(ge=4, le=180)] = 64
+    json_depth: Annotated[int, NUMBER, Field(ge=4, le=180)] = 64
     json_values: Count = 1_000_000
     nodes: Count = 10_000
     frame: Bytes = 4 << 20
@@ -167,8 +167,8 @@ class ServerSettings(_Part):
     """
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_PORT
-    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    port: Annotated[int, NUMBER, Field(ge=0, le=65_535)] = DEFAULT_PORT
+    workers: Annotated[int, NUMBER, Field(ge=0, le=256)] | None = None
     devices: Names = ()
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
@@ -180,7 +180,7 @@ class ServerSettings(_Part):
     clients: ClientLimits = ClientLimits()
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
-    cancel_seconds: Annotated[float, Field(ge=0)] = 10.0
+    cancel_seconds: Annotated[float, NUMBER, Field(ge=0)] = 10.0
     worker_memory: Bytes | None = None
     shutdown_seconds: Seconds = 30.0
     least_free: Bytes = 256 << 20

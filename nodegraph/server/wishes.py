@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nodegraph.jobs.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from nodegraph.settings import NUMBER
 
 EXAMPLE: Mapping[str, Any] = {
     "format": "nodegraph/1",
@@ -24,7 +25,7 @@ EXAMPLE: Mapping[str, Any] = {
 }
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-StallSeconds = Annotated[float, Field(gt=0, le=86_400)]
+StallSeconds = Annotated[float, NUMBER, Field(gt=0, le=86_400)]
 
 
 class _Part(BaseModel):
@@ -40,7 +41,7 @@ class SavedReference(_Part):
     """
 
     saved: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    version: Annotated[int, Field(ge=1, lt=1 << 53)] | None = None
+    version: Annotated[int, NUMBER, Field(ge=1, lt=1 << 53)] | None = None
 
 
 class WorkflowWish(_Part):
@@ -68,7 +69,7 @@ class RunOptions(_Part):
     # As default of a field, what may change is copied each time.
     model_config = ConfigDict(frozen=True)
 
-    deadline: Annotated[float, Field(gt=0, le=30 * 86_400)] | None = Field(
+    deadline: Annotated[float, NUMBER, Field(gt=0, le=30 * 86_400)] | None = Field(
         default=None, description="Seconds of running after which it is cancelled."
     )
     check_mutation: bool | None = Field(
@@ -89,7 +90,7 @@ class JobWish(WorkflowWish):
     tags: Annotated[list[Tag], Field(max_length=32)] = Field(
         default=[], description="To find it by.", examples=[["apples"]]
     )
-    priority: Annotated[int, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)] = Field(
+    priority: Annotated[int, NUMBER, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)] = Field(
         default=0, description="The highest goes first, before all jobs of lower ones."
     )
     held: bool = Field(default=False, description="Let it wait until it is let go.")

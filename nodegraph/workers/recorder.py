@@ -8,10 +8,24 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 _SIZE = 1024
 _LENGTH = 2
 _NOT_BEGUN = b"\xff\xff"
 """In place of a length."""
+
+_NAME = "nodegraph-"
+
+
+def _sweep() -> None:
+    """Remove what processes left that were killed before their worker had opened it."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_NAME}*-*"):
+        owner = path.name.removeprefix(_NAME).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            with suppress(OSError):
+                if path.lstat().st_size == _SIZE:
+                    path.unlink()
 
 
 class Recorder:
@@ -38,7 +52,8 @@ class Recorder:
     @classmethod
     def create(cls) -> Recorder:
         """A new one, for the supervisor."""
-        descriptor, path = tempfile.mkstemp(prefix="nodegraph-")
+        _sweep()
+        descriptor, path = tempfile.mkstemp(prefix=f"{_NAME}{os.getpid()}-")
         try:
             os.write(descriptor, bytes(_SIZE))
         finally:

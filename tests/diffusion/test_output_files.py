@@ -88,6 +88,13 @@ def test_sub_folders_are_made(tmp_path: Path) -> None:
         "a|b",
         "a?",
         "a\nb",
+        "a\u202egnp.exe",
+        "a\u2066b",
+        "fruit\u200b/apple",
+        "a\u200eb",
+        "a\ufeffb",
+        "a\u2028b",
+        "a\ud800b",
     ],
 )
 def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:

@@ -852,6 +852,39 @@ def test_whether_the_server_lives_is_told_though_its_places_are_all_at_work(
         assert status(raw(narrow, "GET", "/readyz")) == 200
 
 
+def test_a_head_in_one_piece_is_no_longer_than_one_in_many(server: Process) -> None:
+    lengths = {60_000: 200, 70_000: 431, 130_000: 431}
+    for length, wanted in lengths.items():
+        assert status(raw(server, "GET", "/healthz", f"X-Long: {'a' * length}")) == wanted
+        many = [f"X-{number}: {'a' * 990}" for number in range(length // 1_000)]
+        assert status(raw(server, "GET", "/healthz", *many)) == wanted
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND"])
+def test_a_method_that_nobody_needs_is_refused_with_those_that_there_are(
+    server: Process, method: str
+) -> None:
+    path = "/api/v1/system" if method != "CONNECT" else "localhost:80"
+    answer = raw(server, method, path)
+    assert status(answer) in (400, 405)
+    assert status(answer) == 400 or b"\r\nallow: DELETE, GET, HEAD" in answer
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"options": {"deadline": True}},
+        {"options": {"stall_seconds": True}},
+        {"options": {"stall_seconds": {"two": True}}},
+        {"priority": True},
+    ],
+)
+def test_true_is_no_number(server: Process, options: dict[str, Any]) -> None:
+    answer = ask(server, "POST", "/jobs", json={"workflow": workflow(), **options})
+    assert answer.status_code == 422
+    assert "a number is wanted here, not true" in answer.text
+
+
 def test_a_workflow_of_many_bytes_is_refused_before_it_is_read(server: Process) -> None:
     large = workflow(note={"type": "sums:Number", "inputs": {"value": "x" * (5 << 20)}})
     for path in ("/jobs", "/validate", "/plan"):

@@ -35,6 +35,19 @@ def test_variables_go_before_the_file_and_flags_before_both(
     assert (found.limits.body, found.limits.nodes) == (2_000_000, 5)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("stall_seconds = true", "shutdown_seconds = true", "workers = true", "port = true"),
+        *("limits.idle_seconds = true", "limits.body = true", "limits.nodes = false"),
+        *("retention.seconds = true", "clients.waiting = true", "worker_memory = true"),
+    ],
+)
+def test_true_is_no_number(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidFile, match="a number is wanted here, not"):
+        loaded(tmp_path, f"[server]\n{text}")
+
+
 def test_lists_in_variables_are_parted_by_commas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

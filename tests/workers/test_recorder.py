@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,3 +59,23 @@ def test_nothing_is_left_behind() -> None:
     theirs.close()
     ours.close()
     assert not Path(ours.path).exists()
+
+
+def test_what_a_process_left_that_was_killed_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = (
+        "from nodegraph.workers.recorder import Recorder; import os; Recorder.create(); os._exit(9)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    theirs = tmp_path / "nodegraph-notes-of-somebody"
+    theirs.write_text("mine")
+    ours = Recorder.create()
+    assert not left.exists()
+    other = Recorder.create()
+    assert set(tmp_path.iterdir()) == {Path(ours.path), Path(other.path), theirs}
+    ours.close()
+    other.close()

@@ -31,6 +31,7 @@ from nodegraph.server.problems import responses
 from nodegraph.server.services import Services
 from nodegraph.server.submitting import submit
 from nodegraph.server.wishes import JobWish
+from nodegraph.settings import NUMBER
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
 
@@ -56,7 +57,7 @@ class Change(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: Annotated[int, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)]
+    priority: Annotated[int, NUMBER, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)]
 
 
 class MoveToEnd(BaseModel):

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nodegraph.server.auth.caller import Caller
 from nodegraph.server.errors import (
+    METHODS,
     MethodNotAllowed,
     Refused,
     TooManyRequests,
@@ -33,7 +34,6 @@ from nodegraph.server.settings import ServerSettings
 METRICS = "/metrics"
 _SCRAPER = Caller("metrics", frozenset({"read"}))
 """Whoever reads the figures, where the settings let everybody do so."""
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Gate:
@@ -89,7 +89,7 @@ class Gate:
             Refused: It is a page that may not, or nothing that is answered at all.
         """
         check_path(head)
-        if head.method not in _METHODS:
+        if head.method not in METHODS:
             raise MethodNotAllowed("there is no such method here", given=head.method[:20])
         return self._origins.check(head, self._hosts.check(head))
 

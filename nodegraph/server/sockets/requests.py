@@ -11,6 +11,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import Problem
 from nodegraph.server.problems import InvalidRequest
 from nodegraph.server.wishes import JobWish, WorkflowWish
+from nodegraph.settings import NUMBER
 
 RequestId = (
     Annotated[str, StringConstraints(max_length=64)]
@@ -45,7 +46,7 @@ class Subscribe(_Request):
 
     type: Literal["subscribe"]
     jobs: Annotated[list[JobId], Field(min_length=1)] | None = None
-    after: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    after: Annotated[int, NUMBER, Field(ge=0, lt=1 << 63)] | None = None
     live: bool = True
     previews: bool = True
 
