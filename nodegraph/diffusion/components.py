@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+    from torch import Tensor
     from transformers import CLIPTextModel, CLIPTokenizer
 
 
@@ -29,11 +30,17 @@ class Denoiser:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """A text encoder with its tokenizer, in eval mode."""
+    """A text encoder with its tokenizer, in eval mode.
+
+    Attributes:
+        empty: The empty prompt's embeddings, by the device that computed them, once they are
+            known; float32 on the CPU, shape (1, length, width). Copies are handed out.
+    """
 
     model: CLIPTextModel
     tokenizer: CLIPTokenizer
     family: str
+    empty: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

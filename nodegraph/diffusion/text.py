@@ -51,7 +51,7 @@ def encode_prompt(
     windows = _windows(text_model, text)
     if len(windows) > 1 and warn is not None:
         warn(_too_long(windows, _length(text_model)))
-    empty = _embed(text_model, [])
+    empty = _empty(text_model)
     encoded = [_encode_window(text_model, window, empty) for window in windows]
     embeddings = torch.cat(encoded, dim=1)
     if not torch.isfinite(embeddings).all():
@@ -84,13 +84,23 @@ def _repeat(embeddings: Tensor, tokens: int) -> Tensor:
 
 def _encode_window(text_model: TextModel, window: list[Token], empty: Tensor) -> Tensor:
     # One window at a time, so that a window's bits don't depend on how many there are.
-    embeddings = _embed(text_model, [token for token, _ in window])
+    tokens = [token for token, _ in window]
+    embeddings = _embed(text_model, tokens) if tokens else empty.clone()
     weights = _pad_weights(window, _length(text_model))
     if all(weight == 1.0 for weight in weights):
         return embeddings
     factors = torch.tensor(weights).view(1, -1, 1)
     # Tokens of weight 1 keep their bits: empty + (embedding - empty) would round.
     return torch.where(factors == 1, embeddings, empty + (embeddings - empty) * factors)
+
+
+def _empty(text_model: TextModel) -> Tensor:
+    """The empty prompt's embeddings, which every prompt needs: encoded once for each encoder."""
+    device = str(text_model.model.device)
+    if device not in text_model.empty:
+        text_model.empty[device] = _embed(text_model, [])
+    # A copy, as somebody may write into a result.
+    return text_model.empty[device].clone()
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,11 @@ from nodegraph.engine.attempt import Attempt
 from nodegraph.engine.claiming import claim
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.scheduling import Answer, Scheduling
-from nodegraph.engine.states import Call
+from nodegraph.engine.states import Call, NodeState
+from nodegraph.store.entries import Gone
+
+_RECIPE = 2**16
+"""Bytes that a value has at most which is looked at to see whether it is a recipe."""
 
 
 class Invoker:
@@ -35,6 +40,7 @@ class Invoker:
         self._shared = run.shared
         self._workflow = workflow
         self._keeping = keeping
+        self._prepared: set[NodeState] = set()
 
     def fingerprint(self, call: Call) -> str:
         """State of the outside world that the node reads, by its own word; empty without one.
@@ -51,25 +57,43 @@ class Invoker:
         return str(hook(HookInputs(given, {}, self._shared.environment)))
 
     def prepare(self, call: Call) -> None:
-        """Make ready what a call needs that waits for a place in its lane.
+        """Load weights while a call computes or waits: its own, and those of what waits for it.
 
-        Its weights are loaded meanwhile if there is room, in the lane for input and output.
+        Its own if it has no place in its lane yet, and those of the nodes behind it, as far as
+        their recipes are known, once for each run. It happens in the lane for input and output, and
+        only if there is room.
         """
-        weights = self._shared.weights
         spec = call.state.node.spec
-        if weights is None or spec.lane != "gpu" or not self._shared.lanes[spec.lane].waiting:
+        if self._shared.weights is None or spec.lane != "gpu":
             return
-        values = [artifact.value for artifact in call.inputs.values()]
-        recipes = [value for value in values if isinstance(value, Recipe)]
-        if recipes:
-            self._shared.lanes["io"].submit(
-                self._run,
-                asyncio.get_running_loop(),
-                (0.0, 0.0),
-                partial(_prefetch, weights, recipes, self._shared.device_of(spec)),
-                lambda _, error: None,
-                share=self._run.share,
-            )
+        if self._shared.lanes[spec.lane].waiting:
+            self._prefetch(call.state, call.inputs.values())
+        for state in call.state.followers:
+            if state.node.spec.lane == "gpu" and state not in self._prepared:
+                self._prepared.add(state)
+                self._prefetch(state, self._known_inputs(state))
+
+    def _known_inputs(self, state: NodeState) -> Iterator[Artifact]:
+        """What a node will be given for certain, as far as it is known."""
+        for port, source in state.node.links.items():
+            upstream = self._run.states.get(source.node)
+            if port not in state.lazy_ports and upstream is not None and upstream.has_outputs:
+                yield upstream.output(source.port)
+
+    def _prefetch(self, state: NodeState, inputs: Iterable[Artifact]) -> None:
+        weights = self._shared.weights
+        # A recipe is small; one that lies in the store is read in the thread that loads.
+        found = [artifact for artifact in inputs if artifact.size <= _RECIPE]
+        if weights is None or not any(map(_may_be_recipe, found)):
+            return
+        self._shared.lanes["io"].submit(
+            self._run,
+            asyncio.get_running_loop(),
+            (0.0, 0.0),
+            partial(_prefetch, weights, found, self._shared.device_of(state.node.spec)),
+            lambda _, error: None,
+            share=self._run.share,
+        )
 
     def _check_paths(self, call: Call) -> None:
         environment = self._shared.environment
@@ -149,6 +173,13 @@ def _given(call: Call) -> dict[str, Any]:
     return {**call.state.node.literals, **linked}
 
 
-def _prefetch(weights: Weights, recipes: Sequence[Recipe], device: str) -> None:
-    for recipe in recipes:
-        weights.prefetch(recipe, device)
+def _may_be_recipe(artifact: Artifact) -> bool:
+    return not artifact.is_loaded or isinstance(artifact.value, Recipe)
+
+
+def _prefetch(weights: Weights, inputs: Sequence[Artifact], device: str) -> None:
+    for artifact in inputs:
+        with suppress(Gone):
+            value = artifact.value
+            if isinstance(value, Recipe):
+                weights.prefetch(value, device)

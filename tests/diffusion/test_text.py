@@ -173,3 +173,22 @@ def test_repeating_changes_nothing_in_what_attention_gives() -> None:
     torch.testing.assert_close(
         attend(query, repeated, repeated), attend(query, context, context), rtol=0, atol=1e-6
     )
+
+
+def test_the_empty_prompt_is_encoded_once_for_each_encoder(sd1_folder: Path) -> None:
+    text_model = load_component(open_model(str(sd1_folder), []).text_encoder, "cpu")
+    asked: list[int] = []
+    text_model.model.register_forward_pre_hook(lambda *_: asked.append(1))
+
+    first = encode_prompt(text_model, "a red apple")
+    assert len(asked) == 2
+    second = encode_prompt(text_model, "a fox")
+    assert len(asked) == 3
+    empty = encode_prompt(text_model, "")
+    assert len(asked) == 3
+
+    assert torch.equal(first.unconditional, second.unconditional)
+    assert torch.equal(empty.entries[0].embeddings, first.unconditional)
+    first.unconditional.zero_()
+    empty.entries[0].embeddings.zero_()
+    assert torch.equal(encode_prompt(text_model, "a fox").unconditional, second.unconditional)

@@ -180,6 +180,44 @@ def test_weights_of_what_waits_are_loaded_meanwhile(bench: Bench, weights: FakeW
     assert weights.prefetched == [RECIPE]
 
 
+def test_weights_of_the_next_node_are_loaded_while_this_one_runs(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    @node
+    def Load() -> DiffusionModel:
+        """A recipe."""
+        return RECIPE
+
+    @node(lane="gpu")
+    def Encode(said: int) -> int:
+        """Run until the weights of what follows are there."""
+        assert weights.loaded.wait(30)
+        return said
+
+    @node(lane="gpu")
+    def Sample(recipe: DiffusionModel, prompt: int) -> int:
+        """Use what was encoded."""
+        return prompt + 1
+
+    @node
+    def Said(recipe: DiffusionModel) -> int:
+        """Let nothing begin before the recipe is known."""
+        return 1
+
+    bench.add(Load, Encode, Sample, Said)
+    nodes = {
+        "load": {"type": "Load"},
+        "said": {"type": "Said", "inputs": {"recipe": link("load")}},
+        "encode": {"type": "Encode", "inputs": {"said": link("said")}},
+        "sample": {"type": "Sample", "inputs": {"recipe": link("load"), "prompt": link("encode")}},
+    }
+    assert bench.value(nodes, "sample.number") == 2
+    assert set(weights.prefetched) == {RECIPE}
+    weights.prefetched.clear()
+    assert bench.value(nodes, "sample.number") == 2
+    assert weights.prefetched == []  # what is kept needs no weights
+
+
 # Nodes that change their inputs
 
 
