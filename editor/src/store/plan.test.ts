@@ -75,6 +75,14 @@ test("a document that was opened is planned a moment later", async () => {
   expect(usePlan.getState().nodes.get("size")).toMatchObject({ status: "run", seconds: 2 });
 });
 
+test("a node that loads weights first takes that much longer", async () => {
+  await wait(250);
+  const nodes = { size: { ...NODE, load_seconds: 0.5 } };
+  server.now.reply(server.now.last("plan").id, { ...ANSWER, nodes });
+  await wait(0);
+  expect(usePlan.getState().nodes.get("size")?.seconds).toBe(2.5);
+});
+
 test("edits in a row are one question, and the last good plan stays meanwhile", async () => {
   await wait(250);
   await answer();

@@ -268,12 +268,18 @@ function nodePlan(found: unknown): NodePlan | null {
   if (!STATUSES.has(given.status)) return null;
   return {
     status: given.status as PlanStatus,
-    seconds: numberOr(given.seconds, null),
+    seconds: expectedSeconds(given),
     reason: typeof given.reason === "string" ? given.reason : "",
     certain: given.certain !== false,
     calls: numberOr(given.calls, null),
     files: Array.isArray(given.files) ? (given.files as ArtifactEntry[]) : [],
   };
+}
+
+/** Of a node, the weights included that it is the first to load. */
+function expectedSeconds(given: Record<string, unknown>): number | null {
+  const seconds = numberOr(given.seconds, null);
+  return seconds === null ? null : seconds + numberOr(given.load_seconds, 0);
 }
 
 /** With blocks under their own names, as what is in them comes to. */

@@ -1,0 +1,1 @@
+import"./WidgetField-1IQ0MDzL.js";

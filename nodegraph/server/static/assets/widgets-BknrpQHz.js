@@ -1,1 +1,0 @@
-import"./WidgetField-Ddepm2mt.js";
