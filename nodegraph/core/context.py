@@ -146,6 +146,23 @@ class Context(Protocol):
     def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
         """Tell that a file of this run's results lies at `path`."""
 
+    def file(self, path: str | Path) -> Path:
+        """Tell that the node reads a file that no input names: its content enters the key.
+
+        Call it before reading, and before `restored`. The node runs again once the file holds
+        something else, came, or went.
+
+        Args:
+            path: A relative one starts from the inputs folder.
+        Returns:
+            Its absolute path, whether it is there or not.
+        Raises:
+            InvalidFile: It is a folder.
+        """
+
+    def env(self, name: str, default: str | None = None) -> str | None:
+        """An environment variable; the node runs again once it has another value."""
+
     def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
         """The live modules of a recipe on this lane's device, kept there inside the `with`."""
 

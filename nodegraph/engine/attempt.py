@@ -14,6 +14,7 @@ from nodegraph.core.ports import Lazy
 from nodegraph.engine.binding import arguments
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
+from nodegraph.engine.outside import after
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import remember_written
@@ -161,6 +162,8 @@ class Attempt:
         if written is not None and node.spec.output_files:
             # The store looks at what it writes itself.
             self._handing().check_in_full(self._shared.registry.digesters)
+        # What it read outside may be another when it is looked for what it has written.
+        if written is not None and node.spec.output_files and not self._call.readings.steps:
             remember_written(written, self._call.key, self._shared.environment, self.files)
 
     def ended(self, *, is_expansion: bool) -> None:
@@ -188,12 +191,13 @@ class Attempt:
             loads=self.loads,
             checkpoints=self._checkpoints,
             footprint=footprint,
+            readings=self._call.readings,
         )
 
     def _work_key(self) -> Key:
         node = self._call.state.node
         identity = self._shared.identity(node.spec)
-        return work_key(
+        key = work_key(
             node.spec,
             node.literals,
             {port: artifact.digest for port, artifact in self._call.inputs.items()},
@@ -202,3 +206,4 @@ class Attempt:
             digesters=self._shared.registry.digesters,
             fingerprint=self._call.fingerprint,
         )
+        return after(key, self._call.readings.steps)

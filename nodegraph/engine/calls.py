@@ -21,6 +21,7 @@ from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.lanes import Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.outside import looked_up
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.sinks import written_before
@@ -104,9 +105,11 @@ class Calls:
 
     def answered_by_cache(self, call: Call) -> bool:
         """Complete a call with what is known under its key, if anything is."""
-        entry = usable(self._shared.cache.get(call.key), call.state)
+        key, found = looked_up(call.key, self._shared.cache.get)
+        entry = usable(found, call.state)
         if entry is None:
             return False
+        call.answer_key = key
         self.answer_with(call, entry)
         return True
 
@@ -317,7 +320,8 @@ class Calls:
         """Keep a call's outputs, in memory and on disk."""
         spec = call.state.node.spec
         if spec.deterministic and not spec.output and call.is_sound:
-            self._shared.cache.keep(call.key, Outputs(artifacts, seconds))
+            self._keeping.note_readings(call)
+            self._shared.cache.keep(call.result_key, Outputs(artifacts, seconds))
             if not call.is_stored:
                 self._keeping.store(call, artifacts, seconds)
 

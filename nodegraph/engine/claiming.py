@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from nodegraph.engine.outside import looked_up
 from nodegraph.engine.scheduling import Calling, Scheduling
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, usable
@@ -38,7 +39,7 @@ def claim(shared: Shared, call: Call) -> None:
     if not claims.try_claim(call.key):
         raise Elsewhere
     call.is_claimed = True
-    if usable(shared.cache.get(call.key), call.state) is not None:
+    if usable(looked_up(call.key, shared.cache.get)[1], call.state) is not None:
         raise Elsewhere
 
 

@@ -263,7 +263,7 @@ class _Expansion:
         if known is not None and not expr.is_list:
             return known
         deterministic = self._spec.deterministic
-        unnamed = unnamed_digest(self._call.key, port, deterministic=deterministic)
+        unnamed = unnamed_digest(self._call.result_key, port, deterministic=deterministic)
         return artifact_of(value.value, expr, self._run.shared.registry.digesters, unnamed)
 
     def _inner(self, end: End) -> Artifact:

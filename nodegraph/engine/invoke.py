@@ -147,7 +147,9 @@ class Invoker:
             return Answer(seconds, expansion=result)
         spec = definition.spec
         # What was read of a file that changed meanwhile is no result of what the key tells of.
-        call.is_sound = self._shared.registry.has_data_as_digested(call.state.node.spec.type)
+        registry = self._shared.registry
+        is_as_digested = registry.has_data_as_digested(call.state.node.spec.type)
+        call.is_sound = is_as_digested and call.readings.are_still_so()
         by_key = spec.deterministic and call.is_sound
         artifacts = tuple(
             self._artifact(value, port_type, call, by_key)
@@ -163,7 +165,7 @@ class Invoker:
 
     def _artifact(self, value: Any, port: Any, call: Call, by_key: bool) -> Artifact:
         expr = named(ANY) if value is None and port.nullable else port.expr
-        unnamed = unnamed_digest(call.key, port.name, deterministic=by_key)
+        unnamed = unnamed_digest(call.result_key, port.name, deterministic=by_key)
         return artifact_of(value, expr, self._shared.registry.digesters, unnamed)
 
 

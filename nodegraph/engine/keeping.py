@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import Cache, unsaved
 from nodegraph.engine.key_parts import key_parts
 from nodegraph.engine.memory_cache import Asked
 from nodegraph.engine.node_context import Load
+from nodegraph.engine.outside import after
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.engine.work import LENGTH, LOADING, RECIPES, length_shape, loading_work, work_of
@@ -53,15 +55,15 @@ class Keeping:
             node_type=call.state.node.spec.type,
             seconds=seconds,
             run=self._run_id,
-            parts=partial(self._parts, call.state, links, call.fingerprint),
+            parts=partial(self._parts, call, links),
             sources=() if handing is None else handing.sources(digesters),
         )
         if not call.is_claimed:
-            store.put(call.key, entry)
+            store.put(call.result_key, entry)
             return
         call.is_claimed = False
         assert self._shared.claims is not None
-        store.put(call.key, entry, committed=partial(self._shared.claims.release, call.key))
+        store.put(call.result_key, entry, committed=partial(self._shared.claims.release, call.key))
 
     def _note_code(self, spec: NodeSpec) -> None:
         codes = self._shared.codes
@@ -75,10 +77,20 @@ class Keeping:
 
     def note_asked(self, call: Call, port: str) -> None:
         """Note that a function asked for a lazy input next."""
-        self._cache.keep(call.key, Asked(port))
+        self._note_step(call, call.key, port)
+
+    def note_readings(self, call: Call) -> None:
+        """Note what a function has read outside, step by step."""
+        key = call.key
+        for step in call.readings.steps:
+            self._note_step(call, key, step[0])
+            key = after(key, [step])
+
+    def _note_step(self, call: Call, key: Key, name: str) -> None:
+        self._cache.keep(key, Asked(name))
         if self._cache.store is not None:
             node_type = call.state.node.spec.type
-            self._cache.store.put(call.key, NewEntry(None, port, node_type, 0.0, self._run_id))
+            self._cache.store.put(key, NewEntry(None, name, node_type, 0.0, self._run_id))
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
         """Note what a call took, besides loading weights."""
@@ -116,16 +128,15 @@ class Keeping:
                     LOADING, work.shape, device, seconds, kind=work.kind, amount=work.amount
                 )
 
-    def _parts(
-        self, state: NodeState, links: Mapping[str, Digest], fingerprint: str
-    ) -> Mapping[str, Any]:
-        identity = self._shared.identity(state.node.spec)
+    def _parts(self, call: Call, links: Mapping[str, Digest]) -> Mapping[str, Any]:
+        identity = self._shared.identity(call.state.node.spec)
         return key_parts(
-            state.node,
+            call.state.node,
             links,
             code=identity.code,
             profile=identity.profile,
-            fingerprint=fingerprint,
+            fingerprint=call.fingerprint,
+            readings=dict(call.readings.steps),
         )
 
 

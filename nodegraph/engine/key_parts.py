@@ -24,12 +24,14 @@ def key_parts(
     code: Digest,
     profile: str = "",
     fingerprint: str = "",
+    readings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a call's key is made of, in a form that people can read.
 
     Args:
         links: Digests of the linked inputs, the lazy ones that were asked for included.
         code, profile, fingerprint: As they entered the key.
+        readings: What it has read outside, with a fingerprint of each.
     """
     sources = {port: f"{source.node}.{source.port}" for port, source in node.links.items()}
     return {
@@ -37,6 +39,7 @@ def key_parts(
         "code": code,
         "profile": profile,
         "fingerprint": short(fingerprint),
+        **({"readings": dict(readings)} if readings else {}),
         "literals": {port: literal_text(value) for port, value in node.literals.items()},
         "links": {port: [digest, sources.get(port, "")] for port, digest in links.items()},
     }

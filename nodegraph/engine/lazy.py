@@ -19,6 +19,7 @@ from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.outside import looked_up
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
@@ -64,16 +65,18 @@ async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: 
 
 async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
-    while (entry := run.shared.cache.get(key)) is not None:
+    while True:
+        key, entry = looked_up(key, run.shared.cache.get)
+        if entry is None:
+            return False
         if isinstance(entry, Outputs):
             found = usable(entry, call.state)
             if found is not None:
-                call.key = key
+                call.answer_key = key
                 run.calls.answer_with(call, found)
             return found is not None
         artifact = await _allowed(run, call, entry.port)
         key = lazy_key(key, entry.port, artifact.digest)
-    return False
 
 
 class _Steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -14,9 +15,10 @@ from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.lanes import current_place
+from nodegraph.engine.outside import Readings
 from nodegraph.engine.pacing import PreviewPace
 from nodegraph.engine.result import WrittenFile
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
@@ -54,6 +56,7 @@ class NodeContext:
             Whoever runs the call says `finish` to it in the end.
         footprint: ``small`` for a second try, after memory ran out.
         pace: Of the previews; by this machine's clock if not given.
+        readings: Notes what the node reads outside.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class NodeContext:
         checkpoints: CallCheckpoints | None = None,
         footprint: Footprint = "full",
         pace: PreviewPace | None = None,
+        readings: Readings | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -84,6 +88,7 @@ class NodeContext:
         self._loads = loads if loads is not None else []
         self._checkpoints = checkpoints
         self._pace = pace or PreviewPace()
+        self._readings = readings or Readings()
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
@@ -160,6 +165,17 @@ class NodeContext:
     def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
         self._files.append(WrittenFile(path, self.node, kind, existed))
         self._events.emit("node.wrote", self.node, path=str(path), file=kind, existed=existed)
+
+    def file(self, path: str | Path) -> Path:
+        place = (self.environment.inputs / Path(path).expanduser()).absolute()
+        if place.is_dir():
+            raise InvalidFile(f"{place} is a folder", hint="Name the files in it, one by one.")
+        self._readings.file(place)
+        return place
+
+    def env(self, name: str, default: str | None = None) -> str | None:
+        self._readings.variable(name)
+        return os.environ.get(name, default)
 
     def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
         if self._weights is None:

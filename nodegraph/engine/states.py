@@ -14,6 +14,7 @@ from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested
 from nodegraph.engine.memory_cache import Entry, Outputs
 from nodegraph.engine.mutation import Handing
+from nodegraph.engine.outside import Readings, after
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
@@ -30,8 +31,6 @@ class NodeState:
         watchers: Called once it has ended, whatever way.
         level: How deep in expansions it stands.
         within: The node that expanded into it.
-        is_sound: False if what it read outside may not be what its key tells of: the result
-            is kept nowhere.
         is_repeatable: False if it expanded into something that must run each time.
         is_blocked: It was skipped, as an input stood for a blocked output.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
@@ -155,7 +154,7 @@ class NodeState:
                 self.saved += call.saved
             # The lane's thread may hold on to the call a moment longer than the run does.
             call.inputs, call.outputs, call.handing = {}, None, None
-        self.key = calls[0].key if len(calls) == 1 else ""
+        self.key = calls[0].result_key if len(calls) == 1 else ""
 
     def report(self) -> NodeReport:
         """How it fared, for the run's result."""
@@ -191,6 +190,10 @@ class Call:
         is_claimed: Other processes wait for its result.
         is_stored: The result is on its way to the store.
         is_exact: False if it had to make do with less memory: the result isn't stored.
+        is_sound: False if what it read outside may not be what its key tells of: the result
+            is kept nowhere.
+        readings: What its function has read outside.
+        answer_key: The key that its result was found under, where that isn't `key`.
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
         handing: What its function was handed, once it runs.
@@ -211,10 +214,17 @@ class Call:
     is_stored: bool = False
     is_exact: bool = True
     is_sound: bool = True
+    readings: Readings = field(default_factory=Readings)
+    answer_key: Key = ""
     has_ended: bool = False
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)
     handing: Handing | None = None
+
+    @property
+    def result_key(self) -> Key:
+        """The key of its result: `key`, and then what was read outside."""
+        return self.answer_key or after(self.key, self.readings.steps)
 
 
 Follower = Callable[[Call, Call, BaseException | None], None]

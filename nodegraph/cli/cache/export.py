@@ -106,7 +106,7 @@ def _of_workflows(session: Session, names: list[str]) -> list[Key]:
 def _planned(session: Session, workflow: Workflow) -> list[Key]:
     from nodegraph.engine.planning.keys import planned_keys
 
-    return planned_keys(session.plan(workflow).predicted, session.engine.shared)
+    return planned_keys(session.plan(workflow).predicted)
 
 
 def _of_run(session: Session, store: Store, name: str) -> list[Key]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
 from nodegraph.engine.key_parts import Parts
+from nodegraph.engine.outside import shown
 
 Kind = Literal["input", "link", "code", "version", "profile", "outside"]
 _SHOWN = 5
@@ -20,7 +21,7 @@ class Difference:
     """One thing that differs.
 
     Attributes:
-        port: The input that it is about.
+        port: The input that it is about, or what was read outside.
         old, new: As texts; empty where they say nothing to people.
         source: Of a link, the ``node.port`` that it comes from now.
     """
@@ -43,7 +44,7 @@ class Difference:
             return f"code changed{_named(self.modules)}"
         if self.kind == "outside":
             change = f": {self.old} → {self.new}" if self.old and self.new else ""
-            return f"what it reads outside has changed{change}"
+            return f"what it reads outside has changed{f': {self.port}' * bool(self.port)}{change}"
         name = {"version": "version of the node type", "profile": "numerics"}[self.kind]
         return f"{name}: {self.old} → {self.new}"
 
@@ -81,7 +82,13 @@ def differences(
         found.append(Difference("profile", old=str(old["profile"]), new=str(new["profile"])))
     if old.get("fingerprint") != new.get("fingerprint"):
         found.append(_outside(str(old.get("fingerprint", "")), str(new.get("fingerprint", ""))))
-    return found
+    return [*found, *_readings(_of(old, "readings"), _of(new, "readings"))]
+
+
+def _readings(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
+    for name, found in new.items():
+        if old.get(name) != found:
+            yield Difference("outside", shown(name))
 
 
 def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Difference]:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from nodegraph.core.keys import Key, call_key, lazy_key
-from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.planning.prediction import PlannedCall, PlannedNode
-from nodegraph.engine.shared import Shared
+from nodegraph.core.keys import Key
+from nodegraph.engine.planning.prediction import PlannedNode
 
 
-def planned_keys(predicted: Mapping[str, PlannedNode], shared: Shared) -> list[Key]:
-    """Every key that a run would look up, as far as it is known; see `Plan.predicted`."""
+def planned_keys(predicted: Mapping[str, PlannedNode]) -> list[Key]:
+    """Every key that a run would look up, as far as it is known; see `Plan.predicted`.
+
+    The key of a call comes after those that lead to it.
+    """
     found: dict[Key, None] = {}
     for planned in predicted.values():
         for call in planned.each_call():
             if call.key is not None:
-                found.update(dict.fromkeys(_keys(call, shared)))
+                found.update(dict.fromkeys((*call.passed, call.key)))
     return list(found)
-
-
-def _keys(call: PlannedCall, shared: Shared) -> Iterator[Key]:
-    """The key of a call, after those that lead to it from one lazy input to the next."""
-    assert call.key is not None
-    lazy = call.node.lazy_links
-    # They stand in the order in which they were asked for.
-    asked = [port for port, value in call.inputs.items() if port in lazy and not value.is_blocked]
-    if asked:
-        digests = {port: _digest(call, port) for port in call.inputs if port not in lazy}
-        key = call_key(shared.base_of(call.node), digests, call.fingerprint)
-        for port in asked:
-            yield key
-            key = lazy_key(key, port, _digest(call, port))
-    yield call.key
-
-
-def _digest(call: PlannedCall, port: str) -> str:
-    value = call.inputs[port]
-    assert isinstance(value, Artifact), "a call whose key is known has inputs that are known"
-    return value.digest

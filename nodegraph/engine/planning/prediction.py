@@ -21,6 +21,7 @@ from nodegraph.engine.artifact import Artifact, blocked
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested, spread
 from nodegraph.engine.memory_cache import Asked, Outputs
+from nodegraph.engine.outside import looked_up
 from nodegraph.engine.planning.foreseen import (
     UNKNOWN,
     Foreseen,
@@ -83,6 +84,7 @@ class PlannedCall:
         asks_more: It may ask for more of its lazy inputs than is known.
         entry: What its key leads to, also where it runs all the same.
         outputs: One for each output port.
+        passed: Keys that lead to `key`, of what it asks for and reads outside, step by step.
         files: Digests of the files of a sink that need not be written again.
     """
 
@@ -96,6 +98,7 @@ class PlannedCall:
     asks_more: bool = False
     entry: Outputs | None = None
     outputs: tuple[Foreseen, ...] = ()
+    passed: list[Key] = field(default_factory=list)
     files: tuple[Digest, ...] = ()
 
     @property
@@ -295,7 +298,8 @@ class _Forwards:
     def _look_up(self, call: PlannedCall, lazy: frozenset[str]) -> None:
         node, cache = call.node, self._shared.cache
         assert call.key is not None
-        entry = cache.get(call.key)
+        call.passed.clear()
+        call.key, entry = looked_up(call.key, cache.get, call.passed)
         while isinstance(entry, Asked) and entry.port in lazy:
             value = self._linked(node, entry.port)
             call.inputs[entry.port] = value
@@ -305,8 +309,9 @@ class _Forwards:
             if isinstance(value, Unknown):
                 call.key = None
                 return
-            call.key = lazy_key(call.key, entry.port, value.digest)
-            entry = cache.get(call.key)
+            call.passed.append(call.key)
+            key = lazy_key(call.key, entry.port, value.digest)
+            call.key, entry = looked_up(key, cache.get, call.passed)
         if isinstance(entry, Outputs):
             call.entry = entry
             call.asks_more = False

@@ -12,6 +12,7 @@ from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.key_parts import Parts, key_parts
+from nodegraph.engine.outside import fingerprint
 from nodegraph.engine.planning.differences import Difference, differences
 from nodegraph.engine.planning.plan import NodePlan, Plan, may_run
 from nodegraph.engine.planning.prediction import PlannedCall
@@ -299,6 +300,8 @@ class _Explained:
         if nearest is None or nearest.parts is None:
             known = self._past.results is not None and record is None
             return [], None, ["no earlier result to compare with"] if known else []
+        read = nearest.parts.get("readings", {})
+        now = {**now, "readings": {name: fingerprint(name) for name in read}}
         found = differences(nearest.parts, now, unknown, self._modules(node))
         words = []
         if not found and key is not None:

@@ -1,0 +1,200 @@
+"""Files and variables that nodes read by `ctx.file` and `ctx.env` are part of what is cached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodegraph import Context, InvalidFile, Lazy, Session, Settings, Workflow, node
+from nodegraph.engine.result import RunResult
+
+
+@node
+def Number(value: int = 1) -> int:
+    """A number."""
+    return value
+
+
+@node
+def Told(ctx: Context, name: str = "number.txt") -> int:
+    """The number in a file whose name stands in another file."""
+    path = ctx.file(name)
+    text = path.read_text() if path.exists() else "-1"
+    if text.strip().isdigit() or text == "-1":
+        return int(text)
+    return int(ctx.file(text.strip()).read_text())
+
+
+@node
+def Scaled(ctx: Context, number: int) -> int:
+    """Scale by a variable."""
+    return number * int(ctx.env("OUTSIDE_SCALE", "1") or 1)
+
+
+@node
+async def Chosen(ctx: Context, one: Lazy[int], two: Lazy[int]) -> int:
+    """One of two, as a variable says."""
+    return await two() if ctx.env("OUTSIDE_SCALE") == "2" else await one()
+
+
+@node
+def Overwritten(ctx: Context, name: str = "number.txt") -> int:
+    """Read a file that changes meanwhile."""
+    path = ctx.file(name)
+    number = int(path.read_text())
+    path.write_text(str(number + 1))
+    return number
+
+
+NODES = [Number, Told, Scaled, Chosen, Overwritten]
+
+
+class Place:
+    """A folder of inputs, and sessions that come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = Settings(home=folder / "home")
+
+    def session(self) -> Session:
+        return Session(self.settings, nodes=NODES, inputs=self.folder)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def run(self, session: Session | None = None, kind: str = "Told") -> RunResult:
+        if session is None:
+            with self.session() as session:
+                return self.run(session, kind)
+        return session.run(flow(kind), targets=["it"])
+
+    def told(self, session: Session | None = None, kind: str = "Told") -> tuple[int, str]:
+        result = self.run(session, kind)
+        assert result.is_ok, result.errors
+        if session is not None and session.store is not None:
+            session.store.flush()  # so that the next session finds it
+        return result["it.number"], result.nodes["it"].status
+
+
+def flow(kind: str) -> Workflow:
+    inputs = {
+        "Scaled": {"number": {"from": "one"}},
+        "Chosen": {"one": {"from": "one"}, "two": {"from": "two"}},
+    }
+    nodes = {
+        "one": {"type": "Number", "inputs": {"value": 1}},
+        "two": {"type": "Number", "inputs": {"value": 20}},
+        "it": {"type": kind, "inputs": inputs.get(kind, {})},
+    }
+    return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.delenv("OUTSIDE_SCALE", raising=False)
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def session(place: Place) -> Iterator[Session]:
+    with place.session() as session:
+        yield session
+
+
+def test_a_file_counts_by_its_content(place: Place, session: Session) -> None:
+    for text, expected in (("11", "ran"), ("22", "ran"), ("11", "cached")):
+        place.write("number.txt", text)
+        assert place.told(session) == (int(text), expected)
+        assert place.told(session) == place.told() == (int(text), "cached")
+
+
+def test_what_a_file_leads_to_counts_step_by_step(place: Place, session: Session) -> None:
+    place.write("number.txt", "a.txt")
+    place.write("a.txt", "1")
+    place.write("b.txt", "2")
+    assert place.told(session) == (1, "ran")
+    place.write("b.txt", "3")
+    assert place.told(session) == (1, "cached")
+    place.write("number.txt", "b.txt")
+    assert place.told(session) == (3, "ran")
+    place.write("a.txt", "4")
+    assert place.told() == (3, "cached")
+    place.write("number.txt", "a.txt")
+    assert place.told() == (4, "ran")
+
+
+def test_a_file_that_comes_or_goes_counts(place: Place, session: Session) -> None:
+    assert place.told(session) == (-1, "ran")
+    place.write("number.txt", "5")
+    assert place.told(session) == (5, "ran")
+    (place.folder / "number.txt").unlink()
+    assert place.told(session) == (-1, "cached")
+
+
+def test_a_variable_counts(place: Place, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.told(session, "Scaled") == (1, "ran")
+    for value, expected in (("3", "ran"), ("4", "ran"), ("3", "cached")):
+        monkeypatch.setenv("OUTSIDE_SCALE", value)
+        assert place.told(session, "Scaled") == (int(value), expected)
+        assert place.told(None, "Scaled") == (int(value), "cached")
+    monkeypatch.delenv("OUTSIDE_SCALE")
+    assert place.told(None, "Scaled") == (1, "cached")
+
+
+def test_a_variable_that_decides_which_input_is_asked_for(
+    place: Place, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, number in (("1", 1), ("2", 20), ("1", 1), ("2", 20)):
+        monkeypatch.setenv("OUTSIDE_SCALE", value)
+        assert place.told(session, "Chosen")[0] == number
+        assert place.told(None, "Chosen") == (number, "cached")
+
+
+def test_plan_and_why_tell_of_it(
+    place: Place, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status(kind: str) -> str:
+        return session.plan(flow(kind), targets=["it"]).nodes["it"].status
+
+    place.write("number.txt", "1")
+    assert status("Told") == "run"
+    place.run(session)
+    place.run(session, "Scaled")
+    assert (status("Told"), status("Scaled")) == ("hit", "hit")
+    place.write("number.txt", "2")
+    monkeypatch.setenv("OUTSIDE_SCALE", "7")
+    assert (status("Told"), status("Scaled")) == ("run", "run")
+    for kind, what in (
+        ("Told", f"file {place.folder / 'number.txt'}"),
+        ("Scaled", "variable OUTSIDE_SCALE"),
+    ):
+        (why,) = session.why(flow(kind), node="it")[:1]
+        assert f"what it reads outside has changed: {what}" in str(why.reasons)
+
+
+def test_what_changed_while_its_node_ran_leaves_no_result(place: Place, session: Session) -> None:
+    place.write("number.txt", "1")
+    assert place.told(session, "Overwritten") == (1, "ran")
+    place.write("number.txt", "1")
+    assert place.told(session, "Overwritten") == (1, "ran")
+
+
+def test_a_file_that_is_overwritten_with_its_time_set_back_counts(
+    place: Place, session: Session
+) -> None:
+    place.write("number.txt", "1")
+    status = (place.folder / "number.txt").stat()
+    assert place.told(session) == (1, "ran")
+    place.write("number.txt", "2")
+    os.utime(place.folder / "number.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert place.told(session) == (2, "ran")
+
+
+def test_a_folder_is_no_file(place: Place, session: Session) -> None:
+    (place.folder / "number.txt").mkdir()
+    (error,) = place.run(session).errors
+    assert isinstance(error.__cause__, InvalidFile)
+    assert "is a folder" in str(error)
