@@ -309,6 +309,7 @@ class Session:
         problems: Sequence[Problem] = (),
         granted: Collection[Path] = (),
         stock: Stock | None = None,
+        values: bool = False,
     ) -> Plan:
         """What a run would do, node by node, and what it is expected to take; nothing runs.
 
@@ -317,6 +318,8 @@ class Session:
                 the workflow itself.
             granted: See `run_async`.
             stock: What the process holds in memory that would run it; if not given, it is this one.
+            values: Whether the run is to give the values of the targets' outputs, as it does if
+                nothing else is said: one that isn't kept is then computed again.
         """
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
@@ -335,6 +338,7 @@ class Session:
             targets=targets,
             problems=problems,
             is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
+            needs_targets=values,
             is_known=known_types([store.index for store in stores]) if stores else None,
         ).plan
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,16 @@ def Long(of: str) -> str:
 def Boom(a: int) -> int:
     """Raise."""
     raise RuntimeError("boom")
+
+
+class Own:
+    """A value that can't be kept on disk."""
+
+
+@node
+def MakeOwn() -> Any:
+    """A value of a class that nobody knows."""
+    return Own()
 
 
 WORKFLOW = {
@@ -120,6 +131,16 @@ def test_a_session_without_cache_computes_anew(settings: Settings) -> None:
         session.run(workflow, targets=["start"])
         again = session.run(workflow, targets=["start"])
     assert again.nodes["start"].status == "ran"
+
+
+def test_a_plan_for_values_tells_of_those_that_are_not_kept(settings: Settings) -> None:
+    nodes = {"own": {"type": "MakeOwn"}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    for _ in range(2):
+        with Session(settings, nodes=[MakeOwn]) as session:
+            plan = session.plan(workflow, targets=["own"], values=True)
+            assert plan.nodes["own"].status == "run"
+            assert session.run(workflow, targets=["own"]).nodes["own"].status == "ran"
 
 
 def test_an_unknown_parameter_gets_a_suggestion(settings: Settings) -> None:

@@ -268,9 +268,14 @@ class CodeDigests:
 
 def _parsed(path: Path, package: str, data: bytes | None = None) -> Source:
     try:
-        return parsed(path.read_bytes() if data is None else data, package)
-    except (OSError, SyntaxError, ValueError) as error:
+        data = path.read_bytes() if data is None else data
+    except OSError as error:
         raise PackError(f"can't read the code of {path}: {error}") from error
+    try:
+        return parsed(data, package)
+    except (SyntaxError, ValueError):
+        # It can't run, so it imports nothing; whoever imports it is told by Python.
+        return Source(digest_bytes(data), (), frozenset())
 
 
 def _data(snapshot: Snapshot) -> dict[str, Digest]:

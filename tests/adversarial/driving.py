@@ -141,7 +141,7 @@ class Driver:
         session = self._opened()
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(wish.nodes)})
         targets = list(wish.targets)
-        announced = session.plan(workflow, targets=targets).nodes
+        announced = session.plan(workflow, targets=targets, values=True).nodes
         runs = {name: plan for name, plan in announced.items() if plan.status == "run"}
         answer.surely = [name for name, plan in runs.items() if plan.certain]
         answer.perhaps = [name for name, plan in runs.items() if not plan.certain]

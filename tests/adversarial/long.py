@@ -24,19 +24,27 @@ from tests.adversarial.process import Remote
 from tests.adversarial.serving import Served
 from tests.adversarial.world import World, known_specs
 
-STEPS_OF_A_WORLD = 1_000
+STEPS_OF_A_WORLD = 500
 _TOLD_SECONDS = 60.0
 _TRIES = 60
 _NUMBERS = iter(range(1, 1 << 30))
 
 
-def played(steps: Sequence[Step], counts: Counter[str], specs: Path) -> tuple[int, str]:
-    """Do steps in a new world; how many were done, and what diverged, if anything did."""
+def played(
+    steps: Sequence[Step], counts: Counter[str], specs: Path, until: float = float("inf")
+) -> tuple[int, str]:
+    """Do steps in a new world; how many were done, and what diverged, if anything did.
+
+    Args:
+        until: Time of the steady clock after which no more are done.
+    """
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), next(_NUMBERS), specs)
         play = Play(world, {"live": Driver, "child": Remote, "server": Served}, Remote)
         try:
             for at, step in enumerate(steps):
+                if time.monotonic() > until:
+                    return at, ""
                 try:
                     play.do(step)
                 except Divergence as error:
@@ -86,7 +94,7 @@ def walk(
     taken, number = 0, only or 0
     while taken < count and time.monotonic() - since < seconds:
         steps = steps_of(seed, number, min(STEPS_OF_A_WORLD, count - taken))
-        done, what = played(steps, counts, specs)
+        done, what = played(steps, counts, specs, since + seconds)
         taken += done
         if what:
             found.append({"world": number, "after": done, "in all": taken, "what": what})

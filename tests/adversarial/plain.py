@@ -42,7 +42,7 @@ class Plain:
         fault: Exception = LookupError(node_type)
         for module in self._modules_of(pack):
             try:
-                found = vars(self._module(module)).get(name)
+                found = vars(self._with_parents(module)).get(name)
             except (ImportError, OSError, SyntaxError) as error:
                 fault = error  # of this module alone
                 continue
@@ -111,7 +111,7 @@ class Plain:
     def _with_parents(self, name: str) -> ModuleType:
         parent = name.rpartition(".")[0]
         if parent != _PACKS:
-            self._module(parent)
+            self._with_parents(parent)
         return self._module(name)
 
 

@@ -67,6 +67,18 @@ def test_a_module_that_fails_to_import_hurts_no_other(folder: Path) -> None:
     assert "no_such_library_anywhere" in registry.problems[0]
 
 
+def test_a_module_that_is_no_python_hurts_no_other_that_may_import_it(folder: Path) -> None:
+    """Nobody can tell what a name that is computed imports: it may be any module of the pack."""
+    finder = "import importlib\nfind = lambda name: importlib.import_module(name)\n"
+    (folder / "finder.py").write_text(HEADER + finder + node_text("Finder"))
+    (folder / "broken.py").write_text("def (\n")
+    registry = Registry([pack_at(folder)])
+    assert f"{folder.name}:Finder" in registry.node_types()
+    before = registry.code_digest(f"{folder.name}:Finder")
+    (folder / "broken.py").write_text("def )\n")
+    assert Registry([pack_at(folder)]).code_digest(f"{folder.name}:Finder") != before
+
+
 def test_two_packs_of_one_name_are_an_error_for_the_second(tmp_path: Path) -> None:
     for at in ("one", "two"):
         (tmp_path / at).mkdir()
