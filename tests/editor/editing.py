@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.editor.serving import Server
 from tests.editor.watching import Watch
 
-PLANNED = re.compile(r"will run|all of it is cached|Can't run yet")
+PLANNED = re.compile(r"will run|all of it is cached|Can't run yet|% done")
 
 _DROP = """(target, [name, type, data]) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));

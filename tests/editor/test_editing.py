@@ -449,6 +449,19 @@ class TestBesidesNodes:
         assert written(editor)["ui"]["shown"] == {"sample": ["denoise"]}
 
 
+def test_the_inspector_has_one_scroll_bar(editor: Editor) -> None:
+    editor.page.set_viewport_size({"width": 1200, "height": 500})
+    editor.click_card("sample")
+    inspector = editor.show("Inspector")
+    expect(inspector.get_by_role("textbox", name="Label")).to_be_visible()
+    bars = inspector.evaluate(
+        """(panel) => [...panel.querySelectorAll("*")].filter((each) =>
+            each.scrollHeight > each.clientHeight + 1 && each.tagName !== "TEXTAREA"
+            && /auto|scroll/.test(getComputedStyle(each).overflowY)).length"""
+    )
+    assert bars == 1
+
+
 class TestBlocks:
     def test_entered_with_a_double_click_and_nothing_else(self, editor: Editor) -> None:
         inner = {"latent": {"type": "EmptyLatent"}}

@@ -152,6 +152,19 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(editor: Editor) ->
     expect(alert).to_have_count(0)
 
 
+def test_the_line_at_the_bottom_tells_how_long_a_run_still_takes(editor: Editor) -> None:
+    editor.open_workflow({**prompted("a long way", name="long", seed=12), "title": "Long"})
+    editor.fill("sample", "Steps", "30")
+    editor.run()
+    expect_picture(editor.results("save"))
+    # Now it is known what a step takes.
+    editor.fill("sample", "Steps", "1000")
+    editor.run()
+    expect(editor.status).to_contain_text(re.compile("[0-9]+ % done · about .+ left"))
+    editor.top.get_by_role("button", name="Stop this run").click()
+    expect(editor.status).to_contain_text("nodes will run")
+
+
 def test_a_run_is_cancelled(editor: Editor) -> None:
     editor.open_workflow(gated("never"))
     editor.run()

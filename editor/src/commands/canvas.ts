@@ -37,10 +37,13 @@ import { openLinkDialog } from "@/components/canvas/linkDialogState";
 import { nearest } from "@/components/canvas/order";
 import { centerOf } from "@/components/canvas/points";
 import { addPoint } from "@/components/canvas/reroutes";
+import { type Standing, withRoutes } from "@/components/canvas/routes";
 import { align, arrange, distribute } from "@/model/arrange";
 import { addNote, moveItems } from "@/model/edits";
 import { itemOf, noteItem } from "@/model/items";
-import type { Box, Point } from "@/model/layout";
+import { type Box, layoutOf, type Point } from "@/model/layout";
+import type { Scope } from "@/model/scope";
+import type { Workflow as File } from "@/model/workflow";
 import { activeDocument, currentScope, useDocuments } from "@/store/documents";
 import { setSetting, useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
@@ -155,9 +158,23 @@ function arrangeAll(): void {
   const names = [...selection].filter((id) => itemOf(id).kind === "node");
   const some = names.length > 1 ? names : undefined;
   change("canvas.edit.arrange", (workflow, scope) => ({
-    workflow: arrange(workflow, scope, nodeTypes(), itemSizes(), some),
+    workflow: routedAnew(arrange(workflow, scope, nodeTypes(), itemSizes(), some), scope),
   }));
   if (!some) requestAnimationFrame(() => fitAll());
+}
+
+/** With ways for links around the cards, wherever these stand now. */
+function routedAnew(workflow: File, scope: Scope): File {
+  const sizes = itemSizes();
+  const { positions, collapsed } = layoutOf(workflow, scope);
+  const standing = new Map<string, Standing>();
+  for (const node of canvas()?.flow.getNodes() ?? []) {
+    const [at, size] = [positions.get(node.id), sizes.get(node.id)];
+    if (node.type !== "card" || !at || !size) continue;
+    const box = { x: at.x, y: at.y, width: size.width, height: size.height };
+    standing.set(node.id, { card: node.data.card, box, collapsed: collapsed.has(node.id) });
+  }
+  return withRoutes(workflow, scope, standing, useSettings.getState().linkStyle);
 }
 
 function newNote(context: unknown): void {

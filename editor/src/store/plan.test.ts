@@ -173,6 +173,16 @@ test("what isn't finished leaves the rest as it is, and nothing only if nothing 
   expect(told([])).toBe("invalid");
 });
 
+test("what a node takes includes weights that have to be loaded first", () => {
+  const nodes = {
+    size: { ...NODE, load_seconds: 1.5 },
+    other: { ...NODE, seconds: null, load_seconds: 1.5 },
+  };
+  const plan = planFrom({ ...ANSWER, nodes }, readWorkflow(TEXT));
+  expect(expectedOf(plan).get("size")?.seconds).toBe(3.5);
+  expect(expectedOf(plan).get("other")?.seconds).toBeNull();
+});
+
 test("a block is planned as what is in it comes to", () => {
   const nodes = {
     "make/a": { ...NODE, status: "hit", seconds: null },

@@ -5,6 +5,7 @@ import { subgraphType } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow } from "@/store/documents";
 import type { Scene } from "./adapt";
+import { withRoom } from "./makeRoom";
 import { splicedNew } from "./splice";
 import type { Splice } from "./splicing";
 
@@ -20,6 +21,6 @@ export function insertType(scene: Scene, type: string, at: Point, splice: Splice
   if (!spec) return;
   const place = { x: Math.round(at.x), y: Math.round(at.y) };
   const made = splice && splicedNew(scene, splice.edge, type, place, splice.before);
-  if (made) tellInserted(spec, made.workflow, made.name);
+  if (made) tellInserted(spec, withRoom(made.workflow, scene, made.name, splice.edge), made.name);
   else insertNode(spec, place, null);
 }

@@ -11,6 +11,7 @@ import { itemBoxes } from "./controller";
 import { type Copies, makeCopies, ofCopies } from "./copies";
 import { edit } from "./edit";
 import { followers, shifted } from "./follow";
+import { withRoom } from "./makeRoom";
 import { centerOf, setDraggedPoints } from "./points";
 import { settle } from "./settle";
 import { isLoose, spliced } from "./splice";
@@ -151,6 +152,7 @@ function writeSplice(
   const { scope } = scene;
   edit("canvas.edit.splice", (w) => {
     const workflow = moveItems(w, scope, places(moves));
-    return spliced({ ...scene, workflow }, edge, node, before) ?? workflow;
+    const taken = spliced({ ...scene, workflow }, edge, node, before);
+    return taken === null ? workflow : withRoom(taken, scene, node, edge);
   });
 }

@@ -2,15 +2,18 @@
 import type { NodeChange } from "@xyflow/react";
 import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
+import { layoutOf } from "@/model/layout";
 import type { Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { currentWorkflow, type Document, documentById, useDocuments } from "@/store/documents";
+import { useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
 import { estimatedSize } from "./geometry";
 import { placeAll } from "./placement";
+import { type Standing, withRoutes } from "./routes";
 import { settle } from "./settle";
 
 export interface SceneView {
@@ -65,15 +68,37 @@ function usePlaced(
   const placed = useMemo(() => {
     if (written === null) throw new Error("the document isn't open");
     const scene = { workflow: written, scope, types };
-    return placeAll(written, scope, types, (name) => {
+    const found = placeAll(written, scope, types, (name) => {
       const card = adapter.card(name, scene);
       return card ? estimatedSize(card, undefined, false) : { width: 0, height: 0 };
     });
+    return isPlaced(written, scope) ? found : routed({ ...scene, workflow: found }, adapter);
   }, [written, scope, types, adapter]);
   useLayoutEffect(() => {
     if (written !== null && placed !== written) settle(document, written, placed);
   }, [document, written, placed]);
   return placed;
+}
+
+/** Whether somebody has placed any of a graph's nodes. */
+function isPlaced(workflow: Workflow, scope: Scope): boolean {
+  return layoutOf(workflow, scope).positions.size > 0;
+}
+
+/** With ways around cards for the links of a graph that was just placed. */
+function routed(scene: Scene, adapter: Adapter): Workflow {
+  const { workflow, scope } = scene;
+  const standing = new Map<string, Standing>();
+  for (const [name, at] of layoutOf(workflow, scope).positions) {
+    const card = adapter.card(name, scene);
+    if (card === null) continue;
+    standing.set(name, {
+      card,
+      box: { ...at, ...estimatedSize(card, undefined, false) },
+      collapsed: false,
+    });
+  }
+  return withRoutes(workflow, scope, standing, useSettings.getState().linkStyle);
 }
 
 /** The selection after changes of the library's, which tells of nodes and edges apart. */

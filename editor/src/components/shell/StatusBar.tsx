@@ -1,9 +1,12 @@
 import { CircleAlert, CircleCheck, Eye, Images, LoaderCircle, PlugZap } from "lucide-react";
 import { useShallow } from "zustand/react/shallow";
 import { Button, cx, tip } from "@/components/ui";
+import { useCountdown } from "@/hooks/useCountdown";
+import { useShownJob } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
+import type { JobView } from "@/store/jobs";
 import { isQuiet, type Plan, unfinished, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import styles from "./StatusBar.module.css";
@@ -14,7 +17,7 @@ export function StatusBar() {
     <footer data-region="" className={styles.bar}>
       <ConnectionState />
       <ViewOnly />
-      <PlanSummary />
+      <Summary />
       <span className={styles.gap} />
       <Problems />
       <PanelButton name="gallery" />
@@ -89,6 +92,32 @@ export function summaryOf(
   else if (plan.seconds) parts.push(t("shell.plan.time", { time: duration(plan.seconds) }));
   return [...parts, ...left].join(" · ");
 }
+
+/** While it runs, how long that still takes; else what a run would do. */
+function Summary() {
+  const running = useShownJob();
+  return running?.state === "running" ? <RunSummary job={running} /> : <PlanSummary />;
+}
+
+function RunSummary({ job }: { readonly job: JobView }) {
+  const left = useCountdown(job.secondsLeft);
+  return (
+    <span className={cx(styles.item, styles.plan)}>
+      <LoaderCircle aria-hidden size={12} className={styles.turning} />
+      {runningText(job.progress, left)}
+    </span>
+  );
+}
+
+/** How far a run is, in one line. */
+export function runningText(progress: number, left: number | null): string {
+  const done = t("shell.plan.done", { percent: Math.floor(100 * progress) });
+  if (left === null || left < LEAST_LEFT) return done;
+  return `${done} · ${t("shell.plan.left", { time: duration(left) })}`;
+}
+
+/** Less than this passes before it is read. */
+const LEAST_LEFT = 0.5;
 
 function PlanSummary() {
   const plan = usePlan(

@@ -14,7 +14,7 @@ import { QuestionHost } from "./QuestionDialog";
 import { loadOf } from "./QueueButton";
 import SettingsDialog from "./SettingsDialog";
 import ShortcutsDialog from "./ShortcutsDialog";
-import { summaryOf } from "./StatusBar";
+import { runningText, summaryOf } from "./StatusBar";
 import { useShortcuts } from "./useShortcuts";
 
 beforeEach(() => {
@@ -175,6 +175,12 @@ describe("the status line", () => {
     expect(summaryOf({ ...plan, counts: { run: 0, hit: 2, lazy: 0, skip: 0 } })).toMatch(/cached/);
     expect(summaryOf(NO_PLAN)).toBe("");
   });
+});
+
+it("the status line says how long a run still takes, if that is known", () => {
+  expect(runningText(0.216, 73)).toBe("21 % done · about 1 min 13 s left");
+  expect(runningText(0.99, 0.1)).toBe("99 % done");
+  expect(runningText(0, null)).toBe("0 % done");
 });
 
 it("an idle queue has no progress", () => {

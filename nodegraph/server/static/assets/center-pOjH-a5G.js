@@ -1,1 +1,0 @@
-import{u as e}from"./controller-DCW_u2QK.js";import{t}from"./documents-B73V4-WN.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

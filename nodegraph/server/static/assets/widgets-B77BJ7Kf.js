@@ -1,1 +1,0 @@
-import"./WidgetField-1IQ0MDzL.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-Bm65FSdu.js";

@@ -1,0 +1,87 @@
+"""Nothing covers anything: links keep clear of cards, and cards of each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, expect
+
+from tests.editor.editing import Editor
+from tests.editor.graphs import CHAIN, drag, middle
+
+GALLERY = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "workflows").glob("*.json")
+    # Its node is in a file beside it, which isn't there.
+    if path.stem != "custom_node"
+)
+_BEHIND = """() => {
+    const cards = [...document.querySelectorAll("article[data-node]")].map((card) => {
+        const { left, right, top, bottom } = card.getBoundingClientRect();
+        return { name: card.dataset.node, left, right, top, bottom };
+    });
+    const found = [];
+    for (const path of document.querySelectorAll("path[data-edge]")) {
+        const link = path.closest(".react-flow__edge").getAttribute("aria-label");
+        const length = path.getTotalLength(), seen = path.getScreenCTM();
+        for (let at = 0; at < length; at += 3) {
+            const { x, y } = path.getPointAtLength(at).matrixTransform(seen);
+            const card = cards.find((each) => x > each.left + 4 && x < each.right - 4
+                && y > each.top + 4 && y < each.bottom - 4);
+            const ends = /from (.+) to (.+)$/.exec(link).slice(1);
+            if (card && !ends.includes(card.name)) { found.push(`${link}: ${card.name}`); break; }
+        }
+    }
+    return found;
+}"""
+_COVERED = """() => {
+    const boxes = [...document.querySelectorAll("article[data-node]")].map((card) =>
+        [card.dataset.node, card.getBoundingClientRect()]);
+    return boxes.flatMap(([a, one]) => boxes
+        .filter(([b, other]) => a < b && one.left < other.right - 1 && other.left < one.right - 1
+            && one.top < other.bottom - 1 && other.top < one.bottom - 1)
+        .map(([b]) => `${a} ${b}`));
+}"""
+
+
+def expect_none(editor: Editor, finder: str) -> None:
+    """Wait until nothing of the kind is found."""
+    try:
+        editor.page.wait_for_function(f"() => ({finder})().length === 0", timeout=30_000)
+    except Error:
+        raise AssertionError(f"there is {editor.page.evaluate(finder)}") from None
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor, path: Path) -> None:
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    editor.drop(path.name, json.dumps(workflow).encode(), "application/json")
+    expect(editor.tab).to_have_text(workflow["title"])
+    editor.ready()
+    expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
+    expect_none(editor, _BEHIND)
+    editor.command("Arrange automatically")
+    expect_none(editor, _BEHIND)
+
+
+def test_a_card_put_into_a_link_covers_no_other(editor: Editor) -> None:
+    nodes = {**CHAIN["nodes"], "more": {"type": "ResizeImage"}}
+    places = {**CHAIN["ui"]["positions"], "more": [600, 420]}
+    editor.open_workflow({**CHAIN, "nodes": nodes, "ui": {"positions": places}})
+    box = editor.card("more").bounding_box()
+    assert box is not None
+    end = middle(editor.link("decode", "wait").locator("path[data-edge]"))
+    grip = (box["x"] + 90, box["y"] + 12)
+    # Its middle comes to lie on the link.
+    by = box["x"] + box["width"] / 2 - grip[0], box["y"] + box["height"] / 2 - grip[1]
+    drag(editor, grip, (end[0] - by[0], end[1] - by[1]))
+    expect(editor.link("decode", "more")).to_have_count(1)
+    expect(editor.link("more", "wait")).to_have_count(1)
+    expect_none(editor, _COVERED)
+    left = editor.card("wait").bounding_box()
+    right = editor.card("save").bounding_box()
+    assert left is not None
+    assert right is not None
+    assert left["x"] + left["width"] < right["x"]
