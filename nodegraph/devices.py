@@ -17,8 +17,17 @@ def share_cores() -> None:
     With other work on the cores, spinning threads keep out the very one that they wait for: twenty
     sampling steps of a small model then take many times as long. GNU OpenMP reads the variable
     when torch is loaded, so it has no effect after that; what the user has set stays.
+
+    How many they are is settled as well: results depend on it in their last bits, so it is part of
+    their keys, which are made before torch is there. It is what torch takes by itself on Linux: one
+    for each core that the process may use.
     """
-    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    if "torch" in sys.modules:
+        return
+    from nodegraph.diffusion.numerics import compute_threads
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(compute_threads()))
+    if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
@@ -158,9 +159,15 @@ def _type_name(kind: type) -> str:
 
 def is_tensor(value: Any) -> bool:
     """Whether the value is a torch tensor, told without importing torch."""
+    kind: Any = type(value)
+    return _is_tensor_class(kind)
+
+
+@lru_cache(maxsize=1024)
+def _is_tensor_class(kind: type) -> bool:
     return any(
         base.__name__ == "Tensor" and base.__module__.split(".")[0] == "torch"
-        for base in type(value).__mro__
+        for base in kind.__mro__
     )
 
 

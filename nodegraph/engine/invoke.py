@@ -149,7 +149,11 @@ class Invoker:
         # What was read of a file that changed meanwhile is no result of what the key tells of.
         registry = self._shared.registry
         is_as_digested = registry.has_data_as_digested(call.state.node.spec.type)
-        call.is_sound = is_as_digested and call.readings.are_still_so()
+        call.is_sound = (
+            is_as_digested
+            and call.readings.are_still_so()
+            and self._shared.computes_as_named(call.state.node.spec)
+        )
         by_key = spec.deterministic and call.is_sound
         artifacts = tuple(
             self._artifact(value, port_type, call, by_key)

@@ -120,12 +120,18 @@ class Shared:
         """What enters the keys of all nodes of a type."""
         known = self._identities.get(spec.type)
         if known is None or known.spec is not spec:
-            profile = ""
-            if spec.numerics and self.numerics is not None:
-                profile = self.numerics.profile(self.lanes.device)
-            known = Identity(spec, self.registry.code_digest(spec.type), profile)
+            known = Identity(spec, self.registry.code_digest(spec.type), self._profile(spec))
             self._identities[spec.type] = known
         return known
+
+    def _profile(self, spec: NodeSpec) -> str:
+        if not spec.numerics or self.numerics is None:
+            return ""
+        return self.numerics.profile(self.device_of(spec))
+
+    def computes_as_named(self, spec: NodeSpec) -> bool:
+        """Whether nodes of a type compute as their keys say: a function may set threads anew."""
+        return self._profile(spec) == self.identity(spec).profile
 
     def device_of(self, spec: NodeSpec) -> str:
         """Where nodes of a type compute."""

@@ -298,7 +298,7 @@ def test_a_small_tensors_marks_tell_every_byte(size: int, place: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.bool])
-def test_a_hundredth_of_a_picture_is_seen_in_its_marks(dtype: torch.dtype) -> None:
+def test_a_part_of_a_picture_is_seen_in_its_marks(dtype: torch.dtype) -> None:
     image = torch.zeros((1, 1024, 1024, 3), dtype=dtype)
     marks = marks_of([image])
     assert marks is not None

@@ -45,8 +45,17 @@ class Difference:
         if self.kind == "outside":
             change = f": {self.old} → {self.new}" if self.old and self.new else ""
             return f"what it reads outside has changed{f': {self.port}' * bool(self.port)}{change}"
-        name = {"version": "version of the node type", "profile": "numerics"}[self.kind]
-        return f"{name}: {self.old} → {self.new}"
+        if self.kind == "profile":
+            return f"numerics, which its last bits depend on: {_parted(self.old, self.new)}"
+        return f"version of the node type: {self.old} → {self.new}"
+
+
+def _parted(old: str, new: str) -> str:
+    """What differs between two numerics profiles, part by part."""
+    before, now = old.split(", "), new.split(", ")
+    gone = ", ".join([part for part in before if part not in now])
+    come = ", ".join([part for part in now if part not in before])
+    return f"{gone or 'as torch is by itself'} → {come or 'as torch is by itself'}"
 
 
 def _named(modules: tuple[str, ...]) -> str:
