@@ -58,6 +58,15 @@ def test_a_module_that_is_imported_by_a_call(place: Workplace, call: str) -> Non
     check(place, place.pack / "data.py", ("DATA = 1\n", "DATA = 2\n"))
 
 
+def test_a_broken_module_that_may_be_imported_by_a_call_hurts_no_other(place: Workplace) -> None:
+    place.node("return 1", more="from importlib import import_module as _\n")
+    text = "from importlib import import_module\ndef plug(name):\n    return import_module(name)\n"
+    place.write("plugs.py", HEADER + text + node_text("Plugged", "return 2"))
+    place.write("broken.py", "def (")
+    assert place.get() == 1
+    assert place.run(None, "Plugged")["Plugged.number"] == 2
+
+
 def test_a_name_that_a_package_finds_late(place: Workplace) -> None:
     init = (
         "import importlib\ndef __getattr__(name):\n"
