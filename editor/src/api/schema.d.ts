@@ -96,8 +96,12 @@ export interface ArtifactList {
  * json_values: Values in one JSON body.
  * nodes: Of a workflow, those of its blocks included.
  * frame: Bytes of a websocket frame.
+ * waiting: Bytes of events that wait for all who follow them; whom most waits for is hung up
+ * on first.
  * idle_seconds: That a client may let pass within a request, sending or reading nothing.
+ * head_seconds: That a request's head may take.
  * connections: Open at a time.
+ * address_connections: The same of one address, but for trusted proxies.
  */
 export interface BodyLimits {
   body: number;
@@ -107,8 +111,11 @@ export interface BodyLimits {
   json_values: number;
   nodes: number;
   frame: number;
+  waiting: number;
   idle_seconds: number;
+  head_seconds: number;
   connections: number;
+  address_connections: number;
 }
 
 /**
@@ -148,6 +155,7 @@ export interface Cleared {
 export interface ClientLimits {
   waiting: number;
   running: number | null;
+  bytes: number;
 }
 
 /** How many jobs were deleted. */
@@ -695,7 +703,9 @@ export interface SavedVersion {
  * none to wait for ever.
  * cancel_seconds: For a running job to stop, once it was cancelled or its deadline has passed;
  * then its worker is restarted.
- * worker_memory: Bytes of a worker's memory above which it is restarted; none for no limit.
+ * worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
+ * given, 85 % of the machine's memory, or of what its container may take, divided
+ * among the workers.
  * shutdown_seconds: That running jobs get to reach their next checkpoint.
  * least_free: Bytes of free disk below which the server says that it isn't ready.
  * session_seconds: After which a browser that has logged in has to do so again.
