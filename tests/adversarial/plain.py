@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
@@ -151,7 +151,10 @@ def evaluate(
                 for port, item in sorted(inputs.items())
             ]
             found.calls[name] = f"{entry['type']} {' '.join(told)}"
-            found.outputs[name] = function(entry["type"])(**inputs)
+            called = function(entry["type"])
+            if "ctx" in signature(called).parameters:
+                inputs["ctx"] = PlainContext()
+            found.outputs[name] = called(**inputs)
         return found.outputs[name]
 
     for name in targets:
@@ -188,6 +191,3 @@ class PlainContext:
 
     def file(self, path: str | Path) -> Path:
         return Path(path)
-
-    def env(self, name: str, default: str | None = None) -> str | None:
-        return os.environ.get(name, default)

@@ -86,6 +86,14 @@ def Tell(value: Any, to: str) -> None:
         JsonInNode="x * 2 + json.loads((HERE / 'table.json').read_text())['k']",
         YamlInNode="x + int((HERE / 'table.yaml').read_text()[3])",
     ),
+    "outside.txt": "«outside»\n",
+    "packs/kit/outer.py": _HEAD.replace("import node", "import Context, node")
+    + """
+@node
+def FileOfContext(ctx: Context, x: int) -> int:
+    _ran("FileOfContext")
+    return x + int(ctx.file("«log»".replace("calls.log", "outside.txt")).read_text())
+""",
     "packs/flat/one.py": _nodes("from .two import amount\n", Flat="x + amount(1)"),
     "packs/flat/two.py": "def amount(x):\n    return x + «flat»\n",
 }
@@ -174,6 +182,7 @@ PACK_TYPES = {
     "kit:JsonAtImport": NodeType(("kit_json",)),
     "kit:JsonInNode": NodeType(("kit_json",)),
     "kit:YamlInNode": NodeType(("kit_yaml",)),
+    "kit:FileOfContext": NodeType(("outside",)),
     "flat:Flat": NodeType(("flat",)),
     "shapes:Shape": NodeType((), ("kind", "x"), gives="value"),
     "shapes:Describe": NodeType(("shapes",), (), ("value",), "text"),
