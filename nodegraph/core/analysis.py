@@ -189,12 +189,22 @@ def _once(nodes: Iterable[FlatNode], flat: Flat) -> Iterable[Problem]:
         if node.name in flat.left_out:
             continue
         for problem in node.problems:
-            if node.origin is not None and problem.node == node.name:
-                fault = (node.origin, problem.code, problem.port, problem.message, problem.given)
+            place = _place_in_subgraph(node, problem)
+            if place is not None:
+                fault = (place, problem.code, problem.port, problem.message, problem.given)
                 if fault in told:
                     continue
                 told.add(fault)
             yield problem
+
+
+def _place_in_subgraph(node: FlatNode, problem: Problem) -> tuple[str, str] | None:
+    """The subgraph and the node there that a fault is of, if it is of one."""
+    if problem.node == node.name:
+        return node.origin
+    if node.body is not None and problem.node is not None:
+        return node.body, problem.node.removeprefix(f"{node.name}/")
+    return None
 
 
 class _Pass:

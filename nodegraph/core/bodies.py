@@ -7,7 +7,7 @@ once, with a stand-in for what the loop will give it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nodegraph.core.catalog import Catalog, CatalogWith, KnowsCode
@@ -63,6 +63,7 @@ class Bodies:
         self._catalog = catalog
         self._inspect = inspect
         self._outputs: dict[str, _Types] = {}
+        self._faults: dict[str, tuple[str, tuple[Problem, ...]]] = {}
         self._values: dict[str, Subgraph] = {}
         self._reached: dict[str, _Reached] = {}
         self._level = 0
@@ -82,12 +83,14 @@ class Bodies:
     def extended(self, node: FlatNode, spec: NodeSpec, name: str) -> NodeSpec:
         """A node's type as it is where it runs a subgraph.
 
-        What is wrong inside the subgraph is told at the first node that runs it.
+        What is wrong inside the subgraph is wrong with every node that runs it.
         """
         body = spec.body.body if spec.body else None
         if body is None or name not in self:
             return spec
         outputs = self._outputs_of(name, node)
+        node.body = name
+        node.problems += self._faults_at(name, node)
         given = {
             own: outputs[port]
             for port, several in body.outputs.items()
@@ -116,24 +119,30 @@ class Bodies:
                 self._level -= 1
         return self._outputs[name]
 
+    def _faults_at(self, name: str, node: FlatNode) -> Iterator[Problem]:
+        """What is wrong inside a subgraph, in the words of one of the nodes that run it."""
+        first, problems = self._faults.get(name, ("", ()))
+        for problem in problems:
+            place = problem.node or ""
+            yield replace(problem, node=node.name + place.removeprefix(first))
+
     def _inspected(self, name: str, spec: NodeSpec, node: FlatNode) -> _Types:
         if self._level > DEEPEST:
-            node.problems.append(
-                Problem(
-                    "too-deep",
-                    "loops are nested too deeply",
-                    node.name,
-                    node.type,
-                    expected=f"{DEEPEST} levels at most",
-                )
+            too_deep = Problem(
+                "too-deep",
+                "loops are nested too deeply",
+                node.name,
+                node.type,
+                expected=f"{DEEPEST} levels at most",
             )
+            self._faults[name] = node.name, (too_deep,)
             return {}
         ports = tuple(OutputSpec(name=port.name, type=port.type) for port in spec.inputs)
         inputs = {port.name: {"from": f"{_GIVEN}.{port.name}"} for port in spec.inputs}
         nodes = {_GIVEN: NodeEntry(type=_GIVEN), node.name: NodeEntry(type=name, inputs=inputs)}
         catalog = CatalogWith(self._catalog, {_GIVEN: NodeSpec(type=_GIVEN, outputs=ports)})
         found = self._inspect(self._workflow.model_copy(update={"nodes": nodes}), catalog, self)
-        node.problems += found.problems
+        self._faults[name] = node.name, found.problems
         outputs = {}
         for port in spec.outputs:
             output = found.flat.output(Link(node.name, port.name))

@@ -76,6 +76,7 @@ class FlatNode:
         inputs: What it is given, by input.
         missing: Where a value for an input that has none should have been given, by input.
         origin: Subgraph and node there, for a node of a block.
+        body: The subgraph that it runs, for a loop.
         mode: How it is kept from running, if it is.
         problems: What was found so far.
         warnings: What keeps nothing from running.
@@ -88,6 +89,7 @@ class FlatNode:
     inputs: dict[str, Given] = field(default_factory=dict)
     missing: Mapping[str, Place] = field(default_factory=dict)
     origin: tuple[str, str] | None = None
+    body: str | None = None
     mode: Mode | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)

@@ -102,9 +102,11 @@ class Loops(Bench):
         graph = self.built(nodes, subgraphs, *targets)
         return asyncio.run(self.engine.run(graph))
 
-    def problems(self, nodes: Mapping[str, Any], subgraphs: Mapping[str, Any]) -> list[str]:
+    def problems(
+        self, nodes: Mapping[str, Any], subgraphs: Mapping[str, Any], *targets: str
+    ) -> list[str]:
         try:
-            self.built(nodes, subgraphs)
+            self.built(nodes, subgraphs, *targets)
         except InvalidWorkflow as error:
             return [str(problem) for problem in error.problems]
         return []
@@ -595,8 +597,10 @@ def test_an_input_of_another_type_is_told_at_the_loop(bench: Loops) -> None:
 def test_what_is_wrong_inside_is_told_once(bench: Loops) -> None:
     body = {**TRIPLE, "nodes": {"mix": {"type": "Mix"}, "bad": {"type": "Mx"}}}
     graph = {**for_each([1], plus=1), "more": use("ForEach", items=[2], plus=1, body="Triple")}
-    found = bench.problems(graph, {"Triple": body})
-    assert found == ["node `loop/bad` (Mx): there is no node type `Mx`. Did you mean `Mix`?"]
+    told = "(Mx): there is no node type `Mx`. Did you mean `Mix`?"
+    found = bench.problems(graph, {"Triple": body}, "loop", "more")
+    assert found == [f"node `loop/bad` {told}"]
+    assert bench.problems(graph, {"Triple": body}, "more") == [f"node `more/bad` {told}"]
 
 
 def test_a_state_of_another_type_than_it_is_taken_is_told(bench: Loops) -> None:
