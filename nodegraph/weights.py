@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.values import Recipe
 from nodegraph.host_memory import total_memory
 from nodegraph.residency import ResidencyManager, memory_of
@@ -30,9 +32,7 @@ def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -
     """
 
     def load(recipe: Recipe, where: str) -> Any:
-        from nodegraph.diffusion.loading import load_component
-
-        return load_component(recipe, where, folders=tuple(models))
+        return _loading().load_component(recipe, where, folders=tuple(models))
 
     return ResidencyManager(
         load,
@@ -70,16 +70,20 @@ def _free_for_weights(device: str) -> int | None:
     return there.free if device != "cpu" else there.free - int(there.total * _WORK_SHARE)
 
 
-def _estimate_bytes(recipe: Recipe) -> int:
-    from nodegraph.diffusion.loading import estimate_bytes
+def _loading() -> ModuleType:
+    # The collector would go through a growing heap again and again: a fifth of the whole import.
+    with NoCollecting():
+        from nodegraph.diffusion import loading
+    return loading
 
-    return estimate_bytes(recipe)
+
+def _estimate_bytes(recipe: Recipe) -> int:
+    found: int = _loading().estimate_bytes(recipe)
+    return found
 
 
 def _moved(component: Any, device: str) -> Any:
-    from nodegraph.diffusion.loading import move_component
-
-    return move_component(component, device)
+    return _loading().move_component(component, device)
 
 
 def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:

@@ -9,6 +9,8 @@ from importlib import import_module
 from threading import Event as Flag
 from threading import Thread
 
+from nodegraph.core.collecting import NoCollecting
+
 _LOG = logging.getLogger(__name__)
 
 _IDLE = 0.5
@@ -65,7 +67,8 @@ class Warming:
                 return
             sys.setswitchinterval(_SWITCH)
             try:
-                import_module(module)
+                with NoCollecting():
+                    import_module(module)
             except Exception as error:  # noqa: BLE001 - whoever needs it is told
                 _LOG.warning("%s can't be imported: %s", module, error)
                 return
