@@ -151,6 +151,7 @@ class Session:
             return
         folders = folder_stamps(self.settings)
         if folders == self._folders and self._registry.is_current():
+            self._registry.put_to_use()
             return
         self._registry.let_go()
         self._folders = folders

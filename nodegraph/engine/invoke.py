@@ -148,7 +148,7 @@ class Invoker:
         spec = definition.spec
         # What was read of a file that changed meanwhile is no result of what the key tells of.
         registry = self._shared.registry
-        is_as_digested = registry.has_data_as_digested(call.state.node.spec.type)
+        is_as_digested = registry.is_as_digested(call.state.node.spec.type)
         call.is_sound = (
             is_as_digested
             and call.readings.are_still_so()

@@ -115,13 +115,13 @@ class CodeDigests:
     def changed_variables(self) -> set[str]:
         """Those that have other values than when they entered a digest."""
         return {
-            name for name, value in tuple(self._variables.items()) if os.environ.get(name) != value
+            name for name, value in self._variables.copy().items() if os.environ.get(name) != value
         }
 
     def is_current(self) -> bool:
         """Whether what isn't loaded from snapshots is still what it was; cheap."""
         return not self.changed_variables() and all(
-            stamp_of(path) == stamp for path, stamp in tuple(self._stamps.items())
+            stamp_of(path) == stamp for path, stamp in self._stamps.copy().items()
         )
 
     def _is_as_loaded(self, name: str, path: Path) -> bool:

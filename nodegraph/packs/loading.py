@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -57,16 +58,33 @@ def activate(snapshot: Snapshot) -> None:
                 forget(known)
 
 
+@contextmanager
+def importing(snapshots: Iterable[Snapshot]) -> Iterator[None]:
+    """Inside, packs are imported from these snapshots; another session of the process waits.
+
+    Else it could have the next module come from files as they were before, or after.
+    """
+    with _LOCK:
+        for snapshot in snapshots:
+            activate(snapshot)
+        yield
+
+
+def is_active(snapshot: Snapshot) -> bool:
+    """Whether what its package imports now comes from a snapshot."""
+    return _ACTIVE.get(snapshot.package) is snapshot
+
+
 def roots() -> dict[str, Path]:
     """Where each package lies whose modules come from snapshots, by import name."""
-    return {package: snapshot.code for package, snapshot in list(_ACTIVE.items())}
+    return {package: snapshot.code for package, snapshot in _ACTIVE.copy().items()}
 
 
 def forget(snapshot: Snapshot) -> None:
     """Have the modules that came from a snapshot imported anew."""
     is_loose = snapshot.package.startswith(f"{LOOSE}.")
     with _LOCK:
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             is_inside = name == snapshot.package or name.startswith(f"{snapshot.package}.")
             if (is_inside and is_loose) or _loaded_from(module) is snapshot:
                 del sys.modules[name]
@@ -86,7 +104,7 @@ def owner(path: str | Path) -> Snapshot | None:
     place = Path(path)
     if place.is_relative_to(_OURS):
         return None
-    owners = [snapshot for snapshot in list(_ACTIVE.values()) if _owns(snapshot, place)]
+    owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, place)]
     return max(owners, key=lambda snapshot: len(snapshot.code.parts), default=None)
 
 

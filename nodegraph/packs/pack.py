@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import PackError
-from nodegraph.packs.loading import LOOSE, activate, current
+from nodegraph.packs.loading import LOOSE, current, importing
 from nodegraph.packs.snapshot import Snapshot, listed
 
 if TYPE_CHECKING:
@@ -102,9 +102,8 @@ class Pack:
         from nodegraph.core.node import lenient  # reads signatures, which takes a while to import
 
         try:
-            with lenient():
-                if self.is_followed:
-                    activate(snapshot or self.snapshot())
+            used = [snapshot or self.snapshot()] if self.is_followed else []
+            with lenient(), importing(used):
                 return importlib.import_module(module)
         except (Exception, SystemExit) as error:  # the border with pack code: importing runs it
             raise PackError(

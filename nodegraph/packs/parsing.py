@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from threading import Lock
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.packs.source_files import Import, Source
@@ -12,6 +13,8 @@ EVERYTHING = "*"
 """As an import's module: it can't be told which one, so it may be any of the pack."""
 
 _IMPORTERS = ("import_module", "__import__")
+_PARSING = Lock()
+_MOST_TRIES = 10
 
 
 def parsed(data: bytes, package: str) -> Source:
@@ -22,11 +25,25 @@ def parsed(data: bytes, package: str) -> Source:
     Raises:
         SyntaxError, ValueError: It is no Python.
     """
-    tree = ast.parse(data)
+    tree = _tree(data)
     imports = tuple(dict.fromkeys(_imports(tree, package)))
     bound = frozenset(item.bound for item in imports)
     made, used = bound.intersection(_made(tree)), bound.intersection(_used(tree))
     return Source(digest_bytes(data), imports, made, used, frozenset(_variables(tree)))
+
+
+def _tree(data: bytes) -> ast.Module:
+    """A source's tree, also while other threads parse.
+
+    Before Python 3.13 these count their depth in one place, and one of them may find it wrong.
+    """
+    with _PARSING:
+        for _ in range(_MOST_TRIES):
+            try:
+                return ast.parse(data)
+            except SystemError:  # a library parses too, as torch does where it is imported
+                continue
+        return ast.parse(data)
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[Import]:

@@ -19,7 +19,7 @@ from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.code import API_VERSION, CodeDigests
 from nodegraph.packs.functions import FunctionDigests
-from nodegraph.packs.loading import activate, forget, is_foreign, owner
+from nodegraph.packs.loading import forget, importing, is_active, is_foreign, owner
 from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import Snapshot
@@ -51,17 +51,14 @@ class Registry:
         self._definitions: dict[str, NodeDefinition] = {}
         self._functions = FunctionDigests()
         self._lock = RLock()
-        self._snapshots: dict[Pack, Snapshot] = {}
         manifests = manifests or ManifestCache(None)
         packs = list(packs)
-        for pack in packs:
-            # Kept as it is now, as what follows may find an edit made meanwhile; all of them
-            # first, as one pack may import another's modules.
-            self._snapshots[pack] = pack.snapshot()
-            if pack.is_followed:
-                activate(self._snapshots[pack])
-        for pack in packs:
-            self._add_pack(pack, manifests)
+        # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
+        # as one pack may import another's modules.
+        self._snapshots = {pack: pack.snapshot() for pack in packs}
+        with importing(self._followed):
+            for pack in packs:
+                self._add_pack(pack, manifests)
         roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         self._code = CodeDigests(roots, manifests.folder, self._owner)
 
@@ -184,7 +181,8 @@ class Registry:
     def _module(self, node_type: str, name: str) -> ModuleType:
         """A module of a node type's pack, as it was when the pack was read."""
         pack = self._packs[node_type]
-        module = pack.import_module(name, self._snapshots[pack])
+        with importing(self._followed):
+            module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_followed and not self._code.is_current():
             raise PackError(
                 f"the files of nodegraph have changed since {name} was looked at",
@@ -203,8 +201,18 @@ class Registry:
 
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
-        snapshots = (found for pack, found in self._snapshots.items() if pack.is_followed)
+        snapshots = self._followed
         return all(snapshot.is_current() for snapshot in snapshots) and self._code.is_current()
+
+    @property
+    def _followed(self) -> list[Snapshot]:
+        """Of the packs of which an edit counts at once."""
+        return [found for pack, found in self._snapshots.items() if pack.is_followed]
+
+    def put_to_use(self) -> None:
+        """Have packs imported as they were when they were read, whatever other sessions use."""
+        with importing(self._followed):
+            pass
 
     def let_go(self) -> None:
         """Have what has changed, and what depends on it, imported anew when it is needed next.
@@ -228,12 +236,22 @@ class Registry:
             id(self._owner(path)) in changed for path in files
         )
 
-    def has_data_as_digested(self, node_type: str) -> bool:
-        """Whether the files that a node may have read are still those that its digest tells of."""
+    def is_as_digested(self, node_type: str) -> bool:
+        """Whether what a node has read and imported is what its digest tells of.
+
+        Files may have changed since, and another session of the process may have taken up an edit,
+        so that an import within the node's function gave its modules.
+        """
         pack = self._packs.get(node_type)
         if pack is None or not pack.is_followed:
             return True
-        return self._snapshots[pack].has_data_as_digested()
+        used = self._snapshots[pack]
+        if not all(map(is_active, self._followed)):
+            files = self._code.files(self._specs[node_type].module)
+            owners = {id(found): found for found in map(self._owner, files) if found is not None}
+            if not all(map(is_active, [used, *owners.values()])):
+                return False
+        return used.has_data_as_digested()
 
     def _take(self, node_type: str, definition: NodeDefinition) -> NodeDefinition:
         for port in definition.ports:

@@ -205,7 +205,7 @@ class Snapshot:
 
     def is_current(self) -> bool:
         """Whether the files are still what they were; cheap, for it is asked before each job."""
-        for path, stamp in self._stamps.items():
+        for path, stamp in self._stamps.copy().items():
             now = stamp_of(path)
             if now != stamp:
                 return False
@@ -243,10 +243,11 @@ class Snapshot:
     def _holds_what(self, now: Snapshot) -> bool:
         if list(self.listing.files) != list(now.listing.files):
             return False
-        known = {*self._texts, *self._known_data}
+        texts = self._texts.copy()  # another thread may read more meanwhile
+        known = {*texts, *self._known_data}
         try:
             return (
-                all(now.text(path) == self._texts[path] for path in self._texts)
+                all(now.text(path) == text for path, text in texts.items())
                 and all(
                     now.listing.files[path] == stamp or path in known
                     for path, stamp in self.listing.files.items()

@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,3 +286,65 @@ def test_an_installed_pack_is_followed_too(
             (site / "toys_ed" / "nodes.py").write_text(text + node_text("Get", "return NUMBER"))
             assert session.run(flow, targets=["get"])["get.number"] == number
     assert not list(site.rglob("*.pyc"))
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What packs import as `gate`: a node began, it may go on, a module is being imported."""
+    found = SimpleNamespace(began=Event(), go=Event(), imports=lambda: None)
+    monkeypatch.setitem(sys.modules, "gate", found)  # type: ignore[arg-type]
+    return found
+
+
+WAIT = "import gate\n" + HEADER + node_text("Wait", "gate.began.set(); gate.go.wait(60); return a")
+
+
+def test_what_one_session_imports_isnt_mixed_with_what_another_takes_up(
+    place: Workplace, gate: SimpleNamespace
+) -> None:
+    place.write("helper.py", "NUMBER = 1\n")
+    place.write("wait.py", WAIT)
+    place.node("return NUMBER", more="import gate\ngate.imports()\nfrom .helper import NUMBER\n")
+    nodes = {"Wait": {"type": "edited:Wait"}, "Get": {"type": "edited:Get"}}
+    nodes["Get"]["inputs"] = {"a": {"from": "Wait"}}  # type: ignore[assignment]
+    both = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+
+    def meanwhile() -> None:
+        gate.imports = lambda: None
+        other = Thread(target=place.get)
+        others.append(other)
+        other.start()
+        other.join(1)
+
+    others: list[Thread] = []
+    with place.session() as session, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(session.run, both, targets=["Get"])
+        assert gate.began.wait(60)
+        place.write("helper.py", "NUMBER = 2\n")
+        assert place.get() == 2
+        gate.imports = meanwhile
+        gate.go.set()
+        assert running.result()["Get.number"] == 1
+    for other in others:
+        other.join()
+    place.write("helper.py", "NUMBER = 1\n")
+    with place.session() as session:
+        assert session.run(both, targets=["Get"])["Get.number"] == 1
+
+
+def test_nothing_is_kept_of_a_function_that_imported_what_another_session_took_up(
+    place: Workplace, gate: SimpleNamespace
+) -> None:
+    place.write("helper.py", "NUMBER = 1\n")
+    body = "gate.began.set(); gate.go.wait(60); from . import helper; return helper.NUMBER"
+    place.node(body, more="import gate\n")
+    place.write("other.py", HEADER + node_text("Other", "return a"))
+    with place.session() as session, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(place.get, session)
+        assert gate.began.wait(60)
+        place.write("helper.py", "NUMBER = 2\n")
+        assert place.run(None, "Other").is_ok
+        gate.go.set()
+        running.result()
+    place.write("helper.py", "NUMBER = 1\n")
+    assert place.get() == 1

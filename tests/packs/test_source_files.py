@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nodegraph.packs import code, snapshot
+from nodegraph.packs import code, parsing, snapshot
 from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.source_files import NAME
 
@@ -139,3 +141,18 @@ def test_the_parts_name_the_modules_behind_a_digest(pack: Path) -> None:
     write(pack / "maths.py", "def twice(a):\n    return a + a\n", LONG_AGO + 1)
     after = CodeDigests({"pack": pack}).parts("pack.nodes")
     assert [name for name in after if before.get(name) != after[name]] == ["pack.maths"]
+
+
+def test_a_source_is_read_although_another_thread_parsed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parse = ast.parse
+    faults = [SystemError("AST constructor recursion depth mismatch (before=99, after=95)")]
+
+    def disturbed(*arguments: Any) -> ast.Module:
+        if faults:
+            raise faults.pop()
+        return parse(*arguments)
+
+    monkeypatch.setattr(ast, "parse", disturbed)
+    assert [found.module for found in parsing.parsed(b"import math", "").imports] == ["math"]
