@@ -108,7 +108,7 @@ class TestDropping:
         expect(editor.cards).to_have_count(6)
         expect(editor.field("sample", "Steps")).to_have_value("3")
         nodes = written(editor)["nodes"]
-        assert {name: {**node, "version": 1} for name, node in nodes.items()} == nodes
+        assert all(node["version"] >= 1 for node in nodes.values())
         for node in nodes.values():
             del node["version"]
         assert nodes == json.loads(SMALL)["nodes"]

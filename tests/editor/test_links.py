@@ -71,13 +71,22 @@ def undo(editor: Editor) -> None:
 
 
 def way(editor: Editor, start: str, end: str, share: float = 0.5) -> Point:
-    """A place on the way of a link, in the window."""
+    """A place on the way of a link, in the window, once the view stands still."""
     line = editor.link(start, end).locator("path[data-edge]")
     x, y = line.evaluate(
-        """(path, share) => {
-            const at = path.getPointAtLength(path.getTotalLength() * share);
-            const seen = new DOMPoint(at.x, at.y).matrixTransform(path.getScreenCTM());
-            return [seen.x, seen.y];
+        """async (path, share) => {
+            const seen = () => {
+                const at = path.getPointAtLength(path.getTotalLength() * share);
+                return new DOMPoint(at.x, at.y).matrixTransform(path.getScreenCTM());
+            };
+            let last = seen();
+            for (let still = 0; still < 5; ) {
+                await new Promise(requestAnimationFrame);
+                const now = seen();
+                still = now.x === last.x && now.y === last.y ? still + 1 : 0;
+                last = now;
+            }
+            return [last.x, last.y];
         }""",
         share,
     )
