@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any, Protocol
 
@@ -153,4 +153,12 @@ def newest(connection: Connection) -> int:
 def _event(row: tuple[Any, ...]) -> JobEvent:
     body = unpack(row[7])
     about = {"node": body.get("node"), "seconds": body.get("seconds"), "data": body["data"]}
-    return JobEvent(*row[:7], **about)
+    return _as_told_now(JobEvent(*row[:7], **about))
+
+
+def _as_told_now(event: JobEvent) -> JobEvent:
+    """Each cached node had an event of its own once, and queues of that time are still read."""
+    if event.kind != "node.cached":
+        return event
+    data = {**event.data, "nodes": [event.node]}
+    return replace(event, kind="nodes.cached", node=None, data=data)

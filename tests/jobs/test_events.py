@@ -40,6 +40,15 @@ def test_a_runs_events_are_kept(queue: JobQueue) -> None:
     assert (last.node, last.seconds) == ("node", 0.5)
 
 
+def test_cached_nodes_of_an_old_queue_are_told_as_they_are_now(queue: JobQueue) -> None:
+    job = submit(queue)
+    claim(queue)
+    queue.append_events(job.id, 1, [event(1, "node.cached", source="disk", saved=2.5)]).result()
+    last = told(queue)[-1]
+    assert (last.kind, last.node) == ("nodes.cached", None)
+    assert last.data == {"nodes": ["node"], "source": "disk", "saved": 2.5}
+
+
 def test_what_is_of_the_moment_isnt_kept(queue: JobQueue) -> None:
     job = submit(queue)
     claim(queue)
