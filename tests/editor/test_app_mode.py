@@ -61,6 +61,24 @@ def test_it_runs_and_shows_its_picture(app: Editor) -> None:
     expect_picture(app.results("save"))
 
 
+def test_its_picture_is_of_the_values_in_the_form_or_says_that_it_isnt(app: Editor) -> None:
+    wish = form(app).get_by_label("What to draw")
+    wish.fill("a tin robot on a hill")
+    form(app).get_by_role("button", name="Run").click()
+    outputs = results(app).get_by_role("region", name="Outputs")
+    expect_picture(outputs.locator("img"))
+    own = outputs.locator("img").get_attribute("src") or ""
+    earlier = outputs.get_by_text("From an earlier run")
+    expect(earlier).to_have_count(0)
+    wish.fill("a tin robot under water")
+    wish.blur()
+    expect(earlier).to_be_visible()
+    wish.fill("a tin robot on a hill")
+    wish.blur()
+    expect(earlier).to_have_count(0)
+    expect(outputs.locator("img")).to_have_attribute("src", own)
+
+
 def test_a_value_that_is_not_allowed_is_refused_at_its_field(app: Editor) -> None:
     steps = form(app).get_by_role("spinbutton", name="Steps")
     steps.fill("0")

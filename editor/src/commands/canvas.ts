@@ -31,19 +31,17 @@ import {
   zoomBy,
   zoomTo,
 } from "@/components/canvas/controller";
+import { movedAndRouted, routed } from "@/components/canvas/drawnRoutes";
 import { enterBlock } from "@/components/canvas/enter";
 import { canvasHasFocus, focusedItem, focusItem } from "@/components/canvas/focus";
 import { openLinkDialog } from "@/components/canvas/linkDialogState";
 import { nearest } from "@/components/canvas/order";
 import { centerOf } from "@/components/canvas/points";
 import { addPoint } from "@/components/canvas/reroutes";
-import { type Standing, withRoutes } from "@/components/canvas/routes";
 import { align, arrange, distribute } from "@/model/arrange";
-import { addNote, moveItems } from "@/model/edits";
+import { addNote } from "@/model/edits";
 import { itemOf, noteItem } from "@/model/items";
-import { type Box, layoutOf, type Point } from "@/model/layout";
-import type { Scope } from "@/model/scope";
-import type { Workflow as File } from "@/model/workflow";
+import type { Box, Point } from "@/model/layout";
 import { activeDocument, currentScope, useDocuments } from "@/store/documents";
 import { setSetting, useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
@@ -66,7 +64,7 @@ function move(label: string, to: ReadonlyMap<string, Point>, merge?: string): vo
   const places = new Map(
     [...to].map(([id, at]) => [id, itemOf(id).kind === "reroute" ? centerOf(at) : at]),
   );
-  useDocuments.getState().change(label, (w) => moveItems(w, scope, places), { merge });
+  useDocuments.getState().change(label, (w) => movedAndRouted(w, scope, places), { merge });
 }
 
 /** Arrows move what is selected, or else the view. */
@@ -158,23 +156,9 @@ function arrangeAll(): void {
   const names = [...selection].filter((id) => itemOf(id).kind === "node");
   const some = names.length > 1 ? names : undefined;
   change("canvas.edit.arrange", (workflow, scope) => ({
-    workflow: routedAnew(arrange(workflow, scope, nodeTypes(), itemSizes(), some), scope),
+    workflow: routed(arrange(workflow, scope, nodeTypes(), itemSizes(), some), scope),
   }));
   if (!some) requestAnimationFrame(() => fitAll());
-}
-
-/** With ways for links around the cards, wherever these stand now. */
-function routedAnew(workflow: File, scope: Scope): File {
-  const sizes = itemSizes();
-  const { positions, collapsed } = layoutOf(workflow, scope);
-  const standing = new Map<string, Standing>();
-  for (const node of canvas()?.flow.getNodes() ?? []) {
-    const [at, size] = [positions.get(node.id), sizes.get(node.id)];
-    if (node.type !== "card" || !at || !size) continue;
-    const box = { x: at.x, y: at.y, width: size.width, height: size.height };
-    standing.set(node.id, { card: node.data.card, box, collapsed: collapsed.has(node.id) });
-  }
-  return withRoutes(workflow, scope, standing, useSettings.getState().linkStyle);
 }
 
 function newNote(context: unknown): void {

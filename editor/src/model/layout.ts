@@ -13,6 +13,12 @@ export interface Point {
   readonly y: number;
 }
 
+/** A point that a link runs through. */
+export interface RoutePoint extends Point {
+  /** Whether it was put there to lead around cards, and not by somebody. */
+  readonly auto?: true;
+}
+
 export interface Size {
   readonly width: number;
   readonly height?: number;
@@ -47,8 +53,8 @@ export interface Layout {
   readonly collapsed: ReadonlySet<string>;
   readonly groups: readonly Group[];
   readonly notes: readonly Note[];
-  /** Points that a link runs through, by edge id. */
-  readonly reroutes: ReadonlyMap<string, readonly Point[]>;
+  /** Points that a link runs through, by edge id; none for one that leads around cards by itself. */
+  readonly reroutes: ReadonlyMap<string, readonly RoutePoint[]>;
   /** Inputs with a widget that are shown as ports, by node. */
   readonly shown: ReadonlyMap<string, ReadonlySet<string>>;
   /** What happens to a seed after a run, by "node.port". */
@@ -179,9 +185,21 @@ const box: Form<Box> = {
   write: ({ x, y, width, height }) => [x, y, width, height].map(Math.round),
 };
 
-const points: Form<readonly Point[]> = {
-  read: (json) => (isList(json) ? allOf(json.map(point.read)) : undefined),
-  write: (value) => value.map(point.write),
+/** What stands behind the numbers of a point that leads around cards. */
+const AUTO = "auto";
+
+const routePoint: Form<RoutePoint> = {
+  read: (json) => {
+    if (!isList(json)) return undefined;
+    const at = point.read(json.filter((item) => item !== AUTO));
+    return at && (json.includes(AUTO) ? { ...at, auto: true } : at);
+  },
+  write: ({ x, y, auto }) => [Math.round(x), Math.round(y), ...(auto ? [AUTO] : [])],
+};
+
+const points: Form<readonly RoutePoint[]> = {
+  read: (json) => (isList(json) ? allOf(json.map(routePoint.read)) : undefined),
+  write: (value) => value.map(routePoint.write),
 };
 
 const names: Form<ReadonlySet<string>> = {

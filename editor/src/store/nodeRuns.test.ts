@@ -209,3 +209,20 @@ test("events that change nothing leave what is shown the same", () => {
   found.apply(event("node.started", { node: "b", seconds: 3 }));
   expect(found.nodes().get("a")).toBe(before.get("a"));
 });
+
+test("how long a list takes of which nobody knows the length isn't told by its first item", () => {
+  const found = runs(
+    [
+      ["node.started", "sample", 0],
+      ["node.progress", "sample[0]", 1, { step: 1, total: 20 }],
+      ["node.progress", "sample[0]", 2, { step: 19, total: 20 }],
+    ],
+    { sample: { seconds: null, calls: null } },
+  );
+  expect(found.secondsLeft()).toBeNull();
+  expect(found.progress()).toBeLessThan(0.5);
+  const before = found.progress();
+  found.apply(event("call.ended", { node: "sample[0]", seconds: 2.1, data: { seconds: 2 } }));
+  expect(found.progress()).toBeGreaterThanOrEqual(before);
+  expect(found.progress()).toBeLessThan(1);
+});

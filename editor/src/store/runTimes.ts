@@ -113,21 +113,29 @@ export class RunTimes {
   leafLeft(name: string, leaf: Leaf): number | null {
     const expected = this.expected.get(name);
     const one = this.callSeconds(name, leaf);
-    const calls = leaf.isMapped ? (expected?.calls ?? null) : 1;
+    const calls = this.calls(name, leaf);
     if (leaf.state !== "running") return one === null ? null : one * (expected?.calls ?? 1);
     const elapsed = this.now - (leaf.startedAt ?? this.now);
     const current = leaf.left ?? (one === null ? null : Math.max(0, one - elapsed));
-    if (current === null) return null;
-    const more = calls === null ? 0 : Math.max(0, calls - leaf.callsDone - 1);
+    if (current === null || calls === null) return null;
+    const more = Math.max(0, calls - leaf.callsDone - 1);
     return current + more * (one ?? 0);
+  }
+
+  /** How often a node is called; null if it is called with a list that nobody has seen yet. */
+  private calls(name: string, leaf: Leaf): number | null {
+    const expected = this.expected.get(name);
+    return leaf.isMapped || expected ? (expected?.calls ?? null) : 1;
   }
 
   private part(name: string, leaf: Leaf): number {
     if (ENDED.has(leaf.state)) return 1;
     if (leaf.state === "waiting") return 0;
-    const calls = leaf.isMapped ? Math.max(this.expected.get(name)?.calls ?? 1, leaf.callsDone) : 1;
     const current = leaf.step !== null && leaf.total ? Math.min(1, leaf.step / leaf.total) : 0;
-    return Math.min(1, (leaf.callsDone + current) / Math.max(1, calls));
+    const done = leaf.callsDone + current;
+    // Of nobody knows how many calls, there is always one more to come.
+    const calls = this.calls(name, leaf) ?? done + 1;
+    return Math.min(1, done / Math.max(1, calls));
   }
 
   /** What a node counts of which nothing is known: as much as others do. */

@@ -1,14 +1,16 @@
-import { Download, FileIcon, ImageIcon } from "lucide-react";
+import { Download, FileIcon, History, ImageIcon } from "lucide-react";
 import { useMemo } from "react";
 import { artifactAddress, thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { EmptyState } from "@/components/ui";
+import { EmptyState, tip } from "@/components/ui";
 import { readable } from "@/components/widgets";
 import { t } from "@/i18n";
 import { typeOf } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { isEnded, jobsOfDocument, lastOutputs, shownJob, useJobs } from "@/store/jobs";
+import { picturesOf } from "@/store/nodePictures";
+import { type Plan, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import styles from "./AppMode.module.css";
 
@@ -30,8 +32,8 @@ export function AppResults() {
         </figure>
       )}
       {preview === null &&
-        outputs.map(({ node, label, files }) => (
-          <OutputFiles key={node} label={outputs.length > 1 ? label : null} files={files} />
+        outputs.map(({ node, label, ...given }) => (
+          <OutputFiles key={node} label={outputs.length > 1 ? label : null} {...given} />
         ))}
       {isEmpty && (
         <EmptyState icon={ImageIcon} title={t("appmode.noResults")}>
@@ -47,15 +49,31 @@ interface Output {
   readonly node: string;
   readonly label: string;
   readonly files: readonly ArtifactEntry[];
+  /** Whether they may be of other values than the form has now. */
+  readonly isEarlier: boolean;
 }
 
-/** The nodes that give files, with what they gave last. */
+/** The nodes that give files, with those of the form's values, or else what they gave last. */
 function useOutputs(): readonly Output[] {
   const types = useCatalogue((state) => state.types);
   const { id, workflow } = useActive((document, w) => ({ id: document.id, workflow: w }));
   const jobs = useJobs();
+  const planned = usePlan((plan) => (plan.document === id ? plan.nodes : null));
+  const plannedFor = usePlan((plan) => (plan.document === id ? plan.workflow : null));
   return useMemo(() => {
     const found = lastOutputs(jobs, id);
+    const filesFor = (node: string) => {
+      const last = filesOf(found, node);
+      return picturesOf({
+        node,
+        workflow,
+        planned: filesOf(plannedFiles(planned), node),
+        plannedFor,
+        last,
+        lastFor: jobs.jobs.get(last[0]?.job ?? "")?.workflow ?? null,
+        isChosen: jobs.chosen.has(id),
+      });
+    };
     const sinks = [...workflow.nodes].filter(
       ([name, entry]) =>
         entry.mode === null &&
@@ -64,9 +82,14 @@ function useOutputs(): readonly Output[] {
     return sinks.map(([node, entry]) => ({
       node,
       label: entry.label || readable(node),
-      files: filesOf(found, node),
+      ...filesFor(node),
     }));
-  }, [types, workflow, jobs, id]);
+  }, [types, workflow, jobs, id, planned, plannedFor]);
+}
+
+/** The files that a plan finds, by the node that gives them. */
+function plannedFiles(nodes: Plan["nodes"] | null): ReadonlyMap<string, readonly ArtifactEntry[]> {
+  return new Map([...(nodes ?? [])].map(([name, { files }]) => [name, files]));
 }
 
 /** Those of a node and, if it is a block, of the nodes in it. */
@@ -109,12 +132,25 @@ function previewOf(state: ReturnType<typeof useJobs.getState>, document: string)
   return null;
 }
 
-function OutputFiles(props: { label: string | null; files: readonly ArtifactEntry[] }) {
-  const { label, files } = props;
+interface FilesProps extends Omit<Output, "node" | "label"> {
+  readonly label: string | null;
+}
+
+function OutputFiles({ label, files, isEarlier }: FilesProps) {
   if (files.length === 0) return null;
   return (
-    <section className={styles.output} aria-label={label ?? t("appmode.outputs")}>
+    <section
+      className={styles.output}
+      aria-label={label ?? t("appmode.outputs")}
+      data-earlier={isEarlier || undefined}
+    >
       {label !== null && <h2 className={styles.outputName}>{label}</h2>}
+      {isEarlier && (
+        <p className={styles.outdated} {...tip(t("appmode.outdatedTip"))}>
+          <History size={14} aria-hidden />
+          {t("appmode.outdated")}
+        </p>
+      )}
       <ul className={files.length === 1 ? styles.single : styles.several}>
         {files.map((file) => (
           <li key={`${file.job}/${file.name}/${file.digest}`}>

@@ -17,6 +17,8 @@ export const REROUTE_SIZE = 14;
 /** Guesses for cards that weren't drawn yet. */
 const FIELD_HEIGHT = 30;
 const PICTURE_HEIGHT = 176;
+/** What is said of a card whose type nobody knows. */
+const UNKNOWN_HEIGHT = 84;
 
 /** Middle of a port's row, from the top of its card. */
 export function portY(row: number, collapsed: boolean): number {
@@ -43,7 +45,8 @@ export function estimatedSize(
   if (collapsed) return { width, height: HEADER_HEIGHT + 2 };
   const widgets = card.widgets.reduce((sum, input) => sum + widgetHeight(input, card, width), 0);
   const foot = widgets > 0 ? widgets + 10 : 0;
-  const height = HEADER_HEIGHT + portsHeight(card) + foot + 2;
+  const words = card.spec === null && !card.pending ? UNKNOWN_HEIGHT : 0;
+  const height = HEADER_HEIGHT + portsHeight(card) + words + foot + 2;
   return { width, height: Math.max(height, size?.height ?? 0) };
 }
 

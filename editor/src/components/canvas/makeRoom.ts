@@ -1,5 +1,4 @@
 /** Room on the canvas for a card that a link has taken in. */
-import { moveItems } from "@/model/edits";
 import { itemOf } from "@/model/items";
 import { type Box, changeLayout, layoutOf, type Point } from "@/model/layout";
 import { type Room, roomFor } from "@/model/room";
@@ -8,6 +7,7 @@ import { sizesOf } from "@/model/sizes";
 import type { Workflow } from "@/model/workflow";
 import type { CanvasEdge, Scene } from "./adapt";
 import { itemBoxes } from "./controller";
+import { movedAndRouted } from "./drawnRoutes";
 import { centerOf } from "./points";
 
 /** A workflow in which a node was put into a link, with the node clear of all others. */
@@ -29,7 +29,7 @@ export function withRoom(
   ]);
   const room = roomFor(boxes, node, edge.source, edge.target);
   const points = room.by > 0 ? movedPoints(drawn, room) : [];
-  const moved = moveItems(workflow, scope, new Map([...room.moves, ...points]));
+  const moved = movedAndRouted(workflow, scope, new Map([[node, at], ...room.moves, ...points]));
   return room.by > 0 ? withFrames(moved, scope, room) : moved;
 }
 

@@ -1,8 +1,12 @@
-import { expect, test } from "vitest";
+import { describe, expect, it, test } from "vitest";
+import { moveItems, moveReroute } from "@/model/edits";
 import type { Edge } from "@/model/graph";
-import type { Box, Point } from "@/model/layout";
+import { type Box, layoutOf, type Point } from "@/model/layout";
+import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
+import { Adapter } from "./adapt";
+import { scene, workflow } from "./fixture";
 import { polyline } from "./path";
-import { isBehind, routesAround } from "./routes";
+import { isBehind, routesAround, type Standing, withRoutes, withRoutesAnew } from "./routes";
 
 const CARD = { width: 240, height: 200 };
 const COLUMN = 320;
@@ -42,4 +46,119 @@ test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card
 test("a link with nothing in its way has no points", () => {
   const { boxes, edges } = row(4, [1]);
   expect(routesAround(edges, boxes, (edge) => ends(boxes, edge), "curve").size).toBe(0);
+});
+
+test("links that go the same way don't lie on each other", () => {
+  const { boxes } = row(6, []);
+  const edges: Edge[] = Array.from({ length: 12 }, (_, index) => {
+    const to = { node: "c5", port: `p${index}` };
+    return { id: `c5.p${index}`, from: { node: "c0", port: "" }, to };
+  });
+  const found = routesAround(edges, boxes, (edge) => ends(boxes, edge), "curve");
+  const levels = [...found.values()].map((points) => points[0]?.y);
+  expect(new Set(levels).size).toBe(12);
+});
+
+test("a way through hundreds of cards is found without looking at each of them for each turn", () => {
+  const { boxes, edges } = row(500, [400]);
+  let looks = 0;
+  const counted = new Map(
+    [...boxes].map(([name, box]) => {
+      const { x, ...rest } = box;
+      const seen = Object.defineProperty({ ...rest } as Box, "x", {
+        get: () => {
+          looks += 1;
+          return x;
+        },
+      });
+      return [name, seen];
+    }),
+  );
+  const some = edges.slice(0, 5);
+  expect(routesAround(some, counted, (edge) => ends(boxes, edge), "curve").size).toBe(5);
+  expect(looks / some.length).toBeLessThan(100 * boxes.size);
+});
+
+describe("after cards have moved, a link", () => {
+  const EDGE = "sample.model";
+  const places = {
+    load: [0, 0],
+    text: [320, 0],
+    sample: [640, 0],
+    count: [0, 400],
+    scale: [960, 0],
+  };
+  const isBehindText = (of: Workflow) => {
+    const all = standing(of);
+    const [load, text, sample] = ["load", "text", "sample"].map(
+      (name) => all.get(name) as Standing,
+    );
+    if (!load || !text || !sample) throw new Error("not there");
+    const from = { x: load.box.x + load.box.width, y: load.box.y + 52 };
+    const to = { x: sample.box.x, y: sample.box.y + 52 };
+    return isBehind(polyline("curve", [from, ...pointsOf(of), to]), [text.box]);
+  };
+  const placed = moveItems(
+    workflow(),
+    null,
+    new Map(Object.entries(places).map(([name, [x = 0, y = 0]]) => [name, { x, y }])),
+  );
+  const led = withRoutes(placed, null, standing(placed), "curve");
+
+  function pointsOf(of: Workflow): readonly Point[] {
+    return layoutOf(of, null).reroutes.get(EDGE) ?? [];
+  }
+
+  function standing(of: Workflow): ReadonlyMap<string, Standing> {
+    const adapter = new Adapter();
+    const found = new Map<string, Standing>();
+    for (const [name, at] of layoutOf(of, null).positions) {
+      const card = adapter.card(name, scene(of));
+      if (card) found.set(name, { card, box: { ...at, ...CARD }, collapsed: false });
+    }
+    return found;
+  }
+
+  function moved(of: Workflow, name: string, at: Point): Workflow {
+    const found = moveItems(of, null, new Map([[name, at]]));
+    return withRoutesAnew(found, null, standing(found), "curve", new Set([name]));
+  }
+
+  it("runs straight where nothing is in its way any more, and around what comes back", () => {
+    expect(pointsOf(led)).not.toEqual([]);
+    const away = moved(led, "sample", { x: 320, y: 400 });
+    expect(pointsOf(away)).toEqual([]);
+    const back = moved(away, "sample", { x: 640, y: 0 });
+    expect(pointsOf(back)).toEqual(pointsOf(led));
+  });
+
+  it("runs around the card that was put in its way", () => {
+    const y = pointsOf(led)[0]?.y ?? 0;
+    const found = moved(led, "text", { x: 320, y: y - CARD.height / 2 });
+    expect(isBehindText(found)).toBe(false);
+    expect(pointsOf(found)).not.toEqual(pointsOf(led));
+  });
+
+  it("keeps points that somebody has put", () => {
+    const by = moveReroute(led, null, EDGE, 0, { x: 300, y: -90 });
+    const found = moved(by, "sample", { x: 320, y: 400 });
+    expect(pointsOf(found)).toEqual(pointsOf(by));
+  });
+
+  it("is led by itself still when it comes from a file", () => {
+    const read = readWorkflow(writeWorkflow(led));
+    expect(pointsOf(read)).toEqual(pointsOf(led));
+    expect(pointsOf(moved(read, "sample", { x: 320, y: 400 }))).toEqual([]);
+  });
+
+  it("stays so when all of it is moved", () => {
+    const by = { x: 50, y: 70 };
+    const all = [...layoutOf(led, null).positions].map(([name, at]) => [name, at] as const);
+    const points = pointsOf(led).map((at, index) => [`reroute/${EDGE}/${index}`, at] as const);
+    const to = [...all, ...points].map(
+      ([id, { x, y }]) => [id, { x: x + by.x, y: y + by.y }] as const,
+    );
+    const shifted = moveItems(led, null, new Map(to));
+    expect(pointsOf(moved(shifted, "sample", { x: 370, y: 470 }))).toEqual([]);
+  });
 });

@@ -1,6 +1,6 @@
 /** Ways around cards for links that would run behind them. */
 import { type Edge, edgesOf } from "@/model/graph";
-import { type Box, changeLayout, layoutOf, type Point } from "@/model/layout";
+import { type Box, changeLayout, layoutOf, type Point, type RoutePoint } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import type { LinkStyle } from "@/store/settings";
@@ -12,8 +12,13 @@ import { polyline } from "./path";
 const CLEAR = 18;
 /** How near a link may come to a card without being behind it. */
 const TOUCH = 3;
-/** Ways are tried nearest first, and no more than so many in each direction. */
-const MOST = 14;
+/** Of the levels that a link may take, so many are tried, the nearest first. */
+const LEVELS = 14;
+/** Between links that go the same way, in pixels of the canvas; and how many pass all the cards. */
+const LANE = 9;
+const LANES = 16;
+/** Of the places where it may turn, so many next to each of its ends. */
+const TURNS = 6;
 
 /** A card where it stands. */
 export interface Standing {
@@ -29,15 +34,53 @@ export function withRoutes(
   standing: ReadonlyMap<string, Standing>,
   style: LinkStyle,
 ): Workflow {
-  const boxes = new Map([...standing].map(([name, { box }]) => [name, box]));
   const known = layoutOf(workflow, scope).reroutes;
   const edges = edgesOf(nodesOf(workflow, scope)).filter(({ id }) => !known.has(id));
-  const found = routesAround(edges, boxes, (edge) => endsAt(edge, standing), style);
+  const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
+  return withPoints(workflow, scope, found);
+}
+
+/**
+ * The workflow after some cards have moved: links that were led around cards are led anew, where
+ * they begin or end at one of these or would run behind it. Points that somebody put stay.
+ */
+export function withRoutesAnew(
+  workflow: Workflow,
+  scope: Scope,
+  standing: ReadonlyMap<string, Standing>,
+  style: LinkStyle,
+  moved: ReadonlySet<string>,
+): Workflow {
+  const known = layoutOf(workflow, scope).reroutes;
+  if (known.size === 0 || moved.size === 0) return workflow;
+  const places = [...moved].flatMap((name) => standing.get(name)?.box ?? []);
+  const edges = edgesOf(nodesOf(workflow, scope)).filter((edge) => {
+    const points = known.get(edge.id);
+    if (!points?.every(({ auto }) => auto)) return false;
+    if (moved.has(edge.from.node) || moved.has(edge.to.node)) return true;
+    const ends = endsAt(edge, standing);
+    return ends !== null && isBehind(polyline(style, [ends.from, ...points, ends.to]), places);
+  });
+  const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
+  // One that needs no points any more is led again as soon as it does.
+  const straight = edges.map(({ id }) => [id, [] as readonly RoutePoint[]] as const);
+  return withPoints(workflow, scope, new Map([...straight, ...found]));
+}
+
+function withPoints(
+  workflow: Workflow,
+  scope: Scope,
+  found: ReadonlyMap<string, readonly RoutePoint[]>,
+): Workflow {
   if (found.size === 0) return workflow;
   return changeLayout(workflow, scope, (layout) => ({
     ...layout,
     reroutes: new Map([...layout.reroutes, ...found]),
   }));
+}
+
+function boxesOf(standing: ReadonlyMap<string, Standing>): ReadonlyMap<string, Box> {
+  return new Map([...standing].map(([name, { box }]) => [name, box]));
 }
 
 function endsAt({ from, to }: Edge, standing: ReadonlyMap<string, Standing>): Ends | null {
@@ -64,81 +107,112 @@ export function routesAround(
   boxes: ReadonlyMap<string, Box>,
   endsOf: (edge: Edge) => Ends | null,
   style: LinkStyle,
-): ReadonlyMap<string, readonly Point[]> {
-  const found = new Map<string, readonly Point[]>();
-  const taken: number[] = [];
+): ReadonlyMap<string, readonly RoutePoint[]> {
+  const found = new Map<string, readonly RoutePoint[]>();
+  const taken = new Set<number>();
   for (const edge of edges) {
     const ends = endsOf(edge);
     if (ends === null) continue;
     const others = [...boxes].flatMap(([name, box]) =>
       name === edge.from.node || name === edge.to.node ? [] : [box],
     );
-    const isClear = (points: readonly Point[]) =>
-      !isBehind(polyline(style, [ends.from, ...points, ends.to]), others);
-    if (isClear([])) continue;
-    const points = ways(ends, others, taken).find(isClear);
-    if (points === undefined) continue;
-    found.set(edge.id, points);
-    taken.push(...points.map(({ y }) => y));
+    const isClear = (from: Point, to: Point) => !isBehind(polyline(style, [from, to]), others);
+    if (isClear(ends.from, ends.to)) continue;
+    const points = wayAround(ends, others, taken, isClear);
+    if (points === null) continue;
+    found.set(
+      edge.id,
+      points.map((point) => ({ ...point, auto: true })),
+    );
+    for (const { y } of points) taken.add(y);
   }
   return found;
 }
 
 /** Whether a line runs behind one of some cards. */
 export function isBehind(line: readonly Point[], boxes: readonly Box[]): boolean {
-  return boxes.some((box) =>
-    line.some((point, index) => {
-      const next = line[index + 1] ?? point;
-      // Pieces of a curve are short: their ends and middles tell enough.
-      const middle = { x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 };
-      return contains(box, point) || contains(box, middle);
-    }),
-  );
+  const [xs, ys] = [line.map(({ x }) => x), line.map(({ y }) => y)];
+  const [left, right] = [Math.min(...xs), Math.max(...xs)];
+  const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
+  return boxes.some((box) => {
+    if (box.x > right || box.x + box.width < left) return false;
+    if (box.y > bottom || box.y + box.height < top) return false;
+    return line.some((point, index) => crosses(box, point, line[index + 1] ?? point));
+  });
 }
 
-function contains(box: Box, { x, y }: Point): boolean {
-  const isAcross = x > box.x + TOUCH && x < box.x + box.width - TOUCH;
-  return isAcross && y > box.y + TOUCH && y < box.y + box.height - TOUCH;
+/** Whether a straight piece runs through a card: it is cut off at each side in turn. */
+function crosses(box: Box, from: Point, to: Point): boolean {
+  const across = within(from.x, to.x, box.x + TOUCH, box.x + box.width - TOUCH);
+  const down = within(from.y, to.y, box.y + TOUCH, box.y + box.height - TOUCH);
+  return Math.max(across[0], down[0], 0) < Math.min(across[1], down[1], 1);
 }
 
-/** Points to go through, the shortest way first: level above or below the cards in between. */
-function ways(
+/** Which part of the way from one number to another, 0 to 1, lies between two limits. */
+function within(from: number, to: number, low: number, high: number): readonly [number, number] {
+  const way = to - from;
+  if (way === 0) return from > low && from < high ? [-Infinity, Infinity] : [Infinity, -Infinity];
+  const [a, b] = [(low - from) / way, (high - from) / way];
+  return a < b ? [a, b] : [b, a];
+}
+
+/**
+ * Points of the way with the least detour: level above or below cards in between, turned to from
+ * the output and left for the input where nothing is in the way; null if there is none.
+ */
+function wayAround(
   { from, to }: Ends,
   boxes: readonly Box[],
-  taken: readonly number[],
-): readonly (readonly Point[])[] {
+  taken: ReadonlySet<number>,
+  isClear: (from: Point, to: Point) => boolean,
+): readonly Point[] | null {
   const between = boxes.filter(({ x, width }) => x < to.x && x + width > from.x);
-  const levels = between
-    .flatMap(({ y, height }) => [y - CLEAR, y + height + CLEAR])
-    .map((y) => besides(y, taken))
-    .sort((a, b) => detour(a, from, to) - detour(b, from, to))
-    .slice(0, MOST);
-  const left = between.map(({ x }) => x - CLEAR).filter((x) => x > from.x);
-  const right = between.map(({ x, width }) => x + width + CLEAR).filter((x) => x < to.x);
-  const starts = [...new Set([...left, ...right])].sort((a, b) => a - b);
-  return levels.flatMap((y) => [
-    ...starts.map((x) => [{ x: Math.round(x), y: Math.round(y) }]),
-    ...starts.flatMap((first, index) =>
-      starts
-        .slice(index + 1)
-        .reverse()
-        .map((last) => [
-          { x: Math.round(first), y: Math.round(y) },
-          { x: Math.round(last), y: Math.round(y) },
-        ]),
-    ),
-  ]);
-}
-
-/** A level that no other link has taken, near a wanted one. */
-function besides(y: number, taken: readonly number[]): number {
-  const step = CLEAR / 2;
-  for (const shift of [0, -step, step]) {
-    if (taken.every((other) => Math.abs(other - y - shift) >= step)) return y + shift;
+  const turns = turnsBetween(between, from, to);
+  for (const y of apart(levelsAround(between, from, to), taken)) {
+    const at = turns.map((x) => ({ x, y }));
+    const starts = at.slice(0, TURNS).filter((point) => isClear(from, point));
+    if (starts.length === 0) continue;
+    const ends = at.slice(-TURNS).filter((point) => isClear(point, to));
+    const both = starts.find((point) => ends.includes(point));
+    if (both) return [both];
+    for (const start of starts)
+      for (const end of ends.toReversed())
+        if (end.x > start.x && isClear(start, end)) return [start, end];
   }
-  return y;
+  return null;
 }
 
-function detour(y: number, from: Point, to: Point): number {
-  return Math.abs(y - from.y) + Math.abs(y - to.y);
+/** Where a link may turn: beside the cards in between, from left to right. */
+function turnsBetween(between: readonly Box[], from: Point, to: Point): readonly number[] {
+  const sides = between.flatMap(({ x, width }) => [x - CLEAR, x + width + CLEAR]);
+  const inside = sides.filter((x) => x > from.x && x < to.x).map(Math.round);
+  return [...new Set(inside)].sort((a, b) => a - b);
+}
+
+/** Heights above and below the cards in between, the nearest first; at last, around them all. */
+function levelsAround(between: readonly Box[], from: Point, to: Point): readonly number[] {
+  const edges = between.flatMap(({ y, height }) => [y - CLEAR, y + height + CLEAR]);
+  const detour = (y: number) => Math.abs(y - from.y) + Math.abs(y - to.y);
+  const nearest = [...new Set(edges.map(Math.round))].sort((a, b) => detour(a) - detour(b));
+  const [top, bottom] = [nearest.reduce(least, Infinity), nearest.reduce(most, -Infinity)];
+  const outside = Array.from({ length: LANES }, (_, lane) => lane * LANE);
+  const last = outside
+    .flatMap((far) => [top - far, bottom + far])
+    .sort((a, b) => detour(a) - detour(b));
+  return [...new Set([...nearest.slice(0, LEVELS), ...last])];
+}
+
+const least = (a: number, b: number) => Math.min(a, b);
+const most = (a: number, b: number) => Math.max(a, b);
+
+/** The levels, or ones near by, that no other link has taken; at last the others. */
+function apart(levels: readonly number[], taken: ReadonlySet<number>): readonly number[] {
+  const isFree = (level: number) => !isTaken(level, taken, LANE);
+  const free = levels.flatMap((y) => [y, y - LANE, y + LANE].find(isFree) ?? []);
+  return [...free, ...levels.filter((y) => !isFree(y))];
+}
+
+function isTaken(y: number, taken: ReadonlySet<number>, step: number): boolean {
+  for (let other = y - step + 1; other < y + step; other += 1) if (taken.has(other)) return true;
+  return false;
 }

@@ -9,6 +9,7 @@ import type { CanvasNode, Scene } from "./adapt";
 import type { Local } from "./assemble";
 import { itemBoxes } from "./controller";
 import { type Copies, makeCopies, ofCopies } from "./copies";
+import { movedAndRouted } from "./drawnRoutes";
 import { edit } from "./edit";
 import { followers, shifted } from "./follow";
 import { withRoom } from "./makeRoom";
@@ -132,7 +133,9 @@ function places(moves: ReadonlyMap<string, Point>): ReadonlyMap<string, Point> {
 /** Write where things were dropped. */
 function writeMoves({ scope }: Scene, moves: ReadonlyMap<string, Point>): void {
   if (moves.size === 0) return;
-  useDocuments.getState().change("canvas.edit.move", (w) => moveItems(w, scope, places(moves)));
+  useDocuments
+    .getState()
+    .change("canvas.edit.move", (w) => movedAndRouted(w, scope, places(moves)));
 }
 
 /** The same for copies, which were an undo step when they were made. */
@@ -151,7 +154,7 @@ function writeSplice(
 ): void {
   const { scope } = scene;
   edit("canvas.edit.splice", (w) => {
-    const workflow = moveItems(w, scope, places(moves));
+    const workflow = movedAndRouted(w, scope, places(moves));
     const taken = spliced({ ...scene, workflow }, edge, node, before);
     return taken === null ? workflow : withRoom(taken, scene, node, edge);
   });

@@ -178,7 +178,9 @@ function movedBy(layout: Layout, offset: Point): Layout {
   return {
     ...layout,
     positions: mapped(layout.positions, move),
-    reroutes: mapped(layout.reroutes, (points) => points.map(move)),
+    reroutes: mapped(layout.reroutes, (points) =>
+      points.map((point) => ({ ...point, ...move(point) })),
+    ),
   };
 }
 

@@ -8,7 +8,12 @@ import { boxAt, changeBox } from "./boxes";
 import { samePoint, whole } from "./geometry";
 import { withPoint } from "./reroutes";
 
-/** Put items at points; groups take nothing along, see `itemsInGroup`. */
+/**
+ * Put items at points; groups take nothing along, see `itemsInGroup`.
+ *
+ * A link's point that is moved by itself stays where it is put; one that only goes along with cards
+ * may be found anew for them.
+ */
 export function moveItems(
   workflow: Workflow,
   scope: Scope,
@@ -16,12 +21,14 @@ export function moveItems(
 ): Workflow {
   return changeLayout(workflow, scope, (layout) => {
     let found = layout;
-    for (const [id, at] of to) found = moved(found, itemOf(id), whole(at));
+    const items = [...to].map(([id, at]) => [itemOf(id), whole(at)] as const);
+    const goAlong = items.some(([{ kind }]) => kind === "node");
+    for (const [item, at] of items) found = moved(found, item, at, goAlong);
     return found;
   });
 }
 
-function moved(layout: Layout, item: Item, at: Point): Layout {
+function moved(layout: Layout, item: Item, at: Point, goAlong: boolean): Layout {
   if (item.kind === "node") {
     return samePoint(layout.positions.get(item.name), at)
       ? layout
@@ -29,7 +36,10 @@ function moved(layout: Layout, item: Item, at: Point): Layout {
   }
   if (item.kind === "group") return changeBox(layout, "groups", item.id, (box) => boxAt(box, at));
   if (item.kind === "note") return changeBox(layout, "notes", item.id, (box) => boxAt(box, at));
-  if (item.kind === "reroute") return withPoint(layout, item.edge, item.index, at);
+  if (item.kind === "reroute") {
+    const auto = goAlong && layout.reroutes.get(item.edge)?.[item.index]?.auto;
+    return withPoint(layout, item.edge, item.index, auto ? { ...at, auto } : at);
+  }
   if (item.kind === "end") {
     return samePoint(layout.ends.get(item.end), at)
       ? layout

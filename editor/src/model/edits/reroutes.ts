@@ -1,5 +1,5 @@
 /** The points that a link runs through. */
-import { changeLayout, type Layout, type Point } from "../layout";
+import { changeLayout, type Layout, type Point, type RoutePoint } from "../layout";
 import type { Scope } from "../scope";
 import type { Workflow } from "../workflow";
 import { samePoint, whole } from "./geometry";
@@ -28,7 +28,7 @@ export function moveReroute(
   return changeLayout(workflow, scope, (layout) => withPoint(layout, edge, index, whole(at)));
 }
 
-export function withPoint(layout: Layout, edge: string, index: number, at: Point): Layout {
+export function withPoint(layout: Layout, edge: string, index: number, at: RoutePoint): Layout {
   const points = layout.reroutes.get(edge);
   const before = points?.[index];
   if (!points || !before || samePoint(before, at)) return layout;

@@ -1,0 +1,1 @@
+import"./WidgetField-P5dblIMS.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Bm65FSdu.js";
