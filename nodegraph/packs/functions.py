@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
 import threading
@@ -222,6 +223,8 @@ class _Reader:
             module = _imported(name, level, scope)
             if module is not None:
                 self._attributes(module, names, f"`{name}`")
+        for name in _variables(function.__code__):
+            self._tell("variable", name, os.environ.get(name))
 
     def _attributes(self, module: ModuleType, names: tuple[str, ...], where: str) -> None:
         """The parts of a module that a function may name."""
@@ -248,6 +251,8 @@ class _Reader:
             return
         where = f"class `{value.__qualname__}`"
         self._tell("class", value.__qualname__)
+        if type(value) is not type:
+            self.read(type(value), f"the class of {where}")
         self.read(list(value.__bases__), f"a base of {where}")
         for name, item in vars(value).items():
             if name not in _SKIPPED:
@@ -302,7 +307,8 @@ class _Reader:
         self._kind(value, where)
 
     def _array(self, value: Any, where: str) -> None:
-        self._tell("array", value.dtype.str, getattr(value, "shape", ()))
+        # By `str` all structures of one size are alike; functions may go by the order in memory.
+        self._tell(type(value).__qualname__, repr(value.dtype), value.shape, value.strides)
         if value.dtype.hasobject:
             self.read(value.tolist(), where)
         else:
@@ -387,6 +393,22 @@ def _reach(code: CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]
         if any(name == "IMPORT_NAME" for name in _operations(each)):
             modules.update(dict.fromkeys(_imports(each)))
     return tuple(names), tuple(modules)
+
+
+@lru_cache(maxsize=4096)
+def _variables(code: CodeType) -> tuple[str, ...]:
+    """Environment variables that a function may read: any text in it may name one."""
+    if {"environ", "getenv"}.isdisjoint(_reach(code)[0]):
+        return ()
+    found: dict[str, None] = {}
+    waiting: list[Any] = [code]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, CodeType):
+            waiting.extend(each.co_consts)
+        elif isinstance(each, str) and each.isascii() and each.isprintable():
+            found[each] = None
+    return tuple(found)
 
 
 def _operations(code: CodeType) -> Iterator[str]:

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nodegraph import Session, Settings, Workflow, node
@@ -40,6 +41,9 @@ CASES = {
     "a dataclass's default": ("from dataclasses import dataclass\n@dataclass\nclass By:\n    x: int = NUM\n", "a * By().x"),
     "a named tuple": ("from typing import NamedTuple\nclass By(NamedTuple):\n    x: int\nBY = By(NUM)\n", "a * BY.x"),
     "an enumeration": ("from enum import Enum\nclass By(Enum):\n    x = NUM\n", "a * By.x.value"),
+    "a class of classes": ("class Meta(type):\n    @property\n    def x(cls):\n        return NUM\nclass By(metaclass=Meta):\n    pass\n", "a * By.x"),
+    "an environment variable": ("import os\nos.environ['REACHED'] = str(NUM)\n", "a * int(os.environ['REACHED'])"),
+    "an environment variable in a helper": ("import os\nos.environ['REACHED'] = str(NUM)\ndef helper(a):\n    return [os.getenv('REACHED') for _ in range(a)]\n", "a * int(helper(a)[0])"),
     "a tensor": ("import torch\nBY = torch.tensor([NUM])\n", "a * int(BY[0])"),
     "an array": ("import numpy\nBY = numpy.array([NUM])\n", "a * int(BY[0])"),
     "a class": ("class By:\n    def times(self, a):\n        return a * NUM\n", "By().times(a)"),
@@ -224,3 +228,22 @@ def test_what_has_no_content_is_named() -> None:
     stream = (number for number in range(3))
     with pytest.raises(Unreadable, match=r"`stream`, which `.*` captures, a generator"):
         function_digest(lambda: stream)
+
+
+ARRAYS = {
+    "names of fields": (
+        np.array([(5, 6)], [("a", "i4"), ("b", "i4")]),
+        np.array([(5, 6)], [("b", "i4"), ("a", "i4")]),
+    ),
+    "order in memory": (np.ones((2, 3), order="C"), np.ones((2, 3), order="F")),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays_that_a_function_can_tell_apart_are_told_apart(what: str) -> None:
+    def reaching(array: Any) -> Any:
+        return lambda: array
+
+    one, other = (function_digest(reaching(array)) for array in ARRAYS[what])
+    assert one != other
+    assert one == function_digest(reaching(ARRAYS[what][0].copy(order="K")))
