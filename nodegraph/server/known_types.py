@@ -22,6 +22,8 @@ Ask = Callable[[], Awaitable[Any]]
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 60.0
 """Seconds that a request waits for packs to be read for the first time."""
+_PATIENCE_AGAIN = 10.0
+"""Seconds that requests wait for packs that changed: one may hang where it is imported."""
 
 
 class KnownTypes:
@@ -44,6 +46,8 @@ class KnownTypes:
         self._listeners: list[Listener] = []
         self._one_at_a_time = asyncio.Lock()
         self._is_read = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self._waited_until = 0.0
         self._folders = folder_stamps(settings)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -71,11 +75,22 @@ class KnownTypes:
             except asyncio.TimeoutError:
                 raise Unavailable("the node packs are still being read") from None
         elif self._ask is not None and self._have_changed():
-            try:
-                await self.refresh()
-            except NodegraphError as error:
-                _LOG.error("the node packs couldn't be read: %s", error)
+            await self._read_anew()
         return self.now
+
+    async def _read_anew(self) -> None:
+        """Have packs read, and wait for it for a while; all who ask meanwhile wait for the same."""
+        clock = asyncio.get_running_loop().time
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._try_to_refresh())
+            self._waited_until = clock() + _PATIENCE_AGAIN
+        await asyncio.wait({self._reading}, timeout=max(0.0, self._waited_until - clock()))
+
+    async def _try_to_refresh(self) -> None:
+        try:
+            await self.refresh()
+        except NodegraphError as error:
+            _LOG.error("the node packs couldn't be read: %s", error)
 
     def _have_changed(self) -> bool:
         return self._folders != folder_stamps(self._settings) or not self.now.looks_same()

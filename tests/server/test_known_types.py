@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import NodegraphError
+from nodegraph.server import known_types
 from nodegraph.server.catalog import NodeTypes
 from nodegraph.server.known_types import KnownTypes
 from nodegraph.session import Session
@@ -133,3 +134,18 @@ def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path)
     assert not found.is_current
     assert any("nothing_of_that_name" in problem for problem in found.problems)
     assert not [name for name in sys.modules if "partly" in name]
+
+
+def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_types, "_PATIENCE_AGAIN", 0.01)
+
+    async def look() -> list[NodeTypes]:
+        known = KnownTypes(Settings(home=home), (), never)
+        await known.load()
+        (home / "packs" / "endless.py").write_text("while True: pass")
+        return [await asyncio.wait_for(known.current(), 10) for _ in range(2)]
+
+    for found in asyncio.run(look()):
+        assert found.spec("sums:Sum") is not None
