@@ -143,7 +143,8 @@ def form(editor: Editor) -> None:
     editor.page.get_by_role("region", name="Parameters").get_by_role(
         "button", name="Run", exact=True
     ).click()
-    expect_picture(editor.page.get_by_role("region", name="Results").locator("img").first)
+    # Not the preview, which is there before.
+    expect_picture(editor.page.get_by_role("region", name="Outputs").locator("img").first)
 
 
 def templates(editor: Editor) -> None:
