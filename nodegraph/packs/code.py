@@ -112,6 +112,19 @@ class CodeDigests:
         """Environment variables whose values enter the digest."""
         return {name for _, path in self._closure(module) for name in self._source(path).variables}
 
+    def packages(self, module: str) -> set[str]:
+        """Packages that the module and those behind it import from, or would if they could."""
+        found: set[str] = set()
+        for name, path in self._closure(module):
+            imports = (f"{each.module}.{each.name}" for each in self._source(path).imports)
+            for text in (name, *imports):
+                depth = 2 if text.startswith(f"{LOOSE}.") else 1
+                found.add(".".join(text.split(".")[:depth]))
+            snapshot = self._owner_of(path)
+            if snapshot is not None:
+                found.add(snapshot.package)
+        return found
+
     def changed_variables(self) -> set[str]:
         """Those that have other values than when they entered a digest."""
         return {

@@ -7,12 +7,14 @@ edit within a second may go unnoticed. Here a module is compiled from the bytes 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from types import CodeType, ModuleType
@@ -27,6 +29,9 @@ _OURS = Path(__file__).parents[1]
 _LOCK = RLock()
 _SNAPSHOTS: dict[tuple[str, Path], Snapshot] = {}
 _ACTIVE: dict[str, Snapshot] = {}
+_ORDER = count(1)
+_CHANGED: dict[str, int] = {}
+"""When a package's modules were last let go, counted like the beginnings of modules."""
 
 
 def current(package: str, code: Path, root: Path) -> Snapshot:
@@ -54,6 +59,7 @@ def activate(snapshot: Snapshot) -> None:
         known = _ACTIVE.get(snapshot.package)
         if known is not snapshot:
             _ACTIVE[snapshot.package] = snapshot
+            _CHANGED[snapshot.package] = next(_ORDER)
             if known is not None:
                 forget(known)
 
@@ -75,6 +81,19 @@ def is_active(snapshot: Snapshot) -> bool:
     return _ACTIVE.get(snapshot.package) is snapshot
 
 
+def retire(kept: Collection[str]) -> None:
+    """Have packages no longer imported that have changed and that nobody looks after any more.
+
+    Args:
+        kept: Those that are in use.
+    """
+    with _LOCK:
+        for package, snapshot in list(_ACTIVE.items()):
+            if package not in kept and not snapshot.is_current():
+                del _ACTIVE[package]
+                forget(snapshot)
+
+
 def roots() -> dict[str, Path]:
     """Where each package lies whose modules come from snapshots, by import name."""
     return {package: snapshot.code for package, snapshot in _ACTIVE.copy().items()}
@@ -84,11 +103,32 @@ def forget(snapshot: Snapshot) -> None:
     """Have the modules that came from a snapshot imported anew."""
     is_loose = snapshot.package.startswith(f"{LOOSE}.")
     with _LOCK:
+        _CHANGED[snapshot.package] = next(_ORDER)
         for name, module in sys.modules.copy().items():
             is_inside = name == snapshot.package or name.startswith(f"{snapshot.package}.")
             if (is_inside and is_loose) or _loaded_from(module) is snapshot:
                 del sys.modules[name]
         importlib.invalidate_caches()
+
+
+def loaded(snapshot: Snapshot) -> list[str]:
+    """Names of the modules that came from a snapshot."""
+    return [name for name, module in list(sys.modules.items()) if _loaded_from(module) is snapshot]
+
+
+def is_outdated(name: str, packages: Collection[str], variables: Collection[str]) -> bool:
+    """Whether an imported module holds on to what isn't so any more.
+
+    Args:
+        packages: Those that it imports from; it may hold on to what they were.
+        variables: Those of the environment that it may have read when it was imported.
+    """
+    loader = getattr(getattr(sys.modules.get(name), "__spec__", None), "loader", None)
+    if not isinstance(loader, _Loader):
+        return False
+    return any(_CHANGED.get(package, 0) > loader.began for package in packages) or any(
+        loader.environ.get(variable) != os.environ.get(variable) for variable in variables
+    )
 
 
 def is_foreign(snapshot: Snapshot) -> bool:
@@ -105,15 +145,23 @@ def owner(path: str | Path) -> Snapshot | None:
     if place.is_relative_to(_OURS):
         return None
     owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, place)]
-    return max(owners, key=lambda snapshot: len(snapshot.code.parts), default=None)
+
+    def nearness(snapshot: Snapshot) -> tuple[int, bool]:
+        return len(_folder(snapshot).parts), snapshot.code == place
+
+    return max(owners, key=nearness, default=None)
 
 
 def _owns(snapshot: Snapshot, path: Path) -> bool:
-    # Modules that lie beside a single file may be imported by it.
-    folder = snapshot.code if snapshot.code.suffix != ".py" else snapshot.code.parent
+    folder = _folder(snapshot)
     if not path.is_relative_to(folder):
         return False
     return not any(part in _FOREIGN for part in path.relative_to(folder).parts)
+
+
+def _folder(snapshot: Snapshot) -> Path:
+    # Modules that lie beside a single file may be imported by it.
+    return snapshot.code if snapshot.code.suffix != ".py" else snapshot.code.parent
 
 
 def _loaded_from(module: ModuleType) -> Snapshot | None:
@@ -127,6 +175,13 @@ class _Loader(SourceFileLoader):
     def __init__(self, name: str, path: str, snapshot: Snapshot) -> None:
         super().__init__(name, path)
         self.snapshot = snapshot
+        self.began = 0
+        self.environ: dict[str, str] = {}
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.began = next(_ORDER)
+        self.environ = dict(os.environ)
+        super().exec_module(module)
 
     def get_data(self, path: str) -> bytes:
         return self.snapshot.text(path) if path.endswith(".py") else super().get_data(path)

@@ -19,7 +19,16 @@ from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.code import API_VERSION, CodeDigests
 from nodegraph.packs.functions import FunctionDigests
-from nodegraph.packs.loading import forget, importing, is_active, is_foreign, owner
+from nodegraph.packs.loading import (
+    forget,
+    importing,
+    is_active,
+    is_foreign,
+    is_outdated,
+    loaded,
+    owner,
+    retire,
+)
 from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import Snapshot
@@ -56,11 +65,13 @@ class Registry:
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
-        with importing(self._followed):
-            for pack in packs:
-                self._add_pack(pack, manifests)
         roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         self._code = CodeDigests(roots, manifests.folder, self._owner)
+        with importing(self._followed):
+            retire(roots)
+            self._forget_outdated()
+            for pack in packs:
+                self._add_pack(pack, manifests)
 
     @property
     def packs(self) -> list[Pack]:
@@ -226,6 +237,24 @@ class Registry:
             modules = {self._specs[each].module for each, of in self._packs.items() if of is pack}
             if any(self._depends(module, changed, variables) for module in modules):
                 forget(snapshot)
+
+    def _forget_outdated(self) -> None:
+        """Have modules imported anew that hold on to what other packs, or variables, were.
+
+        A registry lets go of what it sees change, but the last one may be of another session, or
+        have ended before.
+        """
+        followed = self._followed
+        while outdated := [each for each in followed if any(map(self._is_outdated, loaded(each)))]:
+            for snapshot in outdated:
+                forget(snapshot)
+
+    def _is_outdated(self, module: str) -> bool:
+        try:
+            packages, variables = self._code.packages(module), self._code.variables(module)
+        except PackError:
+            return True
+        return is_outdated(module, packages, variables)
 
     def _depends(self, module: str, changed: set[int], variables: set[str]) -> bool:
         try:

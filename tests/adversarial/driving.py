@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from tests.adversarial.cells import CELLS
 from tests.adversarial.plain import Evaluated, Plain, evaluate, shown
 
 _NOTEBOOK = "adversarial_notebook"
+_NUMBERS = count()
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Wish:
     Attributes:
         nodes: Those of the workflow.
         targets: Whose outputs are wanted.
-        environ: Variables that are set before.
+        environ: Variables that are set before; None for those that aren't there.
         spoil: Whether the caller changes the outputs that it was given.
         midway: A file that is written when the first node starts, with what.
     """
 
     nodes: Mapping[str, Any]
     targets: Sequence[str]
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str | None] = field(default_factory=dict)
     spoil: bool = False
     midway: tuple[str, str] | None = None
 
@@ -73,15 +75,17 @@ class Driver:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._session: Session | None = None
-        self._cells = ModuleType(_NOTEBOOK)
-        sys.modules[_NOTEBOOK] = self._cells
+        self._cells = ModuleType(f"{_NOTEBOOK}_{next(_NUMBERS)}")
+        sys.modules[self._cells.__name__] = self._cells
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
 
     def close(self) -> None:
         """End the session."""
         self.restart()
-        sys.path.remove(str(self.root))
+        sys.modules.pop(self._cells.__name__, None)
+        # Packs put folders there, too.
+        sys.path[:] = [place for place in sys.path if not place.startswith(str(self.root))]
 
     def restart(self) -> None:
         """End the session; the next run begins another."""
@@ -107,7 +111,7 @@ class Driver:
 
     def run(self, wish: Wish) -> Answer:
         """Run a workflow in the session that there is."""
-        os.environ.update(wish.environ)
+        set_environment(wish.environ)
         answer = Answer()
         try:
             answer.take(evaluate(wish.nodes, wish.targets, self._function()), wish.targets)
@@ -162,6 +166,15 @@ class Driver:
             own = [vars(self._cells)[name] for name in CELLS if name in vars(self._cells)]
             self._session = Session(Settings(home=self.root), nodes=own, inputs=self.root)
         return self._session
+
+
+def set_environment(variables: Mapping[str, str | None]) -> None:
+    """Set variables, and take away those that are None."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _node(output: str) -> str:

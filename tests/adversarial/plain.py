@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 _PACKS = "nodegraph_packs"
+_NEAR = "adversarial_near"
 
 
 class Plain:
@@ -62,7 +64,10 @@ class Plain:
         if name in self._modules:
             return self._modules[name]
         path = self._root.joinpath("packs", *name.split(".")[1:])
-        is_package = path.is_dir()
+        # A folder without `__init__` gives way to a module of its name, as Python has it.
+        is_package = path.is_dir() and (
+            (path / "__init__.py").is_file() or not path.with_suffix(".py").is_file()
+        )
         file = path / "__init__.py" if is_package else path.with_suffix(".py")
         module = ModuleType(name)
         self._modules[name] = module
@@ -95,6 +100,10 @@ class Plain:
             return _API
         if name == "importlib":
             return SimpleNamespace(import_module=self._by_name)
+        if name == "sys":
+            return SimpleNamespace(path=[])  # it has no part in this
+        if name.startswith(_NEAR):
+            return self._near(name)
         if not name.startswith(_PACKS):
             return __import__(name, namespace, local, wanted)
         module = self._with_parents(name)
@@ -102,6 +111,13 @@ class Plain:
             if not hasattr(module, part):
                 setattr(module, part, self._module(f"{name}.{part}"))
         return module
+
+    def _near(self, name: str) -> ModuleType:
+        """A module that is found by `sys.path`, in a pack's folder or beside it."""
+        for module in (f"{_PACKS}.{name}", f"{_PACKS}.side.{name}"):
+            if self._root.joinpath("packs", *module.split(".")[1:]).with_suffix(".py").is_file():
+                return self._module(module)
+        raise ImportError(name)
 
     def _by_name(self, name: str) -> ModuleType:
         return (
@@ -191,3 +207,6 @@ class PlainContext:
 
     def file(self, path: str | Path) -> Path:
         return Path(path)
+
+    def env(self, name: str, default: str | None = None) -> str | None:
+        return os.environ.get(name, default)

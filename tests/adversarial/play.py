@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -12,19 +13,22 @@ from typing import Any, Protocol
 from tests.adversarial.cells import CELLS
 from tests.adversarial.driving import Answer, Wish
 from tests.adversarial.sheets import CHANGES, Sheet
-from tests.adversarial.texts import PACK_TYPES, NodeType
+from tests.adversarial.texts import PACK_TYPES, PART_TYPES, PARTS, NodeType
 from tests.adversarial.world import PICTURE, SAVES, World
 
 _ASSISTED = {"Assisted": ("assist_scale",), "AssistedByModule": ("assist_scale", "assist_base")}
 CELL_TYPES = {name: NodeType(_ASSISTED.get(name, (name,))) for name in CELLS}
 """Node types that cells make."""
 
+_APART = ("server", "command")
+"""Runners that are known from outside only."""
+
 Step = tuple[str, int]
 """What is done, and the number from which its particulars are drawn."""
 
 
 class Runner(Protocol):
-    """Runs workflows: a `Driver`, a `Remote` or a `Served`."""
+    """Runs workflows: a `Driver`, a `Remote`, a `Served` or a `Commanded`."""
 
     def run(self, wish: Wish) -> Answer: ...
     def restart(self) -> None: ...
@@ -50,7 +54,8 @@ class Play:
         world: The folder.
         begin: Makes each runner, by its name, when it is first needed.
         fresh: Makes a process that lives for one run.
-        packs, cells, saves: What takes part: node types, cells, ways to save a file.
+        packs, cells, saves, parts: What takes part: node types, cells, ways to save a file, and
+            what comes and goes.
     """
 
     def __init__(
@@ -62,7 +67,9 @@ class Play:
         packs: Mapping[str, NodeType] = PACK_TYPES,
         cells: Sequence[str] = tuple(CELLS),
         saves: Sequence[str] = tuple(SAVES),
+        parts: Sequence[str] = tuple(PARTS),
     ) -> None:
+        self.parts = parts
         self.saves = saves
         self.world = world
         self.counts: Counter[str] = Counter()
@@ -70,7 +77,7 @@ class Play:
         self._fresh = fresh
         self._runners: dict[str, Any] = {}
         self._sheets = {
-            "packs": Sheet(packs),
+            "packs": Sheet({**packs, **PART_TYPES}, PART_TYPES),
             "cells": Sheet({name: CELL_TYPES[name] for name in cells}),
         }
         self._undo: list[tuple[str, int]] = []
@@ -101,8 +108,8 @@ class Play:
         name = random.choice(used if used and random.random() < 0.8 else list(self.world.digits))
         self._undo.append((name, self.world.digits[name]))
         how = random.choice(self.saves)
-        self.counts[f"saved {how}"] += 1
-        self.world.edit(name, random.randint(1, 9), how)
+        self.counts["variables set" if name[0] == "$" else f"saved {how}"] += 1
+        self.world.edit(name, random.randint(0 if name[0] == "$" else 1, 9), how)
 
     def _undo_edit(self, random: Random) -> None:
         if self._undo:
@@ -125,6 +132,21 @@ class Play:
         self.world.mend("in-place")
         places = [place for place in self._parts() if place.endswith(".py")]
         self.world.break_off(random.choice(places), random.choice(self.saves))
+
+    def _appear(self, random: Random) -> None:
+        away = [part for part in self.parts if part not in self.world.parts]
+        if away:
+            part = random.choice(away)
+            self.world.appear(part, random.choice(self.saves))
+            if part in PART_TYPES:
+                self._sheets["packs"].come(part, random)
+
+    def _vanish(self, random: Random) -> None:
+        if self.world.parts:
+            part = random.choice(sorted(self.world.parts))
+            self.world.vanish(part, random.choice(self.saves))
+            if part in PART_TYPES:
+                self._sheets["packs"].go(part, random)
 
     def _mend(self, random: Random) -> None:
         self.world.mend(random.choice(self.saves))
@@ -179,12 +201,12 @@ class Play:
 
     def _picture(self, random: Random) -> None:
         nodes = {"load": {"type": "LoadImage", "inputs": {"path": str(self.world.root / PICTURE)}}}
-        runner = self._some_runner(random, but="server")
+        runner = self._some_runner(random)
         self._ask(runner, Wish(nodes, ["load"]))
 
     def _again(self, random: Random) -> None:
         """The same once more: nothing is computed."""
-        name = self._some_runner(random, but="server")
+        name = self._some_runner(random)
         sheet = self._sheets["packs"]
         if not sheet.nodes:
             return
@@ -198,9 +220,9 @@ class Play:
 
     def _midway(self, random: Random) -> None:
         """A file changes while nodes run: that run may see either, later ones see what is."""
-        name = self._some_runner(random, but="server")
-        names = [name for name in self.world.digits if name not in CELLS]
-        hole = random.choice(names)
+        name = self._some_runner(random)
+        names = [name for name in self.world.digits if self.world.places_of(name)]
+        hole = random.choice([name for name in names if name not in CELLS])
         self._undo.append((hole, self.world.digits[hole]))
         place = self.world.places_of(hole)[0]
         if place in self.world.lost | self.world.broken or not self._sheets["packs"].nodes:
@@ -209,23 +231,22 @@ class Play:
         self.world.digits[hole] = random.randint(1, 9)
         path = str(self.world.root / place)
         text = self.world.text(place).decode()
-        midway = Wish(wish.nodes, wish.targets, midway=(path, text))
+        midway = replace(wish, spoil=False, midway=(path, text))
         self._runners[name].run(midway)
         Path(path).write_text(text)
         self._ask(name, wish)
 
     def _restart(self, random: Random) -> None:
         name = random.choice(list(self._runners) or [""])
-        if name and name != "server":
+        if name and name not in _APART:
             self._runners[name].restart()
 
     def _process(self, random: Random) -> None:
         """A process that begins, runs a script or a workflow, and ends."""
         if self._fresh is None:
             return
-        for name in ("live", "child"):
-            if name in self._runners:
-                self._runners[name].restart()
+        for name in [name for name in self._runners if name not in _APART]:
+            self._runners[name].restart()
         self._runners["fresh"] = self._fresh(self.world.root)
         try:
             for book in ("cells", "packs"):
@@ -236,9 +257,28 @@ class Play:
             self._runners.pop("fresh").close()
 
     def _serve(self, random: Random) -> None:
-        if "server" in self._begin:
+        # Its variables are those that it was begun with.
+        is_set = any(name[0] == "$" for name in self._sheets["packs"].digits())
+        if "server" in self._begin and not is_set:
             self._started("server")
             self._run_in("server", "packs", random)
+
+    def _command(self, random: Random) -> None:
+        if "command" in self._begin:
+            self._run_in(self._started("command"), "packs", random)
+
+    def _at_once(self, random: Random) -> None:
+        """Two processes run the same at the same moment; either may find the other's results."""
+        if "child" not in self._begin:
+            return
+        self._fill("packs", random)
+        wish = self._wish("packs", random)
+        mine, other = (self._runners[self._started(name)] for name in ("live", "child"))
+        other.begin(wish)
+        answers = {"live": mine.run(wish), "child": other.answer()}
+        for name, answer in answers.items():
+            self.counts[f"runs in {name} at once"] += 1
+            self._check_outputs(name, wish, answer)
 
     def _end_process(self, random: Random) -> None:
         """The long-lived child ends; another takes its place when one is needed."""
@@ -247,15 +287,15 @@ class Play:
 
     # How it is checked
 
-    def _some_runner(self, random: Random, but: str = "") -> str:
-        names = [name for name in self._begin if name not in (but, "server")]
+    def _some_runner(self, random: Random) -> str:
+        names = [name for name in self._begin if name not in _APART]
         weights = [4 if name == "live" else 1 for name in names]
         return self._started(random.choices(names, weights)[0])
 
     def _started(self, name: str) -> str:
         if name not in self._runners:
             runner = self._runners[name] = self._begin[name](self.world.root)
-            if name in ("live", "child"):
+            if name not in _APART:
                 runner.cell(self.world.first())
                 for cell in CELLS:
                     runner.cell(self.world.cell(cell))
@@ -266,14 +306,17 @@ class Play:
         return Wish(
             json.loads(json.dumps(sheet.nodes)),
             sheet.targets(random),
+            self.world.environ,
             spoil=random.random() < 0.3,
         )
 
     def _run_in(self, name: str, book: str, random: Random) -> None:
-        sheet = self._sheets[book]
-        while len(sheet.nodes) < 2:
-            sheet.change("add", random)
+        self._fill(book, random)
         self._ask(name, self._wish(book, random))
+
+    def _fill(self, book: str, random: Random) -> None:
+        while len(self._sheets[book].nodes) < 2:
+            self._sheets[book].change("add", random)
 
     def _ask(self, name: str, wish: Wish) -> Answer:
         self.counts[f"runs in {name}"] += 1
@@ -282,7 +325,7 @@ class Play:
         self._check(name, wish, answer)
         return answer
 
-    def _check(self, name: str, wish: Wish, answer: Answer) -> None:
+    def _check_outputs(self, name: str, wish: Wish, answer: Answer) -> None:
         if answer.plain is None:
             self.counts["runs of broken code"] += 1
             if answer.outputs is not None:
@@ -292,7 +335,10 @@ class Play:
             raise self._diverged(name, wish, answer, "no result")
         if answer.outputs != answer.plain:
             raise self._diverged(name, wish, answer, "another result")
-        if name == "server":
+
+    def _check(self, name: str, wish: Wish, answer: Answer) -> None:
+        self._check_outputs(name, wish, answer)
+        if name in _APART or answer.plain is None:
             return
         self.counts["nodes run"] += len(answer.called)
         # Of equal nodes one runs, no matter which.
@@ -326,6 +372,8 @@ WEIGHTS: dict[str, int] = {
     "lose": 1,
     "break": 1,
     "mend": 3,
+    "appear": 2,
+    "vanish": 1,
     "paint": 4,
     "change": 16,
     "undo_change": 4,

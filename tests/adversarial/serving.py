@@ -1,15 +1,20 @@
-"""A live server that runs workflows."""
+"""A live server that runs workflows, and the command that does."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from nodegraph.client import Client
 from nodegraph.errors import NodegraphError
-from tests.adversarial.driving import Answer, Wish
+from tests.adversarial.driving import Answer, Wish, set_environment
 from tests.adversarial.plain import Plain, evaluate
+from tests.adversarial.process import environment
 from tests.server.hosting import PATIENCE, Process
 
 
@@ -46,30 +51,61 @@ class Served:
 
     def run(self, wish: Wish) -> Answer:
         """Have the server run a workflow; each target is told to a file by a sink."""
-        answer = Answer()
-        try:
-            function = Plain(self.root).function
-            answer.take(evaluate(wish.nodes, wish.targets, function), wish.targets)
-        except Exception as error:  # noqa: BLE001 - the border with code that may be broken
-            answer.fault = f"plainly: {type(error).__name__}: {error}"
-        try:
-            answer.outputs = self._run(wish)
-        except NodegraphError as error:
-            answer.fault += f" {type(error).__name__}: {error}"
-        return answer
+        return _told(self.root, wish, self._run)
 
-    def _run(self, wish: Wish) -> dict[str, str]:
-        places = {name: self.root / f"told-{name}.txt" for name in wish.targets}
-        for place in places.values():
-            place.unlink(missing_ok=True)
-        sinks: dict[str, Any] = {
-            f"tell_{name}": {
-                "type": "loose:Tell",
-                "inputs": {"value": {"from": name}, "to": str(place)},
-            }
-            for name, place in places.items()
-        }
-        workflow = {"format": "nodegraph/1", "nodes": {**wish.nodes, **sinks}}
+    def _run(self, workflow: dict[str, Any]) -> None:
         job = self._client.submit(workflow)
         self._client.wait(job, timeout=PATIENCE).checked()
-        return {name: place.read_text() for name, place in places.items()}
+
+
+class Commanded:
+    """`nodegraph run` over a world's folder, a process for each run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+
+    def restart(self) -> None:
+        """It does so each time."""
+
+    def run(self, wish: Wish) -> Answer:
+        """Run a workflow; each target is told to a file by a sink."""
+        return _told(self.root, wish, self._run)
+
+    def _run(self, workflow: dict[str, Any]) -> None:
+        file = self.root / "told.json"
+        file.write_text(json.dumps(workflow))
+        command = [sys.executable, "-m", "nodegraph", "--home", str(self.root), "run", str(file)]
+        done = subprocess.run(
+            command, cwd=self.root, env=environment(), capture_output=True, timeout=PATIENCE
+        )
+        if done.returncode:
+            raise NodegraphError(f"exit {done.returncode}: {done.stderr.decode()}")
+
+
+def _told(root: Path, wish: Wish, run: Callable[[dict[str, Any]], None]) -> Answer:
+    set_environment(wish.environ)
+    answer = Answer()
+    try:
+        answer.take(evaluate(wish.nodes, wish.targets, Plain(root).function), wish.targets)
+    except Exception as error:  # noqa: BLE001 - the border with code that may be broken
+        answer.fault = f"plainly: {type(error).__name__}: {error}"
+    places = {name: root / f"told-{name}.txt" for name in wish.targets}
+    for place in places.values():
+        place.unlink(missing_ok=True)
+    sinks: dict[str, Any] = {
+        f"tell_{name}": {
+            "type": "loose:Tell",
+            "inputs": {"value": {"from": name}, "to": str(place)},
+        }
+        for name, place in places.items()
+    }
+    try:
+        run({"format": "nodegraph/1", "nodes": {**wish.nodes, **sinks}})
+    except NodegraphError as error:
+        answer.fault += f" {type(error).__name__}: {error}"
+    else:
+        answer.outputs = {name: place.read_text() for name, place in places.items()}
+    return answer

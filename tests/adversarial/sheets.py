@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -19,10 +19,12 @@ class Sheet:
 
     Args:
         types: Node types to take, by name.
+        away: Those that aren't there at the moment.
     """
 
-    def __init__(self, types: Mapping[str, NodeType]) -> None:
+    def __init__(self, types: Mapping[str, NodeType], away: Collection[str] = ()) -> None:
         self.types = types
+        self.away = set(away)
         self.nodes: Nodes = {}
         self.past: list[Nodes] = []
         self._made = 0
@@ -31,6 +33,22 @@ class Sheet:
         """Edit it in one of the ways in `CHANGES`."""
         self.past = [*self.past[-_KEPT:], deepcopy(self.nodes)]
         getattr(self, f"_{what}")(random)
+
+    def come(self, kind: str, random: Random) -> None:
+        """A node type is there now, and tried."""
+        self.past = [*self.past[-_KEPT:], deepcopy(self.nodes)]
+        self.away.discard(kind)
+        if len(self.nodes) < _MOST:
+            self._made += 1
+            self.nodes[f"n{self._made}"] = self._entry_of(kind, random, list(self.nodes))
+
+    def go(self, kind: str, random: Random) -> None:
+        """A node type is gone; often one takes its nodes out."""
+        self.away.add(kind)
+        if random.random() < 0.7:
+            self.past = [*self.past[-_KEPT:], deepcopy(self.nodes)]
+            for name in [name for name, entry in self.nodes.items() if entry["type"] == kind]:
+                self._take_out(name, random)
 
     def undo(self) -> None:
         """As it was before the last edit."""
@@ -62,7 +80,9 @@ class Sheet:
     def _remove(self, random: Random) -> None:
         if not self.nodes:
             return
-        away = random.choice(list(self.nodes))
+        self._take_out(random.choice(list(self.nodes)), random)
+
+    def _take_out(self, away: str, random: Random) -> None:
         del self.nodes[away]
         for entry in self.nodes.values():
             for port, written in entry["inputs"].items():
@@ -107,8 +127,15 @@ class Sheet:
 
     def _entry(self, random: Random, before: list[str]) -> dict[str, Any]:
         anything = self._giving(before, ("number", "value", "text"))
-        fitting = [name for name, kind in self.types.items() if anything or not kind.values]
-        kind = random.choice(fitting)
+        fitting = [
+            name
+            for name, kind in self.types.items()
+            if name not in self.away and (anything or not kind.values)
+        ]
+        return self._entry_of(random.choice(fitting), random, before)
+
+    def _entry_of(self, kind: str, random: Random, before: list[str]) -> dict[str, Any]:
+        anything = self._giving(before, ("number", "value", "text"))
         inputs: dict[str, Any] = {}
         numbers = self._giving(before, ("number",))
         for port in self.types[kind].literals:

@@ -1,6 +1,7 @@
 """The texts that a person edits: packs, their data, and modules beside them.
 
-``«name»`` stands for a digit of its own, so that an edit keeps a text's length.
+``«name»`` stands for a digit of its own, so that an edit keeps a text's length. A digit whose name
+begins with ``$`` is the value of an environment variable.
 """
 
 from __future__ import annotations
@@ -93,7 +94,43 @@ def Tell(value: Any, to: str) -> None:
 def FileOfContext(ctx: Context, x: int) -> int:
     _ran("FileOfContext")
     return x + int(ctx.file("«log»".replace("calls.log", "outside.txt")).read_text())
+
+@node
+def VariableOfContext(ctx: Context, x: int) -> int:
+    _ran("VariableOfContext")
+    return x * 5 + int(ctx.env("ADVERSARIAL_C", "7"))
 """,
+    "packs/kit/variables.py": _nodes(
+        "import os\nAT_IMPORT = int(os.environ.get('ADVERSARIAL_A', '0'))\n",
+        VariableAtImport="x + AT_IMPORT",
+        VariableInNode="x * 2 + int(os.environ.get('ADVERSARIAL_B', '7'))",
+        VariableByGetenv="x * 3 + int(os.getenv('ADVERSARIAL_A', '7'))",
+    ),
+    "packs/side/one.py": _nodes(
+        "import sys\nfrom pathlib import Path\n"
+        "HERE = str(Path(__file__).parent)\n"
+        "if HERE not in sys.path:\n    sys.path.insert(0, HERE)\n"
+        "import «near»_folder\nfrom «near»_folder import amount\n",
+        Beside="amount(x)",
+        BesideByModule="«near»_folder.amount(x) + «near»_folder.BASE",
+    ),
+    "packs/side/«near»_folder.py": (
+        "def amount(x):\n    return x + «near_amount»\nBASE = «near_base»\n"
+    ),
+    "packs/alone.py": _nodes(
+        "import sys\nfrom pathlib import Path\n"
+        "HERE = str(Path(__file__).parent)\n"
+        "if HERE not in sys.path:\n    sys.path.insert(0, HERE)\n"
+        "from «near»_file import amount\n",
+        BesideFile="amount(x)",
+    ),
+    "packs/«near»_file.py": "def amount(x):\n    return x * 2 + «near_file»\n",
+    "packs/across.py": _nodes(
+        "from nodegraph_packs.kit.helpers import scale\n"
+        "from nodegraph_packs.flat.two import amount\n",
+        Across="scale(x) + 1",
+        AcrossOther="amount(x) * 2",
+    ),
     "packs/flat/one.py": _nodes("from .two import amount\n", Flat="x + amount(1)"),
     "packs/flat/two.py": "def amount(x):\n    return x + «flat»\n",
 }
@@ -144,6 +181,14 @@ def Pop(value: Any) -> str:
     if isinstance(value, list):
         return repr(value.pop())
     return repr(value)
+
+@node
+def Scribble(value: Any) -> str:
+    """Changes a tensor that it was given, behind torch's back."""
+    _ran("Scribble")
+    if isinstance(value, torch.Tensor):
+        value.detach().numpy()[...] *= 2
+    return f"{value!r} «shapes»"
 '''
 FILES["packs/shapes.py"] = SHAPES
 
@@ -183,9 +228,54 @@ PACK_TYPES = {
     "kit:JsonInNode": NodeType(("kit_json",)),
     "kit:YamlInNode": NodeType(("kit_yaml",)),
     "kit:FileOfContext": NodeType(("outside",)),
+    "kit:VariableOfContext": NodeType(("$ADVERSARIAL_C",)),
+    "kit:VariableAtImport": NodeType(("$ADVERSARIAL_A",)),
+    "kit:VariableInNode": NodeType(("$ADVERSARIAL_B",)),
+    "kit:VariableByGetenv": NodeType(("$ADVERSARIAL_A",)),
+    "side:Beside": NodeType(("near_amount",)),
+    "side:BesideByModule": NodeType(("near_amount", "near_base")),
+    "alone:BesideFile": NodeType(("near_file",)),
+    "across:Across": NodeType(("kit_scale",)),
+    "across:AcrossOther": NodeType(("flat",)),
     "flat:Flat": NodeType(("flat",)),
     "shapes:Shape": NodeType((), ("kind", "x"), gives="value"),
     "shapes:Describe": NodeType(("shapes",), (), ("value",), "text"),
     "shapes:Pop": NodeType((), (), ("value",), "text"),
+    "shapes:Scribble": NodeType(("shapes",), (), ("value",), "text"),
 }
 """Node types of the packs, as workflows name them."""
+
+PARTS = {
+    "loose:Appears": (
+        "packs/loose.py",
+        """
+@node
+def Appears(x: int) -> int:
+    _ran("Appears")
+    return x * 7 + «appears»
+""",
+    ),
+    "kit:Extra": (
+        "packs/kit/extra.py",
+        _nodes("from .helpers import scale\n", Extra="scale(x) + «extra»"),
+    ),
+    "new:New": ("packs/new.py", _nodes(New="x * 8 + «new»")),
+    "box:InBox": (
+        "packs/box/inner.py",
+        _nodes("from nodegraph_packs.kit import helpers\n", InBox="helpers.offset(x) + «in_box»"),
+    ),
+    "": (
+        "packs/kit/helpers/__init__.py",
+        "def scale(x, by=«shadow_scale»):\n    return x * by + 1\n"
+        "def offset(x):\n    return x - «shadow_offset»\n",
+    ),
+}
+"""What comes and goes: the place and the text of node types that aren't there at first. The one
+without a name takes the place of a module that is there."""
+
+PART_TYPES = {
+    "loose:Appears": NodeType(("appears",)),
+    "kit:Extra": NodeType(("kit_scale", "extra")),
+    "new:New": NodeType(("new",)),
+    "box:InBox": NodeType(("kit_offset", "in_box")),
+}

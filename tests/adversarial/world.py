@@ -11,10 +11,11 @@ from pathlib import Path
 from PIL import Image
 
 from tests.adversarial.cells import CELLS, FIRST
-from tests.adversarial.texts import FILES
+from tests.adversarial.texts import FILES, PACK_TYPES, PARTS
 from tests.server.hosting import read_packs
 
 _HOLE = re.compile("«(\\w+)»")
+_NO_DIGITS = ("log", "assist", "near")
 SCRIPT = "script.py"
 PICTURE = "picture.png"
 _ASSIST = "def scale(x):\n    return x * «assist_scale»\nBASE = «assist_base»\n"
@@ -70,7 +71,8 @@ class World:
     Attributes:
         root: The folder; also the home of servers.
         log: Nodes write their names here when they run.
-        digits: What stands in the texts, by name.
+        digits: What stands in the texts, by name; of a variable, 0 if it isn't set.
+        parts: Those of `PARTS` that are there.
         lost: Files that are away for the moment.
         broken: Files in which something stands that is no Python for the moment.
 
@@ -86,9 +88,14 @@ class World:
         self.digits: dict[str, int] = {}
         self.lost: set[str] = set()
         self.grown: dict[str, int] = {}
-        self.texts = FILES | {f"{self.assist}.py": _ASSIST, SCRIPT: self._script()}
-        for text in self.texts.values():
+        self.near = f"adversarial_near_{number}"
+        files = {place.replace("«near»", self.near): text for place, text in FILES.items()}
+        self.texts = files | {f"{self.assist}.py": _ASSIST, SCRIPT: self._script()}
+        self.parts: set[str] = set()
+        for text in (*self.texts.values(), *(text for _, text in PARTS.values())):
             self.digits |= dict.fromkeys(holes(text), 1)
+        for kind in PACK_TYPES.values():
+            self.digits |= dict.fromkeys((name for name in kind.digits if name[0] == "$"), 0)
         self.colour = 1
         self.broken: set[str] = set()
         if specs is not None:
@@ -111,6 +118,7 @@ class World:
 
     def _filled(self, text: str) -> str:
         text = text.replace("«log»", str(self.log)).replace("«assist»", self.assist)
+        text = text.replace("«near»", self.near)
         for name in holes(text):
             text = text.replace(f"«{name}»", str(self.digits[name]))
         return text
@@ -127,6 +135,12 @@ class World:
         """What changes a cell's number in place; empty if nothing does."""
         return self._filled(CELLS[name].poke.replace("«d»", f"«{name}»"))
 
+    @property
+    def environ(self) -> dict[str, str | None]:
+        """The variables as they should be."""
+        variables = {name[1:]: digit for name, digit in self.digits.items() if name[0] == "$"}
+        return {name: str(digit) if digit else None for name, digit in variables.items()}
+
     def places_of(self, name: str) -> list[str]:
         """The files in which a digit stands."""
         return [place for place, text in self.texts.items() if f"«{name}»" in text]
@@ -142,6 +156,32 @@ class World:
         self.broken.discard(place)
         if place not in self.lost:
             SAVES[how](self.root / place, self.text(place))
+
+    def appear(self, part: str, how: str) -> None:
+        """Have a part written that wasn't there."""
+        place, text = PARTS[part]
+        self.parts.add(part)
+        self.texts[place] = self.texts.get(place, "") + text
+        path = self.root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.save(place, how if path.exists() else "in-place")
+
+    def vanish(self, part: str, how: str) -> None:
+        """Have it taken away."""
+        place, text = PARTS[part]
+        self.parts.remove(part)
+        self.texts[place] = self.texts[place].removesuffix(text)
+        if self.texts[place]:
+            return self.save(place, how)
+        del self.texts[place]
+        self.grown.pop(place, None)
+        self.lost.discard(place)
+        self.broken.discard(place)
+        path = self.root / place
+        path.unlink(missing_ok=True)
+        if not any(other.startswith(f"{Path(place).parent}/") for other in self.texts):
+            shutil.rmtree(path.parent)
+        return None
 
     def lose(self, place: str) -> None:
         """Take a file away."""
@@ -168,12 +208,14 @@ class World:
 
     def state(self) -> tuple[object, ...]:
         """Equal where everything on disk is equal."""
-        return (*self.digits.values(), self.colour, *sorted(self.lost), *sorted(self.broken))
+        return (*self.digits.values(), self.colour, *sorted(self.lost | self.broken | self.parts))
 
 
 def holes(text: str) -> list[str]:
     """Names of the digits in a text."""
-    return [name for name in dict.fromkeys(_HOLE.findall(text)) if name not in ("log", "assist")]
+    return [
+        name for name in dict.fromkeys(_HOLE.findall(text)) if name not in ("log", "assist", "near")
+    ]
 
 
 def known_specs(folder: Path) -> Path:

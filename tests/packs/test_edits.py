@@ -348,3 +348,56 @@ def test_nothing_is_kept_of_a_function_that_imported_what_another_session_took_u
         running.result()
     place.write("helper.py", "NUMBER = 1\n")
     assert place.get() == 1
+
+
+def test_a_single_file_beside_a_folder_takes_nothing_of_it(place: Workplace) -> None:
+    (place.pack.parent / "a_file.py").write_text(HEADER + node_text("Other", "return 0"))
+    table = "from pathlib import Path\nTABLE = Path(__file__).parent / 'table.txt'\n"
+    place.node("return int(TABLE.read_text())", more=table)
+    for number in (1, 2):
+        place.write("table.txt", f"{number}\n")
+        # In processes where no other pack was known before.
+        assert place.get_elsewhere() == number
+
+
+def test_a_later_session_runs_what_another_pack_has_become(place: Workplace) -> None:
+    other = place.pack.parent / "other"
+    other.mkdir()
+    place.node("return amount()", more="from nodegraph_packs.other.amounts import amount\n")
+    for number in (1, 2):
+        (other / "amounts.py").write_text(f"def amount():\n    return {number}\n")
+        assert place.get() == number
+    (other / "amounts.py").unlink()
+    with pytest.raises(InvalidWorkflow, match="No module named"):
+        place.run()
+
+
+def test_two_sessions_by_turns_run_what_another_pack_has_become(place: Workplace) -> None:
+    other = place.pack.parent / "other"
+    other.mkdir()
+    place.node("return amount()", more="from nodegraph_packs.other.amounts import amount\n")
+    with place.session() as one, place.session() as two:
+        for number, session in enumerate((one, two, two, one)):
+            (other / "amounts.py").write_text(f"def amount():\n    return {number}\n")
+            assert place.get(session) == number
+
+
+def test_a_later_session_imports_anew_what_read_another_variable(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("settings.py", "import os\nNUMBER = int(os.environ['NUMBER_OF_THIS_TEST'])\n")
+    place.node("return NUMBER", more="from .settings import NUMBER\n")
+    for number in (1, 2):
+        monkeypatch.setenv("NUMBER_OF_THIS_TEST", str(number))
+        assert place.get() == number
+
+
+def test_a_pack_that_is_gone_is_no_longer_imported(place: Workplace, session: Session) -> None:
+    other = place.pack.parent / "other.py"
+    other.write_text("def amount():\n    return 1\n")
+    place.node("return amount()", more="from nodegraph_packs.other import amount\n")
+    assert place.get(session) == 1
+    other.unlink()
+    for where in (session, None):
+        with pytest.raises(InvalidWorkflow, match="No module named"):
+            place.run(where)
