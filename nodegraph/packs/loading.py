@@ -88,7 +88,7 @@ def retire(kept: Collection[str]) -> None:
         kept: Those that are in use.
     """
     with _LOCK:
-        for package, snapshot in list(_ACTIVE.items()):
+        for package, snapshot in _ACTIVE.copy().items():
             if package not in kept and not snapshot.is_current():
                 del _ACTIVE[package]
                 forget(snapshot)
@@ -113,7 +113,7 @@ def forget(snapshot: Snapshot) -> None:
 
 def loaded(snapshot: Snapshot) -> list[str]:
     """Names of the modules that came from a snapshot."""
-    return [name for name, module in list(sys.modules.items()) if _loaded_from(module) is snapshot]
+    return [name for name, module in sys.modules.copy().items() if _loaded_from(module) is snapshot]
 
 
 def is_outdated(name: str, packages: Collection[str], variables: Collection[str]) -> bool:

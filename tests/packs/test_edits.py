@@ -18,6 +18,7 @@ import pytest
 from nodegraph import Session, Settings, Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
+from nodegraph.packs.snapshot import Snapshot
 
 HEADER = "from nodegraph import Context, node\n"
 
@@ -401,3 +402,19 @@ def test_a_pack_that_is_gone_is_no_longer_imported(place: Workplace, session: Se
     for where in (session, None):
         with pytest.raises(InvalidWorkflow, match="No module named"):
             place.run(where)
+
+
+def test_a_snapshot_is_looked_at_while_another_thread_reads_files_beside_it(
+    tmp_path: Path,
+) -> None:
+    for number in range(2000):
+        (tmp_path / f"beside_{number}.py").write_text("")
+    pack = tmp_path / "pack.py"
+    pack.write_text("")
+    snapshot = Snapshot(pack, pack, "nodegraph_packs.pack")
+    beside = [tmp_path / f"beside_{number}.py" for number in range(2000)]
+    reader = Thread(target=lambda: [snapshot.text(path) for path in beside])
+    reader.start()
+    while reader.is_alive():
+        assert snapshot.is_current()
+    reader.join()
