@@ -60,6 +60,8 @@ class Registry:
         self._definitions: dict[str, NodeDefinition] = {}
         self._functions = FunctionDigests()
         self._lock = RLock()
+        # By module, the packages and variables that it may hold on to.
+        self._holds: dict[str, tuple[set[str], set[str]]] = {}
         manifests = manifests or ManifestCache(None)
         packs = list(packs)
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
@@ -193,6 +195,7 @@ class Registry:
         """A module of a node type's pack, as it was when the pack was read."""
         pack = self._packs[node_type]
         with importing(self._followed):
+            self._forget_outdated()
             module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_followed and not self._code.is_current():
             raise PackError(
@@ -250,11 +253,12 @@ class Registry:
                 forget(snapshot)
 
     def _is_outdated(self, module: str) -> bool:
-        try:
-            packages, variables = self._code.packages(module), self._code.variables(module)
-        except PackError:
-            return True
-        return is_outdated(module, packages, variables)
+        if module not in self._holds:
+            try:
+                self._holds[module] = self._code.packages(module), self._code.variables(module)
+            except PackError:
+                return True
+        return is_outdated(module, *self._holds[module])
 
     def _depends(self, module: str, changed: set[int], variables: set[str]) -> bool:
         try:

@@ -418,3 +418,17 @@ def test_a_snapshot_is_looked_at_while_another_thread_reads_files_beside_it(
     while reader.is_alive():
         assert snapshot.is_current()
     reader.join()
+
+
+def test_what_another_session_imported_with_another_variable_is_imported_anew(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "import os\nNUMBER = int(os.environ['NUMBER_OF_THIS_TEST'])\n"
+    place.node("return NUMBER", more=more)
+    with place.session() as one, place.session() as two:
+        monkeypatch.setenv("NUMBER_OF_THIS_TEST", "1")
+        one.plan(place.workflow("Get"), targets=["Get"])
+        monkeypatch.setenv("NUMBER_OF_THIS_TEST", "2")
+        assert place.get(two) == 2
+        monkeypatch.setenv("NUMBER_OF_THIS_TEST", "1")
+        assert place.get(one) == 1
