@@ -138,7 +138,9 @@ class Script {
     if (isLink(written)) return null;
     const parameter = this.parameters.find((item) => item.node === node && item.port === port);
     if (parameter?.isWritten) return parameter.variable;
-    return python(literalOf(written) ?? null, 2 * INDENT.length + port.length);
+    const literal = literalOf(written) ?? null;
+    // What looks like a link would be one in Python, too.
+    return python(isLink(literal) ? written : literal, 2 * INDENT.length + port.length);
   }
 
   private reorder(): readonly string[] {

@@ -1,0 +1,1 @@
+import"./WidgetField-CNbwf2HT.js";

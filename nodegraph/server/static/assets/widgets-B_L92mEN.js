@@ -1,1 +1,0 @@
-import"./WidgetField-P5dblIMS.js";
