@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodegraph.core.analysis import analyse
+from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
@@ -33,9 +33,17 @@ def build_graph(
             given, anywhere in the workflow; carries all of it.
     """
     with NoCollecting():
-        analysis = analyse(workflow, catalog, environment, targets=targets)
-        if analysis.problems:
-            raise InvalidWorkflow(analysis.problems)
-        needed = needed_by(analysis.nodes, analysis.targets)
-        nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
-        return Graph(nodes, analysis.targets)
+        return graph_of(analyse(workflow, catalog, environment, targets=targets))
+
+
+def graph_of(analysis: Analysis) -> Graph:
+    """The nodes that an analysed workflow's targets need.
+
+    Raises:
+        InvalidWorkflow: Something is wrong with it; carries all of it.
+    """
+    if analysis.problems:
+        raise InvalidWorkflow(analysis.problems)
+    needed = needed_by(analysis.nodes, analysis.targets)
+    nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
+    return Graph(nodes, analysis.targets)

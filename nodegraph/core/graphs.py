@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.building import graph_of
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.confinement import path_problems
@@ -22,9 +23,7 @@ from nodegraph.core.facts import hook_findings, output_facts
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import InvalidWorkflow
 
 _MOST_NODES = 20_000
 """Of all graphs together; one that is larger is remembered alone."""
@@ -120,11 +119,7 @@ class Graphs:
             return graph
         with NoCollecting():
             found = analyse(workflow, catalog, environment, targets=targets)
-            if found.problems:
-                raise InvalidWorkflow(found.problems)
-            needed = needed_by(found.nodes, found.targets)
-            nodes = {name: node for name, node in found.nodes.items() if name in needed}
-            graph = Graph(nodes, found.targets)
+            graph = graph_of(found)
         if _is_lasting(workflow, found.nodes):
             self._remember(_key(digest, targets), workflow, found, graph)
         return graph
