@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.editor.editing import Editor, expect_picture
@@ -99,6 +100,37 @@ def test_a_node_that_fails_says_why_and_is_found_by_a_click(editor: Editor) -> N
     expect_picture(editor.results("save"))
     expect(editor.state("check", "Done")).to_be_visible()
     expect(row).to_have_count(0)
+
+
+def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
+    editor: Editor, request: pytest.FixtureRequest
+) -> None:
+    gate = request.node.name
+    workflow = gated(gate)
+    nodes = workflow["nodes"]
+    nodes["check"] = {
+        "type": "trials:Refuse",
+        "inputs": {"image": {"from": "decode"}, "least": 9002},
+    }
+    nodes["other"] = {
+        "type": "SaveImage",
+        "inputs": {"image": {"from": "check"}, "name": "other"},
+    }
+    editor.open_workflow(workflow)
+    problems = editor.show("Problems")
+    expect(problems).to_contain_text("Nothing is wrong")
+    editor.run()
+    row = problems.get_by_role("row").filter(has_text="the picture is smaller than 9002")
+    expect(row).to_contain_text("check.least")
+    expect(editor.state("wait", "Runs now")).to_be_visible()
+    expect(editor.status.get_by_role("button", name="1 problem")).to_be_visible()
+    editor.page.keyboard.press("F8")
+    expect(editor.field("check", "Least")).to_be_focused()
+    editor.server.let(gate)
+    expect(editor.page).to_have_title(re.compile("^Gated"))
+    expect(row).to_have_count(1)
+    editor.fill("check", "Least", "0")
+    expect(problems).to_contain_text("Nothing is wrong")
 
 
 def test_what_cannot_run_is_marked_at_its_port_with_its_mend(editor: Editor) -> None:

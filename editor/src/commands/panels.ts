@@ -19,7 +19,7 @@ import { activeDocument, currentScope, currentWorkflow } from "@/store/documents
 import { focusNode } from "@/store/focus";
 import { useGallery } from "@/store/gallery";
 import { placeOf } from "@/store/places";
-import { usePlan } from "@/store/plan";
+import { activeProblems } from "@/store/problems";
 import { type Side, useUi } from "@/store/ui";
 import type { Command } from "./registry";
 
@@ -51,9 +51,9 @@ let lastShown = -1;
 function goToProblem(step: 1 | -1): void {
   const { types } = useCatalogue.getState();
   const workflow = currentWorkflow(activeDocument());
-  const places = usePlan.getState().problems.flatMap((problem) => {
-    const place = problem.node ? placeOf(workflow, types, problem.node) : null;
-    return place === null ? [] : [{ ...place, port: problem.port ?? null }];
+  const places = activeProblems().flatMap(({ finding: { node, port } }) => {
+    const place = node ? placeOf(workflow, types, node) : null;
+    return place === null ? [] : [{ ...place, port: port ?? null }];
   });
   if (places.length === 0) return;
   lastShown = (Math.max(lastShown, step > 0 ? -1 : 0) + step + places.length) % places.length;
@@ -62,7 +62,7 @@ function goToProblem(step: 1 | -1): void {
 }
 
 function hasProblems(): boolean {
-  return usePlan.getState().problems.some((problem) => Boolean(problem.node));
+  return activeProblems().some(({ finding }) => Boolean(finding.node));
 }
 
 /** Explain the selected node, or show all there are. */

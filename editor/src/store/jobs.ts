@@ -41,6 +41,8 @@ export interface JobView {
   readonly targets: readonly string[] | null;
   /** What it runs; null if this page didn't submit it. */
   readonly workflow: Workflow | null;
+  /** The document as it was once this was submitted; null if this page didn't. */
+  readonly source: Workflow | null;
   /** 0 to 1. */
   readonly progress: number;
   /** Null if it can't be told. */
@@ -147,16 +149,21 @@ export function chooseJob(document: string, job: string | null): void {
   useJobs.setState({ chosen });
 }
 
-export type Outputs = ReadonlyMap<string, readonly ArtifactEntry[]>;
-
 const MOST_LOOKED_AT = 20;
+
+/** The jobs whose results a document shows, the newest first: of a chosen one, only its own. */
+export function jobsLookedAt(state: Jobs, document: string): readonly JobView[] {
+  const chosen = state.jobs.get(state.chosen.get(document) ?? "");
+  if (chosen !== undefined) return [chosen];
+  return jobsOfDocument(state, document).slice(0, MOST_LOOKED_AT);
+}
+
+export type Outputs = ReadonlyMap<string, readonly ArtifactEntry[]>;
 
 /** The files that each node gave last, by the node's name in the run. */
 export const lastOutputs = oncePerState((state: Jobs, document: string): Outputs => {
   const found = new Map<string, ArtifactEntry[]>();
-  const chosen = state.jobs.get(state.chosen.get(document) ?? "");
-  const jobs = jobsOfDocument(state, document).slice(0, MOST_LOOKED_AT);
-  for (const job of chosen === undefined ? jobs : [chosen]) {
+  for (const job of jobsLookedAt(state, document)) {
     const its = new Map<string, ArtifactEntry[]>();
     for (const output of job.outputs) {
       for (const key of outputKeys(output.node)) {
@@ -183,6 +190,7 @@ export function viewOf(entry: JobEntry): JobView {
     position: null,
     targets: null,
     workflow: null,
+    source: null,
     progress: entry.state === "finished" ? 1 : 0,
     secondsLeft: null,
     nodes: new Map(),

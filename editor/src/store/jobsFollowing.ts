@@ -124,6 +124,15 @@ export class JobsFollowing {
     this.flush();
   }
 
+  /** All of a run is submitted; its document stands as it does now. */
+  submittedFrom(ids: Iterable<string>, source: Workflow): void {
+    for (const id of ids) {
+      const known = this.view(id);
+      if (known !== undefined) this.put({ ...known, source });
+    }
+    this.flush();
+  }
+
   /** What a job's nodes are expected to take. */
   expect(id: string, expected: ReadonlyMap<string, Expected>): void {
     this.expected.set(id, expected);

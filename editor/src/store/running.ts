@@ -102,6 +102,8 @@ export async function run(options: RunOptions = {}): Promise<readonly string[]> 
       break;
     }
   }
+  const now = documentById(document.id);
+  if (now !== null) jobsFollowing()?.submittedFrom(ids, currentWorkflow(now));
   return ids;
 }
 

@@ -3,28 +3,26 @@ import { CircleAlert, CircleCheck, PackageX, TriangleAlert, Wrench } from "lucid
 import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
 import { Button, EmptyState } from "@/components/ui";
+import { useProblems } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { inWords } from "@/i18n/format";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { useActive, useDocuments } from "@/store/documents";
+import { useActive } from "@/store/documents";
 import { focusNode } from "@/store/focus";
-import { shownJob, useJobs } from "@/store/jobs";
 import { placeOf } from "@/store/places";
 import { usePlan } from "@/store/plan";
-import { useRunning } from "@/store/running";
+import type { Problem } from "@/store/problems";
 import { useUi } from "@/store/ui";
 import { edit } from "./inspector/change";
 import { GridCell } from "./lib/grid";
 import panel from "./lib/Panel.module.css";
 import { RowList } from "./lib/RowList";
 import styles from "./ProblemsPanel.module.css";
-import { type Problem, problemsOf } from "./problems/list";
 import { type Mend, mendsOf } from "./problems/mends";
 
 const ROW = 58;
-const NONE: readonly Finding[] = [];
 const ICONS = { check: CircleAlert, run: CircleAlert, pack: PackageX } as const;
 
 export default function ProblemsPanel() {
@@ -77,22 +75,6 @@ export default function ProblemsPanel() {
         )}
       </RowList>
     </div>
-  );
-}
-
-/** What the check finds, or as a run was refused; what went wrong in the last run; broken packs. */
-export function useProblems(): readonly Problem[] {
-  const document = useDocuments((documents) => documents.active);
-  const planned = usePlan((plan) => (plan.document === document ? plan.problems : NONE));
-  const refused = useRunning((running) => running.refused.get(document) ?? NONE);
-  const failed = useJobs((jobs) => {
-    const job = shownJob(jobs, document);
-    return job?.state === "failed" ? job.problems : NONE;
-  });
-  const packs = useCatalogue((catalogue) => catalogue.packProblems);
-  return useMemo(
-    () => problemsOf(planned.length > 0 ? planned : refused, failed, packs),
-    [planned, refused, failed, packs],
   );
 }
 

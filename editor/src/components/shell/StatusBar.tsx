@@ -3,11 +3,12 @@ import { useShallow } from "zustand/react/shallow";
 import { Button, cx, tip } from "@/components/ui";
 import { useCountdown } from "@/hooks/useCountdown";
 import { useShownJob } from "@/hooks/useNodeRun";
+import { useProblemCount } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
 import type { JobView } from "@/store/jobs";
-import { isQuiet, type Plan, unfinished, usePlan } from "@/store/plan";
+import { type Plan, unfinished, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import styles from "./StatusBar.module.css";
 
@@ -145,8 +146,7 @@ function PlanSummary() {
 }
 
 function Problems() {
-  const count = usePlan((plan) => plan.problems.length);
-  const isCalm = usePlan((plan) => plan.problems.length === 0 || isQuiet(plan));
+  const { count, isCalm } = useProblemCount();
   const shown = useUi((ui) => ui.panel.bottom === "problems");
   if (count === 0 && !shown) return null;
   return (

@@ -1,1 +1,0 @@
-import"./WidgetField-CNbwf2HT.js";
