@@ -42,6 +42,10 @@ class World:
         self.tick = 0
         self.state.clear()
 
+    def __reduce__(self) -> str:
+        # Else what a test changes in it would be an edit of all functions that name it.
+        return "world"
+
     def ran(self, *plain: Any) -> None:
         self.log.append(tuple(map(told, plain)))
 

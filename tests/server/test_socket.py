@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -400,6 +401,15 @@ def test_messages_that_cant_be_read_end_the_connection(
         assert (found, bool(reason)) == (code, True)
     with talk(server, form) as client:
         client.ask("ping")
+
+
+@in_both_forms
+def test_who_sends_too_much_is_told_though_still_sending(server: Hosted, form: str) -> None:
+    for _ in range(10):
+        with talk(server, form) as client:
+            with suppress(ConnectionClosed):
+                client.socket.send(b"x" * (24 << 20))
+            assert client.closed()[0] == 1009
 
 
 def damaged(chance: random.Random) -> bytes:

@@ -26,6 +26,9 @@ _MOST_CONTROL = 256
 """Pings and the like that come within a second."""
 _SLICE = 8 << 10
 """Bytes that are taken apart at a time: of empty frames, that takes some milliseconds."""
+_LAST_SECONDS = 5.0
+_LAST_BYTES = 64 << 20
+"""How much longer a client is listened to that has been told why its connection ends."""
 
 
 class _Frames(ServerProtocol):
@@ -67,6 +70,7 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._unread = bytearray()
         self._is_reading_on = False
+        self._dropped = 0
         super().__init__(*args, **options)
         self.conn = _Frames(
             extensions=self.conn.available_extensions,
@@ -98,6 +102,9 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
         return self.client[0] if self.client else ""
 
     def data_received(self, data: bytes) -> None:
+        if self.conn.parser_exc is not None:
+            self._drop(data)
+            return
         self._unread += data
         if not self._is_reading_on:
             self._read_on()
@@ -112,12 +119,37 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
             del self._unread[: len(piece)]
             super().data_received(piece)
         if self.conn.parser_exc is not None:
+            self._drop(self._unread)
             self._unread.clear()
         elif self._unread:
             self.transport.pause_reading()
             self._read_later()
         elif not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def handle_parser_exception(self) -> None:
+        """Say why the connection ends, then read on till the client has ended it, too.
+
+        Were it closed while the rest of a message still comes, the system would answer that with a
+        reset, and the client might never see the reason.
+        """
+        closing = self.conn.close_sent
+        assert closing is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(_LAST_SECONDS, self._abort)
+        self.transport.resume_reading()
+
+    def _drop(self, data: bytes | bytearray) -> None:
+        """Take what comes after the end was told."""
+        self._dropped += len(data)
+        if self._dropped > _LAST_BYTES:
+            self._abort()
 
     def _read_later(self) -> None:
         if not self.read_paused and not self._is_reading_on:
