@@ -18,7 +18,8 @@ from nodegraph.diffusion.models import (
 from nodegraph.diffusion.output_files import check_folder, check_name
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.resizing import target_size
-from nodegraph.diffusion.room import check_room, resizing_bytes
+from nodegraph.diffusion.room import check_room, coding_bytes, resizing_bytes
+from nodegraph.diffusion.sheets import sheet_size
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -185,8 +186,47 @@ def check_resized(inputs: HookInputs) -> Iterator[Finding]:
             yield _finding("width", error)
 
 
+def check_grid(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that get too large together, as far as it is known how many there are."""
+    yield from _sheet_findings(inputs, inputs.literals.get("columns"))
+
+
+def check_strip(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that get too long together, as far as it is known how many there are."""
+    # A column is as large as a row, but for the gaps.
+    yield from _sheet_findings(inputs, 1)
+
+
+def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding]:
+    width, height = inputs.fact("images", "width"), inputs.fact("images", "height")
+    if width is None or height is None or columns is None:
+        return
+    pictures = inputs.fact("images", "batch") or 1
+    try:
+        sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
+    except InvalidValue as error:
+        yield _finding("images", error)
+
+
+def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of pictures that there isn't enough memory for, however they are decoded."""
+    yield from _coding_findings(inputs, "latent")
+
+
+def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
+    if width is None or height is None:
+        return
+    pictures = inputs.fact(port, "batch") or 1
+    try:
+        check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
+    except InvalidValue as error:
+        yield _finding(port, error)
+
+
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures whose sides the VAE can't encode."""
+    """Find pictures whose sides the VAE can't encode, or that there isn't enough memory for."""
+    yield from _coding_findings(inputs, "image")
     factor = inputs.fact("vae", "downscale")
     if factor is None:
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.names import check_combination
-from nodegraph.diffusion.room import check_room, sampling_bytes
+from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.steps import last_step, steps_walked
 
 LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", "channels")}
@@ -25,18 +25,31 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _check_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents that there isn't enough memory for; of accelerators that isn't known here."""
+    """Find latents that there isn't enough memory for."""
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
-    if inputs.environment.device != "cpu" or width is None or height is None:
+    if width is None or height is None:
         return
     pictures = inputs.fact("latent", "batch") or 1
     is_guided = (inputs.literals.get("cfg") or 1.0) > 1
-    needed = sampling_bytes(width, height, pictures, is_guided=is_guided)
+    yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
+
+
+def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes of which not even a single picture can be sampled, as few may be taken of many."""
+    width, height = inputs.literals.get("width"), inputs.literals.get("height")
+    if width is not None and height is not None:
+        yield from _room(inputs, (width, height), 1, is_guided=False, port="width")
+
+
+def _room(
+    inputs: HookInputs, size: tuple[int, int], pictures: int, *, is_guided: bool, port: str
+) -> Iterator[Finding]:
+    device = inputs.environment.device
     try:
-        check_room(width, height, pictures, needed, port="latent")
+        check_sampling_room(size, pictures, device, is_guided=is_guided, port=port)
     except InvalidValue as error:
         found = error.problem
-        yield Finding("latent", found.message, found.given, found.expected, found.hint, found.code)
+        yield Finding(port, found.message, found.given, found.expected, found.hint, found.code)
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:

@@ -8,9 +8,11 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
 
 from ._facts import (
+    check_grid,
     check_image,
     check_resized,
     check_result_name,
+    check_strip,
     image_outputs,
     image_state,
     resized,
@@ -100,7 +102,7 @@ def PreviewImage(ctx: Context, image: Image) -> None:
         ctx.wrote(saved.path, kind="preview", existed=saved.existed)
 
 
-@node(category="image/arrange", tags=("grid", "contact sheet", "batch"))
+@node(category="image/arrange", validate=check_grid, tags=("grid", "contact sheet", "batch"))
 def ImageGrid(
     images: list[Image],
     columns: Annotated[int, Range(0, 1000)] = 0,
@@ -120,7 +122,7 @@ def ImageGrid(
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
 
 
-@node(category="image/arrange", tags=("row", "film", "batch"))
+@node(category="image/arrange", validate=check_strip, tags=("row", "film", "batch"))
 def ImageStrip(
     images: list[Image],
     direction: Literal["horizontal", "vertical"] = "horizontal",

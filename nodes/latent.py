@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 
-from ._sampling_facts import LATENT_FACTS
+from ._sampling_facts import LATENT_FACTS, check_empty_latent
 
 Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
 
@@ -24,6 +24,7 @@ Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
 @node(
     category="latent",
     facts={"latent": {"width": "width", "height": "height", "batch": "batch_size"}},
+    validate=check_empty_latent,
 )
 def EmptyLatent(
     width: Side = 512, height: Side = 512, batch_size: Annotated[int, Range(1, 4096)] = 1

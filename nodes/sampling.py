@@ -16,6 +16,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.steps import MAX_STEPS, last_step
 
 from ._memory import sampling
@@ -74,6 +75,7 @@ def KSampler(
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.previews import Previews
 
+    _check_size(ctx, latent, cfg)
     previews = Previews(ctx, model)
     end = last_step(steps, denoise, end_step)
     with ctx.weights(model) as denoiser:
@@ -96,6 +98,12 @@ def KSampler(
             ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
             ctx.progress(info.step, end, preview=previews.of(info.denoised))
         return denoising.result()
+
+
+def _check_size(ctx: Context, latent: Latent, cfg: float) -> None:
+    """Refuse sizes that weren't known before, and there isn't memory for, before weights load."""
+    size, pictures = (latent.width, latent.height), latent.batch_size
+    check_sampling_room(size, pictures, ctx.device, is_guided=cfg > 1, port="latent")
 
 
 def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
@@ -153,6 +161,7 @@ def DenoisingSteps(
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.previews import Previews
 
+    _check_size(ctx, latent, cfg)
     previews = Previews(ctx, model)
     with ctx.weights(model) as denoiser:
         denoising = Denoising(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodegraph import Context, Image, Latent, Vae, node
 
-from ._facts import check_encoded_size
+from ._facts import check_decoded_size, check_encoded_size
 from ._memory import decoding, encoding
 
 
@@ -45,6 +45,7 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     lane="gpu",
     numerics=True,
     facts={"image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}},
+    validate=check_decoded_size,
     estimate=decoding,
 )
 def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:

@@ -15,7 +15,7 @@ from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.room import check_room, sampling_bytes
+from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue, NumericalError
@@ -326,10 +326,8 @@ def _nearest(pixels: int) -> int:
 
 
 def _check_size(model: Denoiser, latent: Latent, *, is_guided: bool) -> None:
-    if model.unet.device.type == "cpu":
-        width, height, pictures = latent.width, latent.height, latent.batch_size
-        needed = sampling_bytes(width, height, pictures, is_guided=is_guided)
-        check_room(width, height, pictures, needed, port="latent")
+    size, device = (latent.width, latent.height), model.unet.device.type
+    check_sampling_room(size, latent.batch_size, device, is_guided=is_guided, port="latent")
 
 
 def _check_seed(seed: int, latent: Latent) -> None:

@@ -55,5 +55,40 @@ def sampling_bytes(width: int, height: int, pictures: int, *, is_guided: bool) -
     return 4 * 16 * width * height * pictures * (2 if is_guided else 1)
 
 
+def check_sampling_room(
+    size: tuple[int, int], pictures: int, device: str, *, is_guided: bool, port: str
+) -> None:
+    """Refuse to sample what the host's memory can't hold; an accelerator's is told by its driver.
+
+    Args:
+        size: Width and height, in pixels.
+        device: Where it is to be sampled.
+    Raises:
+        TooLarge: It takes more memory than there is.
+    """
+    if device == "cpu":
+        check_room(*size, pictures, sampling_bytes(*size, pictures, is_guided=is_guided), port=port)
+
+
+def coding_bytes(
+    width: int, height: int, pictures: int, *, channels: int = 0, item: int = 4
+) -> int:
+    """Bytes that a VAE takes at the least, between latents and pictures of a size.
+
+    Args:
+        channels: Of its layers at full size; 0 for work in tiles, of which nothing is held.
+        item: Bytes of each number in there.
+    """
+    # All pictures twice, as each step makes new ones of them; what goes into a layer that works on
+    # one of them, and what comes out.
+    return width * height * (2 * 4 * 3 * pictures + 2 * item * channels)
+
+
+def sheet_bytes(width: int, height: int) -> int:
+    """Bytes that putting pictures into one takes, besides these."""
+    # As Pillow holds it, as numpy reads that, and as the result.
+    return 3 * width * height * (1 + 1 + 4)
+
+
 def _gigabytes(size: float) -> str:
     return f"{size / 1e9:,.1f} GB"

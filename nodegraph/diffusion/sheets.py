@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.images import to_pil
+from nodegraph.diffusion.room import check_room, sheet_bytes
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -32,29 +32,25 @@ def contact_sheet(
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
-        InvalidValue: There is no picture, or the sheet gets too large.
+        InvalidValue: There is no picture, or the sheet gets too large, or takes more memory than
+            there is.
     """
     import numpy as np
     import torch
     from PIL import Image, ImageDraw
 
+    from nodegraph.diffusion.images import to_pil
+
     captions = [" ".join(caption[:MAX_CAPTION].split()) for caption in captions]
-    pictures = [to_pil(item).convert("RGB") for image in images for item in image]
-    if not pictures:
+    count = sum(map(len, images))
+    if not count:
         raise InvalidValue("there are no pictures to put together", port="images")
-    columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    width = max(picture.width for picture in pictures)
-    height = max(picture.height for picture in pictures)
+    width = max(image.shape[2] for image in images if len(image))
+    height = max(image.shape[1] for image in images if len(image))
     line = _line_height(height) if any(captions) else 0
-    size = (columns * (width + gap) - gap, rows * (height + line + gap) - gap)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise InvalidValue(
-            "the pictures together are too large",
-            port="images",
-            given=f"{size[0]} x {size[1]} pixels",
-            expected=f"at most {MAX_PIXELS:,} pixels",
-        )
+    columns = sheet_columns(count, columns)
+    size = sheet_size(count, (width, height + line), columns=columns, gap=gap)
+    pictures = [to_pil(item).convert("RGB") for image in images for item in image]
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
@@ -64,7 +60,38 @@ def contact_sheet(
         sheet.paste(picture, (left + inset[0], top + inset[1]))
         if index < len(captions) and captions[index]:
             _write(draw, captions[index], (left, top + height), width, line)
-    return torch.from_numpy(np.asarray(sheet).astype(np.float32) / np.float32(255))[None]
+    values = np.asarray(sheet).astype(np.float32)
+    values /= np.float32(255)
+    return torch.from_numpy(values)[None]
+
+
+def sheet_columns(pictures: int, columns: int) -> int:
+    """How many columns there are of so many pictures, where 0 makes the sheet about square."""
+    return min(columns or math.ceil(math.sqrt(pictures)), pictures)
+
+
+def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) -> tuple[int, int]:
+    """Width and height of a sheet, in pixels.
+
+    Args:
+        pictures: At least 1.
+        cell: Width and height of each, with its caption.
+    Raises:
+        InvalidValue: It is too large, or takes more memory than there is.
+    """
+    columns = sheet_columns(pictures, columns)
+    rows = math.ceil(pictures / columns)
+    width, height = columns * (cell[0] + gap) - gap, rows * (cell[1] + gap) - gap
+    if width * height > MAX_PIXELS:
+        raise InvalidValue(
+            "the pictures together are too large",
+            port="images",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {MAX_PIXELS:,} pixels",
+            hint="Put fewer together, or a ResizeImage before.",
+        )
+    check_room(width, height, 1, sheet_bytes(width, height), port="images")
+    return width, height
 
 
 def _line_height(cell: int) -> int:

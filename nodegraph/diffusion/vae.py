@@ -13,6 +13,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
+from nodegraph.diffusion.room import TooLarge, check_room, coding_bytes
 from nodegraph.diffusion.tiling import tiled
 from nodegraph.errors import InvalidValue, NumericalError
 
@@ -35,9 +36,14 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
         Samples scaled as the model was trained on, float32 on the CPU.
     Raises:
         InvalidValue: The shape is wrong; says the nearest sizes that fit.
+        TooLarge: It takes more memory than there is, in tiles, too.
+        MemoryError: It does unless the autoencoder is `tiled`.
         NumericalError: The picture or the result has NaN or infinity.
     """
     _check_image(image, downscale(autoencoder))
+    pictures, height, width, _ = image.shape
+    _check_size(autoencoder, width, height, pictures, layer=0, port="image")
+    _check_finite(image, "the picture has NaN or infinity")
     vae = autoencoder.vae
     # Contiguous, as convolutions may give other last bits for other strides.
     scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(vae.device, vae.dtype)
@@ -45,8 +51,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     samples = (torch.cat(modes) - _shift(autoencoder)) * vae.config.scaling_factor
     samples = samples.to("cpu", torch.float32)
     _check_finite(samples, "encoding gave NaN or infinity")
-    batch, height, width, _ = image.shape
-    return Latent(samples, width, height, batch, family=autoencoder.family)
+    return Latent(samples, width, height, pictures, family=autoencoder.family)
 
 
 @torch.no_grad()
@@ -60,9 +65,14 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
         float32 in 0..1 on the CPU, shape (batch, height, width, 3).
     Raises:
         InvalidValue: The latent is empty, or of another family than the VAE.
+        TooLarge: It takes more memory than there is, in tiles, too.
+        MemoryError: It does unless the autoencoder is `tiled`.
         NumericalError: The latent or the result has NaN or infinity.
     """
     samples = _check_latent(autoencoder, latent)
+    height, width = (side * downscale(autoencoder) for side in samples.shape[2:])
+    _check_size(autoencoder, width, height, len(samples), layer=1, port="latent")
+    _check_finite(samples, "the latent has NaN or infinity")
     vae = autoencoder.vae
     # In this order and precision the stock pipeline computes, which makes the bits equal.
     samples = samples.contiguous().to(vae.device, vae.dtype)
@@ -115,7 +125,33 @@ def _check_image(image: Tensor, factor: int) -> None:
             f"{_fitting(height, factor)}",
             hint="Put a ResizeImage before.",
         )
-    _check_finite(image, "the picture has NaN or infinity")
+
+
+def _check_size(
+    autoencoder: Autoencoder, width: int, height: int, pictures: int, *, layer: int, port: str
+) -> None:
+    """Refuse what there isn't memory for; of an accelerator only its driver knows.
+
+    Args:
+        layer: The layer at full size that holds most, of those whose widths the model names.
+    """
+    check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
+    vae = autoencoder.vae
+    if autoencoder.tiled or vae.device.type != "cpu":
+        return
+    widths = vae.config.block_out_channels
+    needed = coding_bytes(
+        width,
+        height,
+        pictures,
+        channels=widths[min(layer, len(widths) - 1)],
+        item=vae.dtype.itemsize,
+    )
+    try:
+        check_room(width, height, pictures, needed, port=port)
+    except TooLarge as error:
+        # Whoever runs this may do it in tiles then, as where the system refuses memory.
+        raise MemoryError(str(error)) from error
 
 
 def _fitting(side: int, factor: int) -> int:
@@ -146,7 +182,6 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             expected=f"(batch, {channels}, height / {downscale(autoencoder)}, "
             f"width / {downscale(autoencoder)})",
         )
-    _check_finite(samples, "the latent has NaN or infinity")
     return samples
 
 

@@ -8,6 +8,8 @@ import torch
 from nodegraph.diffusion import room
 from nodegraph.diffusion.resizing import resize_image
 from nodegraph.diffusion.room import TooLarge, check_room
+from nodegraph.diffusion.sheets import contact_sheet
+from nodegraph.errors import InvalidValue
 
 GIB = 1 << 30
 
@@ -37,3 +39,18 @@ def test_what_fits_is_begun_and_so_is_all_where_memory_is_unknown(
 def test_a_size_that_comes_through_a_link_is_refused_before_the_work() -> None:
     with pytest.raises(TooLarge, match="16384 x 16384 pixels"):
         resize_image(torch.zeros(1, 8, 8, 3), 16384, 16384)
+
+
+def test_pictures_that_are_too_many_for_one_are_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nodegraph.diffusion.images.to_pil", _begun)
+    picture = torch.zeros(1, 1, 1, 3)
+    with pytest.raises(TooLarge, match="8000 x 8000 pixels"):
+        contact_sheet([picture.expand(4, 4000, 4000, 3)], gap=0)
+    with pytest.raises(InvalidValue, match="32000 x 32000 pixels"):
+        contact_sheet([picture.expand(64, 4000, 4000, 3)], gap=0)
+
+
+def _begun(_: object) -> None:
+    raise AssertionError("the work has begun")

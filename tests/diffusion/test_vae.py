@@ -12,9 +12,11 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Latent
+from nodegraph.diffusion import room
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.models import open_model
+from nodegraph.diffusion.room import TooLarge
 from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
 
@@ -148,3 +150,25 @@ def _pipeline_decode(pipeline: StableDiffusionPipeline, samples: Tensor) -> Tens
     with torch.no_grad():
         decoded = pipeline.vae.decode(samples / scale, return_dict=False)[0]
     return torch.from_numpy(pipeline.image_processor.postprocess(decoded, output_type="np"))
+
+
+def test_what_only_fits_in_tiles_is_begun_only_in_tiles(
+    autoencoder: Autoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the system has no memory left, so that whoever runs it takes tiles."""
+    latent, image = latent_of(torch.randn(1, 4, 8, 8)), torch.rand(1, 64, 64, 3)
+    tiles = replace(autoencoder, tiled=True)
+    monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 64)
+    with pytest.raises(MemoryError, match="64 x 64 pixels"):
+        decode_latent(autoencoder, latent)
+    with pytest.raises(MemoryError, match="64 x 64 pixels"):
+        encode_image(autoencoder, image)
+    assert decode_latent(tiles, latent).shape == (1, 64, 64, 3)
+    assert encode_image(tiles, image).batch_size == 1
+    monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 16)
+    with pytest.raises(TooLarge, match="64 x 64 pixels") as raised:
+        decode_latent(tiles, latent)
+    assert raised.value.problem.port == "latent"
+    with pytest.raises(TooLarge, match="64 x 64 pixels") as raised:
+        encode_image(tiles, image)
+    assert raised.value.problem.port == "image"

@@ -233,3 +233,22 @@ def test_a_size_beyond_the_memory_is_told_before_running(
     assert "16384 x 16384 pixels" in str(problem)
     assert "2.1 GB in all" in str(problem)
     assert bench.problems(after("ResizeImage", width=4096, height=4096), "next") == []
+
+
+@pytest.mark.parametrize("kind", ["ImageGrid", "ImageStrip"])
+@pytest.mark.parametrize(("count", "is_refused"), [(256, False), (257, True)])
+def test_pictures_too_large_together_are_told_before_running(
+    bench: Bench, kind: str, count: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: None)
+    size = {"width": 1024, "height": 1024, "batch_size": count}
+    nodes = after(kind, source="decode", port="images", gap=0) | {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "empty": {"type": "EmptyLatent", "inputs": size},
+        "decode": {
+            "type": "VAEDecode",
+            "inputs": {"vae": link("load.vae"), "latent": link("empty")},
+        },
+    }
+    told = [(problem.node, problem.port) for problem in bench.problems(nodes, "next")]
+    assert told == ([("next", "images")] if is_refused else [])

@@ -9,6 +9,7 @@ import torch
 from nodegraph_nodes.latent import EmptyLatent, LatentFromBatch, SetNoiseMask
 
 from nodegraph import InvalidValue, Latent
+from nodegraph.diffusion import room
 from nodegraph.diffusion.noise import NoiseSchedule, add_noise, draw_noise
 from tests.nodes.sampling_graphs import denoiser, link, problems, sampler, value
 
@@ -24,6 +25,23 @@ def test_an_empty_latent_is_only_a_size() -> None:
 def test_sizes_that_no_model_takes_are_found_before_running(size: dict[str, int]) -> None:
     (problem,) = problems({"empty": {"type": "EmptyLatent", "inputs": size}}, "empty")
     assert problem.port in size
+
+
+@pytest.mark.parametrize(("side", "is_refused"), [(512, False), (16384, True)])
+def test_a_size_beyond_the_memory_is_found_where_it_is_given(
+    side: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only there; of a batch few may be taken, so it isn't what counts."""
+    monkeypatch.setattr(room, "total_memory", lambda: 8 << 30)
+    size = {"width": side, "height": side, "batch_size": 4096}
+    few = {"latent": link("empty"), "length": 1}
+    nodes = {
+        "empty": {"type": "EmptyLatent", "inputs": size},
+        "few": {"type": "LatentFromBatch", "inputs": few},
+        "sample": sampler(latent=link("few")),
+    }
+    told = [(x.code, x.node, x.port) for x in problems(nodes, "sample")]
+    assert told == ([("too-large", "empty", "width")] if is_refused else [])
 
 
 def test_a_noise_mask_is_set_without_touching_the_latent() -> None:

@@ -12,6 +12,7 @@ from nodegraph.core.events import Event
 from nodegraph.diffusion import room
 from nodegraph.diffusion.denoise import sample
 from nodegraph.diffusion.noise import draw_noise
+from tests.nodes import sampling_graphs
 from tests.nodes.sampling_graphs import Prompt, denoiser, link, problems, sampler, value
 
 
@@ -143,3 +144,19 @@ def test_a_latent_beyond_the_memory_is_found_before_running(
     told = [(problem.code, problem.node, problem.port) for problem in found]
     assert told == ([("too-large", "sample", "latent")] if is_refused else [])
     assert not found or "512 x 512 pixels, 4096 of them" in str(found[0])
+
+
+@pytest.mark.parametrize("kind", ["KSampler", "DenoisingSteps"])
+def test_a_size_that_comes_through_a_link_is_refused_before_weights_load(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 64)
+    nodes = {
+        "sides": {"type": "SeedRange", "inputs": {"start": 64, "count": 1}},
+        "size": {"type": "EmptyLatent", "inputs": {"width": link("sides"), "height": 64}},
+        "sample": sampler(kind, latent=link("size")),
+    }
+    assert problems(nodes, "sample") == []
+    monkeypatch.setattr(sampling_graphs, "denoiser", None)
+    with pytest.raises(AssertionError, match=r"`sample\[0\]`.*latent.*64 x 64 pixels"):
+        value(nodes, "sample.latent")

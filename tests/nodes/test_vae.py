@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from nodegraph.diffusion import room
 from tests.nodes.conftest import Bench, link
 
 
@@ -68,3 +69,40 @@ def test_an_empty_latent_is_to_be_sampled_first(
     bench: Bench, sd1_folder: Path, target: str
 ) -> None:
     assert "Sample it first" in str(bench.failure(graph(sd1_folder), target))
+
+
+def test_sizes_beyond_the_memory_are_told_before_running(
+    bench: Bench, sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 1_700_000_000)
+    large = {"image": link("picture"), "width": 8192, "height": 8192}
+    some = {"latent": link("empty"), "length": 64}
+    nodes = graph(sd1_folder) | {
+        "large": {"type": "ResizeImage", "inputs": large},
+        "empty": {"type": "EmptyLatent", "inputs": {"width": 2048, "height": 2048}},
+        "some": {"type": "LatentFromBatch", "inputs": some},
+    }
+    nodes["encode"]["inputs"]["image"] = link("large")
+    nodes["early"]["inputs"]["latent"] = link("some")
+    # Told once, though decoding what is encoded takes as much.
+    found = bench.problems(nodes, "decode", "early")
+    told = {(problem.code, problem.node, problem.port) for problem in found}
+    assert told == {("too-large", "encode", "image"), ("too-large", "early", "latent")}
+
+
+def test_a_picture_that_only_fits_in_tiles_is_decoded_in_tiles(
+    bench: Bench, sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that the size of was not known before is refused before the work."""
+    nodes = graph(sd1_folder, width=64, height=64)
+    nodes["decode"]["inputs"]["latent"] = {"from": "encode"}
+    bench.run(nodes, "encode")
+    monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 64)
+    assert bench.value(nodes, "decode.image").shape == (1, 64, 64, 3)
+    assert [event.node for event in bench.told("node.retried")] == ["decode"]
+
+    monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 16)
+    nodes["picture"]["inputs"]["seed"] = 1
+    error = bench.failure(nodes, "encode")
+    assert "node `encode` (VAEEncode), input `image`" in str(error)
+    assert "64 x 64 pixels" in str(error)
