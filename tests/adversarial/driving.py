@@ -52,6 +52,7 @@ class Answer:
         surely, perhaps: Nodes that the plan announced.
         fault: What was raised.
         calls: What each node calls with what.
+        refused: Nodes that nodegraph should fail, as they change what they share with others.
     """
 
     plain: dict[str, str] | None = None
@@ -62,11 +63,13 @@ class Answer:
     perhaps: list[str] = field(default_factory=list)
     fault: str = ""
     calls: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
 
     def take(self, found: Evaluated, targets: Sequence[str]) -> None:
         """Note how it should be."""
         self.plain = {name: shown(found.outputs[name]) for name in targets}
         self.calls = found.calls
+        self.refused = found.refused
 
 
 class Driver:

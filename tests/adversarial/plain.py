@@ -138,10 +138,12 @@ class Evaluated:
     Attributes:
         outputs: By node.
         calls: What each node calls with what, as text that is equal for equal calls.
+        refused: Nodes that change a tensor that they were given, so that nodegraph fails them.
     """
 
     outputs: dict[str, Any] = field(default_factory=dict)
     calls: dict[str, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -168,14 +170,22 @@ def evaluate(
             ]
             found.calls[name] = f"{entry['type']} {' '.join(told)}"
             called = function(entry["type"])
-            if "ctx" in signature(called).parameters:
-                inputs["ctx"] = PlainContext()
-            found.outputs[name] = called(**inputs)
+            context = {"ctx": PlainContext()} if "ctx" in signature(called).parameters else {}
+            tensors = _tensors(inputs)
+            found.outputs[name] = called(**inputs, **context)
+            if _tensors(inputs) != tensors:
+                found.refused.append(name)
         return found.outputs[name]
 
     for name in targets:
         output(name)
     return found
+
+
+def _tensors(inputs: Mapping[str, Any]) -> list[str]:
+    import torch
+
+    return [shown(value) for value in inputs.values() if isinstance(value, torch.Tensor)]
 
 
 def shown(value: Any) -> str:

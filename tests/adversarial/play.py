@@ -333,6 +333,11 @@ class Play:
             if answer.outputs is not None:
                 raise self._diverged(name, wish, answer, "a result of code that can't run")
             return
+        if answer.refused:
+            self.counts["runs of nodes that change what they share"] += 1
+            if answer.outputs is not None or "changed this input" not in answer.fault:
+                raise self._diverged(name, wish, answer, "no word of a value that was changed")
+            return
         if answer.outputs is None:
             raise self._diverged(name, wish, answer, "no result")
         if answer.outputs != answer.plain:
@@ -340,7 +345,7 @@ class Play:
 
     def _check(self, name: str, wish: Wish, answer: Answer) -> None:
         self._check_outputs(name, wish, answer)
-        if name in _APART or answer.plain is None:
+        if name in _APART or answer.plain is None or answer.refused:
             return
         self.counts["nodes run"] += len(answer.called)
         # Of equal nodes one runs, no matter which.

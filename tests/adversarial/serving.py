@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,8 +53,8 @@ class Served:
         """Have the server run a workflow; each target is told to a file by a sink."""
         return _told(self.root, wish, self._run)
 
-    def _run(self, workflow: dict[str, Any]) -> None:
-        job = self._client.submit(workflow)
+    def _run(self, workflow: dict[str, Any], targets: Sequence[str]) -> None:
+        job = self._client.submit(workflow, targets=targets)
         self._client.wait(job, timeout=PATIENCE).checked()
 
 
@@ -74,18 +74,22 @@ class Commanded:
         """Run a workflow; each target is told to a file by a sink."""
         return _told(self.root, wish, self._run)
 
-    def _run(self, workflow: dict[str, Any]) -> None:
+    def _run(self, workflow: dict[str, Any], targets: Sequence[str]) -> None:
         file = self.root / "told.json"
         file.write_text(json.dumps(workflow))
         command = [sys.executable, "-m", "nodegraph", "--home", str(self.root), "run", str(file)]
         done = subprocess.run(
-            command, cwd=self.root, env=environment(), capture_output=True, timeout=PATIENCE
+            [*command, *(f"--to={name}" for name in targets)],
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            timeout=PATIENCE,
         )
         if done.returncode:
             raise NodegraphError(f"exit {done.returncode}: {done.stderr.decode()}")
 
 
-def _told(root: Path, wish: Wish, run: Callable[[dict[str, Any]], None]) -> Answer:
+def _told(root: Path, wish: Wish, run: Callable[[dict[str, Any], Sequence[str]], None]) -> Answer:
     set_environment(wish.environ)
     answer = Answer()
     try:
@@ -103,7 +107,8 @@ def _told(root: Path, wish: Wish, run: Callable[[dict[str, Any]], None]) -> Answ
         for name, place in places.items()
     }
     try:
-        run({"format": "nodegraph/1", "nodes": {**wish.nodes, **sinks}})
+        # What else is in the workflow may be of a pack that is gone.
+        run({"format": "nodegraph/1", "nodes": {**wish.nodes, **sinks}}, list(sinks))
     except NodegraphError as error:
         answer.fault += f" {type(error).__name__}: {error}"
     else:

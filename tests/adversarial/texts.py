@@ -43,8 +43,10 @@ def Add(a: int, b: int) -> int:
 
 @node(output=True)
 def Tell(value: Any, to: str) -> None:
+    is_tensor = hasattr(value, "tolist")
+    shown = f"{value.dtype} {value.tolist()}" if is_tensor else repr(value)
     with open(to, "w") as file:
-        file.write(f"{type(value).__name__} {value!r}")
+        file.write(f"{type(value).__name__} {shown}")
 """,
     "packs/kit/__init__.py": (
         '"""A pack of parts."""\n'
