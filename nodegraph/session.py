@@ -119,6 +119,7 @@ class Session:
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
         self._graphs = Graphs()
+        self._manifests = ManifestCache(specs_folder(self.settings))
         self._registry: Registry | None = None
         self._folders: list[Stamp | None] = []
 
@@ -162,8 +163,7 @@ class Session:
             engine.take(self._registry)
 
     def _read_packs(self) -> Registry:
-        manifests = ManifestCache(specs_folder(self.settings))
-        registry = Registry(all_packs(self.settings, self._packs), manifests=manifests)
+        registry = Registry(all_packs(self.settings, self._packs), manifests=self._manifests)
         if self._nodes:
             registry.add(*self._nodes)
         return registry

@@ -9,13 +9,15 @@ from nodegraph.database import close_to_others
 from nodegraph.errors import OutputError
 
 
-def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
+def write_file(path: Path, data: bytes, *, private: bool = False, durable: bool = True) -> None:
     """Put `data` at `path` in one step: a temporary name beside it, fsync, rename.
 
     A symbolic link stays one: the file that it leads to is replaced.
 
     Args:
         private: Let nobody but the file's owner read it, from its first byte on.
+        durable: False saves the fsync where the reader finds out about half a file, and where
+            it can be made anew.
     Raises:
         OutputError: No permission, no space, no such folder.
     """
@@ -26,7 +28,8 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
             with open(temporary, "xb", opener=_private if private else None) as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

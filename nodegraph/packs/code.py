@@ -41,7 +41,7 @@ class CodeDigests:
 
     Args:
         roots: Where each package that counts as code lies, by import name: a folder or a file.
-        folder: Where what was read is remembered for the next process; None reads all anew.
+        files: Reads them, and remembers what they say; None reads all anew.
         owner: Finds the snapshot that a file's module is loaded from. Others are imported as Python
             does, once: a file that changed after that isn't what runs.
     """
@@ -49,18 +49,22 @@ class CodeDigests:
     def __init__(
         self,
         roots: Mapping[str, Path],
-        folder: Path | None = None,
+        files: SourceFiles | None = None,
         owner: Owner = lambda path: None,
     ) -> None:
         self._roots = {"nodegraph": Path(__file__).parents[1], **roots}
         for package, root in roots.items():
             if package.startswith(f"{LOOSE}."):
                 self._roots[_beside(package)] = root.parent
-        self._files = SourceFiles(folder)
+        self._reaches = [
+            (package, f"{root}{os.sep}") for package, root in self._roots.items() if root.is_dir()
+        ]
+        self._files = files or SourceFiles(None)
         self._owner = owner
         self._owners: dict[Path, Snapshot | None] = {}
         self._sources: dict[Path, Source] = {}
         self._places: dict[str, Path | None] = {}
+        self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
         self._stamps: dict[Path, Stamp | None] = {}
         self._variables: dict[str, str | None] = {}
@@ -144,7 +148,14 @@ class CodeDigests:
         stamp = self._stamps[path]
         return stamp is not None and stamp.ctime_ns < _STARTED
 
-    def _closure(self, module: str) -> Iterator[tuple[str, Path]]:
+    def _closure(self, module: str) -> tuple[tuple[str, Path], ...]:
+        """The modules that a module executes, itself first, and where they lie."""
+        known = self._closures.get(module)
+        if known is None:
+            known = self._closures[module] = tuple(self._walk(module))
+        return known
+
+    def _walk(self, module: str) -> Iterator[tuple[str, Path]]:
         seen: set[str] = set()
         waiting = [module]
         while waiting:
@@ -275,9 +286,10 @@ class CodeDigests:
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""
-        for package, root in self._roots.items():
-            if root.is_dir() and path.is_relative_to(root):
-                return ".".join((package, *path.parent.relative_to(root).parts))
+        place = str(path)
+        for package, reach in self._reaches:
+            if place.startswith(reach):
+                return ".".join((package, *Path(place[len(reach) :]).parent.parts))
         return ""
 
 

@@ -33,7 +33,8 @@ def remembered_packs(file: Path) -> list[Pack]:
     rows = [[str(part) for part in astuple(pack)] for pack in packs]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_file(file, json.dumps({"stamp": stamp, "packs": rows}).encode())
+        data = json.dumps({"stamp": stamp, "packs": rows}).encode()
+        write_file(file, data, durable=False)
     except (OSError, OutputError):
         pass  # an unwritable cache costs time, not results
     return packs

@@ -24,8 +24,8 @@ from nodegraph.packs.snapshot import Snapshot
 LOOSE = "nodegraph_packs"
 """Import name under which folders and files that aren't installed are loaded."""
 
-_FOREIGN = ("site-packages", "dist-packages")
-_OURS = Path(__file__).parents[1]
+_FOREIGN = frozenset({"site-packages", "dist-packages"})
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _LOCK = RLock()
 _SNAPSHOTS: dict[tuple[str, Path], Snapshot] = {}
 _ACTIVE: dict[str, Snapshot] = {}
@@ -61,7 +61,7 @@ def activate(snapshot: Snapshot) -> None:
             _ACTIVE[snapshot.package] = snapshot
             _CHANGED[snapshot.package] = next(_ORDER)
             if known is not None:
-                forget(known)
+                forget({known})
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def retire(kept: Collection[str]) -> None:
         for package, snapshot in _ACTIVE.copy().items():
             if package not in kept and not snapshot.is_current():
                 del _ACTIVE[package]
-                forget(snapshot)
+                forget({snapshot})
 
 
 def roots() -> dict[str, Path]:
@@ -99,21 +99,33 @@ def roots() -> dict[str, Path]:
     return {package: snapshot.code for package, snapshot in _ACTIVE.copy().items()}
 
 
-def forget(snapshot: Snapshot) -> None:
-    """Have the modules that came from a snapshot imported anew."""
-    is_loose = snapshot.package.startswith(f"{LOOSE}.")
+def forget(snapshots: Collection[Snapshot]) -> None:
+    """Have the modules that came from some snapshots imported anew."""
+    if not snapshots:
+        return
+    packages = {snapshot.package for snapshot in snapshots}
     with _LOCK:
-        _CHANGED[snapshot.package] = next(_ORDER)
+        for package in packages:
+            _CHANGED[package] = next(_ORDER)
         for name, module in sys.modules.copy().items():
-            is_inside = name == snapshot.package or name.startswith(f"{snapshot.package}.")
-            if (is_inside and is_loose) or _loaded_from(module) is snapshot:
+            if _loose_package(name) in packages or _loaded_from(module) in snapshots:
                 del sys.modules[name]
         importlib.invalidate_caches()
 
 
-def loaded(snapshot: Snapshot) -> list[str]:
-    """Names of the modules that came from a snapshot."""
-    return [name for name, module in sys.modules.copy().items() if _loaded_from(module) is snapshot]
+def _loose_package(module: str) -> str:
+    """The folder or file that isn't installed to which a module belongs; empty if none."""
+    return ".".join(module.split(".", 2)[:2]) if module.startswith(f"{LOOSE}.") else ""
+
+
+def loaded(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
+    """Names of the modules that came from each of some snapshots."""
+    found: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
+    for name, module in sys.modules.copy().items():
+        snapshot = _loaded_from(module)
+        if snapshot in found:
+            found[snapshot].append(name)
+    return found
 
 
 def is_outdated(name: str, packages: Collection[str], variables: Collection[str]) -> bool:
@@ -141,27 +153,20 @@ def is_foreign(snapshot: Snapshot) -> bool:
 
 def owner(path: str | Path) -> Snapshot | None:
     """The snapshot that a source file belongs to."""
-    place = Path(path)
-    if place.is_relative_to(_OURS):
+    place = str(Path(path))
+    if place.startswith(_OURS):
         return None
     owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, place)]
 
     def nearness(snapshot: Snapshot) -> tuple[int, bool]:
-        return len(_folder(snapshot).parts), snapshot.code == place
+        return len(snapshot.reach), str(snapshot.code) == place
 
     return max(owners, key=nearness, default=None)
 
 
-def _owns(snapshot: Snapshot, path: Path) -> bool:
-    folder = _folder(snapshot)
-    if not path.is_relative_to(folder):
-        return False
-    return not any(part in _FOREIGN for part in path.relative_to(folder).parts)
-
-
-def _folder(snapshot: Snapshot) -> Path:
-    # Modules that lie beside a single file may be imported by it.
-    return snapshot.code if snapshot.code.suffix != ".py" else snapshot.code.parent
+def _owns(snapshot: Snapshot, place: str) -> bool:
+    reach = snapshot.reach
+    return place.startswith(reach) and _FOREIGN.isdisjoint(Path(place[len(reach) :]).parts)
 
 
 def _loaded_from(module: ModuleType) -> Snapshot | None:

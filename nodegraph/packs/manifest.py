@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,8 @@ from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.loading import is_foreign, owner, roots
 from nodegraph.packs.pack import Pack
-from nodegraph.packs.snapshot import Snapshot
+from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
+from nodegraph.packs.source_files import SourceFiles
 
 if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
@@ -62,12 +62,18 @@ class ManifestCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+        self.sources = SourceFiles(folder)
+        self._folder = folder
+        self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
+        self._own: dict[Pack, Manifest] = {}
 
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
-        known = self.last(pack)
         snapshot = pack.snapshot()
+        # Modules that others imported, perhaps before their files changed, aren't imported anew:
+        # what they declare counts for this process alone.
+        kept = self._own if is_foreign(snapshot) else None
+        known = (kept and kept.get(pack)) or self.last(pack)
         # A module that failed to import may fail for reasons outside the pack: it is tried again.
         if known is not None and not known.problems:
             stamp = snapshot.listing.text(known.also)
@@ -75,31 +81,41 @@ class ManifestCache:
                 snapshot.remember(known.data)
                 return known
             if known.digest == _digest(snapshot, known.also):
-                return self._kept(pack, known.model_copy(update={"stamp": stamp}))
-        # A module that this process imported before its file changed is not what the file says.
-        is_fresh = pack.package not in sys.modules or not is_foreign(snapshot)
-        found = read_pack(pack)
-        return self._kept(pack, found) if is_fresh else found
+                if known.stamp != stamp:
+                    known = self._kept(pack, known.model_copy(update={"stamp": stamp}), kept)
+                return known
+        return self._kept(pack, read_pack(pack, self.sources), kept)
 
-    def _kept(self, pack: Pack, manifest: Manifest) -> Manifest:
-        self._write(pack, manifest)
+    def _kept(self, pack: Pack, manifest: Manifest, own: dict[Pack, Manifest] | None) -> Manifest:
+        if own is None:
+            self._write(pack, manifest)
+        else:
+            own[pack] = manifest
         return manifest
 
     def _path(self, pack: Pack) -> Path | None:
-        if self.folder is None:
+        if self._folder is None:
             return None
         place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
-        return self.folder / f"{pack.package}-{_reader_version()}-{place}.json"
+        return self._folder / f"{pack.package}-{_reader_version()}-{place}.json"
 
     def last(self, pack: Pack) -> Manifest | None:
         """What a pack declared when it was last read, by whatever process; imports nothing."""
         path = self._path(pack)
         if path is None:
             return None
+        stamp = stamp_of(path)
+        seen = self._seen.get(path)
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
         try:
-            return Manifest.model_validate_json(path.read_bytes())
+            found = Manifest.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             return None  # missing, or written by another version: it is made anew
+        # The stamp is older than what was read, and tells of any later change.
+        if stamp is not None and stamp.is_settled:
+            self._seen[path] = stamp, found
+        return found
 
     def _write(self, pack: Pack, manifest: Manifest) -> None:
         path = self._path(pack)
@@ -107,7 +123,8 @@ class ManifestCache:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, manifest.model_dump_json(exclude_defaults=True).encode())
+            data = manifest.model_dump_json(exclude_defaults=True).encode()
+            write_file(path, data, durable=False)
         except (OSError, OutputError):
             return  # an unwritable cache costs time, not results
 
@@ -129,8 +146,12 @@ def _digest(snapshot: Snapshot, also: Sequence[str]) -> str:
         return ""  # a file is gone: that is a change
 
 
-def read_pack(pack: Pack) -> Manifest:
-    """Import a pack's modules and collect what they declare."""
+def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
+    """Import a pack's modules and collect what they declare.
+
+    Args:
+        sources: Reads what its modules import.
+    """
     from nodegraph.core.node import faults_in
 
     found: dict[str, NodeDefinition] = {}
@@ -159,7 +180,7 @@ def read_pack(pack: Pack) -> Manifest:
         definition.spec.model_copy(update={"type": node_type, "pack": pack.name})
         for node_type, definition in found.items()
     )
-    also = _code_elsewhere(pack, specs)
+    also = _code_elsewhere(pack, specs, sources)
     return Manifest(
         stamp=snapshot.listing.text(also),
         digest=_digest(snapshot, also),
@@ -185,11 +206,11 @@ def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> st
     )
 
 
-def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec]) -> tuple[str, ...]:
+def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec], sources: SourceFiles) -> tuple[str, ...]:
     """Files outside the pack that its modules import, such as a list of choices."""
     package, root = pack.code_root()
-    code = CodeDigests({package: root, **roots()}, owner=owner)
-    files = {path for spec in specs for path in code.files(spec.module)}
+    code = CodeDigests({package: root, **roots()}, sources, owner)
+    files = {path for module in {spec.module for spec in specs} for path in code.files(module)}
     inside = pack.snapshot().listing.files
     return tuple(sorted(str(path) for path in files if str(path) not in inside))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from nodegraph.core.digests import digest_bytes
@@ -25,11 +25,11 @@ def parsed(data: bytes, package: str) -> Source:
     Raises:
         SyntaxError, ValueError: It is no Python.
     """
-    tree = _tree(data)
-    imports = tuple(dict.fromkeys(_imports(tree, package)))
+    items = list(ast.walk(_tree(data)))
+    imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
-    made, used = bound.intersection(_made(tree)), bound.intersection(_used(tree))
-    return Source(digest_bytes(data), imports, made, used, frozenset(_variables(tree)))
+    made, used = bound.intersection(_made(items)), bound.intersection(_used(items))
+    return Source(digest_bytes(data), imports, made, used, frozenset(_variables(items)))
 
 
 def _tree(data: bytes) -> ast.Module:
@@ -46,8 +46,8 @@ def _tree(data: bytes) -> ast.Module:
         return ast.parse(data)
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[Import]:
-    for item in ast.walk(tree):
+def _imports(items: Sequence[ast.AST], package: str) -> Iterator[Import]:
+    for item in items:
         if isinstance(item, ast.Import):
             for alias in item.names:
                 yield Import(alias.name, "", alias.asname or alias.name.split(".")[0])
@@ -70,16 +70,16 @@ def _imported(call: ast.Call, package: str) -> Import:
     return Import(_absolute(module, level, package), "", _name(call.func))
 
 
-def _made(tree: ast.Module) -> Iterator[str]:
-    for item in ast.walk(tree):
+def _made(items: Sequence[ast.AST]) -> Iterator[str]:
+    for item in items:
         if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
             yield item.id
         elif isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield item.name
 
 
-def _used(tree: ast.Module) -> Iterator[str]:
-    for item in ast.walk(tree):
+def _used(items: Sequence[ast.AST]) -> Iterator[str]:
+    for item in items:
         if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load):
             yield item.id
         elif isinstance(item, ast.Call) and _name(item.func) in _IMPORTERS:
@@ -87,9 +87,9 @@ def _used(tree: ast.Module) -> Iterator[str]:
             yield EVERYTHING
 
 
-def _variables(tree: ast.Module) -> Iterator[str]:
+def _variables(items: Sequence[ast.AST]) -> Iterator[str]:
     """Environment variables that are read by a name that stands there."""
-    for item in ast.walk(tree):
+    for item in items:
         key: ast.expr | None = None
         if isinstance(item, ast.Subscript) and _name(item.value) == "environ":
             key = item.slice

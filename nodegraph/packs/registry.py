@@ -68,7 +68,7 @@ class Registry:
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
         roots = dict(pack.code_root() for pack in reversed(self._snapshots))
-        self._code = CodeDigests(roots, manifests.folder, self._owner)
+        self._code = CodeDigests(roots, manifests.sources, self._owner)
         with importing(self._followed):
             retire(roots)
             self._forget_outdated()
@@ -236,10 +236,17 @@ class Registry:
         followed = {pack: found for pack, found in self._snapshots.items() if pack.is_followed}
         changed = {id(found) for pack, found in followed.items() if pack.snapshot() is not found}
         variables = self._code.changed_variables()
-        for pack, snapshot in followed.items():
-            modules = {self._specs[each].module for each, of in self._packs.items() if of is pack}
-            if any(self._depends(module, changed, variables) for module in modules):
-                forget(snapshot)
+        modules: dict[Pack, set[str]] = {pack: set() for pack in followed}
+        for node_type, pack in self._packs.items():
+            if pack in modules:
+                modules[pack].add(self._specs[node_type].module)
+        forget(
+            {
+                followed[pack]
+                for pack, names in modules.items()
+                if any(self._depends(name, changed, variables) for name in names)
+            }
+        )
 
     def _forget_outdated(self) -> None:
         """Have modules imported anew that hold on to what other packs, or variables, were.
@@ -248,9 +255,12 @@ class Registry:
         have ended before.
         """
         followed = self._followed
-        while outdated := [each for each in followed if any(map(self._is_outdated, loaded(each)))]:
-            for snapshot in outdated:
-                forget(snapshot)
+        while outdated := {
+            snapshot
+            for snapshot, modules in loaded(followed).items()
+            if any(map(self._is_outdated, modules))
+        }:
+            forget(outdated)
 
     def _is_outdated(self, module: str) -> bool:
         if module not in self._holds:

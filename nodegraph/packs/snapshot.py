@@ -170,6 +170,13 @@ class Snapshot:
         return self.root if self.root.is_dir() else self.root.parent
 
     @cached_property
+    def reach(self) -> str:
+        """What the paths of files begin with that may belong to it."""
+        # Modules that lie beside a single file may be imported by it.
+        folder = self.code.parent if self.code.suffix == ".py" else self.code
+        return os.path.join(folder, "")  # noqa: PTH118 - with a separator at its end
+
+    @cached_property
     def data(self) -> Mapping[str, Digest]:
         """Digests of the files that are no code, by their place in the pack.
 

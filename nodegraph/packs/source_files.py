@@ -116,10 +116,12 @@ class SourceFiles:
             return
         assert self._known is not None
         self._has_news = False
-        there = {key: item for key, item in self._known.items() if Path(key[0]).exists()}
+        # Others may read more meanwhile.
+        known = self._known.copy().items()
+        there = {key: item for key, item in known if Path(key[0]).exists()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._path, _packed(there))
+            write_file(self._path, _packed(there), durable=False)
         except (OSError, OutputError, ValueError):
             return
 

@@ -12,7 +12,7 @@ import pytest
 
 from nodegraph.packs import code, parsing, snapshot
 from nodegraph.packs.code import CodeDigests
-from nodegraph.packs.source_files import NAME
+from nodegraph.packs.source_files import NAME, SourceFiles
 
 LONG_AGO = 1_000_000_000
 
@@ -54,7 +54,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def digest(pack: Path, folder: Path | None, package: str = "pack") -> str:
     """As a new process would find it."""
-    found = CodeDigests({package: pack}, folder)
+    found = CodeDigests({package: pack}, SourceFiles(folder))
     value = found.digest(f"{package}.nodes")
     assert CodeDigests({package: pack}).digest(f"{package}.nodes") == value
     return value
@@ -63,7 +63,7 @@ def digest(pack: Path, folder: Path | None, package: str = "pack") -> str:
 def reads(parsed: list[str], pack: Path, folder: Path | None) -> list[str]:
     """What a new process reads; without what `digest` reads to compare."""
     parsed.clear()
-    CodeDigests({"pack": pack}, folder).digest("pack.nodes")
+    CodeDigests({"pack": pack}, SourceFiles(folder)).digest("pack.nodes")
     return sorted(set(parsed))
 
 
@@ -109,9 +109,9 @@ def test_a_file_written_just_now_is_not_remembered(
 
 def test_one_file_in_two_packages_means_two_things(pack: Path, tmp_path: Path) -> None:
     folder = tmp_path / "specs"
-    found = CodeDigests({"pack": pack}, folder)
+    found = CodeDigests({"pack": pack}, SourceFiles(folder))
     found.digest("pack.nodes")
-    other = CodeDigests({"other": pack}, folder)
+    other = CodeDigests({"other": pack}, SourceFiles(folder))
     other.digest("other.nodes")
     assert other.modules("other.nodes") == ["other", "other.maths", "other.nodes"]
 

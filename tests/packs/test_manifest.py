@@ -1,0 +1,163 @@
+"""What packs declare is read again, checked and written only where it has changed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodegraph.packs import manifest, snapshot
+from nodegraph.packs.manifest import Manifest, ManifestCache
+from nodegraph.packs.pack import Pack, pack_at
+from nodegraph.packs.registry import Registry
+
+NAMES = ("first", "second", "third")
+
+
+def text(name: str, number: int = 1) -> str:
+    return (
+        f"from nodegraph import node\n@node\ndef {name}(a: int = {number}) -> int:\n    return a\n"
+    )
+
+
+@pytest.fixture(autouse=True)
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written is a minute old when it is looked at."""
+    monkeypatch.setattr(snapshot, "time_ns", lambda: time.time_ns() + 60 * 10**9)
+
+
+@pytest.fixture
+def packs(tmp_path: Path) -> list[Pack]:
+    for name in NAMES:
+        (tmp_path / "packs" / name).mkdir(parents=True)
+        (tmp_path / "packs" / name / "nodes.py").write_text(text("Get"))
+    return [pack_at(tmp_path / "packs" / name) for name in NAMES]
+
+
+def edit(pack: Pack, number: int) -> None:
+    (pack.root / "nodes.py").write_text(text("Get", number))
+
+
+def default(registry: Registry, pack: Pack) -> object:
+    spec = registry.spec(f"{pack.name}:Get")
+    assert spec is not None
+    return spec.inputs[0].default
+
+
+class Noted:
+    """The manifests that were read from disk, and those that were written, by pack."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read: list[str] = []
+        self.written: list[str] = []
+        validate, write = Manifest.model_validate_json, manifest.write_file
+
+        def reading(data: bytes) -> Manifest:
+            found = validate(data)
+            self.read.append(found.specs[0].pack)
+            return found
+
+        def writing(path: Path, data: bytes, *, durable: bool) -> None:
+            self.written.append(validate(data).specs[0].pack)
+            write(path, data, durable=durable)
+
+        monkeypatch.setattr(Manifest, "model_validate_json", reading)
+        monkeypatch.setattr(manifest, "write_file", writing)
+
+
+def test_an_edit_of_one_pack_has_only_its_manifest_read_and_written(
+    packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ManifestCache(tmp_path / "cache")
+    for _ in range(2):
+        Registry(packs, manifests=cache)
+    noted = Noted(monkeypatch)
+    edit(packs[1], 2)
+    assert [default(Registry(packs, manifests=cache), pack) for pack in packs] == [1, 2, 1]
+    assert [default(Registry(packs, manifests=cache), pack) for pack in packs] == [1, 2, 1]
+    assert set(noted.read) == {"second"}
+    assert noted.written == ["second"]
+
+
+def test_a_pack_that_was_edited_just_now_is_written_once(
+    packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its stamps don't yet tell of any later change, so its files are compared each time.
+    monkeypatch.setattr(snapshot, "time_ns", time.time_ns)
+    cache = ManifestCache(tmp_path / "cache")
+    noted = Noted(monkeypatch)
+    for _ in range(3):
+        Registry(packs, manifests=cache)
+    assert noted.written == list(NAMES)
+
+
+def test_what_another_process_has_read_is_taken_over(packs: list[Pack], tmp_path: Path) -> None:
+    mine, other = ManifestCache(tmp_path / "cache"), ManifestCache(tmp_path / "cache")
+    Registry(packs, manifests=mine)
+    assert mine.last(packs[0]) is mine.last(packs[0])
+    edit(packs[0], 3)
+    Registry(packs, manifests=other)
+    found = mine.last(packs[0])
+    assert found is not None
+    assert found.specs[0].inputs[0].default == 3
+
+
+def test_a_manifest_in_memory_never_stands_for_other_files(
+    packs: list[Pack], tmp_path: Path
+) -> None:
+    cache = ManifestCache(tmp_path / "cache")
+    for number in (1, 2, 1, 5, 2):
+        edit(packs[2], number)
+        assert default(Registry(packs, manifests=cache), packs[2]) == number
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pack]:
+    """A package that was imported before it was known to be a pack."""
+    root = tmp_path / "lib" / "known_before"
+    root.mkdir(parents=True)
+    (root / "__init__.py").write_text("")
+    (root / "nodes.py").write_text(text("Get"))
+    monkeypatch.syspath_prepend(root.parent)
+    importlib.import_module("known_before.nodes")
+    yield Pack("known", "known_before", root)
+    for name in ("known_before.nodes", "known_before"):
+        sys.modules.pop(name, None)
+
+
+def test_a_pack_that_others_imported_is_read_once_and_not_written(
+    imported: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    read_pack = manifest.read_pack
+
+    def reading(pack: Pack, *more: object) -> Manifest:
+        read.append(pack.name)
+        return read_pack(pack, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(manifest, "read_pack", reading)
+    cache = ManifestCache(tmp_path / "cache")
+    for _ in range(3):
+        assert default(Registry([imported], manifests=cache), imported) == 1
+    (imported.root / "more.py").write_text(text("More"))
+    assert "known:More" in Registry([imported], manifests=cache).node_types()
+    assert read == ["known", "known"]
+    # What this process imported may be older than the file: others must not take it over.
+    assert not [*(tmp_path / "cache").glob("known*.json")]
+
+
+def test_half_a_manifest_is_made_anew(packs: list[Pack], tmp_path: Path) -> None:
+    Registry(packs, manifests=ManifestCache(tmp_path / "cache"))
+    files = [*(tmp_path / "cache").glob("*.json")]
+    for file in files:
+        data = file.read_bytes()
+        # A machine that loses its power may leave any part of a file as zeros.
+        file.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    found = Registry(packs, manifests=ManifestCache(tmp_path / "cache"))
+    assert found.node_types() == [f"{name}:Get" for name in NAMES]
+    assert all(json.loads(file.read_bytes()) for file in files)
