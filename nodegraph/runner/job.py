@@ -27,6 +27,10 @@ _LOG = logging.getLogger(__name__)
 _MOST_WORKFLOWS = 16
 
 
+_SAYING = frozenset({"node.failed", "node.retried", "log"})
+"""Kinds of events that pass on what a node says, in words of its own."""
+
+
 class Jobs:
     """Runs jobs on a session, which keeps weights and results from one to the next."""
 
@@ -49,10 +53,10 @@ class Jobs:
             self._tell_problems()
 
     def _discreet(self, listener: Listener) -> Listener:
-        """A listener that isn't told where things lie on this machine, where something failed."""
+        """A listener that isn't told where things lie on this machine, in words of nodes."""
 
         def tell(event: Event) -> None:
-            if event.kind == "node.failed":
+            if event.kind in _SAYING:
                 event = replace(event, data=self._places.plain(event.data))
             listener(event)
 

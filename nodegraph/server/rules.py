@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nodegraph.host_memory import SHARE, total_memory
@@ -12,7 +13,7 @@ from nodegraph.jobs import Rules as RetentionRules
 from nodegraph.jobs.fairness import INFINITE
 from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
 from nodegraph.server.uploads import UploadRules
-from nodegraph.settings import Settings
+from nodegraph.settings import Settings, places_of
 from nodegraph.weights import host_weights_budget
 from nodegraph.workers.rules import Rules, WorkerSpec
 
@@ -78,12 +79,19 @@ def worker_specs(
     """
     devices = _devices(server)
     flags = _flags(settings, max(1, len(devices)))
-    paths = [str(path) for path in packs]
+    common = WorkerSpec(
+        PLANNER,
+        "planner",
+        settings=flags,
+        packs=[str(path) for path in packs],
+        warm=False,
+        places=places_of(settings),
+    )
     workers = [
-        WorkerSpec(f"worker-{at + 1}", device=device, settings=flags, packs=paths)
+        replace(common, name=f"worker-{at + 1}", role="worker", device=device, warm=True)
         for at, device in enumerate(devices)
     ]
-    return [*workers, WorkerSpec(PLANNER, "planner", settings=flags, packs=paths, warm=False)]
+    return [*workers, common]
 
 
 def _flags(settings: Settings, workers: int) -> dict[str, object]:

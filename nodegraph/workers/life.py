@@ -130,9 +130,13 @@ class Life:
             signal=killer,
             exit_code=code,
             node=recorder.read() if self.has_begun else None,
-            log=self._lines.last(),
+            log=self._last_lines(),
             memory=self.vitals.memory,
         )
+
+    def _last_lines(self) -> list[str]:
+        lines, places = self._lines.last(), self._spec.places
+        return lines if places is None else places.plain(lines)
 
     # What it says
 
@@ -182,7 +186,7 @@ class Life:
     def _began(self) -> None:
         """It goes on with its next job, if it has one."""
         run = self.held.current
-        self._lines.job = None if run is None else run.job
+        self._lines.begin(None if run is None else run.job)
         if run is not None:
             self.vitals.job_began(run.options)
             self._note_cancelled()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodegraph.core.places import Places
 from nodegraph.workers.messages import Role
 
 
@@ -22,6 +23,8 @@ class WorkerSpec:
         packs: Paths of more packs.
         warm: Whether it loads torch before it is ready, and the other libraries once it has nothing
             to do, rather than with the first job that needs them.
+        places: What is told of folders, where its last lines tell of its death; they themselves if
+            not given.
     """
 
     name: str
@@ -31,6 +34,7 @@ class WorkerSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     packs: Sequence[str] = ()
     warm: bool = True
+    places: Places | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ def Tell(ctx: Context, text: str) -> None:
     ctx.log(text)
 
 @node(output=True)
+def Mutter(ctx: Context, path: Annotated[str, File()]) -> None:
+    """Says what it does."""
+    ctx.log(f"reads {(ctx.environment.inputs / path).resolve()}")
+
+@node(output=True)
 def Fail(ctx: Context, path: Annotated[str, File()]) -> None:
     """Can't do what it should."""
     raise OSError(f"can't use {(ctx.environment.inputs / path).resolve()}")
@@ -289,6 +294,14 @@ def test_what_a_node_says_of_its_failure_tells_no_place_of_this_machine(house: H
     )
     assert state == "failed"
     assert "can't use inputs/own.png" in told
+    assert str(house.home) not in told
+
+
+def test_what_a_node_says_meanwhile_tells_no_place_of_this_machine(house: House) -> None:
+    nodes = {"it": {"type": "looks:Mutter", "inputs": {"path": "own.png"}}}
+    state, told = house.tell(house.bob, nodes)
+    assert state == "finished"
+    assert "reads inputs/own.png" in told
     assert str(house.home) not in told
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
+from nodegraph.core.places import Places
 from nodegraph.jobs import Death
 from nodegraph.workers.messages import Ended, Run
 from nodegraph.workers.rules import Rules, WorkerSpec
@@ -155,8 +156,9 @@ async def crew(
         "device": "cpu",
         "checkpoint_seconds": 0,
     }
+    places = Places({"home": folder / "home"})
     specs = [
-        WorkerSpec(f"worker-{at + 1}", settings=settings, packs=[PACK], warm=False)
+        WorkerSpec(f"worker-{at + 1}", settings=settings, packs=[PACK], warm=False, places=places)
         for at in range(workers)
     ]
     if planner:

@@ -66,6 +66,26 @@ def test_an_exit_of_the_process_is_told_with_its_code_and_last_words(tmp_path: P
     assert death.log[-1] == "the last words"
 
 
+def test_the_last_words_are_of_the_job_itself_and_tell_no_place_of_the_machine(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nodegraph.workers.log_lines")
+    words = f"reads {tmp_path}/home/it.png"
+
+    async def use() -> Death:
+        async with crew(tmp_path) as team:
+            await team.ready()
+            await team.run(alone("Say", text="another's secret"), "other")
+            await team.watch.until(lambda: "another's secret" in caplog.text)
+            await team.watch.until(lambda: team.supervisor.idle)
+            team.begin(alone("Say", text=words, exits=True))
+            return await team.death()
+
+    death = asyncio.run(use())
+    assert list(death.log) == ["reads home/it.png"]
+    assert words in caplog.text
+
+
 def test_a_node_that_exits_like_a_script_fails_and_its_worker_lives(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path) as team:

@@ -116,6 +116,16 @@ def Exit(code: int = 3) -> int:
 
 
 @node(deterministic=False)
+def Say(text: str, exits: bool = False) -> int:
+    """Write to the standard output, and end the process."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+    if exits:
+        os._exit(0)
+    return 0
+
+
+@node(deterministic=False)
 def HardExit(code: int = 7) -> int:
     """End the process."""
     sys.stdout.write("the last words\n")
