@@ -101,6 +101,8 @@ class Settings(BaseModel):
             that of the host's memory, where that is the compute device.
         host_weights_budget: Bytes of weights kept in the host's memory; six tenths of it if not
             set. Memory is what the machine has, or its container or service may take.
+        import_seconds: That a pack's import may take in a process of a server, which then ends and
+            leaves the pack out.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
     """
@@ -123,6 +125,7 @@ class Settings(BaseModel):
     store: Folder | None = None
     stores: tuple[Folder, ...] = ()
     checkpoint_seconds: Annotated[float, NUMBER, Field(ge=0)] = 2.0
+    import_seconds: Annotated[float, NUMBER, Field(gt=0)] = 60.0
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
     cpu_threads: Annotated[int, NUMBER, Field(ge=1)] | None = None

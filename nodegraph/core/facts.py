@@ -10,6 +10,7 @@ from nodegraph.core.catalog import Catalog
 from nodegraph.core.graph import Source
 from nodegraph.core.hooks import Facts, Finding, HookInputs
 from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.patience import asking
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import Problem
 
@@ -49,7 +50,8 @@ def _inferred(
         return {}, []
     try:
         hook = catalog.hook(spec.type, "infer")
-        found = hook(inputs) if hook else {}
+        with asking(node, spec.type, "infer"):
+            found = hook(inputs) if hook else {}
         return {port: dict(facts) for port, facts in (found or {}).items()}, []
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
         return {}, pack_problems(error, "infer", node, spec)
@@ -63,7 +65,8 @@ def hook_findings(
         return [], []
     try:
         hook = catalog.hook(spec.type, "validate")
-        findings = list(hook(inputs) or ()) if hook else []
+        with asking(node, spec.type, "validate"):
+            findings = list(hook(inputs) or ()) if hook else []
         problems, warnings = (
             [
                 finding_problem(finding, node, spec.type)

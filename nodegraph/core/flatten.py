@@ -13,6 +13,7 @@ from nodegraph.core.links import Link, is_link, parse_target, read_link, read_li
 from nodegraph.core.migrate import migrate_inputs
 from nodegraph.core.modes import leave_out_muted
 from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.patience import asking
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import did_you_mean
@@ -138,7 +139,8 @@ class _Flattener:
     ) -> Mapping[str, Any]:
         try:
             migrations = self._catalog.migrations(entry.type)
-            inputs = migrate_inputs(entry.inputs, version, spec.version, migrations)
+            with asking(node.name, spec.type, "migration"):
+                inputs = migrate_inputs(entry.inputs, version, spec.version, migrations)
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
             node.problems += pack_problems(error, "migration", node.name, spec)
             return entry.inputs

@@ -10,6 +10,7 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Estimate, Facts, HookInputs
+from nodegraph.core.patience import asking
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.values import Recipe
 from nodegraph.engine.shared import Shared
@@ -100,7 +101,8 @@ def _asked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> E
     given = HookInputs(node.literals, _linked_facts(node, nodes), shared.environment)
     try:
         hook = shared.registry.hook(node.spec.type, "estimate")
-        found: Any = hook(given) if hook is not None else None
+        with asking(node.name, node.spec.type, "estimate"):
+            found: Any = hook(given) if hook is not None else None
     except Exception:  # noqa: BLE001 - the pack's code may raise anything; nothing depends on it
         return Estimate()
     return found if isinstance(found, Estimate) else Estimate()

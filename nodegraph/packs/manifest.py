@@ -16,6 +16,7 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.hanging import Hanging
 from nodegraph.packs.loading import is_foreign, owner, roots
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
@@ -63,6 +64,7 @@ class ManifestCache:
 
     def __init__(self, folder: Path | None) -> None:
         self.sources = SourceFiles(folder)
+        self.hanging = Hanging(folder)
         self._folder = folder
         self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
         self._own: dict[Pack, Manifest] = {}
@@ -84,7 +86,19 @@ class ManifestCache:
                 if known.stamp != stamp:
                     known = self._kept(pack, known.model_copy(update={"stamp": stamp}), kept)
                 return known
-        return self._kept(pack, read_pack(pack, self.sources), kept)
+        left_out = self.left_out(pack)
+        if left_out is not None:
+            return left_out
+        with self.hanging.importing(pack, snapshot.listing.text()):
+            found = read_pack(pack, self.sources)
+        return self._kept(pack, found, kept)
+
+    def left_out(self, pack: Pack) -> Manifest | None:
+        """What stands for a pack that isn't to be imported as it hangs; None for others."""
+        problem = self.hanging.problem(pack, pack.stamp)
+        if problem is None:
+            return None
+        return Manifest(stamp="", digest="", specs=(), problems=(problem,))
 
     def _kept(self, pack: Pack, manifest: Manifest, own: dict[Pack, Manifest] | None) -> Manifest:
         if own is None:

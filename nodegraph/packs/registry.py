@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.patience import PATIENCE
 from nodegraph.core.ports import PortType, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
@@ -62,7 +63,7 @@ class Registry:
         self._lock = RLock()
         # By module, the packages and variables that it may hold on to.
         self._holds: dict[str, tuple[set[str], set[str]]] = {}
-        manifests = manifests or ManifestCache(None)
+        self._manifests = manifests = manifests or ManifestCache(None)
         packs = list(packs)
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
@@ -194,7 +195,8 @@ class Registry:
     def _module(self, node_type: str, name: str) -> ModuleType:
         """A module of a node type's pack, as it was when the pack was read."""
         pack = self._packs[node_type]
-        with importing(self._followed):
+        said = f"pack `{pack.name or pack.package}`: importing {name}"
+        with PATIENCE.importing(said, pack.root), importing(self._followed):
             self._forget_outdated()
             module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_followed and not self._code.is_current():
@@ -216,7 +218,11 @@ class Registry:
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
         snapshots = self._followed
-        return all(snapshot.is_current() for snapshot in snapshots) and self._code.is_current()
+        return (
+            all(snapshot.is_current() for snapshot in snapshots)
+            and self._code.is_current()
+            and self._manifests.hanging.is_current()
+        )
 
     @property
     def _followed(self) -> list[Snapshot]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
 
+from nodegraph.core.patience import PATIENCE
 from nodegraph.runner.event_sender import EventSender
 from nodegraph.runner.memory import Memory
 from nodegraph.runner.outbox import Outbox
@@ -45,6 +46,7 @@ class Heartbeats:
                     self._memory.used(),
                     self._memory.used_on_device(),
                     self._events.alive,
+                    PATIENCE.stuck(),
                 )
             )
             if self._is_over.wait(PERIOD):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
+from nodegraph.core.patience import PATIENCE
 from nodegraph.runner.event_sender import EventSender
 from nodegraph.runner.outbox import Outbox
 from nodegraph.runner.planner import Planner
@@ -21,6 +24,8 @@ from nodegraph.settings import load_settings
 from nodegraph.workers.launch import Launch
 
 _LOG = logging.getLogger(__name__)
+_MOST_OF_A_HOOK = 30.0
+"""Seconds in the planner."""
 
 
 @contextmanager
@@ -50,7 +55,13 @@ def opened(
 
 
 def _session(launch: Launch) -> Session:
-    session = Session(load_settings(launch.settings), packs=launch.packs)
+    settings = load_settings(launch.settings)
+    PATIENCE.is_planner = launch.role == "planner"
+    PATIENCE.most_importing = settings.import_seconds
+    # Whoever asked the planner has had an answer by then.
+    PATIENCE.most = _MOST_OF_A_HOOK if PATIENCE.is_planner else settings.import_seconds
+    PATIENCE.end = partial(os._exit, 1)
+    session = Session(settings, packs=launch.packs)
     # Reads what packs declare, and writes it down where that has changed.
     for problem in session.registry.problems:
         _LOG.warning("%s", problem)

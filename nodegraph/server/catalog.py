@@ -74,6 +74,9 @@ class _Last(ManifestCache):
         found = self.last(pack)
         if found is None or found.problems or found.stamp != pack.stamp(found.also):
             self.are_current = False
+            left_out = self.left_out(pack)
+            if left_out is not None:
+                return left_out
         if found is None:
             name = pack.name or pack.package
             raise PackError(f"pack `{name}`: what it declares isn't known yet")

@@ -151,6 +151,7 @@ class Life:
             self._ended(message)
         elif isinstance(message, Heartbeat):
             self.vitals.measured(message.memory, message.device_memory)
+            self.vitals.stuck = message.stuck
         elif isinstance(message, Stock):
             self.stock.take(message)
         elif isinstance(message, Answer):

@@ -154,6 +154,7 @@ class Heartbeat(Message):
         memory: Bytes that the process has in memory.
         device_memory: Bytes that it has on its device, if that is another memory.
         alive: Grows with each event of a run.
+        stuck: What code of a pack has been doing for too long, in words.
     """
 
     job: str | None
@@ -161,6 +162,7 @@ class Heartbeat(Message):
     memory: int
     device_memory: int | None
     alive: int
+    stuck: str | None = None
 
     kind: ClassVar[str] = "heartbeat"
     fields: ClassVar[Fields] = {
@@ -169,6 +171,7 @@ class Heartbeat(Message):
         "memory": _NUMBER,
         "device_memory": _NUMBER_OR_NONE,
         "alive": _NUMBER,
+        "stuck": _TEXT_OR_NONE,
     }
 
 

@@ -42,11 +42,14 @@ class Questions:
         self._is_ready = False
         self._ids = count(1)
         self._closed: str | None = None
+        self._held_up: str | None = None
 
     async def ask(self, question: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         """The answer; see `Supervisor.ask`."""
         if self._closed is not None:
             raise NoAnswer(self._closed)
+        if self._held_up is not None:
+            raise _busy(self._held_up)
         if len(self._waiting) >= _MOST_WAITING:
             raise NoAnswer("too many questions wait for the planner", given=str(_MOST_WAITING))
         future = asyncio.get_running_loop().create_future()
@@ -107,6 +110,20 @@ class Questions:
                 NoAnswer(f"the planner died over `{what}` {question.deaths} times: {reason}")
             )
 
+    def held_up(self, by: str | None) -> None:
+        """Tell all who ask that code of a pack keeps the planner from answering; None if none does.
+
+        What it has been asked already, it may still answer, to nobody.
+        """
+        self._held_up = by
+        if by is None:
+            return
+        asked = [self._asked] if self._asked is not None else []
+        for question in (*asked, *self._waiting):
+            if not question.future.done():
+                question.future.set_exception(_busy(by))
+        self._waiting.clear()
+
     def overdue(self, seconds: float) -> bool:
         """Whether the planner takes too long over a question.
 
@@ -128,3 +145,9 @@ class Questions:
         for question in waiting:
             if not question.future.done():
                 question.future.set_exception(NoAnswer(reason))
+
+
+def _busy(by: str) -> NoAnswer:
+    return NoAnswer(
+        f"there is no answer now: {by}", hint="Mend or remove what takes so long, or wait for it."
+    )

@@ -73,9 +73,11 @@ class Supervisor:
             seconds, last = min(now - last, 2 * every), now
             for worker in self._workers.values():
                 worker.life.watch(seconds)
-            if self._planner is not None and self._questions.overdue(seconds):
-                limit = self._rules.question_seconds
-                self._planner.life.kill(f"it had no answer to a question after {limit:g} s")
+            if self._planner is not None:
+                self._questions.held_up(self._planner.life.vitals.stuck)
+                if self._questions.overdue(seconds):
+                    limit = self._rules.question_seconds
+                    self._planner.life.kill(f"it had no answer to a question after {limit:g} s")
 
     @property
     def workers(self) -> list[WorkerStatus]:

@@ -26,6 +26,7 @@ class Vitals:
     Attributes:
         memory, device_memory: Bytes, as last known.
         node: That began last in its job.
+        stuck: What code of a pack has been doing for too long, as it told last.
         has_stubborn_job: Whether it must end only as its job doesn't.
         is_past_deadline: Whether that is so as the job's deadline has passed.
     """
@@ -45,6 +46,7 @@ class Vitals:
         self.memory: int | None = None
         self.device_memory: int | None = None
         self.node: str | None = None
+        self.stuck: str | None = None
         self.has_stubborn_job = False
         self.is_past_deadline = False
 

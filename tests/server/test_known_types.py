@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import NodegraphError
+from nodegraph.packs import hanging
+from nodegraph.packs.pack import pack_at
 from nodegraph.server import known_types
 from nodegraph.server.catalog import NodeTypes
 from nodegraph.server.known_types import KnownTypes
-from nodegraph.session import Session
+from nodegraph.session import Session, specs_folder
 from nodegraph.settings import Settings
 from tests.server.hosting import PATIENCE
 
@@ -149,3 +151,26 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
 
     for found in asyncio.run(look()):
         assert found.spec("sums:Sum") is not None
+
+
+def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(home: Path) -> None:
+    text = "pack `endless`: importing it has taken 60 s and goes on, in endless.py, line 1"
+    path = home / "packs" / "endless.py"
+
+    async def look() -> tuple[NodeTypes, NodeTypes]:
+        known = KnownTypes(Settings(home=home), (), reader(home))
+        await known.load()
+        path.write_text("while True: pass")
+        pack = pack_at(path)
+        note = hanging._note(pack.stamp(), text, is_given_up=False)
+        notes = hanging.Hanging(specs_folder(Settings(home=home)))
+        notes._write(pack, note.model_copy(update={"most": 60.0}))
+        told = await known.current()
+        path.write_text(MORE)
+        return told, await known.current()
+
+    told, mended = asyncio.run(look())
+    assert [problem for problem in told.problems if problem.startswith(text)]
+    assert told.spec("sums:Sum") is not None
+    assert mended.problems == ()
+    assert mended.spec("endless:Late") is not None

@@ -145,7 +145,12 @@ def sums(value: int) -> dict[str, Any]:
 
 @asynccontextmanager
 async def crew(
-    folder: Path, *, workers: int = 1, planner: bool = False, **rules: Any
+    folder: Path,
+    *,
+    workers: int = 1,
+    planner: bool = False,
+    import_seconds: float = 60.0,
+    **rules: Any,
 ) -> AsyncIterator[Crew]:
     """Workers until the end of the `with`; none of them outlives it."""
     settings = {
@@ -155,6 +160,7 @@ async def crew(
         "cache": str(folder.parent / "cache"),
         "device": "cpu",
         "checkpoint_seconds": 0,
+        "import_seconds": import_seconds,
     }
     places = Places({"home": folder / "home"})
     specs = [

@@ -104,6 +104,17 @@ def _leave(inputs: HookInputs) -> list[Finding]:
     sys.exit(4)
 
 
+def _ponder(inputs: HookInputs) -> list[Finding]:
+    while True:
+        time.sleep(_PAUSE)
+
+
+@node(validate=_ponder)
+def Pondering() -> int:
+    """A check that comes to no end."""
+    return 0
+
+
 @node(validate=_leave, output=True)
 def Quit() -> None:
     """Leave before anything runs."""
