@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import fields, is_dataclass
+from io import BytesIO, StringIO
 from operator import is_
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_named_tuple, is_tensor, tensor_kind
@@ -20,55 +23,96 @@ _LIKE_A_DICT: Mapping[type, Callable[[Any, dict[Any, Any]], Any]] = {
     OrderedDict: lambda _, items: OrderedDict(items),
     Counter: lambda _, items: Counter(items),
     defaultdict: lambda old, items: defaultdict(old.default_factory, items),
+    MappingProxyType: lambda _, items: MappingProxyType(items),
 }
-_FLAT = frozenset({set, bytearray})
+_FLAT = frozenset({set, bytearray, array, BytesIO, StringIO})
 
 
-def copied(value: Any, tensor: Callable[[Any], Any] | None = None) -> Any:
-    """A value whose containers are its own: lists, mappings, sets, dataclasses, numpy's arrays.
+def copied(
+    value: Any,
+    tensor: Callable[[Any], Any] | None = None,
+    other: Callable[[Any], Any] | None = None,
+) -> Any:
+    """A value whose containers are its own: lists, mappings, sets, dataclasses, arrays, pictures.
 
-    What can't be changed stays as it is, and so do objects of other classes.
+    What can't be changed stays as it is.
 
     Args:
         tensor: Makes of each tensor what stands in the copy; the same one if not given.
+        other: Does so of objects of other classes.
     """
     kind = type(value)
     if kind in LEAVES:
         return value
     if kind in _LIKE_A_LIST:
-        return _LIKE_A_LIST[kind](value, _items(value, tensor))
+        return _LIKE_A_LIST[kind](value, _items(value, tensor, other))
     if kind in _LIKE_A_DICT:
-        items = dict(zip(value, _items(value.values(), tensor), strict=True))
+        items = dict(zip(value, _items(value.values(), tensor, other), strict=True))
         return _LIKE_A_DICT[kind](value, items)
     if kind is tuple:
-        return _unless_same(value, _items(value, tensor), tuple)
-    if kind in _FLAT or (kind.__module__ == "numpy" and kind.__name__ == "ndarray"):
-        return value.copy()
+        return _unless_same(value, _items(value, tensor, other), tuple)
+    if kind in _FLAT:
+        return copy(value)
+    if _is_a(kind, "numpy", "ndarray"):
+        return _copied_array(value, tensor, other)
     if is_tensor(value):
         return value if tensor is None else tensor(value)
     if is_dataclass(kind):
-        return _copied_fields(value, tensor)
+        return _copied_fields(value, tensor, other)
     if is_named_tuple(kind):
-        return _unless_same(value, _items(value, tensor), kind._make)
-    return value
+        return _unless_same(value, _items(value, tensor, other), kind._make)
+    if kind is SimpleNamespace:
+        return SimpleNamespace(**copied(vars(value), tensor, other))
+    if _is_a(kind, "PIL.Image", "Image"):
+        return _copied_picture(value)
+    return value if other is None else other(value)
 
 
-def _items(items: Any, tensor: Callable[[Any], Any] | None) -> list[Any]:
+def _is_a(kind: type, module: str, name: str) -> bool:
+    """Whether a class is that one or derived from it, told without importing its module."""
+    return any(each.__name__ == name and each.__module__ == module for each in kind.__mro__)
+
+
+def _copied_array(
+    value: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
+) -> Any:
+    found = value.copy()
+    if type(value).__name__ == "ndarray" and value.dtype == object:
+        for at, item in enumerate(value.flat):
+            found.flat[at] = copied(item, tensor, other)
+    return found
+
+
+def _copied_picture(value: Any) -> Any:
+    """One of PIL's, read if it wasn't yet."""
+    try:
+        found = value.copy()
+    except OSError:  # of a file that isn't whole: whoever uses it is told
+        return value
+    found.format = value.format
+    return found
+
+
+def _items(
+    items: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
+) -> list[Any]:
     # Long lists are mostly of numbers: those are looked over at the speed of C.
     if LEAVES.issuperset(map(type, items)):
         return list(items)
-    return [copied(item, tensor) for item in items]
+    return [copied(item, tensor, other) for item in items]
 
 
 def _unless_same(value: Any, items: list[Any], make: Callable[[list[Any]], Any]) -> Any:
     return value if all(map(is_, value, items)) else make(items)
 
 
-def _copied_fields(value: Any, tensor: Callable[[Any], Any] | None) -> Any:
+def _copied_fields(
+    value: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
+) -> Any:
     changed = {}
     for item in fields(value):
         old = getattr(value, item.name, None)
-        new = copied(old, tensor)
+        new = copied(old, tensor, other)
         if new is not old:
             changed[item.name] = new
     if not changed and type(value).__dataclass_params__.frozen:
@@ -80,8 +124,11 @@ def _copied_fields(value: Any, tensor: Callable[[Any], Any] | None) -> Any:
 
 
 def own_copy(value: Any) -> Any:
-    """A value that shares nothing that can be changed with the one it is a copy of."""
-    return _or_itself(value, _cloned)
+    """A value that shares nothing that can be changed with the one it is a copy of.
+
+    As far as it can be copied: an iterator or a connection can't.
+    """
+    return _or_itself(value, _cloned, _deep)
 
 
 def settled(value: Any) -> Any:
@@ -98,16 +145,27 @@ def lent_copy(value: Any) -> Any:
     return _or_itself(value, None)
 
 
-def _or_itself(value: Any, tensor: Callable[[Any], Any] | None) -> Any:
+def _or_itself(
+    value: Any,
+    tensor: Callable[[Any], Any] | None,
+    other: Callable[[Any], Any] | None = None,
+) -> Any:
     try:
-        return copied(value, tensor)
+        return copied(value, tensor, other)
     except RecursionError:  # of objects that hold themselves, which have no content either
+        return value
+
+
+def _deep(value: Any) -> Any:
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - a class may raise anything when it is copied
         return value
 
 
 def _cloned(tensor: Any) -> Any:
     if tensor_kind(tensor) is None:
-        return tensor
+        return _deep(tensor)
     clone = tensor.detach().clone()
     if type(tensor) is not type(clone):
         return type(tensor)(clone, requires_grad=tensor.requires_grad)

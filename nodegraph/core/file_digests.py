@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from pathlib import Path
 from threading import Lock
@@ -60,7 +62,10 @@ class FileStamp(NamedTuple):
         to be remembered for long is remembered only of files that were settled before they were
         read.
         """
-        return time.time() - max(self.mtime_ns, self.ctime_ns) / 1e9 > _UNSETTLED
+        now = time.time()
+        # Files may bear any time, also one to come: a change gives them another.
+        is_old = abs(now - self.mtime_ns / 1e9) > _UNSETTLED
+        return is_old and now - self.ctime_ns / 1e9 > _UNSETTLED
 
 
 class DigestMemory(Protocol):
@@ -113,11 +118,10 @@ class FileDigests:
                 return remembered
         is_settled = stamp.is_settled
         digest = hash_file(path)
-        if FileStamp.of(path) == stamp:
+        if is_settled and FileStamp.of(path) == stamp:
             self._known[stamp] = digest
-            if is_settled:
-                for memory in memories:
-                    memory.put(stamp, digest)
+            for memory in memories:
+                memory.put(stamp, digest)
         return digest
 
 
@@ -128,11 +132,19 @@ def hash_file(path: Path) -> Digest:
         OSError: It can't be read.
     """
     hasher = blake3(max_threads=blake3.AUTO)
-    with path.open("rb", buffering=0) as file:
-        portion = bytearray(min(_PORTION, os.fstat(file.fileno()).st_size) or 1)
+    with open(path, "rb", buffering=0, opener=_open) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        portion = bytearray(min(_PORTION, status.st_size) or 1)
         while read := file.readinto(portion):
             hasher.update(memoryview(portion)[:read])
     return hasher.hexdigest()
+
+
+def _open(path: str, flags: int) -> int:
+    """A pipe without a writer would be waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 FILE_DIGESTS = FileDigests()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from nodegraph.core.confinement import links_to_check
-from nodegraph.core.keys import call_key
+from nodegraph.core.keys import Key, call_key
 from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.claiming import Elsewhere, Waiting
@@ -21,7 +21,7 @@ from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.lanes import Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import Outputs
-from nodegraph.engine.outside import looked_up
+from nodegraph.engine.outside import Readings, looked_up
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.sinks import written_before
@@ -75,6 +75,7 @@ class Calls:
                 self.fail(call, error)
                 return
         assert state.base is not None
+        call.readings = Readings()
         call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.
@@ -105,11 +106,13 @@ class Calls:
 
     def answered_by_cache(self, call: Call) -> bool:
         """Complete a call with what is known under its key, if anything is."""
-        key, found = looked_up(call.key, self._shared.cache.get)
+        passed: list[Key] = []
+        inputs = self._shared.environment.inputs
+        key, found = looked_up(call.key, self._shared.cache.get, inputs, passed)
         entry = usable(found, call.state)
         if entry is None:
             return False
-        call.answer_key = key
+        call.answer_key, call.was_open = key, bool(passed)
         self.answer_with(call, entry)
         return True
 
@@ -141,13 +144,20 @@ class Calls:
         """An equal call that this one waited for has ended."""
         del self._following[call]
         with self._run.no_hanging():
-            if isinstance(error, Cancelled) or (error is None and not leader.is_repeatable):
+            if isinstance(error, Cancelled) or not self._is_common(leader, error):
                 self.begin(call)  # this one still wants a result, of its own
             elif error is not None:
                 self.fail(call, error)
             else:
                 assert leader.outputs is not None
+                call.was_open = not leader.is_closed
                 self.complete(call, leader.outputs, source="shared")
+
+    def _is_common(self, leader: Call, error: BaseException | None) -> bool:
+        """Whether how a call has ended is what equal ones that began later would come to."""
+        if error is not None:
+            return leader.readings.are_still_so(self._shared.environment.inputs)
+        return leader.is_repeatable and leader.is_sound
 
     # Values of inputs
 

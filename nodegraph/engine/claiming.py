@@ -39,7 +39,8 @@ def claim(shared: Shared, call: Call) -> None:
     if not claims.try_claim(call.key):
         raise Elsewhere
     call.is_claimed = True
-    if usable(looked_up(call.key, shared.cache.get)[1], call.state) is not None:
+    _, found = looked_up(call.key, shared.cache.get, shared.environment.inputs)
+    if usable(found, call.state) is not None:
         raise Elsewhere
 
 

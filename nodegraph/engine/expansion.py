@@ -19,6 +19,7 @@ from nodegraph.core.ports import Expand, Value
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
 from nodegraph.engine.artifact import Artifact, artifact_of, blocked, listed, unnamed_digest
 from nodegraph.engine.fragments import Carried, End, Ends, Fragment, build_fragment
+from nodegraph.engine.invoke import is_sound
 from nodegraph.engine.scheduling import Answer, Scheduling
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue
@@ -180,13 +181,15 @@ class _Expansion:
 
     def _may_be_kept(self, item: GraphNode) -> bool:
         """Whether what a node gave is the same in every run with the same key."""
-        is_repeatable = item.is_repeatable and self._run.states[item.name].is_repeatable
+        state = self._run.states[item.name]
+        is_repeatable = item.is_repeatable and state.is_repeatable
         # The state of the world that it reads is no part of the expanding node's key.
-        return is_repeatable and "fingerprint" not in item.spec.hooks
+        return is_repeatable and state.is_closed and "fingerprint" not in item.spec.hooks
 
     def _complete(self, artifacts: tuple[Artifact, ...]) -> None:
         self._let_go(None)
         self._call.is_repeatable = self._is_repeatable
+        self._call.is_sound = is_sound(self._run.shared, self._call)
         if self._is_repeatable:
             self._run.calls.keep(self._call, artifacts, self._seconds)
         self._run.calls.complete(self._call, artifacts)

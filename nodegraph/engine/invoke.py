@@ -20,6 +20,7 @@ from nodegraph.engine.attempt import Attempt
 from nodegraph.engine.claiming import claim
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.scheduling import Answer, Scheduling
+from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.store.entries import Gone
 
@@ -146,14 +147,7 @@ class Invoker:
         if isinstance(result, Expand):
             return Answer(seconds, expansion=result)
         spec = definition.spec
-        # What was read of a file that changed meanwhile is no result of what the key tells of.
-        registry = self._shared.registry
-        is_as_digested = registry.is_as_digested(call.state.node.spec.type)
-        call.is_sound = (
-            is_as_digested
-            and call.readings.are_still_so()
-            and self._shared.computes_as_named(call.state.node.spec)
-        )
+        call.is_sound = is_sound(self._shared, call)
         by_key = spec.deterministic and call.is_sound
         artifacts = tuple(
             self._artifact(value, port_type, call, by_key)
@@ -171,6 +165,19 @@ class Invoker:
         expr = named(ANY) if value is None and port.nullable else port.expr
         unnamed = unnamed_digest(call.result_key, port.name, deterministic=by_key)
         return artifact_of(value, expr, self._shared.registry.digesters, unnamed)
+
+
+def is_sound(shared: Shared, call: Call) -> bool:
+    """Whether what a call's function gave is of what its key tells of.
+
+    Code, a file that it read, or threads may have become others meanwhile.
+    """
+    spec = call.state.node.spec
+    return (
+        shared.registry.is_as_digested(spec.type)
+        and call.readings.are_still_so(shared.environment.inputs)
+        and shared.computes_as_named(spec)
+    )
 
 
 def _given(call: Call) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Keeping:
     def note_readings(self, call: Call) -> None:
         """Note what a function has read outside, step by step."""
         key = call.key
-        for step in call.readings.steps:
+        for step in call.readings.pending:
             self._note_step(call, key, step[0])
             key = after(key, [step])
 

@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any
 
 from nodegraph.core.confinement import check_paths, links_to_check
-from nodegraph.core.keys import lazy_key
+from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.ports import Lazy
 from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.memory_cache import Outputs
-from nodegraph.engine.outside import looked_up
+from nodegraph.engine.outside import after, looked_up
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
@@ -66,7 +66,9 @@ async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: 
 async def _from_cache(run: Scheduling, call: Call) -> bool:
     key = call.key
     while True:
-        key, entry = looked_up(key, run.shared.cache.get)
+        passed: list[Key] = []
+        key, entry = looked_up(key, run.shared.cache.get, run.shared.environment.inputs, passed)
+        call.was_open |= bool(passed)
         if entry is None:
             return False
         if isinstance(entry, Outputs):
@@ -115,6 +117,12 @@ class _Steps:
 
     def _step(self, port: str, artifact: Artifact) -> None:
         call = self._call
+        # What it asks for may depend on what it has read outside.
+        if call.state.node.spec.deterministic:
+            self._keeping.note_readings(call)
+        steps = call.readings.pending
+        call.key = after(call.key, steps)
+        call.readings.passed(steps)
         if call.state.node.spec.deterministic:
             self._keeping.note_asked(call, port)
         call.asked[port] = artifact.digest

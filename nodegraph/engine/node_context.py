@@ -18,7 +18,7 @@ from nodegraph.engine.lanes import current_place
 from nodegraph.engine.outside import Readings
 from nodegraph.engine.pacing import PreviewPace
 from nodegraph.engine.result import WrittenFile
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
@@ -167,14 +167,10 @@ class NodeContext:
         self._events.emit("node.wrote", self.node, path=str(path), file=kind, existed=existed)
 
     def file(self, path: str | Path) -> Path:
-        place = (self.environment.inputs / Path(path).expanduser()).absolute()
-        if place.is_dir():
-            raise InvalidFile(f"{place} is a folder", hint="Name the files in it, one by one.")
-        self._readings.file(place)
-        return place
+        return self._readings.file(path, self.environment.inputs)
 
     def env(self, name: str, default: str | None = None) -> str | None:
-        self._readings.variable(name)
+        self._readings.variable(name, self.environment.inputs)
         return os.environ.get(name, default)
 
     def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:

@@ -3,6 +3,9 @@
 A deterministic function that is given the same inputs reads the same thing first; given what that
 holds, the same second one, and so on. So the cache keeps each step, as it does for lazy inputs: a
 result counts while all that was read for it is still what it was.
+
+A step names a file as its node did. Where that is follows from the run's folders: another session
+may share the cache and have other ones.
 """
 
 from __future__ import annotations
@@ -13,56 +16,129 @@ from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.engine.memory_cache import Asked, Entry
 from nodegraph.errors import InvalidFile
 
 _FILE, _VARIABLE = "file:", "variable:"
-_GONE = "none"
-"""Stands for a file that isn't there and for a variable that isn't set."""
+_UNSET = "none"
+_SHOWN = 200
+"""Letters of a path in an error."""
 
 
 class Readings:
     """What one call has read, in order, with a fingerprint of each; from any thread."""
 
     def __init__(self) -> None:
-        self._read: dict[str, str] = {}
+        self._read: dict[str, Digest] = {}
+        self._stamps: dict[Path, FileStamp | None] = {}
+        self._passed = 0
         self._lock = Lock()
 
-    def file(self, path: Path) -> None:
-        """Note that a file is about to be read."""
-        self._note(f"{_FILE}{path}")
+    def file(self, path: str | Path, inputs: Path) -> Path:
+        """Note that a file is about to be read.
 
-    def variable(self, name: str) -> None:
+        Returns:
+            Where it is.
+        Raises:
+            InvalidFile: No file can be there.
+        """
+        place = place_of(path, inputs)
+        with self._lock:
+            self._stamps.setdefault(place, _stamp(place))
+        self._note(f"{_FILE}{path}", inputs)
+        return place
+
+    def variable(self, name: str, inputs: Path) -> None:
         """Note that an environment variable is about to be read."""
-        self._note(f"{_VARIABLE}{name}")
+        self._note(f"{_VARIABLE}{name}", inputs)
 
-    def _note(self, name: str) -> None:
+    def _note(self, name: str, inputs: Path) -> None:
         with self._lock:
             if name not in self._read:
-                self._read[name] = fingerprint(name)
+                self._read[name] = fingerprint(name, inputs)
 
     @property
-    def steps(self) -> tuple[tuple[str, str], ...]:
+    def steps(self) -> tuple[tuple[str, Digest], ...]:
         """Names and fingerprints."""
         with self._lock:
             return tuple(self._read.items())
 
-    def are_still_so(self) -> bool:
-        """Whether all of it is what it was when it was noted."""
-        return all(fingerprint(name) == found for name, found in self.steps)
+    @property
+    def pending(self) -> tuple[tuple[str, Digest], ...]:
+        """The steps that the call's key doesn't have yet."""
+        return self.steps[self._passed :]
+
+    def passed(self, steps: tuple[tuple[str, Digest], ...]) -> None:
+        """Note that the call's key has these pending ones now."""
+        self._passed += len(steps)
+
+    def are_still_so(self, inputs: Path) -> bool:
+        """Whether all of it is what it was when it was noted, and was so all the time."""
+        with self._lock:
+            stamps = tuple(self._stamps.items())
+        return all(_stamp(place) == stamp for place, stamp in stamps) and all(
+            fingerprint(name, inputs) == found for name, found in self.steps
+        )
 
 
-def fingerprint(name: str) -> Digest:
-    """Changes with what a step's name stands for."""
+def place_of(path: str | Path, inputs: Path) -> Path:
+    """Where a file is that a node names.
+
+    Raises:
+        InvalidFile: No file can be there.
+    """
+    try:
+        place = (inputs / Path(path).expanduser()).absolute()
+        place.lstat()
+        is_file, is_folder = place.is_file(), place.is_dir()
+    except (FileNotFoundError, NotADirectoryError):
+        return place
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"{_quoted(path)} names no file: {reason}") from error
+    if is_folder:
+        raise InvalidFile(f"{_quoted(path)} is a folder", hint="Name the files in it, one by one.")
+    if not is_file and place.exists():
+        raise InvalidFile(
+            f"{_quoted(path)} is no regular file", hint="A device or pipe has no content."
+        )
+    return place
+
+
+def _quoted(path: str | Path) -> str:
+    return f"`{str(path)[:_SHOWN]}`"
+
+
+def _stamp(place: Path) -> FileStamp | None:
+    try:
+        return FileStamp.of(place)
+    except (
+        OSError,
+        RuntimeError,
+    ):  # the latter is what Python 3.12 and older say of links in a ring
+        return None
+
+
+def fingerprint(name: str, inputs: Path) -> Digest:
+    """Changes with what a step's name stands for, and with where that is."""
     if name.startswith(_VARIABLE):
         value = os.environ.get(name.removeprefix(_VARIABLE))
-        return _GONE if value is None else digest_bytes(os.fsencode(value))
+        return _UNSET if value is None else digest_bytes(os.fsencode(value))
     try:
-        return FILE_DIGESTS.digest(Path(name.removeprefix(_FILE)))
-    except InvalidFile:
-        return _GONE
+        place = place_of(name.removeprefix(_FILE), inputs)
+    except InvalidFile as error:
+        return _text_digest(f"invalid {error.problem.message}")
+    try:
+        content = FILE_DIGESTS.digest(place)
+    except InvalidFile as error:
+        content = f"unreadable {getattr(error.__cause__, 'errno', '')}"
+    return _text_digest(f"{content} {place}")
+
+
+def _text_digest(text: str) -> Digest:
+    return digest_bytes(text.encode(errors="surrogatepass"))
 
 
 def shown(name: str) -> str:
@@ -85,17 +161,18 @@ def after(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
 
 
 def looked_up(
-    key: Key, get: Callable[[Key], Entry | None], passed: list[Key] | None = None
+    key: Key, get: Callable[[Key], Entry | None], inputs: Path, passed: list[Key] | None = None
 ) -> tuple[Key, Entry | None]:
     """What a key leads to with all that is read outside as it is now, and the key of that.
 
     Args:
+        inputs: The folder that names of files start from.
         passed: Is given the keys on the way there.
     """
     entry = get(key)
     while isinstance(entry, Asked) and is_outside(entry):
         if passed is not None:
             passed.append(key)
-        key = lazy_key(key, entry.port, fingerprint(entry.port))
+        key = lazy_key(key, entry.port, fingerprint(entry.port, inputs))
         entry = get(key)
     return key, entry

@@ -412,6 +412,7 @@ class Run:
         else:
             state.artifacts = gather(_outputs(state.calls), len(state.node.spec.outputs))
             state.is_repeatable = all(call.is_repeatable for call in calls)
+            state.is_closed = all(call.is_closed for call in calls)
             every = bool(calls) and all(call.cached_from for call in calls)
             self.end(state, "cached" if every else "ran")
 

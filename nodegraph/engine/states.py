@@ -32,6 +32,7 @@ class NodeState:
         level: How deep in expansions it stands.
         within: The node that expanded into it.
         is_repeatable: False if it expanded into something that must run each time.
+        is_closed: See `Call.is_closed`; of all its calls.
         is_blocked: It was skipped, as an input stood for a blocked output.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
         is_let_go: Nobody needs it any more, and what it would have used was told so.
@@ -69,6 +70,7 @@ class NodeState:
     key: Key = ""
     error: NodeFailed | None = None
     is_repeatable: bool = True
+    is_closed: bool = True
     is_blocked: bool = False
     needs_values: bool = False
     is_let_go: bool = False
@@ -193,6 +195,7 @@ class Call:
         is_sound: False if what it read outside may not be what its key tells of: the result
             is kept nowhere.
         readings: What its function has read outside.
+        was_open: Its result was computed with what was read outside.
         answer_key: The key that its result was found under, where that isn't `key`.
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
@@ -215,6 +218,7 @@ class Call:
     is_exact: bool = True
     is_sound: bool = True
     readings: Readings = field(default_factory=Readings)
+    was_open: bool = False
     answer_key: Key = ""
     has_ended: bool = False
     is_repeatable: bool = True
@@ -224,7 +228,12 @@ class Call:
     @property
     def result_key(self) -> Key:
         """The key of its result: `key`, and then what was read outside."""
-        return self.answer_key or after(self.key, self.readings.steps)
+        return self.answer_key or after(self.key, self.readings.pending)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its outputs follow from its inputs alone."""
+        return self.is_sound and self.is_exact and not (self.was_open or self.readings.steps)
 
 
 Follower = Callable[[Call, Call, BaseException | None], None]

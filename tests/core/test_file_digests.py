@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests, FileStamp
 from nodegraph.errors import InvalidFile
 
 
@@ -44,3 +45,37 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         FileDigests().digest(tmp_path / "missing")
     with pytest.raises(InvalidFile, match="can't read"):
         FileDigests().digest(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidFile, match="no regular file"):
+        FileDigests().digest(tmp_path / "pipe")
+
+
+def test_an_edit_within_one_tick_of_the_clock_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, digests, of = tmp_path / "model", FileDigests(), FileStamp.of
+
+    def coarse(path: Path) -> FileStamp:
+        stamp = of(path)
+        tick = 2 * 10**9
+        return stamp._replace(
+            mtime_ns=stamp.mtime_ns // tick * tick, ctime_ns=stamp.ctime_ns // tick * tick
+        )
+
+    monkeypatch.setattr(FileStamp, "of", coarse)
+    for data in (b"one", b"two", b"six"):
+        path.write_bytes(data)
+        assert digests.digest(path) == digest_bytes(data)
+
+
+def test_a_file_with_a_time_to_come_is_settled_once_it_is_old(tmp_path: Path) -> None:
+    now = time.time_ns()
+    hour = 3600 * 10**9
+    written = FileStamp(str(tmp_path), 1, now + hour, now - hour, 1)
+    assert written.is_settled
+    assert not written._replace(ctime_ns=now).is_settled
+    assert not written._replace(mtime_ns=now).is_settled

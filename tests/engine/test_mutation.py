@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
@@ -151,6 +156,93 @@ def test_each_function_has_containers_of_its_own(bench: Bench, kind: str) -> Non
     assert [result[f"{name}.number"] for name in "abc"] == [2, 2, 2]
     held["numbers"]["numbers"].clear()
     assert result["n.dict"] == bench.value(nodes, "n.dict") == {"numbers": [0, 1, 2]}
+
+
+class Thing:
+    """What a pack may make up."""
+
+    def __init__(self) -> None:
+        self.numbers = [1]
+
+
+OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object], Callable[[Any], Any]]] = {
+    "picture": (
+        lambda: PIL.Image.new("L", (2, 2), 1),
+        lambda picture: picture.putpixel((0, 0), 9),
+        lambda picture: picture.getpixel((0, 0)),
+    ),
+    "array of objects": (
+        lambda: np.array([[1], [2, 3]], dtype=object),
+        lambda array: array[0].append(9),
+        lambda array: array.tolist(),
+    ),
+    "masked array": (
+        lambda: np.ma.masked_array([1.0, 2.0], [0, 1]),
+        lambda array: array.fill(9),
+        lambda array: array.tolist(),
+    ),
+    "namespace": (
+        lambda: SimpleNamespace(numbers=[1]),
+        lambda found: found.numbers.append(9),
+        lambda found: found.numbers,
+    ),
+    "view of a mapping": (
+        lambda: MappingProxyType({"numbers": [1]}),
+        lambda found: found["numbers"].append(9),
+        lambda found: found["numbers"],
+    ),
+    "file in memory": (
+        lambda: BytesIO(b"abc"),
+        lambda file: file.write(b"xyz"),
+        lambda file: file.getvalue(),
+    ),
+}
+FOR_CALLERS = {
+    "class of one's own": (Thing, lambda thing: thing.numbers.append(9), lambda t: t.numbers),
+    "sparse tensor": (
+        lambda: torch.eye(2).to_sparse(),
+        lambda tensor: tensor._values().fill_(9),
+        lambda tensor: tensor.to_dense().tolist(),
+    ),
+}
+
+
+@node
+def Made(kind: str) -> Any:
+    """An object that can be changed."""
+    return {**OBJECTS, **FOR_CALLERS}[kind][0]()
+
+
+@node
+def Changed(value: Any, what: str) -> Any:
+    """Change it, and tell what it was."""
+    _, change, read = OBJECTS[what]
+    found = deepcopy(read(value))
+    change(value)
+    return found
+
+
+@pytest.mark.parametrize("kind", [*OBJECTS, *FOR_CALLERS])
+def test_what_a_caller_does_to_an_object_reaches_no_other(bench: Bench, kind: str) -> None:
+    bench.add(Made)
+    make, change, read = {**OBJECTS, **FOR_CALLERS}[kind]
+    for _ in range(2):
+        result = bench.run({"made": {"type": "Made", "inputs": {"kind": kind}}})
+        assert read(result["made.output"]) == read(make())
+        change(result["made.output"])
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_each_function_has_an_object_of_its_own(bench: Bench, kind: str) -> None:
+    bench.add(Made, Changed)
+    nodes = {"made": {"type": "Made", "inputs": {"kind": kind}}}
+    nodes |= {name: of("Changed", "made", "value", what=kind) for name in "ab"}
+    nodes["b"]["always"] = True
+    make, _, read = OBJECTS[kind]
+    result = bench.run(nodes, "made", "a", "b")
+    for output in ("a.output", "b.output"):
+        assert result[output] == read(make())
+    assert read(result["made.output"]) == read(make())
 
 
 def test_a_literal_stays_as_the_file_has_it(bench: Bench) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from nodegraph import Context, InvalidFile, Lazy, Session, Settings, Workflow, node
+from nodegraph import Context, Expand, InvalidFile, Lazy, Session, Settings, Value, Workflow, node
 from nodegraph.engine.result import RunResult
 
 
@@ -49,7 +51,33 @@ def Overwritten(ctx: Context, name: str = "number.txt") -> int:
     return number
 
 
-NODES = [Number, Told, Scaled, Chosen, Overwritten]
+@node
+def PutBack(ctx: Context, name: str = "number.txt") -> int:
+    """Read a file that is another for that moment."""
+    path = ctx.file(name)
+    text = path.read_text()
+    path.write_text("77")
+    number = int(path.read_text())
+    path.write_text(text)
+    return number
+
+
+@node
+def Within(name: str = "number.txt") -> int:
+    """The number in a file, by nodes of its own."""
+    return Expand({"told": {"type": "Told", "inputs": {"name": Value(name)}}}, {"number": "told"})
+
+
+@node
+def Opened(ctx: Context, name: str = "number.txt") -> str:
+    """What becomes of opening a file, or its text."""
+    try:
+        return ctx.file(name).read_text()
+    except OSError as error:
+        return type(error).__name__
+
+
+NODES = [Number, Told, Scaled, Chosen, Overwritten, PutBack, Within, Opened]
 
 
 class Place:
@@ -168,7 +196,7 @@ def test_plan_and_why_tell_of_it(
     monkeypatch.setenv("OUTSIDE_SCALE", "7")
     assert (status("Told"), status("Scaled")) == ("run", "run")
     for kind, what in (
-        ("Told", f"file {place.folder / 'number.txt'}"),
+        ("Told", "file number.txt"),
         ("Scaled", "variable OUTSIDE_SCALE"),
     ):
         (why,) = session.why(flow(kind), node="it")[:1]
@@ -198,3 +226,127 @@ def test_a_folder_is_no_file(place: Place, session: Session) -> None:
     (error,) = place.run(session).errors
     assert isinstance(error.__cause__, InvalidFile)
     assert "is a folder" in str(error)
+
+
+def test_a_name_is_of_a_file_in_the_sessions_own_folder(tmp_path: Path) -> None:
+    for name, text in (("a", "1"), ("b", "2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "number.txt").write_text(text)
+    for name, expected in (("a", 1), ("b", 2), ("a", 1)):
+        with Session(Settings(home=tmp_path), nodes=NODES, inputs=tmp_path / name) as session:
+            result = session.run(flow("Told"), targets=["it"])
+            assert result["it.number"] == expected
+            assert session.plan(flow("Told"), targets=["it"]).nodes["it"].status == "hit"
+
+
+def test_what_an_expansion_read_within_counts(place: Place, session: Session) -> None:
+    for text in ("1", "2", "1"):
+        place.write("number.txt", text)
+        assert place.told(session, "Within")[0] == place.told(None, "Within")[0] == int(text)
+
+
+def test_a_file_that_was_another_for_a_moment_leaves_no_result(
+    place: Place, session: Session
+) -> None:
+    place.write("number.txt", "1")
+    assert place.told(session, "PutBack") == (77, "ran")
+    assert place.told(session, "PutBack") == (77, "ran")
+
+
+def test_who_comes_after_an_edit_gets_nothing_of_before(place: Place) -> None:
+    has_read, may_end = Event(), Event()
+
+    @node
+    def Held(ctx: Context) -> int:
+        """The number in a file, or a fault where there is none."""
+        text = ctx.file("number.txt").read_text()
+        has_read.set()
+        may_end.wait(30)
+        return int(text)
+
+    async def two(session: Session) -> list[RunResult]:
+        runs = []
+        for text in ("1", "2"):
+            place.write("number.txt", text)
+            runs.append(asyncio.ensure_future(session.run_async(flow("Held"), targets=["it"])))
+            await asyncio.to_thread(has_read.wait, 30)
+        for _ in range(20):
+            await asyncio.sleep(0.01)  # so that the second one may join the first
+        may_end.set()
+        return await asyncio.gather(*runs)
+
+    with Session(place.settings, nodes=[Number, Held], inputs=place.folder) as session:
+        assert [result["it.number"] for result in asyncio.run(two(session))] == [1, 2]
+
+
+def test_a_failure_of_before_an_edit_is_nobody_elses(place: Place) -> None:
+    has_read, may_end = Event(), Event()
+
+    @node
+    def Held(ctx: Context) -> int:
+        """The number in a file, or a fault where there is none."""
+        path = ctx.file("number.txt")
+        is_there = path.exists()
+        has_read.set()
+        may_end.wait(30)
+        return int(path.read_text()) if is_there else int("none")
+
+    async def two(session: Session) -> list[RunResult]:
+        first = asyncio.ensure_future(session.run_async(flow("Held"), targets=["it"]))
+        await asyncio.to_thread(has_read.wait, 30)
+        place.write("number.txt", "2")
+        second = asyncio.ensure_future(session.run_async(flow("Held"), targets=["it"]))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        may_end.set()
+        return list(await asyncio.gather(first, second))
+
+    with Session(place.settings, nodes=[Number, Held], inputs=place.folder) as session:
+        first, second = asyncio.run(two(session))
+        assert not first.is_ok
+        assert second["it.number"] == 2
+
+
+def test_an_input_that_a_variable_no_longer_asks_for_is_not_evaluated(
+    place: Place, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTSIDE_SCALE", "2")
+    assert place.told(session, "Chosen") == (20, "ran")
+    monkeypatch.setenv("OUTSIDE_SCALE", "1")
+    result = session.run(flow("Chosen"), targets=["it"])
+    assert result["it.number"] == 1
+    assert result.nodes.get("two") is None or result.nodes["two"].status == "skipped"
+
+
+def test_what_is_in_the_way_of_a_file_counts(place: Place, session: Session) -> None:
+    path = place.folder / "number.txt"
+
+    def opened() -> str:
+        result = session.run(flow("Opened"), targets=["it"])
+        return result["it.text"] if result.is_ok else str(result.errors[0])
+
+    assert opened() == "FileNotFoundError"
+    path.mkdir()
+    assert "is a folder" in opened()
+    path.rmdir()
+    path.symlink_to(path.name)
+    assert opened() == "OSError"  # a link to itself
+    path.unlink()
+    for text in ("one", "two"):
+        place.write(f"{text}.txt", text)
+        path.symlink_to(f"{text}.txt")
+        assert opened() == text
+        path.unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        assert "is no regular file" in opened()
+
+
+@pytest.mark.parametrize("name", ["\0", "a" * 5000, "~nobody-has-this-name/file"])
+def test_what_can_be_no_file_is_told(place: Place, session: Session, name: str) -> None:
+    workflow = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"it": {"type": "Opened", "inputs": {"name": name}}}}
+    )
+    (error,) = session.run(workflow, targets=["it"]).errors
+    assert isinstance(error.__cause__, InvalidFile)
+    assert "names no file" in str(error)

@@ -296,10 +296,11 @@ class _Forwards:
         self._look_up(call, lazy)
 
     def _look_up(self, call: PlannedCall, lazy: frozenset[str]) -> None:
-        node, cache = call.node, self._shared.cache
+        node, get = call.node, self._shared.cache.get
+        inputs = self._shared.environment.inputs
         assert call.key is not None
         call.passed.clear()
-        call.key, entry = looked_up(call.key, cache.get, call.passed)
+        call.key, entry = looked_up(call.key, get, inputs, call.passed)
         while isinstance(entry, Asked) and entry.port in lazy:
             value = self._linked(node, entry.port)
             call.inputs[entry.port] = value
@@ -311,7 +312,7 @@ class _Forwards:
                 return
             call.passed.append(call.key)
             key = lazy_key(call.key, entry.port, value.digest)
-            call.key, entry = looked_up(key, cache.get, call.passed)
+            call.key, entry = looked_up(key, get, inputs, call.passed)
         if isinstance(entry, Outputs):
             call.entry = entry
             call.asks_more = False

@@ -301,7 +301,8 @@ class _Explained:
             known = self._past.results is not None and record is None
             return [], None, ["no earlier result to compare with"] if known else []
         read = nearest.parts.get("readings", {})
-        now = {**now, "readings": {name: fingerprint(name) for name in read}}
+        inputs = self._shared.environment.inputs
+        now = {**now, "readings": {name: fingerprint(name, inputs) for name in read}}
         found = differences(nearest.parts, now, unknown, self._modules(node))
         words = []
         if not found and key is not None:
