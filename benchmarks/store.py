@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from blake3 import blake3
-from common import Figure, Process, best, options, show, taken, workflow_of
+from common import Figure, Process, best, by_turns, options, show, taken, workflow_of
 
 from nodegraph import Image, Workflow, node
 from nodegraph.core.digests import digest_value
@@ -38,6 +39,18 @@ def Noise(seed: int, number: int) -> Image:
     """An image that takes a while, so that it is worth a file."""
     time.sleep(0.008)
     return drawn(MIB, seed * IN_JOB + number)
+
+
+@node
+def Even(value: float) -> Image:
+    """An even image of 1 MiB."""
+    return torch.full((1, 512, 512, 1), value)
+
+
+@node
+def Brighter(image: Image) -> Image:
+    """An image that is a little brighter."""
+    return image + 1
 
 
 def drawn(size: int, seed: int) -> torch.Tensor:
@@ -173,6 +186,33 @@ def jobs(folder: Path, number: int, *, stored: bool) -> Iterator[Figure]:
     yield Figure(f"… at most: {max(seen) // MIB} MiB", 100 * (max(seen) / first - 1), "%")
 
 
+def passing(folder: Path, times: int) -> Iterator[Figure]:
+    """Jobs whose four nodes hand an image of 1 MiB on, each with another one."""
+
+    def chain(value: float) -> Workflow:
+        nodes: dict[str, Any] = {"0": {"type": "Even", "inputs": {"value": value}}}
+        for at in range(1, IN_JOB):
+            nodes[str(at)] = {"type": "Brighter", "inputs": {"image": {"from": str(at - 1)}}}
+        return workflow_of(nodes)
+
+    def bare(value: float) -> Any:
+        image = Even(value)
+        for _ in range(1, IN_JOB):
+            image = Brighter(image)
+        return image
+
+    values = iter(range(10 * times))
+    with Process((Even, Brighter), folder, memory=64 * MIB, disk=256 * MIB) as process:
+        actions = {
+            "ours": lambda: process.run(process.graph(chain(next(values)))),
+            "plain": lambda: bare(next(values)),
+        }
+        by_turns(actions, times)
+        found = by_turns(actions, 3 * times)
+    ours, plain = (statistics.median(found[each]) * 1e3 for each in ("ours", "plain"))
+    yield Figure("a job of four new images of 1 MiB, handed on", ours, "ms", 5, plain, "bare")
+
+
 def figures(*, quick: bool) -> Iterator[Figure]:
     times = 3 if quick else 15
     image = torch.rand(1, 1024, 1024, 3, generator=torch.Generator().manual_seed(1))
@@ -180,6 +220,8 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield hitting(folder / "hit", image, times)
+        (folder / "passing").mkdir()
+        yield from passing(folder / "passing", times)
         for stored in (False, True):
             yield from jobs(folder / f"jobs {stored}", 100 if quick else 1000, stored=stored)
         (folder / "write").mkdir()

@@ -1,0 +1,159 @@
+"""Two models as large as Stable Diffusion 1.5 by turns, where memory holds hardly more than one.
+
+systemd-run --scope -p MemoryMax=7G python benchmarks/turns.py [--turns N] [--models DIR] [--json]
+
+Writes 4.3 GB of random weights into a temporary folder, or into DIR once and for all. The bare loop
+reads the same files with diffusers, anew for each picture, with nothing kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from common import Figure, options, sampling_nodes, show, taken
+from serving import Server, prepared, serving
+
+import nodegraph.diffusion as diffusion
+from nodegraph.host_memory import total_memory
+
+NAMES = ("one", "other")
+UNET = {
+    "sample_size": 64,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+    "layers_per_block": 2,
+}
+VAE = {
+    "sample_size": 512,
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "latent_channels": 4,
+    "layers_per_block": 2,
+}
+TEXT = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "vocab_size": 49408,
+}
+_WRITE = """
+import json, sys
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+folder, seed, small = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+torch.manual_seed(seed)
+unet, vae, text = json.loads(sys.argv[4])
+if small:
+    unet["block_out_channels"], vae["block_out_channels"] = (32,) * 4, (32,) * 4
+    text |= {"num_hidden_layers": 1}
+made = {
+    "unet": UNet2DConditionModel(**unet),
+    "vae": AutoencoderKL(**vae),
+    "text_encoder": CLIPTextModel(CLIPTextConfig(**text)),
+}
+for name, module in made.items():
+    module.half().save_pretrained(f"{folder}/{name}")
+"""
+_BARE = """
+import sys
+import torch
+from diffusers import StableDiffusionPipeline
+for folder in sys.argv[2:]:
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline("an apple", width=64, height=64, num_inference_steps=1)
+    del pipeline
+"""
+
+
+def written(folder: Path, seed: int, *, quick: bool) -> Path:
+    """A model's folder: the embedded model's with large components of random weights.
+
+    One that was written before is taken as it is.
+    """
+    if (folder / "vae" / "config.json").exists():
+        return folder
+    embedded = Path(diffusion.__file__).parent / "embedded" / "tiny"
+    shutil.copytree(embedded, folder, ignore=shutil.ignore_patterns("*.safetensors", "train.json"))
+    parts = json.dumps([UNET, VAE, TEXT])
+    call = [sys.executable, "-c", _WRITE, str(folder), str(seed), json.dumps(quick), parts]
+    run(*call)
+    return folder
+
+
+def run(*command: str) -> None:
+    """Run a command that says nothing worth reading unless it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def turn(server: Server, number: int) -> None:
+    """A picture by the model whose turn it is."""
+    nodes: dict[str, Any] = sampling_nodes(f"an apple {number}", size=64, steps=1, seed=number)
+    nodes["model"]["inputs"]["model"] = NAMES[number % 2]
+    nodes["decode"] = {
+        "type": "VAEDecode",
+        "inputs": {"vae": {"from": "model.vae"}, "latent": {"from": "sample"}},
+    }
+    workflow = {"format": "nodegraph/1", "nodes": nodes}
+    server.run({"workflow": workflow, "targets": ["decode"]})
+
+
+def figures(turns: int, models: Path | None, *, quick: bool) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as name:
+        home = prepared(Path(name) / "home")
+        place = models or Path(name) / "models"
+        folders = [written(place / each, seed, quick=quick) for seed, each in enumerate(NAMES)]
+        (home / "models").symlink_to(place.resolve())
+        limit = (total_memory() or 0) / 2**30
+        with serving(home) as server:
+            worker = server.worker().pid
+            for number in range(2):  # what isn't known yet is imported
+                turn(server, number)
+            before = cpu_seconds(server)
+            times = [taken(lambda at=at: turn(server, at)) for at in range(2, turns + 2)]  # type: ignore[misc]
+            used = (cpu_seconds(server) - before) / turns
+            deaths = int(server.worker().pid != worker)
+        command = [sys.executable, "-c", _BARE, "x"]
+        few = [str(folder) for folder in folders]
+        start = taken(lambda: run(*command, *few))
+        more = taken(lambda: run(*command, *few, *few, *few))
+        plain = (more - start) / 4
+        what = f"a change of models in {limit:.1f} GiB, median of {turns}"
+        yield Figure(what, median(times), "s", 2.5, plain, "diffusers, nothing kept")
+        yield Figure("the slowest of them", max(times), "s", None, plain, "the same")
+        yield Figure("processor time of the worker for each", used, "s")
+        yield Figure("times that the worker died", deaths, "", 0)
+
+
+def cpu_seconds(server: Server) -> float:
+    """Processor time that the worker has taken."""
+    times = server.worker().cpu_times()
+    return float(times.user + times.system)
+
+
+def main() -> None:
+    given = options(
+        __doc__,
+        lambda parser: parser.add_argument("--turns", type=int, default=100),
+        lambda parser: parser.add_argument("--models", type=Path, help="keep the weights here"),
+    )
+    turns = 6 if given.quick else given.turns
+    show(figures(turns, given.models, quick=given.quick), as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()
