@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from threading import RLock
 from types import CodeType, ModuleType
+from weakref import ref
 
 from nodegraph.packs.snapshot import Snapshot
 
@@ -29,6 +30,8 @@ _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _LOCK = RLock()
 _SNAPSHOTS: dict[tuple[str, Path], Snapshot] = {}
 _ACTIVE: dict[str, Snapshot] = {}
+_EXECUTED: set[ref[ModuleType]] = set()
+_NAMES: set[str] = set()
 _ORDER = count(1)
 _CHANGED: dict[str, int] = {}
 """When a package's modules were last let go, counted like the beginnings of modules."""
@@ -107,9 +110,10 @@ def forget(snapshots: Collection[Snapshot]) -> None:
     with _LOCK:
         for package in packages:
             _CHANGED[package] = next(_ORDER)
-        for name, module in sys.modules.copy().items():
-            if _loose_package(name) in packages or _loaded_from(module) in snapshots:
-                del sys.modules[name]
+        gone = [name for name, snapshot in _from_snapshots() if snapshot in snapshots]
+        gone += [name for name in sys.modules.copy() if _loose_package(name) in packages]
+        for name in gone:
+            sys.modules.pop(name, None)
         importlib.invalidate_caches()
 
 
@@ -121,11 +125,20 @@ def _loose_package(module: str) -> str:
 def loaded(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
     """Names of the modules that came from each of some snapshots."""
     found: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
-    for name, module in sys.modules.copy().items():
-        snapshot = _loaded_from(module)
+    for name, snapshot in _from_snapshots():
         if snapshot in found:
             found[snapshot].append(name)
     return found
+
+
+def _from_snapshots() -> list[tuple[str, Snapshot]]:
+    """The names in `sys.modules` of all modules that came from snapshots."""
+    # To look into each of thousands takes milliseconds: those under names of their own are known,
+    # and whether one has others is told by what it is.
+    ours = {id(reference()) for reference in _EXECUTED.copy()}
+    names = {name for name, module in sys.modules.copy().items() if id(module) in ours}
+    found = [(name, _loaded_from(sys.modules.get(name))) for name in names.union(_NAMES)]
+    return [(name, snapshot) for name, snapshot in found if snapshot is not None]
 
 
 def is_outdated(name: str, packages: Collection[str], variables: Collection[str]) -> bool:
@@ -169,7 +182,7 @@ def _owns(snapshot: Snapshot, place: str) -> bool:
     return place.startswith(reach) and _FOREIGN.isdisjoint(Path(place[len(reach) :]).parts)
 
 
-def _loaded_from(module: ModuleType) -> Snapshot | None:
+def _loaded_from(module: ModuleType | None) -> Snapshot | None:
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     return loader.snapshot if isinstance(loader, _Loader) else None
 
@@ -184,6 +197,8 @@ class _Loader(SourceFileLoader):
         self.environ: dict[str, str] = {}
 
     def exec_module(self, module: ModuleType) -> None:
+        _EXECUTED.add(ref(module, _EXECUTED.discard))
+        _NAMES.add(self.name)
         self.began = next(_ORDER)
         self.environ = dict(os.environ)
         super().exec_module(module)

@@ -259,6 +259,7 @@ class Play:
             self._runners.pop("fresh").close()
 
     def _serve(self, random: Random) -> None:
+        self._fill("packs", random)
         # Its variables are those that it was begun with.
         is_set = any(name[0] == "$" for name in self._sheets["packs"].digits())
         if "server" in self._begin and not is_set:

@@ -268,16 +268,31 @@ def test_values_of_a_class_that_was_loaded_anew_are_not_handed_to_new_code(
         assert result["get.number"] == 5 + number
 
 
+LAZY = """import importlib, sys, types
+class Lazy(types.ModuleType):
+    def __getattr__(self, name):
+        return importlib.import_module("toys_ed." + name)
+lazy = Lazy(__name__)
+vars(lazy).update({name: vars(sys.modules[__name__])[name] for name in ("__spec__", "__path__")})
+sys.modules[__name__] = lazy
+"""
+ALIASED = "import sys\nsys.modules.setdefault('toys_by_another_name', sys.modules[__name__])\n"
+
+
+@pytest.mark.parametrize("package", ["", LAZY, ALIASED], ids=["plain", "lazy", "aliased"])
 def test_an_installed_pack_is_followed_too(
-    tmp_path: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
+    # Each begins as a process that knows nothing of it.
+    for name in [name for name in sys.modules if name.startswith("toys_")]:
+        monkeypatch.delitem(sys.modules, name)
     site = tmp_path / "site"
     metadata = site / "toys_ed-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toys_ed\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[nodegraph.nodes]\ntoys_ed = toys_ed.nodes\n")
     (site / "toys_ed").mkdir()
-    (site / "toys_ed" / "__init__.py").write_text("")
+    (site / "toys_ed" / "__init__.py").write_text(package)
     monkeypatch.syspath_prepend(str(site))
     flow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"get": {"type": "toys_ed:Get"}}})
     with place.session() as session:
@@ -286,6 +301,8 @@ def test_an_installed_pack_is_followed_too(
             text = HEADER + "from toys_ed.helper import NUMBER\n"
             (site / "toys_ed" / "nodes.py").write_text(text + node_text("Get", "return NUMBER"))
             assert session.run(flow, targets=["get"])["get.number"] == number
+            if package == ALIASED:
+                assert sys.modules["toys_by_another_name"] is sys.modules["toys_ed"]
     assert not list(site.rglob("*.pyc"))
 
 
