@@ -163,7 +163,8 @@ class Attempt:
             # The store looks at what it writes itself.
             self._handing().check_in_full(self._shared.registry.digesters)
         # What it read outside may be another when it is looked for what it has written.
-        if written is not None and node.spec.output_files and not self._call.readings.steps:
+        is_named = self._call.is_sound and not self._call.readings.steps
+        if written is not None and node.spec.output_files and is_named:
             remember_written(written, self._call.key, self._shared.environment, self.files)
 
     def ended(self, *, is_expansion: bool) -> None:

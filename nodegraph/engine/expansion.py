@@ -189,7 +189,7 @@ class _Expansion:
     def _complete(self, artifacts: tuple[Artifact, ...]) -> None:
         self._let_go(None)
         self._call.is_repeatable = self._is_repeatable
-        self._call.is_sound = is_sound(self._run.shared, self._call)
+        self._call.is_sound &= is_sound(self._run.shared, self._call)
         if self._is_repeatable:
             self._run.calls.keep(self._call, artifacts, self._seconds)
         self._run.calls.complete(self._call, artifacts)

@@ -57,6 +57,15 @@ class Invoker:
         given = _given(call)
         return str(hook(HookInputs(given, {}, self._shared.environment)))
 
+    def _is_unchanged(self, call: Call) -> bool:
+        """Whether the outside world is as it was when the call began: it may have waited since."""
+        if "fingerprint" not in call.state.node.spec.hooks:
+            return True
+        try:
+            return self.fingerprint(call) == call.fingerprint
+        except Exception:  # noqa: BLE001 - the border with pack code: a hook may raise anything
+            return False
+
     def prepare(self, call: Call) -> None:
         """Load weights while a call computes or waits: its own, and those of what waits for it.
 
@@ -144,10 +153,10 @@ class Invoker:
         self, definition: NodeDefinition, call: Call, result: Any, attempt: Attempt
     ) -> Answer:
         seconds = attempt.seconds
+        call.is_sound = self._is_unchanged(call) and is_sound(self._shared, call)
         if isinstance(result, Expand):
             return Answer(seconds, expansion=result)
         spec = definition.spec
-        call.is_sound = is_sound(self._shared, call)
         by_key = spec.deterministic and call.is_sound
         artifacts = tuple(
             self._artifact(value, port_type, call, by_key)

@@ -10,7 +10,18 @@ from threading import Event
 
 import pytest
 
-from nodegraph import Context, Expand, InvalidFile, Lazy, Session, Settings, Value, Workflow, node
+from nodegraph import (
+    Context,
+    Expand,
+    HookInputs,
+    InvalidFile,
+    Lazy,
+    Session,
+    Settings,
+    Value,
+    Workflow,
+    node,
+)
 from nodegraph.engine.result import RunResult
 
 
@@ -62,6 +73,19 @@ def PutBack(ctx: Context, name: str = "number.txt") -> int:
     return number
 
 
+def content(inputs: HookInputs) -> str:
+    """What the file holds that `Told` reads."""
+    return (inputs.environment.inputs / "number.txt").read_text()
+
+
+@node(fingerprint=content)
+def Late(ctx: Context) -> int:
+    """Read a file that changes between the look at it and its reading."""
+    path = ctx.environment.inputs / "number.txt"
+    path.write_text("77")
+    return int(path.read_text())
+
+
 @node
 def Within(name: str = "number.txt") -> int:
     """The number in a file, by nodes of its own."""
@@ -77,7 +101,7 @@ def Opened(ctx: Context, name: str = "number.txt") -> str:
         return type(error).__name__
 
 
-NODES = [Number, Told, Scaled, Chosen, Overwritten, PutBack, Within, Opened]
+NODES = [Number, Told, Scaled, Chosen, Overwritten, PutBack, Late, Within, Opened]
 
 
 class Place:
@@ -251,6 +275,16 @@ def test_a_file_that_was_another_for_a_moment_leaves_no_result(
     place.write("number.txt", "1")
     assert place.told(session, "PutBack") == (77, "ran")
     assert place.told(session, "PutBack") == (77, "ran")
+
+
+def test_what_changed_after_its_fingerprint_was_taken_leaves_no_result(
+    place: Place, session: Session
+) -> None:
+    for _ in range(2):
+        place.write("number.txt", "1")
+        assert place.told(session, "Late") == (77, "ran")
+        place.write("number.txt", "1")
+        assert place.told(None, "Late") == (77, "ran")
 
 
 def test_who_comes_after_an_edit_gets_nothing_of_before(place: Place) -> None:
