@@ -6,18 +6,21 @@ edit within a second may go unnoticed. Here a module is compiled from the bytes 
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
+from importlib.util import resolve_name, spec_from_file_location
 from itertools import count
 from pathlib import Path
 from threading import RLock
 from types import CodeType, ModuleType
+from typing import Any
 from weakref import ref
 
 from nodegraph.packs.snapshot import Snapshot
@@ -110,11 +113,16 @@ def forget(snapshots: Collection[Snapshot]) -> None:
     with _LOCK:
         for package in packages:
             _CHANGED[package] = next(_ORDER)
-        gone = [name for name, snapshot in _from_snapshots() if snapshot in snapshots]
-        gone += [name for name in sys.modules.copy() if _loose_package(name) in packages]
-        for name in gone:
-            sys.modules.pop(name, None)
+        for snapshot in snapshots:
+            snapshot.modules = _taken_out(snapshot)
         importlib.invalidate_caches()
+
+
+def _taken_out(snapshot: Snapshot) -> dict[str, ModuleType]:
+    """The modules of a package that are imported; they are no longer."""
+    names = {name for name, found in _from_snapshots() if found is snapshot}
+    names.update(name for name in sys.modules.copy() if _loose_package(name) == snapshot.package)
+    return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
 
 def _loose_package(module: str) -> str:
@@ -201,6 +209,8 @@ class _Loader(SourceFileLoader):
         _NAMES.add(self.name)
         self.began = next(_ORDER)
         self.environ = dict(os.environ)
+        own = partial(_imported, self.snapshot)
+        vars(module)["__builtins__"] = {**vars(builtins), "__import__": own}
         super().exec_module(module)
 
     def get_data(self, path: str) -> bytes:
@@ -210,6 +220,63 @@ class _Loader(SourceFileLoader):
         path = self.get_filename(fullname)
         code: CodeType = self.source_to_code(self.get_data(path), path)
         return code
+
+
+def _imported(
+    snapshot: Snapshot,
+    name: str,
+    globals: Mapping[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
+    """What an import statement in a module of a snapshot gives, whenever it is run.
+
+    A function may run it while another session of the process has taken up an edit; of its own
+    package it gets what was there with it.
+    """
+    package, arguments = snapshot.package, (name, globals, locals, fromlist, level)
+    is_own = level or name == package or name.startswith(f"{package}.")
+    # Whoever imports the module itself looks after what it imports.
+    spec = (globals or {}).get("__spec__")
+    if not is_own or not globals or spec is None or _is_unfinished(spec):
+        return builtins.__import__(*arguments)
+    place = resolve_name("." * level + name, globals["__package__"])
+    return _known(snapshot, place, fromlist or ()) or _imported_alone(snapshot, arguments)
+
+
+def _known(snapshot: Snapshot, name: str, wanted: Sequence[str]) -> ModuleType | None:
+    """A module of a snapshot that needn't be imported any more, nor what is wanted of it."""
+    module = sys.modules.get(name)
+    if not wanted or module is None or _loaded_from(module) is not snapshot:
+        return None
+    is_whole = not _is_unfinished(module.__spec__)
+    return module if is_whole and all(map(vars(module).__contains__, wanted)) else None
+
+
+def _is_unfinished(spec: ModuleSpec | None) -> bool:
+    """Whether a module is just being imported."""
+    return bool(getattr(spec, "_initializing", False))
+
+
+def _imported_alone(snapshot: Snapshot, arguments: tuple[Any, ...]) -> ModuleType:
+    """Import while nobody else has packs imported; what is in use instead comes back after it."""
+    package = snapshot.package
+    with _LOCK:
+        used = _ACTIVE.get(package)
+        if used is snapshot:
+            return builtins.__import__(*arguments)
+        others = {} if used is None else _taken_out(used)
+        sys.modules.update(snapshot.modules)
+        _ACTIVE[package] = snapshot
+        try:
+            return builtins.__import__(*arguments)
+        finally:
+            snapshot.modules = _taken_out(snapshot)
+            sys.modules.update(others)
+            del _ACTIVE[package]
+            if used is not None:
+                _ACTIVE[package] = used
 
 
 class _Finder(MetaPathFinder):

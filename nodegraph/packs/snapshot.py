@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from time import time_ns
+from types import ModuleType
 from typing import NamedTuple
 
 from nodegraph.core.digests import Digest, digest_bytes
@@ -145,6 +146,8 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         self.listing = listed(self.root)
+        # What was imported of it, once another is in use: functions may import more as they run.
+        self.modules: dict[str, ModuleType] = {}
         self._texts: dict[str, bytes] = {}
         self._stamps: dict[str, Stamp | None] = {**self.listing.watched, **self.listing.files}
         self._lock = RLock()

@@ -350,7 +350,7 @@ def test_what_one_session_imports_isnt_mixed_with_what_another_takes_up(
         assert session.run(both, targets=["Get"])["Get.number"] == 1
 
 
-def test_nothing_is_kept_of_a_function_that_imported_what_another_session_took_up(
+def test_a_function_imports_what_was_there_with_it_though_another_session_took_up_an_edit(
     place: Workplace, gate: SimpleNamespace
 ) -> None:
     place.write("helper.py", "NUMBER = 1\n")
@@ -363,9 +363,71 @@ def test_nothing_is_kept_of_a_function_that_imported_what_another_session_took_u
         place.write("helper.py", "NUMBER = 2\n")
         assert place.run(None, "Other").is_ok
         gate.go.set()
-        running.result()
+        assert running.result() == 1
+    assert place.get() == 2
     place.write("helper.py", "NUMBER = 1\n")
     assert place.get() == 1
+
+
+@pytest.mark.parametrize("start", ["", None])
+def test_functions_of_two_versions_import_each_their_own_at_once(
+    place: Workplace, start: str | None
+) -> None:
+    """Whatever was imported before, as modules and from them."""
+    text = (
+        "from . import helper; from .helper import NUMBER; from nodegraph_packs.edited import deep;"
+        " from .deep.more import MORE; return {helper.NUMBER, NUMBER, MORE, deep.more.MORE}"
+    )
+    place.node(text)
+    if start is not None:
+        place.write("__init__.py", start)
+    versions = []
+    for number in (1, 2, 3):
+        place.write("helper.py", f"NUMBER = {number}\n")
+        place.write("deep/more.py", f"from ..helper import NUMBER as MORE\nAGAIN = {number}\n")
+        registry = place.session().registry
+        versions.append(({number}, registry.definition("edited:Get").function))
+
+    def call(times: int) -> int:
+        return sum(function() != own for _ in range(times) for own, function in versions)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert sum(threads.map(call, [20] * 3)) == 0
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_two_packs_that_import_each_other_are_edited_in_two_threads(place: Workplace) -> None:
+    packs = place.pack.parent
+
+    def use(own: str, other: str) -> list[bool]:
+        """Edit one pack, and run the node of the other one that takes its number."""
+        flow = Workflow.from_dict(
+            {"format": "nodegraph/1", "nodes": {"Get": {"type": f"{other}:Get"}}}
+        )
+        found = []
+        with place.session() as session:
+            for number in range(20):
+                # Nobody finds it half-written.
+                whole = place.folder / f"{own}.py"
+                whole.write_text(f"AMOUNT = {number}\n")
+                whole.replace(packs / own / "amounts.py")
+                result = session.run(flow, targets=["Get"])
+                assert result.is_ok, result.errors
+                found.append(result["Get.number"] == number)
+        return found
+
+    for own, other in (("left", "right"), ("right", "left")):
+        (packs / own).mkdir()
+        (packs / own / "amounts.py").write_text("AMOUNT = 0\n")
+        more = f"from nodegraph_packs.{other}.amounts import AMOUNT\n"
+        (packs / own / "nodes.py").write_text(HEADER + more + node_text("Get", "return AMOUNT"))
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(use, *names) for names in (("left", "right"), ("right", "left"))]
+        assert [all(each.result()) for each in both] == [True, True]
 
 
 def test_a_single_file_beside_a_folder_takes_nothing_of_it(place: Workplace) -> None:
