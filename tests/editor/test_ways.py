@@ -28,8 +28,8 @@ _BEHIND = """() => {
         const length = path.getTotalLength(), seen = path.getScreenCTM();
         for (let at = 0; at < length; at += 3) {
             const { x, y } = path.getPointAtLength(at).matrixTransform(seen);
-            const card = cards.find((each) => x > each.left + 4 && x < each.right - 4
-                && y > each.top + 4 && y < each.bottom - 4);
+            const card = cards.find((each) => x > each.left - 2 && x < each.right + 2
+                && y > each.top - 2 && y < each.bottom + 2);
             const ends = /from (.+) to (.+)$/.exec(link).slice(1);
             if (card && !ends.includes(card.name)) { found.push(`${link}: ${card.name}`); break; }
         }
@@ -40,8 +40,8 @@ _COVERED = """() => {
     const boxes = [...document.querySelectorAll("article[data-node]")].map((card) =>
         [card.dataset.node, card.getBoundingClientRect()]);
     return boxes.flatMap(([a, one]) => boxes
-        .filter(([b, other]) => a < b && one.left < other.right - 1 && other.left < one.right - 1
-            && one.top < other.bottom - 1 && other.top < one.bottom - 1)
+        .filter(([b, other]) => a < b && one.left < other.right + 8 && other.left < one.right + 8
+            && one.top < other.bottom + 8 && other.top < one.bottom + 8)
         .map(([b]) => `${a} ${b}`));
 }"""
 
@@ -62,6 +62,7 @@ def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor, path: Path) -
     editor.ready()
     expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
     expect_none(editor, _BEHIND)
+    expect_none(editor, _COVERED)
     editor.command("Arrange automatically")
     expect_none(editor, _BEHIND)
 

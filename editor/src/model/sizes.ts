@@ -11,19 +11,28 @@ export interface Extent {
   readonly height: number;
 }
 
-export const USUAL_WIDTH = 240;
+export const USUAL_WIDTH = 248;
 /** How high a field of text gets before it scrolls. */
 export const TALLEST_TEXT = 260;
-const HEAD = 36;
+const HEAD = 34;
+const BORDERS = 2;
 const ROW = 24;
-const FIELD = 34;
-const LABEL = 32;
+/** Above and below the rows of ports. */
+const PORTS = 12;
+/** Above and below the fields, and between them. */
+const FIELDS = 14;
+const GAP = 4;
+const FIELD = 28;
+const SLIM_FIELD = 24;
+const PICTURE = 164;
+/** The line that says how many inputs are left to the inspector. */
+const MORE = 20;
+const LABEL = 22;
 const LEAST_LINES = 3;
 const LINE = 17.4;
 const LETTER = 6.3;
 const MARGIN = 20;
 const PADDING = 14;
-const FOOT = 12;
 
 /** The size of a node's card, guessed from its type and texts, unless the layout says. */
 function guessSize(
@@ -33,26 +42,63 @@ function guessSize(
   isCollapsed: boolean,
 ): Extent {
   const width = own?.width ?? USUAL_WIDTH;
-  if (isCollapsed) return { width, height: HEAD };
-  return { width, height: own?.height ?? HEAD + bodyHeight(entry, spec, width) + FOOT };
+  if (isCollapsed) return { width, height: HEAD + BORDERS };
+  return { width, height: own?.height ?? HEAD + bodyHeight(entry, spec, width) + BORDERS };
 }
 
 function bodyHeight(entry: NodeEntry, spec: NodeSpec | null, width: number): number {
   if (!spec) return 2 * ROW;
   const isField = (input: InputSpec) =>
     widgetOf(input) !== null && !isLink(entry.inputs.get(input.name));
-  const ports = spec.inputs.filter((input) => !isField(input)).length;
-  const fields = spec.inputs.filter(
-    (input) => isField(input) && !(input.advanced && !entry.inputs.has(input.name)),
-  );
-  const heights = fields.map((input) =>
-    input.widget === "multiline" ? longFieldHeight(entry, input, width) : FIELD,
-  );
-  return ROW * Math.max(ports, spec.outputs.length) + heights.reduce((sum, item) => sum + item, 0);
+  const isHidden = (input: InputSpec) => input.advanced && !entry.inputs.has(input.name);
+  const fields = spec.inputs.filter(isField);
+  const hidden = fields.filter(isHidden).length;
+  const rows = Math.max(spec.inputs.length - fields.length, spec.outputs.length);
+  const shown = fields.filter((input) => !isHidden(input));
+  return portsHeight(rows) + fieldsHeight(entry, shown, hidden, width);
+}
+
+/** The height of the part of a card that holds its ports. */
+export function portsHeight(rows: number): number {
+  return rows === 0 ? 0 : rows * ROW + PORTS;
+}
+
+/**
+ * The height, guessed for long texts, of the part of a card that holds its fields.
+ *
+ * @param hidden How many inputs it leaves to the inspector.
+ */
+export function fieldsHeight(
+  entry: NodeEntry,
+  fields: readonly InputSpec[],
+  hidden: number,
+  width: number,
+): number {
+  const heights = fields.map((input) => fieldHeight(entry, input, width));
+  if (hidden > 0) heights.push(MORE);
+  return heights.reduce((sum, each) => sum + each + GAP, heights.length > 0 ? FIELDS - GAP : 0);
+}
+
+function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number {
+  const widget = widgetOf(input);
+  switch (widget?.kind) {
+    case "number":
+    case "seed":
+    case "toggle":
+      return SLIM_FIELD;
+    case "json":
+      return longFieldHeight(entry, input, width);
+    case "text":
+      return widget.multiline ? longFieldHeight(entry, input, width) : FIELD;
+    case "file":
+      return widget.file === "model" ? FIELD : PICTURE;
+    default:
+      return FIELD;
+  }
 }
 
 /** The height, guessed, of a field that grows with its text until it scrolls, and of its label. */
-export function longFieldHeight(entry: NodeEntry, input: InputSpec, width: number): number {
+function longFieldHeight(entry: NodeEntry, input: InputSpec, width: number): number {
   const text = literalOf(entry.inputs.get(input.name)) ?? defaultOf(input);
   const room = Math.max(1, Math.floor((width - 2 * MARGIN) / LETTER));
   const written = typeof text === "string" ? text.split("\n") : [];

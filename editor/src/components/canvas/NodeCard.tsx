@@ -6,6 +6,7 @@ import { useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { resizeNode } from "@/model/edits";
+import { portsHeight } from "@/model/sizes";
 import { isQuiet, usePlan } from "@/store/plan";
 import { useSettings } from "@/store/settings";
 import type { CardNode } from "./adapt";
@@ -19,7 +20,7 @@ import type { CardModel } from "./card";
 import { tintOf } from "./colors";
 import { useDetail } from "./detail";
 import { edit } from "./edit";
-import { CARD_MIN_WIDTH, portsHeight } from "./geometry";
+import { CARD_MIN_WIDTH, portRows } from "./geometry";
 import { linkingOf, useLinking } from "./linking";
 import { stateOf } from "./live";
 import styles from "./NodeCard.module.css";
@@ -74,7 +75,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         quiet={quiet}
       />
       {!collapsed && (
-        <div className={styles.body} style={{ paddingTop: portsHeight(card) }}>
+        <div className={styles.body} style={{ paddingTop: portsHeight(portRows(card)) }}>
           {detailed && (
             <>
               <CardProblem card={card} run={run} state={state} findings={findings} quiet={quiet} />

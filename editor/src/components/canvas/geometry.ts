@@ -1,11 +1,9 @@
 /** Where the parts of a card stand: known without measuring, so that links need no second pass. */
 import type { Point, Size } from "@/model/layout";
-import { longFieldHeight } from "@/model/sizes";
-import type { InputSpec } from "@/model/spec";
-import { widgetOf } from "@/model/widgets";
+import { fieldsHeight, portsHeight, USUAL_WIDTH } from "@/model/sizes";
 import type { CardModel } from "./card";
 
-export const CARD_WIDTH = 248;
+export const CARD_WIDTH = USUAL_WIDTH;
 export const CARD_MIN_WIDTH = 176;
 export const HEADER_HEIGHT = 34;
 export const PORTS_TOP = 6;
@@ -14,9 +12,6 @@ export const PORT_ROW = 24;
 export const PORT_SIZE = 14;
 export const END_WIDTH = 168;
 export const REROUTE_SIZE = 14;
-/** Guesses for cards that weren't drawn yet. */
-const FIELD_HEIGHT = 30;
-const PICTURE_HEIGHT = 176;
 /** What is said of a card whose type nobody knows. */
 const UNKNOWN_HEIGHT = 84;
 
@@ -30,12 +25,6 @@ export function portRows(card: CardModel): number {
   return Math.max(card.inputs.length, card.outputs.length);
 }
 
-/** Height of the part that holds the ports. */
-export function portsHeight(card: CardModel): number {
-  const rows = portRows(card);
-  return rows === 0 ? 0 : rows * PORT_ROW + 2 * PORTS_TOP;
-}
-
 export function estimatedSize(
   card: CardModel,
   size: Size | undefined,
@@ -43,18 +32,10 @@ export function estimatedSize(
 ): Required<Size> {
   const width = Math.max(CARD_MIN_WIDTH, size?.width ?? CARD_WIDTH);
   if (collapsed) return { width, height: HEADER_HEIGHT + 2 };
-  const widgets = card.widgets.reduce((sum, input) => sum + widgetHeight(input, card, width), 0);
-  const foot = widgets > 0 ? widgets + 10 : 0;
   const words = card.spec === null && !card.pending ? UNKNOWN_HEIGHT : 0;
-  const height = HEADER_HEIGHT + portsHeight(card) + words + foot + 2;
+  const fields = fieldsHeight(card.entry, card.widgets, card.hidden, width);
+  const height = HEADER_HEIGHT + portsHeight(portRows(card)) + words + fields + 2;
   return { width, height: Math.max(height, size?.height ?? 0) };
-}
-
-function widgetHeight(input: InputSpec, card: CardModel, width: number): number {
-  const widget = widgetOf(input);
-  const isText = (widget?.kind === "text" && widget.multiline) || widget?.kind === "json";
-  if (isText) return longFieldHeight(card.entry, input, width);
-  return widget?.kind === "file" && widget.file !== "model" ? PICTURE_HEIGHT : FIELD_HEIGHT;
 }
 
 /** The box around some boxes; null of none. */

@@ -10,8 +10,8 @@ import { polyline } from "./path";
 
 /** Between a way and the cards that it passes, in pixels of the canvas. */
 const CLEAR = 18;
-/** How near a link may come to a card without being behind it. */
-const TOUCH = 3;
+/** How far from a card a link must stay, so that it doesn't look as if it ran behind it. */
+const APART = 6;
 /** Of the levels that a link may take, so many are tried, the nearest first. */
 const LEVELS = 14;
 /** Between links that go the same way, in pixels of the canvas; and how many pass all the cards. */
@@ -135,16 +135,16 @@ export function isBehind(line: readonly Point[], boxes: readonly Box[]): boolean
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
   return boxes.some((box) => {
-    if (box.x > right || box.x + box.width < left) return false;
-    if (box.y > bottom || box.y + box.height < top) return false;
+    if (box.x - APART > right || box.x + box.width + APART < left) return false;
+    if (box.y - APART > bottom || box.y + box.height + APART < top) return false;
     return line.some((point, index) => crosses(box, point, line[index + 1] ?? point));
   });
 }
 
 /** Whether a straight piece runs through a card: it is cut off at each side in turn. */
 function crosses(box: Box, from: Point, to: Point): boolean {
-  const across = within(from.x, to.x, box.x + TOUCH, box.x + box.width - TOUCH);
-  const down = within(from.y, to.y, box.y + TOUCH, box.y + box.height - TOUCH);
+  const across = within(from.x, to.x, box.x - APART, box.x + box.width + APART);
+  const down = within(from.y, to.y, box.y - APART, box.y + box.height + APART);
   return Math.max(across[0], down[0], 0) < Math.min(across[1], down[1], 1);
 }
 
