@@ -2,6 +2,8 @@
 import { useMemo } from "react";
 import { useShallow } from "zustand/react/shallow";
 import type { ArtifactEntry } from "@/api/schema";
+import { changedSince } from "@/model/changed";
+import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { runPrefix } from "@/store/entered";
@@ -24,17 +26,37 @@ export function useShownPlace(): RunPlace {
   return useMemo(() => ({ document, prefix }), [document, prefix]);
 }
 
-/** What the shown run did with a node, and whether that run still goes on. */
-export function useNodeRun(
-  { document, prefix }: RunPlace,
-  node: string,
-): { readonly run: NodeRun | null; readonly active: boolean } {
+export interface ShownRun {
+  readonly run: NodeRun | null;
+  /** Whether that run still goes on. */
+  readonly active: boolean;
+  /** Whether an edit has reached the node since; also where nobody knows what was run. */
+  readonly isOutdated: boolean;
+}
+
+/** What the shown run did with a node. */
+export function useNodeRun({ document, prefix }: RunPlace, node: string): ShownRun {
+  const workflow = useActive((_, found) => found);
   return useJobs(
     useShallow((state) => {
       const job = shownJob(state, document);
-      return { run: job?.nodes.get(prefix + node) ?? null, active: job !== null && !isEnded(job) };
+      const run = job?.nodes.get(prefix + node) ?? null;
+      const active = job !== null && !isEnded(job);
+      return { run, active, isOutdated: isOutdated(job, run, prefix + node, workflow) };
     }),
   );
+}
+
+function isOutdated(
+  job: JobView | null,
+  run: NodeRun | null,
+  node: string,
+  workflow: Workflow,
+): boolean {
+  if (job === null || run === null) return false;
+  // A failure is one until the document is edited, also where the job ran other values than these.
+  const ran = run.state === "failed" ? (job.source ?? workflow) : job.workflow;
+  return ran === null || changedSince(ran, workflow)(node);
 }
 
 const NONE: readonly ArtifactEntry[] = [];

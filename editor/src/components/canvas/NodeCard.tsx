@@ -34,11 +34,12 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const detailed = useDetail(!far);
   const linking = useLinking((state) => linkingOf(state, id));
   const place = usePlace();
-  const { run, active } = useNodeRun(place, id);
+  const shown = useNodeRun(place, id);
+  const { run } = shown;
   const plan = useNodePlan(place, id);
   const findings = useNodeFindings(place, id);
   const quiet = usePlan(isQuiet);
-  const state = stateOf(run, plan, active);
+  const state = stateOf(shown, plan);
   const { entry } = card;
   const style: CSSProperties = { ...vars({ "--tint": tintOf(color) }), minHeight: size?.height };
   // An outline keeps the height that the card in full has, or the guess of it.

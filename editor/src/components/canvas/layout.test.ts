@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { ShownRun } from "@/hooks/useNodeRun";
 import { layoutOf } from "@/model/layout";
+import type { NodeRun, NodeState } from "@/store/nodeRuns";
 import { viewportFor } from "./controller";
 import { TYPES, workflow } from "./fixture";
 import { boundsOf } from "./geometry";
@@ -99,7 +101,7 @@ describe("lines", () => {
 });
 
 describe("the state of a card", () => {
-  const run = (state: "running" | "done" | "failed" | "cached") => ({
+  const run = (state: NodeState): NodeRun => ({
     state,
     step: null,
     total: null,
@@ -119,24 +121,38 @@ describe("the state of a card", () => {
     files: [],
   });
 
+  const shown = (state: NodeState | null, about: Partial<ShownRun> = {}): ShownRun => ({
+    run: state && run(state),
+    active: false,
+    isOutdated: false,
+    ...about,
+  });
+
   it("is the run's while it goes on, and the plan's before", () => {
-    expect(stateOf(run("running"), plan("run"), true)).toBe("running");
-    expect(stateOf(null, plan("run"), false)).toBe("planned");
-    expect(stateOf(null, plan("hit"), false)).toBe("cached");
-    expect(stateOf(null, plan("lazy"), false)).toBe("lazy");
+    expect(stateOf(shown("running", { active: true }), plan("run"))).toBe("running");
+    expect(stateOf(shown(null), plan("run"))).toBe("planned");
+    expect(stateOf(shown(null), plan("hit"))).toBe("cached");
+    expect(stateOf(shown(null), plan("lazy"))).toBe("lazy");
   });
 
   it("is stale once what was done would be done anew", () => {
-    expect(stateOf(run("done"), plan("run"), false)).toBe("stale");
-    expect(stateOf(run("done"), plan("hit"), false)).toBe("done");
+    expect(stateOf(shown("done"), plan("run"))).toBe("stale");
+    expect(stateOf(shown("done"), plan("hit"))).toBe("done");
   });
 
-  it("stays failed until it would come from the cache", () => {
-    expect(stateOf(run("failed"), plan("run"), false)).toBe("failed");
-    expect(stateOf(run("failed"), plan("hit"), false)).toBe("cached");
+  it("stays failed until it would come from the cache, or an edit reaches it", () => {
+    expect(stateOf(shown("failed"), plan("run"))).toBe("failed");
+    expect(stateOf(shown("failed"), plan("hit"))).toBe("cached");
+    expect(stateOf(shown("failed", { isOutdated: true }), plan("run"))).toBe("stale");
+  });
+
+  it("is what it did last where no plan tells of it, unless it has other values now", () => {
+    expect(stateOf(shown("cached"), null)).toBe("cached");
+    expect(stateOf(shown("cached", { isOutdated: true }), null)).toBe("none");
+    expect(stateOf(shown("failed", { isOutdated: true }), null)).toBe("none");
   });
 
   it("is nothing where nothing is known", () => {
-    expect(stateOf(null, null, false)).toBe("none");
+    expect(stateOf(shown(null), null)).toBe("none");
   });
 });

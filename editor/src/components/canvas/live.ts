@@ -1,5 +1,6 @@
 /** What a card tells of its node's run and plan, in one word. */
-import type { NodeRun } from "@/store/nodeRuns";
+import type { ShownRun } from "@/hooks/useNodeRun";
+import type { NodeRun, NodeState } from "@/store/nodeRuns";
 import type { NodePlan } from "@/store/plan";
 
 export type CardState =
@@ -15,20 +16,23 @@ export type CardState =
   | "lazy";
 
 /**
- * The word for a node: what it is doing, else what it will do, else what it did last.
+ * The word for a node: what it is doing, else what it will do, else what it did last with the
+ * values that it has.
  *
  * `active` says whether its run still goes on: then the run counts and not the plan.
  */
-export function stateOf(run: NodeRun | null, plan: NodePlan | null, active: boolean): CardState {
+export function stateOf({ run, active, isOutdated }: ShownRun, plan: NodePlan | null): CardState {
   if (run && (active || run.state === "running")) return run.state;
-  if (run?.state === "failed" && plan?.status !== "hit") return "failed";
+  if (run?.state === "failed" && plan?.status !== "hit" && !isOutdated) return "failed";
   if (plan) return plannedState(run, plan);
-  return run?.state ?? "none";
+  return isOutdated ? "none" : (run?.state ?? "none");
 }
+
+const TRIED: ReadonlySet<NodeState> = new Set(["done", "cached", "failed"]);
 
 function plannedState(run: NodeRun | null, plan: NodePlan): CardState {
   if (plan.status === "hit") return run?.state === "done" ? "done" : "cached";
   if (plan.status === "lazy") return "lazy";
   if (plan.status === "skip") return "skipped";
-  return run?.state === "done" || run?.state === "cached" ? "stale" : "planned";
+  return run !== null && TRIED.has(run.state) ? "stale" : "planned";
 }

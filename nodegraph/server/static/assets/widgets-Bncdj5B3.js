@@ -1,0 +1,1 @@
+import"./WidgetField-DBWTlZT9.js";
