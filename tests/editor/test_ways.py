@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error, expect
 
 from tests.editor.editing import Editor
-from tests.editor.graphs import CHAIN, drag, middle
+from tests.editor.graphs import CHAIN, drag, middle, written
 
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
 GALLERY = sorted(
     path
-    for path in (Path(__file__).parents[2] / "workflows").glob("*.json")
+    for path in WORKFLOWS.glob("*.json")
     # Its node is in a file beside it, which isn't there.
     if path.stem != "custom_node"
 )
@@ -65,6 +67,37 @@ def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor, path: Path) -
     expect_none(editor, _COVERED)
     editor.command("Arrange automatically")
     expect_none(editor, _BEHIND)
+
+
+def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(editor: Editor) -> None:
+    workflow = json.loads((WORKFLOWS / "prompt_walk.json").read_text(encoding="utf-8"))
+    editor.open_workflow(workflow)
+    editor.card("walk").get_by_role("article").dblclick(position={"x": 150, "y": 60})
+    expect(editor.link("end/inputs", "decode")).to_have_count(1)
+    expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
+    expect_none(editor, _BEHIND)
+    x, y = middle(editor.card("decode"))
+    drag(editor, (x, y - 20), (x - 40, y - 180))
+    expect_none(editor, _BEHIND)
+
+
+def test_links_run_around_a_new_card_in_one_of_them(editor: Editor) -> None:
+    workflow = json.loads((WORKFLOWS / "text_to_image.json").read_text(encoding="utf-8"))
+    editor.open_workflow(workflow)
+    before = written(editor)
+    palette = editor.show("Nodes")
+    editor.zoom_to_fit()
+    palette.get_by_role("searchbox").fill("latent from batch")
+    row = palette.get_by_role("treeitem", name=re.compile("^Latent from batch"))
+    row.hover()
+    end = middle(editor.link("size", "sample").locator("path[data-edge]"))
+    drag(editor, middle(row), end)
+    expect(editor.link("size", "latent_from_batch")).to_have_count(1)
+    expect_none(editor, _BEHIND)
+    expect_none(editor, _COVERED)
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(editor.card("latent_from_batch")).to_have_count(0)
+    assert written(editor) == before
 
 
 def test_a_card_put_into_a_link_covers_no_other(editor: Editor) -> None:

@@ -4,8 +4,11 @@ import { itemOf } from "@/model/items";
 import { layoutOf, type Point } from "@/model/layout";
 import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
 import { useSettings } from "@/store/settings";
-import { canvas, itemSizes } from "./controller";
+import { Adapter } from "./adapt";
+import { itemSizes } from "./controller";
+import { estimatedSize } from "./geometry";
 import { type Standing, withRoutes, withRoutesAnew } from "./routes";
 
 /** With ways for links around the cards, wherever these stand now. */
@@ -27,16 +30,18 @@ export function movedAndRouted(
 
 const style = () => useSettings.getState().linkStyle;
 
-/** The cards as they are drawn, at their places in the workflow. */
+/** The cards as large as they are drawn, or will be, at their places in the workflow. */
 function standingNow(workflow: Workflow, scope: Scope): ReadonlyMap<string, Standing> {
-  const sizes = itemSizes();
-  const { positions, collapsed } = layoutOf(workflow, scope);
+  const scene = { workflow, scope, types: useCatalogue.getState().types };
+  const [adapter, drawn] = [new Adapter(), itemSizes()];
+  const { positions, sizes, collapsed } = layoutOf(workflow, scope);
   const standing = new Map<string, Standing>();
-  for (const node of canvas()?.flow.getNodes() ?? []) {
-    const [at, size] = [positions.get(node.id), sizes.get(node.id)];
-    if (node.type !== "card" || !at || !size) continue;
-    const box = { x: at.x, y: at.y, width: size.width, height: size.height };
-    standing.set(node.id, { card: node.data.card, box, collapsed: collapsed.has(node.id) });
+  for (const [name, { x, y }] of positions) {
+    const card = adapter.card(name, scene);
+    if (card === null) continue;
+    const isCollapsed = collapsed.has(name);
+    const { width, height } = drawn.get(name) ?? estimatedSize(card, sizes.get(name), isCollapsed);
+    standing.set(name, { card, box: { x, y, width, height }, collapsed: isCollapsed });
   }
   return standing;
 }

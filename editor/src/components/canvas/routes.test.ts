@@ -139,6 +139,25 @@ describe("after cards have moved, a link", () => {
     expect(pointsOf(found)).not.toEqual(pointsOf(led));
   });
 
+  it("that has no points gets some where a card was put in its way", () => {
+    const other = "scale.latent";
+    expect(layoutOf(led, null).reroutes.has(other)).toBe(false);
+    const apart = moved(led, "scale", { x: 1280, y: 0 });
+    expect(layoutOf(apart, null).reroutes.has(other)).toBe(false);
+    const found = moved(apart, "count", { x: 960, y: 0 });
+    expect(layoutOf(found, null).reroutes.get(other)?.length).toBeGreaterThan(0);
+  });
+
+  it("is led also in a graph that needed no points when it was placed", () => {
+    const places = new Map([...layoutOf(placed, null).positions].map(([id, at]) => [id, at]));
+    const free = moveItems(placed, null, places.set("text", { x: 320, y: 800 }));
+    const straight = withRoutes(free, null, standing(free), "curve");
+    expect(pointsOf(straight)).toEqual([]);
+    expect(pointsOf(moved(straight, "count", { x: 320, y: 0 }))).not.toEqual([]);
+    // In one that somebody has drawn, links stay as they are.
+    expect(pointsOf(moved(free, "count", { x: 320, y: 0 }))).toEqual([]);
+  });
+
   it("keeps points that somebody has put", () => {
     const by = moveReroute(led, null, EDGE, 0, { x: 300, y: -90 });
     const found = moved(by, "sample", { x: 320, y: 400 });

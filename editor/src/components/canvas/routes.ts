@@ -37,12 +37,15 @@ export function withRoutes(
   const known = layoutOf(workflow, scope).reroutes;
   const edges = edgesOf(nodesOf(workflow, scope)).filter(({ id }) => !known.has(id));
   const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
-  return withPoints(workflow, scope, found);
+  // Where none needs points yet, this tells that they are led by themselves.
+  const none = edges.map(({ id }) => [id, [] as readonly RoutePoint[]] as const);
+  return withPoints(workflow, scope, found.size > 0 || known.size > 0 ? found : new Map(none));
 }
 
 /**
- * The workflow after some cards have moved: links that were led around cards are led anew, where
- * they begin or end at one of these or would run behind it. Points that somebody put stay.
+ * The workflow after some cards have moved: in a graph whose links are led around cards, they are
+ * led anew where they begin or end at one of these or would run behind it. Points that somebody
+ * put stay.
  */
 export function withRoutesAnew(
   workflow: Workflow,
@@ -52,18 +55,19 @@ export function withRoutesAnew(
   moved: ReadonlySet<string>,
 ): Workflow {
   const known = layoutOf(workflow, scope).reroutes;
-  if (known.size === 0 || moved.size === 0) return workflow;
+  const isLed = [...known.values()].some((points) => points.every(({ auto }) => auto));
+  if (!isLed || moved.size === 0) return workflow;
   const places = [...moved].flatMap((name) => standing.get(name)?.box ?? []);
   const edges = edgesOf(nodesOf(workflow, scope)).filter((edge) => {
-    const points = known.get(edge.id);
-    if (!points?.every(({ auto }) => auto)) return false;
+    const points = known.get(edge.id) ?? [];
+    if (!points.every(({ auto }) => auto)) return false;
     if (moved.has(edge.from.node) || moved.has(edge.to.node)) return true;
     const ends = endsAt(edge, standing);
     return ends !== null && isBehind(polyline(style, [ends.from, ...points, ends.to]), places);
   });
   const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
   // One that needs no points any more is led again as soon as it does.
-  const straight = edges.map(({ id }) => [id, [] as readonly RoutePoint[]] as const);
+  const straight = edges.flatMap(({ id }) => (known.has(id) ? [[id, []] as const] : []));
   return withPoints(workflow, scope, new Map([...straight, ...found]));
 }
 

@@ -11,6 +11,7 @@ import { currentWorkflow, type Document, documentById, useDocuments } from "@/st
 import { useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
+import { ledAtEnds } from "./endRoutes";
 import { estimatedSize } from "./geometry";
 import { placeAll } from "./placement";
 import { type Standing, withRoutes } from "./routes";
@@ -45,7 +46,9 @@ export function useScene(document: string, scope: Scope): SceneView {
   const workflow = usePlaced(last.current, document, scope, types, adapter.current);
   const scene = useMemo(() => ({ workflow, scope, types }), [workflow, scope, types]);
   const base = useMemo(() => adapter.current.nodes(scene), [scene]);
-  const edges = useMemo(() => adapter.current.edges(scene, selection), [scene, selection]);
+  const drawn = useMemo(() => adapter.current.edges(scene, selection), [scene, selection]);
+  const style = useSettings((state) => state.linkStyle);
+  const edges = useMemo(() => ledAtEnds(drawn, base, style), [drawn, base, style]);
   const nodes = useMemo(
     () => assembler.current.assemble(base, local, selection),
     [base, local, selection],

@@ -1,1 +1,0 @@
-import"./WidgetField-DBWTlZT9.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-CtTcj-2o.js";
