@@ -391,7 +391,7 @@ def _reach(code: CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]
         names.update(dict.fromkeys(each.co_names))
         waiting.extend(item for item in each.co_consts if isinstance(item, CodeType))
         if any(name == "IMPORT_NAME" for name in _operations(each)):
-            modules.update(dict.fromkeys(_imports(each)))
+            modules.update(dict.fromkeys(imports_in(each)))
     return tuple(names), tuple(modules)
 
 
@@ -415,7 +415,8 @@ def _operations(code: CodeType) -> Iterator[str]:
     return (dis.opname[operation] for operation in code.co_code[::2])
 
 
-def _imports(code: CodeType) -> Iterator[tuple[int, str]]:
+def imports_in(code: CodeType) -> Iterator[tuple[int, str]]:
+    """Level and name of each module that code imports, apart from what functions in it do."""
     loaded: list[Any] = []
     for step in dis.get_instructions(code):
         if step.opname == "IMPORT_NAME":

@@ -23,6 +23,7 @@ from types import CodeType, ModuleType
 from typing import Any
 from weakref import ref
 
+from nodegraph.packs.functions import imports_in
 from nodegraph.packs.snapshot import Snapshot
 
 LOOSE = "nodegraph_packs"
@@ -209,9 +210,10 @@ class _Loader(SourceFileLoader):
         _NAMES.add(self.name)
         self.began = next(_ORDER)
         self.environ = dict(os.environ)
-        own = partial(_imported, self.snapshot)
-        vars(module)["__builtins__"] = {**vars(builtins), "__import__": own}
-        super().exec_module(module)
+        code = self.get_code(self.name)
+        if _imports_own_later(code, self.snapshot.package):
+            vars(module)["__builtins__"] = _Builtins(self.snapshot)
+        exec(code, vars(module))  # noqa: S102 - that is what a loader does
 
     def get_data(self, path: str) -> bytes:
         return self.snapshot.text(path) if path.endswith(".py") else super().get_data(path)
@@ -220,6 +222,31 @@ class _Loader(SourceFileLoader):
         path = self.get_filename(fullname)
         code: CodeType = self.source_to_code(self.get_data(path), path)
         return code
+
+
+class _Builtins(dict[str, Any]):
+    """Built-in names, for modules whose functions import as they run: `import` is another."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(vars(builtins), __import__=partial(_imported, snapshot))
+
+    def __missing__(self, name: str) -> Any:
+        return vars(builtins)[name]  # some are made later, such as `_` by gettext
+
+
+def _imports_own_later(code: CodeType, package: str) -> bool:
+    """Whether functions of a module import from its own package."""
+    waiting = [code]
+    while waiting:
+        inner = [item for item in waiting.pop().co_consts if isinstance(item, CodeType)]
+        waiting += inner
+        if any(
+            level or name == package or name.startswith(f"{package}.")
+            for each in inner
+            for level, name in imports_in(each)
+        ):
+            return True
+    return False
 
 
 def _imported(

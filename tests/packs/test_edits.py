@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import subprocess
@@ -398,6 +399,15 @@ def test_functions_of_two_versions_import_each_their_own_at_once(
             assert sum(threads.map(call, [20] * 3)) == 0
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_built_in_names_that_are_made_later_are_there(place: Workplace) -> None:
+    place.write("words.py", "import gettext\n\ngettext.install('words')\nHELLO = _('hello')\n")
+    place.node("from nodegraph_packs.edited.words import HELLO; return len(_(HELLO))")
+    try:
+        assert place.get() == 5
+    finally:
+        vars(builtins).pop("_", None)
 
 
 def test_two_packs_that_import_each_other_are_edited_in_two_threads(place: Workplace) -> None:
