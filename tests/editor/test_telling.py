@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.editor.editing import Editor, expect_picture
-from tests.editor.gates import gated, refusing
+from tests.editor.gates import TEMPLATES, gated, prompted, refusing
 
 
 def test_one_that_is_done_in_another_tab_is_shown_by_a_click(
@@ -56,3 +57,25 @@ def test_all_is_told_again_before_a_run_after_an_edit(editor: Editor) -> None:
     expect(editor.state("sample", re.compile("Changed: will run again.*in about"))).to_be_visible()
     editor.page.keyboard.press("ControlOrMeta+z")
     expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+
+
+def test_a_mark_is_gone_once_an_edit_keeps_its_node_from_running(editor: Editor) -> None:
+    editor.open_workflow(prompted("a mark", name="marked"))
+    editor.run()
+    expect(editor.state("sample", "Done")).to_be_visible()
+    editor.click_card("positive")
+    editor.command("Mute")
+    expect(editor.status).to_contain_text("Can't run yet")
+    expect(editor.card("sample").get_by_role("article")).to_have_attribute("data-state", "none")
+
+
+def test_a_fault_in_the_body_of_a_loop_is_told_on_its_card_and_covers_no_buttons(
+    editor: Editor,
+) -> None:
+    workflow = json.loads((TEMPLATES / "prompt_walk.json").read_text(encoding="utf-8"))
+    del workflow["subgraphs"]["repaint"]["nodes"]["sample"]["inputs"]["positive"]
+    editor.open_workflow(workflow)
+    expect(editor.card("walk")).to_contain_text("Inside, at sample: positive is missing")
+    editor.run()
+    expect(editor.notice("The workflow can't run")).to_be_visible()
+    editor.zoom_to_fit()

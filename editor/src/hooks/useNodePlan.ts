@@ -1,4 +1,5 @@
 /** What the next run would do with a graph's nodes. */
+import { useMemo } from "react";
 import { useShallow } from "zustand/react/shallow";
 import type { Finding } from "@/api/schema";
 import { hasText, t } from "@/i18n";
@@ -19,6 +20,18 @@ export function useNodeFindings({ prefix }: RunPlace, node: string): readonly Fi
       const found = state.problems.filter((problem) => problem.node === prefix + node);
       return found.length === 0 ? NO_FINDINGS : found;
     }),
+  );
+}
+
+/** What is wrong with the nodes of the block that a node is or runs; they are named as in it. */
+export function useInnerFindings({ prefix }: RunPlace, node: string): readonly Finding[] {
+  const within = `${prefix}${node}/`;
+  const found = usePlan(
+    useShallow((state) => state.problems.filter((problem) => problem.node?.startsWith(within))),
+  );
+  return useMemo(
+    () => found.map((each) => ({ ...each, node: each.node?.slice(within.length) ?? null })),
+    [found, within],
   );
 }
 

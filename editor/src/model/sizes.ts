@@ -30,7 +30,7 @@ const MORE = 20;
 const LABEL = 22;
 const LEAST_LINES = 3;
 const LINE = 17.4;
-const LETTER = 6.3;
+const LETTER = 6.6;
 const MARGIN = 20;
 const PADDING = 14;
 

@@ -14,18 +14,21 @@ interface ProblemProps {
   readonly run: NodeRun | null;
   readonly state: CardState;
   readonly findings: readonly Finding[];
+  /** Of the nodes in the block that it is, or runs. */
+  readonly inner: readonly Finding[];
   /** Whether what is wrong keeps nothing else from running: the node isn't finished yet. */
   readonly quiet: boolean;
 }
 
-export function CardProblem({ card, run, state, findings: all, quiet }: ProblemProps) {
+export function CardProblem({ card, run, state, findings: all, inner, quiet }: ProblemProps) {
   // A field tells its own.
-  const findings = all.filter(({ port }) => !card.widgets.some((input) => input.name === port));
+  const own = all.filter(({ port }) => !card.widgets.some((input) => input.name === port));
+  const findings = [...own, ...inner];
   const problem = (state === "failed" ? run?.problem : null) ?? findings[0] ?? null;
   const isUnfinished = quiet && problem !== null && problem === findings[0];
+  const words = problem && (problem === inner[0] ? innerWords(problem) : problemWords(problem));
   const message =
-    (problem &&
-      sentences(isUnfinished ? t("canvas.card.unfinished") : "", problemWords(problem))) ??
+    (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
     (card.spec === null && !card.pending
       ? t("canvas.card.unknown", { type: card.entry.type })
       : "");
@@ -53,4 +56,8 @@ export function CardProblem({ card, run, state, findings: all, quiet }: ProblemP
       </span>
     </button>
   );
+}
+
+function innerWords(problem: Finding): string {
+  return t("canvas.card.inside", { node: problem.node, message: problemWords(problem) });
 }

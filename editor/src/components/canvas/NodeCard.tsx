@@ -2,7 +2,7 @@
 import { type NodeProps, NodeResizeControl } from "@xyflow/react";
 import { type CSSProperties, memo, useCallback } from "react";
 import { cx } from "@/components/ui";
-import { useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
+import { useInnerFindings, useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { resizeNode } from "@/model/edits";
@@ -38,6 +38,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const { run } = shown;
   const plan = useNodePlan(place, id);
   const findings = useNodeFindings(place, id);
+  const inner = useInnerFindings(place, id);
   const quiet = usePlan(isQuiet);
   const state = stateOf(shown, plan);
   const { entry } = card;
@@ -79,7 +80,14 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         <div className={styles.body} style={{ paddingTop: portsHeight(portRows(card)) }}>
           {detailed && (
             <>
-              <CardProblem card={card} run={run} state={state} findings={findings} quiet={quiet} />
+              <CardProblem
+                card={card}
+                run={run}
+                state={state}
+                findings={findings}
+                inner={inner}
+                quiet={quiet}
+              />
               <CardWidgets card={card} findings={findings} linking={linking} />
             </>
           )}

@@ -112,10 +112,10 @@ describe("the state of a card", () => {
     calls: null,
     note: null,
   });
-  const plan = (status: "run" | "hit" | "lazy") => ({
+  const plan = (status: "run" | "hit" | "lazy", reason = "") => ({
     status,
     seconds: 1,
-    reason: "",
+    reason,
     certain: true,
     calls: 1,
     files: [],
@@ -138,6 +138,11 @@ describe("the state of a card", () => {
   it("is stale once what was done would be done anew", () => {
     expect(stateOf(shown("done"), plan("run"))).toBe("stale");
     expect(stateOf(shown("done"), plan("hit"))).toBe("done");
+  });
+
+  it("isn't called changed where it runs each time", () => {
+    expect(stateOf(shown("done"), plan("run", "sink"))).toBe("planned");
+    expect(stateOf(shown("done"), plan("run", "upstream"))).toBe("stale");
   });
 
   it("stays failed until it would come from the cache, or an edit reaches it", () => {

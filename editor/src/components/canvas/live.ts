@@ -28,11 +28,14 @@ export function stateOf({ run, active, isOutdated }: ShownRun, plan: NodePlan | 
   return isOutdated ? "none" : (run?.state ?? "none");
 }
 
+/** Why a node runs again though nothing has changed. */
+const ALWAYS: ReadonlySet<string> = new Set(["sink", "always", "random", "state"]);
 const TRIED: ReadonlySet<NodeState> = new Set(["done", "cached", "failed"]);
 
 function plannedState(run: NodeRun | null, plan: NodePlan): CardState {
   if (plan.status === "hit") return run?.state === "done" ? "done" : "cached";
   if (plan.status === "lazy") return "lazy";
   if (plan.status === "skip") return "skipped";
-  return run !== null && TRIED.has(run.state) ? "stale" : "planned";
+  if (run === null || !TRIED.has(run.state) || ALWAYS.has(plan.reason)) return "planned";
+  return "stale";
 }

@@ -1,1 +1,0 @@
-import"./WidgetField-CtTcj-2o.js";
