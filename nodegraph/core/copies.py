@@ -7,8 +7,10 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from copy import copy, deepcopy
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from io import BytesIO, StringIO
 from operator import is_
+from pathlib import PurePath
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -26,6 +28,8 @@ _LIKE_A_DICT: Mapping[type, Callable[[Any, dict[Any, Any]], Any]] = {
     MappingProxyType: lambda _, items: MappingProxyType(items),
 }
 _FLAT = frozenset({set, bytearray, array, BytesIO, StringIO})
+_FIXED = (PurePath, Enum)
+"""What can't be changed; copies of some paths aren't equal to them, up to Python 3.11."""
 
 
 def copied(
@@ -157,6 +161,8 @@ def _or_itself(
 
 
 def _deep(value: Any) -> Any:
+    if isinstance(value, _FIXED):
+        return value
     try:
         return deepcopy(value)
     except Exception:  # noqa: BLE001 - a class may raise anything when it is copied

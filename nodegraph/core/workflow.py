@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from nodegraph.core.digests import LEAVES
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import Link, parse_target, write_input, write_literal
@@ -30,6 +32,24 @@ Name = Annotated[str, StringConstraints(pattern=r"^[^./]+$")]
 Mode = Literal["mute", "bypass"]
 """Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
 MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+def _own(value: Any) -> Any:
+    """A JSON value whose lists and objects nobody else holds: a run may last, and they change."""
+    try:
+        return _owned(value)
+    except RecursionError:  # of what holds itself, which is told where it is checked
+        return value
+
+
+def _owned(value: Any) -> Any:
+    if type(value) is list:
+        # Long lists are mostly of numbers: those are looked over at the speed of C.
+        is_flat = LEAVES.issuperset(map(type, value))
+        return list(value) if is_flat else [_owned(item) for item in value]
+    if type(value) is dict:
+        return {key: item if type(item) in LEAVES else _owned(item) for key, item in value.items()}
+    return value
 
 
 class _Part(BaseModel):
@@ -54,7 +74,7 @@ class NodeEntry(_Part):
 
     type: str
     version: Annotated[int, Field(ge=1)] | None = None
-    inputs: dict[str, Any] = Field(default_factory=dict)
+    inputs: Annotated[dict[str, Any], AfterValidator(_own)] = Field(default_factory=dict)
     label: str = ""
     note: str = ""
     always: bool = False
@@ -86,6 +106,12 @@ class SubgraphInput(_Part):
     type: str = ""
     to: list[str] = Field(default_factory=list)
     help: str = ""
+
+    @model_validator(mode="after")
+    def _own_default(self) -> SubgraphInput:
+        if self.model_extra:
+            self.model_extra.update(_own(self.model_extra))
+        return self
 
     # `default` is no field: as an unknown key it tells "null" and "none given" apart.
     @property
@@ -178,7 +204,10 @@ class Workflow(_Part):
             raise InvalidWorkflow(_problems(error)) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """What the file says: known keys in a fixed order, then unknown ones by name."""
+        """What the file says: known keys in a fixed order, then unknown ones by name.
+
+        It is the caller's own.
+        """
         return _written(self, always=("format", "nodes")) | _extra(self)
 
     def dumps(self) -> str:
@@ -325,7 +354,8 @@ def _written(part: _Part, always: Iterable[str] = ()) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: _part(item) if isinstance(item, _Part) else item for key, item in value.items()
+            key: _part(item) if isinstance(item, _Part) else _own(item)
+            for key, item in value.items()
         }
     return list(value) if isinstance(value, list) else value
 
@@ -337,7 +367,7 @@ def _part(part: _Part) -> Any:
 
 
 def _extra(part: _Part) -> dict[str, Any]:
-    return dict(sorted((part.model_extra or {}).items()))
+    return {key: _own(value) for key, value in sorted((part.model_extra or {}).items())}
 
 
 def _sorted(value: Any, levels: int = 8) -> Any:

@@ -12,7 +12,8 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.engine.artifact import Artifact
-from nodegraph.errors import NodeFailed
+from nodegraph.errors import InvalidValue, NodeFailed
+from nodegraph.store.entries import Gone
 
 JobStatus = Literal["ok", "failed", "cancelled"]
 NodeStatus = Literal["ran", "cached", "failed", "skipped", "cancelled"]
@@ -103,7 +104,14 @@ class OutputValues(Mapping[str, Any]):
             artifact = self._artifacts[output]
             if not artifact.is_intact:
                 artifact.spoil()
-            self._own[output] = own_copy(artifact.value)
+            try:
+                self._own[output] = own_copy(artifact.value)
+            except Gone as error:
+                raise InvalidValue(
+                    f"`{output}` is kept no more: {error}",
+                    hint="Run it again. If it is so each time, something changes the value after "
+                    "its node has given it; `check_mutation=True` names the node that does.",
+                ) from error
         return self._own[output]
 
     def __contains__(self, output: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,22 @@ def test_an_input_is_changed_in_a_copy() -> None:
     assert changed.nodes["sample"].inputs["seed"] == 8
     assert changed.nodes["sample"].inputs["latent"] == {"from": "other"}
     assert changed.nodes["load"] == workflow.nodes["load"]
+
+
+def test_what_is_done_to_a_document_later_reaches_no_workflow() -> None:
+    """Else a run that lasts would compute with other values than those that it names."""
+    nodes = {"n": {"type": "Sum", "inputs": {"values": [1, {"more": [2]}]}}}
+    block = {"inputs": {"item": {"to": ["n.values"], "default": [3]}}, "nodes": deepcopy(nodes)}
+    document = {"format": "nodegraph/1", "nodes": nodes, "subgraphs": {"block": block}}
+    before = deepcopy(document)
+    workflow = Workflow.from_dict(document)
+    for changed in (document, workflow.to_dict()):
+        for found in (changed, changed["subgraphs"]["block"]):
+            found["nodes"]["n"]["inputs"]["values"][1]["more"].append(9)
+            found["nodes"]["n"]["inputs"]["values"].append(9)
+        changed["subgraphs"]["block"]["inputs"]["item"]["default"].append(9)
+        assert workflow == Workflow.from_dict(before)
+        assert workflow.to_dict() == before
 
 
 def test_links_are_written_in_python_as_in_a_file() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Expand, Image, Lazy, Value, node
@@ -23,6 +23,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.marks import SMALL, marks_of
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidValue
 from nodegraph.session import Session
 from nodegraph.settings import Settings
 from tests.engine.conftest import Bench, link
@@ -256,6 +257,7 @@ def test_a_literal_stays_as_the_file_has_it(bench: Bench) -> None:
 
 
 @given(VALUES)
+@example(PureWindowsPath("a:a:"))
 @settings(max_examples=200)
 def test_copies_are_equal_and_of_the_same_types(value: Any) -> None:
     for copy in (lent_copy(value), own_copy(value), settled(value)):
@@ -301,6 +303,15 @@ def test_a_target_that_was_changed_is_had_anew(bench: Bench) -> None:
     nodes = {"grey": grey(), "keep": of("Keep"), "later": of("Later", "keep", "number")}
     assert bench.run(nodes, "grey", "later")["grey.image"].mean() == 0.25
     assert ran == ["Grey", "Grey"]
+
+
+def test_a_value_that_was_changed_and_is_kept_nowhere_is_told(bench: Bench) -> None:
+    bench.add(*NODES)
+    result = bench.run({"grey": grey(), "keep": of("Keep")}, "grey", "keep")
+    held["image"][...] *= 2
+    bench.engine.shared.cache.memory.clear()
+    with pytest.raises(InvalidValue, match=r"`grey.image` is kept no more"):
+        result["grey.image"]
 
 
 def test_nothing_is_written_that_was_computed_from_what_has_changed(
