@@ -57,10 +57,10 @@ def copied(
         return _unless_same(value, _items(value, tensor, other), tuple)
     if kind in _FLAT:
         return copy(value)
-    if _is_a(kind, "numpy", "ndarray"):
-        return _copied_array(value, tensor, other)
     if is_tensor(value):
         return value if tensor is None else tensor(value)
+    if _is_a(kind, "numpy", "ndarray"):
+        return _copied_array(value, tensor, other)
     if is_dataclass(kind):
         return _copied_fields(value, tensor, other)
     if is_named_tuple(kind):

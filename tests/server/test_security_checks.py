@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message
 
-from nodegraph.server.errors import Refused
+from nodegraph.server.errors import Refused, TooLarge
 from nodegraph.server.logs import JsonLines, TextLines, redacted
+from nodegraph.server.security.body import Body
 from nodegraph.server.security.head import Head
 from nodegraph.server.security.headers import DATA_POLICY, PAGE_POLICY, completed
 from nodegraph.server.security.hosts import Hosts
 from nodegraph.server.security.origins import Origins
 from nodegraph.server.security.paths import check_path
 from nodegraph.server.security.rates import Buckets, network
-from nodegraph.server.settings import ServerSettings, is_loopback
+from nodegraph.server.settings import BodyLimits, ServerSettings, is_loopback
 
 OPEN = ServerSettings(host="0.0.0.0", allowed_hosts=["studio.example"])
 
@@ -169,6 +171,21 @@ def test_paths_that_mean_different_things_to_different_readers_are_refused(
 @pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/a/.hidden", "/a/b..c", "/a/...", "/ä b"])
 def test_ordinary_paths_pass(path: str) -> None:
     check_path(head(path))
+
+
+@pytest.mark.parametrize(("path", "is_told"), [("/api/v1/jobs", True), ("/api/v1/uploads", False)])
+def test_a_body_that_is_too_large_is_told_where_large_things_belong(
+    path: str, is_told: bool
+) -> None:
+    async def nothing() -> Message:
+        raise AssertionError("nothing of it is read")
+
+    asked = head(path, content_length=str(10**12))
+    asked.method = "POST"
+    with pytest.raises(TooLarge) as caught:
+        Body(asked, nothing, BodyLimits())
+    assert caught.value.problem.given == "1000000000000 bytes"
+    assert ("upload them" in str(caught.value.problem.hint)) is is_told
 
 
 def test_a_query_without_end_is_refused() -> None:

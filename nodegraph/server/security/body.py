@@ -18,6 +18,7 @@ LOGIN = "/login"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
 """Whoever logs in is nobody known as yet."""
+_IN_FILES = "Pictures, masks and long lists belong in files: upload them, and name these."
 _FORGIVEN = 32 << 20
 _FORGIVEN_SECONDS = 5.0
 
@@ -45,6 +46,7 @@ class Body:
         self.is_complete = False
         self._receive = receive
         self._left = self._most = _limit(head, limits)
+        self._hint = _IN_FILES if self._most == limits.body else None
         # Whatever any reader might take for JSON.
         is_json = "json" in (head.one(b"content-type") or "").lower()
         self._gauge = JsonGauge(limits.json_depth, limits.json_values) if is_json else None
@@ -60,7 +62,10 @@ class Body:
 
     def _too_large(self, given: str) -> TooLarge:
         return TooLarge(
-            "the request's body is too large", given=given, expected=f"at most {self._most} bytes"
+            "the request's body is too large",
+            given=given,
+            expected=f"at most {self._most} bytes",
+            hint=self._hint,
         )
 
     async def receive(self) -> Message:
