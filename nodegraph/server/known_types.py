@@ -20,6 +20,8 @@ Ask = Callable[[], Awaitable[Any]]
 """Has a process that may import packs read those that have changed."""
 
 _LOG = logging.getLogger(__name__)
+_SECONDS = 3.0
+"""Between looks at the packs' files while somebody may want to know."""
 _PATIENCE = 60.0
 """Seconds that a request waits for packs to be read for the first time."""
 _PATIENCE_AGAIN = 10.0
@@ -77,6 +79,17 @@ class KnownTypes:
         elif self._ask is not None and self._have_changed():
             await self._read_anew()
         return self.now
+
+    async def watch(self, is_wanted: Callable[[], bool]) -> None:
+        """Look now and then whether packs have changed, until it is cancelled.
+
+        Args:
+            is_wanted: Whether there is anybody to tell.
+        """
+        while True:
+            await asyncio.sleep(_SECONDS)
+            if self._is_read.is_set() and is_wanted():
+                await self.current()
 
     async def _read_anew(self) -> None:
         """Have packs read, and wait for it for a while; all who ask meanwhile wait for the same."""

@@ -234,7 +234,7 @@ class Services:
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         await self.dispatcher.start(self.supervisor)
         await self.supervisor.start()
-        for task in (self._read_packs, self.upkeep.run, self.model_watch.run):
+        for task in (self._read_packs, self._watch_packs, self.upkeep.run, self.model_watch.run):
             name = task.__qualname__
             opened.push_async_callback(_ended, asyncio.create_task(task(), name=name))
 
@@ -282,6 +282,10 @@ class Services:
             except NodegraphError as error:
                 _LOG.error("the node packs couldn't be read: %s", error)
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _watch_packs(self) -> None:
+        """Have packs read that are edited, so that open pages show it by themselves."""
+        await self.node_types.watch(lambda: self.hub.is_heard)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

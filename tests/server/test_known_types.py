@@ -174,3 +174,37 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(hom
     assert told.spec("sums:Sum") is not None
     assert mended.problems == ()
     assert mended.spec("endless:Late") is not None
+
+
+def test_an_edit_is_told_by_itself_and_a_broken_pack_is_read_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_types, "_SECONDS", 0.01)
+    reads: list[int] = []
+    path = home / "packs" / "late.py"
+
+    async def look() -> None:
+        read = reader(home)
+
+        async def counted() -> None:
+            reads.append(1)
+            await read()
+
+        known = KnownTypes(Settings(home=home), (), counted)
+        await known.refresh()
+        changed = asyncio.Event()
+        known.listen(lambda types: changed.set())
+        watching = asyncio.create_task(known.watch(lambda: True))
+        path.write_text(MORE)
+        await asyncio.wait_for(changed.wait(), PATIENCE)
+        assert known.now.spec("late:Late") is not None
+        changed.clear()
+        path.write_text("def broken(:\n")
+        await asyncio.wait_for(changed.wait(), PATIENCE)
+        assert any("late.py" in problem for problem in known.now.problems)
+        before = len(reads)
+        await asyncio.sleep(0.3)
+        assert len(reads) == before
+        watching.cancel()
+
+    asyncio.run(look())
