@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.adversarial.driving import Driver
 from tests.adversarial.play import WEIGHTS, Play, some_step
 from tests.adversarial.process import Remote
-from tests.adversarial.serving import Served
+from tests.adversarial.serving import Commanded, Served
 from tests.adversarial.world import World, known_specs
 
 _NUMBERS = itertools.count(1 << 30)
@@ -77,14 +77,17 @@ def test_several_processes_never_give_stale_results(tmp_path: Path, specs: Path)
 
 
 @pytest.mark.slow
-def test_a_live_server_never_gives_stale_results(tmp_path: Path, specs: Path) -> None:
+def test_neither_a_live_server_nor_the_command_gives_stale_results(
+    tmp_path: Path, specs: Path
+) -> None:
     random = Random(15)
     steps = ("edit", "undo_edit", "touch", "change", "undo_change")
-    weights = {name: WEIGHTS[name] for name in steps} | {"serve": 20}
-    play = Play(_world(tmp_path, specs), {"server": Served})
+    weights = {name: WEIGHTS[name] for name in steps} | {"serve": 20, "command": 4}
+    play = Play(_world(tmp_path, specs), {"server": Served, "command": Commanded})
     try:
         for _ in range(60):
             play.do(some_step(random, weights))
     finally:
         play.close()
     assert play.counts["runs in server"] > 5
+    assert play.counts["runs in command"]
