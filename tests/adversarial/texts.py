@@ -81,6 +81,21 @@ def Tell(value: Any, to: str) -> None:
         "import importlib\nplug = importlib.import_module(__package__ + '._plug')\n",
         Plugged="x + plug.VALUE",
     ),
+    "packs/kit/within.py": _HEAD
+    + """
+@node
+def Within(x: int) -> int:
+    from .helpers import scale
+    from .deep import deeper
+    _ran("Within")
+    return scale(x) + deeper.BASE
+
+@node
+def WithinAcross(x: int) -> int:
+    from nodegraph_packs.flat.two import amount
+    _ran("WithinAcross")
+    return amount(x) * 3
+""",
     "packs/kit/tables.py": _nodes(
         "import json\nfrom pathlib import Path\n"
         "HERE = Path(__file__).parent\n"
@@ -226,6 +241,8 @@ PACK_TYPES = {
     "kit:Shared": NodeType(("kit_shared",)),
     "kit:Late": NodeType(("kit_late",)),
     "kit:Plugged": NodeType(("kit_plug",)),
+    "kit:Within": NodeType(("kit_scale", "kit_deep")),
+    "kit:WithinAcross": NodeType(("flat",)),
     "kit:JsonAtImport": NodeType(("kit_json",)),
     "kit:JsonInNode": NodeType(("kit_json",)),
     "kit:YamlInNode": NodeType(("kit_yaml",)),
