@@ -40,7 +40,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const findings = useNodeFindings(place, id);
   const inner = useInnerFindings(place, id);
   const quiet = usePlan(isQuiet);
-  const state = stateOf(shown, plan);
+  const state = stateOf(shown, plan, findings.length > 0);
   const { entry } = card;
   const style: CSSProperties = { ...vars({ "--tint": tintOf(color) }), minHeight: size?.height };
   // An outline keeps the height that the card in full has, or the guess of it.

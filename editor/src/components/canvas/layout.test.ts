@@ -155,6 +155,7 @@ describe("the state of a card", () => {
     expect(stateOf(shown("cached"), null)).toBe("cached");
     expect(stateOf(shown("cached", { isOutdated: true }), null)).toBe("none");
     expect(stateOf(shown("failed", { isOutdated: true }), null)).toBe("none");
+    expect(stateOf(shown("done"), null, true)).toBe("none");
   });
 
   it("is nothing where nothing is known", () => {

@@ -19,13 +19,18 @@ export type CardState =
  * The word for a node: what it is doing, else what it will do, else what it did last with the
  * values that it has.
  *
- * `active` says whether its run still goes on: then the run counts and not the plan.
+ * `active` says whether its run still goes on: then the run counts and not the plan. What did well
+ * may be faulty now without an edit, as its pack is.
  */
-export function stateOf({ run, active, isOutdated }: ShownRun, plan: NodePlan | null): CardState {
+export function stateOf(
+  { run, active, isOutdated }: ShownRun,
+  plan: NodePlan | null,
+  isFaulty = false,
+): CardState {
   if (run && (active || run.state === "running")) return run.state;
   if (run?.state === "failed" && plan?.status !== "hit" && !isOutdated) return "failed";
   if (plan) return plannedState(run, plan);
-  return isOutdated ? "none" : (run?.state ?? "none");
+  return isOutdated || isFaulty ? "none" : (run?.state ?? "none");
 }
 
 /** Why a node runs again though nothing has changed. */

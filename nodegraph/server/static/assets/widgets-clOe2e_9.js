@@ -1,1 +1,0 @@
-import"./WidgetField-BDaqUmdc.js";
