@@ -38,8 +38,9 @@ from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
+from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
-from nodegraph.store.entries import Gone, NewEntry
+from nodegraph.store.entries import NewEntry
 from nodegraph.store.store import Store
 from nodegraph.store.written import Written
 from tests.engine.store_model import (
@@ -635,7 +636,7 @@ def _check_result(
                 continue
             try:
                 value = result.outputs[key]
-            except Gone:
+            except InvalidValue:
                 assert not values
                 continue
             assert value == plain(art), key
