@@ -62,7 +62,7 @@ def test_a_pack_that_another_process_is_at_is_left_out_until_that_is_over(
     assert read(tmp_path / "specs", pack).node_types() == ["slow_one:Two"]
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize("process", [os.getpid(), 2**22 + 1], ids=["this one", "none"])
 def test_a_note_of_a_process_that_is_gone_counts_for_nothing(
     tmp_path: Path, pack: Pack, process: int
 ) -> None:
