@@ -100,10 +100,10 @@ def run(*command: str) -> None:
         raise RuntimeError(done.stderr)
 
 
-def turn(server: Server, number: int) -> None:
+def turn(server: Server, number: int, dtype: str) -> None:
     """A picture by the model whose turn it is."""
     nodes: dict[str, Any] = sampling_nodes(f"an apple {number}", size=64, steps=1, seed=number)
-    nodes["model"]["inputs"]["model"] = NAMES[number % 2]
+    nodes["model"]["inputs"] |= {"model": NAMES[number % 2], "dtype": dtype}
     nodes["decode"] = {
         "type": "VAEDecode",
         "inputs": {"vae": {"from": "model.vae"}, "latent": {"from": "sample"}},
@@ -118,25 +118,32 @@ def figures(turns: int, models: Path | None, *, quick: bool) -> Iterator[Figure]
         place = models or Path(name) / "models"
         folders = [written(place / each, seed, quick=quick) for seed, each in enumerate(NAMES)]
         (home / "models").symlink_to(place.resolve())
-        limit = (total_memory() or 0) / 2**30
+        plain = bare([str(folder) for folder in folders])
         with serving(home) as server:
-            worker = server.worker().pid
-            for number in range(2):  # what isn't known yet is imported
-                turn(server, number)
-            before = cpu_seconds(server)
-            times = [taken(lambda at=at: turn(server, at)) for at in range(2, turns + 2)]  # type: ignore[misc]
-            used = (cpu_seconds(server) - before) / turns
-            deaths = int(server.worker().pid != worker)
-        command = [sys.executable, "-c", _BARE, "x"]
-        few = [str(folder) for folder in folders]
-        start = taken(lambda: run(*command, *few))
-        more = taken(lambda: run(*command, *few, *few, *few))
-        plain = (more - start) / 4
-        what = f"a change of models in {limit:.1f} GiB, median of {turns}"
-        yield Figure(what, median(times), "s", 2.5, plain, "diffusers, nothing kept")
-        yield Figure("the slowest of them", max(times), "s", None, plain, "the same")
-        yield Figure("processor time of the worker for each", used, "s")
-        yield Figure("times that the worker died", deaths, "", 0)
+            for dtype in ("auto", "bfloat16"):
+                yield from changes(server, turns, dtype, plain)
+
+
+def bare(folders: list[str]) -> float:
+    """Seconds for a picture by diffusers that begins with reading its model."""
+    command = [sys.executable, "-c", _BARE, "x"]
+    few = taken(lambda: run(*command, *folders))
+    return (taken(lambda: run(*command, *folders, *folders)) - few) / len(folders)
+
+
+def changes(server: Server, turns: int, dtype: str, plain: float) -> Iterator[Figure]:
+    """What each change costs, with weights in one precision."""
+    limit = (total_memory() or 0) / 2**30
+    for number in range(2):  # what isn't known yet is imported
+        turn(server, number, dtype)
+    worker, before = server.worker().pid, cpu_seconds(server)
+    times = [taken(lambda at=at: turn(server, at, dtype)) for at in range(2, turns + 2)]  # type: ignore[misc]
+    what = f"a change of models in {limit:.1f} GiB, {dtype}, median of {turns}"
+    yield Figure(what, median(times), "s", 2.5, plain, "diffusers, nothing kept")
+    yield Figure("… the slowest of them", max(times), "s", None, plain, "the same")
+    used = (cpu_seconds(server) - before) / turns
+    yield Figure("… processor time of the worker for each", used, "s")
+    yield Figure("… times that the worker died", int(server.worker().pid != worker), "", 0)
 
 
 def cpu_seconds(server: Server) -> float:

@@ -70,7 +70,10 @@ def test_killed_workers_lose_no_job_and_do_none_twice(tmp_path: Path) -> None:
                 await until(lambda least=finished: queue.counts().finished >= least, PATIENCE)
                 await until(lambda at=finished: kill_one(supervisor, at), PATIENCE)
             await until(lambda: queue.counts().finished == len(jobs), PATIENCE)
-            assert dispatcher.status.running == dispatcher.status.unwritten == 0
+            # The queue tells of the last one a moment before the dispatcher does.
+            await until(
+                lambda: dispatcher.status.running == dispatcher.status.unwritten == 0, PATIENCE
+            )
             for at, job in enumerate(jobs):
                 kinds = [event.kind for event in queue.events_after(0, job=job).events]
                 assert (kinds.count("job.finished"), kinds[-1]) == (1, "job.finished")
