@@ -76,6 +76,7 @@ class Graphs:
     def __init__(self, most_nodes: int = _MOST_NODES) -> None:
         self._most_nodes = most_nodes
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._nodes = 0
         self._lock = Lock()
 
     def known(
@@ -129,13 +130,12 @@ class Graphs:
         looking = [node for node in found.nodes.values() if _looks_outside(node.spec)]
         known = _Known(workflow, graph, found.nodes, tuple(specs.values()), looking)
         with self._lock:
+            before = self._known.pop(key, None)
+            self._nodes += len(known.nodes) - (0 if before is None else len(before.nodes))
             self._known[key] = known
-            self._known.move_to_end(key)
-            while len(self._known) > 1 and self._count() > self._most_nodes:
-                self._known.popitem(last=False)
-
-    def _count(self) -> int:
-        return sum(len(known.nodes) for known in self._known.values())
+            while len(self._known) > 1 and self._nodes > self._most_nodes:
+                _, oldest = self._known.popitem(last=False)
+                self._nodes -= len(oldest.nodes)
 
 
 def _is_lasting(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
