@@ -46,7 +46,7 @@ def check_model(inputs: HookInputs) -> Iterator[Finding]:
         try:
             _known(inputs)
         except NodegraphError as error:
-            yield _finding(error.problem.port or "model", error)
+            yield finding_of(error.problem.port or "model", error)
     dtype = inputs.literals.get("dtype")
     if dtype is not None and computed_dtype(dtype, inputs.environment.device) != dtype:
         yield Finding(
@@ -104,7 +104,7 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
         try:
             parse_prompt(text)
         except NodegraphError as error:
-            yield _finding("text", error)
+            yield finding_of("text", error)
 
 
 def input_path(inputs: HookInputs) -> Path | None:
@@ -139,7 +139,7 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
             # Whom a server serves is told nothing of files that somebody else put there.
             picture_size(path, names=inputs.environment.readable is None)
         except NodegraphError as error:
-            yield _finding("path", error)
+            yield finding_of("path", error)
 
 
 def image_state(inputs: HookInputs) -> str:
@@ -157,7 +157,7 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
             check_name(name)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
-        yield _finding("name", error)
+        yield finding_of("name", error)
 
 
 def resized(inputs: HookInputs) -> dict[str, Facts]:
@@ -183,7 +183,7 @@ def check_resized(inputs: HookInputs) -> Iterator[Finding]:
         try:
             check_room(size["width"], size["height"], pictures, needed, port="width")
         except InvalidValue as error:
-            yield _finding("width", error)
+            yield finding_of("width", error)
 
 
 def check_grid(inputs: HookInputs) -> Iterator[Finding]:
@@ -205,7 +205,7 @@ def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding
     try:
         sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
     except InvalidValue as error:
-        yield _finding("images", error)
+        yield finding_of("images", error)
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
@@ -221,7 +221,7 @@ def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
     try:
         check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
     except InvalidValue as error:
-        yield _finding(port, error)
+        yield finding_of(port, error)
 
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
@@ -243,6 +243,7 @@ def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
             )
 
 
-def _finding(port: str, error: NodegraphError) -> Finding:
+def finding_of(port: str, error: NodegraphError) -> Finding:
+    """An error as a check tells it, at a port."""
     found = error.problem
     return Finding(port, found.message, found.given, found.expected, found.hint, found.code)

@@ -10,6 +10,8 @@ from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.steps import last_step, steps_walked
 
+from ._facts import finding_of
+
 LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", "channels")}
 """Facts of a latent that a node hands on."""
 
@@ -48,8 +50,7 @@ def _room(
     try:
         check_sampling_room(size, pictures, device, is_guided=is_guided, port=port)
     except InvalidValue as error:
-        found = error.problem
-        yield Finding(port, found.message, found.given, found.expected, found.hint, found.code)
+        yield finding_of(port, error)
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:
