@@ -11,11 +11,12 @@ function after(boxes: ReadonlyMap<string, Box>): Map<string, Box> {
   return new Map([...boxes].map(([name, box]) => [name, { ...box, ...moves.get(name) }]));
 }
 
+/** Whom it covers by more than the one pixel that roundings may cost. */
 function covered(boxes: ReadonlyMap<string, Box>, name: string): readonly string[] {
   const own = boxes.get(name) as Box;
   return [...boxes].flatMap(([other, box]) => {
-    const isBeside = own.x >= box.x + box.width || box.x >= own.x + own.width;
-    const isAbove = own.y >= box.y + box.height || box.y >= own.y + own.height;
+    const isBeside = own.x >= box.x + box.width - 1 || box.x >= own.x + own.width - 1;
+    const isAbove = own.y >= box.y + box.height - 1 || box.y >= own.y + own.height - 1;
     return other === name || isBeside || isAbove ? [] : [other];
   });
 }
