@@ -14,7 +14,7 @@ from typing import Any
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.values import Recipe
 from nodegraph.host_memory import total_memory
-from nodegraph.residency import ResidencyManager, memory_of
+from nodegraph.residency import Compact, ResidencyManager, memory_of
 from nodegraph.settings import Settings
 
 _WEIGHTS_SHARE = 0.6
@@ -40,6 +40,8 @@ def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -
         estimate=_estimate_bytes,
         move=_moved,
         small=_small_footprint,
+        # On an accelerator what lies at the host is on its way, and whole.
+        compact=_compact(models) if device == "cpu" else None,
         free=_free_for_weights,
     )
 
@@ -84,6 +86,20 @@ def _estimate_bytes(recipe: Recipe) -> int:
 
 def _moved(component: Any, device: str) -> Any:
     return _loading().move_component(component, device)
+
+
+def _compact(models: Sequence[Path]) -> Compact:
+    def load(recipe: Recipe) -> Any:
+        from nodegraph.diffusion.compact import load_compact
+
+        return load_compact(recipe, folders=tuple(models))
+
+    def size(recipe: Recipe) -> int | None:
+        from nodegraph.diffusion.compact import compact_bytes
+
+        return compact_bytes(recipe)
+
+    return Compact(load, size)
 
 
 def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:

@@ -27,7 +27,7 @@ from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, Tex
 from nodegraph.diffusion.models import unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
-from nodegraph.diffusion.safetensors_header import Shapes, read_header
+from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tokenizer_folder import FILES, PLACE, tokenizer_with_digest
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
@@ -92,26 +92,35 @@ def estimate_bytes(recipe: Recipe) -> int:
     """
     if isinstance(recipe, PreviewDecoder):
         return preview_decoder_bytes(recipe)
-    shapes = _component_shapes(recipe)
-    elements = sum(math.prod(shape) for shape in shapes.values())
+    elements = sum(math.prod(shape) for shape, _ in stored_tensors(recipe))
     return elements * PRECISIONS[recipe.dtype].itemsize
 
 
-def _component_shapes(recipe: Recipe) -> Shapes:
-    path = Path(recipe.source)
+def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
+    """Shapes and types of a component's tensors, from the files' headers alone.
+
+    Returns:
+        Types as the safetensors format names them; of pickled ones empty.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    path, prefix = Path(recipe.source), ""
+    files: Sequence[Path] = [path]
     if path.is_dir():
-        weights = layout.find_weights(path, _component_of(recipe), allow_pickle=True)
-        if weights.is_pickle:
-            return checkpoint.pickle_shapes(weights.files[0])
-        headers = [read_header(file) for file in weights.files]
-        return {name: shape for header in headers for name, shape in header.shapes.items()}
-    prefix = {
-        layout.UNET: checkpoint.UNET_PREFIX,
-        layout.VAE: checkpoint.VAE_PREFIX,
-        layout.TEXT_ENCODER: checkpoint.TEXT_PREFIX,
-    }[_component_of(recipe)]
-    shapes = _checkpoint_shapes(path)
-    return {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
+        files = layout.find_weights(path, _component_of(recipe), allow_pickle=True).files
+    else:
+        prefix = {
+            layout.UNET: checkpoint.UNET_PREFIX,
+            layout.VAE: checkpoint.VAE_PREFIX,
+            layout.TEXT_ENCODER: checkpoint.TEXT_PREFIX,
+        }[_component_of(recipe)]
+    headers = map(_header, files)
+    return [
+        (shape, header.dtypes.get(name, ""))
+        for header in headers
+        for name, shape in header.shapes.items()
+        if name.startswith(prefix)
+    ]
 
 
 def _component_of(recipe: Recipe) -> str:
@@ -182,7 +191,7 @@ def _folder_tensors(recipe: Recipe) -> dict[str, Tensor]:
 def _checkpoint_part(recipe: Recipe, prefix: str) -> tuple[Shapes, dict[str, Tensor]]:
     """The shapes of all tensors of a single file, and those tensors that are of one part."""
     path = Path(recipe.source)
-    return _checkpoint_shapes(path), read_tensors([path], recipe.dtype, prefix=prefix)
+    return _header(path).shapes, read_tensors([path], recipe.dtype, prefix=prefix)
 
 
 def _built(
@@ -245,10 +254,10 @@ def _read_tokenizer(folder: Path) -> CLIPTokenizer:
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
 
 
-def _checkpoint_shapes(path: Path) -> Shapes:
+def _header(path: Path) -> Header:
     if path.suffix == ".safetensors":
-        return read_header(path).shapes
-    return checkpoint.pickle_shapes(path)
+        return read_header(path)
+    return Header(checkpoint.pickle_shapes(path), {}, {})
 
 
 def _ready(module: Module, device: str) -> Module:

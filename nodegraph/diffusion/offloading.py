@@ -30,7 +30,8 @@ def offloaded(module: Module, device: str) -> Module:
     for layer in twin.modules():
         if any(tensor is not None for tensor in _own(layer).values()):
             _bring_along(layer, device)
-    _pretend_to_be_on(twin, device)
+    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
+    pretend_to_compute(twin, device, next(kinds, torch.float32))
     return twin
 
 
@@ -68,14 +69,13 @@ def _set(
             layer._parameters[name] = nn.Parameter(placed, requires_grad=False)
 
 
-def _pretend_to_be_on(module: nn.Module, device: str) -> None:
+def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> None:
     """Let `module.device` and `module.dtype` say where it computes and in what.
 
     The libraries take both from the first parameter, and a module's own come before those of the
     modules in it.
     """
-    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
-    mark = torch.empty(0, device=device, dtype=next(kinds, torch.float32))
+    mark = torch.empty(0, device=device, dtype=dtype)
     own = dict(module._parameters)
     module._parameters.clear()
     module._parameters["_computes_here"] = nn.Parameter(mark, requires_grad=False)

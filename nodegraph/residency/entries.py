@@ -54,6 +54,7 @@ class Entry:
         last_used: A count that rises with each use.
         score: What it is worth to be kept; the lowest goes first.
         base: Whose weights it shares; pinned while this one is.
+        is_compact: Whether it takes less memory, and more time at each use.
         unwanted: To be dropped as soon as nobody uses it.
     """
 
@@ -68,6 +69,7 @@ class Entry:
     last_used: int = 0
     score: float = 0.0
     base: Entry | None = None
+    is_compact: bool = False
     unwanted: bool = False
 
     @property

@@ -16,6 +16,7 @@ from nodegraph.residency.entries import HOST, Content, Entry, Resident, State, c
 from nodegraph.residency.failures import OutOfMemory, explained, is_out_of_memory, mebibytes
 from nodegraph.residency.measure import component_bytes
 from nodegraph.residency.memory import empty_reserves, free_bytes
+from nodegraph.residency.needs import Compact, Need
 from nodegraph.residency.peaks import MemoryPeak, measuring
 from nodegraph.residency.shelves import Leaving, Shelves
 
@@ -53,7 +54,8 @@ class ResidencyManager:
 
     What an accelerator's budget has no room for is moved to the host's memory, and from there it
     goes for good. What goes first is what takes the least time to bring back for its size, and
-    wasn't used for long.
+    wasn't used for long. On the host, what had to go for lack of room is held compactly from then
+    on, if it can be, and so is what there isn't enough memory for at all otherwise.
 
     A budget bounds what is kept, not what is in use: a component that somebody holds is never
     evicted, so that holding more than the budget goes over it until the holders let go.
@@ -70,6 +72,7 @@ class ResidencyManager:
             it shares and leaves as they are.
         small: Makes, of a component, one for a device that takes less memory there, for the
             duration of a `with`; the component itself lies on the host and stays as it is.
+        compact: How components may be held on the host if room is scarce.
         free: Bytes of memory that a device has left for weights, or None where that isn't known.
             Where that is too little, others are evicted before a load, whatever the budget says.
         empty_reserves: Frees what the framework keeps on a device without using it.
@@ -85,6 +88,7 @@ class ResidencyManager:
         move: Callable[[Any, str], Any] | None = None,
         derive: Callable[[Any, Recipe], Any] | None = None,
         small: Callable[[Any, str], AbstractContextManager[Any]] | None = None,
+        compact: Compact | None = None,
         free: Callable[[str], int | None] = free_bytes,
         empty_reserves: Callable[[str], None] = empty_reserves,
         clock: Callable[[], float] = perf_counter,
@@ -94,6 +98,7 @@ class ResidencyManager:
         self._move = move
         self._derive = derive
         self._small = small
+        self._compact = compact
         self._free = free
         self._empty_reserves = empty_reserves
         self._clock = clock
@@ -166,6 +171,7 @@ class ResidencyManager:
                 entry.unwanted = True
             for entry in idle:
                 self._shelves.drop(entry)
+            self._shelves.forgive()
             return freed
 
     def resident(self) -> list[Resident]:
@@ -203,8 +209,7 @@ class ResidencyManager:
                 given=", ".join(f"{item.kind} {item.source}" for item in recipe.adapters),
                 expected="a model without adapters",
             )
-        expected: int | None = None
-        free: int | None = None
+        need: Need | None = None
         while True:
             with self._changed:
                 entry = self._settled(recipe, location)
@@ -212,10 +217,10 @@ class ResidencyManager:
                     if self._join(entry):
                         return entry
                     continue
-                if expected is not None:
-                    filling = self._begin(recipe, location, expected, free)
+                if need is not None:
+                    filling = self._begin(recipe, location, need)
                     break
-            expected, free = self._expected(recipe), self._free(location)
+            need = self._need(recipe, location)
         self._fill(filling)
         return filling.entry
 
@@ -257,7 +262,7 @@ class ResidencyManager:
         return entry.state is State.THERE
 
     def _begin(
-        self, recipe: Recipe, location: str, expected: int, free: int | None = None
+        self, recipe: Recipe, location: str, need: Need, *, may_evict: bool = True
     ) -> _Filling:
         source = None
         if self._is_promoted(recipe, location):
@@ -265,10 +270,26 @@ class ResidencyManager:
             if found is not None and found.is_idle:
                 source = found
                 self._shelves.take(source)
+        is_compact = self._is_compact(recipe, location, need)
+        expected = need.bytes(is_compact=is_compact)
+        free = need.free if may_evict else None
         leaving = self._shelves.make_room(location, expected, free)
-        entry = self._shelves.add(Entry(recipe, location, expected, pins=1))
+        entry = self._shelves.add(Entry(recipe, location, expected, pins=1, is_compact=is_compact))
         is_tight = free is not None and expected > free
-        return _Filling(entry, source, leaving, is_tight=is_tight)
+        return _Filling(entry, source, leaving, may_evict, is_tight)
+
+    def _need(self, recipe: Recipe, location: str) -> Need:
+        compact = None
+        if self._compact is not None and location == HOST and not recipe.adapters:
+            compact = self._compact.size(recipe)
+        return Need(self._expected(recipe), compact, self._free(location))
+
+    def _is_compact(self, recipe: Recipe, location: str, need: Need) -> bool:
+        """Whether a component that isn't there yet is to be held compactly."""
+        if need.compact is None or not self._shelves.could_keep(location, need.compact):
+            return False
+        is_too_large = not self._shelves.could_hold(location, need.full, need.free)
+        return is_too_large or self._shelves.was_crowded_out(recipe)
 
     def _fill(self, filling: _Filling) -> None:
         entry, source = filling.entry, filling.source
@@ -287,7 +308,8 @@ class ResidencyManager:
             raise
         with self._changed:
             entry.component, entry.bytes, entry.state = component, size, State.THERE
-            self._measured[content_of(entry.recipe)] = size
+            if not entry.is_compact:
+                self._measured[content_of(entry.recipe)] = size
             if source is not None:
                 self._shelves.drop(source)
             self._shelves.touch(entry)
@@ -316,7 +338,9 @@ class ResidencyManager:
         return self._loaded(filling)
 
     def _loaded(self, filling: _Filling) -> Any:
-        entry = filling.entry
+        entry, compact = filling.entry, self._compact
+        if compact is not None and entry.is_compact:
+            return self._timed(filling, lambda: compact.load(entry.recipe))
         return self._timed(filling, lambda: self._load(entry.recipe, entry.location))
 
     def _derived(self, filling: _Filling) -> Any:
@@ -434,8 +458,7 @@ class ResidencyManager:
             self._changed.notify_all()
 
     def _prefetched(self, recipe: Recipe, device: str) -> bool:
-        expected = self._expected(recipe)
-        free = self._free(device)
+        need = self._need(recipe, device)
         with self._changed:
             entry = self._settled(recipe, device)
             if entry is not None:
@@ -444,11 +467,11 @@ class ResidencyManager:
                 if there:
                     self._unpin(entry)
                 return there
-            room = self._shelves.room(device)
+            room, free = self._shelves.room(device), need.free
+            expected = need.bytes(is_compact=self._is_compact(recipe, device, need))
             if any(limit is not None and expected > limit for limit in (room, free and free // 2)):
                 return False
-            filling = self._begin(recipe, device, expected)
-            filling.may_evict = False
+            filling = self._begin(recipe, device, need, may_evict=False)
         self._fill(filling)
         return self._kept(filling.entry)
 

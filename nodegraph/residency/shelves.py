@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from nodegraph.core.values import Recipe
-from nodegraph.residency.entries import HOST, Entry, Key, State, content_of
+from nodegraph.residency.entries import HOST, Content, Entry, Key, State, content_of
 from nodegraph.residency.policy import MOVING_RATE, GreedyDual
 
 
@@ -36,12 +36,21 @@ class Shelves:
             self._budgets[HOST] = min(budgets["host"], budgets.get(HOST, budgets["host"]))
         self._has_host_tier = has_host_tier
         self._entries: dict[Key, Entry] = {}
+        self._crowded_out: set[Content] = set()
         self._policy = GreedyDual()
         self._clock = count(1)
 
     def find(self, recipe: Recipe, location: str) -> Entry | None:
         """The entry of a recipe at a place."""
         return self._entries.get((content_of(recipe), location))
+
+    def was_crowded_out(self, recipe: Recipe) -> bool:
+        """Whether a recipe's component had to leave the host for lack of room."""
+        return content_of(recipe) in self._crowded_out
+
+    def forgive(self) -> None:
+        """Forget what had to leave."""
+        self._crowded_out.clear()
 
     def entries(self, location: str | None = None) -> list[Entry]:
         """Those at a place, or all."""
@@ -101,6 +110,14 @@ class Shelves:
             leaving += self._evict(entry)
         return leaving
 
+    def could_hold(self, location: str, size: int, free: int | None) -> bool:
+        """Whether so many bytes are free at a place, or would be if all went that isn't in use."""
+        return free is None or size <= free + sum(item.bytes for item in self._idle(location))
+
+    def could_keep(self, location: str, size: int) -> bool:
+        """Whether so many bytes are within a place's budget, were they all that is there."""
+        return size <= self._budgets.get(location, size)
+
     def clear(self, location: str) -> list[Leaving]:
         """Evict all that isn't in use at a place; see `make_room`."""
         return [gone for entry in self._by_worth(location) for gone in self._evict(entry)]
@@ -119,6 +136,8 @@ class Shelves:
             return []  # it went along with what it shares weights with
         self._policy.evicted(entry.location, entry.score)
         if not self._goes_to_host(entry) or not self._make_host_room(entry):
+            if entry.location == HOST:
+                self._crowded_out.add(content_of(entry.recipe))
             self.drop(entry)
             return []
         self.take(entry)
