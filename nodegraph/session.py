@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgpack
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import Graph
 from nodegraph.core.graphs import Graphs
-from nodegraph.core.uploads import with_references
+from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.validation import check_workflow
 from nodegraph.core.versions import with_versions
 from nodegraph.core.workflow import Workflow
@@ -281,15 +282,13 @@ class Session:
 
     def _graph(
         self,
-        document: Mapping[str, Any],
+        packed: bytes | None,
         workflow: Workflow,
         targets: Sequence[str] | None,
         granted: Collection[Path],
     ) -> Graph:
         """The graph to run; one that was built before, if it would come out the same."""
-        try:
-            packed = msgpack.packb(document, strict_types=True, use_bin_type=True)
-        except (TypeError, ValueError, OverflowError):
+        if packed is None:
             # It has values that no file has; where they are objects, they may have changed.
             return self.graph(workflow, targets=targets, granted=granted)
         environment = self._environment(granted)
@@ -412,14 +411,16 @@ class Session:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
         """
         self.look_anew()
-        workflow = workflow.with_parameters(parameters or {})
-        # What sinks keep is to mean the same after an upgrade of the nodes.
-        document = with_versions(workflow, self.registry).to_dict()
-        graph = self._graph(document, workflow, targets, granted)
+        with NoCollecting():
+            workflow = workflow.with_parameters(parameters or {})
+            # What sinks keep is to mean the same after an upgrade of the nodes.
+            document = with_versions(workflow, self.registry).to_dict()
+            packed = _packed(document)
+        graph = self._graph(packed, workflow, targets, granted)
         with self._recorded(document, targets, share) as record:
             result = await self.engine.run(
                 graph,
-                workflow=self._told(document),
+                workflow=self._told(document, packed),
                 listener=listener,
                 cancel=cancel,
                 deadline=deadline,
@@ -449,10 +450,10 @@ class Session:
                 stacklevel=2,
             )
 
-    def _told(self, document: dict[str, Any]) -> Mapping[str, Any]:
+    def _told(self, document: dict[str, Any], packed: bytes | None) -> Mapping[str, Any]:
         """A workflow as pictures carry it, without the places of files that a client brought."""
         uploads = self.settings.uploads
-        if uploads is None:
+        if uploads is None or (packed is not None and not may_name(packed, uploads)):
             return document
         found: dict[str, Any] = with_references(document, uploads)
         return found
@@ -485,9 +486,10 @@ class Session:
                     packs=self.registry.pack_versions(),
                 )
                 client = share.client if share is not None else ""
-                noted = record_of(
-                    record.result, document, environment, targets=targets, client=client
-                )
+                with NoCollecting():
+                    noted = record_of(
+                        record.result, document, environment, targets=targets, client=client
+                    )
         finally:
             status = record.result.status if record.result is not None else "failed"
             if record.id:
@@ -523,6 +525,15 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
+
+
+def _packed(document: Mapping[str, Any]) -> bytes | None:
+    """All that a workflow says; None if it has values that no file has."""
+    try:
+        packed: bytes = msgpack.packb(document, strict_types=True, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return packed
 
 
 @dataclass

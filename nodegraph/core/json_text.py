@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.errors import InvalidFile, InvalidValue
 
 WIDTH = 100
@@ -45,12 +46,13 @@ def read_json(text: str, *, name: str = "") -> Any:
     where = f"{name}, " if name else ""
     faults: list[_NotStrict] = []
     try:
-        found = json.loads(
-            text,
-            object_pairs_hook=partial(_object, faults),
-            parse_float=partial(_finite, faults),
-            parse_constant=partial(_constant, faults),
-        )
+        with NoCollecting():
+            found = json.loads(
+                text,
+                object_pairs_hook=partial(_object, faults),
+                parse_float=partial(_finite, faults),
+                parse_constant=partial(_constant, faults),
+            )
         if faults:
             raise _refusal(where, *next(_faults(found, ()), ((), faults[0])))
     except json.JSONDecodeError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -56,6 +57,15 @@ def with_references(
     return copied(document)
 
 
+def may_name(packed: bytes, folder: Path) -> bool:
+    """Whether `with_references` may find something in a document; quick.
+
+    Args:
+        packed: It, with all its texts as UTF-8.
+    """
+    return _prefix(folder).encode(errors="surrogatepass") in packed
+
+
 def paths_in(text: str, parameters: Mapping[str, Any], folder: Path) -> frozenset[Path]:
     """The files of a folder that a workflow and its parameters name by their very paths.
 
@@ -84,5 +94,6 @@ def _texts(value: Any, prefix: str) -> Iterator[str]:
             yield from _texts(item, prefix)
 
 
+@lru_cache(maxsize=16)
 def _prefix(folder: Path) -> str:
     return str(PurePath(folder) / "_")[:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
@@ -199,7 +201,8 @@ class Workflow(_Part):
                 expected=f'{{"format": "{FORMAT}", "nodes": {{…}}}}',
             )
         try:
-            return cls.model_validate(migrate_format(document))
+            with NoCollecting():
+                return cls.model_validate(migrate_format(document))
         except ValidationError as error:
             raise InvalidWorkflow(_problems(error)) from None
 
@@ -342,26 +345,40 @@ def _raise_all(problems: Iterable[Problem | None]) -> None:
         raise InvalidWorkflow(found)
 
 
-def _written(part: _Part, always: Iterable[str] = ()) -> dict[str, Any]:
+def _written(part: _Part, always: tuple[str, ...] = ()) -> dict[str, Any]:
     """The fields of a part that say something, in the order of the class."""
+    values = vars(part)
     return {
-        name: _value(value)
-        for name, field in type(part).model_fields.items()
-        if (value := getattr(part, name)) or field.is_required() or name in always
+        name: value if type(value) in LEAVES else _value(value)
+        for name, is_needed in _fields(type(part), always)
+        if (value := values[name]) or is_needed
     }
+
+
+@lru_cache
+def _fields(kind: type[_Part], always: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Names of the fields, and whether each is written whatever it says."""
+    fields = kind.model_fields.items()
+    return tuple((name, field.is_required() or name in always) for name, field in fields)
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: _part(item) if isinstance(item, _Part) else _own(item)
+            key: item
+            if type(item) in LEAVES
+            else _part(item)
+            if isinstance(item, _Part)
+            else _own(item)
             for key, item in value.items()
         }
     return list(value) if isinstance(value, list) else value
 
 
 def _part(part: _Part) -> Any:
-    found = _written(part) | _extra(part)
+    found = _written(part)
+    if part.model_extra:
+        found |= _extra(part)
     # The short form of a parameter that is nothing but the input's name.
     return found["input"] if isinstance(part, Parameter) and len(found) == 1 else found
 

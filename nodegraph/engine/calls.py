@@ -75,7 +75,8 @@ class Calls:
                 self.fail(call, error)
                 return
         assert state.base is not None
-        call.readings = Readings()
+        if call.key:  # it is begun anew
+            call.readings = Readings()
         call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.

@@ -73,13 +73,17 @@ class Reporting(Protocol):
 
 
 class NodeReports(Mapping[str, NodeReport]):
-    """How each node fared, by name, in the order in which they ended; made when asked for."""
+    """How each node fared, by name, in the order in which they ended; made when first asked for."""
 
     def __init__(self, reports: Mapping[str, Reporting]) -> None:
         self._reports = reports
+        self._made: dict[str, NodeReport] = {}
 
     def __getitem__(self, node: str) -> NodeReport:
-        return self._reports[node].report()
+        made = self._made.get(node)
+        if made is None:
+            made = self._made[node] = self._reports[node].report()
+        return made
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reports)

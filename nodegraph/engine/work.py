@@ -27,6 +27,7 @@ MACHINE = "(machine)"
 _LONGEST = 200
 """Characters of a shape; the rest of a longer one is left out."""
 _SIZES = ("width", "height", "batch", "frames")
+_NO_ESTIMATE = Estimate()
 _STEPS = "steps"
 
 _ports: dict[str, tuple[NodeSpec, tuple[str, ...]]] = {}
@@ -60,6 +61,9 @@ class Work:
         return replace(self, shape=self.shape + names, kind=self.kind + names)
 
 
+_PLAIN = Work("", "", None)
+
+
 def work_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
     """The work of a node's call, whatever weights it computes with.
 
@@ -89,6 +93,8 @@ def loading_work(recipe: Recipe, size: int) -> Work:
 
 def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
     """What the node's own estimate hook says; nothing if it has none, or fails."""
+    if "estimate" not in node.spec.hooks:
+        return _NO_ESTIMATE
     known: Estimate | None = node.memo.get("estimate")
     if known is None:
         known = node.memo["estimate"] = _asked(node, nodes, shared)
@@ -96,16 +102,14 @@ def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared)
 
 
 def _asked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
-    if "estimate" not in node.spec.hooks:
-        return Estimate()
     given = HookInputs(node.literals, _linked_facts(node, nodes), shared.environment)
     try:
         hook = shared.registry.hook(node.spec.type, "estimate")
         with asking(node.name, node.spec.type, "estimate"):
             found: Any = hook(given) if hook is not None else None
     except Exception:  # noqa: BLE001 - the pack's code may raise anything; nothing depends on it
-        return Estimate()
-    return found if isinstance(found, Estimate) else Estimate()
+        return _NO_ESTIMATE
+    return found if isinstance(found, Estimate) else _NO_ESTIMATE
 
 
 def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
@@ -116,20 +120,26 @@ def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> 
         for fact, value in linked.items():
             if facts.setdefault(fact, value) != value:
                 facts[f"{port}.{fact}"] = value
-    given = {port: node.literals.get(port) for port in _deciding(node.spec)}
-    literals = {port: value for port, value in given.items() if value is not None}
+    given = node.literals
+    literals = {port: given[port] for port in _deciding(node.spec) if given.get(port) is not None}
     amount = estimate_of(node, nodes, shared).work
+    if not facts and not literals:
+        # Of most nodes that aren't about pictures, each time they run.
+        return _PLAIN if amount is None else Work(_end(amount), "", amount)
     if amount is None:
         amount = _amount(facts, literals)
     shape = {**facts, **literals}
     kind = {name: value for name, value in shape.items() if not _is_amount(name, value, literals)}
-    end = "" if amount is None else f" work={amount:.6g}"
-    return Work(_text(shape) + end, _text(kind), amount)
+    return Work(_text(shape) + _end(amount), _text(kind), amount)
+
+
+def _end(amount: float | None) -> str:
+    return "" if amount is None else f" work={amount:.6g}"
 
 
 def _amount(facts: Facts, literals: Mapping[str, Any]) -> float | None:
     """Pixels × pictures × steps, as far as they are known."""
-    sizes = [facts[name] for name in _SIZES if _is_count(facts.get(name))]
+    sizes = [facts[name] for name in _SIZES if _is_count(facts.get(name))] if facts else []
     steps = literals.get(_STEPS)
     factors = [*sizes, steps] if _is_count(steps) else sizes
     return float(prod(factors)) if factors else None
@@ -146,6 +156,8 @@ def _is_amount(name: str, value: Any, literals: Mapping[str, Any]) -> bool:
 
 
 def _text(found: Mapping[str, Any]) -> str:
+    if not found:
+        return ""
     return " ".join([f"{name}={found[name]}" for name in sorted(found)])[:_LONGEST]
 
 

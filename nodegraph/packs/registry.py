@@ -68,6 +68,8 @@ class Registry:
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
+        # Of the packs of which an edit counts at once.
+        self._followed = [found for pack, found in self._snapshots.items() if pack.is_followed]
         roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         self._code = CodeDigests(roots, manifests.sources, self._owner)
         with importing(self._followed):
@@ -223,11 +225,6 @@ class Registry:
             and self._code.is_current()
             and self._manifests.hanging.is_current()
         )
-
-    @property
-    def _followed(self) -> list[Snapshot]:
-        """Of the packs of which an edit counts at once."""
-        return [found for pack, found in self._snapshots.items() if pack.is_followed]
 
     def put_to_use(self) -> None:
         """Have packs imported as they were when they were read, whatever other sessions use."""

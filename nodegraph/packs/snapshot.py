@@ -145,12 +145,19 @@ class Snapshot:
     listing: Listing = field(init=False)
 
     def __post_init__(self) -> None:
-        self.listing = listed(self.root)
+        self._take(listed(self.root))
         # What was imported of it, once another is in use: functions may import more as they run.
         self.modules: dict[str, ModuleType] = {}
         self._texts: dict[str, bytes] = {}
         self._stamps: dict[str, Stamp | None] = {**self.listing.watched, **self.listing.files}
         self._lock = RLock()
+
+    def _take(self, listing: Listing) -> None:
+        self.listing = listing
+        # Sorted out once, as they are looked at after each call of each of the pack's nodes.
+        self._data_stamps = {
+            path: stamp for path, stamp in listing.files.items() if not path.endswith(".py")
+        }
 
     def text(self, path: str | Path) -> bytes:
         """A file's bytes, as they were when they were first asked for.
@@ -188,16 +195,12 @@ class Snapshot:
         """
         return {
             Path(path).relative_to(self.base).as_posix(): digest_bytes(Path(path).read_bytes())
-            for path in self._data_files
+            for path in self._data_stamps
         }
 
     def remember(self, data: Mapping[str, Digest]) -> None:
         """Take over what is known of the files that are no code; they needn't be read."""
         self.__dict__["data"] = data
-
-    @property
-    def _data_files(self) -> list[str]:
-        return [path for path in self.listing.files if not path.endswith(".py")]
 
     def digest(self, also: Sequence[str] = ()) -> Digest:
         """Digest of the content and names of all files; `also` as in `Listing.text`.
@@ -237,15 +240,14 @@ class Snapshot:
 
     def has_data_as_digested(self) -> bool:
         """Whether the files that are no code are still what they were."""
-        files = self.listing.files
-        return all(stamp_of(path) == files[path] for path in self._data_files)
+        return all(stamp_of(path) == stamp for path, stamp in self._data_stamps.items())
 
     def renewed(self) -> Snapshot:
         """This one, if the files hold what they held, else one of the files as they are now."""
         now = Snapshot(self.root, self.code, self.package)
         if not self._holds_what(now):
             return now
-        self.listing = now.listing
+        self._take(now.listing)
         with self._lock:
             self._stamps = now._stamps
         return self

@@ -21,16 +21,16 @@ class Outbox:
         self._broken = broken
         self._is_open = True
 
-    def send(self, message: Message) -> None:
-        """Send a message; returns once it is in the pipe.
+    def send(self, *messages: Message) -> None:
+        """Send messages, one after the other; returns once they are in the pipe.
 
         Raises:
-            ProtocolFault: It can't be sent; nothing of it was.
+            ProtocolFault: One can't be sent; nothing was.
         """
         if not self._is_open:
             return
         try:
-            self._writer.write(message.as_dict())
+            self._writer.write(*[message.as_dict() for message in messages])
         except OSError:
             self._is_open = False
             self._broken()

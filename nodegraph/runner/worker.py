@@ -19,7 +19,7 @@ from nodegraph.runner.stock import Telling
 from nodegraph.runner.upkeep import Upkeep
 from nodegraph.session import Session
 from nodegraph.workers.errors import ProtocolFault
-from nodegraph.workers.messages import Cancel, Ended, EndStatus, Message, Release, Run
+from nodegraph.workers.messages import Cancel, Ended, EndStatus, Message, Release, Run, Stock
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,7 +125,6 @@ class Worker:
             ended = await self._jobs.run(assignment, listener)
             # The next job may come as soon as the server hears of this one's end.
             assignment = self._next()
-            self._tell_stock()
             self._send(ended)
             self._upkeep.plan(self._loop)
 
@@ -134,23 +133,26 @@ class Worker:
             self._current = Assignment(self._ahead.popleft()) if self._ahead else None
             return self._current
 
-    def _tell_stock(self) -> None:
-        """Before the end of a job is told: a plan that is made then knows of what it left."""
-        news = self._stock.news()
-        if news is None:
-            return
+    def _send(self, ended: Ended) -> None:
+        left, news = self._events.end(), self._stock.news()
+        whole = replace(ended, events=left)
         try:
-            self._outbox.send(news)
+            # What is in memory comes before the end: a plan that is made then knows of it.
+            self._outbox.send(*([] if news is None else [news]), whole)
+        except ProtocolFault:
+            self._send_apart(news, whole)
+
+    def _send_apart(self, news: Stock | None, ended: Ended) -> None:
+        """As `_send`, where something is too large or can't be sent at all."""
+        try:
+            self._outbox.send(*([] if news is None else [news]))
         except ProtocolFault as fault:
             _LOG.warning("what is in memory can't be told, plans won't know of it: %s", fault)
-
-    def _send(self, ended: Ended) -> None:
-        left = self._events.end()
         try:
-            self._outbox.send(replace(ended, events=left))
+            self._outbox.send(ended)
         except ProtocolFault:
-            self._events.send(left)
-            self._send_alone(ended)
+            self._events.send(list(ended.events))
+            self._send_alone(replace(ended, events=()))
 
     def _send_alone(self, ended: Ended) -> None:
         """As `_send`, where it is too large or can't be sent at all."""

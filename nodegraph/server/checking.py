@@ -19,6 +19,7 @@ _MOST_LEVELS = 64
 
 def check(
     document: Mapping[str, Any],
+    text: str,
     parameters: Mapping[str, Any],
     targets: Sequence[str] | None,
     types: NodeTypes,
@@ -31,11 +32,12 @@ def check(
     A workflow with nodes of older versions is left to a process that may run packs' migrations.
 
     Args:
+        text: The document as JSON.
         graphs: Remembers those that nothing was wrong with.
     Raises:
         InvalidFile, InvalidWorkflow: It can't be read, or has no such parameters.
     """
-    said = json.dumps([document, parameters, most_nodes], separators=(",", ":"))
+    said = f"{most_nodes} {json.dumps(parameters)} {text}"
     digest = digest_bytes(said.encode(errors="surrogatepass"))
     if graphs.known(digest, types, environment, targets=targets) is not None:
         return []

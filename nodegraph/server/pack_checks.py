@@ -126,7 +126,6 @@ def _has_checks(document: Mapping[str, Any], types: NodeTypes) -> bool:
 
 def _specs(document: Mapping[str, Any], types: NodeTypes) -> Iterator[NodeSpec]:
     for part in (document, *(document.get("subgraphs") or {}).values()):
-        for entry in (part.get("nodes") or {}).values():
-            spec = types.spec(entry.get("type", ""))  # a file of an older format may say otherwise
-            if spec is not None:
-                yield spec
+        # A file of an older format may say otherwise.
+        named = {entry.get("type", "") for entry in (part.get("nodes") or {}).values()}
+        yield from filter(None, map(types.spec, named))

@@ -87,7 +87,7 @@ async def submit(
     """
     found = await wanted(services, caller, wish)
     types = await services.node_types.current()
-    arguments = (found.document, found.parameters, wish.targets, types)
+    arguments = (found.document, found.text, found.parameters, wish.targets, types)
     limits = (found.environment(services), services.server.limits.nodes, services.graphs)
     if _is_small(found.document):
         problems = check(*arguments, *limits)

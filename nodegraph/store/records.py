@@ -119,7 +119,8 @@ class Runs:
             own = self._owners.pop(id, "")
         packed = None
         try:
-            packed = zlib.compress(pack(dict(record)))
+            # Quickly rather than well: most of a large one are digests, which get no smaller.
+            packed = zlib.compress(pack(dict(record)), 1)
         finally:
             self._finish(id, status, seconds, packed, own)
 

@@ -97,14 +97,14 @@ class FrameWriter:
         self._descriptor = descriptor
         self._lock = Lock()
 
-    def write(self, message: Mapping[str, Any]) -> None:
-        """Send a message; returns once it is in the pipe.
+    def write(self, *messages: Mapping[str, Any]) -> None:
+        """Send messages, which wake the other side up once; returns once they are in the pipe.
 
         Raises:
-            ProtocolFault: It can't be sent; nothing of it was.
+            ProtocolFault: One can't be sent; nothing was.
             OSError: Nobody reads any more.
         """
-        left = memoryview(encode(message))
+        left = memoryview(b"".join(map(encode, messages)))
         with self._lock:
             while left:
                 left = left[os.write(self._descriptor, left) :]

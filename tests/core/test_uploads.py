@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nodegraph.core.uploads import digest_of, paths_in, reference, with_references
+import msgpack
+
+from nodegraph.core.uploads import digest_of, may_name, paths_in, reference, with_references
 
 FOLDER = Path("/srv/uploads/files")
 DIGEST = "ab" * 32
@@ -34,6 +36,15 @@ def test_other_paths_stay() -> None:
         "a red apple",
     ):
         assert with_references(text, FOLDER) == text
+
+
+def test_a_document_that_names_a_path_is_never_taken_for_one_that_does_not() -> None:
+    for folder in (FOLDER, Path("/srv/é/files")):
+        path = str(folder / f"{DIGEST}.png")
+        for document in (path, {"a": [{"b": path}]}, [1, ["a red apple", path]]):
+            assert with_references(document, folder) != document
+            assert may_name(msgpack.packb(document), folder)
+        assert not may_name(msgpack.packb({"a": "a red apple"}), folder)
 
 
 def test_a_reference_tells_its_digest() -> None:

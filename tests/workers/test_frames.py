@@ -79,6 +79,18 @@ def test_what_cannot_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     assert refusal.value.problem.expected == "at most 100 bytes"
 
 
+def test_of_messages_that_are_sent_together_all_arrive_or_none() -> None:
+    ours, theirs = os.pipe()
+    writer = FrameWriter(theirs)
+    writer.write({"a": 1}, {"b": 2})
+    with pytest.raises(ProtocolFault):
+        writer.write({"c": 3}, {"d": object()})
+    os.close(theirs)
+    reader = FrameReader(ours)
+    assert [reader.read() for _ in range(3)] == [{"a": 1}, {"b": 2}, None]
+    os.close(ours)
+
+
 def test_threads_write_to_one_pipe_without_mixing(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.pipe()
     writer, reader = FrameWriter(theirs), FrameReader(ours)

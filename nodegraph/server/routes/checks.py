@@ -68,7 +68,7 @@ async def validate_workflow(services: TheServices, caller: MayRead, wish: Workfl
         found = await wanted(services, caller, wish)
         problems = await services.off_loop(
             check,
-            *(found.document, found.parameters, wish.targets),
+            *(found.document, found.text, found.parameters, wish.targets),
             *(await services.node_types.current(), found.environment(services)),
             services.server.limits.nodes,
             services.graphs,
