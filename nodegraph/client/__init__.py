@@ -5,19 +5,9 @@ It needs neither the server nor torch.
 
 from __future__ import annotations
 
-from nodegraph.client.async_client import AsyncClient
-from nodegraph.client.client import Client
-from nodegraph.client.entries import (
-    Checked,
-    Model,
-    Plan,
-    QueueState,
-    Refreshed,
-    Source,
-    SourceLink,
-    System,
-    Upload,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from nodegraph.client.errors import (
     Conflict,
     ConnectionLost,
@@ -33,15 +23,41 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
     WrongDigest,
 )
-from nodegraph.client.events import Event
 from nodegraph.client.file_calls import ArtifactFilter
 from nodegraph.client.job_calls import Filters, JobFields, Match, RunOptions, Saved, WishFields
-from nodegraph.client.jobs import Artifact, Fault, Job, JobSummary, OutputFile, Outputs, State
 from nodegraph.client.node_types import NodeTypes
 from nodegraph.client.pulling import Pulled
 from nodegraph.client.retries import NEVER, Retries
 from nodegraph.client.server_calls import RetentionChange, SettingsChange
-from nodegraph.client.workflows import App, AppItem, AppRun, SavedItem, SavedVersion, Template
+from nodegraph.client.shapes import (
+    App,
+    AppItem,
+    AppRun,
+    Artifact,
+    Checked,
+    Event,
+    Fault,
+    Job,
+    JobSummary,
+    Model,
+    OutputFile,
+    Outputs,
+    Plan,
+    QueueState,
+    Refreshed,
+    SavedItem,
+    SavedVersion,
+    Source,
+    SourceLink,
+    State,
+    System,
+    Template,
+    Upload,
+)
+
+if TYPE_CHECKING:
+    from nodegraph.client.async_client import AsyncClient
+    from nodegraph.client.client import Client
 
 __all__ = [
     "NEVER",
@@ -96,3 +112,17 @@ __all__ = [
     "WishFields",
     "WrongDigest",
 ]
+
+
+_HOMES = {
+    "AsyncClient": "nodegraph.client.async_client",
+    "Client": "nodegraph.client.client",
+}
+"""With them come the HTTP libraries, which whoever needs the shapes only, as the server, can do
+without."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

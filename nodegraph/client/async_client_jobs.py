@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.client import job_calls
 from nodegraph.client.async_asking import AsyncAsks
-from nodegraph.client.events import Event
 from nodegraph.client.job_calls import AnyWorkflow, End, Filters, JobFields, Match
-from nodegraph.client.jobs import Job, JobSummary, id_of
 from nodegraph.client.sending import paged
+from nodegraph.client.shapes import Event, Job, JobSummary
+from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.waiting import waited
 from nodegraph.client.watching import Which, watched
 

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.client import server_calls
 from nodegraph.client.async_asking import AsyncAsks
-from nodegraph.client.entries import (
+from nodegraph.client.job_calls import AnyWorkflow, WishFields
+from nodegraph.client.node_types import NodeTypes
+from nodegraph.client.sending import gathered
+from nodegraph.client.server_calls import SettingsChange
+from nodegraph.client.shapes import (
     Checked,
     Model,
     Plan,
@@ -16,10 +20,6 @@ from nodegraph.client.entries import (
     Source,
     System,
 )
-from nodegraph.client.job_calls import AnyWorkflow, WishFields
-from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.sending import gathered
-from nodegraph.client.server_calls import SettingsChange
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from nodegraph.client import file_calls
 from nodegraph.client.asking import Asks
 from nodegraph.client.downloads import downloaded
-from nodegraph.client.entries import Upload
 from nodegraph.client.file_calls import AnyFile, ArtifactFilter
-from nodegraph.client.jobs import Artifact, JobSummary, OutputFile
 from nodegraph.client.pulling import Progress, Pulled, PullWish, pulled
 from nodegraph.client.sending import paged
+from nodegraph.client.shapes import Artifact, JobSummary, OutputFile, Upload
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

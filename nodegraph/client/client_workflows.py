@@ -9,7 +9,7 @@ from nodegraph.client import workflow_calls
 from nodegraph.client.asking import Asks
 from nodegraph.client.job_calls import AsDocument
 from nodegraph.client.sending import gathered, paged
-from nodegraph.client.workflows import App, AppItem, AppRun, SavedItem, SavedVersion, Template
+from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
 
 
 class Workflows(Asks):

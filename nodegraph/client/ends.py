@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from nodegraph.client.errors import NotFound
-from nodegraph.client.events import Event
 from nodegraph.client.job_calls import events, get
 from nodegraph.client.retries import NEVER
 from nodegraph.client.sending import sent
+from nodegraph.client.shapes import Event
 from nodegraph.client.steps import Steps
 
 IsOver = Callable[[str, int | None], Steps[bool]]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TypedDict
 
 from nodegraph.client.calls import Call, Paged
-from nodegraph.client.entries import Upload
-from nodegraph.client.jobs import Artifact, JobSummary, OutputFile, id_of
 from nodegraph.client.reading import Page, as_nothing, as_one, as_page, as_picture
 from nodegraph.client.requests import Request, place, query
+from nodegraph.client.shapes import Artifact, JobSummary, OutputFile, Upload
+from nodegraph.client.shapes.jobs import id_of
 
 AnyFile = OutputFile | Upload
 _ARTIFACTS, _UPLOADS = "/artifacts", "/uploads"

@@ -18,12 +18,12 @@ from nodegraph.client.errors import (
     ServerError,
     UnexpectedAnswer,
 )
-from nodegraph.client.events import Event
-from nodegraph.client.job_calls import EventPage, events
+from nodegraph.client.job_calls import events
 from nodegraph.client.problems import error_in
 from nodegraph.client.reading import converted
 from nodegraph.client.retries import NEVER, Deadline, Retries, Trouble
 from nodegraph.client.sending import sent
+from nodegraph.client.shapes import Event, EventPage
 from nodegraph.client.steps import Hear, Open, Pause, Say, SocketRefused, Steps, Tell
 from nodegraph.errors import NodegraphError
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypedDict
 
 from nodegraph.client.calls import Call
-from nodegraph.client.events import Event
-from nodegraph.client.jobs import Job, JobSummary, State
 from nodegraph.client.reading import Page, as_count, as_mapping, as_nothing, as_one, as_page
 from nodegraph.client.requests import Request, json_request, place, query
+from nodegraph.client.shapes import EventPage, Job, JobSummary, State
 from nodegraph.errors import InvalidValue
 
 _JOBS = "/jobs"
@@ -202,20 +201,6 @@ def delete_all(which: Match) -> Call[int]:
     # Sent once more, it would tell of none.
     request = Request("DELETE", _JOBS, query(**which))
     return Call(request, as_count("deleted"), is_repeatable=False)
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """Some events, in order.
-
-    Attributes:
-        last: What comes after this number comes next.
-        complete: Whether there were no more.
-    """
-
-    items: tuple[Event, ...]
-    last: int
-    complete: bool
 
 
 def events(after: int, id: str | None = None, limit: int = 1_000) -> Call[EventPage]:

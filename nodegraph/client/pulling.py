@@ -11,9 +11,10 @@ from blake3 import blake3
 from nodegraph.client.downloads import downloaded
 from nodegraph.client.file_names import marked, safe_name
 from nodegraph.client.job_calls import get
-from nodegraph.client.jobs import Job, JobSummary, OutputFile, id_of
 from nodegraph.client.retries import Retries
 from nodegraph.client.sending import sent
+from nodegraph.client.shapes import Job, JobSummary, OutputFile
+from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.steps import Steps
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue, OutputError

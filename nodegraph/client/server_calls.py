@@ -7,7 +7,11 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from nodegraph.client.calls import Call
-from nodegraph.client.entries import (
+from nodegraph.client.job_calls import PLAN_SECONDS, AnyWorkflow, WishFields, wish
+from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
+from nodegraph.client.reading import Page, as_count, as_mapping, as_one, as_page, as_picture
+from nodegraph.client.requests import Request, json_request, place, query
+from nodegraph.client.shapes import (
     Checked,
     Model,
     Plan,
@@ -16,10 +20,6 @@ from nodegraph.client.entries import (
     Source,
     System,
 )
-from nodegraph.client.job_calls import PLAN_SECONDS, AnyWorkflow, WishFields, wish
-from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
-from nodegraph.client.reading import Page, as_count, as_mapping, as_one, as_page, as_picture
-from nodegraph.client.requests import Request, json_request, place, query
 from nodegraph.core.spec import NodeSpec
 
 _QUEUE, _SETTINGS = "/queue", "/settings"

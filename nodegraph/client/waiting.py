@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nodegraph.client.following import Following, Wanted
 from nodegraph.client.job_calls import get
-from nodegraph.client.jobs import Job
 from nodegraph.client.retries import NEVER, Deadline, Retries
 from nodegraph.client.sending import sent
+from nodegraph.client.shapes import Job
 from nodegraph.client.steps import Steps
 
 

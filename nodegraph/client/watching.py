@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nodegraph.client.following import Following, Wanted
-from nodegraph.client.jobs import JobSummary, id_of
 from nodegraph.client.retries import Deadline, Retries
+from nodegraph.client.shapes import JobSummary
+from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.steps import Steps
 
 Which = JobSummary | str | Iterable[JobSummary | str] | None

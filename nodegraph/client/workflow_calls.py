@@ -19,7 +19,7 @@ from nodegraph.client.reading import (
     as_picture,
 )
 from nodegraph.client.requests import Request, json_request, place, query
-from nodegraph.client.workflows import App, AppItem, AppRun, SavedItem, SavedVersion, Template
+from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
 
 _WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
 

@@ -29,6 +29,7 @@ _ABOUT = """Jobs, workflows and results of a nodegraph server.
 Errors are `application/problem+json`. Lists are cut into pages: `next` is the `cursor` of the next
 one. Times are Unix times in seconds. Whoever isn't on the server's own machine sends a token.
 """
+_SCHEMAS = "#/components/schemas/"
 _OF_GATE = ("400", "401", "403", "414", "421", "429")
 """Statuses of what never reaches a route."""
 _REFUSALS = {str(status): found for status, found in responses(*map(int, _OF_GATE), 422).items()}
@@ -74,8 +75,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    own = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    own = ProblemDetails.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
     schemas |= {**own.pop("$defs", {}), "ProblemDetails": own}
+    document = _called_by_titles(document)
+    components = document["components"]
+    schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):  # not what is answered here
         schemas.pop(name, None)
     components["securitySchemes"] = {
@@ -94,6 +98,28 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if path in PUBLIC:
             operation["security"] = []
     return document
+
+
+def _called_by_titles(document: dict[str, Any]) -> dict[str, Any]:
+    """The description with schemas called what they are titled: programs made from it know them so,
+    whatever our classes are called."""
+    schemas = document["components"]["schemas"]
+    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [renamed(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        found = {name: renamed(each) for name, each in part.items()}
+        reference = found.get("$ref")
+        if isinstance(reference, str):
+            found["$ref"] = _SCHEMAS + titles[reference.removeprefix(_SCHEMAS)]
+        return found
+
+    document["components"]["schemas"] = {titles[name]: each for name, each in schemas.items()}
+    renamed_document: dict[str, Any] = renamed(document)
+    return renamed_document
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
+from nodegraph.client.shapes.description import Finding
 from nodegraph.core.places import Places
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.server.errors import (
@@ -38,19 +39,6 @@ _GIVEN = 200
 _REFUSALS: Mapping[int, type[Refused]] = {
     kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedType, TooLarge)
 }
-
-
-class Finding(BaseModel):
-    """One thing that is wrong, with its place in the workflow where it has one."""
-
-    code: str = Field(examples=["unknown-node-type"])
-    message: str = Field(examples=["there is no such node type"])
-    node: str | None = Field(None, examples=["sample"])
-    node_type: str | None = Field(None, examples=["KSampler"])
-    port: str | None = None
-    given: str | None = None
-    expected: str | None = None
-    hint: str | None = Field(None, examples=["Did you mean `KSampler`?"])
 
 
 class ProblemDetails(BaseModel):

@@ -8,7 +8,7 @@ export interface Alive {
 /** What became of a run of an app. */
 export interface AppAnswer {
   job: JobEntry;
-  /** Files by the node that gave them; none if it hasn't finished. */
+  /** Files by the node that gave them; None if it hasn't finished. */
   outputs: Record<string, OutputFile[]> | null;
 }
 
@@ -19,21 +19,26 @@ export interface AppDetail {
   description: string;
   /** Of the saved workflow. */
   version: number;
+  /** Of the saved workflow. */
   digest: string;
   /** JSON Schema of the values that it takes. */
   parameters: Record<string, unknown>;
-  outputs: AppOutputEntry[];
   /** Why some of it can't be used. */
-  problems: (Record<string, string>)[];
+  problems: Finding[];
+  /** The nodes that give files. */
+  outputs: AppOutputEntry[];
+  /** Where the server has it. */
   href: string;
 }
 
-/** An app in a list. */
+/** An app in a list: a saved workflow that can be run by its name. */
 export interface AppItem {
   name: string;
   title: string;
   description: string;
+  /** Names of what people vary. */
   parameters: string[];
+  /** Where the server has it. */
   href: string;
 }
 
@@ -44,38 +49,41 @@ export interface AppList {
   next: string | null;
 }
 
-/** A node that gives files. */
+/** A node of an app that gives files. */
 export interface AppOutputEntry {
   node: string;
+  /** For people. */
   label: string;
+  /** The node's. */
   type: string;
 }
 
-/** A file that a job gave. */
+/** A file that a job gave, in a list of the files of many. */
 export interface ArtifactEntry {
-  /** blake3 of the bytes. */
-  digest: string;
   name: string;
+  /** That wrote it. */
+  node: string;
+  /** What it is to people. */
+  kind: string;
   media_type: string;
   /** Bytes. */
   size: number;
-  /** Pixels, of a picture. */
-  width: number | null;
-  /** Pixels, of a picture. */
-  height: number | null;
-  /** What it is to people. */
-  kind: string;
-  /** That wrote it. */
-  node: string;
+  /** blake3 of the bytes. */
+  digest: string;
   job: string;
+  /** Unix time at which it was written. */
+  created: number;
+  /** Pixels, of a picture; None where that isn't known. */
+  width: number | null;
+  /** Pixels, of a picture; None where that isn't known. */
+  height: number | null;
+  /** Where the server has it. */
+  href: string;
+  /** Where it has a small picture of it; None if it is no picture. */
+  thumbnail: string | null;
   job_name: string;
   /** How many jobs gave the same bytes. */
   jobs: number;
-  /** Unix time at which it was written. */
-  created: number;
-  href: string;
-  /** None if it is no picture. */
-  thumbnail: string | null;
 }
 
 /** Some artifacts, the newest first. */
@@ -140,7 +148,7 @@ export interface Change {
   priority: number;
 }
 
-/** Whether a workflow can run. */
+/** Whether a workflow can run, and everything that is wrong with it. */
 export interface Checked {
   valid: boolean;
   problems: Finding[];
@@ -171,22 +179,29 @@ export interface Disk {
 
 /** Something that happened to a job. */
 export interface EventEntry {
-  /** Grows from event to event of all jobs, with gaps. */
-  seq: number;
+  /** Its id. */
   job: string;
-  /** Whose job it is. */
+  /** Whose it is. */
   client: string;
   /** The job's at that time. */
   attempt: number;
-  /** In the attempt's run; none for what the queue tells. */
-  number: number | null;
+  /** What happened, such as `node.finished`; docs/websocket.md lists the kinds. */
   kind: string;
-  /** Unix time. */
-  at: number;
+  /** The node it happened to, if any. */
   node: string | null;
+  /** What else there is to say; plain values. */
+  data: Record<string, unknown>;
+  /**
+   * Its number, which grows from event to event of all jobs; None for what is of the moment only:
+   * progress and previews.
+   */
+  seq: number;
+  /** In the attempt's run; None for what the queue tells. */
+  number: number | null;
+  /** Unix time; None of what is of the moment. */
+  at: number;
   /** Since the attempt's run started. */
   seconds: number | null;
-  data: Record<string, unknown>;
 }
 
 /** Some events, in order. */
@@ -198,15 +213,23 @@ export interface EventList {
   complete: boolean;
 }
 
-/** One thing that is wrong, with its place in the workflow where it has one. */
+/** One finding about a workflow, a file or a value. */
 export interface Finding {
+  /** Stable name of the kind of fault, such as `unknown-node-type`. */
   code: string;
+  /** What is wrong, in one sentence without the place. */
   message: string;
+  /** Name of the node in the workflow. */
   node?: string | null;
+  /** Type of that node. */
   node_type?: string | null;
+  /** Input or output port. */
   port?: string | null;
+  /** What was found, as text. */
   given?: string | null;
+  /** What is allowed, as text. */
   expected?: string | null;
+  /** The next step that mends it. */
   hint?: string | null;
 }
 
@@ -261,13 +284,15 @@ export interface JobDetail {
   state: "queued" | "running" | "finished" | "failed" | "cancelled";
   /** Whether it waits until it is let go. */
   held: boolean;
-  /** What a running job's worker is asked to do. */
+  /** What a running job's worker is asked to do: `cancel`, `pause` or nothing. */
   wanted: "cancel" | "pause" | null;
+  /** -100 to 100; the highest goes first. */
   priority: number;
   /** Unix time. */
   created: number;
-  /** Of the last attempt. */
+  /** Unix time at which the last attempt began. */
   started: number | null;
+  /** Unix time at which it ended. */
   finished: number | null;
   /** How often a worker has begun it. */
   attempt: number;
@@ -276,19 +301,21 @@ export interface JobDetail {
   /** That has it or had it last. */
   worker: string | null;
   tags: string[];
-  /** Of one that failed. */
-  fault: JobFault | null;
-  links: JobLinks;
   /** Digest of its text. */
   workflow: string;
   parameters: Record<string, unknown>;
+  /** Nodes that are wanted; None for all that write something. */
   targets: string[] | null;
   options: Record<string, unknown>;
   /** What was foreseen, if that was asked for. */
   plan: Record<string, unknown> | null;
+  /** What it gave; None unless it has finished. */
   outputs: JobOutputs | null;
-  /** The first problem, with all of them in `problems`. */
+  /** The first problem of one that failed, with all of them under `problems`. */
   error: Record<string, unknown> | null;
+  /** Why it failed, if it did. */
+  fault: JobFault | null;
+  links: JobLinks;
 }
 
 /** A job, without what was asked for and what came of it. */
@@ -300,13 +327,15 @@ export interface JobEntry {
   state: "queued" | "running" | "finished" | "failed" | "cancelled";
   /** Whether it waits until it is let go. */
   held: boolean;
-  /** What a running job's worker is asked to do. */
+  /** What a running job's worker is asked to do: `cancel`, `pause` or nothing. */
   wanted: "cancel" | "pause" | null;
+  /** -100 to 100; the highest goes first. */
   priority: number;
   /** Unix time. */
   created: number;
-  /** Of the last attempt. */
+  /** Unix time at which the last attempt began. */
   started: number | null;
+  /** Unix time at which it ended. */
   finished: number | null;
   /** How often a worker has begun it. */
   attempt: number;
@@ -315,7 +344,7 @@ export interface JobEntry {
   /** That has it or had it last. */
   worker: string | null;
   tags: string[];
-  /** Of one that failed. */
+  /** Why it failed, if it did. */
   fault: JobFault | null;
   links: JobLinks;
 }
@@ -345,11 +374,12 @@ export interface JobList {
 /** What a job gave. */
 export interface JobOutputs {
   files: OutputFile[];
-  /** Digests of what nodes gave, by ``node.port``. */
+  /** Digests of what nodes gave, by `node.port`. */
   outputs: Record<string, string>;
+  /** How many nodes `ran` and were `cached`. */
   nodes: Record<string, number>;
   seconds: number;
-  /** Its record in the store, for `nodegraph runs`. */
+  /** Its record in the server's store, for `nodegraph runs`. */
   run: string;
   [more: string]: unknown;
 }
@@ -379,7 +409,7 @@ export interface JobWish {
 export interface LinkEntry {
   title: string;
   url: string;
-  /** Whether it is what was asked for; else a search for it. */
+  /** Whether it is what was asked for; else one may find it there. */
   exact: boolean;
 }
 
@@ -392,18 +422,19 @@ export interface Memory {
   server: number;
 }
 
-/** A file or folder under the models folders that may be a model. */
+/** A model on the server. */
 export interface ModelEntry {
   /** What `LoadModel` takes. */
   name: string;
+  /** `diffusers`, `checkpoint` or `embedded`. */
   kind: "diffusers" | "checkpoint" | "embedded";
   /** None if it can't be used. */
   family: string | null;
   /** On disk. */
   bytes: number;
-  /** Why it can't be used; none if it can. */
+  /** Why it can't be used; None if it can. */
   problem: string | null;
-  /** Of the picture that lies beside it, if there is one. */
+  /** Where the server has a small picture of it; None if there is none. */
   thumbnail: string | null;
 }
 
@@ -475,14 +506,15 @@ export interface OutputFile {
   media_type: string;
   /** Bytes. */
   size: number;
-  /** Pixels, of a picture. */
-  width: number | null;
-  /** Pixels, of a picture. */
-  height: number | null;
   /** blake3 of the bytes. */
   digest: string;
+  /** Pixels, of a picture; None where that isn't known. */
+  width: number | null;
+  /** Pixels, of a picture; None where that isn't known. */
+  height: number | null;
+  /** Where the server has it. */
   href: string;
-  /** None if it is no picture. */
+  /** Where it has a small picture of it; None if it is no picture. */
   thumbnail: string | null;
 }
 
@@ -510,14 +542,14 @@ export interface PlanEntry {
   nodes: Record<string, unknown>;
   /** Of the whole run. */
   totals: Record<string, unknown>;
+  /** Nodes and models that there aren't. */
+  missing: Record<string, unknown>;
+  problems: Finding[];
   /**
    * Nodes that a run would compute; of a workflow that something is wrong with, those that it
    * leaves alone: what a job may name as its `targets`.
    */
   targets: string[];
-  /** Nodes and models that there aren't. */
-  missing: Record<string, unknown>;
-  problems: Finding[];
   [more: string]: unknown;
 }
 
@@ -542,13 +574,13 @@ export interface ProblemDetails {
   problems: Finding[];
 }
 
-/** The queue, as far as the caller may see it. */
+/** The queue, as far as one may see it. */
 export interface QueueEntry {
   /** Whether no more jobs are begun. */
   paused: boolean;
-  /** Of the caller's jobs; of everybody's for an admin. */
+  /** Of one's own jobs; of everybody's for who may administer. */
   counts: StateCounts;
-  /** In the order in which they will be begun. */
+  /** In the order in which they will be begun, as far as that is known now. */
   upcoming: JobEntry[];
 }
 
@@ -556,7 +588,7 @@ export interface QueueEntry {
 export interface QueueState {
   paused: boolean;
   counts: StateCounts;
-  /** Why it can't be written to, if it can't. */
+  /** Why it can't be written to; None if it can. */
   fault: string | null;
 }
 
@@ -576,10 +608,11 @@ export interface RateLimits {
   failure_burst: number;
 }
 
-/** What there is now. */
+/** What there is once node packs were looked at anew. */
 export interface Refreshed {
   /** How many there are. */
   node_types: number;
+  /** What is wrong with packs. */
   problems: string[];
 }
 
@@ -624,12 +657,13 @@ export interface RunOptions {
 export interface SavedAs {
   /** 1 is the first; grows with each change. */
   version: number;
-  /** Of its text; its ETag. */
+  /** Of its text; its ETag, and what a change is made to, see `Workflows.save`. */
   digest: string;
   /** Unix time. */
   saved: number;
   /** Bytes of its text. */
   size: number;
+  /** Where the server has it. */
   href: string;
   name: string;
 }
@@ -643,12 +677,14 @@ export interface SavedItem {
   digest: string;
   /** Unix time of the last change. */
   saved: number;
-  /** What people vary. */
+  /** Names of what people vary. */
   parameters: string[];
+  /** How many there are. */
   nodes: number;
-  href: string;
-  /** Why its file can't be read; none if it can. */
+  /** Why its file can't be read; None if it can. */
   problem: string | null;
+  /** Where the server has it. */
+  href: string;
 }
 
 /** Some saved workflows, by name. */
@@ -674,12 +710,13 @@ export interface SavedReference {
 export interface SavedVersion {
   /** 1 is the first; grows with each change. */
   version: number;
-  /** Of its text; its ETag. */
+  /** Of its text; its ETag, and what a change is made to, see `Workflows.save`. */
   digest: string;
   /** Unix time. */
   saved: number;
   /** Bytes of its text. */
   size: number;
+  /** Where the server has it. */
   href: string;
 }
 
@@ -747,6 +784,7 @@ export interface SettingsChange {
 
 /** Where to get a model or a node pack. */
 export interface SourceEntry {
+  /** `model` or `pack`. */
   kind: "model" | "pack";
   /** As it was asked for. */
   name: string;
@@ -785,7 +823,9 @@ export interface SystemEntry {
   /** That workers compute on. */
   devices: string[];
   workers: WorkerEntry[];
+  /** Bytes. */
   memory: Memory;
+  /** Bytes. */
   disk: Disk;
   queue: QueueState;
   /** Versions of the node packs by name. */
@@ -796,19 +836,21 @@ export interface SystemEntry {
   problems: string[];
 }
 
-/** A workflow that comes with nodegraph. */
+/** A workflow that comes with the server, to start from. */
 export interface TemplateItem {
   name: string;
   title: string;
   description: string;
+  /** Names of what people vary. */
   parameters: string[];
-  /** Files that it reads, which have to be brought along. */
+  /** Files that it reads, which have to be brought along; see `Templates.file`. */
   needs: string[];
   /** Node types that it uses. */
   types: string[];
-  href: string;
-  /** Of what it makes. */
+  /** Where the server has a picture of what it makes; None if there is none. */
   picture: string | null;
+  /** Where the server has it. */
+  href: string;
 }
 
 /** The workflows that come with nodegraph. */
@@ -817,7 +859,7 @@ export interface TemplateList {
   next: string | null;
 }
 
-/** A file that a client brought. */
+/** A file that was brought to the server. */
 export interface UploadEntry {
   /** blake3 of the bytes. */
   digest: string;
@@ -827,6 +869,8 @@ export interface UploadEntry {
   media_type: string;
   /** Bytes. */
   size: number;
+  /** What an input of a workflow that takes a file is given, to read this one. */
+  value: string;
   /** Pixels, of a picture. */
   width: number | null;
   /** Pixels, of a picture. */
@@ -835,8 +879,7 @@ export interface UploadEntry {
   created: number;
   /** Unix time when it was last needed. */
   used: number;
-  /** What an input of a workflow that takes a file is given, to read this one. */
-  value: string;
+  /** Where the server has it. */
   href: string;
 }
 
@@ -866,24 +909,26 @@ export interface VersionList {
 /** A worker process. */
 export interface WorkerEntry {
   name: string;
-  /** A planner answers questions and takes no jobs. */
+  /** A `planner` answers questions and takes no jobs. */
   role: string;
   state: string;
   device: string;
-  pid: number | null;
   /** How often it was started again after a death. */
   restarts: number;
+  pid: number | null;
   /** That it has, if the caller may see it. */
   job: string | null;
   /** That began last in that job. */
   node: string | null;
+  /** Bytes. */
+  memory: number | null;
+  /** Bytes. */
+  device_memory: number | null;
   /** Seconds since then. */
   last_heartbeat: number | null;
   /** Seconds until then, if it is dead. */
   next_start: number | null;
-  /** Bytes. */
-  memory: number | null;
-  device_memory: number | null;
+  /** Of what it computes with. */
   versions: Record<string, string> | null;
 }
 

@@ -41,7 +41,7 @@ def _text(found: Mapping[str, Any], name: str) -> str | None:
 
 
 def described(app: App) -> dict[str, Any]:
-    """An app as `AppDetail` says."""
+    """An app as `shapes.App` says."""
     return {
         "name": app.name,
         "title": app.title,
@@ -59,7 +59,7 @@ def described(app: App) -> dict[str, Any]:
 
 
 def answer(job: Job) -> dict[str, Any]:
-    """A job as `AppAnswer` says."""
+    """A job as `shapes.AppRun` says."""
     if job.outputs is None:
         return {"job": job_entry(job), "outputs": None}
     outputs: dict[str, list[dict[str, Any]]] = {}

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs import Job
 from nodegraph.jobs.states import ENDED
@@ -26,7 +27,7 @@ from nodegraph.server.errors import NotAcceptable, Refused
 from nodegraph.server.files.answers import json_response
 from nodegraph.server.files.sending import file_response
 from nodegraph.server.files.types import content_headers
-from nodegraph.server.job_entries import JobEntry, OutputFile, job_path
+from nodegraph.server.job_entries import job_path
 from nodegraph.server.jobs_access import visible
 from nodegraph.server.problems import responses
 from nodegraph.server.saved.saved import LARGEST_PAGE
@@ -58,54 +59,11 @@ _BODY: dict[str, Any] = {
 Name = Annotated[str, Path(description="Of a saved workflow.", examples=["apple still life"])]
 
 
-class AppItem(BaseModel):
-    """An app in a list."""
-
-    name: str = Field(examples=["apple"])
-    title: str = Field(examples=["Text to image"])
-    description: str = Field(examples=["A picture from words."])
-    parameters: list[str] = Field(examples=[["prompt", "seed"]])
-    href: str = Field(examples=["/api/v1/apps/apple"])
-
-
 class AppList(BaseModel):
     """Some apps, by name."""
 
-    items: list[AppItem]
+    items: list[shapes.AppItem]
     next: str | None = Field(description="Cursor of the next page; none if this is the last.")
-
-
-class AppOutputEntry(BaseModel):
-    """A node that gives files."""
-
-    node: str = Field(examples=["save"])
-    label: str = Field(examples=["save"])
-    type: str = Field(examples=["SaveImage"])
-
-
-class AppDetail(BaseModel):
-    """A saved workflow as an app."""
-
-    name: str = Field(examples=["apple"])
-    title: str = Field(examples=["Text to image"])
-    description: str
-    version: int = Field(description="Of the saved workflow.", examples=[3])
-    digest: str
-    parameters: dict[str, Any] = Field(description="JSON Schema of the values that it takes.")
-    outputs: list[AppOutputEntry]
-    problems: list[dict[str, str]] = Field(description="Why some of it can't be used.")
-    href: str = Field(examples=["/api/v1/apps/apple"])
-
-
-class AppAnswer(BaseModel):
-    """What became of a run of an app."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    job: JobEntry
-    outputs: dict[str, list[OutputFile]] | None = Field(
-        description="Files by the node that gave them; none if it hasn't finished."
-    )
 
 
 @router.get("", summary="List the apps", response_model=AppList, responses=responses(401, 403, 422))
@@ -134,7 +92,7 @@ async def list_apps(
 @router.get(
     "/{name}",
     summary="Get an app, or its form",
-    response_model=AppDetail,
+    response_model=shapes.App,
     responses={
         200: {"description": "The app; a browser gets a form.", "content": _HTML},
         **responses(401, 403, 404, 422),
@@ -156,10 +114,10 @@ async def get_app(
 @router.post(
     "/{name}",
     summary="Run an app",
-    response_model=AppAnswer,
+    response_model=shapes.AppRun,
     responses={
         200: {"description": "It has finished in time: what it gave.", "content": _PICTURE},
-        202: {"model": AppAnswer, "description": "The job, which goes on."},
+        202: {"model": shapes.AppRun, "description": "The job, which goes on."},
         303: {"description": "For a browser that sent the form: the page of the job."},
         **responses(*REFUSALS),
     },

@@ -7,8 +7,10 @@ from pathlib import PurePath
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
+from nodegraph.client.shapes.jobs import DIGEST
 from nodegraph.server.artifacts import Artifact, Which
 from nodegraph.server.artifacts.artifacts import LARGEST_PAGE
 from nodegraph.server.artifacts.words import wanted_words
@@ -25,35 +27,13 @@ from nodegraph.server.problems import responses
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
-_DIGEST = "a5f0c2e6" * 8
-Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[_DIGEST])]
-
-
-class ArtifactEntry(BaseModel):
-    """A file that a job gave."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    digest: str = Field(description="blake3 of the bytes.", examples=[_DIGEST])
-    name: str = Field(examples=["apple_00001.png"])
-    media_type: str = Field(examples=["image/png"])
-    size: int = Field(description="Bytes.", examples=[48_213])
-    width: int | None = Field(description="Pixels, of a picture.", examples=[640])
-    height: int | None = Field(description="Pixels, of a picture.", examples=[480])
-    kind: str = Field(description="What it is to people.", examples=["image"])
-    node: str = Field(description="That wrote it.", examples=["save"])
-    job: str = Field(examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
-    job_name: str = Field(examples=["An apple"])
-    jobs: int = Field(description="How many jobs gave the same bytes.", examples=[1])
-    created: float = Field(description="Unix time at which it was written.", examples=[1.76e9])
-    href: str = Field(examples=[f"/api/v1/artifacts/{_DIGEST}"])
-    thumbnail: str | None = Field(description="None if it is no picture.")
+Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[DIGEST])]
 
 
 class ArtifactList(BaseModel):
     """Some artifacts, the newest first."""
 
-    items: list[ArtifactEntry]
+    items: list[shapes.Artifact]
     next: str | None = Field(description="Cursor of the next page; none if this is the last.")
 
 
@@ -171,11 +151,11 @@ async def delete_artifact(
     services.hub.tell("artifacts.deleted")
 
 
-def artifact_entry(artifact: Artifact) -> ArtifactEntry:
+def artifact_entry(artifact: Artifact) -> shapes.Artifact:
     """An artifact as it is listed."""
     href = f"/api/v1/artifacts/{artifact.digest}"
     is_picture = artifact.media_type.startswith("image/")
-    return ArtifactEntry(
+    return shapes.Artifact(
         digest=artifact.digest,
         name=PurePath(artifact.path).name,
         media_type=artifact.media_type,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import TypeAdapter
 
+from nodegraph.client import shapes
 from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
 from nodegraph.server.artifacts import Artifacts
 from nodegraph.server.auth.caller import Caller
@@ -17,40 +19,14 @@ from nodegraph.server.checking import check, readable
 from nodegraph.server.dependencies import MayRead, TheServices
 from nodegraph.server.errors import NotFound
 from nodegraph.server.json_route import JsonRoute
-from nodegraph.server.problems import Finding, bounded, responses
+from nodegraph.server.problems import bounded, responses
 from nodegraph.server.routes.artifacts import artifact_entry
 from nodegraph.server.services import Services
 from nodegraph.server.submitting import ask, wanted
 from nodegraph.server.wishes import WorkflowWish
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
-
-
-class Checked(BaseModel):
-    """Whether a workflow can run."""
-
-    valid: bool
-    problems: list[Finding]
-
-
-class PlanEntry(BaseModel):
-    """What a run would do."""
-
-    model_config = ConfigDict(extra="allow")
-
-    valid: bool
-    nodes: dict[str, Any] = Field(
-        description="What would become of each node: whether it runs or is in the cache, with the "
-        "expected time, memory and weights; of a hit that wrote files also these, in `files`, as "
-        "far as the caller has them."
-    )
-    totals: dict[str, Any] = Field(description="Of the whole run.")
-    targets: list[str] = Field(
-        description="Nodes that a run would compute; of a workflow that something is wrong with, "
-        "those that it leaves alone: what a job may name as its `targets`."
-    )
-    missing: dict[str, Any] = Field(description="Nodes and models that there aren't.")
-    problems: list[Finding]
+_CHECKED = TypeAdapter(shapes.Checked)
 
 
 @router.post(
@@ -59,7 +35,9 @@ class PlanEntry(BaseModel):
     response_model_exclude_none=True,
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
-async def validate_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Checked:
+async def validate_workflow(
+    services: TheServices, caller: MayRead, wish: WorkflowWish
+) -> shapes.Checked:
     """Everything that is wrong with a workflow and the values of its parameters, at once.
 
     A workflow that isn't valid is a fine request: the status is 200 in both cases.
@@ -78,19 +56,18 @@ async def validate_workflow(services: TheServices, caller: MayRead, wish: Workfl
     if problems or not services.has_workers:
         return _checked(services, problems)
     # What is well so far is looked at by the packs' own checks.
-    return Checked.model_validate(await ask(services, "check", found, wish))
+    return _CHECKED.validate_python(await ask(services, "check", found, wish))
 
 
-def _checked(services: Services, problems: Sequence[Problem]) -> Checked:
+def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
     told = map(services.places.problem, bounded(problems))
-    findings = [Finding(**problem.as_dict()) for problem in told]
-    return Checked(valid=not findings, problems=findings)
+    return shapes.Checked(not problems, tuple(told))
 
 
 @router.post(
     "/plan",
     summary="Plan a workflow",
-    response_model=PlanEntry,
+    response_model=shapes.Plan,
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
 async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Response:
@@ -99,7 +76,7 @@ async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWi
 
 
 async def planned(services: Services, caller: Caller, wish: WorkflowWish) -> dict[str, Any]:
-    """As `PlanEntry` says, for the route and for websockets."""
+    """As `shapes.Plan` says, for the route and for websockets."""
     found = await wanted(services, caller, wish)
     await services.off_loop(readable, found.document, services.server.limits.nodes)
     plan = await ask(services, "plan", found, wish)
@@ -124,4 +101,4 @@ def _listed(
 ) -> Iterator[dict[str, Any]]:
     for digest in digests:
         with suppress(NotFound):
-            yield artifact_entry(artifacts.find(digest, client)).model_dump()
+            yield asdict(artifact_entry(artifacts.find(digest, client)))

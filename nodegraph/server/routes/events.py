@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
 from nodegraph.jobs import EventPage
 from nodegraph.jobs.states import ENDED
 from nodegraph.server.auth.caller import Caller
@@ -39,34 +39,11 @@ Previews = Annotated[bool, Query(description="Whether a stream has previews too,
 Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="Of a page, not of a stream.")]
 
 
-class EventEntry(BaseModel):
-    """Something that happened to a job."""
-
-    seq: int = Field(description="Grows from event to event of all jobs, with gaps.")
-    job: str
-    client: str = Field(description="Whose job it is.")
-    attempt: int = Field(description="The job's at that time.")
-    number: int | None = Field(description="In the attempt's run; none for what the queue tells.")
-    kind: str = Field(examples=["node.finished"])
-    at: float = Field(description="Unix time.")
-    node: str | None = Field(examples=["sample"])
-    seconds: float | None = Field(description="Since the attempt's run started.")
-    data: dict[str, Any]
-
-
-class EventList(BaseModel):
-    """Some events, in order."""
-
-    items: list[EventEntry]
-    last: int = Field(description="Ask for those `after` this number next, and miss none.")
-    complete: bool = Field(description="Whether there were no more at that moment.")
-
-
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A page of events, or with `Accept: text/event-stream` all of them as they "
         "happen: `id` is the number, `event` the kind, `data` the event as JSON.",
-        "model": EventList,
+        "model": shapes.EventPage,
         "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
     },
     204: {"description": "The job has ended, and there is nothing after the last event known."},

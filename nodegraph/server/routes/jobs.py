@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nodegraph.client import shapes
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs import Filter, Job, State
 from nodegraph.jobs.listing import Order
@@ -17,8 +18,6 @@ from nodegraph.jobs.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.server.dependencies import MayRead, MayRun, TheServices, may_run
 from nodegraph.server.dependencies import services as services_of
 from nodegraph.server.job_entries import (
-    JobDetail,
-    JobEntry,
     JobList,
     job_detail,
     job_entry,
@@ -113,10 +112,10 @@ async def _submit(request: Request, document: object) -> Response | None:
     "",
     summary="Submit a job",
     status_code=202,
-    response_model=JobEntry,
+    response_model=shapes.JobSummary,
     responses={
         202: {"description": "The job, which waits now.", "headers": _LOCATION},
-        200: {"description": "The job of this key, submitted before.", "model": JobEntry},
+        200: {"description": "The job of this key, submitted before.", "model": shapes.JobSummary},
         **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
 )
@@ -176,7 +175,7 @@ async def list_jobs(
 
 
 @router.get(
-    "/{id}", summary="Get a job", response_model=JobDetail, responses=responses(401, 403, 404, 503)
+    "/{id}", summary="Get a job", response_model=shapes.Job, responses=responses(401, 403, 404, 503)
 )
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
     """A job with what was asked for and what came of it."""
@@ -221,7 +220,9 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
 _STEERING = responses(401, 403, 404, 409, 503)
 
 
-@router.post("/{id}/cancel", summary="Cancel a job", response_model=JobEntry, responses=_STEERING)
+@router.post(
+    "/{id}/cancel", summary="Cancel a job", response_model=shapes.JobSummary, responses=_STEERING
+)
 async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """A job that waits is cancelled at once, one that runs at its next step: see `wanted`."""
     return JSONResponse(job_entry(await done(services, caller, id, services.queue.cancel)))
@@ -230,7 +231,7 @@ async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 @router.post(
     "/{id}/retry",
     summary="Let a job wait once more",
-    response_model=JobEntry,
+    response_model=shapes.JobSummary,
     responses=_STEERING | responses(429),
 )
 async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
@@ -238,13 +239,17 @@ async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Respons
     return JSONResponse(job_entry(await done(services, caller, id, services.queue.retry)))
 
 
-@router.post("/{id}/hold", summary="Pause a job", response_model=JobEntry, responses=_STEERING)
+@router.post(
+    "/{id}/hold", summary="Pause a job", response_model=shapes.JobSummary, responses=_STEERING
+)
 async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It waits until it is let go; one that runs is put back at its next step."""
     return JSONResponse(job_entry(await done(services, caller, id, services.queue.hold)))
 
 
-@router.post("/{id}/unhold", summary="Let a job go", response_model=JobEntry, responses=_STEERING)
+@router.post(
+    "/{id}/unhold", summary="Let a job go", response_model=shapes.JobSummary, responses=_STEERING
+)
 async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It was paused, or is to be."""
     return JSONResponse(job_entry(await done(services, caller, id, services.queue.unhold)))
@@ -253,7 +258,7 @@ async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 @router.patch(
     "/{id}",
     summary="Change a job's priority",
-    response_model=JobEntry,
+    response_model=shapes.JobSummary,
     responses=_STEERING | responses(400, 413, 415, 422),
 )
 async def change_job(services: TheServices, caller: MayRun, id: JobId, change: Change) -> Response:
@@ -266,7 +271,7 @@ async def change_job(services: TheServices, caller: MayRun, id: JobId, change: C
 @router.post(
     "/{id}/move",
     summary="Change a job's place",
-    response_model=JobEntry,
+    response_model=shapes.JobSummary,
     responses=_STEERING | responses(400, 413, 415, 422),
 )
 async def move_job(

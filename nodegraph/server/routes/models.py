@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import quote
 
 from blake3 import blake3
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
 from nodegraph.diffusion.models import FoundModel
 from nodegraph.server.dependencies import MayRead, TheServices
 from nodegraph.server.errors import NotFound
@@ -22,26 +23,10 @@ from nodegraph.server.services import Services
 router = APIRouter(prefix="/models", tags=["models"])
 
 
-class ModelEntry(BaseModel):
-    """A file or folder under the models folders that may be a model."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
-
-    name: str = Field(description="What `LoadModel` takes.", examples=["tiny"])
-    kind: Literal["diffusers", "checkpoint", "embedded"]
-    family: str | None = Field(description="None if it can't be used.", examples=["sd1"])
-    bytes: int = Field(description="On disk.", examples=[19_534_105])
-    problem: str | None = Field(description="Why it can't be used; none if it can.")
-    thumbnail: str | None = Field(
-        description="Of the picture that lies beside it, if there is one.",
-        examples=["/api/v1/models/thumbnail?name=sd%2Fportraits.safetensors"],
-    )
-
-
 class ModelList(BaseModel):
     """The models."""
 
-    items: list[ModelEntry]
+    items: list[shapes.Model]
     next: str | None = None
     folders: list[str] = Field(
         description="Where to put more; only those who may administer are told."
@@ -99,14 +84,14 @@ def _picture(services: Services, name: str) -> tuple[str, bytes]:
     return blake3(data).hexdigest(), data
 
 
-def _listed(services: Services) -> list[ModelEntry]:
+def _listed(services: Services) -> list[shapes.Model]:
     return [_entry(model) for model in services.models.list(services.settings.model_folders)]
 
 
-def _entry(model: FoundModel) -> ModelEntry:
+def _entry(model: FoundModel) -> shapes.Model:
     # Where files lie on this machine is nobody's business who can't see the machine.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
-    return ModelEntry(
+    return shapes.Model(
         name=model.name,
         kind=model.kind,
         family=model.family,

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
 from nodegraph.jobs import Filter
 from nodegraph.server.auth.caller import Caller
 from nodegraph.server.dependencies import MayAdmin, MayRead, MayRun, TheServices
-from nodegraph.server.job_entries import JobEntry, job_entry
+from nodegraph.server.job_entries import job_entry
 from nodegraph.server.problems import responses
 from nodegraph.server.services import Services
 
@@ -23,25 +24,6 @@ _FORESEEN = 1_000
 """Jobs whose order is looked up to find the caller's among them."""
 
 
-class StateCounts(BaseModel):
-    """How many jobs there are in each state."""
-
-    queued: int
-    running: int
-    finished: int
-    failed: int
-    cancelled: int
-    held: int = Field(description="Of those that are queued.")
-
-
-class QueueEntry(BaseModel):
-    """The queue, as far as the caller may see it."""
-
-    paused: bool = Field(description="Whether no more jobs are begun.")
-    counts: StateCounts = Field(description="Of the caller's jobs; of everybody's for an admin.")
-    upcoming: list[JobEntry] = Field(description="In the order in which they will be begun.")
-
-
 class Cleared(BaseModel):
     """How many jobs were cancelled."""
 
@@ -49,7 +31,10 @@ class Cleared(BaseModel):
 
 
 @router.get(
-    "", summary="Look at the queue", response_model=QueueEntry, responses=responses(401, 403, 503)
+    "",
+    summary="Look at the queue",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
 )
 async def get_queue(
     services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
@@ -72,7 +57,7 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
 @router.post(
     "/pause",
     summary="Pause the queue",
-    response_model=QueueEntry,
+    response_model=shapes.QueueState,
     responses=responses(401, 403, 503),
 )
 async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
@@ -85,7 +70,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
 @router.post(
     "/resume",
     summary="Let the queue go on",
-    response_model=QueueEntry,
+    response_model=shapes.QueueState,
     responses=responses(401, 403, 503),
 )
 async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:

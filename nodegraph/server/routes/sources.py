@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from nodegraph.client import shapes
 from nodegraph.server.dependencies import MayRead, TheServices
 from nodegraph.server.problems import responses
 from nodegraph.server.sources import model_source, pack_source
@@ -18,31 +19,12 @@ _MOST = 50
 Names = list[Annotated[str, Field(min_length=1, max_length=300)]]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LinkEntry(_Part):
-    """A page elsewhere, for people to open."""
-
-    title: str = Field(examples=["Search for dreamshaper"])
-    url: str = Field(examples=["https://huggingface.co/models?search=dreamshaper"])
-    exact: bool = Field(description="Whether it is what was asked for; else a search for it.")
-
-
-class SourceEntry(_Part):
-    """Where to get a model or a node pack."""
-
-    kind: Literal["model", "pack"]
-    name: str = Field(description="As it was asked for.", examples=["dreamshaper"])
-    steps: list[str] = Field(description="What to do, one after the other.")
-    links: list[LinkEntry]
-
-
-class SourceList(_Part):
+class SourceList(BaseModel):
     """Where to get models and node packs."""
 
-    items: list[SourceEntry]
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[shapes.Source]
     next: str | None = None
 
 
@@ -62,4 +44,4 @@ async def list_sources(
     shown = folders if caller.may("admin") else []
     found = [model_source(name, shown) for name in model or ()]
     found += [pack_source(name) for name in pack or ()]
-    return SourceList(items=[SourceEntry.model_validate(asdict(each)) for each in found])
+    return SourceList.model_validate({"items": [asdict(each) for each in found]})

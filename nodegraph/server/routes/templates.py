@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from blake3 import blake3
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
+from nodegraph.client import shapes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.dependencies import MayRead, TheServices
@@ -38,29 +39,10 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-class TemplateItem(BaseModel):
-    """A workflow that comes with nodegraph."""
-
-    name: str = Field(examples=["text_to_image"])
-    title: str = Field(examples=["Text to image"])
-    description: str = Field(examples=["A picture from words."])
-    parameters: list[str] = Field(examples=[["prompt", "seed"]])
-    needs: list[str] = Field(
-        description="Files that it reads, which have to be brought along.", examples=[["apple.png"]]
-    )
-    types: list[str] = Field(
-        description="Node types that it uses.", examples=[["LoadModel", "KSampler"]]
-    )
-    href: str = Field(examples=["/api/v1/templates/text_to_image"])
-    picture: str | None = Field(
-        description="Of what it makes.", examples=["/api/v1/templates/text_to_image/picture"]
-    )
-
-
 class TemplateList(BaseModel):
     """The workflows that come with nodegraph."""
 
-    items: list[TemplateItem]
+    items: list[shapes.Template]
     next: str | None = None
 
 
@@ -125,7 +107,7 @@ async def get_template_file(
     return _file_answer(request, needed[file], file)
 
 
-def _named(name: str, items: Sequence[TemplateItem]) -> TemplateItem:
+def _named(name: str, items: Sequence[shapes.Template]) -> shapes.Template:
     found = {item.name: item for item in items}
     if name not in found:
         raise NotFound(
@@ -146,19 +128,19 @@ def _file_answer(request: Request, data: bytes, name: str) -> Response:
 
 
 @lru_cache(maxsize=1)
-def _templates() -> list[TemplateItem]:
+def _templates() -> list[shapes.Template]:
     return [_template(name, workflow) for name, workflow in templates().items()]
 
 
-def _template(name: str, workflow: Workflow) -> TemplateItem:
+def _template(name: str, workflow: Workflow) -> shapes.Template:
     href = f"/api/v1/templates/{quote(name, safe='')}"
-    return TemplateItem(
+    return shapes.Template(
         name=name,
         title=workflow.title,
         description=workflow.description,
-        parameters=list(workflow.parameters),
-        needs=sorted(template(name)[1]),
-        types=sorted(_types(workflow)),
+        parameters=tuple(workflow.parameters),
+        needs=tuple(sorted(template(name)[1])),
+        types=tuple(sorted(_types(workflow))),
         href=href,
         picture=None if template_picture(name) is None else f"{href}/picture",
     )

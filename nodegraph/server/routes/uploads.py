@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
 from nodegraph.server.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.errors import TooLarge, Unprocessable
 from nodegraph.server.file_answers import (
@@ -46,30 +47,10 @@ _BODY: dict[str, Any] = {
 }
 
 
-class UploadEntry(BaseModel):
-    """A file that a client brought."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    digest: str = Field(description="blake3 of the bytes.", examples=[_DIGEST])
-    name: str = Field(description="Made safe.", examples=["apple.png"])
-    media_type: str = Field(description="By its bytes.", examples=["image/png"])
-    size: int = Field(description="Bytes.", examples=[48_213])
-    width: int | None = Field(description="Pixels, of a picture.", examples=[640])
-    height: int | None = Field(description="Pixels, of a picture.", examples=[480])
-    created: float = Field(description="Unix time.", examples=[1.76e9])
-    used: float = Field(description="Unix time when it was last needed.", examples=[1.76e9])
-    value: str = Field(
-        description="What an input of a workflow that takes a file is given, to read this one.",
-        examples=[f"upload:{_DIGEST}/apple.png"],
-    )
-    href: str = Field(examples=[f"/api/v1/uploads/{_DIGEST}"])
-
-
 class UploadList(BaseModel):
     """Some uploads, the newest first."""
 
-    items: list[UploadEntry]
+    items: list[shapes.Upload]
     next: str | None = Field(description="Cursor of the next page; none if this is the last.")
 
 
@@ -78,7 +59,7 @@ class UploadList(BaseModel):
     summary="Upload a file",
     status_code=201,
     responses={
-        200: {"model": UploadEntry, "description": "The client had brought it already."},
+        200: {"model": shapes.Upload, "description": "The client had brought it already."},
         **responses(400, 401, 403, 413, 415, 422),
     },
     openapi_extra=_BODY,
@@ -91,7 +72,7 @@ async def upload_file(
     name: Annotated[
         str, Query(max_length=1000, description="The file's, where the body is the file itself.")
     ] = "",
-) -> UploadEntry:
+) -> shapes.Upload:
     """Bring a picture or a workflow: as a form with a `file`, or as the body itself.
 
     What it is is told by its bytes. Its `value` stands for it in workflows that are submitted.
@@ -200,8 +181,8 @@ async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
     return first.filename, chunks()
 
 
-def _entry(upload: Upload) -> UploadEntry:
-    return UploadEntry(
+def _entry(upload: Upload) -> shapes.Upload:
+    return shapes.Upload(
         digest=upload.digest,
         name=upload.name,
         media_type=upload.media_type,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodegraph.client import shapes
+from nodegraph.client.shapes.description import described, example
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.checking import check_size
 from nodegraph.server.dependencies import MayRead, MayRun, TheServices
@@ -56,51 +59,26 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[str | None, Header(description="`*` to make a new one only.")]
 
 
-class SavedVersion(BaseModel):
-    """A state of a saved workflow."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: int = Field(description="1 is the first; grows with each change.", examples=[3])
-    digest: str = Field(description="Of its text; its ETag.", examples=["5cbdf0ea" * 8])
-    saved: float = Field(description="Unix time.", examples=[1.76e9])
-    size: int = Field(description="Bytes of its text.", examples=[1253])
-    href: str = Field(examples=["/api/v1/workflows/apple/versions/3"])
-
-
-class SavedAs(SavedVersion):
+@dataclass(frozen=True, slots=True)
+class SavedAs(shapes.SavedVersion):
     """How a workflow is kept."""
 
-    name: str = Field(examples=["apple"])
+    __pydantic_config__ = described("SavedAs", is_open=False)
+
+    name: Annotated[str, example("apple")] = ""
 
 
 class VersionList(BaseModel):
     """The versions of a saved workflow that are kept, the newest first."""
 
-    items: list[SavedVersion]
+    items: list[shapes.SavedVersion]
     next: str | None = None
-
-
-class SavedItem(BaseModel):
-    """A saved workflow in a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(examples=["apple"])
-    title: str = Field(examples=["Text to image"])
-    description: str = ""
-    digest: str = Field(description="Of its text; its ETag.", examples=["5cbdf0ea" * 8])
-    saved: float = Field(description="Unix time of the last change.", examples=[1.76e9])
-    parameters: list[str] = Field(description="What people vary.", examples=[["prompt", "seed"]])
-    nodes: int = Field(examples=[6])
-    href: str = Field(examples=["/api/v1/workflows/apple"])
-    problem: str | None = Field(None, description="Why its file can't be read; none if it can.")
 
 
 class SavedList(BaseModel):
     """Some saved workflows, by name."""
 
-    items: list[SavedItem]
+    items: list[shapes.SavedItem]
     next: str | None = Field(description="Cursor of the next page; none if this is the last.")
 
 
@@ -170,7 +148,7 @@ async def put_workflow(
     if is_new:
         response.status_code = 201
         response.headers["Location"] = _href(name)
-    return SavedAs(name=name, **_version(name, found.version).model_dump())
+    return SavedAs(name=name, **asdict(_version(name, found.version)))
 
 
 @router.delete(
@@ -239,8 +217,8 @@ def _href(name: str, version: int | None = None) -> str:
     return place if version is None else f"{place}/versions/{version}"
 
 
-def _version(name: str, version: Version) -> SavedVersion:
-    return SavedVersion(
+def _version(name: str, version: Version) -> shapes.SavedVersion:
+    return shapes.SavedVersion(
         version=version.number,
         digest=version.digest,
         saved=version.saved,
@@ -250,7 +228,7 @@ def _version(name: str, version: Version) -> SavedVersion:
 
 
 def _item(entry: SavedEntry) -> dict[str, Any]:
-    """As `SavedItem` says."""
+    """As `shapes.SavedItem` says."""
     return {
         "name": entry.name,
         "title": entry.title,

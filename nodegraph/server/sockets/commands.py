@@ -65,7 +65,10 @@ class Commands:
 
     async def _validate(self, request: Look) -> Mapping[str, Any]:
         checked = await validate_workflow(self._services, self._caller, request)
-        return checked.model_dump(exclude_none=True)
+        return {
+            "valid": checked.valid,
+            "problems": [problem.as_dict() for problem in checked.problems],
+        }
 
     async def _plan(self, request: Look) -> Mapping[str, Any]:
         return await planned(self._services, self._caller, request)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from nodegraph.client.shapes.description import described, example
 
 _ENDS = frozenset({"job.finished", "job.failed", "job.cancelled"})
 
@@ -28,16 +33,19 @@ class Event:
         data: What else there is to say; plain values.
     """
 
+    __pydantic_config__ = described("EventEntry")
+
     job: str
     client: str
     attempt: int
-    kind: str
-    node: str | None
+    kind: Annotated[str, example("node.finished")]
+    node: Annotated[str | None, example("sample")]
     data: Mapping[str, Any]
-    seq: int | None = None
-    after: int | None = None
+    # What is of the moment comes over websockets only, which the description leaves out.
+    seq: Annotated[int | None, WithJsonSchema({"type": "integer"})] = None
+    after: SkipJsonSchema[int | None] = None
     number: int | None = None
-    at: float | None = None
+    at: Annotated[float | None, WithJsonSchema({"type": "number"})] = None
     seconds: float | None = None
 
     @property
@@ -65,3 +73,19 @@ class Event:
         if self.kind == "node.preview" and isinstance(image, bytes):
             return image, str(mime)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, in order.
+
+    Attributes:
+        last: Ask for those ``after`` this number next, and miss none.
+        complete: Whether there were no more at that moment.
+    """
+
+    __pydantic_config__ = described("EventList")
+
+    items: tuple[Event, ...]
+    last: int
+    complete: bool

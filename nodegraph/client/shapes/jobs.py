@@ -1,17 +1,23 @@
-"""Jobs as clients see them."""
+"""Jobs, and the files that they give."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from nodegraph.client.errors import JobFailed
 from nodegraph.client.problems import problems_in
+from nodegraph.client.shapes.description import Pixels, described, example, one_of
 from nodegraph.errors import Problem
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"finished", "failed", "cancelled"})
+
+JOB_ID = "job_01hzy3m7q8r9s0t1v2w3x4y5z6"
+JOBS = "/api/v1/jobs"
+DIGEST = "a5f0c2e6" * 8
+NodeName = Annotated[str, example("save")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +26,26 @@ class OutputFile:
 
     Attributes:
         node: That wrote it.
-        kind: What it is to people, such as ``image``.
+        kind: What it is to people.
         size: Bytes.
-        digest: blake3 of its bytes.
+        digest: blake3 of the bytes.
         width, height: Pixels, of a picture; None where that isn't known.
+        href: Where the server has it.
+        thumbnail: Where it has a small picture of it; None if it is no picture.
     """
 
-    name: str
-    node: str
-    kind: str
-    media_type: str
-    size: int
-    digest: str
-    width: int | None = field(default=None, kw_only=True)
-    height: int | None = field(default=None, kw_only=True)
+    __pydantic_config__ = described("OutputFile", is_open=False)
+
+    name: Annotated[str, example("apple_00001.png")]
+    node: NodeName
+    kind: Annotated[str, example("image")]
+    media_type: Annotated[str, example("image/png")]
+    size: Annotated[int, example(48_213)]
+    digest: Annotated[str, example(DIGEST)]
+    width: Pixels = field(default=None, kw_only=True)
+    height: Pixels = field(default=None, kw_only=True)
+    href: Annotated[str, example(f"/api/v1/artifacts/{DIGEST}")] = field(default="", kw_only=True)
+    thumbnail: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +57,12 @@ class Artifact(OutputFile):
         jobs: How many jobs gave the same bytes.
     """
 
-    job: str
-    created: float
-    job_name: str = field(default="", kw_only=True)
-    jobs: int = field(default=1, kw_only=True)
+    __pydantic_config__ = described("ArtifactEntry", is_open=False)
+
+    job: Annotated[str, example(JOB_ID)]
+    created: Annotated[float, example(1.76e9)]
+    job_name: Annotated[str, example("An apple")] = field(default="", kw_only=True)
+    jobs: Annotated[int, example(1)] = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +70,19 @@ class Outputs:
     """What a job gave.
 
     Attributes:
-        outputs: Digests of values, by ``node.port``.
+        outputs: Digests of what nodes gave, by ``node.port``.
         nodes: How many nodes ``ran`` and were ``cached``.
-        run: Its record in the server's store.
+        run: Its record in the server's store, for `nodegraph runs`.
     """
+
+    __pydantic_config__ = described("JobOutputs", is_open=True, is_whole=False)
 
     files: tuple[OutputFile, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
-    nodes: Mapping[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
+    nodes: Annotated[Mapping[str, int], example({"ran": 5, "cached": 1})] = field(
+        default_factory=dict
+    )
+    seconds: Annotated[float, example(2.7)] = 0.0
     run: str = ""
 
 
@@ -76,42 +94,60 @@ class Fault:
         node: At which it did, if it was one.
     """
 
-    code: str
-    message: str
-    node: str | None = None
+    __pydantic_config__ = described("JobFault", is_open=False)
+
+    code: Annotated[str, example("node-failed")]
+    message: Annotated[str, example("out of memory")]
+    node: Annotated[str | None, example("sample")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobLinks:
+    """Where there is more of a job."""
+
+    __pydantic_config__ = described("JobLinks", is_open=False)
+
+    self: Annotated[str, example(f"{JOBS}/{JOB_ID}")] = ""
+    workflow: Annotated[str, example(f"{JOBS}/{JOB_ID}/workflow")] = ""
+    events: Annotated[str, example(f"{JOBS}/{JOB_ID}/events")] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A job without what was asked for and what came of it.
+    """A job, without what was asked for and what came of it.
 
     Attributes:
         client: Whose it is.
         held: Whether it waits until it is let go.
         wanted: What a running job's worker is asked to do: ``cancel``, ``pause`` or nothing.
         priority: -100 to 100; the highest goes first.
-        created, started, finished: Unix times, the last two of the last attempt.
+        created: Unix time.
+        started: Unix time at which the last attempt began.
+        finished: Unix time at which it ended.
         attempt: How often a worker has begun it.
         deaths: How often its worker died.
         worker: That has it or had it last.
         fault: Why it failed, if it did.
     """
 
-    id: str
-    client: str
-    name: str
+    __pydantic_config__ = described("JobEntry", is_open=False)
+
+    id: Annotated[str, example(JOB_ID)]
+    client: Annotated[str, example("studio")]
+    name: Annotated[str, example("An apple")]
     state: State
     held: bool
-    wanted: str | None
-    priority: int
-    created: float
+    wanted: Annotated[str, one_of("cancel", "pause")] | None
+    priority: Annotated[int, example(0)]
+    created: Annotated[float, example(1.76e9)]
     started: float | None
     finished: float | None
     attempt: int
     deaths: int
-    worker: str | None
-    tags: tuple[str, ...]
+    worker: Annotated[str | None, example("worker-1")]
+    tags: Annotated[tuple[str, ...], example(["apples"])]
     fault: Fault | None = field(default=None, kw_only=True)
+    links: JobLinks = field(default=JobLinks(), kw_only=True)
 
     @property
     def is_over(self) -> bool:
@@ -130,6 +166,8 @@ class Job(JobSummary):
         outputs: What it gave; None unless it has finished.
         error: The first problem of one that failed, with all of them under ``problems``.
     """
+
+    __pydantic_config__ = described("JobDetail", is_open=False)
 
     workflow: str
     parameters: Mapping[str, Any]

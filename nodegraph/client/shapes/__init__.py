@@ -1,0 +1,78 @@
+"""What the API tells, said once: the server answers with these shapes, and clients read them.
+
+They are plain dataclasses. The API's description is made of them, docstrings included; see
+`nodegraph.client.shapes.description`.
+"""
+
+from __future__ import annotations
+
+from nodegraph.client.shapes.events import Event, EventPage
+from nodegraph.client.shapes.jobs import (
+    Artifact,
+    Fault,
+    Job,
+    JobLinks,
+    JobSummary,
+    OutputFile,
+    Outputs,
+    State,
+)
+from nodegraph.client.shapes.server import (
+    Counts,
+    Disk,
+    Memory,
+    Model,
+    QueueInfo,
+    QueueState,
+    Refreshed,
+    Source,
+    SourceLink,
+    System,
+    Upload,
+    WorkerInfo,
+)
+from nodegraph.client.shapes.workflows import (
+    App,
+    AppItem,
+    AppOutput,
+    AppRun,
+    Checked,
+    Plan,
+    SavedItem,
+    SavedVersion,
+    Template,
+)
+
+__all__ = [
+    "App",
+    "AppItem",
+    "AppOutput",
+    "AppRun",
+    "Artifact",
+    "Checked",
+    "Counts",
+    "Disk",
+    "Event",
+    "EventPage",
+    "Fault",
+    "Job",
+    "JobLinks",
+    "JobSummary",
+    "Memory",
+    "Model",
+    "OutputFile",
+    "Outputs",
+    "Plan",
+    "QueueInfo",
+    "QueueState",
+    "Refreshed",
+    "SavedItem",
+    "SavedVersion",
+    "Source",
+    "SourceLink",
+    "State",
+    "System",
+    "Template",
+    "Upload",
+    "WorkerInfo",
+]

@@ -1,0 +1,247 @@
+"""The server itself: its queue, processes and models, and the files that are brought to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from nodegraph.client.shapes.description import Pixels, described, example, one_of
+from nodegraph.client.shapes.jobs import DIGEST, JobSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was brought to the server.
+
+    Attributes:
+        digest: blake3 of the bytes.
+        name: Made safe.
+        media_type: By its bytes.
+        size: Bytes.
+        value: What an input of a workflow that takes a file is given, to read this one.
+        width, height: Pixels, of a picture.
+        created: Unix time.
+        used: Unix time when it was last needed.
+        href: Where the server has it.
+    """
+
+    __pydantic_config__ = described("UploadEntry", is_open=False)
+
+    digest: Annotated[str, example(DIGEST)]
+    name: Annotated[str, example("apple.png")]
+    media_type: Annotated[str, example("image/png")]
+    size: Annotated[int, example(48_213)]
+    value: Annotated[str, example(f"upload:{DIGEST}/apple.png")]
+    width: Pixels = None
+    height: Pixels = None
+    created: Annotated[float, example(1.76e9)] = field(default=0.0, kw_only=True)
+    used: Annotated[float, example(1.76e9)] = field(default=0.0, kw_only=True)
+    href: Annotated[str, example(f"/api/v1/uploads/{DIGEST}")] = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model on the server.
+
+    Attributes:
+        name: What `LoadModel` takes.
+        kind: ``diffusers``, ``checkpoint`` or ``embedded``.
+        family: None if it can't be used.
+        bytes: On disk.
+        problem: Why it can't be used; None if it can.
+        thumbnail: Where the server has a small picture of it; None if there is none.
+    """
+
+    __pydantic_config__ = described("ModelEntry", is_open=False)
+
+    name: Annotated[str, example("tiny")]
+    kind: Annotated[str, one_of("diffusers", "checkpoint", "embedded")]
+    family: Annotated[str | None, example("sd1")]
+    bytes: Annotated[int, example(19_534_105)]
+    problem: str | None = None
+    thumbnail: Annotated[
+        str | None, example("/api/v1/models/thumbnail?name=sd%2Fportraits.safetensors")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLink:
+    """A page elsewhere, for people to open.
+
+    Attributes:
+        exact: Whether it is what was asked for; else one may find it there.
+    """
+
+    __pydantic_config__ = described("LinkEntry", is_open=False)
+
+    title: Annotated[str, example("Search for dreamshaper")]
+    url: Annotated[str, example("https://huggingface.co/models?search=dreamshaper")]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to get a model or a node pack.
+
+    Attributes:
+        kind: ``model`` or ``pack``.
+        name: As it was asked for.
+        steps: What to do, one after the other.
+    """
+
+    __pydantic_config__ = described("SourceEntry", is_open=False)
+
+    kind: Annotated[str, one_of("model", "pack")]
+    name: Annotated[str, example("dreamshaper")]
+    steps: tuple[str, ...]
+    links: tuple[SourceLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker process.
+
+    Attributes:
+        role: A ``planner`` answers questions and takes no jobs.
+        restarts: How often it was started again after a death.
+        job: That it has, if the caller may see it.
+        node: That began last in that job.
+        memory, device_memory: Bytes.
+        last_heartbeat: Seconds since then.
+        next_start: Seconds until then, if it is dead.
+        versions: Of what it computes with.
+    """
+
+    __pydantic_config__ = described("WorkerEntry")
+
+    name: Annotated[str, example("worker-1")]
+    role: str
+    state: Annotated[str, example("idle")]
+    device: Annotated[str, example("cpu")]
+    restarts: int
+    pid: int | None = None
+    job: str | None = None
+    node: str | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    last_heartbeat: float | None = field(default=None, kw_only=True)
+    next_start: float | None = field(default=None, kw_only=True)
+    versions: Annotated[Mapping[str, str] | None, example({"torch": "2.8.0"})] = field(
+        default=None, kw_only=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs there are in each state.
+
+    Attributes:
+        held: Of those that are queued.
+    """
+
+    __pydantic_config__ = described("StateCounts")
+
+    queued: int
+    running: int
+    finished: int
+    failed: int
+    cancelled: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """How the queue is.
+
+    Attributes:
+        fault: Why it can't be written to; None if it can.
+    """
+
+    __pydantic_config__ = described("QueueState")
+
+    paused: bool
+    counts: Counts
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue, as far as one may see it.
+
+    Attributes:
+        paused: Whether no more jobs are begun.
+        counts: Of one's own jobs; of everybody's for who may administer.
+        upcoming: In the order in which they will be begun, as far as that is known now.
+    """
+
+    __pydantic_config__ = described("QueueEntry")
+
+    paused: bool
+    counts: Counts
+    upcoming: tuple[JobSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What there is once node packs were looked at anew.
+
+    Attributes:
+        node_types: How many there are.
+        problems: What is wrong with packs.
+    """
+
+    __pydantic_config__ = described("Refreshed")
+
+    node_types: int
+    problems: tuple[str, ...]
+
+
+class Memory(TypedDict):
+    """Memory, in bytes."""
+
+    total: Annotated[int, Field(description="Of the machine.")]
+    available: int
+    server: Annotated[int, Field(description="Of the server's own process.")]
+
+
+class Disk(TypedDict):
+    """Where the server keeps its files, in bytes."""
+
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The server and the machine that it runs on.
+
+    Attributes:
+        version: Of nodegraph.
+        started: Unix time.
+        uptime: Seconds.
+        devices: That workers compute on.
+        memory, disk: Bytes.
+        packs: Versions of the node packs by name.
+        node_types: How many there are.
+        problems: What is wrong with node packs.
+    """
+
+    __pydantic_config__ = described("SystemEntry")
+
+    version: Annotated[str, example("0.1.0")]
+    python: Annotated[str, example("3.11.9")]
+    platform: Annotated[str, example("Linux-6.8-x86_64")]
+    started: float
+    uptime: float
+    devices: Annotated[tuple[str, ...], example(["cpu"])]
+    workers: tuple[WorkerInfo, ...]
+    memory: Memory
+    disk: Disk
+    queue: QueueInfo
+    packs: Mapping[str, str]
+    node_types: int
+    problems: tuple[str, ...] = ()
