@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.client.downloads import Pulled
 from nodegraph.client.errors import (
     Conflict,
     ConnectionLost,
@@ -23,12 +24,8 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
     WrongDigest,
 )
-from nodegraph.client.file_calls import ArtifactFilter
-from nodegraph.client.job_calls import Filters, JobFields, Match, RunOptions, Saved, WishFields
 from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.pulling import Pulled
 from nodegraph.client.retries import NEVER, Retries
-from nodegraph.client.server_calls import RetentionChange, SettingsChange
 from nodegraph.client.shapes import (
     App,
     AppItem,
@@ -54,10 +51,21 @@ from nodegraph.client.shapes import (
     Template,
     Upload,
 )
+from nodegraph.client.wishes import (
+    ArtifactFilter,
+    Filters,
+    JobFields,
+    Match,
+    RetentionChange,
+    RunOptions,
+    Saved,
+    SettingsChange,
+    WishFields,
+)
 
 if TYPE_CHECKING:
-    from nodegraph.client.async_client import AsyncClient
-    from nodegraph.client.client import Client
+    from nodegraph.client.asynchronous.client import AsyncClient
+    from nodegraph.client.blocking.client import Client
 
 __all__ = [
     "NEVER",
@@ -115,8 +123,8 @@ __all__ = [
 
 
 _HOMES = {
-    "AsyncClient": "nodegraph.client.async_client",
-    "Client": "nodegraph.client.client",
+    "AsyncClient": "nodegraph.client.asynchronous.client",
+    "Client": "nodegraph.client.blocking.client",
 }
 """With them come the HTTP libraries, which whoever needs the shapes only, as the server, can do
 without."""
@@ -126,3 +134,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgpack
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.typing import Subprotocol
 
 from nodegraph.client.address import Address, find_address
 from nodegraph.client.errors import ConnectionLost, NotReachable, UnexpectedAnswer
@@ -20,7 +26,28 @@ SECONDS = 30.0
 """That an answer may keep one waiting."""
 CONNECT_SECONDS = 10.0
 _AGENT = f"nodegraph/{VERSION}"
+_SUBPROTOCOL = Subprotocol("nodegraph.v1.msgpack")
+_LARGEST_MESSAGE = 64 << 20
+_FAREWELL_SECONDS = 1.0
+# Of no hierarchy, so that nobody can have it log headers: the token is among them.
+_SILENT = logging.Logger("nodegraph.client.websocket", logging.CRITICAL)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class SocketRefused(NodegraphError):
+    """The server, or something before it, opens no websocket, or not one of ours.
+
+    Attributes:
+        status: HTTP status; 0 if the answer was none of HTTP.
+        retry_after: Seconds after which to ask again, if it says so.
+    """
+
+    code = "websocket-refused"
+
+    def __init__(self, status: int, retry_after: float | None = None) -> None:
+        super().__init__("the server opens no websocket", given=f"status {status}")
+        self.status = status
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,23 @@ class Connection:
             "verify": self.context(),
             # A proxy of the environment would not find this machine's own servers.
             "trust_env": not self.address.is_loopback,
+        }
+
+    def socket_options(self, seconds: float) -> dict[str, Any]:
+        """Of both kinds of `websockets` clients, for a websocket that opens within some seconds."""
+        secure = {"ssl": self.context()} if self.address.is_secure else {}
+        return {
+            "subprotocols": [_SUBPROTOCOL],
+            "additional_headers": self.headers,
+            "user_agent_header": None,
+            "compression": None,
+            "open_timeout": seconds,
+            # The server's own heartbeats tell whether it is there.
+            "ping_interval": None,
+            "close_timeout": _FAREWELL_SECONDS,
+            "max_size": _LARGEST_MESSAGE,
+            "logger": _SILENT,
+            **secure,
         }
 
     def timeout(self, more: float = 0.0) -> httpx.Timeout:
@@ -115,6 +159,24 @@ class Connection:
             f"the connection to {self.address.url} was lost" + (f": {said}" if said else "")
         )
 
+    def socket_fault(self, error: Exception) -> NodegraphError:
+        """Why a websocket doesn't open, or brings nothing any more."""
+        if isinstance(error, ConnectionClosed):
+            code, reason = (1006, "it was cut")
+            if error.rcvd is not None:
+                code, reason = error.rcvd.code, error.rcvd.reason[:200]
+            said = f": {reason}" if reason else ""
+            return ConnectionLost(f"the server has closed the connection (code {code}){said}")
+        if isinstance(error, (OSError, asyncio.TimeoutError)):
+            return self.unreachable(error)
+        if isinstance(error, InvalidStatus):
+            headers = {name.lower(): value for name, value in error.response.headers.raw_items()}
+            answer = Answer(Request("GET", "/events"), error.response.status_code, headers)
+            return SocketRefused(answer.status, answer.retry_after)
+        if isinstance(error, InvalidMessage) and isinstance(error.__cause__, (EOFError, OSError)):
+            return self.lost("it was cut")
+        return SocketRefused(0)
+
     def fault(self, error: httpx.RequestError) -> NodegraphError:
         """Why a request brought no answer."""
         if isinstance(error, _UNSENT):
@@ -150,6 +212,27 @@ def _headers(request: Request) -> dict[str, str]:
         except OSError as error:
             raise unreadable(request.body, error) from error
     return headers
+
+
+def packed(message: Mapping[str, Any]) -> bytes:
+    """A message as it goes over a websocket."""
+    data: bytes = msgpack.packb(message)
+    return data
+
+
+def unpacked(data: bytes) -> Mapping[str, Any]:
+    """A message as it came over a websocket.
+
+    Raises:
+        SocketRefused: Whatever this is, it is none of ours.
+    """
+    try:
+        found = msgpack.unpackb(data, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SocketRefused(0) from error
+    if not isinstance(found, dict):
+        raise SocketRefused(0)
+    return found
 
 
 def unreadable(path: Path, error: OSError) -> InvalidFile:

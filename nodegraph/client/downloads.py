@@ -1,45 +1,63 @@
-"""Downloading a file: into one beside it that may be gone on with, and then in its place."""
+"""Files of a server on this machine: what is being downloaded, and where it goes."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from blake3 import blake3
 
-from nodegraph.client.errors import ConnectionLost, NotReachable, WrongDigest
-from nodegraph.client.file_calls import AnyFile, path_of
-from nodegraph.client.problems import error_of, not_ours
-from nodegraph.client.requests import Answer, Request
-from nodegraph.client.retries import Retries, Trouble
-from nodegraph.client.sending import exchanged
-from nodegraph.client.steps import Exchange, Pause, Steps
-from nodegraph.errors import OutputError
+from nodegraph.client.errors import WrongDigest
+from nodegraph.client.problems import not_ours
+from nodegraph.client.requests import Answer
+from nodegraph.client.shapes import Job, OutputFile
+from nodegraph.client.wishes import AnyFile
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue, OutputError
 
 _STEP = 1 << 20
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(?:\d{1,18}|\*)")
-_NO_SUCH_RANGE = 416
+# Half a surrogate pair is no character, and no file system takes it.
+_UNSAFE = re.compile(r'[\ud800-\udfff\x00-\x1f\x7f-\x9f<>:"/\\|?*]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$|clock\$)", re.IGNORECASE)
+_LONGEST = 180
+"""Bytes in UTF-8; most file systems take 255, and a file that isn't whole has a longer name."""
 
-Progress = Callable[[int], None]
-"""Is told how many bytes of a file there are."""
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A file of a job, here.
+
+    Attributes:
+        existed: Whether the same was there before.
+    """
+
+    path: Path
+    file: OutputFile
+    existed: bool
 
 
 class Part:
-    """What there is of a file that is being downloaded; a `Sink`.
+    """What there is of a file that is being downloaded.
 
     It stays if the download breaks off, and the next one goes on with it.
 
     Args:
         target: Where the file goes when it is whole.
-        told: Is told how much there is.
+        told: Is told how many bytes of it there are; from any thread.
     Raises:
         OutputError: It can't be written.
     """
 
-    def __init__(self, file: AnyFile, target: Path, told: Progress | None = None) -> None:
+    def __init__(
+        self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
+    ) -> None:
         self._file = file
         self._target = target
         self._told = told
@@ -78,7 +96,7 @@ class Part:
         return headers
 
     def begin(self, answer: Answer) -> bool:
-        """Whether the answer brings the rest, or the whole file."""
+        """Whether the answer, of which there is only the head yet, brings the rest or the whole."""
         if answer.status == 200:
             self.restart()
             return True
@@ -154,59 +172,87 @@ def _unwritable(target: Path, error: OSError) -> OutputError:
     return OutputError(f"can't write {target}: {error.strerror or error}")
 
 
-def downloaded(
-    file: AnyFile, target: Path, retries: Retries, told: Progress | None = None
-) -> Steps[None]:
-    """Download a file, going on where an earlier attempt stopped.
+def files_of(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
+    """What a job gave, or only what some nodes wrote.
 
     Raises:
-        WrongDigest, OutputError: See `Part`.
-        NodegraphError: The server doesn't give it.
+        JobFailed: It has failed, or was cancelled.
+        InvalidValue: It hasn't ended, or such a node gave nothing.
     """
-    part = Part(file, target, told)
+    if not job.checked().is_over:
+        raise InvalidValue(
+            "the job hasn't finished, so there are no files of it",
+            given=f"{job.id}, {job.state}",
+            hint="Wait for it first.",
+        )
+    if nodes is None:
+        return list(job.files)
+    wrote = {file.node for file in job.files}
+    for node in nodes:
+        if node not in wrote:
+            hint = did_you_mean(node, wrote) or None
+            raise InvalidValue("no node of that name gave a file", given=node, hint=hint)
+    return [file for file in job.files if file.node in nodes]
+
+
+def target_of(
+    file: OutputFile, folder: Path, taken: dict[Path, str], *, overwrite: bool
+) -> tuple[Path, bool]:
+    """Where a file goes, and whether it is there already.
+
+    Another file of its name stays, and this one gets another name, which is always the same.
+
+    Args:
+        taken: Digests of what the same job has put there.
+        overwrite: Replace the other file instead.
+    Raises:
+        OutputError: There is no place for it.
+    """
+    path = folder / safe_name(file.name)
+    others = (path, path.with_name(f"{path.stem}-{file.digest[:8]}{path.suffix}"))
+    for place in others:
+        if taken.get(place) == file.digest:
+            return place, True
+        if place in taken:
+            continue
+        if not place.exists() and not place.is_symlink():
+            return place, False
+        if _is_same(place, file):
+            return place, True
+        if overwrite and place.is_file():
+            return place, False
+    raise OutputError(
+        f"there is something else at {others[0]} and at {others[1]}",
+        hint="Pull into another folder.",
+    )
+
+
+def _is_same(path: Path, file: OutputFile) -> bool:
     try:
-        if not (part.is_whole and part.was_begun):
-            yield from _fetched(file, part, retries)
-        was_begun = part.was_begun
-        try:
-            part.keep()
-        except WrongDigest:
-            if not was_begun:
-                raise
-            # What there was before may have been at fault.
-            yield from _fetched(file, part, retries)
-            part.keep()
-    finally:
-        part.close()
+        if not path.is_file() or path.stat().st_size != file.size:
+            return False
+        found = blake3()
+        with path.open("rb") as opened:
+            while data := opened.read(_STEP):
+                found.update(data)
+    except OSError:
+        return False
+    return found.hexdigest() == file.digest
 
 
-def _fetched(file: AnyFile, part: Part, retries: Retries) -> Steps[None]:
-    """Fill a part up."""
-    trouble = Trouble(retries, retries.seconds)
-    while True:
-        before = part.size
-        wanted: float | None = None
-        fault: Any = None
-        try:
-            request = Request("GET", path_of(file), (), part.headers)
-            answer = yield from exchanged(Exchange(request, part))
-        except (NotReachable, ConnectionLost) as error:
-            fault = error
-        else:
-            if answer.status in (200, 206):
-                if part.is_whole:
-                    return
-                fault = ConnectionLost(f"{file.name} came only in part")
-            elif answer.status == _NO_SUCH_RANGE and before:
-                part.restart()
-                continue
-            else:
-                fault, wanted = error_of(answer), answer.retry_after
-                if not getattr(fault, "is_passing", False):
-                    raise fault
-        if part.size > before:
-            trouble.is_over()
-        wait = trouble.delay(wanted)
-        if wait is None:
-            raise fault
-        yield Pause(wait)
+def safe_name(name: str) -> str:
+    """The last part of a name, as a file's that lies in no other folder and isn't hidden."""
+    last = PureWindowsPath(PurePosixPath(name).name).name
+    text = _UNSAFE.sub("_", last).lstrip(".-~ ").rstrip(". ")
+    stem, dot, suffix = text.rpartition(".")
+    if not dot:
+        stem, suffix = text, ""
+    room = _LONGEST - len(f"{dot}{suffix}".encode())
+    text = f"{_cut(stem, max(room, 1))}{dot}{suffix}" if room > 0 else _cut(text, _LONGEST)
+    if _DEVICES.fullmatch(text.split(".")[0].strip()):
+        text = f"_{text}"
+    return text or "unnamed"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text.encode()[:longest].decode(errors="ignore")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nodegraph.client.problems import not_ours
-from nodegraph.client.reading import as_mapping
+from nodegraph.client.reading import mapping
 from nodegraph.client.requests import Answer
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeInfo, TypeTable
@@ -56,7 +56,7 @@ def read_node_types(answer: Answer) -> NodeTypes:
     Raises:
         UnexpectedAnswer: It is none.
     """
-    found = as_mapping(answer)
+    found = mapping(answer)
     try:
         specs = [_spec(each) for each in found["items"]]
         return NodeTypes(
@@ -76,7 +76,7 @@ def read_node_type(answer: Answer) -> NodeSpec:
         UnexpectedAnswer: It is none.
     """
     try:
-        return _spec(as_mapping(answer))
+        return _spec(mapping(answer))
     except (KeyError, TypeError, ValueError) as error:
         raise not_ours(answer) from error
 

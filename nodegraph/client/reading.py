@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,6 @@ from nodegraph.client.problems import not_ours
 from nodegraph.client.requests import Answer
 
 T = TypeVar("T")
-Read = Callable[[Answer], T]
 _PICTURE = "image/webp"
 
 
@@ -27,7 +26,7 @@ class Page(Generic[T]):
     """
 
     items: tuple[T, ...]
-    next: str | None
+    next: str | None = None
 
 
 @lru_cache(maxsize=64)
@@ -44,68 +43,49 @@ def converted(kind: Any, found: Any) -> Any:
     return _adapter(kind).validate_python(found)
 
 
-def read_document(answer: Answer) -> Any:
-    """The JSON in an answer.
-
-    Raises:
-        UnexpectedAnswer: There is none.
-    """
+def _document(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise not_ours(answer) from error
 
 
-def as_one(kind: type[T]) -> Read[T]:
-    """Reads an answer that is one thing."""
+def one(kind: type[T], answer: Answer) -> T:
+    """The one thing that an answer tells.
 
-    def read(answer: Answer) -> T:
-        found = read_document(answer)
-        try:
-            value: T = converted(kind, found)
-            return value
-        except ValidationError as error:
-            raise not_ours(answer) from error
-
-    return read
-
-
-def as_page(kind: type[T]) -> Read[Page[T]]:
-    """Reads an answer that is a part of a list."""
-    return as_one(Page[kind])  # type: ignore[valid-type]  # known only here
+    Raises:
+        UnexpectedAnswer: It doesn't; so with all functions below.
+    """
+    try:
+        value: T = converted(kind, _document(answer))
+        return value
+    except ValidationError as error:
+        raise not_ours(answer) from error
 
 
-def as_mapping(answer: Answer) -> Mapping[str, Any]:
-    """Reads an answer that is any JSON object."""
-    found = read_document(answer)
+def page(kind: type[T], answer: Answer) -> Page[T]:
+    """The part of a list that an answer tells."""
+    return one(Page[kind], answer)  # type: ignore[valid-type]  # known only here
+
+
+def mapping(answer: Answer) -> Mapping[str, Any]:
+    """The JSON object in an answer."""
+    found = _document(answer)
     if not isinstance(found, dict):
         raise not_ours(answer)
     return found
 
 
-def as_count(name: str) -> Read[int]:
-    """Reads an answer that says how many, under a name."""
-
-    def read(answer: Answer) -> int:
-        found = as_mapping(answer).get(name)
-        if not isinstance(found, int):
-            raise not_ours(answer)
-        return found
-
-    return read
+def count(name: str, answer: Answer) -> int:
+    """How many there are, as an answer tells under a name."""
+    found = mapping(answer).get(name)
+    if not isinstance(found, int):
+        raise not_ours(answer)
+    return found
 
 
-def as_bytes(answer: Answer) -> bytes:
-    """Reads an answer that is a file."""
-    return answer.body
-
-
-def as_picture(answer: Answer) -> bytes:
-    """Reads an answer that is a small picture."""
+def picture(answer: Answer) -> bytes:
+    """The small picture in an answer."""
     if answer.headers.get("content-type") != _PICTURE:
         raise not_ours(answer)
     return answer.body
-
-
-def as_nothing(answer: Answer) -> None:
-    """Reads an answer that has no content."""

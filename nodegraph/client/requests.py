@@ -14,6 +14,8 @@ from urllib.parse import quote
 from nodegraph.errors import InvalidValue
 
 JSON = "application/json"
+PLAN_SECONDS = 60.0
+"""That the server gives its planner."""
 Query = tuple[tuple[str, str], ...]
 
 
@@ -25,6 +27,8 @@ class Request:
         path: Below the API's own.
         body: Its bytes, or the file that holds them.
         seconds: That the answer may take longer than others.
+        is_repeatable: Whether it may be sent once more when it isn't known what became of it.
+        done_before: Status that says, to a repeated one, that it had been done the first time.
     """
 
     method: str
@@ -33,6 +37,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Path | None = None
     seconds: float = 0.0
+    is_repeatable: bool = True
+    done_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +97,23 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def json_body(document: Any) -> bytes:
-    """A JSON document as it is sent.
-
-    Raises:
-        InvalidValue: It holds what JSON can't.
-    """
-    try:
-        return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"this can't be sent as JSON: {error}") from error
-
-
-def json_request(
-    method: str, path: str, document: Any, headers: Mapping[str, str] | None = None
+def posted(
+    method: str,
+    path: str,
+    document: Any,
+    *,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = 0.0,
+    is_repeatable: bool = True,
 ) -> Request:
     """A request with a JSON document.
 
     Raises:
         InvalidValue: It holds what JSON can't.
     """
-    return Request(method, path, (), {"Content-Type": JSON, **(headers or {})}, json_body(document))
+    try:
+        body = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"this can't be sent as JSON: {error}") from error
+    told = {"Content-Type": JSON, **(headers or {})}
+    return Request(method, path, (), told, body, seconds, is_repeatable)

@@ -20,7 +20,7 @@ from nodegraph.client import (
     ServerError,
     WrongDigest,
 )
-from nodegraph.client.file_names import safe_name
+from nodegraph.client.downloads import safe_name
 from nodegraph.errors import InvalidValue, OutputError
 from tests.client.support import (
     ONCE,

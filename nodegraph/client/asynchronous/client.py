@@ -1,21 +1,24 @@
-"""The client for programs that wait for what they ask."""
+"""The client."""
 
 from __future__ import annotations
 
 import ssl
 from types import TracebackType
 
-from nodegraph.client.blocking import Blocking
-from nodegraph.client.client_files import AsksForFiles
-from nodegraph.client.client_jobs import AsksForJobs
-from nodegraph.client.client_server import AsksForServer, Queue, Settings
-from nodegraph.client.client_workflows import Apps, Templates, Workflows
+from nodegraph.client.asynchronous.channel import AsyncChannel
+from nodegraph.client.asynchronous.files import AsyncAsksForFiles
+from nodegraph.client.asynchronous.jobs import AsyncAsksForJobs
+from nodegraph.client.asynchronous.server import AsyncAsksForServer, AsyncQueue, AsyncSettings
+from nodegraph.client.asynchronous.workflows import AsyncApps, AsyncTemplates, AsyncWorkflows
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
 
 
-class Client(AsksForJobs, AsksForFiles, AsksForServer):
-    """Asks a server; safe to use from several threads. Close it, or use it with `with`.
+class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
+    """Asks a server; for one event loop. Close it, or use it with `async with`.
+
+    What is told one by one, such as events, comes from asynchronous generators: close one that
+    isn't read to its end, for which there is `contextlib.aclosing`.
 
     Args:
         server: Its address, such as ``https://studio.example``; that of ``NODEGRAPH_SERVER``, or
@@ -46,28 +49,29 @@ class Client(AsksForJobs, AsksForFiles, AsksForServer):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         connection = connection_to(server, token, timeout, tls)
-        super().__init__(Blocking(connection), retries or Retries())
+        channel = AsyncChannel(connection, retries or Retries())
+        super().__init__(channel)
         self.server = connection.address.url
-        self.workflows = Workflows(self._doer, self._retries)
-        self.templates = Templates(self._doer, self._retries)
-        self.apps = Apps(self._doer, self._retries)
-        self.queue = Queue(self._doer, self._retries)
-        self.settings = Settings(self._doer, self._retries)
+        self.workflows = AsyncWorkflows(channel)
+        self.templates = AsyncTemplates(channel)
+        self.apps = AsyncApps(channel)
+        self.queue = AsyncQueue(channel)
+        self.settings = AsyncSettings(channel)
 
-    def __enter__(self) -> Client:
+    async def __aenter__(self) -> AsyncClient:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.close()
 
     def __repr__(self) -> str:
-        return f"Client({self.server!r})"
+        return f"AsyncClient({self.server!r})"
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections."""
-        self._doer.close()
+        await self._channel.close()

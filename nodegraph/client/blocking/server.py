@@ -1,29 +1,24 @@
-"""The server itself and its queue, for programs that wait for what they ask."""
+# Made from ../asynchronous/server.py by docs/generate_blocking_client.py: don't edit.
+"""The server itself and its queue, and workflows that aren't to be kept."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.client import server_calls
-from nodegraph.client.asking import Asks
-from nodegraph.client.job_calls import AnyWorkflow, WishFields
-from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.sending import gathered
-from nodegraph.client.server_calls import SettingsChange
-from nodegraph.client.shapes import (
-    Checked,
-    Model,
-    Plan,
-    QueueState,
-    Refreshed,
-    Source,
-    System,
-)
+from nodegraph.client.blocking.channel import Asks
+from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
+from nodegraph.client.reading import count, mapping, one, page, picture
+from nodegraph.client.requests import PLAN_SECONDS, Request, place, posted, query
+from nodegraph.client.shapes import Checked, Model, Plan, QueueState, Refreshed, Source, System
+from nodegraph.client.wishes import AnyWorkflow, SettingsChange, WishFields
+from nodegraph.client.wishes import wish as wished
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+_QUEUE, _SETTINGS = "/queue", "/settings"
 
 
 class AsksForServer(Asks):
@@ -31,15 +26,17 @@ class AsksForServer(Asks):
 
     def validate(self, workflow: AnyWorkflow, **wish: Unpack[WishFields]) -> Checked:
         """Everything that is wrong with a workflow."""
-        return self._asked(server_calls.validate(workflow, wish))
+        request = posted("POST", "/validate", wished(workflow, wish), seconds=PLAN_SECONDS)
+        return one(Checked, self._channel.send(request))
 
     def plan(self, workflow: AnyWorkflow, **wish: Unpack[WishFields]) -> Plan:
         """What a run would do, node by node, and what it is expected to take."""
-        return self._asked(server_calls.plan(workflow, wish))
+        request = posted("POST", "/plan", wished(workflow, wish), seconds=PLAN_SECONDS)
+        return one(Plan, self._channel.send(request))
 
     def node_types(self) -> NodeTypes:
         """What the server's nodes take and give."""
-        return self._asked(server_calls.node_types())
+        return read_node_types(self._channel.send(Request("GET", "/node-types")))
 
     def node_type(self, name: str) -> NodeSpec:
         """What one of them takes and gives.
@@ -47,11 +44,12 @@ class AsksForServer(Asks):
         Raises:
             NotFound: There is none of that name.
         """
-        return self._asked(server_calls.node_type(name))
+        request = Request("GET", f"/node-types{place(name)}")
+        return read_node_type(self._channel.send(request))
 
     def models(self) -> tuple[Model, ...]:
         """The server's models."""
-        return self._doer.done(gathered(server_calls.models(), self._retries))
+        return page(Model, self._channel.send(Request("GET", "/models"))).items
 
     def model_thumbnail(self, name: str, size: int = 256) -> bytes:
         """A small picture of a model, as a WebP file.
@@ -62,7 +60,8 @@ class AsksForServer(Asks):
         Raises:
             NotFound: There is none beside it.
         """
-        return self._asked(server_calls.model_thumbnail(name, size))
+        request = Request("GET", "/models/thumbnail", query(name=name, size=size))
+        return picture(self._channel.send(request))
 
     def sources(
         self, *, models: Sequence[str] = (), packs: Sequence[str] = ()
@@ -72,18 +71,20 @@ class AsksForServer(Asks):
         Args:
             models, packs: Their names.
         """
-        return self._doer.done(gathered(server_calls.sources(models, packs), self._retries))
+        request = Request("GET", "/sources", query(model=list(models), pack=list(packs)))
+        return page(Source, self._channel.send(request)).items
 
     def system(self) -> System:
         """The server itself: versions, processes, memory, the queue."""
-        return self._asked(server_calls.system())
+        return one(System, self._channel.send(Request("GET", "/system")))
 
     def refresh(self) -> Refreshed:
         """Have the server look at its node packs anew; workers take up what has changed.
 
         Takes a token that may administer.
         """
-        return self._asked(server_calls.refresh())
+        request = Request("POST", "/system/refresh", seconds=PLAN_SECONDS)
+        return one(Refreshed, self._channel.send(request))
 
 
 class Queue(Asks):
@@ -95,18 +96,19 @@ class Queue(Asks):
         Args:
             upcoming: How many of the next jobs are told.
         """
-        return self._asked(server_calls.queue(upcoming))
+        request = Request("GET", _QUEUE, query(limit=upcoming))
+        return one(QueueState, self._channel.send(request))
 
     def pause(self) -> QueueState:
         """Begin no more jobs, also after a restart; what runs goes on.
 
         Takes a token that may administer, as `resume` does.
         """
-        return self._asked(server_calls.pause())
+        return one(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/pause")))
 
     def resume(self) -> QueueState:
         """Begin jobs again."""
-        return self._asked(server_calls.resume())
+        return one(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/resume")))
 
     def clear(self, *, client: str | None = None, tag: str | None = None) -> int:
         """Cancel one's jobs that wait, or everybody's with a token that may administer.
@@ -117,7 +119,10 @@ class Queue(Asks):
         Returns:
             How many those were.
         """
-        return self._asked(server_calls.clear(client, tag))
+        asked = query(client=client, tag=tag)
+        # Sent once more, it would cancel what was submitted since.
+        request = Request("POST", f"{_QUEUE}/clear", asked, is_repeatable=False)
+        return count("cancelled", self._channel.send(request))
 
 
 class Settings(Asks):
@@ -125,7 +130,7 @@ class Settings(Asks):
 
     def get(self) -> Mapping[str, Any]:
         """The settings in force, as docs/operations.md lists them."""
-        return self._asked(server_calls.settings())
+        return mapping(self._channel.send(Request("GET", _SETTINGS)))
 
     def change(self, **change: Unpack[SettingsChange]) -> Mapping[str, Any]:
         """Change some until the server starts again; the settings in force then.
@@ -133,4 +138,4 @@ class Settings(Asks):
         Args:
             change: See `SettingsChange`. What isn't given stays.
         """
-        return self._asked(server_calls.change_settings(change))
+        return mapping(self._channel.send(posted("PATCH", _SETTINGS, change)))

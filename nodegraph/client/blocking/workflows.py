@@ -1,15 +1,19 @@
-"""Workflows and apps, for programs that wait for what they ask."""
+# Made from ../asynchronous/workflows.py by docs/generate_blocking_client.py: don't edit.
+"""Workflows that are kept on the server, those that come with it, and apps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Generator, Mapping
 from typing import Any
 
-from nodegraph.client import workflow_calls
-from nodegraph.client.asking import Asks
-from nodegraph.client.job_calls import AsDocument
-from nodegraph.client.sending import gathered, paged
+from nodegraph.client.blocking.channel import Asks
+from nodegraph.client.reading import mapping, one, page, picture
+from nodegraph.client.requests import JSON, Request, place, posted, query
 from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
+from nodegraph.client.wishes import AsDocument, document_of
+
+_WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
 
 
 class Workflows(Asks):
@@ -32,7 +36,18 @@ class Workflows(Asks):
         Raises:
             Conflict: It was changed meanwhile, or is there.
         """
-        return self._asked(workflow_calls.save_workflow(name, workflow, changes, is_new))
+        headers = {"If-None-Match": "*"} if is_new else {}
+        if changes is not None:
+            headers["If-Match"] = f'"{changes}"'
+        request = posted(
+            "PUT",
+            _WORKFLOWS + place(name),
+            document_of(workflow),
+            headers=headers,
+            # With a condition, the second one would be refused because of the first.
+            is_repeatable=not headers,
+        )
+        return one(SavedVersion, self._channel.send(request))
 
     def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
         """What the file of a workflow says; the newest version's if none is given.
@@ -40,23 +55,25 @@ class Workflows(Asks):
         Raises:
             NotFound: There is none of that name, or version.
         """
-        return self._asked(workflow_calls.get_workflow(name, version))
+        way = place(name) if version is None else place(name, "versions", version)
+        return mapping(self._channel.send(Request("GET", _WORKFLOWS + way)))
 
-    def list(self, text: str = "") -> Iterator[SavedItem]:
+    def list(self, text: str = "") -> Generator[SavedItem, None, None]:
         """The saved workflows by name; asked for as they are needed.
 
         Args:
             text: Only those with it in name, title or description.
         """
-        return self._doer.told(paged(lambda at: workflow_calls.workflows(at, text), self._retries))
+        return self._channel.items(SavedItem, _WORKFLOWS, query(text=text))
 
     def versions(self, name: str) -> tuple[SavedVersion, ...]:
         """The versions of a workflow that are kept, the newest first."""
-        return self._doer.done(gathered(workflow_calls.versions(name), self._retries))
+        request = Request("GET", _WORKFLOWS + place(name, "versions"))
+        return page(SavedVersion, self._channel.send(request)).items
 
     def delete(self, name: str) -> None:
         """Delete a workflow with all its versions."""
-        self._asked(workflow_calls.delete_workflow(name))
+        self._channel.send(Request("DELETE", _WORKFLOWS + place(name), done_before=404))
 
 
 class Templates(Asks):
@@ -64,7 +81,7 @@ class Templates(Asks):
 
     def list(self) -> tuple[Template, ...]:
         """All of them, by name."""
-        return self._doer.done(gathered(workflow_calls.templates(), self._retries))
+        return page(Template, self._channel.send(Request("GET", _TEMPLATES))).items
 
     def get(self, name: str) -> Mapping[str, Any]:
         """What the file of one says.
@@ -72,7 +89,7 @@ class Templates(Asks):
         Raises:
             NotFound: There is none of that name.
         """
-        return self._asked(workflow_calls.get_template(name))
+        return mapping(self._channel.send(Request("GET", _TEMPLATES + place(name))))
 
     def picture(self, name: str) -> bytes:
         """A picture of what one makes, as a WebP file.
@@ -80,7 +97,8 @@ class Templates(Asks):
         Raises:
             NotFound: There is none.
         """
-        return self._asked(workflow_calls.template_picture(name))
+        request = Request("GET", _TEMPLATES + place(name, "picture"))
+        return picture(self._channel.send(request))
 
     def file(self, name: str, file: str) -> bytes:
         """A file that one needs, such as a picture to be uploaded.
@@ -88,19 +106,21 @@ class Templates(Asks):
         Raises:
             NotFound: It needs no such file.
         """
-        return self._asked(workflow_calls.template_file(name, file))
+        request = Request("GET", _TEMPLATES + place(name, "files", file))
+        return (self._channel.send(request)).body
 
 
 class Apps(Asks):
     """Saved workflows, run by their names."""
 
-    def list(self) -> Iterator[AppItem]:
+    def list(self) -> Generator[AppItem, None, None]:
         """The apps by name; asked for as they are needed."""
-        return self._doer.told(paged(workflow_calls.apps, self._retries))
+        return self._channel.items(AppItem, _APPS)
 
     def get(self, name: str) -> App:
         """What an app takes and gives."""
-        return self._asked(workflow_calls.app(name))
+        request = Request("GET", _APPS + place(name), headers={"Accept": JSON})
+        return one(App, self._channel.send(request))
 
     def run(
         self,
@@ -120,4 +140,12 @@ class Apps(Asks):
         Raises:
             JobFailed: It failed while it was waited for.
         """
-        return self._asked(workflow_calls.run_app(name, values or {}, wait, key))
+        headers = {
+            "Accept": JSON,
+            "Idempotency-Key": key or secrets.token_hex(16),
+            "Prefer": f"wait={wait}",
+        }
+        request = posted(
+            "POST", _APPS + place(name), dict(values or {}), headers=headers, seconds=float(wait)
+        )
+        return one(AppRun, self._channel.send(request))

@@ -1,0 +1,89 @@
+"""What clients do with the network, threads and the clock, within an event loop; see `wire`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from nodegraph.client.connection import Connection, packed, unpacked
+
+T = TypeVar("T")
+AsyncHttp = httpx.AsyncClient
+
+
+async def pause(seconds: float) -> None:
+    """Do nothing for some seconds."""
+    await asyncio.sleep(seconds)
+
+
+async def in_thread(run: Callable[..., T], *arguments: Any) -> T:
+    """What comes of something that takes its time."""
+    return await asyncio.to_thread(run, *arguments)
+
+
+class AsyncSocket:
+    """An open websocket."""
+
+    def __init__(self, connection: Connection, opened: ClientConnection) -> None:
+        self._connection = connection
+        self._opened = opened
+
+    async def say(self, message: Mapping[str, Any]) -> None:
+        """Send a message.
+
+        Raises:
+            ConnectionLost: The server has closed the websocket, or it was cut.
+        """
+        try:
+            await asyncio.wait_for(self._opened.send(packed(message)), self._connection.seconds)
+        except asyncio.TimeoutError as error:
+            raise self._connection.lost("nothing can be sent") from error
+        except ConnectionClosed as error:
+            raise self._connection.socket_fault(error) from error
+
+    async def hear(self, seconds: float) -> Mapping[str, Any] | None:
+        """The next message; None if none comes in time.
+
+        Raises:
+            ConnectionLost: The server has closed the websocket, or it was cut.
+            SocketRefused: What comes is none of ours.
+        """
+        try:
+            return unpacked(await asyncio.wait_for(self._opened.recv(decode=False), seconds))
+        except asyncio.TimeoutError:
+            return None
+        except ConnectionClosed as error:
+            raise self._connection.socket_fault(error) from error
+
+
+class _Connect(connect):
+    """Opens a websocket to this server, and to no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc  # the token isn't taken elsewhere
+
+
+@asynccontextmanager
+async def opened_socket(
+    connection: Connection, seconds: float
+) -> AsyncGenerator[AsyncSocket, None]:
+    """A websocket to the server, closed at the end of the `async with`.
+
+    Args:
+        seconds: That opening it may take.
+    Raises:
+        SocketRefused, NotReachable, ConnectionLost: There is none.
+    """
+    opening = _Connect(connection.address.socket, proxy=None, **connection.socket_options(seconds))
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(opening)
+        except (OSError, asyncio.TimeoutError, WebSocketException) as error:
+            raise connection.socket_fault(error) from error
+        yield AsyncSocket(connection, opened)

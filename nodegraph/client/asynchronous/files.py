@@ -1,0 +1,204 @@
+"""Files: those that jobs gave, and those that are brought."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodegraph.client.async_wire import pause
+from nodegraph.client.asynchronous.channel import AsyncAsks
+from nodegraph.client.downloads import Part, Progress, Pulled, files_of, target_of
+from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
+from nodegraph.client.problems import error_of
+from nodegraph.client.reading import one, picture
+from nodegraph.client.requests import Answer, Request, place, query
+from nodegraph.client.retries import Trouble
+from nodegraph.client.shapes import Artifact, Job, JobSummary, OutputFile, Upload
+from nodegraph.client.shapes.jobs import id_of
+from nodegraph.client.wishes import AnyFile, ArtifactFilter
+from nodegraph.errors import NodegraphError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_ARTIFACTS, _UPLOADS = "/artifacts", "/uploads"
+_LONGEST_NAME = 200
+_NO_SUCH_RANGE = 416
+
+
+class AsyncAsksForFiles(AsyncAsks):
+    """What jobs gave, and what is brought for them to read."""
+
+    async def pull(
+        self,
+        job: JobSummary | str,
+        folder: Path | str = ".",
+        *,
+        nodes: Collection[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[Pulled, ...]:
+        """Download what a job gave.
+
+        A file is there once it is whole and its digest is right. What breaks off is gone on with
+        the next time.
+
+        Args:
+            folder: Where it goes; made if it isn't there.
+            nodes: Only what these wrote.
+            overwrite: Replace others of the same name; if not, they stay and the new ones get
+                names of their own.
+            progress: Is told how many bytes of how many there are.
+        Raises:
+            JobFailed: It has failed, or was cancelled.
+            InvalidValue: It hasn't ended, or such a node gave nothing.
+            WrongDigest: What comes isn't what the job wrote.
+            OutputError: It can't be written.
+        """
+        if not isinstance(job, Job):
+            request = Request("GET", "/jobs" + place(id_of(job)))
+            job = one(Job, await self._channel.send(request))
+        files = files_of(job, nodes)
+        total, before = sum(file.size for file in files), 0
+        taken: dict[Path, str] = {}
+        done: list[Pulled] = []
+        for file in files:
+            path, existed = target_of(file, Path(folder), taken, overwrite=overwrite)
+            if not existed:
+                await self._downloaded(file, path, _share(progress, before, total))
+            before += file.size
+            if progress is not None:
+                progress(before, total)
+            taken[path] = file.digest
+            done.append(Pulled(path, file, existed))
+        return tuple(done)
+
+    async def download(self, file: AnyFile, path: Path | str) -> None:
+        """Download one file to a path, in place of what is there; see `pull`."""
+        await self._downloaded(file, Path(path))
+
+    async def _downloaded(
+        self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
+    ) -> None:
+        part = Part(file, target, told)
+        try:
+            if not (part.is_whole and part.was_begun):
+                await self._filled(file, part)
+            was_begun = part.was_begun
+            try:
+                part.keep()
+            except WrongDigest:
+                if not was_begun:
+                    raise
+                # What there was before may have been at fault.
+                await self._filled(file, part)
+                part.keep()
+        finally:
+            part.close()
+
+    async def _filled(self, file: AnyFile, part: Part) -> None:
+        """Download what a part lacks, going on where an attempt stopped."""
+        trouble = Trouble(self._channel.retries, self._channel.retries.seconds)
+        while True:
+            before = part.size
+            wanted: float | None = None
+            fault: NodegraphError
+            try:
+                request = Request("GET", _path_of(file), (), part.headers)
+                answer = await self._channel.exchange(request, part)
+            except (NotReachable, ConnectionLost) as error:
+                fault = error
+            else:
+                if answer.status == _NO_SUCH_RANGE and before:
+                    part.restart()
+                    continue
+                if answer.status in (200, 206) and part.is_whole:
+                    return
+                fault, wanted = _fault_of(file, answer), answer.retry_after
+            if part.size > before:
+                trouble.is_over()
+            wait = trouble.delay(wanted)
+            if wait is None:
+                raise fault
+            await pause(wait)
+
+    async def thumbnail(self, file: AnyFile, size: int = 256) -> bytes:
+        """A small picture of a picture, upright, as WebP; of an animation the first one.
+
+        Args:
+            size: Pixels of the square that it fits into, 64 to 512.
+        Raises:
+            NotFound: It is no picture that can be shown.
+        """
+        request = Request("GET", f"{_path_of(file)}/thumbnail", query(size=size))
+        return picture(await self._channel.send(request))
+
+    def artifacts(self, **which: Unpack[ArtifactFilter]) -> AsyncGenerator[Artifact, None]:
+        """Files that jobs gave, the newest first; asked for as they are needed.
+
+        Args:
+            which: See `ArtifactFilter`; all files if not given.
+        """
+        job = which.get("job")
+        given = {**which, "job": None if job is None else id_of(job)}
+        return self._channel.items(Artifact, _ARTIFACTS, query(**given))
+
+    async def delete_artifact(
+        self, file: OutputFile, *, job: JobSummary | str | None = None
+    ) -> None:
+        """Have jobs no longer list a file; it is deleted if no other job lists it.
+
+        Args:
+            job: Only this one; all of one's own that list it if not given.
+        Raises:
+            Conflict: One of them hasn't ended.
+        """
+        asked = query(job=None if job is None else id_of(job))
+        await self._channel.send(Request("DELETE", _path_of(file), asked, done_before=404))
+
+    async def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
+        """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
+
+        Args:
+            file: Its path, or its bytes.
+            name: What it is called there; its own name if not given.
+        """
+        body = Path(file) if isinstance(file, str) else file
+        if name is None:
+            name = body.name if isinstance(body, Path) else ""
+        headers = {"Content-Type": "application/octet-stream"}
+        # Named by its content there, so that bringing it twice is bringing it once.
+        request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
+        return one(Upload, await self._channel.send(request))
+
+    def uploads(self) -> AsyncGenerator[Upload, None]:
+        """What was brought, the newest first; asked for as it is needed."""
+        return self._channel.items(Upload, _UPLOADS)
+
+    async def delete_upload(self, upload: Upload) -> None:
+        """Delete what was brought; jobs that wait for their turn can't read it any more."""
+        await self._channel.send(Request("DELETE", _path_of(upload), done_before=404))
+
+
+def _path_of(file: AnyFile) -> str:
+    """Where the server has a file."""
+    return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + place(file.digest)
+
+
+def _share(progress: Progress | None, before: int, total: int) -> Callable[[int], None] | None:
+    return None if progress is None else lambda size: progress(before + size, total)
+
+
+def _fault_of(file: AnyFile, answer: Answer) -> NodegraphError:
+    """Why an answer didn't bring the file.
+
+    Raises:
+        NodegraphError: It never will.
+    """
+    if answer.status in (200, 206):
+        return ConnectionLost(f"{file.name} came only in part")
+    fault = error_of(answer)
+    if isinstance(fault, ServerError) and fault.is_passing:
+        return fault
+    raise fault

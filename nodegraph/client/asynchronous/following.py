@@ -1,0 +1,295 @@
+"""Following what happens to jobs, over connections that may break.
+
+Events have numbers. Whoever comes back says up to which one they know, and so misses none and is
+told none twice. Where no websocket can be had, the events are asked for every now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from nodegraph.client.async_wire import AsyncSocket, opened_socket, pause
+from nodegraph.client.asynchronous.channel import AsyncChannel
+from nodegraph.client.connection import SocketRefused
+from nodegraph.client.errors import (
+    PASSING,
+    ConnectionLost,
+    NotFound,
+    NotReachable,
+    ServerError,
+    UnexpectedAnswer,
+)
+from nodegraph.client.problems import error_in
+from nodegraph.client.reading import converted, one
+from nodegraph.client.requests import Request, place, query
+from nodegraph.client.retries import NEVER, Deadline, Trouble
+from nodegraph.client.shapes import Event, EventPage, Job
+from nodegraph.errors import NodegraphError
+
+IsOver = Callable[[str, int | None], Awaitable[bool]]
+"""Whether nothing more comes of a job after the event of a number, which ended it; None if no such
+event was told."""
+_OPEN_SECONDS = 10.0
+_SILENCE = 45.0
+"""Seconds without a sign of life, if the server doesn't say how often it gives one."""
+_BEYOND = 1 << 62
+"""A number that no event has."""
+_FIRST_POLL, _SLOWEST_POLL = 0.2, 2.0
+
+
+class AsyncFollowing:
+    """Follows jobs until they have ended.
+
+    Args:
+        jobs: Their ids; None for all that one may see, without an end.
+        after: Number of the last event that is known; None for all events of the jobs, but only new
+            ones of all jobs.
+        live: Whether progress is wanted.
+        previews: Whether previews are.
+        is_over: Tells whether a job has ended; the server is asked if not given.
+    """
+
+    def __init__(
+        self,
+        channel: AsyncChannel,
+        jobs: Collection[str] | None,
+        *,
+        after: int | None = None,
+        live: bool = True,
+        previews: bool = False,
+        deadline: Deadline | None = None,
+        is_over: IsOver | None = None,
+    ) -> None:
+        self._channel = channel
+        self._jobs = jobs
+        self._live, self._previews = live, previews
+        self._deadline = deadline or Deadline(None)
+        self._is_over = is_over or self._asked_if_over
+        self._last = 0 if after is None and jobs is not None else after
+        self._left = set(jobs or ())
+        # Events that may have ended jobs: no proof, as they may have been retried since. What ended
+        # them before what is asked for would never be heard of.
+        self._doubtful: dict[str, int | None] = {} if after is None else dict.fromkeys(self._left)
+        # A server that never answered is rather a wrong address than one that starts anew.
+        self._trouble = Trouble(channel.retries, channel.retries.connecting)
+        self._is_met = False
+        self._polls = self._has_doubts = self._is_answering = False
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What happens, until all jobs have ended.
+
+        Raises:
+            NodegraphError: They can't be followed any more.
+            TookTooLong: The deadline has passed.
+        """
+        while True:
+            try:
+                await self._look()
+                if self._is_done:
+                    return
+                async with aclosing(self._told()) as events:
+                    async for event in events:
+                        yield event
+            except (NotReachable, ConnectionLost, SocketRefused, ServerError) as error:
+                await self._bear(error)
+
+    def _told(self) -> AsyncGenerator[Event, None]:
+        if self._polls:
+            return self._polled()
+        return self._asked() if self._has_doubts else self._heard()
+
+    @property
+    def _is_done(self) -> bool:
+        return not self._left and self._jobs is not None
+
+    # By a websocket.
+
+    async def _heard(self) -> AsyncGenerator[Event, None]:
+        self._has_doubts = True  # until the server has said something
+        opening = opened_socket(self._channel.connection, self._deadline.bound(_OPEN_SECONDS))
+        async with opening as socket:
+            welcome = await self._next(socket, _OPEN_SECONDS)
+            if welcome.get("type") != "welcome":
+                raise _nonsense(welcome)
+            self._has_doubts = self._is_answering = False
+            self._meet()
+            said = welcome.get("silence")
+            silence = said if isinstance(said, (int, float)) else _SILENCE
+            await socket.say(self._subscription())
+            while not self._is_done:
+                for event in await self._take(socket, await self._next(socket, silence)):
+                    yield event
+                await self._look()
+
+    def _subscription(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"type": "subscribe", "id": 1}
+        if self._jobs is not None:
+            found["jobs"] = sorted(self._left)
+        if self._last is not None:
+            found["after"] = self._last
+        return {**found, "live": self._live, "previews": self._previews}
+
+    async def _next(self, socket: AsyncSocket, seconds: float) -> Mapping[str, Any]:
+        found = await socket.hear(self._deadline.bound(seconds))
+        if found is None:
+            self._deadline.bound(seconds)
+            raise ConnectionLost("nothing was heard of the server for too long")
+        return found
+
+    async def _take(self, socket: AsyncSocket, message: Mapping[str, Any]) -> Sequence[Event]:
+        """The events that a message tells, which may tell something else."""
+        kind = message.get("type")
+        if kind == "events":
+            return self._new(*_events_in(message))
+        if kind == "heartbeat":
+            self._trouble.is_over()
+            await socket.say({"type": "heartbeat"})
+        elif kind == "reply":
+            result = message.get("result", {})
+            if result.get("reset"):
+                self._start_over(int(result["after"]))
+            elif self._last is None:
+                self._last = result.get("after")
+        elif kind == "error":
+            problem = message.get("problem", {})
+            raise error_in(problem, status=int(problem.get("status", 500)))
+        elif kind == "ended":
+            raise ConnectionLost("the server has ended the subscription")
+        return ()
+
+    # By asking.
+
+    async def _polled(self) -> AsyncGenerator[Event, None]:
+        wait = _FIRST_POLL
+        while not self._is_done:
+            found = await self._page()
+            for event in found:
+                yield event
+            await self._look()
+            if found:
+                wait = _FIRST_POLL
+            if not self._is_done:
+                await pause(self._deadline.bound(wait))
+            wait = min(wait * 2, _SLOWEST_POLL)
+
+    async def _asked(self) -> AsyncGenerator[Event, None]:
+        for event in await self._page():
+            yield event
+        await self._look()
+        self._is_answering, self._has_doubts = True, False
+
+    async def _page(self) -> Sequence[Event]:
+        """What has happened."""
+        self._deadline.bound(1.0)
+        if self._last is None:
+            self._last = (await self._events(_BEYOND, limit=1)).last
+        jobs: list[str] | list[None] = sorted(self._left) or [None]
+        pages = [await self._events(self._last, job) for job in jobs]
+        # Beyond the shortest of them, others may have more to tell.
+        last = min(page.last for page in pages)
+        found = [each for page in pages for each in page.items if (each.seq or 0) <= last]
+        found.sort(key=lambda event: event.seq or 0)
+        self._meet()
+        self._trouble.is_over()
+        if last < self._last:
+            self._start_over(last)
+        return self._new(found, last)
+
+    async def _events(self, after: int, job: str | None = None, limit: int = 1_000) -> EventPage:
+        path = "/events" if job is None else f"/jobs{place(job)}/events"
+        request = Request("GET", path, query(after=after, limit=limit))
+        return one(EventPage, await self._channel.send(request, NEVER))
+
+    # Either way.
+
+    def _new(self, found: Sequence[Event], last: int) -> Sequence[Event]:
+        """Those of some events that weren't told yet."""
+        known = self._last or 0
+        new: list[Event] = []
+        for event in found:
+            if event.seq is None:
+                new.append(event)
+            elif event.seq > known:
+                known = event.seq
+                new.append(event)
+                if event.ends_job and event.job in self._left:
+                    self._doubtful[event.job] = event.seq
+        self._last = max(known, last)
+        if new:
+            self._trouble.is_over()
+        return new
+
+    def _start_over(self, last: int) -> None:
+        """The server's history is another one than before: what ended then isn't told any more."""
+        self._last = last
+        self._doubtful = dict.fromkeys(self._left)
+
+    async def _look(self) -> None:
+        """Find out which of the jobs that may have ended have."""
+        while self._doubtful:
+            job, seq = next(iter(self._doubtful.items()))
+            if await self._is_over(job, seq):
+                self._left.discard(job)
+            del self._doubtful[job]
+
+    async def _asked_if_over(self, job: str, seq: int | None) -> bool:
+        try:
+            if seq is None:
+                request = Request("GET", f"/jobs{place(job)}")
+                if not one(Job, await self._channel.send(request, NEVER)).is_over:
+                    return False
+            known = (self._last or 0) if seq is None else seq
+            return not (await self._events(known, job, limit=1)).items
+        except NotFound:
+            if seq is None:
+                raise
+            return True  # it was deleted since, which only what has ended can be
+
+    def _meet(self) -> None:
+        if not self._is_met:
+            self._is_met = True
+            retries = self._channel.retries
+            self._trouble = Trouble(retries, retries.following)
+
+    async def _bear(self, error: NodegraphError) -> None:
+        """Wait before the next attempt, if there is any sense in one.
+
+        Raises:
+            NodegraphError: There is none.
+        """
+        wanted: float | None = None
+        if isinstance(error, SocketRefused):
+            wanted = error.retry_after
+            if error.status not in PASSING:
+                self._polls = True  # what may be wrong otherwise comes to light there
+                return
+        elif isinstance(error, ServerError):
+            wanted = error.retry_after
+            if not error.is_passing:
+                raise error
+        if self._has_doubts and self._is_answering:
+            # Requests are answered, and websockets aren't.
+            self._polls = True
+            return
+        wait = self._trouble.delay(wanted)
+        if wait is None:
+            raise error
+        await pause(self._deadline.bound(wait))
+
+
+def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
+    try:
+        found = [converted(Event, each) for each in message["events"]]
+        return found, int(message["last"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _nonsense(message) from error
+
+
+def _nonsense(message: Mapping[str, Any]) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        "a message of the server isn't understood",
+        given=ascii(message.get("type"))[:80],
+        hint="The server may be one of another version.",
+    )

@@ -1,0 +1,150 @@
+"""Workflows that are kept on the server, those that come with it, and apps."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from nodegraph.client.asynchronous.channel import AsyncAsks
+from nodegraph.client.reading import mapping, one, page, picture
+from nodegraph.client.requests import JSON, Request, place, posted, query
+from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
+from nodegraph.client.wishes import AsDocument, document_of
+
+_WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
+
+
+class AsyncWorkflows(AsyncAsks):
+    """The workflows that are saved on a server."""
+
+    async def save(
+        self,
+        name: str,
+        workflow: Mapping[str, Any] | AsDocument,
+        *,
+        changes: str | None = None,
+        is_new: bool = False,
+    ) -> SavedVersion:
+        """Keep a workflow under a name; what differs from what is there is its next version.
+
+        Args:
+            changes: `SavedVersion.digest` of what the change was made to, so that nobody else's is
+                overwritten.
+            is_new: Refuse if there is one of that name.
+        Raises:
+            Conflict: It was changed meanwhile, or is there.
+        """
+        headers = {"If-None-Match": "*"} if is_new else {}
+        if changes is not None:
+            headers["If-Match"] = f'"{changes}"'
+        request = posted(
+            "PUT",
+            _WORKFLOWS + place(name),
+            document_of(workflow),
+            headers=headers,
+            # With a condition, the second one would be refused because of the first.
+            is_repeatable=not headers,
+        )
+        return one(SavedVersion, await self._channel.send(request))
+
+    async def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
+        """What the file of a workflow says; the newest version's if none is given.
+
+        Raises:
+            NotFound: There is none of that name, or version.
+        """
+        way = place(name) if version is None else place(name, "versions", version)
+        return mapping(await self._channel.send(Request("GET", _WORKFLOWS + way)))
+
+    def list(self, text: str = "") -> AsyncGenerator[SavedItem, None]:
+        """The saved workflows by name; asked for as they are needed.
+
+        Args:
+            text: Only those with it in name, title or description.
+        """
+        return self._channel.items(SavedItem, _WORKFLOWS, query(text=text))
+
+    async def versions(self, name: str) -> tuple[SavedVersion, ...]:
+        """The versions of a workflow that are kept, the newest first."""
+        request = Request("GET", _WORKFLOWS + place(name, "versions"))
+        return page(SavedVersion, await self._channel.send(request)).items
+
+    async def delete(self, name: str) -> None:
+        """Delete a workflow with all its versions."""
+        await self._channel.send(Request("DELETE", _WORKFLOWS + place(name), done_before=404))
+
+
+class AsyncTemplates(AsyncAsks):
+    """The workflows that come with a server, to start from."""
+
+    async def list(self) -> tuple[Template, ...]:
+        """All of them, by name."""
+        return page(Template, await self._channel.send(Request("GET", _TEMPLATES))).items
+
+    async def get(self, name: str) -> Mapping[str, Any]:
+        """What the file of one says.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return mapping(await self._channel.send(Request("GET", _TEMPLATES + place(name))))
+
+    async def picture(self, name: str) -> bytes:
+        """A picture of what one makes, as a WebP file.
+
+        Raises:
+            NotFound: There is none.
+        """
+        request = Request("GET", _TEMPLATES + place(name, "picture"))
+        return picture(await self._channel.send(request))
+
+    async def file(self, name: str, file: str) -> bytes:
+        """A file that one needs, such as a picture to be uploaded.
+
+        Raises:
+            NotFound: It needs no such file.
+        """
+        request = Request("GET", _TEMPLATES + place(name, "files", file))
+        return (await self._channel.send(request)).body
+
+
+class AsyncApps(AsyncAsks):
+    """Saved workflows, run by their names."""
+
+    def list(self) -> AsyncGenerator[AppItem, None]:
+        """The apps by name; asked for as they are needed."""
+        return self._channel.items(AppItem, _APPS)
+
+    async def get(self, name: str) -> App:
+        """What an app takes and gives."""
+        request = Request("GET", _APPS + place(name), headers={"Accept": JSON})
+        return one(App, await self._channel.send(request))
+
+    async def run(
+        self,
+        name: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        wait: int = 0,
+        key: str | None = None,
+    ) -> AppRun:
+        """Run an app.
+
+        Args:
+            values: Of its parameters. For a file, `Upload.value` of one that was brought.
+            wait: Seconds to wait for it to finish, 120 at most; what is left of it goes on, and
+                can be waited for as a job.
+            key: Running it again with the same one gives the same job; a new one if not given.
+        Raises:
+            JobFailed: It failed while it was waited for.
+        """
+        headers = {
+            "Accept": JSON,
+            "Idempotency-Key": key or secrets.token_hex(16),
+            "Prefer": f"wait={wait}",
+        }
+        request = posted(
+            "POST", _APPS + place(name), dict(values or {}), headers=headers, seconds=float(wait)
+        )
+        return one(AppRun, await self._channel.send(request))
