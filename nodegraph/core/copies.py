@@ -154,6 +154,8 @@ def _or_itself(
     tensor: Callable[[Any], Any] | None,
     other: Callable[[Any], Any] | None = None,
 ) -> Any:
+    if type(value) in LEAVES:
+        return value
     try:
         return copied(value, tensor, other)
     except RecursionError:  # of objects that hold themselves, which have no content either

@@ -145,7 +145,7 @@ def _is_lasting(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
     """
     if workflow.subgraphs:
         return False
-    return all(type(value) in _PLAIN for node in nodes.values() for value in node.literals.values())
+    return all(_PLAIN.issuperset(map(type, node.literals.values())) for node in nodes.values())
 
 
 def _looks_outside(spec: NodeSpec) -> bool:

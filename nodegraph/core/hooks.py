@@ -8,6 +8,7 @@ from typing import Any
 
 from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
+from nodegraph.core.digests import LEAVES
 
 Facts = Mapping[str, Any]
 """What is known of an output before it is computed: ``width``, ``height``, ``batch``,
@@ -30,7 +31,10 @@ class HookInputs:
 
     def __post_init__(self) -> None:
         # A hook that changes what it is given must not change the graph.
-        literals = {port: lent_copy(value) for port, value in self.literals.items()}
+        literals = dict(self.literals)
+        for port, value in literals.items():
+            if type(value) not in LEAVES:
+                literals[port] = lent_copy(value)
         object.__setattr__(self, "literals", literals)
 
     def fact(self, port: str, name: str) -> Any:

@@ -56,7 +56,7 @@ class Attempt:
     @property
     def loading(self) -> float:
         """Seconds of these that it waited for weights."""
-        return sum(load.seconds for load in self.loads)
+        return sum(load.seconds for load in self.loads) if self.loads else 0.0
 
     def started(self) -> None:
         """Tell that the function is about to run."""

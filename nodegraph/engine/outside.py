@@ -73,7 +73,7 @@ class Readings:
     @property
     def pending(self) -> tuple[tuple[str, Digest], ...]:
         """The steps that the call's key doesn't have yet."""
-        return self.steps[self._passed :]
+        return self.steps[self._passed :] if self._read else ()
 
     def passed(self, steps: tuple[tuple[str, Digest], ...]) -> None:
         """Note that the call's key has these pending ones now."""

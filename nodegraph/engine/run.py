@@ -411,10 +411,13 @@ class Run:
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
             state.artifacts = gather(_outputs(state.calls), len(state.node.spec.outputs))
-            state.is_repeatable = all(call.is_repeatable for call in calls)
-            state.is_closed = all(call.is_closed for call in calls)
-            every = bool(calls) and all(call.cached_from for call in calls)
-            self.end(state, "cached" if every else "ran")
+            is_repeatable, is_closed, is_cached = True, True, bool(calls)
+            for call in calls:
+                is_repeatable = is_repeatable and call.is_repeatable
+                is_closed = is_closed and call.is_closed
+                is_cached = is_cached and bool(call.cached_from)
+            state.is_repeatable, state.is_closed = is_repeatable, is_closed
+            self.end(state, "cached" if is_cached else "ran")
 
     def _fail(self, state: NodeState, error: NodeFailed) -> None:
         """A node ends with an error; what depends on it will be skipped."""

@@ -131,7 +131,7 @@ class Shared:
 
     def computes_as_named(self, spec: NodeSpec) -> bool:
         """Whether nodes of a type compute as their keys say: a function may set threads anew."""
-        return self._profile(spec) == self.identity(spec).profile
+        return not spec.numerics or self._profile(spec) == self.identity(spec).profile
 
     def device_of(self, spec: NodeSpec) -> str:
         """Where nodes of a type compute."""

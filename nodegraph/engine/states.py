@@ -228,7 +228,8 @@ class Call:
     @property
     def result_key(self) -> Key:
         """The key of its result: `key`, and then what was read outside."""
-        return self.answer_key or after(self.key, self.readings.pending)
+        pending = self.readings.pending
+        return self.answer_key or (after(self.key, pending) if pending else self.key)
 
     @property
     def is_closed(self) -> bool:

@@ -68,8 +68,9 @@ class Registry:
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
-        # Of the packs of which an edit counts at once.
+        # Of the packs of which an edit counts at once: all, and by node type.
         self._followed = [found for pack, found in self._snapshots.items() if pack.is_followed]
+        self._followed_by: dict[str, Snapshot] = {}
         roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         self._code = CodeDigests(roots, manifests.sources, self._owner)
         with importing(self._followed):
@@ -114,6 +115,8 @@ class Registry:
         for spec in manifest.specs:
             self._specs[spec.type] = spec
             self._packs[spec.type] = pack
+            if pack.is_followed:
+                self._followed_by[spec.type] = self._snapshots[pack]
 
     def faults(self, pack: str) -> Sequence[str]:
         """What of a pack was left out, and why."""
@@ -288,10 +291,9 @@ class Registry:
         Files may have changed since, and another session of the process may have taken up an edit,
         so that an import within the node's function gave its modules.
         """
-        pack = self._packs.get(node_type)
-        if pack is None or not pack.is_followed:
+        used = self._followed_by.get(node_type)
+        if used is None:
             return True
-        used = self._snapshots[pack]
         if not all(map(is_active, self._followed)):
             files = self._code.files(self._specs[node_type].module)
             owners = {id(found): found for found in map(self._owner, files) if found is not None}
