@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from nodegraph.client import (
+    AsyncClient,
     Client,
     Event,
     JobNotFound,
@@ -234,6 +236,38 @@ def test_whoever_stops_watching_leaves_nothing_open(
     assert server.services.hub.subscribers == 1
     watch.close()
     until(lambda: server.services.hub.subscribers == 0)
+
+
+def test_a_task_that_is_cancelled_leaves_nothing_open(client: Client, server: Hosted) -> None:
+    job = client.submit(workflow())
+    seen: list[Event] = []
+
+    async def watch() -> None:
+        async with AsyncClient(server.url, token="") as watcher:
+            async for event in watcher.watch(job):
+                seen.append(event)
+
+    async def watch_for_a_while() -> None:
+        watching = asyncio.create_task(watch())
+        await asyncio.to_thread(until, lambda: seen)
+        assert server.services.hub.subscribers == 1
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+    asyncio.run(watch_for_a_while())
+    until(lambda: server.services.hub.subscribers == 0)
+
+
+def test_a_client_is_used_by_several_threads(client: Client) -> None:
+    def work() -> list[str]:
+        job = client.submit(workflow())
+        client.cancel(job)
+        assert client.wait(job).state == "cancelled"
+        return [event.kind for event in client.watch(job)]
+
+    working = [Background(work) for _ in range(4)]
+    assert [each.result() for each in working] == [["job.queued", "job.cancelled"]] * 4
 
 
 def test_what_cannot_be_watched(either: Any) -> None:
