@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -69,6 +70,8 @@ class Warming:
             try:
                 with NoCollecting():
                     import_module(module)
+                    # It stays: jobs needn't have the collector of garbage go through it.
+                    gc.freeze()
             except Exception as error:  # noqa: BLE001 - whoever needs it is told
                 _LOG.warning("%s can't be imported: %s", module, error)
                 return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ PATIENCE = 60.0
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(warming, "_IDLE", 0.0)
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -42,6 +45,14 @@ def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str]) -> None:
     it = Warming(lambda: False, [modules[0], modules[2]])
     it.start()
     until(lambda: all(name in sys.modules for name in (modules[0], modules[2])))
+
+
+def test_jobs_have_no_garbage_collected_among_what_was_imported(modules: list[str]) -> None:
+    """With the libraries of models there, that takes a quarter of a second each time."""
+    Warming(lambda: False, modules[:1]).start()
+    until(lambda: modules[0] in sys.modules and gc.get_freeze_count())
+    looked_at = {id(each) for each in gc.get_objects()}
+    assert id(vars(sys.modules[modules[0]])) not in looked_at
 
 
 def test_nothing_is_imported_beside_a_job(modules: list[str]) -> None:
