@@ -20,7 +20,7 @@ from threading import Lock, Thread
 
 from common import Figure, best, options, show
 
-from nodegraph.jobs import Filter, JobQueue, Submission
+from nodegraph.jobs.queue import Filter, JobQueue, Submission
 
 THREADS = 16
 WAITING = 2_000

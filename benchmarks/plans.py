@@ -31,7 +31,7 @@ from common import Figure, options, show
 from serving import prepared, serving
 
 from nodegraph import Session, Workflow
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 
 GALLERY = Path(__file__).parent.parent / "workflows"
 EDITS = 60

@@ -35,8 +35,8 @@ from serving import (
 )
 
 from nodegraph import Session, Workflow
-from nodegraph.jobs import Filter, QueueReader
-from nodegraph.settings import Settings
+from nodegraph.jobs.queue import Filter, QueueReader
+from nodegraph.session.settings import Settings
 
 CONNECTIONS = 16
 WAITING = 2_000

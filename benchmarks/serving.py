@@ -54,8 +54,8 @@ def Steps(ctx: Context, steps: int, size: int = 10_000_000, seed: int = 0) -> fl
 _READ = """
 import sys
 from pathlib import Path
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 assert Session(Settings(home=Path(sys.argv[1]))).registry
 """
 

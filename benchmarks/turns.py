@@ -22,7 +22,7 @@ from common import Figure, options, sampling_nodes, show, taken
 from serving import Server, prepared, serving
 
 import nodegraph.diffusion as diffusion
-from nodegraph.host_memory import total_memory
+from nodegraph.core.host_memory import total_memory
 
 NAMES = ("one", "other")
 UNET = {

@@ -7,16 +7,16 @@ first used, so that a command that needs none of it starts at once.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.version import VERSION as __version__  # noqa: F401 - `__getattr__` lists it
+from nodegraph.core.version import VERSION as __version__  # noqa: F401 - `__getattr__` lists it
 
 if TYPE_CHECKING:
     from nodegraph.api import *  # noqa: F403
     from nodegraph.core.workflow import Workflow as Workflow
     from nodegraph.engine.result import RunResult as RunResult
-    from nodegraph.scripts import run as run
-    from nodegraph.scripts import run_async as run_async
-    from nodegraph.session import Session as Session
-    from nodegraph.settings import Settings as Settings
+    from nodegraph.session.scripts import run as run
+    from nodegraph.session.scripts import run_async as run_async
+    from nodegraph.session.session import Session as Session
+    from nodegraph.session.settings import Settings as Settings
 
 _API = "nodegraph.api"
 _HOOKS = {
@@ -27,11 +27,11 @@ _HOOKS = {
 workflow asks hooks and should be instant."""
 _ELSEWHERE = {
     "RunResult": "nodegraph.engine.result",
-    "Session": "nodegraph.session",
-    "Settings": "nodegraph.settings",
+    "Session": "nodegraph.session.session",
+    "Settings": "nodegraph.session.settings",
     "Workflow": "nodegraph.core.workflow",
-    "run": "nodegraph.scripts",
-    "run_async": "nodegraph.scripts",
+    "run": "nodegraph.session.scripts",
+    "run_async": "nodegraph.session.scripts",
 }
 
 

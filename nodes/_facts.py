@@ -15,11 +15,11 @@ from nodegraph.diffusion.models import (
     model_stamp,
     weight_bytes,
 )
-from nodegraph.diffusion.output_files import check_folder, check_name
 from nodegraph.diffusion.prompts import parse_prompt
-from nodegraph.diffusion.resizing import target_size
-from nodegraph.diffusion.room import check_room, coding_bytes, resizing_bytes
-from nodegraph.diffusion.sheets import sheet_size
+from nodegraph.images.output_files import check_folder, check_name
+from nodegraph.images.resizing import target_size
+from nodegraph.images.room import check_room, coding_bytes, resizing_bytes
+from nodegraph.images.sheets import sheet_size
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -115,7 +115,7 @@ def input_path(inputs: HookInputs) -> Path | None:
 
 def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the picture that LoadImage reads."""
-    from nodegraph.diffusion.images import picture_size
+    from nodegraph.images.images import picture_size
 
     path = input_path(inputs)
     if path is None:
@@ -131,7 +131,7 @@ def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_image(inputs: HookInputs) -> Iterator[Finding]:
     """Find files that are missing or no pictures."""
-    from nodegraph.diffusion.images import picture_size
+    from nodegraph.images.images import picture_size
 
     path = input_path(inputs)
     if path is not None:

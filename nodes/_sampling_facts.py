@@ -7,8 +7,8 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.names import check_combination
-from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.steps import last_step, steps_walked
+from nodegraph.images.room import check_sampling_room
 
 from ._facts import finding_of
 

@@ -42,7 +42,7 @@ def LoadImage(ctx: Context, path: Annotated[str, File("image")]) -> LoadedImage:
     Args:
         path: PNG, JPEG, WebP and others; relative paths start from the inputs folder.
     """
-    from nodegraph.diffusion.images import read_image
+    from nodegraph.images.images import read_image
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -69,9 +69,9 @@ def SaveImage(
         format: PNG is lossless, and keeps workflows of any length.
         quality: Of JPEG and WebP.
     """
-    from nodegraph.diffusion.images import IMAGE_SUFFIXES
-    from nodegraph.diffusion.output_files import save_numbered
-    from nodegraph.diffusion.provenance import encode_with_workflow
+    from nodegraph.images.images import IMAGE_SUFFIXES
+    from nodegraph.images.output_files import save_numbered
+    from nodegraph.images.provenance import encode_with_workflow
 
     contents = [
         encode_with_workflow(
@@ -92,8 +92,8 @@ def PreviewImage(ctx: Context, image: Image) -> None:
     Args:
         image: Each of the batch is shown.
     """
-    from nodegraph.diffusion.images import encode_image_file
-    from nodegraph.diffusion.output_files import save_by_content
+    from nodegraph.images.images import encode_image_file
+    from nodegraph.images.output_files import save_by_content
 
     for item in image:
         data = encode_image_file(item)
@@ -117,7 +117,7 @@ def ImageGrid(
         gap: Pixels between them.
         captions: Texts under the pictures, in their order.
     """
-    from nodegraph.diffusion.sheets import contact_sheet
+    from nodegraph.images.sheets import contact_sheet
 
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
 
@@ -137,7 +137,7 @@ def ImageStrip(
         gap: Pixels between them.
         captions: Texts under the pictures, in their order.
     """
-    from nodegraph.diffusion.sheets import contact_sheet
+    from nodegraph.images.sheets import contact_sheet
 
     columns = 1 if direction == "vertical" else sum(map(len, images))
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
@@ -164,6 +164,6 @@ def ResizeImage(
         method: How pixels are made of others; nearest keeps their values.
         fit: Stretch ignores the proportions; crop keeps them and cuts off what is too much.
     """
-    from nodegraph.diffusion.resizing import resize_image
+    from nodegraph.images.resizing import resize_image
 
     return resize_image(image, width, height, method=method, fit=fit)

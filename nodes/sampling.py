@@ -16,8 +16,8 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.steps import MAX_STEPS, last_step
+from nodegraph.images.room import check_sampling_room
 
 from ._memory import sampling
 from ._sampling_facts import LATENT_FACTS, check_sampling

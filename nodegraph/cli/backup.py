@@ -13,7 +13,7 @@ from nodegraph.cli.output import counted, print_json, say, shown_path, shown_siz
 from nodegraph.cli.watching import bytes_progress
 
 if TYPE_CHECKING:
-    from nodegraph.server.backup import Written
+    from nodegraph.server.operations.backup import Written
 
 _MOST = 5
 """Files that are named."""
@@ -41,8 +41,8 @@ def backup(
     In it are the queue with its history, saved workflows, uploads, inputs, outputs, packs and the
     config file; what can be made again isn't. It is read again and checked before it is there.
     """
-    from nodegraph.server.backup import Options
-    from nodegraph.server.backup import backup as pack
+    from nodegraph.server.operations.backup import Options
+    from nodegraph.server.operations.backup import backup as pack
 
     target = Path(file).expanduser()
     options = Options(outputs=not without_outputs, models=with_models, tokens=with_tokens)

@@ -11,13 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.host_memory import host_memory
+from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
-from nodegraph.host_memory import host_memory
-from nodegraph.version import VERSION
 
 if TYPE_CHECKING:
-    from nodegraph.session import Session
-    from nodegraph.settings import Settings
+    from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
 
 _LITTLE_SPACE = 1 << 30
 """Bytes; less than this on a disk that is written to is worth a word."""

@@ -11,7 +11,7 @@ from nodegraph.cli.problems import print_warnings
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
     from nodegraph.store.records import Runs
     from nodegraph.store.store import Store
 

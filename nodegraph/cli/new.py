@@ -12,8 +12,8 @@ from nodegraph.cli.options import Common
 from nodegraph.cli.output import print_json, print_table, say, shown_path
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile
-from nodegraph.templates import template as find_template
-from nodegraph.templates import templates
+from nodegraph.session.templates import template as find_template
+from nodegraph.session.templates import templates
 
 DEFAULT = "text_to_image"
 

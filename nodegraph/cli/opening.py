@@ -69,7 +69,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _from_picture(path: Path) -> Workflow:
-    from nodegraph.diffusion.images import read_metadata
+    from nodegraph.images.images import read_metadata
 
     text = read_metadata(path).get("workflow")
     if text is None:

@@ -15,8 +15,8 @@ from nodegraph.cli.exits import ReaderGone
 from nodegraph.cli.functions import Function, More, declared_options
 
 if TYPE_CHECKING:
-    from nodegraph.session import Session
-    from nodegraph.settings import Settings
+    from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
 
 GLOBAL = "Options of every command"
 
@@ -49,7 +49,7 @@ class Common:
         Raises:
             InvalidFile: The config file or a variable is at fault.
         """
-        from nodegraph.settings import load_settings
+        from nodegraph.session.settings import load_settings
 
         given = {"home": self.home, "device": self.device, **flags}
         settings = load_settings({key: value for key, value in given.items() if value is not None})
@@ -64,7 +64,7 @@ class Common:
             InvalidFile: See `settings`.
             PackError: There is no pack where one was said to be.
         """
-        from nodegraph.session import Session
+        from nodegraph.session.session import Session
 
         settings = self.settings(**flags)
         return Session(settings, packs=self.packs, inputs=inputs, use_cache=use_cache)
@@ -108,7 +108,7 @@ NoColorOption = Annotated[
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        from nodegraph.version import VERSION
+        from nodegraph.core.version import VERSION
 
         print(f"nodegraph {VERSION}")
         raise typer.Exit

@@ -31,7 +31,7 @@ from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
     from nodegraph.engine.planning.plan import NodePlan, Plan, Totals
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
 
 
 def plan(

@@ -20,7 +20,7 @@ from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError, Prob
 
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Catalog
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def restore(
 
 
 def _check(source: Path, json: bool) -> int:
-    from nodegraph.server.backup import check
+    from nodegraph.server.operations.backup import check
 
     with bytes_progress("reading", is_shown=not json) as progress:
         found = check(source, progress)
@@ -54,7 +54,7 @@ def _check(source: Path, json: bool) -> int:
 
 
 def _restore(common: Common, source: Path, force: bool, json: bool) -> int:
-    from nodegraph.server.backup import restore as put_back
+    from nodegraph.server.operations.backup import restore as put_back
 
     settings = common.settings()
     with bytes_progress("restoring", is_shown=not json) as progress:

@@ -47,7 +47,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
 
 
 _Repeat = Annotated[

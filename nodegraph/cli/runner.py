@@ -18,7 +18,7 @@ from nodegraph.observe.listeners import together
 if TYPE_CHECKING:
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
 
 
 @dataclass(frozen=True)

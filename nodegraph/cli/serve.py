@@ -65,7 +65,7 @@ def serve(
     It stays within this machine unless another host is given, which takes a token: see
     `nodegraph token add`. Other settings stand in the table [server] of the config file.
     """
-    from nodegraph.server.logs import configure
+    from nodegraph.server.operations.logs import configure
     from nodegraph.server.serve import serve as serve_until_stopped
     from nodegraph.server.settings import is_loopback
     from nodegraph.server.settings_sources import load_server_settings

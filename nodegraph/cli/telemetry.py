@@ -65,7 +65,7 @@ def _provider() -> tuple[Any, Callable[[], object]]:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    from nodegraph.version import VERSION
+    from nodegraph.core.version import VERSION
 
     found = trace.get_tracer_provider()
     if isinstance(found, TracerProvider):

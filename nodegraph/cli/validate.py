@@ -16,7 +16,7 @@ from nodegraph.cli.problems import print_problems, print_warnings
 from nodegraph.errors import NodegraphError, Problem
 
 if TYPE_CHECKING:
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say
-from nodegraph.version import VERSION
+from nodegraph.core.version import VERSION
 
 
 def version(common: Common, json: JsonOption = False) -> int:

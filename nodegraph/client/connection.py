@@ -19,8 +19,8 @@ from nodegraph.client.address import Address, find_address
 from nodegraph.client.errors import ConnectionLost, NotReachable, UnexpectedAnswer
 from nodegraph.client.requests import Answer, Request
 from nodegraph.client.token import Token, find_token
+from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.version import VERSION
 
 SECONDS = 30.0
 """That an answer may keep one waiting."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from nodegraph.database import close_to_others
 from nodegraph.errors import OutputError
 
 
@@ -37,6 +37,15 @@ def write_file(path: Path, data: bytes, *, private: bool = False, durable: bool 
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
         reason = error.strerror or str(error)
         raise OutputError(f"can't write {path}: {reason}", hint=hint) from error
+
+
+def close_to_others(path: Path) -> None:
+    """Let nobody but the owner use a file or folder, if that is who asks."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if os.name == "posix" and found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            with suppress(PermissionError):  # some file systems know no such rights
+                path.chmod(found.st_mode & 0o700)
 
 
 def private_folder(path: Path) -> None:

@@ -14,13 +14,6 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.denoise import sample, sample_steps
     from nodegraph.diffusion.families import FAMILIES
     from nodegraph.diffusion.footprint import small_footprint
-    from nodegraph.diffusion.images import (
-        encode_image_file,
-        read_image,
-        read_metadata,
-        to_pil,
-        write_atomically,
-    )
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
     from nodegraph.diffusion.models import (
         FoundModel,
@@ -33,15 +26,22 @@ if TYPE_CHECKING:
         open_model,
     )
     from nodegraph.diffusion.noise import NoiseSchedule, add_noise
-    from nodegraph.diffusion.output_files import save_numbered
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
-    from nodegraph.diffusion.resizing import resize_image
     from nodegraph.diffusion.samplers import SAMPLERS
     from nodegraph.diffusion.scheduler_file import scheduler_config
     from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
-    from nodegraph.diffusion.sheets import contact_sheet
     from nodegraph.diffusion.text import encode_prompt, match_length
     from nodegraph.diffusion.vae import decode_latent, encode_image
+    from nodegraph.images.images import (
+        encode_image_file,
+        read_image,
+        read_metadata,
+        to_pil,
+        write_atomically,
+    )
+    from nodegraph.images.output_files import save_numbered
+    from nodegraph.images.resizing import resize_image
+    from nodegraph.images.sheets import contact_sheet
 
 _HOMES = {
     "components": ("Autoencoder", "Denoiser", "TextModel"),

@@ -15,10 +15,10 @@ from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.room import check_sampling_room
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images.room import check_sampling_room
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack

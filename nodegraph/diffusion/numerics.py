@@ -43,7 +43,7 @@ def cpu_has_float16() -> bool:
 def compute_threads() -> int:
     """How many threads torch computes with on the CPU; before it is loaded, how many it will.
 
-    See `nodegraph.devices.share_cores`, which sees to that.
+    See `nodegraph.session.devices.share_cores`, which sees to that.
     """
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "get_num_threads"):

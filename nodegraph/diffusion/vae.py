@@ -13,9 +13,9 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.room import TooLarge, check_room, coding_bytes
 from nodegraph.diffusion.tiling import tiled
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images.room import TooLarge, check_room, coding_bytes
 
 
 def downscale(autoencoder: Autoencoder) -> int:

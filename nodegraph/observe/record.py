@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
+from nodegraph.core.version import VERSION
 from nodegraph.errors import NodeFailed
-from nodegraph.version import VERSION
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "safetensors", "numpy")
 """Those whose versions may change what a run gives, or how fast."""

@@ -1,6 +1,6 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
-from nodegraph.host_memory import Memory
+from nodegraph.core.host_memory import Memory
 from nodegraph.residency.entries import Resident, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager

@@ -10,7 +10,7 @@ import gc
 import sys
 from typing import Any
 
-from nodegraph.host_memory import Memory, host_memory
+from nodegraph.core.host_memory import Memory, host_memory
 from nodegraph.residency.entries import HOST
 
 

@@ -7,7 +7,7 @@ import socket
 import sys
 
 from nodegraph.errors import InvalidValue, NodegraphError
-from nodegraph.server.auth.tokens import Tokens
+from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.settings import ServerSettings
 
 _BACKLOG = 2_048

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nodegraph.host_memory import SHARE, total_memory
-from nodegraph.jobs import Limits
-from nodegraph.jobs import Rules as RetentionRules
-from nodegraph.jobs.fairness import INFINITE
+from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.jobs.queue import Limits
+from nodegraph.jobs.queue import Rules as RetentionRules
+from nodegraph.jobs.queue.fairness import INFINITE
+from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
-from nodegraph.server.uploads import UploadRules
-from nodegraph.settings import Settings, places_of
-from nodegraph.weights import host_weights_budget
-from nodegraph.workers.rules import Rules, WorkerSpec
+from nodegraph.session.settings import Settings, places_of
+from nodegraph.session.weights import host_weights_budget
 
 PLANNER = "planner"
 

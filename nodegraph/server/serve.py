@@ -16,16 +16,16 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from nodegraph.server.app import create_app
-from nodegraph.server.connections import patient_protocol
-from nodegraph.server.crowd import SPARE, Crowd
+from nodegraph.server.events.sockets.protocol import counted_protocol
+from nodegraph.server.http.app import create_app
+from nodegraph.server.http.limits.connections import patient_protocol
+from nodegraph.server.http.limits.crowd import SPARE, Crowd
 from nodegraph.server.listening import check_exposure, listening_socket, url_of
-from nodegraph.server.logs.others import redact_others
+from nodegraph.server.operations.logs.others import redact_others
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.settings_sources import load_server_settings
-from nodegraph.server.sockets.protocol import counted_protocol
-from nodegraph.settings import Settings, load_settings
+from nodegraph.session.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5

@@ -20,38 +20,38 @@ from nodegraph.core.graphs import Graphs
 from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs import JobQueue
-from nodegraph.server.artifacts import Artifacts
-from nodegraph.server.artifacts.thumbnails import Thumbnails
-from nodegraph.server.auth.tokens import NAME as TOKENS
-from nodegraph.server.auth.tokens import Tokens
-from nodegraph.server.backup.unfinished import finish_restore
-from nodegraph.server.catalog import NodeTypes
-from nodegraph.server.editor import Editor
-from nodegraph.server.hub import EventHub
-from nodegraph.server.known_types import KnownTypes
-from nodegraph.server.logs.jobs import JobLog
-from nodegraph.server.metrics import Metrics
-from nodegraph.server.model_watch import ModelWatch
-from nodegraph.server.pack_checks import PackChecks
-from nodegraph.server.readiness import Readiness
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.server.access.access import Access
+from nodegraph.server.access.tokens import NAME as TOKENS
+from nodegraph.server.access.tokens import Tokens
+from nodegraph.server.content.artifacts import Artifacts
+from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.editor import Editor
+from nodegraph.server.content.saved import SavedWorkflows
+from nodegraph.server.content.uploads import Uploads
+from nodegraph.server.content.uploads.uploads import files_folder
+from nodegraph.server.events.hub import EventHub
+from nodegraph.server.operations.backup.unfinished import finish_restore
+from nodegraph.server.operations.logs.jobs import JobLog
+from nodegraph.server.operations.metrics import Metrics
+from nodegraph.server.operations.readiness import Readiness
+from nodegraph.server.operations.upkeep import Upkeep
 from nodegraph.server.rules import (
     client_limits,
     supervision_rules,
     upload_rules,
     worker_specs,
 )
-from nodegraph.server.saved import SavedWorkflows
-from nodegraph.server.security.access import Access
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.upkeep import Upkeep
-from nodegraph.server.uploads import Uploads
-from nodegraph.server.uploads.uploads import files_folder
-from nodegraph.settings import Settings, places_of
-from nodegraph.workers.dispatcher import Dispatcher
-from nodegraph.workers.status import WorkerStatus
-from nodegraph.workers.supervisor import Supervisor
-from nodegraph.workers.tail import EventTail
+from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.known_types import KnownTypes
+from nodegraph.server.workflows.model_watch import ModelWatch
+from nodegraph.server.workflows.pack_checks import PackChecks
+from nodegraph.session.settings import Settings, places_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

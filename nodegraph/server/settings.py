@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.settings import NUMBER, Bytes
+from nodegraph.session.settings import NUMBER, Bytes
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -76,7 +76,8 @@ class Retention(_Part):
     """What is kept, and for how long; none for no limit.
 
     Attributes:
-        seconds, count, failed_seconds, failed_count: Of ended jobs, see `nodegraph.jobs.Rules`.
+        seconds, count, failed_seconds, failed_count: Of ended jobs, see
+            `nodegraph.jobs.queue.Rules`.
         upload_seconds: After which an upload goes that nothing has used since.
         upload_bytes: Of all uploads together; those unused for longest go to make room.
         every: Seconds between two looks at what is to go.
@@ -92,7 +93,7 @@ class Retention(_Part):
 
 
 class ClientLimits(_Part):
-    """What each client may have in the queue. See `nodegraph.jobs.Limits`."""
+    """What each client may have in the queue. See `nodegraph.jobs.queue.Limits`."""
 
     waiting: Count = 10_000
     running: Count | None = None

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.server.settings import ServerSettings
-from nodegraph.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
+from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodegraph.database import Database, Format
+from nodegraph.store.database import Database, Format
 from nodegraph.store.schema import APPLICATION, MIGRATIONS
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.jobs import JobQueue
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.saved import SavedWorkflows
-from nodegraph.server.uploads import Uploads
-from tests.jobs.support import submit
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.content.saved import SavedWorkflows
+from nodegraph.server.content.uploads import Uploads
+from tests.jobs.queue.support import submit
 from tests.server.resources import finished, picture, pieces, written
 
 CONFIG = "[server]\nport = 8421\n"

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 
 _STEPS = (
     *("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"),
@@ -80,7 +80,7 @@ def _content(path: Path) -> bytes:
 
 def restoring(old: Path, archive: Path, work: Path) -> list[Any]:
     """What a home folder is after each kill of a restore, once the next server has started."""
-    from nodegraph.server.backup import finish_restore, restore
+    from nodegraph.server.operations.backup import finish_restore, restore
 
     found = []
     for step in range(1, 10_000):
@@ -98,7 +98,7 @@ def restoring(old: Path, archive: Path, work: Path) -> list[Any]:
 
 def packing(home: Path, target: Path, work: Path) -> list[Any]:
     """What there is of a backup after each kill of making it, and what is left once it is made."""
-    from nodegraph.server.backup import backup, check
+    from nodegraph.server.operations.backup import backup, check
 
     found = []
     for step in range(1, 10_000):

@@ -16,7 +16,7 @@ from nodegraph.cli.commands import (
     command_names,
     summary,
 )
-from nodegraph.version import VERSION
+from nodegraph.core.version import VERSION
 from tests.cli.conftest import WORKFLOW, Cli, Result, saved
 
 

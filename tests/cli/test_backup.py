@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs import JobQueue, QueueReader
-from nodegraph.server.artifacts import Artifacts, Which
-from nodegraph.server.artifacts.thumbnails import Thumbnails
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.backup import backup, restore
-from nodegraph.server.saved import SavedWorkflows
+from nodegraph.jobs.queue import JobQueue, QueueReader
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.content.artifacts import Artifacts, Which
+from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.saved import SavedWorkflows
+from nodegraph.server.content.uploads import Uploads
+from nodegraph.server.operations.backup import backup, restore
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.uploads import Uploads
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.cli.conftest import Cli
 from tests.cli.homes import filled, jobs, tree
 from tests.client.support import until
-from tests.jobs.support import claim
+from tests.jobs.queue.support import claim
 from tests.server.hosting import hosted, prepared_home
 from tests.server.hosting import workflow as sum_workflow
 
@@ -329,7 +329,7 @@ def test_settings_outside_of_the_home_folder_come_back_there(
 
 
 def test_a_server_takes_up_a_restore_that_was_interrupted(tmp_path: Path) -> None:
-    from nodegraph.server.backup.unfinished import NEW, PLAN, staging
+    from nodegraph.server.operations.backup.unfinished import NEW, PLAN, staging
 
     home = filled(tmp_path / "home")
     staged = staging(home)

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.server.backup import backup, check, restore
-from nodegraph.settings import Settings
+from nodegraph.server.operations.backup import backup, check, restore
+from nodegraph.session.settings import Settings
 from tests.cli.homes import filled, tree
 
 many = settings(

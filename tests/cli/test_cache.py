@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.cli.conftest import WORKFLOW, Cli, Result, saved
 
 HEAVY = '''

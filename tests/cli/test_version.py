@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.version import VERSION
+from nodegraph.core.version import VERSION
 from tests.cli.conftest import Cli
 
 

@@ -274,7 +274,7 @@ def test_the_client_needs_neither_server_nor_torch() -> None:
     code = (
         "import sys, nodegraph.client; "
         "print([n for n in sys.modules if n.split('.')[0] in ('torch', 'fastapi', 'uvicorn') "
-        "or n.startswith(('nodegraph.server', 'nodegraph.session', 'nodegraph.jobs'))])"
+        "or n.startswith(('nodegraph.server', 'nodegraph.session.session', 'nodegraph.jobs'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -16,10 +16,10 @@ import pytest
 
 from nodegraph.client import AsyncClient, Client, OutputFile, Upload
 from nodegraph.errors import NodegraphError
-from nodegraph.server.app import create_app
+from nodegraph.server.http.app import create_app
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.client.support import ONCE, answering, either_client, problem
 from tests.server.hosting import workflow
 

@@ -17,7 +17,7 @@ from nodegraph.client import (
     UnexpectedAnswer,
     Upload,
 )
-from nodegraph.templates import templates
+from nodegraph.session.templates import templates
 from tests.client.support import ONCE, Proxy, Said, answering, client_of, either_client, finished
 from tests.server.hosting import Hosted, workflow
 from tests.server.resources import opened, picture

@@ -18,8 +18,8 @@ from nodegraph.client import (
     Unauthenticated,
 )
 from nodegraph.core.events import Event as RunEvent
-from nodegraph.jobs import Job
-from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.jobs.queue import Job
+from nodegraph.server.access.token_file import TokenFile
 from tests.client.support import Background, Proxy, client_of, either_client, until
 from tests.server.hosting import Hosted, workflow
 from tests.server.talking import Worker

@@ -16,8 +16,8 @@ from nodegraph.core.context import Environment
 from nodegraph.core.node import definition_of
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 
 SECRET = "not for everybody"
 

@@ -14,8 +14,8 @@ import torch
 from nodegraph.api import node
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.numerics import LibraryNumerics
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 
 ran: list[str] = []
 sets_threads: list[int] = []
@@ -114,7 +114,7 @@ def test_what_is_set_of_torch_counts() -> None:
 def test_it_is_known_before_torch_is_there(variables: dict[str, str]) -> None:
     program = (
         "import sys\n"
-        "from nodegraph.devices import share_cores\n"
+        "from nodegraph.session.devices import share_cores\n"
         "from nodegraph.diffusion.numerics import LibraryNumerics\n"
         "share_cores()\n"
         "before = LibraryNumerics().profile('cpu')\n"

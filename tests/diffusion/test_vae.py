@@ -16,9 +16,9 @@ from nodegraph.diffusion import room
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.models import open_model
-from nodegraph.diffusion.room import TooLarge
 from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images.room import TooLarge
 
 
 @pytest.fixture(scope="module")

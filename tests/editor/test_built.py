@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from nodegraph.server.app import create_app
+from nodegraph.server.http.app import create_app
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.server.hosting import hosted, read_packs
 
 if sys.version_info >= (3, 11):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from nodegraph.server.auth.caller import Scope
-from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.server.access.caller import Scope
+from nodegraph.server.access.token_file import TokenFile
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
 from tests.editor.graphs import written

@@ -24,8 +24,8 @@ from nodegraph.core.marks import SMALL, marks_of
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 from tests.engine.conftest import Bench, link
 from tests.store.values import DIGESTERS, VALUES, same
 

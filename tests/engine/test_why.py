@@ -14,8 +14,8 @@ from nodegraph.engine.planning.differences import differences
 from nodegraph.engine.planning.why import NodeWhy
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import pack_at
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 from tests.engine.conftest import link
 
 pytestmark = pytest.mark.usefixtures("cheap_calls")

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from nodegraph.core.version import VERSION
 from nodegraph.diffusion import room
-from nodegraph.diffusion.images import read_image, read_metadata
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.version import VERSION
+from nodegraph.images.images import read_image, read_metadata
 from tests.nodes.conftest import Bench, link
 
 RED = {"type": "Picture", "inputs": {"width": 16, "height": 8, "seed": 1}}

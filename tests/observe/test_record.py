@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.version import VERSION
 from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import NodeFailed
 from nodegraph.observe.record import described_environment, record_of
-from nodegraph.version import VERSION
 
 WORKFLOW: dict[str, Any] = {
     "format": "nodegraph/1",

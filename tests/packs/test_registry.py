@@ -16,7 +16,7 @@ from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, installed_packs, pack_at, packs_in
 from nodegraph.packs.registry import Registry
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 
 HEADER = "from nodegraph import Context, node, port_type\n"
 

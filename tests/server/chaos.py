@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from nodegraph.client import Client, Conflict, ConnectionLost, Event, Job, Retries
-from nodegraph.jobs import QueueReader
+from nodegraph.jobs.queue import QueueReader
 from tests.server.chaos_record import Kill, Moment, Outcome
 from tests.server.chaos_servers import PATIENCE, Servers, servers_at
 from tests.server.chaos_work import Piece, given, names_on_disk

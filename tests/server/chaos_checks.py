@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from nodegraph.jobs import JobEvent
+from nodegraph.jobs.queue import JobEvent
 from tests.server.chaos_record import Outcome
 from tests.server.chaos_work import SHARED, Given, Piece
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from nodegraph.client import Event
-from nodegraph.jobs import JobEvent
+from nodegraph.jobs.queue import JobEvent
 from tests.server.chaos_work import Given
 
 _LATEST = 0.95

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from nodegraph.jobs import JobQueue
+from nodegraph.jobs.queue import JobQueue
 from tests.server.hosting import ONCE, PATIENCE, Process, workflow
 
 

@@ -20,13 +20,13 @@ from typing import Any
 import httpx
 import uvicorn
 
-from nodegraph.server.app import create_app
-from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.events.sockets.protocol import AbortableProtocol
+from nodegraph.server.http.app import create_app
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.sockets.protocol import AbortableProtocol
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 
 PATIENCE = 120.0
 """Seconds: the machine may have much else to do."""
@@ -86,8 +86,8 @@ def write_pack(home: Path) -> None:
 _READ = """
 import sys
 from pathlib import Path
-from nodegraph.session import Session
-from nodegraph.settings import Settings
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 assert Session(Settings(home=Path(sys.argv[1]))).registry
 """
 

@@ -13,12 +13,12 @@ from typing import Any
 import msgpack
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs import Job, JobQueue
-from nodegraph.server.hub import EventHub, Message, Subscription
-from nodegraph.workers.live import LiveEvent
-from nodegraph.workers.tail import EventTail
-from tests.jobs.support import open_queue, wanted
-from tests.workers.dispatching import PATIENCE, until
+from nodegraph.jobs.queue import Job, JobQueue
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.server.events.hub import EventHub, Message, Subscription
+from tests.jobs.queue.support import open_queue, wanted
+from tests.jobs.supervisor.dispatching import PATIENCE, until
 
 
 @dataclass

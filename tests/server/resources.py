@@ -11,9 +11,9 @@ from typing import Any
 from blake3 import blake3
 from PIL import Image
 
-from nodegraph.jobs import JobQueue
-from nodegraph.jobs.job import JobSummary
-from tests.jobs.support import claim, submit
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.queue.job import JobSummary
+from tests.jobs.queue.support import claim, submit
 
 
 def picture(

@@ -13,10 +13,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.server.app import OPEN_ROUTES, ROUTES
-from nodegraph.server.dependencies import may_admin, may_read, may_run
-from nodegraph.server.problem_kinds import status_of
-from nodegraph.server.security.public import PUBLIC
+from nodegraph.server.access.public import PUBLIC
+from nodegraph.server.http.app import OPEN_ROUTES, ROUTES
+from nodegraph.server.http.dependencies import may_admin, may_read, may_run
+from nodegraph.server.http.problem_kinds import status_of
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 
 GUARDS = {may_read, may_run, may_admin}
@@ -27,7 +27,7 @@ HARMLESS = {"validate_workflow", "plan_workflow"}
 
 def routes() -> Iterator[APIRoute | APIWebSocketRoute]:
     for name in (*ROUTES, *OPEN_ROUTES):
-        for route in import_module(f"nodegraph.server.routes.{name}").router.routes:
+        for route in import_module(f"nodegraph.server.http.routes.{name}").router.routes:
             assert isinstance(route, (APIRoute, APIWebSocketRoute))
             yield route
 

@@ -19,16 +19,16 @@ from jsonschema_rs import Draft202012Validator, meta
 from nodegraph.core.literals import check_literal
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.server.apps import App, app_of
-from nodegraph.server.apps.accept import LONGEST_WAIT, takes, wanted_form, wanted_wait
-from nodegraph.server.apps.pages import form_page
-from nodegraph.server.apps.schema import app_paths, parameters_schema, whole_schema
-from nodegraph.server.apps.values import values_of
-from nodegraph.server.catalog import NodeTypes
-from nodegraph.server.errors import TooLarge
-from nodegraph.server.files.multipart import BadForm, PartBegins, PartEnds, form_events
-from nodegraph.server.pages.html import Markup, element, joined
-from nodegraph.server.saved import SavedWorkflow, Version
+from nodegraph.server.content.apps import App, app_of
+from nodegraph.server.content.apps.accept import LONGEST_WAIT, takes, wanted_form, wanted_wait
+from nodegraph.server.content.apps.pages import form_page
+from nodegraph.server.content.apps.schema import app_paths, parameters_schema, whole_schema
+from nodegraph.server.content.apps.values import values_of
+from nodegraph.server.content.pages.html import Markup, element, joined
+from nodegraph.server.content.saved import SavedWorkflow, Version
+from nodegraph.server.http.errors import TooLarge
+from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events
+from nodegraph.server.workflows.catalog import NodeTypes
 
 PORTS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "text": ({"type": "string"}, {"type": "str", "widget": "multiline", "help": "What to see."}),

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from nodegraph.jobs import Job
+from nodegraph.jobs.queue import Job
 from tests.server.hosting import PATIENCE, Hosted, workflow
 from tests.server.resources import digest_of, picture, written
 

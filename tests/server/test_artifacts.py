@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from nodegraph.core.events import Event
-from nodegraph.database import Database
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs import JobQueue
-from nodegraph.server.artifacts import Artifacts, Which
-from nodegraph.server.artifacts.schema import MIGRATIONS, catalogue_format
-from nodegraph.server.artifacts.thumbnails import Thumbnails
-from nodegraph.server.artifacts.words import wanted_words
-from nodegraph.server.errors import NotFound
-from nodegraph.server.files.gone import Gone
-from tests.jobs.support import claim, open_queue, submit
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.server.content.artifacts import Artifacts, Which
+from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
+from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.artifacts.words import wanted_words
+from nodegraph.server.content.files.gone import Gone
+from nodegraph.server.http.errors import NotFound
+from nodegraph.store.database import Database
+from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, finished, picture, written
 
 PICTURE = picture()

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.errors import PreconditionFailed
-from nodegraph.server.files.etags import check_match, check_none_match, etag, is_known
-from nodegraph.server.files.ranges import NoSuchRange, Part, read_range
-from nodegraph.server.files.types import content_headers
+from nodegraph.server.http.errors import PreconditionFailed
+from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
+from nodegraph.server.http.ranges import NoSuchRange, Part, read_range
+from nodegraph.server.http.types import content_headers
 
 
 @given(size=st.integers(1, 5000), first=st.integers(0, 6000), last=st.integers(0, 6000))

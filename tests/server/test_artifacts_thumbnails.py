@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidFile
-from nodegraph.server.artifacts.thumbnails import Thumbnails
-from nodegraph.server.errors import NotFound, TooLarge
-from nodegraph.server.files.pictures import make_thumbnail, read_picture
-from nodegraph.server.files.sending import OpenFile
+from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
+from nodegraph.server.http.errors import NotFound, TooLarge
+from nodegraph.server.http.sending import OpenFile
 from tests.server.resources import digest_of, opened, picture
 
 PIXELS = 1_000_000

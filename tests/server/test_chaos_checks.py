@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph.client import Event
-from nodegraph.jobs import JobEvent
+from nodegraph.jobs.queue import JobEvent
 from tests.server.chaos_checks import faults, once, same
 from tests.server.chaos_record import Kill, Outcome, moments
 from tests.server.chaos_work import SHARED, Given, Piece

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.crowd import SPARE, Crowd
+from nodegraph.server.http.limits.crowd import SPARE, Crowd
 
 
 class Guest:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from nodegraph.errors import InvalidFile
-from nodegraph.server.errors import TooLarge
-from nodegraph.server.files.decoder import PictureDecoder
-from nodegraph.server.files.sending import OpenFile
+from nodegraph.server.content.files.decoder import PictureDecoder
+from nodegraph.server.http.errors import TooLarge
+from nodegraph.server.http.sending import OpenFile
 from tests.server.resources import picture
 
 PIXELS = 64_000_000

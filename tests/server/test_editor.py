@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.editor import BUILT, Editor
-from nodegraph.server.security.headers import PAGE_POLICY
+from nodegraph.server.access.headers import PAGE_POLICY
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.content.editor import BUILT, Editor
 from tests.server.hosting import PATIENCE, Hosted, hosted
 
 SCRIPT = b"console.log('hello');\n" * 200

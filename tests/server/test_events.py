@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server import sse
-from nodegraph.server.hub.hub import EventHub
-from nodegraph.server.routes import events as route
-from tests.jobs.support import event
+from nodegraph.server.events import sse
+from nodegraph.server.events.hub.hub import EventHub
+from nodegraph.server.http.routes import events as route
+from tests.jobs.queue.support import event
 from tests.server.hosting import Hosted
 from tests.server.talking import Worker, wish, worker
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from nodegraph.core.events import Event
-from nodegraph.server.hub import subscription
+from nodegraph.server.events.hub import subscription
 from tests.server.faults import Api, kept, serving, until
 from tests.server.hosting import PATIENCE, Hosted, Process, workflow
 from tests.server.resources import picture

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.jobs import JobQueue
-from tests.jobs.support import open_queue, wanted
+from nodegraph.jobs.queue import JobQueue
+from tests.jobs.queue.support import open_queue, wanted
 from tests.server.faults import Api
 from tests.server.hosting import Hosted
 from tests.server.talking import Worker, talk, wish, worker

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs import JobQueue
+from nodegraph.jobs.queue import JobQueue
 from tests.server.faults import Api, until
 from tests.server.hosting import Hosted, workflow
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.errors import OutputError
-from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.server.access.token_file import TokenFile
 from tests.server.disks import fill, kept_full, small_disk
 from tests.server.faults import Api, kept, serving, until
 from tests.server.hosting import PATIENCE, Process, prepared_home, workflow

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.jobs.supervisor.crew import PACK
 from tests.server.disks import kept_full, small_disk
 from tests.server.faults import Api, serving, until
 from tests.server.hosting import prepared_home
-from tests.workers.crew import PACK
 
 pytestmark = pytest.mark.slow
 

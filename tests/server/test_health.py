@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs import JobQueue
-from nodegraph.server.readiness import Readiness
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
+from nodegraph.server.operations.readiness import Readiness
 from nodegraph.server.settings import ServerSettings
-from nodegraph.workers.status import WorkerState, WorkerStatus
-from tests.jobs.support import open_queue
+from tests.jobs.queue.support import open_queue
 from tests.server.hosting import Hosted, hosted
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.server.hub import HubClosed, Notice, SlowConsumer, subscription
-from nodegraph.server.hub.history import Which, page
-from tests.jobs.support import event, wanted
+from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, subscription
+from nodegraph.server.events.hub.history import Which, page
+from tests.jobs.queue.support import event, wanted
+from tests.jobs.supervisor.dispatching import PATIENCE, run
 from tests.server.hubs import content, hub_on, kinds, left, taken
-from tests.workers.dispatching import PATIENCE, run
 
 
 def test_events_as_they_happen(tmp_path: Path) -> None:

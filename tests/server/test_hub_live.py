@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs import JobEvent
-from nodegraph.server.hub.errors import SlowConsumer
-from nodegraph.server.hub.message import Message, numbered, unnumbered
-from nodegraph.server.hub.pending import Pending
-from nodegraph.workers.live import LiveEvent
-from tests.jobs.support import event
+from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.server.events.hub.errors import SlowConsumer
+from nodegraph.server.events.hub.message import Message, numbered, unnumbered
+from nodegraph.server.events.hub.pending import Pending
+from tests.jobs.queue.support import event
+from tests.jobs.supervisor.dispatching import run
 from tests.server.hubs import Hub, content, hub_on, kinds, left, taken
-from tests.workers.dispatching import run
 
 
 async def begun(it: Hub):  # type: ignore[no-untyped-def]

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.server.hub import Subscription, subscription
-from tests.jobs.support import event
+from nodegraph.server.events.hub import Subscription, subscription
+from tests.jobs.queue.support import event
+from tests.jobs.supervisor.dispatching import PATIENCE, run
 from tests.server.hubs import Hub, hub_on
-from tests.workers.dispatching import PATIENCE, run
 
 CLIENTS = ("ann", "bob")
 STEPS = st.lists(

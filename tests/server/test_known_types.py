@@ -13,11 +13,11 @@ import pytest
 from nodegraph.errors import NodegraphError
 from nodegraph.packs import hanging
 from nodegraph.packs.pack import pack_at
-from nodegraph.server import known_types
-from nodegraph.server.catalog import NodeTypes
-from nodegraph.server.known_types import KnownTypes
-from nodegraph.session import Session, specs_folder
-from nodegraph.settings import Settings
+from nodegraph.server.workflows import known_types
+from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.known_types import KnownTypes
+from nodegraph.session.session import Session, specs_folder
+from nodegraph.session.settings import Settings
 from tests.server.hosting import PATIENCE
 
 MORE = '''

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from nodegraph.server.auth.sessions import Sessions
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.auth.tokens import Tokens
-from nodegraph.server.security.login import next_place
+from nodegraph.server.access.login import next_place
+from nodegraph.server.access.sessions import Sessions
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import Tokens
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
 from tests.server.talking import talk
 

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.logs import JsonLines, TextLines, configure
-from nodegraph.server.logs.context import CURRENT, Asked
-from nodegraph.server.logs.writer import LineWriter
+from nodegraph.server.operations.logs import JsonLines, TextLines, configure
+from nodegraph.server.operations.logs.context import CURRENT, Asked
+from nodegraph.server.operations.logs.writer import LineWriter
 from tests.server.hosting import Hosted, hosted, workflow
 
 PATIENCE = 60.0

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.logs import redacted
-from nodegraph.server.logs.others import redact_others
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.operations.logs import redacted
+from nodegraph.server.operations.logs.others import redact_others
 from tests.server.hosting import PATIENCE, Process
 from tests.server.talking import UNHURRIED
 

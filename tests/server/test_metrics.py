@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from nodegraph.core.events import Event
-from nodegraph.jobs import JobEvent, JobQueue
-from nodegraph.jobs.listing import Counts
-from nodegraph.server.metrics import CONTENT_TYPE, Metrics, State
-from nodegraph.server.metrics.bounded import OTHER, Bounded
-from nodegraph.server.metrics.figures import Figures
-from nodegraph.server.metrics.jobs import JobFigures
-from nodegraph.workers.status import WorkerStatus
-from tests.jobs.support import claim, open_queue, submit, told
+from nodegraph.jobs.queue import JobEvent, JobQueue
+from nodegraph.jobs.queue.listing import Counts
+from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, State
+from nodegraph.server.operations.metrics.bounded import OTHER, Bounded
+from nodegraph.server.operations.metrics.figures import Figures
+from nodegraph.server.operations.metrics.jobs import JobFigures
+from tests.jobs.queue.support import claim, open_queue, submit, told
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
 from tests.server.talking import talk
 
@@ -328,7 +328,7 @@ def test_no_order_of_events_and_nothing_in_them_breaks_the_counting(events: list
 
 class _NoJobs:
     def get(self, id: str) -> Any:
-        from nodegraph.jobs.job import not_found
+        from nodegraph.jobs.queue.job import not_found
 
         raise not_found(id)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.server.model_watch import ModelWatch
+from nodegraph.server.workflows.model_watch import ModelWatch
 
 
 class Watched:

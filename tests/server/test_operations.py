@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from nodegraph.jobs.listing import Counts
-from nodegraph.server.backup.parts import PARTS
-from nodegraph.server.metrics import Metrics, State
+from nodegraph.jobs.queue.listing import Counts
+from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.server.operations.backup.parts import PARTS
+from nodegraph.server.operations.metrics import Metrics, State
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
 from nodegraph.server.settings_sources import setting_places
-from nodegraph.workers.status import WorkerStatus
 
 if sys.version_info >= (3, 11):
     import tomllib

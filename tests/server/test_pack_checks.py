@@ -14,13 +14,13 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from nodegraph.server.catalog import NodeTypes, last_known
-from nodegraph.server.pack_checks import PackChecks
-from nodegraph.session import all_packs, specs_folder
-from nodegraph.settings import Settings
-from nodegraph.workers.errors import NoAnswer
-from nodegraph.workers.status import WorkerState, WorkerStatus
-from nodegraph.workers.supervisor import Supervisor
+from nodegraph.jobs.supervisor.errors import NoAnswer
+from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
+from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.server.workflows.catalog import NodeTypes, last_known
+from nodegraph.server.workflows.pack_checks import PackChecks
+from nodegraph.session.session import all_packs, specs_folder
+from nodegraph.session.settings import Settings
 from tests.server.hosting import ONCE, PATIENCE, Process, workflow
 
 GOOD, BAD = ({"type": "sums:Checked", "inputs": {"path": path}} for path in ("good", "bad"))

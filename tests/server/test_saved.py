@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.server.errors import Conflict, NotFound, PreconditionFailed, TooLarge
-from nodegraph.server.files.etags import check_match
-from nodegraph.server.saved import SavedWorkflows
+from nodegraph.server.content.saved import SavedWorkflows
+from nodegraph.server.http.errors import Conflict, NotFound, PreconditionFailed, TooLarge
+from nodegraph.server.http.etags import check_match
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.server.files.confined import Confined, LeadsOut
-from nodegraph.server.files.names import LONGEST, check_name, is_name, name_key, safe_name
+from nodegraph.server.content.files.confined import Confined, LeadsOut
+from nodegraph.server.content.files.names import LONGEST, check_name, is_name, name_key, safe_name
 
 GOOD = ["apple", "An apple (2)", "äpfel", "林檎", "a.b", "x" * LONGEST, "v1_final-final", "a & b"]
 BAD = [

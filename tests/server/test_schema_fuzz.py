@@ -25,11 +25,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from nodegraph.server.app import create_app
-from nodegraph.server.openapi import describe
+from nodegraph.server.http.app import create_app
+from nodegraph.server.http.openapi import describe
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.server.fuzz_sending import Lives, cries
 from tests.server.hosting import ONCE, PATIENCE, Process, prepared_home, workflow
 from tests.server.resources import picture

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from nodegraph.server.errors import Refused, TooLarge
-from nodegraph.server.logs import JsonLines, TextLines, redacted
-from nodegraph.server.security.body import Body
-from nodegraph.server.security.head import Head
-from nodegraph.server.security.headers import DATA_POLICY, PAGE_POLICY, completed
-from nodegraph.server.security.hosts import Hosts
-from nodegraph.server.security.origins import Origins
-from nodegraph.server.security.paths import check_path
-from nodegraph.server.security.rates import Buckets, network
+from nodegraph.server.access.head import Head
+from nodegraph.server.access.headers import DATA_POLICY, PAGE_POLICY, completed
+from nodegraph.server.access.hosts import Hosts
+from nodegraph.server.access.origins import Origins
+from nodegraph.server.access.paths import check_path
+from nodegraph.server.access.rates import Buckets, network
+from nodegraph.server.http.errors import Refused, TooLarge
+from nodegraph.server.http.limits.body import Body
+from nodegraph.server.operations.logs import JsonLines, TextLines, redacted
 from nodegraph.server.settings import BodyLimits, ServerSettings, is_loopback
 
 OPEN = ServerSettings(host="0.0.0.0", allowed_hosts=["studio.example"])

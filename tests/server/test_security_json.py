@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.errors import TooLarge
-from nodegraph.server.security.json_gauge import JsonGauge
+from nodegraph.server.http.errors import TooLarge
+from nodegraph.server.http.limits.json_gauge import JsonGauge
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from nodegraph.cli.browser import reachable
-from nodegraph.jobs import QueueReader
-from nodegraph.server.auth.token_file import TokenFile
+from nodegraph.jobs.queue import QueueReader
+from nodegraph.server.access.token_file import TokenFile
 from tests.server.hosting import PATIENCE, Process, eventually, sent, status, workflow
 
 pytestmark = pytest.mark.slow

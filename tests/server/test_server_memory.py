@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from nodegraph import host_memory
-from nodegraph.host_memory import Memory
+from nodegraph.core.host_memory import Memory
 from nodegraph.server.rules import supervision_rules, worker_specs
 from nodegraph.server.settings import ServerSettings
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 
 GIB = 1 << 30
 

@@ -9,7 +9,7 @@ import pytest
 from nodegraph.errors import InvalidFile
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.settings_sources import load_server_settings, setting_places
-from nodegraph.settings import Settings, load_settings
+from nodegraph.session.settings import Settings, load_settings
 
 
 def loaded(home: Path, text: str = "", **flags: object) -> ServerSettings:

@@ -16,13 +16,13 @@ import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from nodegraph.jobs import Job
-from nodegraph.server.auth.token_file import TokenFile
-from nodegraph.server.hub import subscription
-from nodegraph.server.routes import socket as route
-from nodegraph.server.sockets import SocketRules
-from nodegraph.version import VERSION
-from tests.jobs.support import event
+from nodegraph.core.version import VERSION
+from nodegraph.jobs.queue import Job
+from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.events.hub import subscription
+from nodegraph.server.events.sockets import SocketRules
+from nodegraph.server.http.routes import socket as route
+from tests.jobs.queue.support import event
 from tests.server.hosting import PATIENCE, Hosted, workflow
 from tests.server.talking import FORMS, Talk, Worker, talk, wish, worker
 
@@ -444,7 +444,7 @@ def faults_of_sockets(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         message
         for record in caplog.records
-        if record.levelname == "ERROR" and record.name.startswith("nodegraph.server.sockets")
+        if record.levelname == "ERROR" and record.name.startswith("nodegraph.server.events.sockets")
         if "there is no planner" not in (message := record.getMessage())
     ]
 

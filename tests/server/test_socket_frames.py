@@ -14,13 +14,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgpack.fallback import Unpacker
 
-from nodegraph.server.hub.wire import to_json, to_msgpack
-from nodegraph.server.sockets import JSON, MSGPACK, Codec, SocketRules
-from nodegraph.server.sockets.closing import Closing, Unreadable
-from nodegraph.server.sockets.gauge import check_packed
-from nodegraph.server.sockets.newest import Newest, Superseded
-from nodegraph.server.sockets.reading import Wrong, request_in
-from tests.workers.dispatching import run
+from nodegraph.server.events.hub.wire import to_json, to_msgpack
+from nodegraph.server.events.sockets import JSON, MSGPACK, Codec, SocketRules
+from nodegraph.server.events.sockets.closing import Closing, Unreadable
+from nodegraph.server.events.sockets.gauge import check_packed
+from nodegraph.server.events.sockets.newest import Newest, Superseded
+from nodegraph.server.events.sockets.reading import Wrong, request_in
+from tests.jobs.supervisor.dispatching import run
 
 RULES = SocketRules(depth=8, values=200, frame=4096)
 NUMBERS = st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -42,7 +42,7 @@ def test_plain_values_come_through(value: Any) -> None:
 
 
 def test_msgpack_without_its_extension_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nodegraph.server.sockets.codec.msgpack.unpackb", fallback)
+    monkeypatch.setattr("nodegraph.server.events.sockets.codec.msgpack.unpackb", fallback)
     assert MSGPACK.read({"bytes": msgpack.packb({"it": {"a": 1}})}, RULES) == {"it": {"a": 1}}
     with pytest.raises(Unreadable, match="occurs twice"):
         MSGPACK.read({"bytes": b"\x82\xa1a\x01\xa1a\x02"}, RULES)

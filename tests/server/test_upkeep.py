@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from nodegraph.jobs import Counts
-from nodegraph.server.artifacts import Which
+from nodegraph.jobs.queue import Counts
+from nodegraph.server.content.artifacts import Which
+from nodegraph.server.operations.upkeep import Forgotten, Upkeep
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.upkeep import Forgotten, Upkeep
-from nodegraph.settings import Settings
+from nodegraph.session.settings import Settings
 from tests.server.resources import finished, picture, pieces, written
 
 DAY = 86_400.0

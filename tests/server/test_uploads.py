@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
-from nodegraph.jobs import JobQueue
-from nodegraph.server.errors import NotFound, TooLarge, UnsupportedType
-from nodegraph.server.files.gone import Gone
-from nodegraph.server.files.names import is_name
-from nodegraph.server.uploads import Upload, UploadRules, Uploads
-from nodegraph.server.uploads.kinds import recognise
-from tests.jobs.support import claim, open_queue, submit
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.server.content.files.gone import Gone
+from nodegraph.server.content.files.names import is_name
+from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
+from nodegraph.server.content.uploads.kinds import recognise
+from nodegraph.server.http.errors import NotFound, TooLarge, UnsupportedType
+from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, picture, pieces
 
 PICTURE = picture(64, 48)
@@ -281,8 +281,8 @@ _FULL = """
 import asyncio, resource, sys
 from pathlib import Path
 from nodegraph.errors import OutputError
-from nodegraph.jobs import JobQueue
-from nodegraph.server.uploads import Uploads
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.server.content.uploads import Uploads
 from tests.server.resources import pieces, picture
 home = Path(sys.argv[1])
 with JobQueue(home / "queue.sqlite") as queue:
@@ -371,7 +371,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(uploads: Uploads, tmp_path:
 @settings(max_examples=60, deadline=None)
 @given(name=st.one_of(st.text(max_size=60), st.sampled_from(["../../x.png", "CON", "a\\b.png"])))
 def test_any_name_becomes_a_safe_one(name: str) -> None:
-    from nodegraph.server.uploads.uploads import _named
+    from nodegraph.server.content.uploads.uploads import _named
 
     found = _named(name, "image/png")
     assert is_name(found)

@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 
 from nodegraph.core.events import EventKind
-from nodegraph.server.sockets import JSON, MSGPACK, SocketRules, closing
-from nodegraph.server.sockets.requests import Request, read_request
+from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules, closing
+from nodegraph.server.events.sockets.requests import Request, read_request
 from tests.server.hosting import Hosted
 from tests.server.talking import talk
 

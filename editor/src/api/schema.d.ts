@@ -159,7 +159,7 @@ export interface Cleared {
   cancelled: number;
 }
 
-/** What each client may have in the queue. See `nodegraph.jobs.Limits`. */
+/** What each client may have in the queue. See `nodegraph.jobs.queue.Limits`. */
 export interface ClientLimits {
   waiting: number;
   running: number | null;
@@ -620,7 +620,7 @@ export interface Refreshed {
  * What is kept, and for how long; none for no limit.
  *
  * Attributes:
- * seconds, count, failed_seconds, failed_count: Of ended jobs, see `nodegraph.jobs.Rules`.
+ * seconds, count, failed_seconds, failed_count: Of ended jobs, see `nodegraph.jobs.queue.Rules`.
  * upload_seconds: After which an upload goes that nothing has used since.
  * upload_bytes: Of all uploads together; those unused for longest go to make room.
  * every: Seconds between two looks at what is to go.

@@ -1,7 +1,7 @@
 /**
  * The workflow in a file: in a picture that nodegraph saved, or a workflow file itself.
  *
- * Pictures carry it as nodegraph/diffusion/images.py writes it: PNG in a text chunk, JPEG and WebP
+ * Pictures carry it as nodegraph/images/images.py writes it: PNG in a text chunk, JPEG and WebP
  * in the EXIF user comment, as JSON with all texts.
  */
 import { Inflate } from "fflate";

@@ -19,7 +19,7 @@ from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.core.keys import Key
-    from nodegraph.session import Session
+    from nodegraph.session.session import Session
     from nodegraph.store.archive import Exported
     from nodegraph.store.store import Store
 

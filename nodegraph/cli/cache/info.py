@@ -20,7 +20,7 @@ from nodegraph.cli.output import (
 from nodegraph.cli.times import shown_time
 
 if TYPE_CHECKING:
-    from nodegraph.settings import Settings
+    from nodegraph.session.settings import Settings
     from nodegraph.store.info import StoreInfo
 
 _MOST_TYPES = 12

@@ -15,7 +15,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.server.auth.caller import Scope
+    from nodegraph.server.access.caller import Scope
 
 _LARGEST = 1_000
 """Bytes of a file with a token."""
@@ -52,7 +52,7 @@ def add(
     A token that lies in a file, as a secret of a container does, takes the place of any other of
     its name; it can be added again at each start.
     """
-    from nodegraph.server.auth.caller import SCOPES
+    from nodegraph.server.access.caller import SCOPES
 
     for given in scope or ():
         if given not in SCOPES:

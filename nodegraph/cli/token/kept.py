@@ -8,16 +8,16 @@ from nodegraph.cli.options import Common
 from nodegraph.cli.output import print_json, say, tell
 
 if TYPE_CHECKING:
-    from nodegraph.server.auth.token import TokenRecord
-    from nodegraph.server.auth.token_file import TokenFile
+    from nodegraph.server.access.token import TokenRecord
+    from nodegraph.server.access.token_file import TokenFile
 
 DAY = 86_400.0
 
 
 def token_file(common: Common) -> TokenFile:
     """The tokens of the installation."""
-    from nodegraph.server.auth.token_file import TokenFile
-    from nodegraph.server.auth.tokens import NAME
+    from nodegraph.server.access.token_file import TokenFile
+    from nodegraph.server.access.tokens import NAME
 
     return TokenFile(common.settings().data_folder / NAME)
 

@@ -1,0 +1,324 @@
+"""Pictures between files and tensors."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from nodegraph.core.files import write_file
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.images.picture_files import DAMAGED, is_turned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+ImageFormat = Literal["png", "jpeg", "webp"]
+IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
+"""Formats that are opened. Pillow knows more, but some of those start other programs."""
+MAX_PIXELS = 2**30 // 12
+"""89 million: larger pictures are refused, as a small file can claim any size. Pillow's own."""
+
+_USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
+_ASCII = b"ASCII\0\0\0"
+
+
+def read_image(
+    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The picture in a file, upright, and its transparency. The first one of an animation.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Returns:
+        Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
+        (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
+    Raises:
+        InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
+    """
+    import torch
+
+    with _open(path, max_pixels, names) as opened:
+        try:
+            colors, alpha = _pixels(_upright(opened))
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+
+
+def picture_size(
+    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> tuple[int, int]:
+    """Width and height in pixels of the upright picture in a file; no pixel is read.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, no picture, or has more than `max_pixels`.
+    """
+    with _open(path, max_pixels, names) as opened:
+        width, height = opened.size
+        try:
+            lies_on_its_side = is_turned(opened)
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    return (height, width) if lies_on_its_side else (width, height)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that `encode_image_file` put into a picture; empty where there are none.
+
+    Raises:
+        InvalidFile: It is missing or no picture.
+    """
+    with _open(path, MAX_PIXELS) as opened:
+        try:
+            opened.load()  # PNG texts may stand after the pixels.
+            if isinstance(opened, PngImagePlugin.PngImageFile):
+                return {str(key): str(value) for key, value in opened.text.items()}
+            comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+            texts = json.loads(bytes(comment).removeprefix(_ASCII))
+        except DAMAGED:
+            # A foreign comment is no fault of the picture.
+            return {}
+    return texts if isinstance(texts, dict) else {}
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """One picture for Pillow: rounded to 8 bits, values outside 0..1 clipped.
+
+    Args:
+        image: float, shape (height, width, channels) or (1, height, width, channels); 1, 3 or 4
+            channels.
+    Raises:
+        InvalidValue: Another shape.
+        NumericalError: NaN or infinity.
+    """
+    pixels = image.detach().to("cpu").float().numpy()
+    if pixels.ndim == 4 and len(pixels) == 1:
+        pixels = pixels[0]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+        raise InvalidValue(
+            "this is no single picture",
+            given=f"shape {tuple(image.shape)}",
+            expected="(height, width, 1, 3 or 4 channels)",
+        )
+    if not np.isfinite(pixels).all():
+        raise NumericalError("the picture has NaN or infinity")
+    levels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def encode_image_file(
+    image: Tensor,
+    format: ImageFormat = "png",
+    metadata: Mapping[str, str] | None = None,
+    quality: int = 95,
+) -> bytes:
+    """A picture as the bytes of a file; the same picture gives the same bytes.
+
+    Args:
+        image: See `to_pil`.
+        format: ``png`` is lossless; JPEG drops transparency.
+        metadata: Texts by name, such as ``workflow``. In PNG each becomes a text chunk of its
+            own, in JPEG and WebP all together are JSON in the EXIF user comment.
+        quality: 1 to 100, for JPEG and WebP.
+    Raises:
+        InvalidValue: Unknown format, quality out of range, or more metadata than JPEG holds.
+    """
+    if format not in IMAGE_SUFFIXES:
+        raise InvalidValue(
+            f"no picture format is called {format!r}", expected=", ".join(IMAGE_SUFFIXES)
+        )
+    if not 1 <= quality <= 100:
+        raise InvalidValue("quality is out of range", given=str(quality), expected="1 to 100")
+    picture = to_pil(image)
+    if format == "jpeg" and picture.mode == "RGBA":
+        picture = picture.convert("RGB")
+    buffer = BytesIO()
+    try:
+        picture.save(buffer, **_save_options(format, dict(metadata or {}), quality))
+    except ValueError as error:
+        raise InvalidValue(
+            f"the picture can't be written as {format}: {error}",
+            hint="PNG holds texts of any length.",
+        ) from error
+    return buffer.getvalue()
+
+
+def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
+    """A Pillow picture as the bytes of a file, without metadata."""
+    buffer = BytesIO()
+    image.save(buffer, **_save_options(format, {}, 95))
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put a file in place whole or not at all, and say why if it can't be done.
+
+    Raises:
+        OutputError: No space, no permission, no folder; names the path and the free space.
+    """
+    try:
+        write_file(path, data)
+    except OutputError as error:
+        cause = error.__cause__
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Make room, or choose another folder." if full else error.problem.hint
+        raise OutputError(
+            error.problem.message,
+            given=f"{len(data):,} bytes to write, {_free_space(path)}",
+            hint=hint,
+        ) from cause
+
+
+def _free_space(path: Path) -> str:
+    existing = next((place for place in path.absolute().parents if place.is_dir()), None)
+    if existing is None:
+        return "free space unknown"
+    return f"{shutil.disk_usage(existing).free:,} bytes free"
+
+
+def _save_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
+    if format == "png":
+        texts = PngImagePlugin.PngInfo()
+        for name, text in metadata.items():
+            texts.add_text(name, text)
+        return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
+    options: dict[str, Any] = {"format": format.upper(), "quality": quality}
+    if metadata:
+        exif = Image.Exif()
+        exif[_DESCRIPTION] = "Made with nodegraph; the workflow is in the user comment."
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + json.dumps(metadata).encode()
+        options["exif"] = exif
+    return options
+
+
+def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
+    """Open a file and check what it claims to be; no pixel is read yet."""
+    Image.init()
+    try:
+        image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
+    except FileNotFoundError as error:
+        raise _missing(path, names) from error
+    except UnidentifiedImageError as error:
+        raise InvalidFile(
+            f"{path} is no picture that can be read: it looks like {_looks_like(path)}.",
+            expected=", ".join(READABLE),
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidFile(f"{path} is refused: {error}") from error
+    except DAMAGED as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"can't read {path}: {reason}") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        image.close()
+        raise InvalidFile(
+            f"{path} is refused: the picture is too large.",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {max_pixels:,} pixels",
+        )
+    return image
+
+
+def _damaged(path: Path, error: Exception) -> InvalidFile:
+    return InvalidFile(
+        f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
+    )
+
+
+def _missing(path: Path, names: bool) -> InvalidFile:
+    has_siblings = names and path.parent.is_dir()
+    siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
+    place = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
+    return InvalidFile(
+        f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    # A copy in every case: the opened file's frame would be closed under us.
+    return ImageOps.exif_transpose(image)
+
+
+def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colours (height, width, 3) and alpha (height, width), both in 0..1."""
+    deep = _deep_gray(image)
+    if deep is not None:
+        return np.repeat(deep[..., None], 3, axis=-1), np.ones_like(deep)
+    if image.has_transparency_data:
+        levels = _levels(image, "RGBA")
+        return np.ascontiguousarray(levels[..., :3]), levels[..., 3]
+    levels = _levels(image, "RGB")
+    return levels, np.ones(levels.shape[:2], dtype=np.float32)
+
+
+def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
+    return np.asarray(image.convert(mode)).astype(np.float32) / np.float32(255)
+
+
+def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
+    """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
+    if image.mode == "F":
+        return np.nan_to_num(np.asarray(image, dtype=np.float32)).clip(0, 1)
+    if image.mode.startswith("I"):
+        return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
+    return None
+
+
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "PostScript"),
+    (b"8BPS", "a Photoshop document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
+    (b"ID3", "music (MP3)"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+    (b"\x89PNG", "a damaged PNG"),
+    (b"\xff\xd8\xff", "a damaged JPEG"),
+)
+_MARKUP = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML document"),
+    (b"{", "JSON"),
+)
+
+
+def _looks_like(path: Path) -> str:
+    """What a file that is no picture might be, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return "an empty file"
+    for beginning, title in _BEGINNINGS:
+        if start.startswith(beginning):
+            return title
+    if start[4:8] == b"ftyp":
+        return "a HEIC picture" if start[8:12] in (b"heic", b"mif1") else "a video (MP4)"
+    if start.startswith(b"RIFF"):
+        return {b"WAVE": "sound (WAV)", b"WEBP": "a damaged WebP"}.get(start[8:12], "a video (AVI)")
+    text = start.lstrip().lower()
+    for beginning, title in _MARKUP:
+        if text.startswith(beginning):
+            return title
+    return "plain text" if _is_text(start) else "unknown binary data"
+
+
+def _is_text(start: bytes) -> bool:
+    decoded = start.decode("utf-8", errors="replace")
+    return sum(letter.isprintable() or letter.isspace() for letter in decoded) > 0.95 * len(decoded)

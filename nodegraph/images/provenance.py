@@ -1,0 +1,47 @@
+"""Pictures that carry the workflow which made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.version import VERSION
+from nodegraph.errors import InvalidValue
+from nodegraph.images.images import ImageFormat, encode_image_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
+"""Names of the texts in a picture: the workflow as JSON, and nodegraph's version."""
+
+
+def encode_with_workflow(
+    image: Tensor,
+    workflow: Mapping[str, Any],
+    format: ImageFormat = "png",
+    quality: int = 95,
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> bytes:
+    """A picture as the bytes of a file that holds its workflow.
+
+    Args:
+        workflow: As it ran; left out if empty.
+        warn: Told if the workflow is longer than the format can hold, and so had to be left out.
+    Raises:
+        InvalidValue: See `encode_image_file`.
+    """
+    texts = {VERSION_KEY: VERSION}
+    if not workflow:
+        return encode_image_file(image, format, texts, quality)
+    # In ASCII, with escapes, which every reader of PNG texts and EXIF understands.
+    text = json.dumps(dict(workflow))
+    try:
+        return encode_image_file(image, format, {WORKFLOW: text, **texts}, quality)
+    except InvalidValue as error:
+        data = encode_image_file(image, format, texts, quality)
+        if warn is not None:
+            warn(f"The picture was saved without its workflow: {error}")
+        return data

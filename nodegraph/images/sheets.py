@@ -1,0 +1,112 @@
+"""Several pictures side by side in one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nodegraph.errors import InvalidValue
+from nodegraph.images.room import check_room, sheet_bytes
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from torch import Tensor
+
+MAX_PIXELS = 2**28
+MAX_CAPTION = 500
+"""Letters of a caption that are looked at; more never fit."""
+PAPER, INK = "#ffffff", "#1f2328"
+
+
+def contact_sheet(
+    images: Sequence[Tensor], *, columns: int = 0, gap: int = 4, captions: Sequence[str] = ()
+) -> Tensor:
+    """Pictures in rows, on white, each in the middle of a cell as large as the largest.
+
+    Args:
+        images: Each (batch, height, width, channels); a batch counts as that many pictures.
+        columns: Pictures in a row; 0 makes the sheet about square.
+        gap: Pixels between cells.
+        captions: Texts under the pictures, in their order; fewer than pictures is fine.
+    Returns:
+        float32 in 0..1, shape (1, height, width, 3).
+    Raises:
+        InvalidValue: There is no picture, or the sheet gets too large, or takes more memory than
+            there is.
+    """
+    import numpy as np
+    import torch
+    from PIL import Image, ImageDraw
+
+    from nodegraph.images.images import to_pil
+
+    captions = [" ".join(caption[:MAX_CAPTION].split()) for caption in captions]
+    count = sum(map(len, images))
+    if not count:
+        raise InvalidValue("there are no pictures to put together", port="images")
+    width = max(image.shape[2] for image in images if len(image))
+    height = max(image.shape[1] for image in images if len(image))
+    line = _line_height(height) if any(captions) else 0
+    columns = sheet_columns(count, columns)
+    size = sheet_size(count, (width, height + line), columns=columns, gap=gap)
+    pictures = [to_pil(item).convert("RGB") for image in images for item in image]
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for index, picture in enumerate(pictures):
+        left = index % columns * (width + gap)
+        top = index // columns * (height + line + gap)
+        inset = ((width - picture.width) // 2, (height - picture.height) // 2)
+        sheet.paste(picture, (left + inset[0], top + inset[1]))
+        if index < len(captions) and captions[index]:
+            _write(draw, captions[index], (left, top + height), width, line)
+    values = np.asarray(sheet).astype(np.float32)
+    values /= np.float32(255)
+    return torch.from_numpy(values)[None]
+
+
+def sheet_columns(pictures: int, columns: int) -> int:
+    """How many columns there are of so many pictures, where 0 makes the sheet about square."""
+    return min(columns or math.ceil(math.sqrt(pictures)), pictures)
+
+
+def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) -> tuple[int, int]:
+    """Width and height of a sheet, in pixels.
+
+    Args:
+        pictures: At least 1.
+        cell: Width and height of each, with its caption.
+    Raises:
+        InvalidValue: It is too large, or takes more memory than there is.
+    """
+    columns = sheet_columns(pictures, columns)
+    rows = math.ceil(pictures / columns)
+    width, height = columns * (cell[0] + gap) - gap, rows * (cell[1] + gap) - gap
+    if width * height > MAX_PIXELS:
+        raise InvalidValue(
+            "the pictures together are too large",
+            port="images",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {MAX_PIXELS:,} pixels",
+            hint="Put fewer together, or a ResizeImage before.",
+        )
+    check_room(width, height, 1, sheet_bytes(width, height), port="images")
+    return width, height
+
+
+def _line_height(cell: int) -> int:
+    """Pixels for a caption under cells of some height."""
+    return min(28, max(14, cell // 12))
+
+
+def _write(draw: ImageDraw, text: str, place: tuple[int, int], width: int, line: int) -> None:
+    """Write one line in the middle of a strip, cut short where it doesn't fit."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(line * 0.7)
+    if draw.textlength(text, font=font) > width:
+        while text and draw.textlength(f"{text}…", font=font) > width:
+            text = text[:-1]
+        text = f"{text}…"
+    left = place[0] + (width - draw.textlength(text, font=font)) / 2
+    draw.text((left, place[1] + line / 2), text, fill=INK, font=font, anchor="lm")

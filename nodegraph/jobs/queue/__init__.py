@@ -1,0 +1,53 @@
+"""Jobs: submitted runs of workflows, kept in a durable queue."""
+
+from __future__ import annotations
+
+from nodegraph.jobs.queue.errors import (
+    JobNotFound,
+    KeyReused,
+    QueueFull,
+    QueueInUse,
+    StaleAttempt,
+    TooMuchKept,
+    WrongState,
+)
+from nodegraph.jobs.queue.events import EventPage, JobEvent
+from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.job import Job, JobSummary
+from nodegraph.jobs.queue.listing import Counts, Filter, Page
+from nodegraph.jobs.queue.queue import JobQueue
+from nodegraph.jobs.queue.reader import QueueReader
+from nodegraph.jobs.queue.retention import Rules
+from nodegraph.jobs.queue.states import STATES, State, Wanted
+from nodegraph.jobs.queue.submission import Submission
+from nodegraph.jobs.queue.submitting import Submitted
+from nodegraph.jobs.queue.turns import Turn
+from nodegraph.jobs.queue.working import Death
+
+__all__ = [
+    "STATES",
+    "Counts",
+    "Death",
+    "EventPage",
+    "Filter",
+    "Job",
+    "JobEvent",
+    "JobNotFound",
+    "JobQueue",
+    "JobSummary",
+    "KeyReused",
+    "Limits",
+    "Page",
+    "QueueFull",
+    "QueueInUse",
+    "QueueReader",
+    "Rules",
+    "StaleAttempt",
+    "State",
+    "Submission",
+    "Submitted",
+    "TooMuchKept",
+    "Turn",
+    "Wanted",
+    "WrongState",
+]

@@ -1,0 +1,171 @@
+"""A job, as it is handed out, and how it is read from its row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from nodegraph.jobs.queue.errors import JobNotFound
+from nodegraph.jobs.queue.ids import is_id
+from nodegraph.jobs.queue.states import State, Wanted
+
+_COLUMNS = (
+    *("number", "id", "client", "name", "state", "held", "wanted", "priority", "created"),
+    *("started", "finished", "attempt", "deaths", "worker", "tags"),
+)
+_FAULT = ("$.code", "$.message", "$.node")
+_FAULTS = ", ".join(f"json_extract(error, '{path}')" for path in _FAULT)
+_SUMMARY = f"{', '.join(_COLUMNS)}, {_FAULTS}"
+_SUMMED = len(_COLUMNS) + len(_FAULT)
+"""Values of which a summary is made."""
+_ONE = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
+_WHOLE = f"""
+SELECT {_SUMMARY.replace("number", "jobs.number")}, key, workflows.digest, requests.content,
+    outputs, error
+FROM jobs
+JOIN requests ON requests.job = jobs.number
+JOIN workflows ON workflows.number = jobs.workflow
+WHERE id = ?
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a job failed, in short.
+
+    Attributes:
+        code: See `Problem`.
+        node: At which it did, if it was one.
+    """
+
+    code: str
+    message: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job without what was asked for and what came of it.
+
+    Attributes:
+        number: Grows from job to job, whatever clocks say.
+        held: Whether it waits until it is let go.
+        wanted: What a running job's worker is asked to do.
+        priority: -100 to 100; the highest goes first.
+        created, started, finished: Unix times, for display; the last two of the last attempt, None
+            until then.
+        attempt: How often a worker has begun it.
+        deaths: How often its worker died since it was last asked for.
+        worker: That has it or had it last.
+        fault: Why it failed, if it did.
+    """
+
+    number: int
+    id: str
+    client: str
+    name: str
+    state: State
+    held: bool
+    wanted: Wanted | None
+    priority: int
+    created: float
+    started: float | None
+    finished: float | None
+    attempt: int
+    deaths: int
+    worker: str | None
+    tags: tuple[str, ...]
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job(JobSummary):
+    """A job with all that is kept of it.
+
+    Attributes:
+        key: Idempotency key.
+        workflow: Digest of its text, see `JobQueue.workflow`.
+        parameters: Values of named parameters of the workflow.
+        targets: Nodes that are wanted; None for all outputs.
+        options: How to run it.
+        plan: What was foreseen when it was submitted.
+        outputs: What it gave, by name: artifacts' digests and files.
+        error: Why it failed, as `Problem.as_dict`.
+    """
+
+    key: str | None
+    workflow: str
+    parameters: Mapping[str, Any]
+    targets: Sequence[str] | None
+    options: Mapping[str, Any]
+    plan: Mapping[str, Any] | None
+    outputs: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+
+
+def _fields(row: Sequence[Any]) -> dict[str, Any]:
+    """The attributes of a summary."""
+    found = dict(zip(_COLUMNS, row, strict=False))
+    found["held"] = bool(found["held"])
+    found["tags"] = () if found["tags"] is None else tuple(json.loads(found["tags"]))
+    code, message, node = row[len(_COLUMNS) : _SUMMED]
+    found["fault"] = None if code is None else Fault(str(code), str(message or ""), node)
+    return found
+
+
+def summary(connection: Connection, id: str) -> JobSummary:
+    """The job of an id.
+
+    Raises:
+        JobNotFound: There is none.
+    """
+    row = connection.execute(_ONE, (id,)).fetchone()
+    if row is None:
+        raise not_found(id)
+    return JobSummary(**_fields(row))
+
+
+def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary]:
+    """Jobs by number, in the order given; those that are gone are left out."""
+    query = f"""
+    SELECT {_SUMMARY} FROM jobs WHERE number IN (SELECT value FROM json_each(?))
+    """  # noqa: S608
+    rows = {row[0]: row for row in connection.execute(query, (json.dumps(list(numbers)),))}
+    return [JobSummary(**_fields(rows[number])) for number in numbers if number in rows]
+
+
+def whole(connection: Connection, id: str) -> Job:
+    """The job of an id, with all that is kept of it.
+
+    Raises:
+        JobNotFound: There is none.
+    """
+    row = connection.execute(_WHOLE, (id,)).fetchone()
+    if row is None:
+        raise not_found(id)
+    key, workflow, content, outputs, error = row[_SUMMED:]
+    request = json.loads(content)
+    return Job(
+        **_fields(row),
+        key=key,
+        workflow=workflow,
+        parameters=request.get("parameters", {}),
+        targets=request.get("targets"),
+        options=request.get("options", {}),
+        plan=request.get("plan"),
+        outputs=None if outputs is None else json.loads(outputs),
+        error=None if error is None else json.loads(error),
+    )
+
+
+def not_found(id: str) -> JobNotFound:
+    """No job has this id."""
+    hint = (
+        "It may have been deleted from the history."
+        if is_id(id)
+        else "Ids of jobs are `job_` and 26 letters and digits."
+    )
+    return JobNotFound("there is no such job", given=id, hint=hint)

@@ -1,0 +1,84 @@
+"""A copy of a queue that takes the place of another, in a folder that may lie elsewhere."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.jobs.queue.ownership import mark_open
+from nodegraph.jobs.queue.schema import queue_format
+from nodegraph.jobs.queue.submission import json_text
+from nodegraph.store.database import Database
+
+_PLACES = (
+    ("workflows", "number", "content"),
+    ("requests", "job", "content"),
+    ("jobs", "number", "outputs"),
+)
+"""Tables, their keys and columns of JSON that may name files of the folder."""
+
+
+def take_over(path: Path, before: str, after: str) -> None:
+    """Make a copy of a queue ready to be opened as a server's own.
+
+    Jobs that name files of the folder name them where they will lie. What the history tells of
+    runs stays as it was. Numbers of events that were given since the copy was made are never given
+    again.
+
+    Args:
+        path: Of the copy, which nobody has open.
+        before: The folder that the queue was in.
+        after: The one that it will be in.
+    Raises:
+        InvalidFile: It is no queue, is damaged, or was written by a newer version.
+        OutputError: It can't be written.
+    """
+    with (
+        closing(Database(path, queue_format())) as database,
+        database.writing(synced=True) as connection,
+    ):
+        if before != after:
+            for place in _PLACES:
+                _move(connection, *place, before, after)
+        # As if its process had been killed; whoever opens it is careful then.
+        mark_open(connection)
+
+
+def _move(
+    connection: Connection, table: str, key: str, column: str, before: str, after: str
+) -> None:
+    # Only those that can hold the path, in either of the ways in which JSON may have it.
+    starts = (json.dumps(before)[1:-1], json.dumps(before, ensure_ascii=False)[1:-1])
+    where = f"instr({column}, ?) OR instr({column}, ?)"
+    query = f"SELECT {key}, {column} FROM {table} WHERE {where}"  # noqa: S608
+    for number, text in connection.execute(query, starts).fetchall():
+        moved = json_text(_moved(json.loads(text), before, after), column)
+        if moved == text:
+            continue
+        change = f"UPDATE {table} SET {column} = ? WHERE {key} = ?"  # noqa: S608
+        connection.execute(change, (moved, number))
+        if table == "workflows":
+            digest = digest_bytes(moved.encode())
+            # The same workflow may have come by both paths; then each keeps the digest it has.
+            change = "UPDATE OR IGNORE workflows SET digest = ? WHERE number = ?"
+            connection.execute(change, (digest, number))
+
+
+def _moved(value: Any, before: str, after: str) -> Any:
+    if isinstance(value, str):
+        return _moved_path(value, before, after)
+    if isinstance(value, list):
+        return [_moved(item, before, after) for item in value]
+    if isinstance(value, dict):
+        return {name: _moved(item, before, after) for name, item in value.items()}
+    return value
+
+
+def _moved_path(text: str, before: str, after: str) -> str:
+    rest = text.removeprefix(before)
+    is_below = rest != text and rest[:1] in ("/", "\\")
+    return f"{after}{rest}" if is_below else text

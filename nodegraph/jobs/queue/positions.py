@@ -1,0 +1,140 @@
+"""A job's place among those of its client and priority that wait or run.
+
+Running ones keep their place for the case that they are put back.
+
+Places are whole numbers with room between them, so that a job can be put between two others
+without touching these. Every job begins at a place that grows with its number; putting one at the
+back stays below the place of the next job to come.
+"""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+from typing import Literal
+
+from nodegraph.errors import InvalidValue
+from nodegraph.jobs.queue.changes import change, refusal, tell
+
+_ROOM = 1 << 20
+_AMONG = "FROM jobs WHERE finished IS NULL AND client = ? AND priority = ? AND id <> ?"
+_SELF = "SELECT client, priority FROM jobs WHERE id = ? AND state = 'queued'"
+_NEXT_BELOW = f"SELECT max(position) {_AMONG} AND id <> ? AND position <= ?"
+_LAST_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
+
+End = Literal["front", "back"]
+
+
+def place_of(number: int) -> int:
+    """Where the job of a number begins."""
+    return number * _ROOM
+
+
+def move(connection: Connection, id: str, to: End, now: float) -> None:
+    """Put a waiting job before or behind all others of its client and priority.
+
+    Raises:
+        JobNotFound, WrongState: It doesn't wait.
+    """
+    if to == "back":
+        put_last(connection, id)
+    else:
+        group = _group(connection, id)
+        (first,) = connection.execute(f"SELECT min(position) {_AMONG}", (*group, id)).fetchone()
+        if first is not None:
+            change(connection, "move", id, {"position": first - _ROOM})
+    tell(connection, id, "job.moved", now, to=to)
+
+
+def put_last(connection: Connection, id: str) -> None:
+    """Put a waiting job behind all others of its client and priority, without telling.
+
+    Raises:
+        JobNotFound, WrongState: It doesn't wait.
+    """
+    place = _back(connection, _group(connection, id), id)
+    change(connection, "move", id, {"position": place})
+
+
+def move_before(connection: Connection, id: str, other: str, now: float) -> None:
+    """Put a waiting job right before another one of the same client and priority.
+
+    Raises:
+        JobNotFound, WrongState: One of them doesn't wait.
+        InvalidValue: They are of two clients or priorities.
+    """
+    group, theirs = _group(connection, id), _group(connection, other)
+    if id == other:
+        return
+    if group[0] != theirs[0]:
+        raise InvalidValue(
+            f"{id} can't be moved before another client's job",
+            given=other,
+            expected="a job of the same client",
+        )
+    if group != theirs:
+        raise InvalidValue(
+            f"{id} can't be moved before a job of another priority",
+            given=f"{other}, priority {theirs[1]}",
+            expected=f"priority {group[1]}",
+            hint="Give them the same priority first.",
+        )
+    place = _before(connection, group, id, other)
+    if place is None:
+        _spread(connection, group)
+        place = _before(connection, group, id, other)
+        assert place is not None
+    change(connection, "move", id, {"position": place})
+    tell(connection, id, "job.moved", now, before=other)
+
+
+def _group(connection: Connection, id: str) -> tuple[str, int]:
+    row = connection.execute(_SELF, (id,)).fetchone()
+    if row is None:
+        raise refusal(connection, "move", id, None)
+    return row[0], row[1]
+
+
+def _back(connection: Connection, group: tuple[str, int], id: str) -> int:
+    place = _behind_all(connection, group, id)
+    if place >= place_of(_next_number(connection)):
+        _spread(connection, group)
+        place = _behind_all(connection, group, id)
+    return place
+
+
+def _behind_all(connection: Connection, group: tuple[str, int], id: str) -> int:
+    (last,) = connection.execute(f"SELECT max(position) {_AMONG}", (*group, id)).fetchone()
+    newest = place_of(_next_number(connection) - 1)
+    return int(newest if last is None else max(last, newest)) + 1
+
+
+def _before(connection: Connection, group: tuple[str, int], id: str, other: str) -> int | None:
+    """A place between a job and the one before it; None if there is no room."""
+    (theirs,) = connection.execute("SELECT position FROM jobs WHERE id = ?", (other,)).fetchone()
+    # Also at theirs: two jobs may have come to one place, by a new priority for instance.
+    (low,) = connection.execute(_NEXT_BELOW, (*group, id, other, theirs)).fetchone()
+    if low is None:
+        return int(theirs) - _ROOM
+    place = (int(low) + int(theirs)) // 2
+    return place if low < place < theirs else None
+
+
+def _spread(connection: Connection, group: tuple[str, int]) -> None:
+    """Make room between all jobs of a group, below the place of the next job to come."""
+    numbers = connection.execute(
+        """
+        SELECT number FROM jobs WHERE finished IS NULL AND client = ? AND priority = ?
+        ORDER BY position, number
+        """,
+        group,
+    ).fetchall()
+    first = _next_number(connection) - len(numbers)
+    connection.executemany(
+        "UPDATE jobs SET position = ? WHERE number = ?",
+        [(place_of(first + at), number) for at, (number,) in enumerate(numbers)],
+    )
+
+
+def _next_number(connection: Connection) -> int:
+    row = connection.execute(_LAST_NUMBER).fetchone()
+    return 1 if row is None else int(row[0]) + 1

@@ -1,0 +1,407 @@
+"""The job queue: what was submitted, what became of it, and whose turn it is."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs.queue import (
+    events,
+    outputs,
+    ownership,
+    positions,
+    retention,
+    steering,
+    submitting,
+    working,
+)
+from nodegraph.jobs.queue.events import RunEvent
+from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.job import Job, JobSummary
+from nodegraph.jobs.queue.listing import Filter
+from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.jobs.queue.retention import Rules
+from nodegraph.jobs.queue.schema import queue_format
+from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
+from nodegraph.jobs.queue.submitting import Submitted
+from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.queue.writer import Action, Writer
+from nodegraph.store.database import Database
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+
+
+class JobQueue(QueueView):
+    """Jobs in a file; safe to use from several threads.
+
+    One process at a time changes the queue; others look at it with a `QueueReader`. Methods that
+    change it give a future that ends when the change is committed, or refused; `asyncio` waits for
+    it by `wrap_future`. What clients were promised then survives a power cut. What workers merely
+    began or told on the way survives the process, and a power cut may take it back: such a job
+    waits again, as it would anyway.
+
+    Order never depends on the clock; times are for display and for deleting old jobs.
+
+    Args:
+        path: The file; made if it isn't there.
+        limits: What single clients may have.
+        default_limits: What all others may have, each.
+        most_waiting: Jobs that may wait in all.
+        most_deaths: Workers that may die over one job before it is failed.
+        clock: Unix time.
+        synced: False gives up surviving a power cut, for what needn't.
+        patience: Seconds to wait for another process's transaction.
+    Raises:
+        InvalidFile: It is no queue, is damaged, or was written by a newer version.
+        OutputError: It can't be written.
+        QueueInUse: Another process has it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limits: Mapping[str, Limits] | None = None,
+        default_limits: Limits | None = None,
+        most_waiting: int = 100_000,
+        most_deaths: int = 3,
+        clock: Callable[[], float] = time.time,
+        synced: bool = True,
+        patience: float = 5.0,
+    ) -> None:
+        self._most_waiting = most_waiting
+        self._most_deaths = most_deaths
+        self._clock = clock
+        self._server = secrets.token_hex(8)
+        self._listeners: list[Callable[[], None]] = []
+        self._listening = Lock()
+        with ExitStack() as opened:
+            opened.callback(ownership.Ownership(path).close)
+            database = Database(path, queue_format(), patience=patience)
+            opened.callback(database.close)
+            super().__init__(database, limits, default_limits)
+            self._writer = Writer(database, self._committed, synced=synced)
+            opened.callback(self._writer.close)
+            self._put(ownership.mark_opened).result()
+            opened.callback(self._mark_closed)
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Make the changes that were asked for, and close the file."""
+        self._opened.close()
+
+    def _mark_closed(self) -> None:
+        try:
+            self._put(ownership.mark_closed).result()
+        except NodegraphError as error:
+            # It is as if the process had been killed, which does no harm.
+            _LOG.warning("the job queue was not closed well: %s", error)
+
+    def __enter__(self) -> JobQueue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called after each commit, from another thread; it must be quick.
+
+        Returns:
+            What ends it.
+        """
+        with self._listening:
+            self._listeners = [*self._listeners, listener]
+
+        def end() -> None:
+            with self._listening:
+                self._listeners = [each for each in self._listeners if each is not listener]
+
+        return end
+
+    def _committed(self) -> None:
+        for listener in self._listeners:
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 - the others are told all the same
+                _LOG.exception("a listener of the job queue failed")
+
+    # What clients do.
+
+    def submit(self, wanted: Submission) -> Future[Submitted]:
+        """Take a job in.
+
+        Raises:
+            InvalidValue: It can't be kept; raised at once.
+            QueueFull: More jobs wait than may.
+            KeyReused: The idempotency key came with another request before.
+        """
+        made, limits = prepared(wanted), self._limits_of(wanted.client)
+        return self._put(
+            lambda connection: submitting.submit(
+                connection, [made], limits, self._most_waiting, self._clock()
+            )[0]
+        )
+
+    def submit_all(self, wanted: Sequence[Submission]) -> Future[list[Submitted]]:
+        """Take several jobs of one client in, or none of them.
+
+        Raises:
+            InvalidValue, QueueFull, KeyReused: As `submit`.
+        """
+        made = [prepared(each) for each in wanted]
+        clients = {each.client for each in wanted}
+        if len(clients) > 1:
+            raise ValueError(f"jobs of several clients: {', '.join(sorted(clients))}")
+        if not made:
+            done: Future[list[Submitted]] = Future()
+            done.set_result([])
+            return done
+        limits = self._limits_of(clients.pop())
+        return self._put(
+            lambda connection: submitting.submit(
+                connection, made, limits, self._most_waiting, self._clock()
+            )
+        )
+
+    def cancel(self, id: str) -> Future[JobSummary]:
+        """Cancel a job: a waiting one at once, a running one as soon as its worker sees it.
+
+        Raises:
+            JobNotFound, WrongState: It has ended.
+        """
+        return self._put(lambda connection: steering.cancel(connection, id, self._clock()))
+
+    def retry(self, id: str) -> Future[JobSummary]:
+        """Let a job that failed or was cancelled wait once more, behind its client's others.
+
+        Raises:
+            JobNotFound, WrongState: It waits, runs or has finished.
+            QueueFull: More jobs wait than may.
+        """
+        return self._put(
+            lambda connection: steering.retry(
+                connection, id, self._limits_of, self._most_waiting, self._clock()
+            )
+        )
+
+    def hold(self, id: str) -> Future[JobSummary]:
+        """Let a job wait until it is let go; a running one is put back once its worker sees it.
+
+        Raises:
+            JobNotFound, WrongState: It has ended, or is being cancelled.
+        """
+        return self._put(lambda connection: steering.hold(connection, id, self._clock()))
+
+    def unhold(self, id: str) -> Future[JobSummary]:
+        """Let a job go that was held, or take back that it should be.
+
+        Raises:
+            JobNotFound, WrongState: It has ended, or is being cancelled.
+        """
+        return self._put(lambda connection: steering.unhold(connection, id, self._clock()))
+
+    def prioritize(self, id: str, priority: int) -> Future[JobSummary]:
+        """Give a waiting job another priority.
+
+        Raises:
+            InvalidValue: It is no priority; raised at once.
+            JobNotFound, WrongState: It doesn't wait.
+        """
+        checked_priority(priority)
+        return self._put(
+            lambda connection: steering.prioritize(connection, id, priority, self._clock())
+        )
+
+    def move(self, id: str, to: positions.End) -> Future[None]:
+        """Put a waiting job before or behind all others of its client and priority.
+
+        Raises:
+            JobNotFound, WrongState: It doesn't wait.
+        """
+        return self._put(lambda connection: positions.move(connection, id, to, self._clock()))
+
+    def move_before(self, id: str, other: str) -> Future[None]:
+        """Put a waiting job right before another one of the same client and priority.
+
+        Raises:
+            JobNotFound, WrongState: One of them doesn't wait.
+            InvalidValue: They are of two clients or priorities.
+        """
+        return self._put(
+            lambda connection: positions.move_before(connection, id, other, self._clock())
+        )
+
+    def clear(self, which: Filter | None = None) -> Future[int]:
+        """Cancel all waiting jobs that match; how many."""
+        chosen = which or Filter()
+        return self._put(lambda connection: steering.clear(connection, chosen, self._clock()))
+
+    def pause(self) -> Future[None]:
+        """Give out no more jobs until `resume`, also after a restart."""
+        return self._put(lambda connection: steering.pause(connection, True))
+
+    def resume(self) -> Future[None]:
+        """Give out jobs again."""
+        return self._put(lambda connection: steering.pause(connection, False))
+
+    # What workers do, or their supervisor for them. An attempt is that of the job they were given;
+    # JobNotFound, WrongState and StaleAttempt say that the job isn't theirs any more.
+
+    def claim(self, worker: str) -> Future[Job | None]:
+        """The next job, for a worker to run; None if none may be run."""
+        return self._put(
+            lambda connection: working.claim(
+                connection, worker, self._server, self._limits_of, self._clock()
+            ),
+            synced=False,
+        )
+
+    def append_events(self, id: str, attempt: int, told: Iterable[RunEvent]) -> Future[None]:
+        """Keep events of a run, but for progress, previews and the run's end.
+
+        Raises:
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        kept = tuple(told)
+        return self._put(
+            lambda connection: events.append(connection, id, attempt, kept, self._clock()),
+            synced=False,
+        )
+
+    def finish(
+        self, id: str, attempt: int, outputs: Mapping[str, Any], told: Sequence[RunEvent] = ()
+    ) -> Future[None]:
+        """A worker has done its job.
+
+        Args:
+            told: The run's last events, to be kept along.
+        Raises:
+            InvalidValue: JSON can't hold the outputs; raised at once.
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        text = json_text(outputs, "outputs")
+        return self._put(
+            lambda connection: working.finish(connection, id, attempt, text, told, self._clock())
+        )
+
+    def fail(
+        self, id: str, attempt: int, error: Mapping[str, Any], told: Sequence[RunEvent] = ()
+    ) -> Future[None]:
+        """A worker could not do its job.
+
+        Args:
+            error: Why, as `Problem.as_dict`.
+        Raises:
+            InvalidValue: JSON can't hold the error; raised at once.
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        json_text(error, "error")
+        return self._put(
+            lambda connection: working.fail(connection, id, attempt, error, told, self._clock())
+        )
+
+    def stopped(self, id: str, attempt: int, told: Sequence[RunEvent] = ()) -> Future[None]:
+        """A worker has stopped its job, as it was asked to by `cancel`.
+
+        Raises:
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        return self._put(
+            lambda connection: working.stop(connection, id, attempt, told, self._clock())
+        )
+
+    def release(self, id: str, attempt: int, told: Sequence[RunEvent] = ()) -> Future[JobSummary]:
+        """A worker gives its job back, to be gone on with later: it shuts down, or was asked to.
+
+        The job is held then if it was to be paused, and cancelled if it was to be cancelled.
+
+        Raises:
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        return self._put(
+            lambda connection: working.release(connection, id, attempt, told, self._clock())
+        )
+
+    @property
+    def most_deaths(self) -> int:
+        """Workers that may die over one job before it is failed."""
+        return self._most_deaths
+
+    def died(self, id: str, attempt: int, death: Death) -> Future[JobSummary]:
+        """A worker died while it had a job: that waits again, or fails if it happened too often.
+
+        Raises:
+            JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
+        """
+        return self._put(
+            lambda connection: working.died(
+                connection, id, attempt, death, self._most_deaths, self._clock()
+            )
+        )
+
+    def recover(self) -> Future[list[JobSummary]]:
+        """Put back what ran when the queue was last open: its workers are gone."""
+        return self._put(
+            lambda connection: working.recover(connection, self._server, self._clock())
+        )
+
+    def try_writing(self) -> Future[None]:
+        """Write what changes nothing; it fails if whatever else is written now would, too."""
+        return self._put(ownership.mark_open, synced=False)
+
+    # The history.
+
+    def delete(self, id: str) -> Future[None]:
+        """Delete an ended job with its events.
+
+        Raises:
+            JobNotFound, WrongState: It waits or runs.
+        """
+        return self._put(lambda connection: retention.delete_one(connection, id))
+
+    def forget_file(self, id: str, digest: str) -> Future[None]:
+        """Have an ended job no longer list a file, by the digest of its bytes.
+
+        Raises:
+            JobNotFound, WrongState: It waits or runs.
+        """
+        return self._put(lambda connection: outputs.forget_file(connection, id, digest))
+
+    def delete_matching(self, which: Filter) -> int:
+        """Delete all ended jobs that match; how many. Takes a while."""
+        return self._delete_all(lambda connection: retention.matching(connection, which))
+
+    def prune(self, rules: Rules | None = None, now: float | None = None) -> int:
+        """Delete the ended jobs that aren't to be kept; how many. Takes a while."""
+        chosen, moment = rules or Rules(), self._clock() if now is None else now
+        return self._delete_all(lambda connection: retention.excess(connection, chosen, moment))
+
+    def _delete_all(self, some: Callable[[sqlite3.Connection], Sequence[int]]) -> int:
+        deleted = 0
+        while True:
+            # Looked for beside the writer; those that run again by then stay.
+            with self._reading() as connection:
+                numbers = some(connection)
+            if not numbers:
+                self._put(retention.tidy).result()
+                return deleted
+            deleted += self._put(_deleting(numbers)).result()
+
+    # How.
+
+    def _put(self, action: Action[T], *, synced: bool = True) -> Future[T]:
+        return self._writer.put(action, synced=synced)
+
+
+def _deleting(numbers: Sequence[int]) -> Action[int]:
+    return lambda connection: retention.delete(connection, numbers)

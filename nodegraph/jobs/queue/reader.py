@@ -1,0 +1,182 @@
+"""Looking at the job queue, from any process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from nodegraph.jobs.queue import events, job, listing, outputs, turns
+from nodegraph.jobs.queue.changes import setting
+from nodegraph.jobs.queue.events import EventPage
+from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.job import Job, JobSummary
+from nodegraph.jobs.queue.listing import Counts, Filter, Order, Page
+from nodegraph.jobs.queue.outputs import GivenPage
+from nodegraph.jobs.queue.schema import queue_format
+from nodegraph.jobs.queue.turns import Turn
+from nodegraph.store.database import Database
+
+_WORKFLOWS = 64
+"""Texts that stay in memory."""
+
+
+class QueueView:
+    """What anybody sees of a queue; safe to use from several threads.
+
+    Args:
+        limits: What single clients may have.
+        default_limits: What all others may have, each.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        limits: Mapping[str, Limits] | None,
+        default_limits: Limits | None,
+    ) -> None:
+        self.path = database.path
+        self.workflow = lru_cache(maxsize=_WORKFLOWS)(self._workflow_of)
+        self._database = database
+        self._limits = dict(limits or {})
+        self._default_limits = default_limits or Limits()
+
+    def get(self, id: str) -> Job:
+        """A job.
+
+        Raises:
+            JobNotFound: There is none of that id.
+        """
+        with self._reading() as connection:
+            return job.whole(connection, id)
+
+    def _workflow_of(self, digest: str) -> str:
+        """The JSON text of a job's workflow.
+
+        Raises:
+            KeyError: No job has it any more.
+        """
+        with self._reading() as connection:
+            query = "SELECT content FROM workflows WHERE digest = ?"
+            row = connection.execute(query, (digest,)).fetchone()
+        if row is None:
+            raise KeyError(digest)
+        return str(row[0])
+
+    def page(
+        self,
+        which: Filter | None = None,
+        *,
+        order: Order = "newest",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """A page of the jobs that match.
+
+        Args:
+            cursor: `Page.next` of the page before; None for the first.
+        Raises:
+            InvalidValue: The cursor is of another list, or the limit no number of jobs.
+        """
+        with self._reading() as connection:
+            return listing.page(connection, which or Filter(), order, limit, cursor)
+
+    def counts(self, client: str | None = None) -> Counts:
+        """How many jobs there are in each state, of one client or of all."""
+        with self._reading() as connection:
+            return listing.counts(connection, client)
+
+    def turn(self, id: str) -> Turn:
+        """What comes before a waiting job, as far as it is known now.
+
+        Raises:
+            JobNotFound, WrongState: It doesn't wait.
+        """
+        with self._reading() as connection:
+            return turns.turn(connection, id, self._limits_of)
+
+    def upcoming(self, limit: int = 50) -> tuple[JobSummary, ...]:
+        """The next jobs in the order in which they will be claimed, as far as it is known now."""
+        with self._reading() as connection:
+            return tuple(turns.upcoming(connection, self._limits_of, limit))
+
+    def is_paused(self) -> bool:
+        """Whether the whole queue is."""
+        with self._reading() as connection:
+            return bool(setting(connection, "paused"))
+
+    def events_after(
+        self, seq: int, *, job: str | None = None, client: str | None = None, limit: int = 1000
+    ) -> EventPage:
+        """The events after one, in the order in which they happened.
+
+        Whoever goes on from `EventPage.last` misses none and sees none twice.
+
+        Args:
+            seq: Of the last one that is known already; 0 for none.
+            job: Only its events.
+            client: Only those of its jobs.
+        Raises:
+            JobNotFound: There is no job of that id.
+        """
+        with self._reading() as connection:
+            return events.after(connection, seq, job, client, limit)
+
+    def given_after(self, seq: int, *, limit: int = 200) -> GivenPage:
+        """What jobs gave after an event, in that order: files, and all once a job has finished.
+
+        Args:
+            seq: Of the event that is known already; 0 for none.
+        """
+        with self._reading() as connection:
+            return outputs.given_after(connection, seq, limit)
+
+    def newest_event(self) -> int:
+        """The number of the last event, to see what comes from now on."""
+        with self._reading() as connection:
+            return events.newest(connection)
+
+    def _limits_of(self, client: str) -> Limits:
+        return self._limits.get(client, self._default_limits)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._database.snapshot() as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self._database.explained(error) from error
+
+
+class QueueReader(QueueView):
+    """A queue to look at, while another process may have it.
+
+    It never waits for that process, and sees each change once it is committed.
+
+    Args:
+        path: The file.
+        limits, default_limits: As that process has them, to foresee turns.
+    Raises:
+        InvalidFile: It isn't there, is no queue, is damaged, or was written by a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limits: Mapping[str, Limits] | None = None,
+        default_limits: Limits | None = None,
+    ) -> None:
+        super().__init__(Database(path, queue_format(), read_only=True), limits, default_limits)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> QueueReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

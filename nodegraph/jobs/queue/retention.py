@@ -1,0 +1,125 @@
+"""How long ended jobs are remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from nodegraph.jobs.queue.changes import refusal
+from nodegraph.jobs.queue.job import summary
+from nodegraph.jobs.queue.listing import Filter, condition
+from nodegraph.jobs.queue.states import ENDED, State
+
+AT_ONCE = 200
+"""Jobs that go in one transaction, so that others' changes get their turn."""
+
+_DAY = 86_400.0
+_OLD = "SELECT number FROM jobs WHERE state = ? AND finished < ? ORDER BY number LIMIT ?"
+_OLDEST = """
+SELECT * FROM (SELECT number FROM jobs WHERE state = ? ORDER BY number LIMIT ?)
+"""
+_LARGE = """
+SELECT number FROM (
+    SELECT number, finished, sum(size) OVER (PARTITION BY client ORDER BY number DESC) AS held
+    FROM jobs WHERE size > 0 AND client IN (SELECT client FROM sizes WHERE bytes > :bytes)
+) WHERE held > :bytes AND finished IS NOT NULL ORDER BY number LIMIT :limit
+"""
+_TALLY = "SELECT total(count) FROM tallies WHERE state IN (SELECT value FROM json_each(?))"
+_DELETE = """
+DELETE FROM jobs WHERE number IN (SELECT value FROM json_each(?))
+AND state IN ('finished', 'failed', 'cancelled')
+"""
+_UNUSED = """
+DELETE FROM workflows WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE workflow = workflows.number)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which ended jobs are kept; None for all of them.
+
+    Attributes:
+        seconds: Since they ended, for finished and cancelled ones.
+        count: How many finished and cancelled ones, the newest.
+        failed_seconds, failed_count: The same for failed ones, which are looked into later.
+        bytes: Of each client's large workflows, the newest ones.
+    """
+
+    seconds: float | None = 30 * _DAY
+    count: int | None = 10_000
+    failed_seconds: float | None = 90 * _DAY
+    failed_count: int | None = 10_000
+    bytes: int | None = None
+
+
+def excess(connection: Connection, rules: Rules, now: float) -> list[int]:
+    """Numbers of some of the jobs that aren't to be kept; none once all are gone."""
+    numbers: list[int] = []
+    for states, seconds, count in (
+        (("finished", "cancelled"), rules.seconds, rules.count),
+        (("failed",), rules.failed_seconds, rules.failed_count),
+    ):
+        if seconds is not None:
+            for state in states:
+                numbers += _numbers(connection, _OLD, (state, now - seconds, AT_ONCE))
+        if count is not None:
+            numbers += _beyond(connection, states, count)
+    if rules.bytes is not None:
+        values = {"bytes": rules.bytes, "limit": AT_ONCE}
+        numbers += [number for (number,) in connection.execute(_LARGE, values)]
+    return list(dict.fromkeys(numbers))[:AT_ONCE]
+
+
+def _beyond(connection: Connection, states: Sequence[str], count: int) -> list[int]:
+    """The oldest, of states together, as far as they are more than so many."""
+    (total,) = connection.execute(_TALLY, (json.dumps(states),)).fetchone()
+    limit = min(int(total) - count, AT_ONCE)
+    if limit <= 0:
+        return []
+    query = " UNION ALL ".join([_OLDEST] * len(states)) + " ORDER BY number LIMIT ?"
+    values = [value for state in states for value in (state, limit)]
+    return _numbers(connection, query, (*values, limit))
+
+
+def matching(connection: Connection, which: Filter) -> list[int]:
+    """Numbers of some of the ended jobs that match."""
+    states: list[State] = [state for state in which.states or ENDED if state in ENDED]
+    text, values = condition(which)
+    query = f"""
+    SELECT number FROM jobs WHERE state IN (SELECT value FROM json_each(?)) AND {text} LIMIT ?
+    """  # noqa: S608 - of this module's own making
+    return _numbers(connection, query, (json.dumps(states), *values, AT_ONCE))
+
+
+def _numbers(connection: Connection, query: str, values: Sequence[Any]) -> list[int]:
+    return [number for (number,) in connection.execute(query, values)]
+
+
+def delete(connection: Connection, numbers: Sequence[int]) -> int:
+    """Delete jobs with their events, but for those that wait or run by now; how many."""
+    return connection.execute(_DELETE, (json.dumps(numbers),)).rowcount
+
+
+def delete_one(connection: Connection, id: str) -> None:
+    """Delete an ended job with its events.
+
+    Raises:
+        JobNotFound, WrongState: It waits or runs.
+    """
+    if not delete(connection, [summary(connection, id).number]):
+        raise refusal(connection, "delete", id, None)
+
+
+def tidy(connection: Connection) -> None:
+    """Forget what no job needs any more: workflows, clients' shares that are used up."""
+    connection.execute(_UNUSED)
+    connection.execute("DELETE FROM tallies WHERE count = 0")
+    connection.execute(
+        """
+        DELETE FROM shares WHERE ready = 0
+        AND tag <= (SELECT time FROM clocks WHERE clocks.priority = shares.priority)
+        """
+    )

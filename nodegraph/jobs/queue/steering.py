@@ -1,0 +1,133 @@
+"""What people do with jobs that wait or run, and with the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+from typing import Any
+
+from nodegraph.jobs.queue.changes import change, refusal, set_setting, setting, tell
+from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.job import JobSummary, summary
+from nodegraph.jobs.queue.listing import Filter, condition
+from nodegraph.jobs.queue.positions import put_last
+from nodegraph.jobs.queue.states import Action, Wanted
+from nodegraph.jobs.queue.submitting import check_room
+from nodegraph.store.packing import pack
+
+_CANCEL = """
+UPDATE jobs SET state = 'cancelled', held = 0, finished = ? WHERE state = 'queued' AND {which}
+"""
+_CLEARED = pack({"data": {"reason": "cleared"}})
+_TELL = """
+INSERT INTO events (job, attempt, kind, at, body)
+SELECT number, attempt, 'job.cancelled', ?, ? FROM jobs WHERE state = 'queued' AND {which}
+"""
+
+
+def cancel(connection: Connection, id: str, now: float) -> JobSummary:
+    """Cancel a job: a waiting one at once, a running one as soon as its worker sees it.
+
+    Raises:
+        JobNotFound, WrongState: It has ended.
+    """
+    job = summary(connection, id)
+    if job.state == "running":
+        return _want(connection, job, "cancel", "job.cancelling", now)
+    change(connection, "cancel", id, {"held": 0, "finished": now})
+    tell(connection, id, "job.cancelled", now)
+    return summary(connection, id)
+
+
+def hold(connection: Connection, id: str, now: float) -> JobSummary:
+    """Let a job wait until it is let go; a running one is put back as soon as its worker sees it.
+
+    Raises:
+        JobNotFound, WrongState: It has ended, or is being cancelled.
+    """
+    job = summary(connection, id)
+    if job.state == "running":
+        if job.wanted == "cancel":
+            raise refusal(connection, "hold", id, None)
+        return _want(connection, job, "pause", "job.pausing", now)
+    return _hold(connection, job, "hold", True, now)
+
+
+def unhold(connection: Connection, id: str, now: float) -> JobSummary:
+    """Let a job go that was held; of a running one, take back what was asked.
+
+    Raises:
+        JobNotFound, WrongState: It has ended, or is being cancelled.
+    """
+    job = summary(connection, id)
+    if job.state == "running":
+        if job.wanted == "cancel":
+            raise refusal(connection, "unhold", id, None)
+        return _want(connection, job, None, "job.unheld", now)
+    return _hold(connection, job, "unhold", False, now)
+
+
+def _want(
+    connection: Connection, job: JobSummary, wanted: Wanted | None, kind: str, now: float
+) -> JobSummary:
+    if job.wanted == wanted:
+        return job
+    change(connection, "interrupt", job.id, {"wanted": wanted})
+    tell(connection, job.id, kind, now)
+    return summary(connection, job.id)
+
+
+def _hold(
+    connection: Connection, job: JobSummary, action: Action, is_held: bool, now: float
+) -> JobSummary:
+    if job.state == "queued" and job.held is is_held:
+        return job
+    change(connection, action, job.id, {"held": is_held})
+    tell(connection, job.id, "job.held" if is_held else "job.unheld", now)
+    return summary(connection, job.id)
+
+
+def prioritize(connection: Connection, id: str, priority: int, now: float) -> JobSummary:
+    """Give a waiting job another priority.
+
+    Raises:
+        JobNotFound, WrongState: It doesn't wait.
+    """
+    change(connection, "prioritize", id, {"priority": priority})
+    tell(connection, id, "job.prioritized", now, priority=priority)
+    return summary(connection, id)
+
+
+def retry(
+    connection: Connection,
+    id: str,
+    limits: Callable[[str], Limits],
+    most_waiting: int,
+    now: float,
+) -> JobSummary:
+    """Let a job that failed or was cancelled wait once more, behind its client's others.
+
+    Raises:
+        JobNotFound, WrongState: It waits, runs or has finished.
+        QueueFull: More jobs wait than may.
+    """
+    change(connection, "retry", id, {"finished": None, "error": None, "deaths": 0})
+    put_last(connection, id)
+    tell(connection, id, "job.retried", now)
+    job = summary(connection, id)
+    check_room(connection, job.client, limits(job.client).waiting, most_waiting, 1)
+    return job
+
+
+def clear(connection: Connection, which: Filter, now: float) -> int:
+    """Cancel all waiting jobs that match; how many."""
+    text, values = condition(which)
+    told: Sequence[Any] = (now, _CLEARED, *values)
+    connection.execute(_TELL.format(which=text), told)
+    return connection.execute(_CANCEL.format(which=text), (now, *values)).rowcount
+
+
+def pause(connection: Connection, is_paused: bool) -> None:
+    """Give out no more jobs, or do so again; kept until it is changed."""
+    if bool(setting(connection, "paused")) is not is_paused:
+        set_setting(connection, "paused", int(is_paused))

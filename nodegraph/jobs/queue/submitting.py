@@ -1,0 +1,153 @@
+"""Taking jobs in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from nodegraph.jobs.queue.changes import tell
+from nodegraph.jobs.queue.errors import KeyReused, QueueFull, TooMuchKept
+from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.ids import new_id
+from nodegraph.jobs.queue.job import JobSummary, summary
+from nodegraph.jobs.queue.positions import place_of
+from nodegraph.jobs.queue.submission import Prepared, json_text
+
+_BY_KEY = "SELECT id, request FROM jobs WHERE client = ? AND key = ?"
+_WAITING = "SELECT total(count) FROM tallies WHERE client = ? AND state IN ('queued', 'held')"
+_ALL_WAITING = "SELECT total(count) FROM tallies WHERE state IN ('queued', 'held')"
+_LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
+_INSERT = """
+INSERT INTO jobs (
+    number, id, client, name, state, held, priority, position, cost, created, attempt, deaths,
+    workflow, tags, key, request, size
+) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)
+"""
+_SIZE = "SELECT total(bytes) FROM sizes WHERE client = ?"
+_SMALL = 16 << 10
+"""Bytes up to which jobs aren't counted but by their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job that a submission has become.
+
+    Attributes:
+        is_new: False if it was there already, under the same idempotency key.
+    """
+
+    job: JobSummary
+    is_new: bool
+
+
+def submit(
+    connection: Connection,
+    wanted: Sequence[Prepared],
+    limits: Limits,
+    most_waiting: int,
+    now: float,
+) -> list[Submitted]:
+    """Take in some jobs of one client.
+
+    Raises:
+        QueueFull: They are more than may wait, or take more space than may be.
+        KeyReused: A key came with another request before.
+    """
+    client = wanted[0].submission.client
+    found = []
+    added = 0
+    for each in wanted:
+        known = _known(connection, each)
+        if known is None:
+            added += 1
+            found.append(Submitted(_insert(connection, each, now), True))
+        else:
+            found.append(Submitted(summary(connection, known), False))
+    if added:
+        # Counted last, as those under known keys take no place; a refusal takes all back.
+        check_room(connection, client, limits.waiting, most_waiting, added)
+        _check_size(connection, client, limits.bytes)
+    return found
+
+
+def _known(connection: Connection, wanted: Prepared) -> str | None:
+    submission = wanted.submission
+    if submission.key is None:
+        return None
+    row = connection.execute(_BY_KEY, (submission.client, submission.key)).fetchone()
+    if row is None:
+        return None
+    if row[1] != wanted.request_digest:
+        raise KeyReused(submission.key, row[0])
+    return str(row[0])
+
+
+def check_room(
+    connection: Connection, client: str, limit: int, most_waiting: int, added: int
+) -> None:
+    """See that no more jobs wait than may, now that some were added.
+
+    Raises:
+        QueueFull: They do.
+    """
+    (own,) = connection.execute(_WAITING, (client,)).fetchone()
+    if own > limit:
+        raise QueueFull(f"the queue of {client} is", int(own) - added, limit, added)
+    (all_,) = connection.execute(_ALL_WAITING).fetchone()
+    if all_ > most_waiting:
+        raise QueueFull("the queue is", int(all_) - added, most_waiting, added)
+
+
+def _check_size(connection: Connection, client: str, limit: int) -> None:
+    (size,) = connection.execute(_SIZE, (client,)).fetchone()
+    if size > limit:
+        raise TooMuchKept(client, int(size), limit)
+
+
+def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
+    submission = wanted.submission
+    last = connection.execute(_LAST).fetchone()
+    job = JobSummary(
+        number=1 if last is None else last[0] + 1,
+        id=new_id(now),
+        client=submission.client,
+        name=submission.name,
+        state="queued",
+        held=submission.held,
+        wanted=None,
+        priority=submission.priority,
+        created=now,
+        started=None,
+        finished=None,
+        attempt=0,
+        deaths=0,
+        worker=None,
+        tags=wanted.tags,
+        fault=None,
+    )
+    about = (job.number, job.id, job.client, job.name, job.held, job.priority)
+    place, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
+    size += len(wanted.request)
+    tags = json_text(job.tags, "tags") if job.tags else None
+    asked = (workflow, tags, submission.key, wanted.request_digest, size if size > _SMALL else 0)
+    connection.execute(_INSERT, (*about, place, wanted.cost, now, *asked))
+    connection.execute("INSERT INTO requests VALUES (?, ?)", (job.number, wanted.request))
+    if tags:
+        rows = [(tag, job.number) for tag in job.tags]
+        connection.executemany("INSERT INTO tags VALUES (?, ?)", rows)
+    tell(connection, job.id, "job.queued", now)
+    return job
+
+
+def _workflow(connection: Connection, wanted: Prepared) -> tuple[int, int]:
+    """The number of its workflow, which is stored once, and the bytes that it takes more."""
+    query = "SELECT number FROM workflows WHERE digest = ?"
+    row = connection.execute(query, (wanted.digest,)).fetchone()
+    if row is not None:
+        return int(row[0]), 0
+    cursor = connection.execute(
+        "INSERT INTO workflows (digest, content) VALUES (?, ?)", (wanted.digest, wanted.workflow)
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid, len(wanted.workflow)

@@ -1,0 +1,211 @@
+"""What workers, and whoever supervises them, do with jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from sqlite3 import Connection
+from typing import Any
+
+from nodegraph.errors import Problem
+from nodegraph.jobs.queue.changes import change, refusal, setting, tell
+from nodegraph.jobs.queue.events import RunEvent, append
+from nodegraph.jobs.queue.fairness import INFINITE, Limits, charged
+from nodegraph.jobs.queue.job import Job, JobSummary, summary, whole
+from nodegraph.jobs.queue.submission import json_text
+from nodegraph.store.packing import unpack
+
+_SHARES = """
+SELECT shares.priority, shares.client, tag, coalesce(time, 0)
+FROM shares LEFT JOIN clocks USING (priority)
+WHERE ready > 0 ORDER BY shares.priority DESC, tag, shares.client
+"""
+_FIRST = """
+SELECT id, attempt, cost FROM jobs
+WHERE finished IS NULL AND state = 'queued' AND held = 0 AND client = ? AND priority = ?
+ORDER BY position, number LIMIT 1
+"""
+_DEATHS = """
+SELECT attempt, body FROM events WHERE job = ? AND kind = 'job.requeued' ORDER BY seq DESC
+"""
+_FORMER_LINES = 20
+"""Of the log, that are told of each death but the last."""
+_RUNNING = "SELECT count FROM tallies WHERE client = ? AND state = 'running'"
+_FORMER = "SELECT id FROM jobs WHERE state = 'running' AND server <> ? ORDER BY number"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker died, as far as it is known.
+
+    Attributes:
+        signal: Name of the signal that killed it.
+        exit_code: Of its process.
+        node: Name of the last node that began.
+        log: The last lines that it wrote.
+        memory: Bytes that it used last.
+    """
+
+    reason: str
+    signal: str | None = None
+    exit_code: int | None = None
+    node: str | None = None
+    log: Sequence[str] = ()
+    memory: int | None = None
+
+
+def claim(
+    connection: Connection,
+    worker: str,
+    server: str,
+    limits: Callable[[str], Limits],
+    now: float,
+) -> Job | None:
+    """The next job, for a worker to run; None if none may be run."""
+    if setting(connection, "paused"):
+        return None
+    for priority, client, tag, clock in connection.execute(_SHARES):
+        limit = limits(client)
+        if limit.running < INFINITE and _running(connection, client) >= limit.running:
+            continue
+        found, attempt, cost = connection.execute(_FIRST, (client, priority)).fetchone()
+        _charge(connection, priority, client, *charged(tag, clock, cost, limit.weight))
+        columns = {"started": now, "worker": worker, "server": server}
+        columns["attempt"] = attempt + 1
+        change(connection, "claim", found, columns, attempt=attempt)
+        tell(connection, found, "job.claimed", now, worker=worker)
+        return whole(connection, found)
+    return None
+
+
+def _charge(connection: Connection, priority: int, client: str, tag: float, clock: float) -> None:
+    connection.execute(
+        "UPDATE shares SET tag = ? WHERE priority = ? AND client = ?", (tag, priority, client)
+    )
+    connection.execute("INSERT OR REPLACE INTO clocks VALUES (?, ?)", (priority, clock))
+
+
+def _running(connection: Connection, client: str) -> int:
+    row = connection.execute(_RUNNING, (client,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def finish(
+    connection: Connection,
+    id: str,
+    attempt: int,
+    outputs: str,
+    events: Sequence[RunEvent],
+    now: float,
+) -> None:
+    """A worker has done its job.
+
+    Args:
+        outputs: JSON.
+        events: The run's last ones.
+    """
+    columns = {"wanted": None, "finished": now, "outputs": outputs}
+    append(connection, id, attempt, events, now, "finish")
+    change(connection, "finish", id, columns, attempt=attempt)
+    tell(connection, id, "job.finished", now)
+
+
+def fail(
+    connection: Connection,
+    id: str,
+    attempt: int,
+    error: Mapping[str, Any],
+    events: Sequence[RunEvent],
+    now: float,
+) -> None:
+    """A worker could not do its job."""
+    columns = {"wanted": None, "finished": now, "error": json_text(error, "error")}
+    append(connection, id, attempt, events, now, "fail")
+    change(connection, "fail", id, columns, attempt=attempt)
+    tell(connection, id, "job.failed", now, error=error)
+
+
+def stop(
+    connection: Connection, id: str, attempt: int, events: Sequence[RunEvent], now: float
+) -> None:
+    """A worker has stopped its job, as it was asked to."""
+    append(connection, id, attempt, events, now, "stop")
+    change(connection, "stop", id, {"wanted": None, "finished": now}, attempt=attempt)
+    tell(connection, id, "job.cancelled", now)
+
+
+def release(
+    connection: Connection, id: str, attempt: int, events: Sequence[RunEvent], now: float
+) -> JobSummary:
+    """A worker gives its job back, to be gone on with later; no fault of the job."""
+    append(connection, id, attempt, events, now, "requeue")
+    return _put_back(connection, id, attempt, now, "released")
+
+
+def died(
+    connection: Connection, id: str, attempt: int, death: Death, most_deaths: int, now: float
+) -> JobSummary:
+    """A worker died of its job, perhaps: it gets another one, or has killed enough of them."""
+    job = _running_at(connection, id, attempt)
+    deaths = job.deaths + 1
+    if deaths >= most_deaths and job.wanted != "cancel":
+        error = _parked(death, deaths, _former_deaths(connection, job.number, deaths - 1))
+        text = json_text(error, "error")
+        columns = {"wanted": None, "finished": now, "deaths": deaths, "error": text}
+        change(connection, "fail", id, columns, attempt=attempt)
+        tell(connection, id, "job.failed", now, error=error)
+        return summary(connection, id)
+    return _put_back(connection, id, attempt, now, "died", deaths=deaths, death=asdict(death))
+
+
+def _former_deaths(connection: Connection, number: int, count: int) -> list[dict[str, Any]]:
+    """The last deaths of a job's workers before this one, oldest first, with their attempts."""
+    found: list[dict[str, Any]] = []
+    for attempt, body in connection.execute(_DEATHS, (number,)):
+        death = unpack(body)["data"].get("death")
+        if death is not None and len(found) < count:
+            found.append({"attempt": attempt, **death, "log": death["log"][-_FORMER_LINES:]})
+    return found[::-1]
+
+
+def _parked(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    times = {1: "once", 2: "twice"}.get(deaths, f"{deaths} times")
+    alone = ", at last one that was new and did nothing else" if deaths > 1 else ""
+    problem = Problem(
+        "worker-died",
+        f"the job's worker died {times}{alone}: {death.reason}",
+        node=death.node,
+        hint="The evidence says what happened last. Retry it once the cause is mended.",
+    )
+    return {**problem.as_dict(), "evidence": asdict(death), "former_deaths": former}
+
+
+def recover(connection: Connection, server: str, now: float) -> list[JobSummary]:
+    """Put back what ran under former openings of the queue; nothing if that was done already."""
+    former = connection.execute(_FORMER, (server,)).fetchall()
+    return [_put_back(connection, each, None, now, "recovered") for (each,) in former]
+
+
+def _put_back(
+    connection: Connection, id: str, attempt: int | None, now: float, reason: str, **data: Any
+) -> JobSummary:
+    """A running job waits again, unless it was to be cancelled anyway."""
+    job = _running_at(connection, id, attempt)
+    deaths = data.get("deaths", job.deaths)
+    if job.wanted == "cancel":
+        columns = {"wanted": None, "finished": now, "deaths": deaths}
+        change(connection, "stop", id, columns, attempt=attempt)
+        tell(connection, id, "job.cancelled", now, reason=reason, **data)
+    else:
+        is_held = job.wanted == "pause"
+        columns = {"wanted": None, "held": is_held, "deaths": deaths}
+        change(connection, "requeue", id, columns, attempt=attempt)
+        tell(connection, id, "job.requeued", now, reason=reason, held=is_held, **data)
+    return summary(connection, id)
+
+
+def _running_at(connection: Connection, id: str, attempt: int | None) -> JobSummary:
+    job = summary(connection, id)
+    if job.state != "running" or attempt not in (None, job.attempt):
+        raise refusal(connection, "requeue", id, attempt)
+    return job

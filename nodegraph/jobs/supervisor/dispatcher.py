@@ -1,0 +1,295 @@
+"""Gives the queue's jobs to workers, and the queue what comes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nodegraph.core.events import Event
+from nodegraph.errors import Problem
+from nodegraph.jobs.queue import Death, Job, JobEvent, JobQueue, Wanted
+from nodegraph.jobs.supervisor.assigned import Assigned, Workers
+from nodegraph.jobs.supervisor.claims import Claims
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health
+from nodegraph.jobs.supervisor.ends import Died, End, Failed, Released, told_end
+from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.supervisor.messages import Ended, Run
+from nodegraph.jobs.supervisor.recovery import Recovery
+from nodegraph.jobs.supervisor.report import Report
+from nodegraph.jobs.supervisor.tail import EventTail
+
+_LOG = logging.getLogger(__name__)
+_WISHES: dict[str, Wanted | None] = {
+    "job.cancelling": "cancel",
+    "job.pausing": "pause",
+    "job.unheld": None,
+}
+_REASONS: dict[Wanted, str] = {"cancel": "cancelled", "pause": "paused"}
+_TRY_EVERY = 0.5
+"""Seconds between two times that others' luck with the queue is a reason to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherStatus:
+    """How dispatching goes.
+
+    Attributes:
+        running: Jobs that workers have.
+        unwritten: Attempts that have ended, whose end isn't in the queue yet.
+        fault: Why the queue couldn't be written when it was last tried; None if it could.
+        fault_since: Unix time since when it can't.
+    """
+
+    running: int
+    unwritten: int
+    fault: str | None
+    fault_since: float | None
+
+
+class Dispatcher:
+    """Joins a queue and the workers; what happens is told on the event loop on which it starts.
+
+    It is the workers' observer. Nothing that a worker has done is lost while the queue can't be
+    written: it is kept and tried again. What is still unwritten when the process ends runs again.
+
+    Args:
+        queue: Whose jobs are run.
+        tail: Of that queue: what is submitted and wished.
+        live: Is handed progress and previews.
+    """
+
+    def __init__(self, queue: JobQueue, tail: EventTail, live: Callable[[LiveEvent], None]) -> None:
+        self._queue = queue
+        self._tail = tail
+        self._live = live
+        self._health = Health()
+        self._assigned: dict[str, Assigned] = {}
+        self._reports: set[Report] = set()
+        self._for_new: dict[str, Run] = {}
+        self._early: dict[tuple[str, int], Wanted | None] = {}
+        self._is_stopping = False
+        self._next_try = 0.0
+        self._settled = asyncio.Event()
+        self._claims = Claims(queue, self._health, self._claimed, self._answered)
+        self._recovery = Recovery(queue, self._is_known, self._give_back)
+        self._end: Callable[[], None] | None = None
+        self._workers: Workers
+
+    @property
+    def status(self) -> DispatcherStatus:
+        """How it goes."""
+        unwritten = sum(report.has_end for report in self._reports)
+        health = self._health
+        return DispatcherStatus(len(self._assigned), unwritten, health.fault, health.since)
+
+    async def start(self, workers: Workers) -> None:
+        """Put back what ran when the queue was last open, and give out jobs from now on."""
+        self._workers = workers
+        self._end = self._tail.listen(self._happened)
+        await self._recovery.start()
+        self._claims.start(self._free)
+
+    def wake(self) -> None:
+        """Look whether there are jobs for idle workers, for a reason that no event tells."""
+        self._claims.want(len(self._free()))
+
+    async def stop(self, patience: float = 30.0) -> None:
+        """Give out no more jobs, stop the workers, and wait until all they did is written.
+
+        Running jobs are given back, to be gone on with.
+
+        Args:
+            patience: Seconds to wait for a queue that can't be written.
+        """
+        if self._end is None:
+            return
+        self._is_stopping = True
+        self._claims.stop()
+        await self._recovery.stop()
+        try:
+            await self._workers.stop()
+        finally:
+            for job in list(self._assigned):
+                self._close(job, Released())
+            await self._settle(patience)
+            self._end()
+
+    async def _settle(self, patience: float) -> None:
+        for report in list(self._reports):
+            report.hurry()
+        self._is_settled()
+        try:
+            await asyncio.wait_for(self._settled.wait(), patience)
+        except asyncio.TimeoutError:
+            for report in self._reports:
+                _LOG.error(
+                    "the end of %s couldn't be written; it goes on after the next start", report.job
+                )
+                report.give_up()
+            self._reports.clear()
+
+    def _is_settled(self) -> None:
+        if self._is_stopping and not (self._assigned or self._reports or self._claims.count):
+            self._settled.set()
+
+    # The workers' observer.
+
+    def ready(self, worker: str) -> None:
+        """A worker takes jobs."""
+        run = self._for_new.pop(worker, None)
+        if run is None or not self._is_assigned(run):
+            self._claims.want(1)
+            return
+        try:
+            self._workers.run(worker, run)
+        except ProtocolFault as error:
+            self._close(run.job, Failed(error.problem.as_dict()))
+
+    def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
+        """A run goes on."""
+        assigned = self._current(job, attempt)
+        if assigned is not None:
+            assigned.report.tell(assigned.kept(events, self._live))
+
+    def ended(self, ended: Ended) -> None:
+        """A run is over."""
+        assigned = self._current(ended.job, ended.attempt)
+        if assigned is not None:
+            self._close(ended.job, told_end(ended), assigned.kept(ended.events, self._live))
+        # After the end was put, so that both are written at once.
+        self._claims.want(1)
+
+    def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
+        """A worker is gone."""
+        if job is None or attempt is None or self._current(job, attempt) is None:
+            return
+        # When all are stopped, one that had to be killed says nothing about its job.
+        self._close(job, Released() if self._is_stopping else Died(death))
+
+    def _current(self, job: str, attempt: int) -> Assigned | None:
+        assigned = self._assigned.get(job)
+        if assigned is None or assigned.job.attempt != attempt:
+            _LOG.warning("a worker speaks of %s, attempt %d, which is over", job, attempt)
+            return None
+        return assigned
+
+    # Jobs.
+
+    def _free(self) -> Sequence[str]:
+        return () if self._is_stopping else self._workers.free
+
+    def _claimed(self, worker: str, job: Job) -> None:
+        """A job was claimed for a worker, which may be gone by now."""
+        report = Report(self._queue, job.id, job.attempt, self._health, self._written)
+        self._reports.add(report)
+        self._assigned[job.id] = Assigned(job, report)
+        try:
+            self._hand_over(worker, job)
+            self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
+        except ProtocolFault as error:
+            self._close(job.id, Failed(error.problem.as_dict()))
+        except KeyError:
+            problem = Problem("workflow-missing", "the job's workflow isn't there any more")
+            self._close(job.id, Failed(problem.as_dict()))
+        except DATABASE_FAULTS as error:
+            self._health.failed(error)
+            self._claims.rest()
+            self._close(job.id, Released())
+
+    def _hand_over(self, worker: str, job: Job) -> None:
+        text = self._queue.workflow(job.workflow)
+        free = self._free()
+        for each in (worker, *self._claims.unclaimed(free)):
+            if each not in free:
+                continue
+            run = self._assigned[job.id].as_message(text)
+            if self._is_last_chance(job) and not self._workers.renewed(each):
+                self._for_new[each] = run
+                return
+            try:
+                self._workers.run(each, run)
+            except WorkerNotIdle:
+                continue
+            return
+        self._close(job.id, Released())
+
+    def _is_last_chance(self, job: Job) -> bool:
+        """Whether it is to run on a new worker: what harmed others may not be its fault."""
+        return 0 < job.deaths >= self._queue.most_deaths - 1
+
+    def _is_assigned(self, run: Run) -> bool:
+        assigned = self._assigned.get(run.job)
+        return assigned is not None and assigned.job.attempt == run.attempt
+
+    def _close(self, job: str, end: End, events: Sequence[Event] = ()) -> None:
+        self._assigned.pop(job).report.end(end, events)
+
+    def _written(self, report: Report) -> None:
+        """An attempt is over for the queue as well."""
+        self._reports.discard(report)
+        assigned = self._assigned.get(report.job)
+        if assigned is not None and assigned.report is report:
+            # The queue has given the job to nobody, or to another: this worker's work is in vain.
+            del self._assigned[report.job]
+            self._workers.cancel(report.job, report.attempt, "its attempt is over")
+        self._is_settled()
+
+    # What people do.
+
+    def _happened(self, events: Sequence[JobEvent]) -> None:
+        if self._health.fault is not None:
+            self._try_again()
+        for event in events:
+            if event.kind in _WISHES:
+                self._wish(event.job, event.attempt, _WISHES[event.kind])
+        self._claims.happened(events)
+
+    def _try_again(self) -> None:
+        """Somebody could write the queue, so there is sense in it."""
+        now = asyncio.get_running_loop().time()
+        if now < self._next_try:
+            return
+        self._next_try = now + _TRY_EVERY
+        for report in list(self._reports):
+            report.hurry()
+        self._claims.hurry()
+
+    def _wish(self, job: str, attempt: int, wish: Wanted | None) -> None:
+        assigned = self._assigned.get(job)
+        if assigned is None or assigned.job.attempt != attempt:
+            if self._claims.count:
+                # Events may be read before it is told that a claim of the job was committed.
+                self._early[job, attempt] = wish
+        elif assigned.wish != wish:
+            assigned.wish = wish
+            self._ask(assigned, wish)
+
+    def _ask(self, assigned: Assigned, wish: Wanted | None) -> None:
+        if wish is None:
+            return  # what is given back on the way to here is claimed again
+        job = assigned.job
+        if any(run.job == job.id for run in self._for_new.values()):
+            self._close(job.id, Released())
+            return
+        ask = self._workers.cancel if wish == "cancel" else self._workers.release
+        if not ask(job.id, job.attempt, _REASONS[wish]):
+            _LOG.error("no worker has %s any more; it is given back", job.id)
+            self._close(job.id, Released())
+
+    def _answered(self) -> None:
+        if not self._claims.count:
+            self._early.clear()
+        self._is_settled()
+
+    # What is nobody's.
+
+    def _is_known(self, job: str, attempt: int) -> bool:
+        return any((each.job, each.attempt) == (job, attempt) for each in self._reports)
+
+    def _give_back(self, job: str, attempt: int) -> None:
+        report = Report(self._queue, job, attempt, self._health, self._written)
+        self._reports.add(report)
+        report.end(Released())

@@ -1,0 +1,287 @@
+"""What the server and its workers say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
+
+from nodegraph.core.events import Event
+from nodegraph.jobs.supervisor.reading import Choices, Fields, read_message, rows
+
+Role = Literal["worker", "planner"]
+EndStatus = Literal["finished", "failed", "cancelled", "released"]
+
+_TEXT = (str,)
+_TEXT_OR_NONE = (str, type(None))
+_NUMBER = (int,)
+_NUMBER_OR_NONE = (int, type(None))
+_MAP = (dict,)
+_MAP_OR_NONE = (dict, type(None))
+_LIST = (list,)
+_JOB: Fields = {"job": _TEXT, "attempt": _NUMBER}
+
+
+class Message:
+    """One message; its fields are plain values.
+
+    Attributes:
+        kind: Names what it is, in its frame too.
+        fields: What each field may be in a frame.
+        choices: The values that a field may have, where they are few.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    fields: ClassVar[Fields]
+    choices: ClassVar[Choices] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes into its frame."""
+        return {"kind": self.kind, **{name: getattr(self, name) for name in self.fields}}
+
+
+# To a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Message):
+    """Run a job.
+
+    Attributes:
+        workflow: JSON text.
+        parameters: Values of named parameters.
+        targets: Nodes that are wanted; None for all outputs.
+        options: How to run it. ``deadline``: seconds after which it is cancelled;
+            ``check_mutation``; ``stall_seconds``, which is for the supervisor: seconds without
+            news after which its node counts as stalled, or a map of them by node name.
+        client, priority: Whose job it is, and how urgent.
+    """
+
+    job: str
+    attempt: int
+    workflow: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    targets: Sequence[str] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    client: str = ""
+    priority: int = 0
+
+    kind: ClassVar[str] = "run"
+    fields: ClassVar[Fields] = {
+        **_JOB,
+        "workflow": _TEXT,
+        "parameters": _MAP,
+        "targets": (list, type(None)),
+        "options": _MAP,
+        "client": _TEXT,
+        "priority": _NUMBER,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Message):
+    """Stop a job at its next step."""
+
+    job: str
+    attempt: int
+    reason: str = ""
+
+    kind: ClassVar[str] = "cancel"
+    fields: ClassVar[Fields] = {**_JOB, "reason": _TEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Message):
+    """Save a job's work at its next step, and give it back."""
+
+    job: str
+    attempt: int
+    reason: str = ""
+
+    kind: ClassVar[str] = "release"
+    fields: ClassVar[Fields] = {**_JOB, "reason": _TEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Message):
+    """Answer a question, such as what a workflow's plan is."""
+
+    id: int
+    question: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "ask"
+    fields: ClassVar[Fields] = {"id": _NUMBER, "question": _TEXT, "arguments": _MAP}
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Message):
+    """Give back what runs, and end."""
+
+    kind: ClassVar[str] = "shutdown"
+    fields: ClassVar[Fields] = {}
+
+
+# From a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """The worker takes jobs, or questions.
+
+    Attributes:
+        versions: Of nodegraph, Python and what else matters, for display.
+    """
+
+    pid: int
+    role: Role
+    device: str
+    versions: Mapping[str, str]
+
+    kind: ClassVar[str] = "ready"
+    fields: ClassVar[Fields] = {"pid": _NUMBER, "role": _TEXT, "device": _TEXT, "versions": _MAP}
+    choices: ClassVar[Choices] = {"role": get_args(Role)}
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Message):
+    """The worker lives.
+
+    Attributes:
+        job: That it has.
+        node: That began last.
+        memory: Bytes that the process has in memory.
+        device_memory: Bytes that it has on its device, if that is another memory.
+        alive: Grows with each event of a run.
+        stuck: What code of a pack has been doing for too long, in words.
+    """
+
+    job: str | None
+    node: str | None
+    memory: int
+    device_memory: int | None
+    alive: int
+    stuck: str | None = None
+
+    kind: ClassVar[str] = "heartbeat"
+    fields: ClassVar[Fields] = {
+        "job": _TEXT_OR_NONE,
+        "node": _TEXT_OR_NONE,
+        "memory": _NUMBER,
+        "device_memory": _NUMBER_OR_NONE,
+        "alive": _NUMBER,
+        "stuck": _TEXT_OR_NONE,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvents(Message):
+    """Events of a job's run, in order."""
+
+    job: str
+    attempt: int
+    events: Sequence[Event]
+
+    kind: ClassVar[str] = "events"
+    fields: ClassVar[Fields] = {**_JOB, "events": _LIST}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**Message.as_dict(self), "events": rows(self.events)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Message):
+    """A job's run is over.
+
+    Attributes:
+        outputs: What it gave, if it finished.
+        error: Why it failed: the first problem, and all in ``problems``.
+        events: The last ones, after all that were sent before.
+    """
+
+    job: str
+    attempt: int
+    status: EndStatus
+    outputs: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    events: Sequence[Event] = ()
+
+    kind: ClassVar[str] = "ended"
+    fields: ClassVar[Fields] = {
+        **_JOB,
+        "status": _TEXT,
+        "outputs": _MAP_OR_NONE,
+        "error": _MAP_OR_NONE,
+        "events": _LIST,
+    }
+    choices: ClassVar[Choices] = {"status": get_args(EndStatus)}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**Message.as_dict(self), "events": rows(self.events)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Message):
+    """What was asked for, or why it can't be told."""
+
+    id: int
+    value: Any = None
+    error: Mapping[str, Any] | None = None
+
+    kind: ClassVar[str] = "answer"
+    fields: ClassVar[Fields] = {"id": _NUMBER, "value": (object,), "error": _MAP_OR_NONE}
+
+
+# To a planner, and from a worker
+
+
+@dataclass(frozen=True, slots=True)
+class Stock(Message):
+    """What a worker holds in memory; a planner is told of the one whose jobs it plans.
+
+    Attributes:
+        results: By key, those that are new; see `nodegraph.engine.planning.stock.packed`.
+        gone: Keys of those that are there no more.
+        weights: Names of all weights in memory.
+        is_all: What was told before is void.
+    """
+
+    results: Mapping[str, Any]
+    gone: Sequence[str]
+    weights: Sequence[str]
+    is_all: bool = False
+
+    kind: ClassVar[str] = "stock"
+    fields: ClassVar[Fields] = {
+        "results": _MAP,
+        "gone": _LIST,
+        "weights": _LIST,
+        "is_all": (bool,),
+    }
+
+
+_TO_WORKER: Mapping[str, type[Message]] = {
+    item.kind: item for item in (Run, Cancel, Release, Ask, Stock, Shutdown)
+}
+_FROM_WORKER: Mapping[str, type[Message]] = {
+    item.kind: item for item in (Ready, Heartbeat, RunEvents, Stock, Ended, Answer)
+}
+
+
+def read_order(message: Mapping[str, Any]) -> Message:
+    """What a worker is told.
+
+    Raises:
+        ProtocolFault: It isn't as agreed.
+    """
+    return read_message(message, _TO_WORKER)
+
+
+def read_report(message: Mapping[str, Any]) -> Message:
+    """What a worker tells.
+
+    Raises:
+        ProtocolFault: It isn't as agreed.
+    """
+    return read_message(message, _FROM_WORKER)

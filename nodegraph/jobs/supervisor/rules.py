@@ -1,0 +1,76 @@
+"""Which workers there are to be, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.core.places import Places
+from nodegraph.jobs.supervisor.messages import Role
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """A worker process that is to be kept alive.
+
+    Attributes:
+        name: Unique, such as ``worker-1``.
+        role: A planner answers questions and takes no jobs.
+        device: That it computes on, as in the settings; None leaves it to them.
+        environment: Variables beside those of this process.
+        settings: Flags of `nodegraph.session.settings.load_settings`, as JSON has them.
+        packs: Paths of more packs.
+        warm: Whether it loads torch before it is ready, and the other libraries once it has nothing
+            to do, rather than with the first job that needs them.
+        places: What is told of folders, where its last lines tell of its death; they themselves if
+            not given.
+    """
+
+    name: str
+    role: Role = "worker"
+    device: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    packs: Sequence[str] = ()
+    warm: bool = True
+    places: Places | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a worker counts as ill, and how long is waited for what.
+
+    Attributes:
+        start_seconds: That it may need until it is ready. Loading libraries may hold up its
+            heartbeat.
+        heartbeat_seconds: Without a heartbeat, after which it is killed.
+        node_stall_seconds: Without any news while a node runs, after which it is killed; None for
+            no limit. A job's option `stall_seconds` goes before it.
+        cancel_seconds: For a job to stop, once it was cancelled or its deadline has passed, after
+            which its worker is killed.
+        memory_limit: Bytes in memory above which it is killed; None for no limit.
+        backoff_first, backoff_most: Seconds between a death and the next start: the first, doubled
+            with each further one.
+        backoff_reset: Seconds of life after which a death counts as a first one; it does, too, once
+            a worker has brought a job to an end.
+        shutdown_grace: Seconds for a clean end, after which it is killed.
+        question_seconds: That the planner may need for one question, after which it is killed.
+        check_seconds: Between two looks at its memory and silence.
+        ahead: Jobs that it may be handed while it runs another one, as long as its jobs are short.
+        short_seconds: Up to which a job counts as short.
+    """
+
+    start_seconds: float = 300.0
+    heartbeat_seconds: float = 10.0
+    node_stall_seconds: float | None = None
+    cancel_seconds: float = 10.0
+    memory_limit: int | None = None
+    backoff_first: float = 0.5
+    backoff_most: float = 60.0
+    backoff_reset: float = 60.0
+    shutdown_grace: float = 30.0
+    question_seconds: float = 120.0
+    check_seconds: float = 0.5
+    ahead: int = 4
+    short_seconds: float = 0.1

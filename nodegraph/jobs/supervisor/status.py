@@ -1,0 +1,44 @@
+"""How a worker is, for whoever looks at it from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nodegraph.jobs.supervisor.messages import Role
+
+WorkerState = Literal["starting", "idle", "busy", "stopping", "dead", "stopped"]
+"""``dead``: it waits for its next start; ``stopped``: there will be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker as it is now.
+
+    Attributes:
+        device: As it says once it is ready; until then as it was asked for.
+        pid: Of its process, if there is one.
+        restarts: How often it was started again after a death.
+        job, attempt: That it has.
+        node: That began last in its job.
+        last_heartbeat: Seconds since the last one; None before the first.
+        next_start: Seconds until it is started again, if it is dead.
+        memory, device_memory: Bytes, as last known.
+        versions: As it told when it got ready.
+    """
+
+    name: str
+    role: Role
+    state: WorkerState
+    device: str
+    pid: int | None = None
+    restarts: int = 0
+    job: str | None = None
+    attempt: int | None = None
+    node: str | None = None
+    last_heartbeat: float | None = None
+    next_start: float | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    versions: Mapping[str, str] | None = None

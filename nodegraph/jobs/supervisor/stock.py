@@ -1,0 +1,44 @@
+"""What a worker holds in memory, kept for the planner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.jobs.supervisor.messages import Stock
+
+
+class Stocked:
+    """What one worker process has told of its memory."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, Any] = {}
+        self._gone: set[str] = set()
+        self._new: dict[str, Any] = {}
+        self._weights: list[str] = []
+
+    def take(self, stock: Stock) -> None:
+        """Its worker tells what has changed."""
+        for key in stock.gone:
+            self._results.pop(key, None)
+            self._new.pop(key, None)
+            self._gone.add(key)
+        self._results.update(stock.results)
+        self._new.update(stock.results)
+        self._weights = list(stock.weights)
+
+    def news(self, *, is_known: bool) -> Stock:
+        """What a plan has to know, besides what was handed out before.
+
+        Args:
+            is_known: Whether who asks has got that.
+        """
+        if is_known:
+            found = Stock(self._new, sorted(self._gone), self._weights)
+        else:
+            found = Stock(dict(self._results), [], self._weights, is_all=True)
+        self._new, self._gone = {}, set()
+        return found
+
+
+NOTHING = Stock({}, [], [], is_all=True)
+"""There is no worker that a plan could be for."""

@@ -1,0 +1,199 @@
+"""Keeps worker processes alive, and carries what is said between them and the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from nodegraph.jobs.supervisor.life import Life
+from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, Run
+from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.questions import Questions
+from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.supervisor.stock import NOTHING, Stocked
+from nodegraph.jobs.supervisor.worker import Worker
+
+
+class Supervisor:
+    """Starts workers, watches them, and starts them again when they die.
+
+    All of it is used on one event loop. The thread of that loop must outlive the workers: where the
+    system ties them to it, they die with it.
+
+    Args:
+        specs: The workers, at most one planner among them.
+        on: Is told what happens.
+        rules: When a worker counts as ill.
+        clock: Seconds, from any start.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[WorkerSpec],
+        on: WorkerObserver,
+        rules: Rules | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._rules = rules or Rules()
+        self._clock = clock
+        self._questions = Questions(self._send_question, self._rules.question_seconds)
+        self._workers = {
+            spec.name: Worker(spec, self._rules, on, self._questions, clock) for spec in specs
+        }
+        if len(self._workers) < len(specs):
+            raise ValueError("two workers of one name")
+        planners = [worker for worker in self._workers.values() if worker.spec.role == "planner"]
+        if len(planners) > 1:
+            raise ValueError("more than one planner")
+        self._planner = planners[0] if planners else None
+        if self._planner is None:
+            self._questions.close("there is no planner")
+        self._watching: asyncio.Task[None] | None = None
+        # The planner's process, and what it knows of.
+        self._told: tuple[Life, Stocked | None] | None = None
+
+    async def start(self) -> None:
+        """Start all; returns before they are ready."""
+        for worker in self._workers.values():
+            worker.start()
+        self._watching = asyncio.get_running_loop().create_task(self._watch(), name="watch workers")
+
+    async def _watch(self) -> None:
+        every = self._rules.check_seconds
+        last = self._clock()
+        while True:
+            await asyncio.sleep(every)
+            now = self._clock()
+            # While this process was held up, or the machine slept, it heard nothing that was said.
+            seconds, last = min(now - last, 2 * every), now
+            for worker in self._workers.values():
+                worker.life.watch(seconds)
+            if self._planner is not None:
+                self._questions.held_up(self._planner.life.vitals.stuck)
+                if self._questions.overdue(seconds):
+                    limit = self._rules.question_seconds
+                    self._planner.life.kill(f"it had no answer to a question after {limit:g} s")
+
+    @property
+    def workers(self) -> list[WorkerStatus]:
+        """How they all are, in the order of their specs."""
+        return [worker.status for worker in self._workers.values()]
+
+    @property
+    def idle(self) -> list[str]:
+        """Names of the workers that have nothing to do."""
+        return [
+            name
+            for name, worker in self._workers.items()
+            if worker.state == "idle" and worker is not self._planner
+        ]
+
+    @property
+    def free(self) -> list[str]:
+        """Names of the workers that would take a job now, those with the fewest jobs first.
+
+        One that would take several is there as often.
+        """
+        places = [
+            (worker.life.held.count + at, name)
+            for name, worker in self._workers.items()
+            if worker is not self._planner
+            for at in range(worker.life.places)
+        ]
+        return [name for _, name in sorted(places, key=_first)]
+
+    def status(self, worker: str) -> WorkerStatus:
+        """How one is.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        return self._workers[worker].status
+
+    def run(self, worker: str, run: Run) -> None:
+        """Hand a job to a free worker.
+
+        Raises:
+            WorkerNotIdle: It takes none now, or is gone since.
+            ProtocolFault: The job is too large to be sent; the worker stays idle.
+        """
+        self._workers[worker].life.begin(run)
+
+    def renewed(self, worker: str) -> bool:
+        """Whether a worker has had no job yet; else it is started anew, once it has none."""
+        found = self._workers[worker]
+        if found.life.is_new:
+            return True
+        found.renew()
+        return False
+
+    def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
+        """Ask for a job to be stopped; False if no worker has it at that attempt."""
+        return self._stop_job(Cancel(job, attempt, reason))
+
+    def release(self, job: str, attempt: int, reason: str = "") -> bool:
+        """Ask for a job to be given back; False if no worker has it at that attempt."""
+        return self._stop_job(Release(job, attempt, reason))
+
+    def _stop_job(self, message: Cancel | Release) -> bool:
+        return any(worker.life.stop_job(message) for worker in self._workers.values())
+
+    async def ask(
+        self, question: str, arguments: Mapping[str, Any] | None = None, timeout: float = 60.0
+    ) -> Any:
+        """The planner's answer.
+
+        A question waits while the planner starts, and is asked once more if it dies over it.
+
+        Raises:
+            QuestionFailed: The answer is an error; it says which.
+            NoAnswer: None came in time, or there is no planner.
+        """
+        return await self._questions.ask(question, arguments or {}, timeout)
+
+    def _send_question(self, ask: Ask) -> None:
+        assert self._planner is not None
+        planner = self._planner.life
+        if ask.question == "plan":
+            stock = self._next_stock()
+            is_known = self._told == (planner, stock)
+            planner.send(NOTHING if stock is None else stock.news(is_known=is_known))
+            self._told = planner, stock
+        planner.send(ask)
+
+    def _next_stock(self) -> Stocked | None:
+        """What that worker holds which would take the next job; None if there is none."""
+        lives = [
+            worker.life
+            for worker in self._workers.values()
+            if worker is not self._planner and worker.state in ("idle", "busy")
+        ]
+        return min(lives, key=lambda life: life.held.count).stock if lives else None
+
+    def renew(self) -> None:
+        """Start all processes again, each once it has no job: the code of packs has changed."""
+        for worker in self._workers.values():
+            worker.renew()
+
+    async def stop(self) -> None:
+        """Ask all to give back what they run and end, kill those that don't, and wait for it.
+
+        The observer is told of each job: `ended` as released or finished, or `died`.
+        """
+        self._questions.close("the server stops")
+        try:
+            await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+        finally:
+            if self._watching is not None:
+                self._watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._watching
+
+
+def _first(place: tuple[int, str]) -> int:
+    return place[0]

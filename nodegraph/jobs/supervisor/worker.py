@@ -1,0 +1,177 @@
+"""One worker: a process that is started, and started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+
+from nodegraph.errors import Problem
+from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.supervisor.backoff import Backoff
+from nodegraph.jobs.supervisor.held import Held
+from nodegraph.jobs.supervisor.life import Asker, Life
+from nodegraph.jobs.supervisor.messages import Ended, Run
+from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
+
+_LOG = logging.getLogger(__name__)
+
+_LAST_GRACE = 2.0
+"""Seconds between asking a process to end at once and killing it."""
+
+
+class Worker:
+    """Keeps one process alive; see `Supervisor`.
+
+    Args:
+        on: Is told what happens.
+        asker: Is told what a planner does.
+        clock: Seconds, from any start.
+
+    Attributes:
+        life: Of the process that there is, or was last.
+    """
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        rules: Rules,
+        on: WorkerObserver,
+        asker: Asker,
+        clock: Callable[[], float],
+    ) -> None:
+        self.spec = spec
+        self.life = Life(spec, rules, on, asker)
+        self._rules = rules
+        self._on = on
+        self._asker = asker
+        self._clock = clock
+        self._restarts = 0
+        self._backoff = Backoff(rules)
+        self._next_start: float | None = None
+        self._is_renewed = False
+        self._is_to_stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> WorkerState:
+        """How it is."""
+        if self._task is not None and self._task.done():
+            return "stopped"
+        return self.life.state
+
+    @property
+    def status(self) -> WorkerStatus:
+        """All that is known of it."""
+        life, vitals = self.life, self.life.vitals
+        run, ready, is_there = life.held.current, life.ready, life.pid is not None
+        left = None if self._next_start is None else max(0.0, self._next_start - self._clock())
+        return WorkerStatus(
+            self.spec.name,
+            self.spec.role,
+            self.state,
+            ready.device if ready is not None else self.spec.device or "auto",
+            pid=life.pid,
+            restarts=self._restarts,
+            job=None if run is None else run.job,
+            attempt=None if run is None else run.attempt,
+            node=vitals.node,
+            last_heartbeat=vitals.silence if is_there else None,
+            next_start=left,
+            memory=vitals.memory if is_there else None,
+            device_memory=vitals.device_memory if is_there else None,
+            versions=None if ready is None else ready.versions,
+        )
+
+    def start(self) -> None:
+        """Begin to keep it alive."""
+        name = f"worker {self.spec.name}"
+        self._task = asyncio.get_running_loop().create_task(self._live(), name=name)
+
+    async def _live(self) -> None:
+        while True:
+            born = self._clock()
+            death = await self.life.lived()
+            if self.spec.role == "planner":
+                self._asker.died(death.reason)
+            has_job = self.life.held.current is not None
+            is_wanted = self._is_to_stop.is_set() or (self._is_renewed and not has_job)
+            if not is_wanted or has_job:
+                self._told_of(death)
+            if not is_wanted:
+                await self._pause(self._clock() - born)
+            if self._is_to_stop.is_set():
+                return
+            self._restarts += not is_wanted
+            self._is_renewed = False
+            self.life = Life(self.spec, self._rules, self._on, self._asker)
+
+    def _told_of(self, death: Death) -> None:
+        held, self.life.held = self.life.held, Held(self._rules)
+        run = held.current
+        job, attempt = (None, None) if run is None else (run.job, run.attempt)
+        about = {"fields": {"worker": self.spec.name, "job": job}}
+        _LOG.warning("%s died: %s", self.spec.name, death.reason, extra=about)
+        try:
+            if run is not None and not self.life.has_begun:
+                # It was dead already, or as good as: that is no fault of the job.
+                held.ahead.append(run)
+                job = attempt = None
+            elif run is not None and self.life.vitals.is_past_deadline:
+                self._on.ended(_overdue(run, death))
+                job = attempt = None
+            for each in held.ahead:
+                self._on.ended(Ended(each.job, each.attempt, "released"))
+            self._on.died(self.spec.name, job, attempt, death)
+        except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
+            _LOG.exception("a listener failed when told of the death of %s", self.spec.name)
+
+    async def _pause(self, lived: float) -> None:
+        """Wait before the next start, the longer the more deaths there were in a row."""
+        if self.life.was_of_use:
+            self._backoff.was_of_use()
+        delay = self._backoff.delay(lived)
+        self._next_start = self._clock() + delay
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._is_to_stop.wait(), delay)
+        self._next_start = None
+
+    def renew(self) -> None:
+        """Start it again once it has no job."""
+        if self.life.pid is not None:
+            self._is_renewed = True
+            self.life.end_when_free()
+
+    async def stop(self) -> None:
+        """Ask it to give back its job and end; kill it if it doesn't, and start it no more."""
+        self._is_to_stop.set()
+        task, grace = self._task, self._rules.shutdown_grace
+        if task is None:
+            return
+        self.life.end()
+        if not await _has_ended(task, grace):
+            self.life.terminate()
+            if not await _has_ended(task, _LAST_GRACE):
+                self.life.kill(f"it didn't end within {grace:g} s when it was asked to")
+        await task
+
+
+def _overdue(run: Run, death: Death) -> Ended:
+    """The end of a job whose worker had to die, as its deadline alone didn't stop it."""
+    problem = Problem(
+        "deadline",
+        f"deadline of {run.options['deadline']:g} s passed",
+        node=death.node,
+        hint="It didn't stop by itself, so its worker was ended. The evidence says what it did.",
+    )
+    error = {**problem.as_dict(), "evidence": asdict(death)}
+    return Ended(run.job, run.attempt, "failed", error=error)
+
+
+async def _has_ended(task: asyncio.Task[None], seconds: float) -> bool:
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    return bool(done)

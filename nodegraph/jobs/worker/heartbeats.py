@@ -1,0 +1,58 @@
+"""The signs of life that a worker gives, from a thread of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event as Flag
+from threading import Thread
+
+from nodegraph.core.patience import PATIENCE
+from nodegraph.jobs.supervisor.messages import Heartbeat
+from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.worker.memory import Memory
+from nodegraph.jobs.worker.outbox import Outbox
+
+PERIOD = 1.0
+"""Seconds."""
+
+
+class Heartbeats:
+    """Tells regularly that this process lives.
+
+    A node that holds the interpreter for long holds them up, too: that is what they are for.
+
+    Args:
+        job: Gives the id of the job that it has.
+    """
+
+    def __init__(self, outbox: Outbox, events: EventSender, job: Callable[[], str | None]) -> None:
+        self._outbox = outbox
+        self._events = events
+        self._job = job
+        self._memory = Memory()
+        self._is_over = Flag()
+        self._thread = Thread(target=self._work, name="nodegraph-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            self._outbox.send(
+                Heartbeat(
+                    self._job(),
+                    self._events.node,
+                    self._memory.used(),
+                    self._memory.used_on_device(),
+                    self._events.alive,
+                    PATIENCE.stuck(),
+                )
+            )
+            if self._is_over.wait(PERIOD):
+                return
+
+    def stop(self) -> None:
+        """End them."""
+        self._is_over.set()
+        self._thread.join()

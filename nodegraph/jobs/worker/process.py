@@ -1,0 +1,106 @@
+"""The process around a role: what it hears, how it shows that it lives, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import platform
+import signal
+import threading
+from contextlib import suppress
+from importlib import metadata
+
+from nodegraph.core.version import VERSION
+from nodegraph.jobs.supervisor.launch import Launch
+from nodegraph.jobs.supervisor.messages import Message, Ready, Shutdown
+from nodegraph.jobs.supervisor.recorder import Recorder
+from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.worker.heartbeats import Heartbeats
+from nodegraph.jobs.worker.orders import Orders
+from nodegraph.jobs.worker.outbox import Outbox
+from nodegraph.jobs.worker.pipes import Pipes
+from nodegraph.jobs.worker.role import Role
+
+_LOG = logging.getLogger(__name__)
+
+_ALONE = 10.0
+"""Seconds that this process may need to end by itself once the server is gone."""
+
+
+class Process:
+    """Runs one role until the server wants it to end, or is gone."""
+
+    def __init__(self, launch: Launch, pipes: Pipes) -> None:
+        self._launch = launch
+        self._pipes = pipes
+        self._recorder = Recorder(launch.recorder)
+        # Both have it open now; a server that is killed leaves nothing behind.
+        self._recorder.unlink()
+        self._outbox = Outbox(pipes.reports, self._left_alone)
+        self._events = EventSender(self._outbox, self._recorder.note, self._recorder.expect)
+        self._heartbeats = Heartbeats(self._outbox, self._events, self._job)
+        self._role: Role | None = None
+        self._is_ending = False
+
+    def _job(self) -> str | None:
+        return None if self._role is None else self._role.job
+
+    def run(self) -> None:
+        """Live; returns once it is over."""
+        self._heartbeats.start()
+        self._events.start()
+        # Imported only now, as it takes a while, in which the server hears that this lives.
+        from nodegraph.jobs.worker.opening import opened
+
+        loop = asyncio.new_event_loop()
+        try:
+            with opened(self._launch, self._outbox, self._events, loop) as (role, device):
+                self._role = role
+                self._heed_signals(loop)
+                Orders(self._pipes.orders, self._told, self._left_alone).start()
+                # What lives for ever needn't be looked at by the garbage collector.
+                gc.collect()
+                gc.freeze()
+                self._outbox.send(Ready(os.getpid(), self._launch.role, device, _versions()))
+                loop.run_until_complete(role.serve())
+        finally:
+            loop.close()
+            self._heartbeats.stop()
+
+    def _told(self, message: Message) -> None:
+        assert self._role is not None
+        if isinstance(message, Shutdown):
+            self._end("the server stops")
+        else:
+            self._role.told(message)
+
+    def _end(self, reason: str) -> None:
+        self._is_ending = True
+        if self._role is not None:
+            self._role.end(reason)
+
+    def _left_alone(self) -> None:
+        """The server is gone, or isn't understood."""
+        timer = threading.Timer(_ALONE, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+        self._end("the server is gone")
+
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Where the loop can't, the system ends the process at once.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGTERM, self._terminated)
+
+    def _terminated(self) -> None:
+        if self._is_ending:
+            os._exit(128 + signal.SIGTERM)
+        self._end("it was asked to end")
+
+
+def _versions() -> dict[str, str]:
+    found = {"nodegraph": VERSION, "python": platform.python_version()}
+    with suppress(metadata.PackageNotFoundError):
+        found["torch"] = metadata.version("torch")
+    return found

@@ -1,0 +1,107 @@
+"""The tokens as the server sees them: whose is the one that came with a request."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.caller import Caller, implied
+from nodegraph.server.access.token import NOBODY, TokenRecord, parts
+from nodegraph.server.access.token_file import TokenFile
+
+NAME = "tokens.json"
+"""Of the file, in the home folder."""
+_LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 1.0
+
+
+class Tokens:
+    """Who may come in.
+
+    What the command line changes counts within a second. If the file can't be read any more, no
+    token is good until it can: one that was revoked must not come back.
+
+    Args:
+        path: The file.
+        clock: Unix time.
+        look_seconds: Between two looks at whether the file has changed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
+        self._file = TokenFile(path, clock)
+        self._clock = clock
+        self._look_seconds = look_seconds
+        self._looked = 0.0
+        self._mark: tuple[int, ...] | None = None
+        self._known: Mapping[str, tuple[TokenRecord, Caller]] = {}
+        self._read()
+
+    def caller(self, token: str) -> Caller | None:
+        """Who comes with a token; None if it isn't good."""
+        self._look()
+        found = parts(token)
+        if found is None:
+            return None
+        public, secret = found
+        record, who = self._known.get(public, (NOBODY, None))
+        is_right = record.accepts(secret)
+        if who is None or not is_right or record.is_expired(self._clock()):
+            return None
+        return who
+
+    def known(self, id: str) -> Caller | None:
+        """Whose the token of an id is; None if it isn't good any more."""
+        self._look()
+        record, who = self._known.get(id, (NOBODY, None))
+        return None if record.is_expired(self._clock()) else who
+
+    def is_good(self, id: str) -> bool:
+        """Whether whoever came with the token of an id may stay; without one they may."""
+        return not id or self.known(id) is not None
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is a token that is good."""
+        self._look()
+        now = self._clock()
+        return any(not record.is_expired(now) for record, _ in self._known.values())
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked >= self._look_seconds:
+            self._looked = now
+            self._read()
+
+    def _read(self) -> None:
+        mark = _mark(self._file.path)
+        if mark == self._mark:
+            return
+        try:
+            records = self._file.read()
+        except NodegraphError as error:
+            _LOG.error("no token is good until this is mended: %s", error)
+            self._known, self._mark = {}, None
+            return
+        self._known = {
+            record.id: (record, Caller(record.name, implied(record.scopes), record.id))
+            for record in records
+        }
+        self._mark = mark
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """What changes with the file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - looked at often
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

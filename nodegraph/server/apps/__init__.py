@@ -1,7 +1,0 @@
-"""Apps: saved workflows as plain HTTP endpoints with named parameters, and as forms."""
-
-from __future__ import annotations
-
-from nodegraph.server.apps.app import App, AppOutput, AppParameter, app_of
-
-__all__ = ["App", "AppOutput", "AppParameter", "app_of"]

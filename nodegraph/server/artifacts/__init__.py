@@ -1,8 +1,0 @@
-"""Artifacts: the files that jobs gave, by the digest of their bytes."""
-
-from __future__ import annotations
-
-from nodegraph.server.artifacts.artifacts import Artifacts
-from nodegraph.server.artifacts.catalogue import Artifact, ArtifactPage, Which
-
-__all__ = ["Artifact", "ArtifactPage", "Artifacts", "Which"]

@@ -1,9 +1,0 @@
-"""The home folder in one file: written while a server runs, and put back all or nothing."""
-
-from __future__ import annotations
-
-from nodegraph.server.backup.restoring import Restored, check, restore
-from nodegraph.server.backup.unfinished import finish_restore
-from nodegraph.server.backup.writing import Options, Written, backup
-
-__all__ = ["Options", "Restored", "Written", "backup", "check", "finish_restore", "restore"]

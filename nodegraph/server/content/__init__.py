@@ -1,0 +1,1 @@
+"""What the server keeps and shows: results, uploads, saved workflows, apps, pages."""

@@ -1,0 +1,153 @@
+"""What somebody sends to an app: JSON, or a form that may bring files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+
+from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.content.apps.app import App
+from nodegraph.server.http.errors import TooLarge, UnsupportedType
+from nodegraph.server.http.json_route import read_document
+from nodegraph.server.http.multipart import (
+    FORM,
+    BadForm,
+    FormEvent,
+    PartBegins,
+    PartEnds,
+    form_events,
+    is_form,
+)
+from nodegraph.server.services import Services
+
+Texts = dict[str, list[str]]
+_URLENCODED = "application/x-www-form-urlencoded"
+_JSON = "application/json"
+_LONGEST_TEXT = 1 << 20
+"""Bytes of one field."""
+_MOST_FIELDS = 1000
+
+
+async def read_json_values(request: Request, services: Services) -> dict[str, Any]:
+    """The values that a JSON body gives; none if there is no body.
+
+    Raises:
+        InvalidJson, InvalidWorkflow: It is no JSON object.
+    """
+    data = await request.body()
+    if not data:
+        return {}
+    found = await services.off_loop(read_document, data)
+    if not isinstance(found, dict):
+        raise InvalidWorkflow(
+            [Problem("malformed", "the parameters must be a JSON object, by their names")]
+        )
+    return found
+
+
+async def read_texts(request: Request, app: App, services: Services, caller: Caller) -> Texts:
+    """The texts of a form by field; a file that it brings is uploaded, and named like any upload.
+
+    Raises:
+        UnsupportedType: It is no form.
+        BadForm: It can't be read.
+        InvalidWorkflow: It brings a file where none is taken.
+        TooLarge: A field is.
+    """
+    kind = request.headers.get("content-type", "")
+    if is_form(kind):
+        events = form_events(request.stream(), kind, parts=_MOST_FIELDS)
+        return await _read_parts(events, app, services, caller)
+    if kind.partition(";")[0].strip().lower() == _URLENCODED:
+        return _urlencoded(await request.body())
+    raise UnsupportedType(
+        "an app takes JSON or a form",
+        given=kind[:80] or "none",
+        expected=f"{_JSON}, {FORM} or {_URLENCODED}",
+    )
+
+
+def is_json(request: Request) -> bool:
+    """Whether a request brings JSON, or nothing at all."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == _JSON or (not kind and request.headers.get("content-length", "0") == "0")
+
+
+def _urlencoded(data: bytes) -> Texts:
+    try:
+        pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise BadForm("the form can't be read, or has too many fields") from error
+    texts: Texts = {}
+    for name, text in pairs:
+        texts.setdefault(name, []).append(text)
+    return texts
+
+
+async def _read_parts(
+    events: AsyncIterator[FormEvent], app: App, services: Services, caller: Caller
+) -> Texts:
+    texts: Texts = {}
+    files: Texts = {}
+    left = services.server.limits.body
+    async for event in events:
+        if not isinstance(event, PartBegins):
+            continue
+        if event.filename is None:
+            text = await _text(events)
+            left -= len(text)
+            if left < 0:
+                raise TooLarge("the fields are too long", expected="less text in all of them")
+            texts.setdefault(event.name, []).append(text)
+        elif event.filename == "":
+            await _text(events)  # a field for a file in which none was chosen
+        else:
+            _check_takes_file(app, event.name)
+            upload, _ = await services.uploads.receive(
+                _content(events), event.filename, caller.name
+            )
+            files.setdefault(event.name, []).append(upload.reference)
+    return texts | files
+
+
+def _check_takes_file(app: App, name: str) -> None:
+    parameter = app.parameter(name)
+    if parameter is None or not parameter.is_file:
+        raise InvalidWorkflow(
+            [
+                Problem(
+                    "no-file-taken",
+                    "the form brings a file where the app takes none",
+                    given=ascii(name[:80]),
+                    expected=", ".join(each.name for each in app.parameters if each.is_file)
+                    or "no file at all",
+                )
+            ]
+        )
+
+
+async def _content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
+    """The bytes of the part that has begun."""
+    async for event in events:
+        if isinstance(event, bytes):
+            yield event
+        else:
+            if not isinstance(event, PartEnds):
+                raise BadForm("a part of the form doesn't end")
+            return
+
+
+async def _text(events: AsyncIterator[FormEvent]) -> str:
+    found = bytearray()
+    async for piece in _content(events):
+        found += piece
+        if len(found) > _LONGEST_TEXT:
+            raise TooLarge("a field is too long", expected=f"at most {_LONGEST_TEXT} bytes")
+    try:
+        return found.decode()
+    except UnicodeDecodeError as error:
+        raise BadForm(f"a field is no UTF-8 text (byte {error.start})") from error

@@ -1,0 +1,8 @@
+"""Artifacts: the files that jobs gave, by the digest of their bytes."""
+
+from __future__ import annotations
+
+from nodegraph.server.content.artifacts.artifacts import Artifacts
+from nodegraph.server.content.artifacts.catalogue import Artifact, ArtifactPage, Which
+
+__all__ = ["Artifact", "ArtifactPage", "Artifacts", "Which"]

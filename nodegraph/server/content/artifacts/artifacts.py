@@ -1,0 +1,221 @@
+"""What jobs gave: found by digest, for those who may see the job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+from threading import Lock
+
+from nodegraph.core.digests import Digest
+from nodegraph.jobs.queue import JobNotFound
+from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.server.content.artifacts.catalogue import (
+    Artifact,
+    ArtifactPage,
+    Catalogue,
+    JobWords,
+    Which,
+)
+from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
+from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.artifacts.words import words_of_job
+from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.sending import OpenFile
+
+LARGEST_PAGE = 1000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_AT_ONCE = 200
+"""Events whose files are entered in one transaction."""
+_SKIPPED = 10_000
+"""Events."""
+
+
+class Artifacts:
+    """Files that jobs wrote; safe to use from several threads.
+
+    The catalogue follows the queue: it is brought up to date when somebody asks for what isn't in
+    it, so that it costs jobs nothing, and a crash nothing either. What a deleted job gave is not
+    handed out any more; its files stay where they are.
+
+    Args:
+        path: The catalogue's file; made if it isn't there.
+        queue: Whose jobs.
+        roots: Folders from which files are handed out, and from nowhere else: those that sinks
+            write to.
+        thumbnails: Small pictures of large ones.
+    Raises:
+        InvalidFile, OutputError: The catalogue can't be opened.
+    """
+
+    def __init__(
+        self, path: Path, queue: QueueView, roots: Sequence[Path], thumbnails: Thumbnails
+    ) -> None:
+        self._catalogue = Catalogue(path)
+        self._queue = queue
+        self._roots = tuple(roots)
+        self.thumbnails = thumbnails
+        self._entering = Lock()
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self.thumbnails.close()
+        self._catalogue.close()
+
+    def find(self, digest: Digest, client: str | None) -> Artifact:
+        """The latest artifact of certain bytes.
+
+        Args:
+            client: Whose; None for everybody's.
+        Raises:
+            NotFound: There is none, or none that the client may know of.
+        """
+        if _DIGEST.fullmatch(digest):
+            found = self._latest(digest, client)
+            if found is None:
+                self.catch_up()
+                found = self._latest(digest, client)
+            if found is not None:
+                return found
+        raise NotFound(
+            "there is no such artifact",
+            given=digest[:80],
+            hint="Digests are 64 hexadecimal digits; jobs list theirs in their outputs.",
+        )
+
+    def open(self, artifact: Artifact) -> OpenFile:
+        """The file of an artifact, open.
+
+        Raises:
+            Gone: It was changed or deleted.
+        """
+        places = self._catalogue.places(artifact.digest)
+        return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
+
+    def of_jobs(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
+        """All artifacts of certain bytes that a client may know of; see `find`.
+
+        Args:
+            job: Only its own; None for those of all.
+        Raises:
+            NotFound: There is none.
+        """
+        latest = self.find(digest, client)
+        self.catch_up()
+        found = self._catalogue.of_job(latest.digest, client, job)
+        if not found:
+            raise NotFound(
+                "this job gave no such artifact",
+                given=ascii((job or "")[:80]),
+                hint="Leave the job out to mean all that gave it.",
+            )
+        return found
+
+    def delete(self, artifacts: Sequence[Artifact]) -> None:
+        """Forget artifacts that their jobs don't list any more, and delete their files.
+
+        A file stays if another job names it, or if something else lies there by now.
+        """
+        digests = dict.fromkeys(each.digest for each in artifacts)
+        places = {p.path: (digest, p) for digest in digests for p in self._catalogue.places(digest)}
+        for path in self._catalogue.remove(artifacts):
+            if path in places:
+                remove_artifact(*places[path], self._roots)
+        for digest in digests:
+            if not self._catalogue.places(digest):
+                self.thumbnails.forget(digest)
+
+    def page(self, which: Which, *, limit: int = 50, cursor: str | None = None) -> ArtifactPage:
+        """A page of artifacts, the newest first; see `find`.
+
+        Args:
+            cursor: `ArtifactPage.next` of the page before; None for the first.
+        Raises:
+            InvalidValue: The cursor is of another list, or the limit no number of artifacts.
+        """
+        check_limit(limit, LARGEST_PAGE)
+        before = read_cursor(cursor)
+        self.catch_up()
+        found: list[Artifact] = []
+        while len(found) <= limit:
+            wanted = limit + 1 - len(found)
+            more = self._catalogue.before(before, which, wanted)
+            found += map(self._counted, self._alive(more), repeat(which.client))
+            if len(more) < wanted:
+                break
+            before = more[-1].number
+        is_last = len(found) <= limit
+        return ArtifactPage(
+            tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
+        )
+
+    def catch_up(self) -> None:
+        """Enter what jobs gave since."""
+        with self._entering:
+            queue = _identity(self._queue.path)
+            last = self._catalogue.last(queue)
+            newest = self._queue.newest_event()
+            if newest < last:
+                last = 0  # the queue was restored from a backup
+            is_complete = newest == last
+            while not is_complete:
+                page = self._queue.given_after(last, limit=_AT_ONCE)
+                # Events that nothing came of are skipped quickly, so that isn't written each time.
+                if page.given or page.last - last > _SKIPPED:
+                    unknown = self._catalogue.unknown(each.id for each in page.given)
+                    words = {job: self._words(job) for job in unknown}
+                    self._catalogue.enter(page.given, words, queue, page.last)
+                last, is_complete = page.last, page.is_complete
+
+    def _words(self, id: str) -> JobWords:
+        try:
+            job = self._queue.get(id)
+            return JobWords(job.name, words_of_job(job, self._queue.workflow(job.workflow)))
+        except (JobNotFound, KeyError):
+            return JobWords("", "")  # it was deleted since, and what it gave goes, too
+
+    def tidy(self) -> int:
+        """Forget what deleted jobs gave; how many jobs that were. Takes a while."""
+        last, forgotten = "", 0
+        while jobs := self._catalogue.jobs(last):
+            gone = [job for job in jobs if not self._is_there(job)]
+            self._catalogue.forget(gone)
+            forgotten += len(gone)
+            last = jobs[-1]
+        return forgotten
+
+    def _latest(self, digest: Digest, client: str | None) -> Artifact | None:
+        while entries := self._catalogue.entries(digest, client):
+            if alive := self._alive(entries):
+                return alive[0]
+        return None
+
+    def _alive(self, found: Sequence[Artifact]) -> list[Artifact]:
+        """Those whose jobs weren't deleted; the others are forgotten."""
+        there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in found)}
+        if not all(there.values()):
+            self._catalogue.forget([job for job, is_there in there.items() if not is_there])
+        return [item for item in found if there[item.job]]
+
+    def _counted(self, item: Artifact, client: str | None) -> Artifact:
+        """With the number of jobs that are still there."""
+        if item.jobs == 1:
+            return item
+        alive = self._alive(self._catalogue.of_job(item.digest, client, None))
+        return replace(item, jobs=len({each.job for each in alive}))
+
+    def _is_there(self, job: str) -> bool:
+        try:
+            self._queue.get(job)
+        except JobNotFound:
+            return False
+        return True
+
+
+def _identity(path: Path) -> str:
+    """Tells a queue's file from another that took its place."""
+    status = path.stat()
+    return f"{status.st_dev}-{status.st_ino}"

@@ -1,0 +1,329 @@
+"""Which file holds which bytes, and which jobs gave it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.jobs.queue.outputs import Given
+from nodegraph.server.content.artifacts.schema import catalogue_format
+from nodegraph.server.content.artifacts.words import folded
+from nodegraph.store.database import Database
+
+_LOG = logging.getLogger(__name__)
+_ANY_TYPE = "application/octet-stream"
+_USES = """
+SELECT uses.number, digest, path, size, media_type, width, height, kind, node, uses.job, client,
+    at, jobs.name, {jobs}
+FROM uses JOIN files ON files.number = uses.file JOIN jobs ON jobs.job = uses.job
+WHERE {which} ORDER BY uses.number DESC LIMIT {limit}
+"""
+_JOBS = """
+(SELECT count(DISTINCT other.job)
+    FROM uses AS other JOIN files AS same ON same.number = other.file
+    WHERE same.digest = files.digest AND (:client IS NULL OR other.client = :client))
+"""
+# Like the outer query, so that the newest of those that match stands for the same bytes.
+_NEWEST = """
+ AND NOT EXISTS (SELECT 1
+    FROM uses AS later JOIN files AS same ON same.number = later.file
+        JOIN jobs AS maker ON maker.job = later.job
+    WHERE same.digest = files.digest AND later.number > uses.number AND {which})
+"""
+_ADD_FILE = """
+INSERT INTO files (digest, path, size, media_type, width, height)
+VALUES (:digest, :path, :size, :media_type, :width, :height)
+ON CONFLICT (digest, path) DO UPDATE SET media_type = excluded.media_type
+RETURNING number
+"""
+_ADD_USE = """
+INSERT OR IGNORE INTO uses (file, job, client, node, kind, at, words) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a job gave.
+
+    Attributes:
+        number: Grows from artifact to artifact.
+        digest: blake3 of the bytes.
+        path: Where it lay when the job told of it.
+        size: Bytes.
+        media_type: As the node says that wrote it.
+        width, height: Of a picture, in pixels; None where that isn't known.
+        kind: What it is to people, such as ``image`` or ``preview``.
+        node: That wrote it.
+        client: The job's.
+        at: Unix time at which the job told of it.
+        job_name: For display.
+        jobs: How many of the client's jobs gave the same bytes, in lists that tell.
+    """
+
+    number: int
+    digest: Digest
+    path: str
+    size: int
+    media_type: str
+    width: int | None
+    height: int | None
+    kind: str
+    node: str
+    job: str
+    client: str
+    at: float
+    job_name: str
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Some artifacts; all that is given must hold.
+
+    Attributes:
+        client: Whose; None for everybody's.
+        job: Only its own.
+        kind: Only those of this kind.
+        words: Each of them is in the file's name, its node's, or in what is known of the job; see
+            `words`.
+        after, before: Unix times, the first included, the second not.
+        distinct: Of the same bytes only the newest.
+    """
+
+    client: str | None = None
+    job: str | None = None
+    kind: str | None = None
+    words: Sequence[str] = ()
+    after: float | None = None
+    before: float | None = None
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobWords:
+    """What the catalogue keeps of a job itself.
+
+    Attributes:
+        words: That what it gave is found by.
+    """
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPage:
+    """Some artifacts, the newest first.
+
+    Attributes:
+        next: Cursor of the next page; None if this is the last.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A file that holds, or held, certain bytes.
+
+    Attributes:
+        stamp: Of the file when its bytes were last seen to be these; None before that.
+    """
+
+    number: int
+    path: str
+    stamp: str | None
+
+
+class Catalogue:
+    """The catalogue's file; safe to use from several threads.
+
+    It follows the job queue: `last` is the number of the last event whose job is in it.
+
+    Raises:
+        InvalidFile: It is something else, is damaged, or was written by a newer version.
+        OutputError: It can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, catalogue_format())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def last(self, queue: str) -> int:
+        """The number of the queue's last event whose job was entered; 0 for none.
+
+        Args:
+            queue: Which queue it is; a new one begins again.
+        """
+        with self._explained():
+            row = self._database.one("SELECT value FROM meta WHERE name = 'last'")
+        found = json.loads(row[0]) if row is not None else {}
+        return int(found.get("seq", 0)) if found.get("queue") == queue else 0
+
+    def unknown(self, jobs: Iterable[str]) -> list[str]:
+        """Those of some jobs of which nothing is in it."""
+        query = "SELECT 1 FROM jobs WHERE job = ?"
+        with self._explained(), self._database.reading() as connection:
+            return [
+                job
+                for job in dict.fromkeys(jobs)
+                if connection.execute(query, (job,)).fetchone() is None
+            ]
+
+    def enter(
+        self, given: Iterable[Given], jobs: Mapping[str, JobWords], queue: str, last: int
+    ) -> None:
+        """Enter what jobs gave, and that all events up to one were seen.
+
+        Args:
+            jobs: Those that are unknown so far; what others gave that are unknown is left out.
+        """
+        with self._explained(), self._database.writing() as connection:
+            for each in given:
+                for file in _files(each):
+                    _enter(connection, each, file, jobs.get(each.id))
+            text = json.dumps({"queue": queue, "seq": last})
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('last', ?)", (text,))
+
+    def entries(self, digest: Digest, client: str | None, limit: int = 100) -> list[Artifact]:
+        """The artifacts of certain bytes, the newest first.
+
+        Args:
+            client: Whose; None for everybody's.
+        """
+        which = "digest = :digest AND (:client IS NULL OR client = :client)"
+        return self._artifacts(which, limit, digest=digest, client=client)
+
+    def before(self, number: int | None, which: Which, limit: int) -> list[Artifact]:
+        """The artifacts before one, the newest first."""
+        words = {f"word{at}": word for at, word in enumerate(which.words)}
+        text = f"(:number IS NULL OR uses.number < :number) AND {_matching('uses', 'jobs', words)}"
+        if which.distinct:
+            text += _NEWEST.format(which=_matching("later", "maker", words))
+        values = {"client": which.client, "job": which.job, "kind": which.kind}
+        times = {"after": which.after, "before": which.before}
+        return self._artifacts(text, limit, _JOBS, number=number, **values, **times, **words)
+
+    def of_job(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
+        """All artifacts of certain bytes, of one job or of a client's."""
+        which = (
+            "digest = :digest AND (:client IS NULL OR client = :client)"
+            " AND (:job IS NULL OR uses.job = :job)"
+        )
+        return self._artifacts(which, -1, digest=digest, client=client, job=job)
+
+    def remove(self, artifacts: Iterable[Artifact]) -> list[str]:
+        """Forget some artifacts; the paths that nothing in it names any more."""
+        gone = list(artifacts)
+        paths = dict.fromkeys(artifact.path for artifact in gone)
+        numbers = [(artifact.number,) for artifact in gone]
+        with self._explained(), self._database.writing() as connection:
+            connection.executemany("DELETE FROM uses WHERE number = ?", numbers)
+            query = "SELECT 1 FROM files WHERE path = ?"
+            return [p for p in paths if connection.execute(query, (p,)).fetchone() is None]
+
+    def _artifacts(self, which: str, limit: int, jobs: str = "1", **values: Any) -> list[Artifact]:
+        query = _USES.format(which=which, limit=limit, jobs=jobs)
+        with self._explained(), self._database.reading() as connection:
+            return [Artifact(*row) for row in connection.execute(query, values)]
+
+    def places(self, digest: Digest) -> list[FilePlace]:
+        """Where the bytes lie, or lay; the latest first."""
+        query = "SELECT number, path, stamp FROM files WHERE digest = ? ORDER BY number DESC"
+        with self._explained(), self._database.reading() as connection:
+            return [FilePlace(*row) for row in connection.execute(query, (digest,))]
+
+    def mark(self, place: FilePlace, stamp: str) -> None:
+        """Note of a file that its bytes are still the same."""
+        with self._explained(), self._database.writing() as connection:
+            connection.execute("UPDATE files SET stamp = ? WHERE number = ?", (stamp, place.number))
+
+    def jobs(self, after: str, limit: int = 500) -> list[str]:
+        """Ids of jobs whose files are in it, sorted, beginning after one."""
+        query = "SELECT DISTINCT job FROM uses WHERE job > ? ORDER BY job LIMIT ?"
+        with self._explained(), self._database.reading() as connection:
+            return [job for (job,) in connection.execute(query, (after, limit))]
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        """Forget the files of jobs; the files themselves stay."""
+        with self._explained(), self._database.writing() as connection:
+            connection.executemany("DELETE FROM uses WHERE job = ?", [(job,) for job in jobs])
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._database.explained(error) from error
+
+
+def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
+    """That a use is as `Which` says.
+
+    Args:
+        uses, jobs: What the tables are called in the query.
+        words: Names of the values that are looked for.
+    """
+    # Without the plus, SQLite would go through all of a client's to find a job's few.
+    text = (
+        f"(:client IS NULL OR {uses}.client = :client) AND (:job IS NULL OR {uses}.job = :job)"
+        f" AND (:kind IS NULL OR +{uses}.kind = :kind)"
+        f" AND (:after IS NULL OR {uses}.at >= :after)"
+        f" AND (:before IS NULL OR {uses}.at < :before)"
+    )
+    for name in words:
+        text += f" AND (instr({uses}.words, :{name}) OR instr({jobs}.words, :{name}))"
+    return text
+
+
+def _files(job: Given) -> Iterator[dict[str, Any]]:
+    """The files that a job lists; a list that isn't as agreed keeps no other job's out."""
+    listed = job.outputs.get("files", ())
+    for file in listed if isinstance(listed, list) else ():
+        try:
+            yield {
+                "digest": _text(file["digest"]),
+                "path": _text(file["path"]),
+                "size": int(file["size"]),
+                "media_type": _text(file.get("media_type") or _ANY_TYPE),
+                "node": _text(file.get("node") or ""),
+                "kind": _text(file.get("kind") or "file"),
+                "width": _pixels(file.get("width")),
+                "height": _pixels(file.get("height")),
+            }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            _LOG.warning("%s lists a file that can't be read: %r", job.id, error)
+
+
+def _text(value: Any) -> str:
+    """Text that can be kept: half a character can't."""
+    text = str(value)
+    text.encode()
+    return text
+
+
+def _pixels(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value < 1 << 31 else None
+
+
+def _enter(
+    connection: sqlite3.Connection, given: Given, file: dict[str, Any], job: JobWords | None
+) -> None:
+    if job is not None:
+        values = (given.id, job.name, job.words)
+        connection.execute("INSERT OR IGNORE INTO jobs VALUES (?, ?, ?)", values)
+    (number,) = connection.execute(_ADD_FILE, file).fetchone()
+    words = folded([PurePath(file["path"]).name, file["node"]])
+    use = (number, given.id, given.client, file["node"], file["kind"], given.at, words)
+    connection.execute(_ADD_USE, use)

@@ -1,0 +1,127 @@
+"""Opening the file of an artifact, if it still holds what it did."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+from blake3 import blake3
+
+from nodegraph.errors import OutputError
+from nodegraph.server.content.artifacts.catalogue import FilePlace
+from nodegraph.server.content.files.confined import Confined, LeadsOut
+from nodegraph.server.content.files.gone import Gone
+from nodegraph.server.http.sending import OpenFile
+
+_STEP = 4 << 20
+_UNSETTLED = 2_000_000_000
+"""Nanoseconds for which a file counts as just written: a second change within one tick of a file
+system's clock leaves the same time behind."""
+
+
+class _Missing(Exception):
+    """Why a file can't stand for its bytes."""
+
+
+def open_artifact(
+    digest: str,
+    places: Sequence[FilePlace],
+    roots: Sequence[Path],
+    mark: Callable[[FilePlace, str], None],
+) -> OpenFile:
+    """The first of some files that holds certain bytes, open.
+
+    Args:
+        places: Where the bytes lay.
+        roots: Folders outside of which nothing is opened.
+        mark: Notes that a file was seen to hold them, by its stamp.
+    Raises:
+        Gone: None of them does any more; it says what became of the first.
+    """
+    reasons = []
+    for place in places:
+        try:
+            file = _opened(Path(place.path), roots)
+        except _Missing as missing:
+            reasons.append(str(missing))
+            continue
+        try:
+            if _holds(file, digest, place, mark):
+                return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
+            reasons.append("it was changed since")
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    raise Gone(
+        f"the file of this artifact can't be had any more: {reasons[0]}",
+        given=digest,
+        hint="Submit its job's workflow once more; what is still in the store isn't computed anew.",
+    )
+
+
+def remove_artifact(digest: str, place: FilePlace, roots: Sequence[Path]) -> None:
+    """Delete a file, if it holds certain bytes and lies where files are handed out from."""
+    path = Path(place.path)
+    try:
+        base = _base(path, roots)
+        with _opened(path, roots) as file:
+            is_ours = _holds(file, digest, place, lambda *_: None)
+        if is_ours:
+            Confined(base).remove(*path.relative_to(base).parts)
+    except _Missing:
+        return  # nothing to delete, or not ours to delete
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error
+
+
+def _opened(path: Path, roots: Sequence[Path]) -> BinaryIO:
+    base = _base(path, roots)
+    return _opened_below(base, path.relative_to(base))
+
+
+def _base(path: Path, roots: Sequence[Path]) -> Path:
+    for root in roots:
+        # A worker may tell of a folder by its own path or by that which links lead to.
+        for base in dict.fromkeys((root.absolute(), root.resolve())):
+            if path.is_relative_to(base):
+                return base
+    raise _Missing("it lies outside of the folders that this server gives files from")
+
+
+def _opened_below(base: Path, inner: PurePath) -> BinaryIO:
+    try:
+        return Confined(base).open(*inner.parts or ("",))
+    except FileNotFoundError:
+        raise _Missing("it was moved or deleted") from None
+    except LeadsOut:
+        raise _Missing("a link stands in its place") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _Missing(f"it can't be read ({reason or 'its path is none'})") from None
+
+
+def _holds(
+    file: BinaryIO, digest: str, place: FilePlace, mark: Callable[[FilePlace, str], None]
+) -> bool:
+    """Whether a file has the bytes; they are read only if it was written since it was last seen."""
+    status = os.fstat(file.fileno())
+    times = status.st_mtime_ns, status.st_ctime_ns
+    stamp = json.dumps([status.st_size, *times, status.st_ino])
+    if stamp == place.stamp:
+        return True
+    is_settled = time.time_ns() - max(times) > _UNSETTLED
+    hasher = blake3()
+    while chunk := file.read(_STEP):
+        hasher.update(chunk)
+    file.seek(0)
+    if hasher.hexdigest() != digest:
+        return False
+    if is_settled:
+        mark(place, stamp)
+    return True

@@ -1,0 +1,1 @@
+"""Files of strangers: safe names, confined folders, pictures decoded apart."""

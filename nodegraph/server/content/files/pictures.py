@@ -1,0 +1,109 @@
+"""Pictures of strangers: what they are, by their bytes, and small ones made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image, ImageOps
+
+from nodegraph.errors import InvalidFile
+from nodegraph.images.picture_files import DAMAGED, is_turned
+from nodegraph.server.http.errors import TooLarge
+
+FORMATS: Mapping[str, str] = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+}
+"""Pillow's names of what is opened. It knows more formats, some of which start other programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a picture's header says.
+
+    Attributes:
+        width, height: Pixels, as it is shown upright.
+    """
+
+    media_type: str
+    width: int
+    height: int
+
+
+def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
+    """What a picture is; its bytes are checked as far as that needs no pixel.
+
+    Raises:
+        InvalidFile: It is none, or damaged.
+        TooLarge: It has more pixels.
+    """
+    with _opened(file, pixels) as picture:
+        kind, (width, height) = _media_type(picture), picture.size
+        # Without this question, Pillow would read all pixels in search of an orientation.
+        if "exif" in picture.info and is_turned(picture):
+            width, height = height, width
+    with _opened(file, pixels) as picture:
+        picture.verify()
+    return Picture(kind, width, height)
+
+
+def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
+    """A picture upright and within a square, as WebP; of an animation the first.
+
+    Args:
+        size: Pixels of the square's side.
+    Raises:
+        InvalidFile: It is no picture, or damaged.
+        TooLarge: It has more pixels.
+    """
+    with _opened(file, pixels) as picture:
+        picture.draft("RGB", (size, size))  # a JPEG can be read smaller
+        upright = ImageOps.exif_transpose(_colors(picture))
+        upright.thumbnail((size, size))
+        made = BytesIO()
+        upright.save(made, "WEBP", quality=80, method=2)
+    return made.getvalue()
+
+
+def _media_type(picture: Image.Image) -> str:
+    # Several pictures in one JPEG file, as cameras write them.
+    return FORMATS["JPEG" if picture.format == "MPO" else picture.format or ""]
+
+
+def _colors(picture: Image.Image) -> Image.Image:
+    """The picture in 8 bits a channel, transparent where it is."""
+    if picture.mode.startswith("I"):
+        return picture.point(lambda value: value * (1 / 256)).convert("L")
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
+@contextmanager
+def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
+    file.seek(0)
+    try:
+        with Image.open(file, formats=tuple(FORMATS)) as picture:
+            width, height = picture.size
+            if width * height > pixels:
+                raise _too_large(f"{width} × {height}", pixels)
+            yield picture
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large("more than Pillow opens", pixels) from error
+    except DAMAGED as error:
+        raise InvalidFile(
+            "this is no intact picture", expected=", ".join(FORMATS), hint="Save it again."
+        ) from error
+
+
+def _too_large(given: str, pixels: int) -> TooLarge:
+    return TooLarge(
+        "the picture has too many pixels",
+        given=given,
+        expected=f"at most {pixels:,}",
+        hint="Make it smaller.",
+    )

@@ -1,0 +1,8 @@
+"""Workflows that clients keep on the server, by name and with all their versions."""
+
+from __future__ import annotations
+
+from nodegraph.server.content.saved.entries import SavedEntry, SavedPage, SavedWorkflow, Version
+from nodegraph.server.content.saved.saved import SavedWorkflows
+
+__all__ = ["SavedEntry", "SavedPage", "SavedWorkflow", "SavedWorkflows", "Version"]

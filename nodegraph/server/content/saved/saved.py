@@ -1,0 +1,255 @@
+"""Workflows on the server, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.names import check_name, is_name, name_key
+from nodegraph.server.content.saved.entries import SavedEntry, SavedPage, SavedWorkflow, Version
+from nodegraph.server.content.saved.versions import LARGEST, Versions
+from nodegraph.server.http.cursors import check_limit
+from nodegraph.server.http.errors import Conflict, NotFound, TooLarge
+
+LARGEST_PAGE = 1000
+SUFFIX = ".json"
+
+Check = Callable[[str | None], None]
+"""Is given the digest of what is there, None if nothing is, and raises if that isn't expected."""
+
+
+def _anything(_: str | None) -> None:
+    """Whatever is there may be changed."""
+
+
+class SavedWorkflows:
+    """A folder of workflow files, each under its name; safe to use from several threads.
+
+    The files are those that the command line runs, and may be changed by hand or kept in git: what
+    a file says counts, and a change from outside becomes a version like any other.
+
+    Args:
+        folder: Made if it isn't there.
+        most: Workflows that there may be.
+        most_versions: Of one workflow; the oldest go.
+    """
+
+    def __init__(self, folder: Path, *, most: int = 10_000, most_versions: int = 1_000) -> None:
+        self._folder = Confined(folder.absolute())
+        self._versions = Versions(self._folder, most=most_versions)
+        self._most = most
+        # Readers take it as well, as they may find a change from outside, and note it.
+        self._lock = RLock()
+        self._entries: dict[str, tuple[tuple[int, ...], SavedEntry]] = {}
+
+    def get(self, name: str, version: int | None = None) -> SavedWorkflow:
+        """A saved workflow.
+
+        Args:
+            version: Number of the one that is wanted; the newest if not given.
+        Raises:
+            NotFound: There is none of that name, or number.
+            InvalidFile: Its file can't be read.
+        """
+        with self._using(name):
+            data, current = self._current(name)
+            if version is None or version == current.number:
+                return SavedWorkflow(name, current, _text(name, data))
+            found = self._versions.one(name, version) if version > 0 else None
+            if found is None:
+                raise NotFound(
+                    f"`{name}` has no such version",
+                    given=str(version),
+                    expected=f"one of the last up to {current.number}",
+                )
+            return SavedWorkflow(name, found, _text(name, self._versions.read(name, version)))
+
+    def versions(self, name: str) -> list[Version]:
+        """The versions of a saved workflow, the newest first.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        with self._using(name):
+            self._current(name)
+            return self._versions.all(name)
+
+    def put(
+        self, name: str, workflow: Workflow, check: Check = _anything
+    ) -> tuple[SavedWorkflow, bool]:
+        """Save a workflow; how it is kept, and whether there was none of that name.
+
+        What it says already makes no new version.
+
+        Raises:
+            InvalidValue: It can't have this name.
+            Conflict: Some file system takes the name for that of another one.
+            TooLarge: There are too many, or it is too long.
+            OutputError: It can't be written.
+        """
+        check_name(name)
+        text = workflow.dumps()
+        data = text.encode()
+        if len(data) > LARGEST:
+            raise TooLarge("the workflow is too large", expected=f"at most {LARGEST} bytes")
+        with self._using(name):
+            known = self._known(name)
+            check(None if known is None else known.digest)
+            if known is not None and known.digest == digest_bytes(data):
+                return SavedWorkflow(name, known, text), False
+            if known is None:
+                self._check_new(name)
+            # In this order, a crash in between leaves what looks like a change from outside.
+            self._folder.write(data, f"{name}{SUFFIX}")
+            return SavedWorkflow(name, self._versions.add(name, data), text), known is None
+
+    def delete(self, name: str, check: Check = _anything) -> None:
+        """Delete a saved workflow with all its versions.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        with self._using(name):
+            check(self._current(name)[1].digest)
+            self._folder.remove(f"{name}{SUFFIX}")
+            self._versions.remove(name)
+            self._entries.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Of all saved workflows, sorted."""
+        files = (file for file in self._folder.names() if file.endswith(SUFFIX))
+        found = (file.removesuffix(SUFFIX) for file in files)
+        return sorted(name for name in found if is_name(name))
+
+    def page(self, *, text: str = "", limit: int = 100, after: str | None = None) -> SavedPage:
+        """A page of the saved workflows, by name.
+
+        Args:
+            text: A part of the name, title or description, whatever the case of its letters.
+            after: `SavedPage.next` of the page before; None for the first.
+        Raises:
+            InvalidValue: The limit is no number of workflows.
+        """
+        check_limit(limit, LARGEST_PAGE)
+        wanted = text.casefold()
+        found: list[SavedEntry] = []
+        for name in self.names():
+            if after is not None and name <= after:
+                continue
+            entry = self._entry(name)
+            if entry is None or not _matches(entry, wanted):
+                continue
+            if len(found) == limit:
+                return SavedPage(tuple(found), found[-1].name)
+            found.append(entry)
+        return SavedPage(tuple(found), None)
+
+    @contextmanager
+    def _using(self, name: str) -> Iterator[None]:
+        """Inside, nobody else changes what is saved."""
+        with self._lock, _readable(name):
+            yield
+
+    def _current(self, name: str) -> tuple[bytes, Version]:
+        """What a workflow's file says, and which version that is."""
+        data = self._read(name)
+        if data is None:
+            raise NotFound(
+                "there is no such saved workflow",
+                given=ascii(name[:80]),
+                hint=did_you_mean(name, self.names()) or "None is saved yet.",
+            )
+        newest = self._versions.newest(name)
+        if newest is None or newest.digest != digest_bytes(data):
+            # By hand, by git, or by this server just before a crash.
+            newest = self._versions.add(name, data)
+        return data, newest
+
+    def _known(self, name: str) -> Version | None:
+        try:
+            return self._current(name)[1]
+        except NotFound:
+            return None
+
+    def _read(self, name: str) -> bytes | None:
+        if not is_name(name):
+            return None
+        try:
+            with _readable(name):
+                data = self._folder.read(f"{name}{SUFFIX}", limit=LARGEST)
+        except FileNotFoundError:
+            return None
+        if len(data) > LARGEST:
+            raise InvalidFile(f"the file of the saved workflow `{name}` is too large")
+        return data
+
+    def _check_new(self, name: str) -> None:
+        names = self.names()
+        if len(names) >= self._most:
+            raise TooLarge("there are too many saved workflows", expected=f"at most {self._most}")
+        key = name_key(name)
+        like = next((other for other in names if name_key(other) == key and other != name), None)
+        if like is not None:
+            raise Conflict(
+                "on some systems this is the name of another saved workflow",
+                given=name,
+                expected=f"another name than `{like}`",
+            )
+
+    def _entry(self, name: str) -> SavedEntry | None:
+        """A workflow as it is listed; None if it is gone by now."""
+        status = self._folder.status(f"{name}{SUFFIX}")
+        if status is None:
+            return None
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        kept = self._entries.get(name)
+        if kept is None or kept[0] != stamp:
+            kept = self._entries[name] = stamp, self._described(name, status.st_mtime)
+        return kept[1]
+
+    def _described(self, name: str, saved: float) -> SavedEntry:
+        data = b""
+        try:
+            data = self._read(name) or b""
+            workflow = Workflow.loads(_text(name, data))
+        except NodegraphError as error:
+            return SavedEntry(name, saved, digest_bytes(data), problem=error.problem.message)
+        return SavedEntry(
+            name,
+            saved,
+            digest_bytes(data),
+            workflow.title,
+            workflow.description,
+            tuple(workflow.parameters),
+            len(workflow.nodes),
+        )
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"the file of `{name}` is no UTF-8 text") from error
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InvalidFile(
+            f"the file of the saved workflow `{name}` can't be read: {error.strerror or error}"
+        ) from error
+
+
+def _matches(entry: SavedEntry, wanted: str) -> bool:
+    return any(wanted in part.casefold() for part in (entry.name, entry.title, entry.description))

@@ -1,0 +1,10 @@
+"""Files that clients bring: pictures, masks, workflows."""
+
+from __future__ import annotations
+
+from nodegraph.server.content.uploads.index import Upload, UploadPage
+from nodegraph.server.content.uploads.rules import UploadRules
+from nodegraph.server.content.uploads.uploads import Uploads
+from nodegraph.server.settings import UploadType
+
+__all__ = ["Upload", "UploadPage", "UploadRules", "UploadType", "Uploads"]

@@ -1,0 +1,174 @@
+"""Who brought which files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.uploads import reference
+from nodegraph.server.content.uploads.schema import uploads_format
+from nodegraph.server.http.types import SUFFIXES
+from nodegraph.store.database import Database
+
+_COLUMNS = "number, digest, client, name, media_type, size, width, height, created, used"
+_ADD = """
+INSERT INTO uploads (digest, client, name, media_type, size, width, height, created, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (digest, client, name) DO UPDATE SET used = excluded.used
+"""
+_HELD = "SELECT total(size) FROM (SELECT size FROM uploads GROUP BY digest)"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that a client brought.
+
+    Attributes:
+        number: Grows from upload to upload.
+        digest: blake3 of the bytes.
+        name: Safe as a file's.
+        size: Bytes.
+        width, height: Of a picture, in pixels.
+        created, used: Unix times: when it was brought, and when it was last needed.
+    """
+
+    number: int
+    digest: Digest
+    client: str
+    name: str
+    media_type: str
+    size: int
+    width: int | None
+    height: int | None
+    created: float
+    used: float
+
+    @property
+    def reference(self) -> str:
+        """What a workflow calls it."""
+        return reference(self.digest, self.name)
+
+    @property
+    def file(self) -> str:
+        """Name of the file that holds it."""
+        return f"{self.digest}{SUFFIXES[self.media_type]}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPage:
+    """Some uploads, the newest first.
+
+    Attributes:
+        next: Cursor of the next page; None if this is the last.
+    """
+
+    uploads: tuple[Upload, ...]
+    next: str | None
+
+
+class UploadIndex:
+    """The index's file; safe to use from several threads.
+
+    Raises:
+        InvalidFile: It is something else, is damaged, or was written by a newer version.
+        OutputError: It can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, uploads_format())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def add(self, upload: Upload) -> tuple[Upload, bool]:
+        """Enter an upload, whose number doesn't count; as it is entered, and whether it is new."""
+        values = [getattr(upload, name) for name in _COLUMNS.split(", ")[1:]]
+        with self._writing(synced=True) as connection:
+            known = _one(connection, upload)
+            connection.execute(_ADD, values)
+            found = _one(connection, upload)
+        assert found is not None
+        return found, known is None
+
+    def of(self, digest: Digest, client: str | None) -> list[Upload]:
+        """The uploads of certain bytes, the newest first.
+
+        Args:
+            client: Whose; None for everybody's.
+        """
+        which = "digest = :digest AND (:client IS NULL OR client = :client)"
+        return self._uploads(which, "number DESC", -1, digest=digest, client=client)
+
+    def before(self, number: int | None, client: str | None, limit: int) -> list[Upload]:
+        """The uploads before one, the newest first."""
+        which = "(:number IS NULL OR number < :number) AND (:client IS NULL OR client = :client)"
+        return self._uploads(which, "number DESC", limit, number=number, client=client)
+
+    def unused(self, before: float, limit: int) -> list[Upload]:
+        """The uploads that weren't used since a time; the longest unused first."""
+        return self._uploads("used < :before", "used, number", limit, before=before)
+
+    def _uploads(self, which: str, order: str, limit: int, **values: Any) -> list[Upload]:
+        query = f"SELECT {_COLUMNS} FROM uploads WHERE {which} ORDER BY {order} LIMIT {limit}"  # noqa: S608
+        with self._explained(), self._database.reading() as connection:
+            return [Upload(*row) for row in connection.execute(query, values)]
+
+    def held(self) -> int:
+        """Bytes that all uploads take together."""
+        with self._explained():
+            return int(self._database.one(_HELD)[0])
+
+    def touch(self, uploads: Sequence[Upload], now: float) -> None:
+        """Note that uploads are needed."""
+        rows = [(now, upload.number) for upload in uploads]
+        with self._writing() as connection:
+            connection.executemany("UPDATE uploads SET used = ? WHERE number = ?", rows)
+
+    def remove(self, uploads: Sequence[Upload], used_before: float | None = None) -> list[str]:
+        """Forget uploads; the names of files that nobody's upload is any more.
+
+        Args:
+            used_before: Only those that still weren't used since.
+        """
+        gone = []
+        query = "DELETE FROM uploads WHERE number = ? AND (? IS NULL OR used < ?)"
+        with self._writing(synced=True) as connection:
+            for upload in uploads:
+                connection.execute(query, (upload.number, used_before, used_before))
+                if not _is_held(connection, upload.digest):
+                    gone.append(upload.file)
+        return gone
+
+    def digests(self) -> set[Digest]:
+        """Of all that was brought."""
+        with self._explained(), self._database.reading() as connection:
+            return {row[0] for row in connection.execute("SELECT DISTINCT digest FROM uploads")}
+
+    @contextmanager
+    def _writing(self, *, synced: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._explained(), self._database.writing(synced=synced) as connection:
+            yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._database.explained(error) from error
+
+
+def _one(connection: sqlite3.Connection, upload: Upload) -> Upload | None:
+    query = f"SELECT {_COLUMNS} FROM uploads WHERE digest = ? AND client = ? AND name = ?"  # noqa: S608
+    row = connection.execute(query, (upload.digest, upload.client, upload.name)).fetchone()
+    return None if row is None else Upload(*row)
+
+
+def _is_held(connection: sqlite3.Connection, digest: Digest) -> bool:
+    query = "SELECT 1 FROM uploads WHERE digest = ? LIMIT 1"
+    return connection.execute(query, (digest,)).fetchone() is not None

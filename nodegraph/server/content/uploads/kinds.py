@@ -1,0 +1,115 @@
+"""What an uploaded file is, by its bytes; what it calls itself doesn't count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from nodegraph.core.json_text import read_json
+from nodegraph.core.workflow import Workflow
+from nodegraph.diffusion.safetensors_header import read_open_header
+from nodegraph.errors import InvalidFile
+from nodegraph.server.content.files.pictures import read_picture
+from nodegraph.server.content.uploads.rules import UploadRules
+from nodegraph.server.http.errors import TooLarge, UnsupportedType
+from nodegraph.server.http.limits.json_gauge import JsonGauge
+from nodegraph.server.settings import UploadType
+from nodegraph.server.workflows.checking import check_size
+
+_PICTURES: tuple[tuple[UploadType, bytes], ...] = (
+    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("jpeg", b"\xff\xd8\xff"),
+    ("gif", b"GIF8"),
+)
+_HEAD = 64
+_LARGEST_HEADER = 16 << 20
+"""Bytes of JSON before the weights in a safetensors file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is.
+
+    Attributes:
+        width, height: Of a picture, in pixels.
+    """
+
+    type: UploadType
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+
+
+class PickleRefused(UnsupportedType):
+    """A file that runs code when it is opened."""
+
+    code = "unsafe-file"
+
+
+def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
+    """What a file is, if it may be uploaded.
+
+    Raises:
+        UnsupportedType: It is nothing that is taken in.
+        InvalidFile, InvalidWorkflow: It is damaged, or not of its form.
+        TooLarge: It has too many pixels, levels, values or nodes.
+    """
+    file.seek(0)
+    head = file.read(_HEAD)
+    found = _type(head)
+    if found is None:
+        _refuse_pickle(head)
+    if found not in rules.types:
+        raise UnsupportedType(
+            "a file of this type isn't taken in" if found else "this is no file of a known type",
+            given=found,
+            expected=", ".join(sorted(rules.types)),
+            hint="Put models into a models folder instead." if found == "safetensors" else None,
+        )
+    if found == "workflow":
+        _check_workflow(file, size, rules)
+        return Kind(found, "application/json")
+    file.seek(0)
+    if found == "safetensors":
+        read_open_header(file, size, "the file", most=_LARGEST_HEADER)
+        return Kind(found, "application/vnd.safetensors")
+    picture = read_picture(file, pixels=rules.pixels)
+    return Kind(found, picture.media_type, picture.width, picture.height)
+
+
+def _type(head: bytes) -> UploadType | None:
+    for kind, mark in _PICTURES:
+        if head.startswith(mark):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 40:
+        return "safetensors"
+    return "workflow" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
+
+
+def _refuse_pickle(head: bytes) -> None:
+    """Tell of checkpoints in particular: people do try to bring these."""
+    is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if is_pickle or head[:4] == b"PK\x03\x04":
+        raise PickleRefused(
+            "this looks like a pickle or an archive, which can run code when it is opened",
+            hint="Convert the checkpoint to safetensors.",
+        )
+
+
+def _check_workflow(file: BinaryIO, size: int, rules: UploadRules) -> None:
+    if size > rules.json_bytes:
+        raise TooLarge(
+            "the workflow is too large",
+            given=f"{size} bytes",
+            expected=f"at most {rules.json_bytes}",
+        )
+    file.seek(0)
+    data = file.read(size)
+    JsonGauge(rules.json_depth, rules.json_values).feed(data)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"this is no UTF-8 text (byte {error.start})") from error
+    check_size(Workflow.from_dict(read_json(text)), rules.nodes)

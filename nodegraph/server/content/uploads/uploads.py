@@ -1,0 +1,265 @@
+"""The files that clients brought, named by their content."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.uploads import with_references
+from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.gone import Gone
+from nodegraph.server.content.files.names import safe_name
+from nodegraph.server.content.uploads.incoming import Incoming, receive
+from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage
+from nodegraph.server.content.uploads.kinds import recognise
+from nodegraph.server.content.uploads.needed import needed_digests
+from nodegraph.server.content.uploads.references import resolved
+from nodegraph.server.content.uploads.rules import UploadRules
+from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
+from nodegraph.server.http.errors import NotFound, TooLarge
+from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.http.types import SUFFIXES
+
+LARGEST_PAGE = 1000
+_LONGEST_STEM = 100
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_AT_ONCE = 100
+_REFERENCE = '"upload:'
+
+
+def files_folder(folder: Path) -> Path:
+    """Where in the folder of uploads the files themselves lie, each named by its digest."""
+    return folder.absolute() / "files"
+
+
+class Uploads:
+    """Files that clients brought; safe to use from several threads.
+
+    Each client sees its own. Equal files take their space once, whoever brought them.
+
+    Args:
+        folder: Where they lie; made if it isn't there.
+        queue: Whose jobs may need them.
+        rules: What may be brought, and how long it is kept.
+        clock: Unix time.
+    Raises:
+        InvalidFile, OutputError: The index can't be opened.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        queue: QueueView,
+        rules: UploadRules | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.rules = rules or UploadRules()
+        self._files = Confined(files_folder(folder))
+        self._written = json.dumps(str(self._files.root))[1:-1]
+        self._index = UploadIndex(folder / "uploads.sqlite")
+        self._queue = queue
+        self._clock = clock
+        self._changing = Lock()
+        self._sweep()
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def _sweep(self) -> None:
+        """Delete what a process that was killed left: half a file, a file that isn't listed."""
+        known = self._index.digests()
+        for name in self._files.names():
+            is_file = self._files.status(name) is not None
+            if is_file and name.partition(".")[0] not in known:
+                self._files.remove(name)
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], name: str, client: str
+    ) -> tuple[Upload, bool]:
+        """Take a file in; the upload, and whether it is new.
+
+        Args:
+            chunks: Its bytes, as they come.
+            name: As the client calls it; any text.
+        Raises:
+            TooLarge: It is, or has too many pixels, or there is no space left for uploads.
+            UnsupportedType, InvalidFile, InvalidWorkflow: It is nothing that is taken in.
+            OutputError: It can't be written.
+        """
+        return await receive(
+            self._files,
+            chunks,
+            self.rules.bytes,
+            lambda incoming: self._keep(incoming, name, client),
+        )
+
+    def _keep(self, incoming: Incoming, name: str, client: str) -> tuple[Upload, bool]:
+        size = incoming.file.size
+        kind = recognise(incoming.file.file, size, self.rules)
+        self._make_room(size)
+        now = self._clock()
+        upload = Upload(
+            *(0, incoming.digest, client, _named(name, kind.media_type), kind.media_type),
+            *(size, kind.width, kind.height, now, now),
+        )
+        with self._changing:
+            incoming.file.keep(upload.file)
+            return self._index.add(upload)
+
+    def _make_room(self, size: int) -> None:
+        if self._has_room(size):
+            return
+        needed = needed_digests(self._queue)
+        spared = self._clock() - self.rules.spared_seconds
+        for upload in self._index.unused(spared, -1):
+            if upload.digest not in needed:
+                self._delete([upload], spared)
+                if self._has_room(size):
+                    return
+        raise TooLarge(
+            "there is no space left for uploads",
+            given=f"{size} bytes",
+            expected=f"at most {self.rules.held} bytes of uploads in all",
+            hint="Delete some that aren't needed any more.",
+        )
+
+    def _has_room(self, size: int) -> bool:
+        return self._index.held() + size <= self.rules.held
+
+    def find(self, digest: Digest, client: str | None) -> Upload:
+        """The latest upload of certain bytes.
+
+        Args:
+            client: Whose; None for anybody's.
+        Raises:
+            NotFound: There is none, or none that the client may know of.
+        """
+        found = self._index.of(digest, client) if _DIGEST.fullmatch(digest) else []
+        if not found:
+            raise NotFound(
+                "there is no such upload",
+                given=ascii(digest[:80]),
+                hint="It may have been deleted, as nobody used it for long.",
+            )
+        return found[0]
+
+    @property
+    def files(self) -> Path:
+        """The folder of the files."""
+        return self._files.root
+
+    def are_named(self, text: str) -> bool:
+        """Whether a JSON text speaks of uploads, by reference or by the folder that they lie in."""
+        return _REFERENCE in text or self._written in text
+
+    def path(self, upload: Upload) -> Path:
+        """Where the file of an upload lies."""
+        return self._files.root / upload.file
+
+    def open(self, upload: Upload) -> OpenFile:
+        """The file of an upload, open.
+
+        Raises:
+            Gone: It was deleted by another hand.
+        """
+        try:
+            return OpenFile(self._files.open(upload.file), upload.size, upload.digest)
+        except OSError as error:
+            raise Gone(
+                "the file of this upload can't be had any more",
+                given=upload.digest,
+                hint="Upload it again.",
+            ) from error
+
+    def page(self, client: str | None, *, limit: int = 50, cursor: str | None = None) -> UploadPage:
+        """A page of uploads, the newest first.
+
+        Args:
+            client: Whose; None for everybody's.
+            cursor: `UploadPage.next` of the page before; None for the first.
+        Raises:
+            InvalidValue: The cursor is of another list, or the limit no number of uploads.
+        """
+        check_limit(limit, LARGEST_PAGE)
+        found = self._index.before(read_cursor(cursor), client, limit + 1)
+        is_last = len(found) <= limit
+        return UploadPage(
+            tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
+        )
+
+    def delete(self, digest: Digest, client: str | None) -> None:
+        """Delete a client's uploads of certain bytes; the file goes with the last of anybody's.
+
+        Raises:
+            NotFound: See `find`.
+        """
+        self.find(digest, client)
+        self._delete(self._index.of(digest, client))
+
+    def resolve(self, document: Any, client: str | None) -> Any:
+        """A copy of a JSON document, such as a workflow, with paths in place of references.
+
+        What it refers to counts as used.
+
+        Args:
+            client: Whose uploads it may refer to; None for everybody's.
+        Raises:
+            InvalidWorkflow: It refers to an upload that there isn't, or names one by its path, as
+                only this method does; lists all.
+        """
+        used: dict[str, Upload] = {}
+
+        def find(digest: str) -> str | None:
+            uploads = self._index.of(digest, client)
+            if not uploads:
+                return None
+            used[digest] = uploads[0]
+            return str(self.path(uploads[0]))
+
+        found = resolved(document, find, str(self._files.root))
+        if used:
+            self._index.touch(list(used.values()), self._clock())
+        return found
+
+    def shown(self, document: Any) -> Any:
+        """A copy of a JSON document with references in place of paths; the contrary of `resolve`.
+
+        Where files lie on this machine is nobody's business.
+        """
+        return with_references(document, self._files.root, self._name)
+
+    def _name(self, digest: Digest) -> str:
+        uploads = self._index.of(digest, None)
+        return uploads[0].name if uploads else ""
+
+    def prune(self) -> int:
+        """Delete what nobody used for long and no job needs; how many. Takes a while."""
+        if self.rules.seconds is None:
+            return 0
+        before = self._clock() - self.rules.seconds
+        old = self._index.unused(before, -1)
+        needed = needed_digests(self._queue) if old else set()
+        unneeded = [upload for upload in old if upload.digest not in needed]
+        for start in range(0, len(unneeded), _AT_ONCE):
+            self._delete(unneeded[start : start + _AT_ONCE], before)
+        return len(unneeded)
+
+    def _delete(self, uploads: Collection[Upload], used_before: float | None = None) -> None:
+        with self._changing:
+            for file in self._index.remove(list(uploads), used_before):
+                self._files.remove(file)
+
+
+def _named(name: str, media_type: str) -> str:
+    """A safe name with the suffix of what the file is."""
+    stem = re.split(r"[/\\]", name)[-1].rpartition(".")[0] or name
+    return f"{safe_name(stem, longest=_LONGEST_STEM)}{SUFFIXES[media_type]}"

@@ -1,0 +1,272 @@
+"""The hub: events of all jobs on their way to all who follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.jobs.queue import JobEvent, JobQueue
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.server.events.hub.errors import HubClosed, SlowConsumer
+from nodegraph.server.events.hub.history import Which, page
+from nodegraph.server.events.hub.live import LiveEvents
+from nodegraph.server.events.hub.message import Message, first, numbered
+from nodegraph.server.events.hub.ring import Ring
+from nodegraph.server.events.hub.subscription import BATCH_BYTES, Batch, Subscription
+
+_LOG = logging.getLogger(__name__)
+_LIVE_EVERY = 1 / 30
+"""Seconds between two times that progress is shown: more often nobody sees."""
+_LIVE_A_SECOND = 2_000
+"""Messages of progress and previews to all subscribers together, about, so that many watchers
+don't take the processor from the job that they watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that everybody who is connected should know, such as that node types changed."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EventHub:
+    """Hands each event to all who follow it: read once, and written once for all of them.
+
+    All of it is used on the event loop on which it is made.
+
+    Args:
+        queue: Whose past events are read.
+        tail: Tells of new ones.
+        remembered: How many of the last ones are kept in memory, for those who come back.
+        held: Bytes that may wait for all subscribers together; whom most waits for is ended first.
+    """
+
+    def __init__(
+        self, queue: JobQueue, tail: EventTail, *, remembered: int = 10_000, held: int = 128 << 20
+    ) -> None:
+        self._queue = queue
+        self._most_held = held
+        self._handed = 0
+        self._ring = Ring(tail.newest, remembered)
+        self.newest = tail.newest
+        """The number of the last event that was handed out."""
+        self._live = LiveEvents(self._publish, lambda: self.newest, self._interval)
+        self._of_all: dict[Subscription, None] = {}
+        self._of_job: dict[str, dict[Subscription, None]] = {}
+        self._open: dict[Subscription, None] = {}
+        self._listeners: list[Callable[[Notice], None]] = []
+        self._batch = Batch((), 0)
+        self._together: list[Message] | None = None
+        self.is_open = True
+        """Whether there may be more subscriptions."""
+        self._tail = tail
+        self._end = tail.listen(self._happened)
+
+    @property
+    def subscribers(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody is given notices."""
+        return bool(self._listeners)
+
+    def live(self, told: LiveEvent) -> None:
+        """Show progress or a preview, once what came before it was."""
+        self._live.add(told)
+
+    def subscribe(
+        self,
+        jobs: Collection[str] | None = None,
+        *,
+        client: str | None = None,
+        after: int | None = None,
+        live: bool = True,
+        previews: bool = True,
+        overrun: Callable[[SlowConsumer], None] | None = None,
+    ) -> Subscription:
+        """Follow jobs, until the subscription is closed.
+
+        Args:
+            jobs: Their ids; all jobs if not given.
+            client: Only this client's jobs.
+            after: The number of the last event that is known; only what comes from now on if not
+                given. One that was never given goes for the newest, see `known`.
+            live: Whether progress is wanted too.
+            previews: Whether previews are.
+            overrun: Is called when events have come too fast for the subscriber.
+        Raises:
+            HubClosed: The server stops.
+        """
+        if not self.is_open:
+            raise _stopping()
+        which = Which(None if jobs is None else frozenset(jobs), client, live, previews)
+        position = self.newest if after is None else self.known(after)
+        subscription = Subscription(self, which, position, overrun)
+        self._open[subscription] = None
+        return subscription
+
+    def known(self, after: int) -> int:
+        """A number to go on from: the one given, or the newest if it is of another queue.
+
+        What a client that knows such a number has seen is void; it should look at all anew.
+        """
+        if after <= self.newest:
+            return max(after, 0)
+        # It may have been read from the queue before it was told here.
+        newest = self._queue.newest_event()
+        return after if after <= newest else self.newest
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """Give everybody notice."""
+        notice = Notice(kind, data)
+        for listener in list(self._listeners):
+            try:
+                listener(notice)
+            except Exception:  # noqa: BLE001 - the others are told all the same
+                _LOG.exception("a listener to notices failed")
+
+    def listen(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
+        """Have a function called with each notice; it must be quick.
+
+        Returns:
+            What ends it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def close(self) -> None:
+        """End all subscriptions, also those to come."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._end()
+        self._live.close()
+        self.tell("server.stopping")
+        for subscription in list(self._open):
+            subscription.end(_stopping())
+
+    # What subscriptions need.
+
+    async def past(self, which: Which, after: int, limit: int) -> tuple[list[Message], int, bool]:
+        """Some events after one, up to which number that is all, and whether the rest is recent."""
+        if after >= self._ring.start:
+            recent = self._ring.after(after)
+            some = first(recent[:limit], BATCH_BYTES)
+            if len(some) == len(recent):
+                return [], after, True
+            # Others get their turn, however long the way is.
+            await asyncio.sleep(0)
+            last = some[-1].seq
+            assert last is not None
+            return _of(which, some), last, False
+        found = await asyncio.to_thread(page, self._queue, which, after, limit)
+        return [numbered(event) for event in found.events], found.last, False
+
+    def enter(self, subscription: Subscription) -> None:
+        """Hand over what is recent, and then all that happens."""
+        jobs = [None] if subscription.which.jobs is None else subscription.which.jobs
+        for job in jobs:
+            found = self._of_all if job is None else self._of_job.setdefault(job, {})
+            found[subscription] = None
+        subscription.push(self._ring.after(subscription.position))
+        for job in jobs:
+            subscription.push(self._live.shown(job))
+
+    def leave(self, subscription: Subscription) -> None:
+        """Hand over no more."""
+        self._open.pop(subscription, None)
+        self._of_all.pop(subscription, None)
+        for job in subscription.which.jobs or ():
+            followers = self._of_job.get(job)
+            if followers is not None:
+                followers.pop(subscription, None)
+                if not followers:
+                    del self._of_job[job]
+
+    def batch(self, messages: tuple[Message, ...], last: int) -> Batch:
+        """A batch; those who get the same one after the other share it."""
+        if self._batch.last != last or self._batch.messages != messages:
+            self._batch = Batch(messages, last)
+        return self._batch
+
+    # What happens.
+
+    def _happened(self, events: Sequence[JobEvent]) -> None:
+        together = self._together = []
+        try:
+            for event in events:
+                self._live.before(event)
+                self.newest = event.seq
+                message = numbered(event)
+                self._ring.add(event.seq, message)
+                together.append(message)
+                self._live.after(event)
+        finally:
+            self.newest = self._tail.newest
+            self._together = None
+            self._hand_out(together)
+
+    def _publish(self, message: Message) -> None:
+        if self._together is not None:
+            self._together.append(message)
+        else:
+            self._hand_out([message])
+
+    def _hand_out(self, messages: Sequence[Message]) -> None:
+        # Subscribers may leave on the way.
+        for subscription in list(self._of_all):
+            subscription.push(messages)
+        self._give_to_followers_of_jobs(messages)
+        self._handed += sum(message.size for message in messages) * len(self._open)
+        if self._handed > self._most_held // 16:
+            # All that was handed out since the last look is at most what may have come to wait.
+            self._handed = 0
+            self._hold_less()
+
+    def _give_to_followers_of_jobs(self, messages: Sequence[Message]) -> None:
+        if not self._of_job:
+            return
+        for message in messages:
+            for subscription in list(self._of_job.get(message.job, ())):
+                subscription.push((message,))
+
+    def _hold_less(self) -> None:
+        """End those for whom most waits, until what waits for all of them isn't too much."""
+        held = sum(subscription.held for subscription in self._open)
+        if held <= self._most_held:
+            return
+        for subscription in sorted(self._open, key=lambda each: each.held, reverse=True):
+            held -= subscription.held
+            subscription.overrun(
+                SlowConsumer(
+                    "more waits for those who follow than the server keeps, and most for this one",
+                    given=f"{subscription.held} bytes waiting",
+                    expected=f"at most {self._most_held} bytes for all together",
+                    hint="Come back and go on from the last number.",
+                )
+            )
+            if held <= self._most_held:
+                return
+
+    def _interval(self) -> float:
+        return max(_LIVE_EVERY, len(self._open) / _LIVE_A_SECOND)
+
+
+def _of(which: Which, messages: Sequence[Message]) -> list[Message]:
+    return [
+        message
+        for message in messages
+        if which.client in (None, message.client)
+        and (which.jobs is None or message.job in which.jobs)
+    ]
+
+
+def _stopping() -> HubClosed:
+    return HubClosed("the server stops", hint="Come back in a moment, from the last number.")

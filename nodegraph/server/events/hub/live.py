@@ -1,0 +1,140 @@
+"""Progress and previews: shown once what came before them was, and no more often than is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.server.events.hub.message import Message, unnumbered
+
+_ATTEMPT_ENDS = frozenset({"job.finished", "job.failed", "job.cancelled", "job.requeued"})
+NODE_ENDS = frozenset({"node.finished", "node.failed", "node.skipped"})
+PROGRESS = "node.progress"
+_PREVIEW = "node.preview"
+
+_Key = tuple[str | None, str]
+"""Node and kind: of each, only the newest is of interest."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """An attempt that goes on.
+
+    Attributes:
+        seen: Number of its run's last event that was published.
+        early: What comes after events that weren't published yet.
+        due: What waits for its time.
+        shown: What was published last, while its node runs.
+    """
+
+    attempt: int
+    seen: int = -1
+    early: dict[_Key, LiveEvent] = field(default_factory=dict)
+    due: dict[_Key, LiveEvent] = field(default_factory=dict)
+    shown: dict[_Key, Message] = field(default_factory=dict)
+
+
+class LiveEvents:
+    """Holds live events until they may be shown; newer ones take the place of older ones.
+
+    Args:
+        publish: Shows one.
+        newest: The number of the last event that was published.
+        interval: Seconds between two times that live events are shown.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[Message], None],
+        newest: Callable[[], int],
+        interval: Callable[[], float],
+    ) -> None:
+        self._publish = publish
+        self._newest = newest
+        self._interval = interval
+        self._runs: dict[str, _Run] = {}
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, told: LiveEvent) -> None:
+        """Take in a live event."""
+        run = self._run(told.job, told.attempt)
+        if run is None:
+            return
+        if run.seen < told.after:
+            run.early[told.event.node, told.event.kind] = told
+        else:
+            self._show(run, told)
+
+    def before(self, event: JobEvent) -> None:
+        """An event will be published."""
+        run = self._runs.get(event.job)
+        if run is None or event.kind not in NODE_ENDS:
+            return
+        preview = run.due.pop((event.node, _PREVIEW), None)
+        if preview is not None:
+            self._publish_now(run, preview)
+        for kept in (run.early, run.due, run.shown):
+            for kind in (PROGRESS, _PREVIEW):
+                kept.pop((event.node, kind), None)
+
+    def after(self, event: JobEvent) -> None:
+        """An event was published."""
+        if event.kind in _ATTEMPT_ENDS:
+            self._runs.pop(event.job, None)
+            return
+        if event.number is None:
+            return
+        run = self._run(event.job, event.attempt)
+        if run is None:
+            return
+        run.seen = max(run.seen, event.number)
+        for key, told in list(run.early.items()):
+            if told.after <= run.seen:
+                del run.early[key]
+                self._show(run, told)
+
+    def shown(self, job: str | None) -> list[Message]:
+        """What was shown last of each node that runs, of a job or of all."""
+        runs = self._runs.values() if job is None else filter(None, [self._runs.get(job)])
+        return [message for run in runs for message in run.shown.values()]
+
+    def close(self) -> None:
+        """Show no more."""
+        self._runs.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _run(self, job: str, attempt: int) -> _Run | None:
+        """What is known of an attempt; None if it is over."""
+        run = self._runs.get(job)
+        if run is None or run.attempt < attempt:
+            run = self._runs[job] = _Run(attempt)
+        return run if run.attempt == attempt else None
+
+    def _show(self, run: _Run, told: LiveEvent) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._timer is None and now >= self._next:
+            self._next = now + self._interval()
+            self._publish_now(run, told)
+            return
+        run.due[told.event.node, told.event.kind] = told
+        if self._timer is None:
+            self._timer = loop.call_at(self._next, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        self._next = asyncio.get_running_loop().time() + self._interval()
+        for run in list(self._runs.values()):
+            due, run.due = run.due, {}
+            for told in due.values():
+                self._publish_now(run, told)
+
+    def _publish_now(self, run: _Run, told: LiveEvent) -> None:
+        message = unnumbered(told, self._newest())
+        run.shown[told.event.node, told.event.kind] = message
+        self._publish(message)

@@ -1,0 +1,111 @@
+"""An event as clients get it, written once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgpack
+
+from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.server.content.artifacts.links import artifact_links
+from nodegraph.server.events.hub.wire import to_json, to_msgpack
+
+_OVERHEAD = 300
+"""Bytes that a message takes besides its content."""
+
+
+class Message:
+    """An event of a job.
+
+    Attributes:
+        seq: Its number; None if it is of the moment only.
+        packed: As msgpack.
+        size: Bytes that it takes in memory, more or less.
+    """
+
+    __slots__ = ("_json", "client", "job", "kind", "node", "packed", "seq", "size")
+
+    def __init__(
+        self, event: JobEvent | LiveEvent, seq: int | None, content: Mapping[str, Any]
+    ) -> None:
+        self.seq = seq
+        self.job = event.job
+        self.client = event.client
+        self.kind: str = content["kind"]
+        self.node: str | None = content["node"]
+        self.packed = to_msgpack(content)
+        self.size = len(self.packed) + _OVERHEAD
+        self._json: str | None = None
+
+    @property
+    def json(self) -> str:
+        """As JSON."""
+        if self._json is None:
+            content = msgpack.unpackb(self.packed, strict_map_key=False)
+            self._json = to_json(content)
+        return self._json
+
+
+def first(messages: Iterable[Message], most_bytes: int) -> list[Message]:
+    """The first messages, of so many bytes or one."""
+    found: list[Message] = []
+    size = 0
+    for message in messages:
+        size += message.size
+        if found and size > most_bytes:
+            break
+        found.append(message)
+    return found
+
+
+def numbered(event: JobEvent) -> Message:
+    """The message of an event that is kept."""
+    content = {
+        "seq": event.seq,
+        "job": event.job,
+        "client": event.client,
+        "attempt": event.attempt,
+        "number": event.number,
+        "kind": event.kind,
+        "at": event.at,
+        "node": event.node,
+        "seconds": event.seconds,
+        "data": _shown(event),
+    }
+    return Message(event, event.seq, content)
+
+
+def _shown(event: JobEvent) -> Mapping[str, Any]:
+    """What an event says, without places on this machine: those are nobody's business."""
+    data = event.data
+    if event.kind != "node.wrote" or "path" not in data:
+        return data
+    rest = {name: value for name, value in data.items() if name != "path"}
+    found = {"name": PurePath(str(data["path"])).name, **rest}
+    if "digest" not in data:  # a large file, which is digested when the job ends
+        return found
+    return {**found, **artifact_links(data["digest"], data.get("media_type", ""))}
+
+
+def unnumbered(told: LiveEvent, after: int) -> Message:
+    """The message of progress or a preview.
+
+    Args:
+        after: The number of the last event before it.
+    """
+    event = told.event
+    content = {
+        "after": after,
+        "job": told.job,
+        "client": told.client,
+        "attempt": told.attempt,
+        "number": event.number,
+        "kind": event.kind,
+        "node": event.node,
+        "seconds": event.seconds,
+        "data": event.data,
+    }
+    return Message(told, None, content)

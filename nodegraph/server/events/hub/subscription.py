@@ -1,0 +1,216 @@
+"""One subscriber's way through the events: first what has happened, then what happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.events.hub.errors import SlowConsumer
+from nodegraph.server.events.hub.history import Which
+from nodegraph.server.events.hub.message import Message, first
+from nodegraph.server.events.hub.pending import Pending
+
+MOST_PENDING = 10_000
+MOST_PENDING_BYTES = 16 << 20
+BATCH_BYTES = 1 << 20
+_AT_ONCE = 500
+"""Past events that are read at once."""
+
+
+class Source(Protocol):
+    """Where events come from."""
+
+    @property
+    def newest(self) -> int:
+        """The number of the last event that was handed to those who are up to date."""
+
+    async def past(self, which: Which, after: int, limit: int) -> tuple[list[Message], int, bool]:
+        """Some events after one, up to which number that is all, and whether the rest is recent."""
+
+    def enter(self, subscription: Subscription) -> None:
+        """Hand over what is recent, and then all that happens."""
+
+    def leave(self, subscription: Subscription) -> None:
+        """Hand over no more."""
+
+    def batch(self, messages: tuple[Message, ...], last: int) -> Batch:
+        """A batch; those who get the same one after the other share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some events, in order.
+
+    Attributes:
+        messages: Empty if a wait was over before anything happened for the subscriber.
+        last: Whoever goes on from this number misses no event and sees none twice.
+        written: What it was written as, for others who get the same.
+    """
+
+    messages: tuple[Message, ...]
+    last: int
+    written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Subscription:
+    """Events as they happen, in batches; past ones first. For one task.
+
+    Args:
+        after: The number of the last event that the subscriber knows.
+        overrun: Is called at once when the subscriber turns out to be too slow, as it may be busy
+            with what it took before.
+
+    Attributes:
+        position: All events up to this number were taken.
+        is_open: Whether there may be more.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        which: Which,
+        after: int,
+        overrun: Callable[[SlowConsumer], None] | None = None,
+    ) -> None:
+        self.which = which
+        self.position = after
+        self._source = source
+        self._overrun = overrun
+        self._pending = Pending(MOST_PENDING, MOST_PENDING_BYTES)
+        self._past: list[Message] = []
+        self._past_last = after
+        self._taken = 0
+        self._is_current = False
+        self.is_open = True
+        self._error: NodegraphError | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that it makes the server keep: what it hasn't asked for, and what it took last."""
+        return self._pending.size + self._taken
+
+    def takes(self, message: Message) -> bool:
+        """Whether it is for this subscriber."""
+        which = self.which
+        if which.client is not None and message.client != which.client:
+            return False
+        if which.jobs is not None and message.job not in which.jobs:
+            return False
+        if message.seq is not None:
+            return message.seq > self.position
+        return which.live and (which.previews or message.kind != "node.preview")
+
+    def push(self, messages: Iterable[Message]) -> None:
+        """Something happens."""
+        add, takes = self._pending.add, self.takes
+        try:
+            for message in messages:
+                if takes(message):
+                    add(message)
+        except SlowConsumer as error:
+            self.overrun(error)
+        if self._pending:
+            self._wake()
+
+    def close(self) -> None:
+        """Take no more."""
+        self.end(None)
+
+    def overrun(self, error: SlowConsumer) -> None:
+        """Have no more taken, as the subscriber is too slow."""
+        self.end(error)
+        if self._overrun is not None:
+            self._overrun(error)
+
+    def end(self, error: NodegraphError | None) -> None:
+        """Have no more taken, for a reason."""
+        if self.is_open:
+            self.is_open = False
+            self._error = error
+            self._source.leave(self)
+            self._pending.clear()
+            self._wake()
+
+    async def __aiter__(self) -> AsyncIterator[Batch]:
+        while self.is_open:
+            batch = await self.next()
+            if batch.messages:
+                yield batch
+        if self._error is not None:
+            raise self._error
+
+    async def next(self, timeout: float | None = None) -> Batch:
+        """The next batch; an empty one after so many seconds, or at the end.
+
+        Raises:
+            SlowConsumer: The subscriber was too slow.
+            HubClosed: The server stops.
+        """
+        self._taken = 0
+        while self.is_open:
+            if not self._is_current:
+                batch = await self._catch_up()
+                if batch.messages:
+                    return self._handed(batch)
+            elif self._pending:
+                return self._handed(self._take())
+            elif not await self._wait(timeout) and not self._pending:
+                # Nothing for it in what happened meanwhile, up to this very moment.
+                self.position = max(self.position, self._source.newest)
+                break
+        if self._error is not None:
+            raise self._error
+        return Batch((), self.position)
+
+    def _handed(self, batch: Batch) -> Batch:
+        # Whoever comes for the next one has sent this one.
+        self._taken = sum(message.size for message in batch.messages)
+        return batch
+
+    async def _catch_up(self) -> Batch:
+        if not self._past:
+            found = await self._source.past(self.which, self.position, _AT_ONCE)
+            self._past, self._past_last, is_recent = found
+            if is_recent and self.is_open:
+                self._is_current = True
+                self._source.enter(self)
+        some = first(self._past, BATCH_BYTES)
+        del self._past[: len(some)]
+        last = some[-1].seq if self._past else self._past_last
+        self.position = max(self.position, last or 0)
+        return Batch(tuple(some), self.position)
+
+    def _take(self) -> Batch:
+        messages = self._pending.take(BATCH_BYTES)
+        if not self._pending:
+            self.position = max(self.position, self._source.newest)
+        else:
+            numbers = [message.seq for message in messages if message.seq is not None]
+            self.position = max([self.position, *numbers])
+        return self._source.batch(messages, self.position)
+
+    async def _wait(self, timeout: float | None) -> bool:
+        """Whether something happened in time."""
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = None if timeout is None else loop.call_later(timeout, _done, waiter, False)
+        try:
+            return bool(await waiter)
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            _done(self._waiter, True)
+            self._waiter = None
+
+
+def _done(waiter: asyncio.Future[bool], result: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(result)

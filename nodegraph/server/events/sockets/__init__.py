@@ -1,0 +1,9 @@
+"""Websockets: subscriptions and commands over one connection. See docs/websocket.md."""
+
+from __future__ import annotations
+
+from nodegraph.server.events.sockets.codec import JSON, MSGPACK, Codec, chosen_codec
+from nodegraph.server.events.sockets.connection import Connection
+from nodegraph.server.events.sockets.rules import SocketRules
+
+__all__ = ["JSON", "MSGPACK", "Codec", "Connection", "SocketRules", "chosen_codec"]

@@ -1,0 +1,276 @@
+"""One websocket: what is asked on it, and what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from nodegraph.core.version import VERSION
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.access.rates import Buckets
+from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
+from nodegraph.server.events.sockets.closing import (
+    BROKEN,
+    GONE,
+    NOT_ALLOWED,
+    SILENT,
+    STOPPING,
+    TOO_SLOW,
+    Closing,
+    Unreadable,
+)
+from nodegraph.server.events.sockets.codec import Codec
+from nodegraph.server.events.sockets.commands import Commands
+from nodegraph.server.events.sockets.followed import Followed
+from nodegraph.server.events.sockets.protocol import abort
+from nodegraph.server.events.sockets.reading import Wrong, is_large, request_in
+from nodegraph.server.events.sockets.requests import Request, Subscribe, Unsubscribe
+from nodegraph.server.events.sockets.rules import SocketRules
+from nodegraph.server.events.sockets.tasks import Tasks
+from nodegraph.server.http.problem_kinds import status_of
+from nodegraph.server.http.problems import problem_response
+from nodegraph.server.services import Services
+
+_LOG = logging.getLogger(__name__)
+PROTOCOL = "nodegraph.v1"
+
+
+class Connection:
+    """Serves one client until either side has enough.
+
+    Args:
+        socket: Not accepted yet.
+        caller: Who may read at least.
+        codec: The form of messages.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        services: Services,
+        caller: Caller,
+        codec: Codec,
+        rules: SocketRules,
+    ) -> None:
+        self._socket = socket
+        self._services = services
+        self._caller = caller
+        self._codec = codec
+        self._rules = rules
+        self._loop = asyncio.get_running_loop()
+        self._commands = Commands(services, caller)
+        self._followed = Followed(services, caller, rules, self._overrun)
+        self._rates = Buckets(rules.commands_per_second, rules.burst)
+        self._free = asyncio.Semaphore(rules.commands)
+        self._tasks = Tasks(self._failed)
+        self._heard = self._loop.time()
+        self._ending: asyncio.Future[Closing | None] = self._loop.create_future()
+
+    async def run(self) -> None:
+        """Accept the connection, serve it, and close it."""
+        try:
+            await self._socket.accept(self._codec.subprotocol if self._is_named() else None)
+        except (WebSocketDisconnect, OSError):
+            return
+        end_notices = self._services.hub.listen(self._noticed)
+        if self._services.hub.is_open:
+            self._tasks.begin(self._talk())
+        else:
+            self._noticed(Notice("server.stopping"))
+        try:
+            closing = await self._ending
+        finally:
+            end_notices()
+            self._followed.close()
+            await self._tasks.end()
+        if closing is not None:
+            await self._close(closing)
+
+    def _is_named(self) -> bool:
+        # Naming one that wasn't offered makes clients hang up.
+        return self._codec.subprotocol in self._socket.scope["subprotocols"]
+
+    async def _talk(self) -> None:
+        await self._send(self._welcome())
+        self._tasks.begin(self._beat())
+        self._tasks.begin(self._watch())
+        await self._read()
+
+    def _welcome(self) -> dict[str, Any]:
+        rules, caller = self._rules, self._caller
+        return {
+            "type": "welcome",
+            "protocol": PROTOCOL,
+            "version": VERSION,
+            "caller": {"name": caller.name, "scopes": sorted(caller.scopes)},
+            "last": self._services.hub.newest,
+            "node_types": self._services.node_types.now.digest,
+            "heartbeat": rules.heartbeat,
+            "silence": rules.silence,
+            "limits": {
+                "frame": rules.frame,
+                "depth": rules.depth,
+                "values": rules.values,
+                "subscriptions": rules.subscriptions,
+                "jobs": rules.jobs,
+                "commands": rules.commands,
+            },
+        }
+
+    # What comes in.
+
+    async def _read(self) -> None:
+        while True:
+            received = await self._socket.receive()
+            if received["type"] == "websocket.disconnect":
+                self._end(None)
+                return
+            self._heard = self._loop.time()
+            try:
+                request = await self._understood(received)
+            except Unreadable as error:
+                self._end(error.closing)
+                return
+            except Wrong as error:
+                await self._refuse(error.id, error.refusal)
+            else:
+                if request is not None:
+                    await self._take(request)
+
+    async def _understood(self, received: Mapping[str, Any]) -> Request | None:
+        if is_large(received):
+            # Others get their turn meanwhile.
+            return await self._services.off_loop(request_in, received, self._codec, self._rules)
+        return request_in(received, self._codec, self._rules)
+
+    async def _take(self, request: Request) -> None:
+        # A client that asks too much is read more slowly, and so held up by its own network.
+        while wait := self._rates.spend(""):
+            await asyncio.sleep(wait)
+        if self._commands.can_wait(request):
+            self._tasks.begin(self._answer(request))
+            return
+        await self._free.acquire()
+        self._tasks.begin(self._answer(request)).add_done_callback(lambda _: self._free.release())
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            if isinstance(request, Subscribe):
+                await self._subscribe(request)
+            elif isinstance(request, Unsubscribe):
+                self._followed.end(request.subscription)
+                await self._reply(request.id, {})
+            else:
+                await self._reply(request.id, await self._commands.result(request))
+        except NodegraphError as error:
+            await self._refuse(request.id, error)
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        name, subscription = await self._followed.begin(request)
+        is_known = request.after is None or subscription.position == request.after
+        found = {"subscription": name, "after": subscription.position, "reset": not is_known}
+        await self._reply(request.id, found)
+        self._tasks.begin(self._follow(name, subscription))
+
+    # What goes out.
+
+    async def _follow(self, name: str, subscription: Subscription) -> None:
+        try:
+            told = subscription.position
+            while subscription.is_open:
+                batch = await subscription.next(self._rules.heartbeat)
+                # Also if all that happened was for others, so that it isn't gone through again.
+                if batch.messages or batch.last > told:
+                    await self._put(self._codec.events(name, batch))
+                    told = batch.last
+        except SlowConsumer as error:
+            self._overrun(error)
+        except HubClosed as error:
+            self._end(Closing(STOPPING, error.problem.message))
+        except NodegraphError as error:
+            _LOG.error("a subscription ended: %s", error)
+            self._followed.forget(name)
+            problem = self._problem(error)
+            await self._send({"type": "ended", "subscription": name, "problem": problem})
+
+    async def _reply(self, id: str | int, result: Mapping[str, Any]) -> None:
+        await self._send({"type": "reply", "id": id, "result": result})
+
+    async def _refuse(self, id: str | int | None, error: NodegraphError) -> None:
+        if status_of(error)[0] >= 500:
+            _LOG.error("websocket: %s", error)
+        await self._send({"type": "error", "id": id, "problem": self._problem(error)})
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        await self._put(self._codec.write(message))
+
+    async def _put(self, written: dict[str, Any]) -> None:
+        try:
+            await self._socket.send(written)
+        except RuntimeError as error:
+            # A frame that is none has ended the connection, before it was told of here.
+            raise WebSocketDisconnect(GONE) from error
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._rules.heartbeat)
+            await self._send({"type": "heartbeat"})
+
+    async def _watch(self) -> None:
+        """End the connection if nothing is heard, or its token is good no more."""
+        while True:
+            left = self._heard + self._rules.silence - self._loop.time()
+            if left <= 0:
+                reason = f"nothing was heard for {self._rules.silence:g} s"
+                self._end(Closing(SILENT, reason))
+                return
+            if not self._services.access.is_good(self._caller):
+                self._end(Closing(NOT_ALLOWED, "the token isn't good any more"))
+                return
+            await asyncio.sleep(min(left, self._rules.heartbeat))
+
+    def _noticed(self, notice: Notice) -> None:
+        if notice.kind == "server.stopping":
+            self._end(Closing(STOPPING, "the server stops"))
+        else:
+            self._tasks.begin(
+                self._send({"type": "notice", "kind": notice.kind, "data": notice.data})
+            )
+
+    # The end.
+
+    def _overrun(self, error: NodegraphError) -> None:
+        self._end(Closing(TOO_SLOW, error.problem.message))
+
+    def _end(self, closing: Closing | None) -> None:
+        """Have the connection end; None if the client has ended it."""
+        if not self._ending.done():
+            self._ending.set_result(closing)
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, (WebSocketDisconnect, OSError)) or self._ending.done():
+            self._end(None)
+            return
+        _LOG.error("a websocket failed", exc_info=error)
+        self._end(Closing(BROKEN, "the server failed; its log says why"))
+
+    async def _close(self, closing: Closing) -> None:
+        try:
+            farewell = self._socket.close(closing.code, closing.reason)
+            await asyncio.wait_for(farewell, self._rules.farewell)
+        except asyncio.TimeoutError:
+            # It reads nothing, not even this: what waits for it would wait for ever.
+            abort(self._socket.scope)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            return  # it has gone meanwhile
+
+    def _problem(self, error: NodegraphError) -> dict[str, Any]:
+        response = problem_response(error, places=self._services.places)
+        found: dict[str, Any] = json.loads(bytes(response.body))
+        return found

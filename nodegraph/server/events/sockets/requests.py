@@ -1,0 +1,128 @@
+"""What clients may send, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import Problem
+from nodegraph.server.http.problems import InvalidRequest
+from nodegraph.server.workflows.wishes import JobWish, WorkflowWish
+from nodegraph.session.settings import NUMBER
+
+RequestId = (
+    Annotated[str, StringConstraints(max_length=64)]
+    | Annotated[int, Field(ge=-(1 << 53), le=1 << 53)]
+)
+"""Whatever the client likes; the answer has the same."""
+JobId = Annotated[str, StringConstraints(max_length=64)]
+_GIVEN = 200
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: RequestId
+
+
+class Ping(_Request):
+    """Whether the server is there."""
+
+    type: Literal["ping"]
+
+
+class Subscribe(_Request):
+    """Follow jobs.
+
+    Attributes:
+        jobs: Their ids; all that the caller may see if not given.
+        after: Number of the last event that the client knows; only new ones if not given.
+        live: Whether progress is wanted.
+        previews: Whether previews are.
+    """
+
+    type: Literal["subscribe"]
+    jobs: Annotated[list[JobId], Field(min_length=1)] | None = None
+    after: Annotated[int, NUMBER, Field(ge=0, lt=1 << 63)] | None = None
+    live: bool = True
+    previews: bool = True
+
+
+class Unsubscribe(_Request):
+    """Follow them no more."""
+
+    type: Literal["unsubscribe"]
+    subscription: Annotated[str, StringConstraints(max_length=64)]
+
+
+class Steer(_Request):
+    """Do something with a job; see the routes of the same names."""
+
+    type: Literal["cancel", "retry", "hold", "unhold"]
+    job: JobId
+
+
+class Submit(JobWish):
+    """Submit a job: what the route takes, and an idempotency key."""
+
+    type: Literal["submit"]
+    id: RequestId
+    key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+
+
+class Look(WorkflowWish):
+    """Check or plan a workflow that is being edited: what the routes of these names take."""
+
+    type: Literal["validate", "plan"]
+    id: RequestId
+
+
+Request = Ping | Subscribe | Unsubscribe | Steer | Submit | Look
+
+_KINDS: Mapping[str, type[Request]] = {
+    kind: model
+    for model in get_args(Request)
+    for kind in get_args(model.model_fields["type"].annotation)
+}
+_ADAPTERS = {model: TypeAdapter(model) for model in get_args(Request)}
+
+
+def read_request(message: Mapping[str, Any]) -> Request:
+    """The request that a message is.
+
+    Raises:
+        InvalidRequest: It is none; lists all that is wrong.
+    """
+    kind = message.get("type")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        hint = did_you_mean(kind, _KINDS) if isinstance(kind, str) else None
+        given = _shown(kind)
+        problem = Problem("invalid-request", "there is no such message", given=given, hint=hint)
+        raise InvalidRequest([problem])
+    try:
+        found: Request = _ADAPTERS[model].validate_python(message)
+    except ValidationError as error:
+        raise InvalidRequest([_problem(each) for each in error.errors()]) from None
+    return found
+
+
+def id_of(message: Mapping[str, Any]) -> str | int | None:
+    """The id of a message that is wrong otherwise."""
+    found = message.get("id")
+    return found if isinstance(found, (str, int)) and len(str(found)) <= 64 else None
+
+
+def _problem(found: Mapping[str, Any]) -> Problem:
+    name = ".".join(map(str, found["loc"]))
+    given = None if found["type"] == "missing" else _shown(found.get("input"))
+    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
+    return Problem("invalid-request", f"`{name}`: {found['msg']}", given=given, hint=hint)
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value) if not isinstance(value, (dict, list)) else type(value).__name__
+    return text if len(text) <= _GIVEN else f"{text[:_GIVEN]}…"

@@ -1,1 +1,0 @@
-"""Files that come and go over HTTP: safe names, confined folders, types, ranges, forms."""

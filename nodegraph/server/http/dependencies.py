@@ -1,0 +1,73 @@
+"""What routes are handed: the services, and a caller who may do what the route does.
+
+Every route names one of `MayRead`, `MayRun` and `MayAdmin`; a test sees to it. They work for
+websockets as well.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from nodegraph.server.access.caller import Caller, Scope
+from nodegraph.server.access.notes import notes_of
+from nodegraph.server.http.errors import Forbidden, no_caller
+from nodegraph.server.services import Services
+
+# Coroutines, though they wait for nothing: FastAPI hands plain functions to a thread.
+
+
+async def services(request: HTTPConnection) -> Services:
+    """The server's parts."""
+    return cast(Services, request.app.state.services)
+
+
+async def caller(request: HTTPConnection) -> Caller:
+    """Who asks.
+
+    Raises:
+        Unauthenticated: Nobody that is known.
+    """
+    found = notes_of(request.scope).caller
+    if found is None:
+        raise no_caller()
+    return found
+
+
+def allowed(found: Caller, scope: Scope) -> Caller:
+    """The caller.
+
+    Raises:
+        Forbidden: Without the scope.
+    """
+    if not found.may(scope):
+        raise Forbidden(
+            f"this needs the scope `{scope}`",
+            given=", ".join(sorted(found.scopes)),
+            expected=scope,
+            hint="Use another token.",
+        )
+    return found
+
+
+async def may_read(request: HTTPConnection) -> Caller:
+    """The caller, who may read."""
+    return allowed(await caller(request), "read")
+
+
+async def may_run(request: HTTPConnection) -> Caller:
+    """The caller, who may run."""
+    return allowed(await caller(request), "run")
+
+
+async def may_admin(request: HTTPConnection) -> Caller:
+    """The caller, who may administer."""
+    return allowed(await caller(request), "admin")
+
+
+TheServices = Annotated[Services, Depends(services)]
+MayRead = Annotated[Caller, Depends(may_read)]
+MayRun = Annotated[Caller, Depends(may_run)]
+MayAdmin = Annotated[Caller, Depends(may_admin)]

@@ -1,0 +1,128 @@
+"""The API's description: OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from nodegraph.core.version import VERSION
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.public import PUBLIC
+from nodegraph.server.content.apps import App, app_of
+from nodegraph.server.content.apps.schema import app_paths
+from nodegraph.server.content.saved import SavedWorkflows
+from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.http.answers import json_response
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.problems import ProblemDetails, responses
+from nodegraph.server.workflows.catalog import NodeTypes
+
+PATH = "/openapi.json"
+_ABOUT = """Jobs, workflows and results of a nodegraph server.
+
+Errors are `application/problem+json`. Lists are cut into pages: `next` is the `cursor` of the next
+one. Times are Unix times in seconds. Whoever isn't on the server's own machine sends a token.
+"""
+_SCHEMAS = "#/components/schemas/"
+_OF_GATE = ("400", "401", "403", "414", "421", "429")
+"""Statuses of what never reaches a route."""
+_REFUSALS = {str(status): found for status, found in responses(*map(int, _OF_GATE), 422).items()}
+
+router = APIRouter(tags=["system"])
+
+
+@router.get(
+    PATH, summary="Get this description", response_class=JSONResponse, responses=responses(401, 403)
+)
+async def get_description(request: Request, services: TheServices, caller: MayRead) -> Response:
+    """OpenAPI 3.1, with an entry for each app."""
+    document = await services.off_loop(request.app.openapi)
+    types = services.node_types.now
+    apps = await services.off_loop(_app_paths, services.workflows, types)
+    return json_response({**document, "paths": {**document["paths"], **apps}})
+
+
+def _app_paths(workflows: SavedWorkflows, types: NodeTypes) -> dict[str, Any]:
+    return app_paths(_apps(workflows, types))
+
+
+def _apps(workflows: SavedWorkflows, types: NodeTypes) -> Iterator[App]:
+    for entry in workflows.page(limit=LARGEST_PAGE).entries:
+        # One may be gone by now, or damaged; the others are described all the same.
+        with suppress(NodegraphError):
+            yield app_of(workflows.get(entry.name), types)
+
+
+def operation_name(route: APIRoute) -> str:
+    """What generated clients call an operation: its function's name."""
+    return route.name
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The description of an application's own routes."""
+    document = get_openapi(
+        title="nodegraph",
+        version=VERSION,
+        openapi_version="3.1.0",
+        description=_ABOUT,
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    own = ProblemDetails.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+    schemas |= {**own.pop("$defs", {}), "ProblemDetails": own}
+    document = _called_by_titles(document)
+    components = document["components"]
+    schemas = components["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):  # not what is answered here
+        schemas.pop(name, None)
+    components["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Made by `nodegraph token add`.",
+        }
+    }
+    document["security"] = [{"token": []}, {}]
+    for path, operation in _operations(document):
+        found = operation["responses"]
+        if "422" in found:
+            found["422"] = _REFUSALS["422"]
+        found |= {status: _REFUSALS[status] for status in _OF_GATE if status not in found}
+        if path in PUBLIC:
+            operation["security"] = []
+    return document
+
+
+def _called_by_titles(document: dict[str, Any]) -> dict[str, Any]:
+    """The description with schemas called what they are titled: programs made from it know them so,
+    whatever our classes are called."""
+    schemas = document["components"]["schemas"]
+    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [renamed(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        found = {name: renamed(each) for name, each in part.items()}
+        reference = found.get("$ref")
+        if isinstance(reference, str):
+            found["$ref"] = _SCHEMAS + titles[reference.removeprefix(_SCHEMAS)]
+        return found
+
+    document["components"]["schemas"] = {titles[name]: each for name, each in schemas.items()}
+    renamed_document: dict[str, Any] = renamed(document)
+    return renamed_document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            yield path, operation

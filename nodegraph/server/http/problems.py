@@ -1,0 +1,213 @@
+"""Errors as answers: application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
+
+from nodegraph.client.shapes.description import Finding
+from nodegraph.core.places import Places
+from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
+from nodegraph.server.access.notes import notes_of
+from nodegraph.server.http.errors import (
+    MethodNotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unavailable,
+    Unprocessable,
+    UnsupportedType,
+)
+from nodegraph.server.http.problem_kinds import TITLES, headers_of, status_of
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger(__name__)
+MOST_TOLD = 1_000
+"""Problems in one answer."""
+_GIVEN = 200
+"""Characters of a wrong value that are told back."""
+
+_REFUSALS: Mapping[int, type[Refused]] = {
+    kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedType, TooLarge)
+}
+
+
+class ProblemDetails(BaseModel):
+    """What is wrong with a request, as RFC 9457 has it."""
+
+    type: str = Field(examples=["/problems/job-not-found"])
+    title: str = Field(examples=["No such job"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no such job"])
+    instance: str | None = Field(None, examples=["/api/v1/jobs/job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
+    problems: list[Finding] = Field(description="Everything that was found, not only the first.")
+
+
+class ProblemResponse(Response):
+    """An answer that tells a problem."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem_response(
+    error: NodegraphError,
+    *,
+    instance: str | None = None,
+    status: int | None = None,
+    places: Places | None = None,
+) -> ProblemResponse:
+    """An error as an answer.
+
+    Args:
+        places: Where the error may speak of files of this machine.
+    """
+    status, title = (status, TITLES[status]) if status else status_of(error)
+    code, detail = error.problem.code, error.problem.message
+    problems = [problem.as_dict() for problem in bounded(error.problems)]
+    if places is not None:
+        detail, problems = places.told(detail), places.plain(problems)
+    if isinstance(error, InvalidWorkflow) and len(error.problems) > 1:
+        detail = f"{len(error.problems)} things are wrong with the workflow"
+    content = problem_content(status, code, title, detail, problems, instance)
+    return ProblemResponse(content, status, headers=headers_of(error))
+
+
+def bounded(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems, or the first of them where they are so many that nobody reads them all."""
+    listed = list(problems[:MOST_TOLD])
+    more = len(problems) - len(listed)
+    if more:
+        listed.append(Problem("more-problems", f"{more} more things are wrong"))
+    return listed
+
+
+def problem_content(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    problems: Sequence[Mapping[str, Any]],
+    instance: str | None,
+) -> bytes:
+    """The JSON of a problem. It is plain ASCII, so that nothing a client sends can break it."""
+    document: dict[str, Any] = {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "problems": problems or [{"code": code, "message": detail}],
+    }
+    if instance is not None:
+        document["instance"] = instance
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route tells of its errors in the API's description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {
+        status: {"description": TITLES[status], "content": content} for status in sorted(statuses)
+    }
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Have every error of an app answered as a problem."""
+    app.add_exception_handler(NodegraphError, _nodegraph)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(sqlite3.Error, _disk)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _answer(connection: HTTPConnection, error: NodegraphError) -> Response:
+    notes_of(connection.scope).refusal = error
+    if isinstance(connection, WebSocket):
+        await connection.close(1008, error.problem.message[:120])
+        return Response()
+    places = connection.app.state.services.places
+    return problem_response(error, instance=connection.url.path, places=places)
+
+
+async def _nodegraph(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NodegraphError)
+    status, _ = status_of(error)
+    if status >= 500:
+        _LOG.error("%s %s: %s", request.scope.get("method", "WS"), request.url.path, error)
+    return await _answer(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _answer(request, InvalidRequest([_finding(found) for found in error.errors()]))
+
+
+class InvalidRequest(Unprocessable):
+    """A request whose path, query, headers or body have the wrong form; lists all of it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        text = first.message if len(problems) == 1 else f"{len(problems)} things are wrong"
+        super().__init__(text)
+        self._problems = tuple(problems)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+
+def _finding(found: Mapping[str, Any]) -> Problem:
+    source, *place = found["loc"]
+    name = ".".join(map(str, place)) or str(source)
+    where = "" if source == "body" else f" ({source})"
+    given = "" if found["type"] == "missing" else ascii(found.get("input"))
+    shown = given if len(given) <= _GIVEN else f"{given[:_GIVEN]}…"
+    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
+    message = f"`{name}`{where}: {found['msg']}"
+    return Problem("invalid-request", message, given=shown or None, hint=hint)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: paths and methods that aren't there."""
+    assert isinstance(error, HTTPException)
+    kind = _REFUSALS.get(error.status_code, Refused)
+    refused = kind(_DETAILS.get(error.status_code, str(error.detail)))
+    notes_of(request.scope).refusal = refused
+    status = error.status_code if error.status_code in TITLES else 400
+    response = problem_response(refused, instance=request.url.path, status=status)
+    response.headers.update(error.headers or {})
+    return response
+
+
+_DETAILS: Mapping[int, str] = {
+    404: "there is nothing at this path",
+    405: "this can't be done with what is at this path",
+}
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client hung up before it had sent all: nobody reads this, but the log has it."""
+    return await _answer(request, Refused("the client hung up before it had sent all"))
+
+
+async def _disk(request: Request, error: Exception) -> Response:
+    """A file that can't be read or written, where nobody knew what to say of it."""
+    _LOG.error("%s %s: %r", request.scope.get("method", "WS"), request.url.path, error)
+    return await _answer(request, Unavailable("the server can't reach its files now"))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The server logs the exception itself; none of it is a client's business.
+    code, detail = "server-error", "something went wrong in the server; its log says what"
+    content = problem_content(500, code, TITLES[500], detail, (), request.url.path)
+    return ProblemResponse(content, 500)

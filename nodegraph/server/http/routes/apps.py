@@ -1,0 +1,231 @@
+"""Apps: saved workflows as plain HTTP endpoints, and as forms."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.errors import InvalidWorkflow
+from nodegraph.jobs.queue import Job
+from nodegraph.jobs.queue.states import ENDED
+from nodegraph.server.content.apps import App, app_of
+from nodegraph.server.content.apps.accept import takes, wanted_form, wanted_wait
+from nodegraph.server.content.apps.answers import AppFailed, answer, described, only_picture
+from nodegraph.server.content.apps.form import Texts, is_json, read_json_values, read_texts
+from nodegraph.server.content.apps.pages import form_page, job_page
+from nodegraph.server.content.apps.schema import REFUSALS, app_path
+from nodegraph.server.content.apps.values import values_of
+from nodegraph.server.content.apps.waiting import job_after
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.http.errors import NotAcceptable, Refused
+from nodegraph.server.http.answers import json_response
+from nodegraph.server.http.sending import file_response
+from nodegraph.server.http.types import content_headers
+from nodegraph.server.workflows.job_entries import job_path
+from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.http.problems import responses
+from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.services import Services
+from nodegraph.server.workflows.job_entries import JobEntry, OutputFile, job_path
+from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.workflows.submitting import submit
+from nodegraph.server.workflows.wishes import JobWish
+
+router = APIRouter(prefix="/apps", tags=["apps"])
+
+_FORM_WAIT = 10.0
+"""Seconds that a page waits for its job before it says that it waits."""
+_PICTURE_WAIT = 60.0
+"""Seconds that whoever wants a picture, and nothing else, waits if they don't say."""
+_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+_PICTURE: dict[str, Any] = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+_VALUES: dict[str, Any] = {
+    "schema": {"type": "object", "description": "Values of the app's parameters."},
+    "example": {"prompt": "a green apple", "seed": 7},
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "content": {
+            "application/json": _VALUES,
+            "multipart/form-data": {"schema": {"type": "object"}},
+            "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
+        }
+    }
+}
+Name = Annotated[str, Path(description="Of a saved workflow.", examples=["apple still life"])]
+
+
+class AppList(BaseModel):
+    """Some apps, by name."""
+
+    items: list[shapes.AppItem]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+
+
+@router.get("", summary="List the apps", response_model=AppList, responses=responses(401, 403, 422))
+async def list_apps(
+    services: TheServices,
+    caller: MayRead,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """The saved workflows that can be read, by name."""
+    page = await services.off_loop(services.workflows.page, limit=limit, after=cursor)
+    items = [
+        {
+            "name": entry.name,
+            "title": entry.title or entry.name,
+            "description": entry.description,
+            "parameters": list(entry.parameters),
+            "href": app_path(entry.name),
+        }
+        for entry in page.entries
+        if entry.problem is None
+    ]
+    return json_response({"items": items, "next": page.next})
+
+
+@router.get(
+    "/{name}",
+    summary="Get an app, or its form",
+    response_model=shapes.App,
+    responses={
+        200: {"description": "The app; a browser gets a form.", "content": _HTML},
+        **responses(401, 403, 404, 422),
+    },
+)
+async def get_app(
+    services: TheServices,
+    caller: MayRead,
+    name: Name,
+    accept: Annotated[str | None, Header()] = None,
+) -> Response:
+    """What the app takes and gives."""
+    app = await _app(services, name)
+    if wanted_form(accept) == "html":
+        return form_page(app)
+    return json_response(described(app), headers={"Vary": "Accept"})
+
+
+@router.post(
+    "/{name}",
+    summary="Run an app",
+    response_model=shapes.AppRun,
+    responses={
+        200: {"description": "It has finished in time: what it gave.", "content": _PICTURE},
+        202: {"model": shapes.AppRun, "description": "The job, which goes on."},
+        303: {"description": "For a browser that sent the form: the page of the job."},
+        **responses(*REFUSALS),
+    },
+    openapi_extra=_BODY,
+)
+async def run_app(
+    request: Request,
+    services: TheServices,
+    caller: MayRun,
+    name: Name,
+    accept: Annotated[str | None, Header()] = None,
+    prefer: Annotated[
+        list[str] | None,
+        Header(description="`wait=30` waits up to so many seconds for the app to finish."),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=256, description="See the submitting of jobs.")
+    ] = None,
+) -> Response:
+    """Run a saved workflow with values of its named parameters.
+
+    They come as JSON or as a form, which may bring files. With `Prefer: wait=30` the answer is what
+    the app gave, if it finishes in time; with `Accept: image/*` it is the picture itself, if it
+    gives just one. Otherwise it is the job.
+    """
+    app, form = await _app(services, name), wanted_form(accept)
+    texts: Texts | None = None
+    try:
+        if is_json(request):
+            values = await read_json_values(request, services)
+        else:
+            texts = await read_texts(request, app, services, caller)
+            values = values_of(app, texts)
+        job = await _submitted(services, caller, app, values, idempotency_key)
+    except (InvalidWorkflow, Refused) as error:
+        if form != "html":
+            raise
+        status = error.status if isinstance(error, Refused) else 422
+        return form_page(app, texts=texts, problems=error.problems, status=status)
+    wait = wanted_wait(prefer or ())
+    if form == "html":
+        await job_after(services, job, _FORM_WAIT if wait is None else wait)
+        return RedirectResponse(f"{app_path(name)}/jobs/{job}", 303)
+    if wait is None and form == "image":
+        wait = _PICTURE_WAIT
+    found = await job_after(services, job, wait or 0.0)
+    applied = {} if not prefer or wait is None else {"Preference-Applied": f"wait={wait:.0f}"}
+    if found.state not in ENDED:
+        headers = {**applied, "Location": job_path(job), "Vary": "Accept, Prefer"}
+        return json_response(answer(found), 202, headers)
+    if found.state != "finished":
+        raise AppFailed(found)
+    if form == "image":
+        return await _picture(request, services, caller, found, accept)
+    headers = {**applied, "Content-Location": job_path(job), "Vary": "Accept, Prefer"}
+    return json_response(answer(found), headers=headers)
+
+
+@router.get(
+    "/{name}/jobs/{id}",
+    summary="Look at a run of an app",
+    response_class=Response,
+    responses={
+        200: {"description": "A page, which is loaded again until it ends.", "content": _HTML},
+        **responses(401, 403, 404),
+    },
+)
+async def get_app_job(
+    services: TheServices,
+    caller: MayRead,
+    name: Name,
+    id: Annotated[str, Path(max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])],
+) -> Response:
+    """What became of a run, for a browser."""
+    app = await _app(services, name)
+    return job_page(name, app.title, visible(services, caller, id))
+
+
+async def _app(services: Services, name: str) -> App:
+    types = await services.node_types.current()
+    return await services.off_loop(lambda: app_of(services.workflows.get(name), types))
+
+
+async def _submitted(
+    services: Services, caller: Caller, app: App, values: dict[str, Any], key: str | None
+) -> str:
+    """Id of the job that runs an app."""
+    saved = {"saved": app.name, "version": app.version}
+    wish = JobWish.model_validate({"workflow": saved, "parameters": values, "name": app.name})
+    return (await submit(services, caller, wish, key)).job.id
+
+
+async def _picture(
+    request: Request, services: Services, caller: Caller, job: Job, accept: str | None
+) -> Response:
+    digest = only_picture(job)
+    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    if not takes(accept, artifact.media_type):
+        raise NotAcceptable(
+            "the app gave a picture of another type", given=artifact.media_type, expected=accept
+        )
+    opened = await services.off_loop(services.artifacts.open, artifact)
+    headers = {
+        **content_headers(artifact.media_type, PurePath(artifact.path).name),
+        "Content-Location": f"/api/v1/artifacts/{digest}",
+        "Link": f'<{job_path(job.id)}>; rel="related"',
+        "Vary": "Accept, Prefer",
+    }
+    return file_response(request, opened, headers, cached="no-store")

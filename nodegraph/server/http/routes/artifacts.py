@@ -1,0 +1,173 @@
+"""What jobs gave: the files themselves, and small pictures of them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.client.shapes.jobs import DIGEST
+from nodegraph.server.content.artifacts import Artifact, Which
+from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
+from nodegraph.server.content.artifacts.words import wanted_words
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.http.file_answers import (
+    FILE_ANSWERS,
+    THUMBNAIL_ANSWERS,
+    ThumbnailSize,
+    thumbnail_response,
+)
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import file_response
+from nodegraph.server.http.types import content_headers
+
+router = APIRouter(prefix="/artifacts", tags=["artifacts"])
+
+Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[DIGEST])]
+
+
+class ArtifactList(BaseModel):
+    """Some artifacts, the newest first."""
+
+    items: list[shapes.Artifact]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+
+
+@router.get("", summary="List what jobs gave", responses=responses(401, 403, 422))
+async def list_artifacts(
+    services: TheServices,
+    caller: MayRead,
+    job: Annotated[str | None, Query(max_length=100, description="Only its own.")] = None,
+    kind: Annotated[str | None, Query(max_length=100, description="Such as `image`.")] = None,
+    text: Annotated[
+        str,
+        Query(
+            max_length=256,
+            description="Words, each of which is in the file's name, its node's, or the name, "
+            "tags, texts and parameters of its job.",
+        ),
+    ] = "",
+    created_after: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, included.")
+    ] = None,
+    created_before: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, not included.")
+    ] = None,
+    distinct: Annotated[
+        Literal["true", "false"],
+        Query(description="Only the newest of several with the same bytes."),
+    ] = "false",
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> ArtifactList:
+    """Files of jobs that the caller may see, the newest first.
+
+    A file is listed as soon as it is written, whatever becomes of its job.
+    """
+    words = wanted_words(text)
+    times = (created_after, created_before)
+    which = Which(caller.only_client, job, kind, words, *times, distinct=distinct == "true")
+    page = await services.off_loop(services.artifacts.page, which, limit=limit, cursor=cursor)
+    items = [artifact_entry(item) for item in page.artifacts]
+    return ArtifactList(items=items, next=page.next)
+
+
+@router.get(
+    "/{digest}",
+    summary="Get a file that a job gave",
+    response_class=Response,
+    responses={**FILE_ANSWERS, **responses(401, 403, 404, 410, 416)},
+)
+async def get_artifact(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    digest: Digest,
+    download: Annotated[
+        Literal["true", "false"], Query(description="Have a browser save it in any case.")
+    ] = "false",
+) -> Response:
+    """The file, as long as it holds what the job wrote.
+
+    It is named by its content, so it never changes: it may be kept for good. What a browser could
+    run, such as SVG and HTML, comes as an attachment and in a sandbox.
+    """
+    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    headers = content_headers(
+        artifact.media_type, PurePath(artifact.path).name, is_saved=download == "true"
+    )
+    opened = await services.off_loop(services.artifacts.open, artifact)
+    return file_response(request, opened, headers)
+
+
+@router.get(
+    "/{digest}/thumbnail",
+    summary="Get a small picture of a picture",
+    response_class=Response,
+    responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
+)
+async def get_artifact_thumbnail(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    digest: Digest,
+    size: ThumbnailSize = 256,
+) -> Response:
+    """The picture, upright, as WebP; of an animation the first one."""
+    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    return await thumbnail_response(
+        request,
+        services.artifacts.thumbnails,
+        digest,
+        size,
+        lambda: services.artifacts.open(artifact),
+    )
+
+
+@router.delete(
+    "/{digest}",
+    summary="Delete a file that a job gave",
+    status_code=204,
+    responses=responses(401, 403, 404, 409, 503),
+)
+async def delete_artifact(
+    services: TheServices,
+    caller: MayRun,
+    digest: Digest,
+    job: Annotated[
+        str | None, Query(max_length=100, description="Only from this one; else from all.")
+    ] = None,
+) -> None:
+    """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
+    found = await services.off_loop(services.artifacts.of_jobs, digest, caller.only_client, job)
+    # Before the file goes: what a job lists must be there, and not the other way round.
+    for lister in dict.fromkeys(artifact.job for artifact in found):
+        await asyncio.wrap_future(services.queue.forget_file(lister, digest))
+    await services.off_loop(services.artifacts.delete, found)
+    services.hub.tell("artifacts.deleted")
+
+
+def artifact_entry(artifact: Artifact) -> shapes.Artifact:
+    """An artifact as it is listed."""
+    href = f"/api/v1/artifacts/{artifact.digest}"
+    is_picture = artifact.media_type.startswith("image/")
+    return shapes.Artifact(
+        digest=artifact.digest,
+        name=PurePath(artifact.path).name,
+        media_type=artifact.media_type,
+        size=artifact.size,
+        width=artifact.width,
+        height=artifact.height,
+        kind=artifact.kind,
+        node=artifact.node,
+        job=artifact.job,
+        job_name=artifact.job_name,
+        jobs=artifact.jobs,
+        created=artifact.at,
+        href=href,
+        thumbnail=f"{href}/thumbnail" if is_picture else None,
+    )

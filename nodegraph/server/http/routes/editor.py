@@ -1,0 +1,91 @@
+"""The editor: a page, and the scripts, styles and pictures that it loads.
+
+For people, and so not part of the API's description. Whoever isn't known is led to where they log
+in before any of this is reached.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from nodegraph.server.access.headers import PAGE_POLICY
+from nodegraph.server.access.origins import EDITOR
+from nodegraph.server.access.public import ICONS
+from nodegraph.server.content.editor import EditorFile
+from nodegraph.server.content.pages.no_editor import no_editor_page
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.sending import FOREVER
+
+router = APIRouter(include_in_schema=False)
+
+_REVALIDATED = "no-cache"
+"""It is asked for each time, and sent only if it changed."""
+
+
+@router.get(EDITOR)
+async def get_editor(request: Request, services: TheServices, caller: MayRead) -> Response:
+    """The editor's page. It holds nothing of the server's: all that it shows it asks for."""
+    found = await services.off_loop(services.editor.page)
+    if found is None:
+        return no_editor_page()
+    answer = _answer(request, found, _REVALIDATED)
+    # Without a referrer at all, a browser would say that what the page sends comes from nowhere.
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
+
+
+@router.get(ICONS[0])
+@router.get(ICONS[1])
+async def get_icon(request: Request, services: TheServices) -> Response:
+    """What stands beside the title of each page; of the one for logging in, too."""
+    found = await services.off_loop(services.editor.icon)
+    if found is None:
+        raise NotFound("the editor wasn't built, so there is no icon")
+    return _answer(request, found, _REVALIDATED)
+
+
+@router.get("/assets/{name}")
+async def get_asset(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    name: Annotated[str, Path(max_length=200)],
+) -> Response:
+    """A file that the page loads. Its name changes with its content, so it may be kept for good."""
+    found = await services.off_loop(services.editor.asset, name)
+    if found is None:
+        raise NotFound(
+            "the editor has no such file",
+            given=ascii(name[:80]),
+            hint="Load the page again: the server may have been updated.",
+        )
+    return _answer(request, found, FOREVER)
+
+
+def _answer(request: Request, file: EditorFile, cached: str) -> Response:
+    is_packed = file.packed is not None and _takes_gzip(request.headers.get("accept-encoding"))
+    tag = f"{file.digest}-gzip" if is_packed else file.digest
+    headers = {"ETag": etag(tag), "Cache-Control": cached, "Vary": "Accept-Encoding"}
+    if file.is_page:
+        # Said here, as an answer without a body has no type by which the policy could be chosen:
+        # a browser takes what comes with it for the page that it has kept.
+        headers["Content-Security-Policy"] = PAGE_POLICY
+    if is_known(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    if is_packed:
+        headers["Content-Encoding"] = "gzip"
+    body = file.packed if is_packed else file.body
+    return Response(body, headers={**headers, "Content-Type": file.media_type})
+
+
+def _takes_gzip(header: str | None) -> bool:
+    """Whether an ``Accept-Encoding`` names it, and not as what isn't wanted."""
+    for part in (header or "").lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,147 @@
+"""What happens to jobs, as server-sent events or page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from nodegraph.client import shapes
+from nodegraph.jobs.queue import EventPage
+from nodegraph.jobs.queue.states import ENDED
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.events.hub import Subscription
+from nodegraph.server.events.hub.message import numbered
+from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.http.problems import responses
+from nodegraph.server.services import Services
+from nodegraph.server.workflows.jobs_access import visible
+
+router = APIRouter(tags=["events"])
+
+_JSON = "application/json"
+_LARGEST_PAGE = 10_000
+JobId = Annotated[str, Path(max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])]
+After = Annotated[
+    int | None,
+    Query(ge=0, lt=1 << 63, description="Number of the last event that is known already."),
+]
+LastEventId = Annotated[
+    str | None,
+    Header(description="The same, as browsers send it by themselves.", pattern=r"^\d{0,18}$"),
+]
+Live = Annotated[bool, Query(description="Whether a stream has progress too.")]
+Previews = Annotated[bool, Query(description="Whether a stream has previews too, in base64.")]
+Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="Of a page, not of a stream.")]
+
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page of events, or with `Accept: text/event-stream` all of them as they "
+        "happen: `id` is the number, `event` the kind, `data` the event as JSON.",
+        "model": shapes.EventPage,
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+    },
+    204: {"description": "The job has ended, and there is nothing after the last event known."},
+}
+
+
+@router.get(
+    "/events",
+    summary="Follow jobs",
+    response_class=Response,
+    responses={200: _STREAM[200], **responses(401, 403, 406, 422, 503)},
+)
+async def get_events(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    after: After = None,
+    limit: Limit = 1_000,
+    live: Live = True,
+    previews: Previews = False,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """What happens to the jobs that the caller may see.
+
+    A stream without `after` begins with what happens next, a page with the first event there is.
+    """
+    client, known = caller.only_client, _known(after, last_event_id)
+    if not prefers_stream(request.headers.getlist("accept")):
+        queue = services.queue
+        return _page(
+            await services.off_loop(queue.events_after, known or 0, client=client, limit=limit)
+        )
+    hub = services.hub
+    return _stream(
+        services,
+        caller,
+        lambda: hub.subscribe(client=client, after=known, live=live, previews=previews),
+    )
+
+
+@router.get(
+    "/jobs/{id}/events",
+    summary="Follow a job",
+    response_class=Response,
+    responses={**_STREAM, **responses(401, 403, 404, 406, 422, 503)},
+)
+async def get_job_events(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    id: JobId,
+    after: After = None,
+    limit: Limit = 1_000,
+    live: Live = True,
+    previews: Previews = False,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """What happens to a job, from its first event or the one after `after` on.
+
+    A stream ends once the job has. Whoever comes back after that gets 204, so that browsers stop
+    asking.
+    """
+    job, known = visible(services, caller, id), _known(after, last_event_id) or 0
+    queue = services.queue
+    if not prefers_stream(request.headers.getlist("accept")):
+        return _page(await services.off_loop(queue.events_after, known, job=id, limit=limit))
+    if job.state in ENDED and known:
+        rest = await services.off_loop(queue.events_after, known, job=id, limit=1)
+        if not rest.events:
+            return Response(status_code=204)
+    hub = services.hub
+    return _stream(
+        services,
+        caller,
+        lambda: hub.subscribe([id], after=known, live=live, previews=previews),
+        until_end=True,
+    )
+
+
+def _known(after: int | None, last_event_id: str | None) -> int | None:
+    # What a browser sends when it comes back is newer than what the page asked for first.
+    return int(last_event_id) if last_event_id else after
+
+
+def _page(found: EventPage) -> Response:
+    items = ",".join(numbered(event).json for event in found.events)
+    complete = "true" if found.is_complete else "false"
+    text = f'{{"items":[{items}],"last":{found.last},"complete":{complete}}}'
+    return Response(text, media_type=_JSON)
+
+
+def _stream(
+    services: Services,
+    caller: Caller,
+    subscribe: Callable[[], Subscription],
+    *,
+    until_end: bool = False,
+) -> Response:
+    may_go_on = partial(services.access.is_good, caller)
+    content = streamed(subscribe, until_end=until_end, may_go_on=may_go_on)
+    return StreamingResponse(content, media_type=EVENT_STREAM, headers=HEADERS)

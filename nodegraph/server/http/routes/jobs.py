@@ -1,0 +1,304 @@
+"""Jobs: submitting, finding, steering and forgetting them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nodegraph.client import shapes
+from nodegraph.core.workflow import Workflow
+from nodegraph.jobs.queue import Filter, Job, State
+from nodegraph.jobs.queue.listing import Order
+from nodegraph.jobs.queue.positions import End
+from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may_run
+from nodegraph.server.http.dependencies import services as services_of
+from nodegraph.server.workflows.job_entries import (
+    JobList,
+    job_detail,
+    job_entry,
+    job_list,
+    job_path,
+)
+from nodegraph.server.workflows.jobs_access import done, own, visible
+from nodegraph.server.workflows.submitting import submit
+from nodegraph.server.workflows.wishes import JobWish
+from nodegraph.session.settings import NUMBER
+
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
+
+LARGEST_PAGE = 5_000
+_LONGEST_KEY = 256
+_UPLOADED = "uploads"
+"""In the path of each file that was brought."""
+JobId = Annotated[
+    str, Path(description="Of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
+]
+_ENDS: dict[Literal["first", "last"], End] = {"first": "front", "last": "back"}
+_LOCATION = {"Location": {"description": "Of the job.", "schema": {"type": "string"}}}
+
+
+class Deleted(BaseModel):
+    """How many jobs were deleted."""
+
+    deleted: int = Field(examples=[12])
+
+
+class Change(BaseModel):
+    """What may be changed of a job that waits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Annotated[int, NUMBER, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)]
+
+
+class MoveToEnd(BaseModel):
+    """Before or behind all others of its client and priority."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: Literal["first", "last"]
+
+
+class MoveBefore(BaseModel):
+    """Right before another one of its client and priority."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    before: Annotated[str, Field(max_length=64)]
+
+
+async def _filter(
+    state: Annotated[list[State] | None, Query(description="One of these.")] = None,
+    tag: Annotated[str | None, Query(max_length=256)] = None,
+    text: Annotated[
+        str | None, Query(max_length=256, description="A part of the name or a tag.")
+    ] = None,
+    client: Annotated[str | None, Query(max_length=256)] = None,
+    created_after: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, included.")
+    ] = None,
+    created_before: Annotated[
+        float | None, Query(allow_inf_nan=False, description="Unix time, not included.")
+    ] = None,
+) -> Filter:
+    return Filter(state or (), client, tag, created_after, created_before, text)
+
+
+Which = Annotated[Filter, Depends(_filter)]
+
+
+async def _submit(request: Request, document: object) -> Response | None:
+    """As `submit_job`, for a request that is as it should be; None for others."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1 or (keys and not 1 <= len(keys[0]) <= _LONGEST_KEY):
+        return None
+    try:
+        wish = JobWish.model_validate(document)
+    except ValidationError:
+        return None
+    caller = await may_run(request)
+    return await submit_job(await services_of(request), caller, wish, keys[0] if keys else None)
+
+
+@router.post(
+    "",
+    summary="Submit a job",
+    status_code=202,
+    response_model=shapes.JobSummary,
+    responses={
+        202: {"description": "The job, which waits now.", "headers": _LOCATION},
+        200: {"description": "The job of this key, submitted before.", "model": shapes.JobSummary},
+        **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
+    },
+)
+@straight(_submit)
+async def submit_job(
+    services: TheServices,
+    caller: MayRun,
+    wish: JobWish,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=_LONGEST_KEY,
+            description="With the same one and the same request, there is one job however often "
+            "it is sent.",
+        ),
+    ] = None,
+) -> Response:
+    """Have a workflow run. Once this is answered, the job survives whatever happens here.
+
+    The workflow is checked first, as far as that can be done without running the code of node
+    packs; what only that would find makes the job fail.
+    """
+    submitted = await submit(services, caller, wish, idempotency_key)
+    return JSONResponse(
+        job_entry(submitted.job),
+        202 if submitted.is_new else 200,
+        {"Location": job_path(submitted.job.id)},
+    )
+
+
+@router.get(
+    "",
+    summary="List jobs",
+    response_model=JobList,
+    responses=responses(401, 403, 422, 503),
+)
+async def list_jobs(
+    services: TheServices,
+    caller: MayRead,
+    which: Which,
+    order: Annotated[Order, Query()] = "newest",
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+) -> Response:
+    """The jobs that the caller may see and that match everything that is given."""
+    chosen = own(caller, which)
+    if chosen is None:
+        return JSONResponse(job_list((), None))
+    seen = chosen
+
+    def listed() -> bytes:
+        page = services.queue.page(seen, order=order, limit=limit, cursor=cursor)
+        return json.dumps(job_list(page.jobs, page.next), separators=(",", ":")).encode()
+
+    return Response(await services.off_loop(listed), media_type="application/json")
+
+
+@router.get(
+    "/{id}", summary="Get a job", response_model=shapes.Job, responses=responses(401, 403, 404, 503)
+)
+async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
+    """A job with what was asked for and what came of it."""
+    job = visible(services, caller, id)
+    return JSONResponse(job_detail(job, services.uploads.shown))
+
+
+@router.get(
+    "/{id}/workflow",
+    summary="Get a job's workflow",
+    response_class=Response,
+    responses={
+        200: {"description": "The workflow.", "content": {"application/json": {"schema": {}}}},
+        **responses(401, 403, 404, 503),
+    },
+)
+async def get_job_workflow(
+    services: TheServices,
+    caller: MayRead,
+    id: JobId,
+    parameters: Annotated[
+        Literal["true", "false"],
+        Query(description="Put in the values of parameters, which the job itself has."),
+    ] = "false",
+) -> Response:
+    """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
+    job = visible(services, caller, id)
+    is_filled = parameters == "true"
+    text = await services.off_loop(_workflow_text, services, job, is_filled)
+    return Response(text, media_type="application/json")
+
+
+def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
+    text = services.queue.workflow(job.workflow)
+    if is_filled and job.parameters:
+        filled = Workflow.loads(text).with_parameters(job.parameters)
+        return json.dumps(services.uploads.shown(filled.to_dict()))
+    # Most workflows name no such file, and come as they are.
+    return json.dumps(services.uploads.shown(json.loads(text))) if _UPLOADED in text else text
+
+
+_STEERING = responses(401, 403, 404, 409, 503)
+
+
+@router.post(
+    "/{id}/cancel", summary="Cancel a job", response_model=shapes.JobSummary, responses=_STEERING
+)
+async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
+    """A job that waits is cancelled at once, one that runs at its next step: see `wanted`."""
+    return JSONResponse(job_entry(await done(services, caller, id, services.queue.cancel)))
+
+
+@router.post(
+    "/{id}/retry",
+    summary="Let a job wait once more",
+    response_model=shapes.JobSummary,
+    responses=_STEERING | responses(429),
+)
+async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
+    """A job that failed or was cancelled waits again, and goes on from its last checkpoint."""
+    return JSONResponse(job_entry(await done(services, caller, id, services.queue.retry)))
+
+
+@router.post(
+    "/{id}/hold", summary="Pause a job", response_model=shapes.JobSummary, responses=_STEERING
+)
+async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
+    """It waits until it is let go; one that runs is put back at its next step."""
+    return JSONResponse(job_entry(await done(services, caller, id, services.queue.hold)))
+
+
+@router.post(
+    "/{id}/unhold", summary="Let a job go", response_model=shapes.JobSummary, responses=_STEERING
+)
+async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
+    """It was paused, or is to be."""
+    return JSONResponse(job_entry(await done(services, caller, id, services.queue.unhold)))
+
+
+@router.patch(
+    "/{id}",
+    summary="Change a job's priority",
+    response_model=shapes.JobSummary,
+    responses=_STEERING | responses(400, 413, 415, 422),
+)
+async def change_job(services: TheServices, caller: MayRun, id: JobId, change: Change) -> Response:
+    """Only of one that waits."""
+    queue = services.queue
+    job = await done(services, caller, id, lambda job: queue.prioritize(job, change.priority))
+    return JSONResponse(job_entry(job))
+
+
+@router.post(
+    "/{id}/move",
+    summary="Change a job's place",
+    response_model=shapes.JobSummary,
+    responses=_STEERING | responses(400, 413, 415, 422),
+)
+async def move_job(
+    services: TheServices, caller: MayRun, id: JobId, to: MoveToEnd | MoveBefore
+) -> Response:
+    """Among the jobs of its client and priority that wait."""
+    queue = services.queue
+    if isinstance(to, MoveToEnd):
+        end = _ENDS[to.to]
+        await done(services, caller, id, lambda job: queue.move(job, end))
+    else:
+        other = visible(services, caller, to.before).id
+        await done(services, caller, id, lambda job: queue.move_before(job, other))
+    return JSONResponse(job_entry(visible(services, caller, id)))
+
+
+@router.delete("/{id}", summary="Delete a job", status_code=204, responses=_STEERING)
+async def delete_job(services: TheServices, caller: MayRun, id: JobId) -> None:
+    """Forget a job that has ended, with its events. Its files stay where they are."""
+    await done(services, caller, id, services.queue.delete)
+    services.hub.tell("jobs.deleted")
+
+
+@router.delete("", summary="Delete jobs", responses=responses(401, 403, 422, 503))
+async def delete_jobs(services: TheServices, caller: MayRun, which: Which) -> Deleted:
+    """Forget the jobs that have ended and match everything that is given."""
+    chosen = own(caller, which)
+    if chosen is None:
+        return Deleted(deleted=0)
+    deleted = await services.off_loop(services.queue.delete_matching, chosen)
+    if deleted:
+        services.hub.tell("jobs.deleted")
+    return Deleted(deleted=deleted)

@@ -1,0 +1,80 @@
+"""Logging in with a browser: a token is entered once, and a cookie stands for it from then on.
+
+For people, and so not part of the API's description. That a page elsewhere can't send these forms
+is seen to before, as with everything: see `nodegraph.server.access.origins`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from nodegraph.server.access.cookies import cookie
+from nodegraph.server.access.head import Head
+from nodegraph.server.access.login import next_place
+from nodegraph.server.access.notes import notes_of
+from nodegraph.server.content.pages.login import known_page, login_page
+from nodegraph.server.http.dependencies import TheServices
+from nodegraph.server.http.errors import Refused, UnsupportedType
+from nodegraph.server.http.limits.body import LOGIN
+
+router = APIRouter(include_in_schema=False)
+
+_LOG = logging.getLogger(__name__)
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 10
+
+
+@router.get(LOGIN)
+async def login_form(
+    request: Request, next: Annotated[str, Query(max_length=8_000)] = LOGIN
+) -> Response:
+    """The page on which a token is entered, or that says who is logged in."""
+    caller = notes_of(request.scope).caller
+    return login_page(next_place(next)) if caller is None else known_page(caller)
+
+
+@router.post(LOGIN)
+async def log_in(request: Request, services: TheServices) -> Response:
+    """Begin a session, if the token is good."""
+    fields = await _fields(request)
+    place, head = next_place(fields.get("next", LOGIN)), Head(request.scope)
+    try:
+        caller = services.access.owner(fields.get("token", "").strip(), head.remote)
+    except Refused as error:
+        notes_of(request.scope).refusal = error
+        answer = login_page(place, problem=str(error), status=error.status)
+        answer.headers.update(error.headers)
+        return answer
+    sessions = services.access.sessions
+    _LOG.info("%s logged in", caller.name)
+    found = RedirectResponse(place, 303)
+    found.headers["Set-Cookie"] = cookie(head, sessions.begin(caller), sessions.lasting)
+    return found
+
+
+@router.post("/logout")
+async def log_out(request: Request, services: TheServices) -> Response:
+    """End the session."""
+    caller = notes_of(request.scope).caller
+    if caller is not None and caller.session:
+        services.access.sessions.end(caller.session)
+    found = RedirectResponse(LOGIN, 303)
+    found.headers["Set-Cookie"] = cookie(Head(request.scope), "", 0)
+    return found
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """What the form says, of each field what came first."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        raise UnsupportedType("a token is entered in a form", given=kind[:80], expected=_FORM)
+    try:
+        found = parse_qs((await request.body()).decode("ascii"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Refused("the form can't be read") from None
+    return {name: values[0] for name, values in found.items()}

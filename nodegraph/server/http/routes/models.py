@@ -1,0 +1,107 @@
+"""Which models there are."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Annotated
+from urllib.parse import quote
+
+from blake3 import blake3
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.diffusion.models import FoundModel
+from nodegraph.server.content.model_pictures import find_model_picture, read_model_picture
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.services import Services
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+class ModelList(BaseModel):
+    """The models."""
+
+    items: list[shapes.Model]
+    next: str | None = None
+    folders: list[str] = Field(
+        description="Where to put more; only those who may administer are told."
+    )
+
+
+@router.get("", summary="List the models", responses=responses(401, 403))
+async def list_models(services: TheServices, caller: MayRead) -> ModelList:
+    """The models in the models folders, by name, and the one that comes with nodegraph.
+
+    They are told by their headers, read again where files have changed: no weights are read, and
+    no pickle is opened.
+    """
+    folders = services.settings.model_folders
+    found = await services.off_loop(_listed, services)
+    shown = [str(folder) for folder in folders] if caller.may("admin") else []
+    return ModelList(items=found, folders=shown)
+
+
+@router.get(
+    "/thumbnail",
+    summary="Get a small picture of a model",
+    response_class=Response,
+    responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
+)
+async def get_model_thumbnail(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    name: Annotated[str, Query(max_length=1_000, description="The model's.")],
+    size: ThumbnailSize = 256,
+) -> Response:
+    """The picture that lies beside the model: `x.png`, `x.preview.png` and the like for a file
+    `x.safetensors`, `preview.png` or `thumbnail.png` in a folder; also JPEG and WebP."""
+    digest, data = await services.off_loop(_picture, services, name)
+    return await thumbnail_response(
+        request,
+        services.artifacts.thumbnails,
+        digest,
+        size,
+        lambda: OpenFile(BytesIO(data), len(data), digest),
+    )
+
+
+def _picture(services: Services, name: str) -> tuple[str, bytes]:
+    """The picture of a model, with its digest.
+
+    Raises:
+        NotFound: There is no such model, or no picture of it.
+    """
+    known = {model.name: model for model in services.models.list(services.settings.model_folders)}
+    data = read_model_picture(known[name].path) if name in known else None
+    if data is None:
+        raise NotFound("there is no picture of such a model", given=ascii(name[:80]))
+    return blake3(data).hexdigest(), data
+
+
+def _listed(services: Services) -> list[shapes.Model]:
+    return [_entry(model) for model in services.models.list(services.settings.model_folders)]
+
+
+def _entry(model: FoundModel) -> shapes.Model:
+    # Where files lie on this machine is nobody's business who can't see the machine.
+    problem = model.problem and model.problem.replace(str(model.path), model.name)
+    return shapes.Model(
+        name=model.name,
+        kind=model.kind,
+        family=model.family,
+        bytes=model.bytes,
+        problem=problem,
+        thumbnail=_thumbnail(model),
+    )
+
+
+def _thumbnail(model: FoundModel) -> str | None:
+    if find_model_picture(model.path) is None:
+        return None
+    return f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}"

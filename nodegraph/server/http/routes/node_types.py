@@ -1,0 +1,143 @@
+"""What nodes there are, and what they take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.json_schema import inputs_json_schema
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.types import TypeInfo
+from nodegraph.server.http.answers import json_response
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.problems import responses
+from nodegraph.server.workflows.catalog import NodeTypes
+
+router = APIRouter(prefix="/node-types", tags=["node types"])
+
+_INTERNAL = {"module", "qualname", "hooks"}
+"""Where the code lies is no business of those who use a node."""
+IfNoneMatch = Annotated[str | None, Header(description="ETag of what the client has.")]
+
+
+class NodeType(NodeSpec):
+    """A node type: what editors and checks need to know of it."""
+
+    inputs_schema: dict[str, Any] = Field(
+        description="JSON Schema of the node's `inputs` in a workflow, links included."
+    )
+
+
+class PortTypeEntry(BaseModel):
+    """A type that links carry."""
+
+    name: str = Field(examples=["Image"])
+    color: str = Field(description="Of its ports and links.", examples=["#64b5f6"])
+    parents: list[str] = Field(description="Types whose ports take it too.")
+    description: str
+
+
+class NodeTypeList(BaseModel):
+    """All node types there are."""
+
+    items: list[NodeType]
+    next: str | None = None
+    port_types: list[PortTypeEntry]
+    packs: dict[str, str] = Field(description="Versions of the packs by name.")
+    problems: list[str] = Field(description="What is wrong with packs; the others still count.")
+
+
+_LIST: dict[int | str, dict[str, Any]] = {
+    200: {"model": NodeTypeList, "description": "All of them."},
+    304: {"description": "The client has them already, as `If-None-Match` says."},
+}
+_ONE: dict[int | str, dict[str, Any]] = {
+    200: {"model": NodeType, "description": "The node type."},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+
+
+@router.get(
+    "",
+    summary="List the node types",
+    response_class=Response,
+    responses={**_LIST, **responses(401, 403, 503)},
+)
+async def list_node_types(
+    services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
+) -> Response:
+    """All node types with their ports, by name, and the port types.
+
+    The ETag changes when any of them does.
+    """
+    types = await services.node_types.current()
+    if is_known(if_none_match, types.digest):
+        return Response(status_code=304, headers=_headers(types.digest))
+    return await services.off_loop(_list, types)
+
+
+@router.get(
+    "/{type}",
+    summary="Get a node type",
+    response_class=Response,
+    responses={**_ONE, **responses(401, 403, 404, 503)},
+)
+async def get_node_type(
+    services: TheServices,
+    caller: MayRead,
+    type: Annotated[str, Path(max_length=500, examples=["KSampler"])],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """What a node type takes and gives."""
+    types = await services.node_types.current()
+    spec = types.spec(type)
+    if spec is None:
+        raise NotFound(
+            "there is no such node type",
+            given=ascii(type[:80]),
+            hint=did_you_mean(type, types.node_types()) or None,
+        )
+    answer = json_response(_document(spec))
+    digest = digest_bytes(answer.body)
+    if is_known(if_none_match, digest):
+        return Response(status_code=304, headers=_headers(digest))
+    answer.headers.update(_headers(digest))
+    return answer
+
+
+def _list(types: NodeTypes) -> Response:
+    specs = (types.spec(name) for name in types.node_types())
+    return json_response(
+        {
+            "items": [_document(spec) for spec in specs if spec is not None],
+            "next": None,
+            "port_types": [_port_type(info) for info in types.type_infos()],
+            "packs": dict(types.pack_versions()),
+            "problems": list(types.problems),
+        },
+        headers=_headers(types.digest),
+    )
+
+
+def _document(spec: NodeSpec) -> dict[str, Any]:
+    document = spec.model_dump(mode="json", exclude=_INTERNAL)
+    return {**document, "inputs_schema": inputs_json_schema(spec)}
+
+
+def _port_type(info: TypeInfo) -> dict[str, Any]:
+    return PortTypeEntry(
+        name=info.name,
+        color=info.color,
+        parents=list(info.parents),
+        description=info.description,
+    ).model_dump()
+
+
+def _headers(digest: str) -> dict[str, str]:
+    return {"ETag": etag(digest), "Cache-Control": "private, no-cache"}

@@ -1,0 +1,96 @@
+"""The queue as a whole: how much waits, what is next, and whether it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.jobs.queue import Filter
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices
+from nodegraph.server.workflows.job_entries import job_entry
+from nodegraph.server.http.problems import responses
+from nodegraph.server.services import Services
+from nodegraph.server.workflows.job_entries import JobEntry, job_entry
+
+router = APIRouter(prefix="/queue", tags=["queue"])
+
+_FORESEEN = 1_000
+"""Jobs whose order is looked up to find the caller's among them."""
+
+
+class Cleared(BaseModel):
+    """How many jobs were cancelled."""
+
+    cancelled: int = Field(examples=[12])
+
+
+@router.get(
+    "",
+    summary="Look at the queue",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def get_queue(
+    services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
+) -> Response:
+    """How many jobs there are, and which come next as far as that is known now."""
+    return JSONResponse(await services.off_loop(_entry, services, caller, limit))
+
+
+def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
+    queue, client = services.queue, caller.only_client
+    foreseen = queue.upcoming(limit if client is None else _FORESEEN) if limit else ()
+    seen = [job for job in foreseen if caller.sees(job.client)][:limit]
+    return {
+        "paused": queue.is_paused(),
+        "counts": asdict(queue.counts(client)),
+        "upcoming": [job_entry(job) for job in seen],
+    }
+
+
+@router.post(
+    "/pause",
+    summary="Pause the queue",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin no more jobs, also after a restart. What runs goes on."""
+    await asyncio.wrap_future(services.queue.pause())
+    services.hub.tell("queue.changed", paused=True)
+    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+
+
+@router.post(
+    "/resume",
+    summary="Let the queue go on",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin jobs again."""
+    await asyncio.wrap_future(services.queue.resume())
+    services.hub.tell("queue.changed", paused=False)
+    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+
+
+@router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
+async def clear_queue(
+    services: TheServices,
+    caller: MayRun,
+    client: Annotated[str | None, Query(max_length=256, description="Only its jobs.")] = None,
+    tag: Annotated[str | None, Query(max_length=256, description="Only jobs with it.")] = None,
+) -> Cleared:
+    """Cancel the caller's jobs that wait; for an admin, everybody's."""
+    seen = caller.only_client
+    if seen is not None and client not in (None, seen):
+        return Cleared(cancelled=0)
+    which = Filter(client=seen or client, tag=tag)
+    return Cleared(cancelled=await asyncio.wrap_future(services.queue.clear(which)))

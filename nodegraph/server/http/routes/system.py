@@ -1,0 +1,79 @@
+"""The server itself: versions, processes, devices, memory."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+from fastapi import APIRouter
+from pydantic import TypeAdapter
+
+from nodegraph.client import shapes
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
+from nodegraph.server.http.problems import responses
+from nodegraph.server.services import Services
+
+router = APIRouter(prefix="/system", tags=["system"])
+_WORKER = TypeAdapter(shapes.WorkerInfo)
+
+
+@router.get("", summary="Look at the server", responses=responses(401, 403, 503))
+async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
+    """Versions, processes, devices, memory, the queue."""
+    workers = [_worker(asdict(each), caller, services) for each in services.worker_states()]
+    measured = await services.off_loop(_measured, services, caller)
+    types = services.node_types.now
+    return shapes.System(
+        version=VERSION,
+        python=".".join(map(str, sys.version_info[:3])),
+        started=services.started,
+        uptime=services.uptime,
+        devices=tuple(sorted({each.device for each in workers if each.role == "worker"})),
+        workers=tuple(workers),
+        packs=dict(types.packs),
+        node_types=len(types.specs),
+        problems=tuple(types.problems),
+        **measured,
+    )
+
+
+def _worker(found: dict[str, Any], caller: Caller, services: Services) -> shapes.WorkerInfo:
+    job = found["job"]
+    if job is not None and caller.only_client is not None and not _sees(services, caller, job):
+        found |= {"job": None, "node": None}
+    return _WORKER.validate_python(found)
+
+
+def _sees(services: Services, caller: Caller, job: str) -> bool:
+    try:
+        return caller.sees(services.queue.get(job).client)
+    except NodegraphError:
+        return False
+
+
+def _measured(services: Services, caller: Caller) -> dict[str, Any]:
+    machine, own = psutil.virtual_memory(), psutil.Process().memory_info().rss
+    disk = shutil.disk_usage(services.home)
+    return {
+        "platform": platform.platform(),
+        "memory": shapes.Memory(total=machine.total, available=machine.available, server=own),
+        "disk": shapes.Disk(total=disk.total, free=disk.free),
+        "queue": shapes.QueueInfo(
+            paused=services.queue.is_paused(),
+            counts=shapes.Counts(**asdict(services.queue.counts(caller.only_client))),
+            fault=services.queue_fault(),
+        ),
+    }
+
+
+@router.post("/refresh", summary="Look at the node packs anew", responses=responses(401, 403, 503))
+async def refresh(services: TheServices, caller: MayAdmin) -> shapes.Refreshed:
+    """Read packs that were added or changed. Workers take them up once they have no job."""
+    types = await services.refresh_node_types()
+    return shapes.Refreshed(node_types=len(types.specs), problems=tuple(types.problems))

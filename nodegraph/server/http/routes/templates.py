@@ -1,0 +1,152 @@
+"""The workflows that come with nodegraph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from mimetypes import guess_type
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from blake3 import blake3
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
+
+from nodegraph.client import shapes
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.workflow import Workflow
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.file_answers import BINARY
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
+from nodegraph.server.http.types import ANY, content_headers
+from nodegraph.session.templates import template, template_picture, templates
+
+router = APIRouter(prefix="/templates", tags=["workflows"])
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/webp": BINARY}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+_NEEDED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"*/*": BINARY}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
+}
+
+
+class TemplateList(BaseModel):
+    """The workflows that come with nodegraph."""
+
+    items: list[shapes.Template]
+    next: str | None = None
+
+
+@router.get("", summary="List the gallery", responses=responses(401, 403))
+async def list_templates(services: TheServices, caller: MayRead) -> TemplateList:
+    """The workflows that come with nodegraph, to start from."""
+    return TemplateList(items=await services.off_loop(_templates))
+
+
+@router.get(
+    "/{name}",
+    summary="Get a workflow of the gallery",
+    response_class=Response,
+    responses={**_FILE, **responses(401, 403, 404)},
+)
+async def get_template(services: TheServices, caller: MayRead, name: Name) -> Response:
+    """The workflow's file."""
+    item = _named(name, await services.off_loop(_templates))
+    text, _ = await services.off_loop(template, item.name)
+    return Response(text, media_type=JSON)
+
+
+@router.get(
+    "/{name}/picture",
+    summary="Get a picture of a workflow of the gallery",
+    response_class=Response,
+    responses={**_PICTURE, **responses(401, 403, 404)},
+)
+async def get_template_picture(
+    request: Request, services: TheServices, caller: MayRead, name: Name
+) -> Response:
+    """What it makes, as a small WebP."""
+    item = _named(name, await services.off_loop(_templates))
+    data = await services.off_loop(template_picture, item.name)
+    if data is None:
+        raise NotFound("there is no picture of this workflow", given=item.name)
+    return _file_answer(request, data, f"{item.name}.webp")
+
+
+@router.get(
+    "/{name}/files/{file}",
+    summary="Get a file that a workflow of the gallery needs",
+    response_class=Response,
+    responses={**_NEEDED, **responses(401, 403, 404)},
+)
+async def get_template_file(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    name: Name,
+    file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
+) -> Response:
+    """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
+    item = _named(name, await services.off_loop(_templates))
+    if file not in item.needs:
+        raise NotFound(
+            "this workflow needs no such file",
+            given=ascii(file[:80]),
+            hint=did_you_mean(file, item.needs) or None,
+        )
+    _, needed = await services.off_loop(template, item.name)
+    return _file_answer(request, needed[file], file)
+
+
+def _named(name: str, items: Sequence[shapes.Template]) -> shapes.Template:
+    found = {item.name: item for item in items}
+    if name not in found:
+        raise NotFound(
+            "the gallery has no such workflow",
+            given=ascii(name[:80]),
+            hint=did_you_mean(name, found),
+        )
+    return found[name]
+
+
+def _file_answer(request: Request, data: bytes, name: str) -> Response:
+    digest = blake3(data).hexdigest()
+    headers = {"ETag": etag(digest), "Cache-Control": "private, no-cache"}
+    if is_known(request.headers.get("if-none-match"), digest):
+        return Response(status_code=304, headers=headers)
+    media_type = guess_type(name)[0] or ANY
+    return Response(data, headers={**headers, **content_headers(media_type, name)})
+
+
+@lru_cache(maxsize=1)
+def _templates() -> list[shapes.Template]:
+    return [_template(name, workflow) for name, workflow in templates().items()]
+
+
+def _template(name: str, workflow: Workflow) -> shapes.Template:
+    href = f"/api/v1/templates/{quote(name, safe='')}"
+    return shapes.Template(
+        name=name,
+        title=workflow.title,
+        description=workflow.description,
+        parameters=tuple(workflow.parameters),
+        needs=tuple(sorted(template(name)[1])),
+        types=tuple(sorted(_types(workflow))),
+        href=href,
+        picture=None if template_picture(name) is None else f"{href}/picture",
+    )
+
+
+def _types(workflow: Workflow) -> set[str]:
+    """Node types that it uses, also within its blocks."""
+    parts = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
+    return {node.type for nodes in parts for node in nodes.values()} - set(workflow.subgraphs)

@@ -1,0 +1,194 @@
+"""Files that clients bring for their workflows to read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.http.errors import TooLarge, Unprocessable
+from nodegraph.server.http.file_answers import (
+    BINARY,
+    FILE_ANSWERS,
+    THUMBNAIL_ANSWERS,
+    ThumbnailSize,
+    thumbnail_response,
+)
+from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import file_response
+from nodegraph.server.http.types import content_headers
+
+router = APIRouter(prefix="/uploads", tags=["uploads"])
+
+_DIGEST = "9d3c1b70" * 8
+Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[_DIGEST])]
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _FORM},
+            "application/octet-stream": BINARY,
+            "image/png": BINARY,
+        },
+    }
+}
+
+
+class UploadList(BaseModel):
+    """Some uploads, the newest first."""
+
+    items: list[shapes.Upload]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+
+
+@router.post(
+    "",
+    summary="Upload a file",
+    status_code=201,
+    responses={
+        200: {"model": shapes.Upload, "description": "The client had brought it already."},
+        **responses(400, 401, 403, 413, 415, 422),
+    },
+    openapi_extra=_BODY,
+)
+async def upload_file(
+    request: Request,
+    response: Response,
+    services: TheServices,
+    caller: MayRun,
+    name: Annotated[
+        str, Query(max_length=1000, description="The file's, where the body is the file itself.")
+    ] = "",
+) -> shapes.Upload:
+    """Bring a picture or a workflow: as a form with a `file`, or as the body itself.
+
+    What it is is told by its bytes. Its `value` stands for it in workflows that are submitted.
+    Uploads that no job needed for long are deleted.
+    """
+    _check_length(request, services.uploads.rules.bytes)
+    chunks: AsyncIterator[bytes] = request.stream()
+    if is_form(request.headers.get("content-type", "")):
+        name, chunks = await _file_of(request)
+    found, is_new = await services.uploads.receive(chunks, name, caller.name)
+    entry = _entry(found)
+    response.headers["Location"] = entry.href
+    response.status_code = 201 if is_new else 200
+    return entry
+
+
+@router.get("", summary="List uploads", responses=responses(401, 403, 422))
+async def list_uploads(
+    services: TheServices,
+    caller: MayRead,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> UploadList:
+    """What the caller brought, the newest first."""
+    page = await services.off_loop(
+        services.uploads.page, caller.only_client, limit=limit, cursor=cursor
+    )
+    return UploadList(items=[_entry(item) for item in page.uploads], next=page.next)
+
+
+@router.get(
+    "/{digest}",
+    summary="Get an upload",
+    response_class=Response,
+    responses={**FILE_ANSWERS, **responses(401, 403, 404, 410, 416)},
+)
+async def get_upload(
+    request: Request, services: TheServices, caller: MayRead, digest: Digest
+) -> Response:
+    """The file, as it was brought."""
+    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
+    opened = await services.off_loop(services.uploads.open, found)
+    return file_response(request, opened, content_headers(found.media_type, found.name))
+
+
+@router.get(
+    "/{digest}/thumbnail",
+    summary="Get a small picture of an uploaded picture",
+    response_class=Response,
+    responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
+)
+async def get_upload_thumbnail(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    digest: Digest,
+    size: ThumbnailSize = 256,
+) -> Response:
+    """The picture, upright, as WebP; of an animation the first one."""
+    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
+    return await thumbnail_response(
+        request, services.artifacts.thumbnails, digest, size, lambda: services.uploads.open(found)
+    )
+
+
+@router.delete(
+    "/{digest}",
+    summary="Delete an upload",
+    status_code=204,
+    responses=responses(401, 403, 404),
+)
+async def delete_upload(services: TheServices, caller: MayRun, digest: Digest) -> None:
+    """Delete a file that was brought; jobs that wait for their turn can't read it any more."""
+    await services.off_loop(services.uploads.delete, digest, caller.only_client)
+
+
+def _check_length(request: Request, most: int) -> None:
+    """Refuse what says itself that it is too large, before anything of it is read."""
+    length = request.headers.get("content-length", "")
+    # A form has a few more bytes than its file.
+    if length.isdecimal() and int(length[:18]) > most + (64 << 10):
+        raise TooLarge("the file is too large", expected=f"at most {most} bytes")
+
+
+async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
+    """The name of the one file in a form, and its bytes as they come."""
+    events = form_events(request.stream(), request.headers["content-type"], parts=1)
+    first = await anext(events, None)
+    if not isinstance(first, PartBegins) or first.filename is None or first.name != "file":
+        raise Unprocessable(
+            "the form brings no file",
+            given=first.name[:80] if isinstance(first, PartBegins) else None,
+            expected="one part named `file`, with a file name",
+        )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        is_complete = False
+        async for event in events:
+            if isinstance(event, bytes):
+                yield event
+            elif isinstance(event, PartEnds):
+                is_complete = True
+        if not is_complete:
+            raise BadForm("the form ends before its file does")
+
+    return first.filename, chunks()
+
+
+def _entry(upload: Upload) -> shapes.Upload:
+    return shapes.Upload(
+        digest=upload.digest,
+        name=upload.name,
+        media_type=upload.media_type,
+        size=upload.size,
+        width=upload.width,
+        height=upload.height,
+        created=upload.created,
+        used=upload.used,
+        value=upload.reference,
+        href=f"/api/v1/uploads/{upload.digest}",
+    )

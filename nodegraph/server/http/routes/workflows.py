@@ -1,0 +1,242 @@
+"""Workflows that are kept on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Body, Header, Path, Query, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.client import shapes
+from nodegraph.client.shapes.description import described, example
+from nodegraph.core.workflow import Workflow
+from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
+from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.http.answers import json_response
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
+from nodegraph.server.http.json_route import JsonRoute
+from nodegraph.server.http.problems import responses
+from nodegraph.server.workflows.checking import check_size
+
+router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)
+
+JSON = "application/json"
+_EXAMPLE = {
+    "format": "nodegraph/1",
+    "title": "Text to image",
+    "parameters": {"prompt": "positive.text"},
+    "nodes": {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "positive": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "a red apple"},
+        },
+    },
+}
+DOCUMENT: dict[str, Any] = {
+    "schema": {"type": "object", "required": ["nodes"], "description": "A workflow file."},
+    "example": _EXAMPLE,
+}
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+
+Name = Annotated[
+    str,
+    Path(description="Safe as a file's name on every platform.", examples=["apple still life"]),
+]
+Document = Annotated[
+    dict[str, Any], Body(description="A workflow as its file says it.", examples=[_EXAMPLE])
+]
+IfMatch = Annotated[
+    str | None, Header(description="ETag of the version that the change is made to.")
+]
+IfNoneMatch = Annotated[str | None, Header(description="`*` to make a new one only.")]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAs(shapes.SavedVersion):
+    """How a workflow is kept."""
+
+    __pydantic_config__ = described("SavedAs", is_open=False)
+
+    name: Annotated[str, example("apple")] = ""
+
+
+class VersionList(BaseModel):
+    """The versions of a saved workflow that are kept, the newest first."""
+
+    items: list[shapes.SavedVersion]
+    next: str | None = None
+
+
+class SavedList(BaseModel):
+    """Some saved workflows, by name."""
+
+    items: list[shapes.SavedItem]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+
+
+@router.get(
+    "",
+    summary="List saved workflows",
+    response_model=SavedList,
+    responses=responses(401, 403, 422),
+)
+async def list_workflows(
+    services: TheServices,
+    caller: MayRead,
+    text: Annotated[
+        str, Query(max_length=200, description="A part of the name, title or description.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """The saved workflows, by name."""
+    page = await services.off_loop(services.workflows.page, text=text, limit=limit, after=cursor)
+    return json_response({"items": [_item(entry) for entry in page.entries], "next": page.next})
+
+
+@router.get(
+    "/{name}",
+    summary="Get a saved workflow",
+    response_class=Response,
+    responses={**_TEXT, **responses(401, 403, 404, 422)},
+)
+async def get_workflow(
+    services: TheServices, caller: MayRead, name: Name, if_none_match: IfNoneMatch = None
+) -> Response:
+    """The workflow's file as it was saved; `Content-Location` says which version it is."""
+    found = await services.off_loop(services.workflows.get, name)
+    return _file(found, if_none_match)
+
+
+@router.put(
+    "/{name}",
+    summary="Save a workflow",
+    responses={
+        201: {"model": SavedAs, "description": "There was none of this name."},
+        **responses(400, 401, 403, 409, 412, 413, 415, 422),
+    },
+)
+async def put_workflow(
+    response: Response,
+    services: TheServices,
+    caller: MayRun,
+    name: Name,
+    document: Document,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> SavedAs:
+    """Keep a workflow under a name; what differs from what is there becomes its next version.
+
+    It need not be complete, nor able to run. Keys that nodegraph doesn't know are kept.
+    """
+    workflow = await services.off_loop(_read, document, services.server.limits.nodes)
+
+    def check(digest: str | None) -> None:
+        check_match(if_match, digest)
+        check_none_match(if_none_match, digest)
+
+    found, is_new = await services.off_loop(services.workflows.put, name, workflow, check)
+    response.headers["ETag"] = etag(found.version.digest)
+    if is_new:
+        response.status_code = 201
+        response.headers["Location"] = _href(name)
+    return SavedAs(name=name, **asdict(_version(name, found.version)))
+
+
+@router.delete(
+    "/{name}",
+    summary="Delete a saved workflow",
+    status_code=204,
+    responses=responses(401, 403, 404, 412),
+)
+async def delete_workflow(
+    services: TheServices, caller: MayRun, name: Name, if_match: IfMatch = None
+) -> None:
+    """Delete a workflow with all its versions. Jobs that were submitted with it keep theirs."""
+    await services.off_loop(
+        services.workflows.delete, name, lambda digest: check_match(if_match, digest)
+    )
+
+
+@router.get(
+    "/{name}/versions",
+    summary="List the versions of a saved workflow",
+    responses=responses(401, 403, 404, 422),
+)
+async def list_versions(services: TheServices, caller: MayRead, name: Name) -> VersionList:
+    """The versions that are kept, the newest first."""
+    found = await services.off_loop(services.workflows.versions, name)
+    return VersionList(items=[_version(name, version) for version in found])
+
+
+@router.get(
+    "/{name}/versions/{version}",
+    summary="Get a version of a saved workflow",
+    response_class=Response,
+    responses={**_TEXT, **responses(401, 403, 404, 422)},
+)
+async def get_version(
+    services: TheServices,
+    caller: MayRead,
+    name: Name,
+    version: Annotated[int, Path(ge=1, le=999_999_999, examples=[3])],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The workflow's file as it was then."""
+    found = await services.off_loop(services.workflows.get, name, version)
+    return _file(found, if_none_match)
+
+
+def _read(document: Mapping[str, Any], most_nodes: int) -> Workflow:
+    workflow = Workflow.from_dict(document)
+    check_size(workflow, most_nodes)
+    return workflow
+
+
+def _file(found: SavedWorkflow, if_none_match: str | None) -> Response:
+    headers = {
+        "ETag": etag(found.version.digest),
+        "Cache-Control": "private, no-cache",
+        "Content-Location": _href(found.name, found.version.number),
+    }
+    if is_known(if_none_match, found.version.digest):
+        return Response(status_code=304, headers=headers)
+    return Response(found.text.encode(), media_type=JSON, headers=headers)
+
+
+def _href(name: str, version: int | None = None) -> str:
+    place = f"/api/v1/workflows/{quote(name, safe='')}"
+    return place if version is None else f"{place}/versions/{version}"
+
+
+def _version(name: str, version: Version) -> shapes.SavedVersion:
+    return shapes.SavedVersion(
+        version=version.number,
+        digest=version.digest,
+        saved=version.saved,
+        size=version.size,
+        href=_href(name, version.number),
+    )
+
+
+def _item(entry: SavedEntry) -> dict[str, Any]:
+    """As `shapes.SavedItem` says."""
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "description": entry.description,
+        "digest": entry.digest,
+        "saved": entry.saved,
+        "parameters": list(entry.parameters),
+        "nodes": entry.nodes,
+        "href": _href(entry.name),
+        "problem": entry.problem,
+    }

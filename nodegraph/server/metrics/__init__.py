@@ -1,8 +1,0 @@
-"""Figures for monitoring: counted as things happen, and written as Prometheus reads them."""
-
-from __future__ import annotations
-
-from nodegraph.server.metrics.metrics import CONTENT_TYPE, Metrics
-from nodegraph.server.metrics.state import State
-
-__all__ = ["CONTENT_TYPE", "Metrics", "State"]

@@ -1,0 +1,1 @@
+"""Running a server: logs, figures, readiness, backups, upkeep."""

@@ -1,0 +1,60 @@
+"""What is being done while something is logged: for which request, and whose it is."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from logging import LogRecord
+from typing import Any
+
+from starlette.types import Scope
+
+from nodegraph.server.access.notes import KEY
+
+_JOB = re.compile(r"\bjob_[0-9a-z]{26}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that is being answered.
+
+    Attributes:
+        id: Of the request, in the answer's `X-Request-Id` too.
+        scope: Whose notes tell the caller, once that is known.
+    """
+
+    id: str
+    scope: Scope
+
+    @property
+    def client(self) -> str:
+        """The caller's name; empty as long as nobody is known."""
+        notes = self.scope.get(KEY)
+        return "" if notes is None or notes.caller is None else notes.caller.name
+
+
+CURRENT: ContextVar[Asked | None] = ContextVar("nodegraph_request", default=None)
+"""Of the task or thread; code that is handed to a thread takes it along."""
+
+
+def noted(record: LogRecord) -> None:
+    """Write into a record for which request it is, if for any; done where it is logged."""
+    asked = CURRENT.get()
+    if asked is not None and not hasattr(record, "about"):
+        record.about = {"request": asked.id, "client": asked.client}
+
+
+def fields_of(record: LogRecord, message: str) -> dict[str, Any]:
+    """The fields of a record: those that it was logged with, and what it is about.
+
+    Args:
+        message: Its text; the first job that it names is the one that it is about.
+    """
+    found = {name: value for name, value in getattr(record, "about", {}).items() if value}
+    given = getattr(record, "fields", None)
+    if isinstance(given, dict):
+        found |= {name: value for name, value in given.items() if value is not None}
+    if "job" not in found and (job := _JOB.search(message)):
+        found["job"] = job[0]
+    return found

@@ -1,0 +1,8 @@
+"""Figures for monitoring: counted as things happen, and written as Prometheus reads them."""
+
+from __future__ import annotations
+
+from nodegraph.server.operations.metrics.metrics import CONTENT_TYPE, Metrics
+from nodegraph.server.operations.metrics.state import State
+
+__all__ = ["CONTENT_TYPE", "Metrics", "State"]

@@ -1,0 +1,92 @@
+"""Whether the server is of use: it can keep jobs, somebody can run them, and there is space."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from nodegraph.errors import NodegraphError, Problem
+from nodegraph.server.http.errors import Unavailable
+
+if TYPE_CHECKING:
+    from nodegraph.server.services import Services
+
+_FRESH_SECONDS = 1.0
+"""For which an answer holds: whoever may not come in may ask this."""
+_PATIENCE = 2.0
+_AT_WORK = ("idle", "busy")
+
+
+class NotReady(Unavailable):
+    """The server isn't of use now; lists why."""
+
+    code = "not-ready"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self._problems = tuple(problems)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+
+class Readiness:
+    """Finds out what keeps a server from being of use.
+
+    Args:
+        services: Of the server.
+        clock: Seconds; only differences count.
+    """
+
+    def __init__(self, services: Services, clock: Callable[[], float] = monotonic) -> None:
+        self._services = services
+        self._clock = clock
+        self._looking = asyncio.Lock()
+        self._looked: float | None = None
+        self._found: list[Problem] = []
+
+    async def problems(self) -> list[Problem]:
+        """Everything that does; nothing of it tells more than what kind of thing it is."""
+        if self._services.stopping.is_set():
+            return [Problem("stopping", "the server is about to stop")]
+        async with self._looking:
+            if self._looked is None or self._clock() - self._looked >= _FRESH_SECONDS:
+                self._found = await self._look()
+                self._looked = self._clock()
+        return self._found
+
+    async def _look(self) -> list[Problem]:
+        checks = [await self._queue(), self._workers(), await asyncio.to_thread(self._disk)]
+        return [found for found in checks if found is not None]
+
+    async def _queue(self) -> Problem | None:
+        try:
+            tried = asyncio.wrap_future(self._services.queue.try_writing())
+            await asyncio.wait_for(tried, _PATIENCE)
+        except (NodegraphError, asyncio.TimeoutError):
+            return Problem("queue-not-writable", "the job queue can't be written now")
+        return None
+
+    def _workers(self) -> Problem | None:
+        services = self._services
+        if not services.has_workers or services.server.workers == 0:
+            return None
+        if any(
+            worker.role == "worker" and worker.state in _AT_WORK
+            for worker in services.worker_states()
+        ):
+            return None
+        return Problem("no-worker-ready", "no worker is ready")
+
+    def _disk(self) -> Problem | None:
+        try:
+            free = shutil.disk_usage(self._services.home).free
+        except OSError:
+            return Problem("home-gone", "the home folder can't be reached")
+        if free >= self._services.server.least_free:
+            return None
+        return Problem("disk-low", "there is too little space left on the disk")

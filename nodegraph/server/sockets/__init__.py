@@ -1,9 +1,0 @@
-"""Websockets: subscriptions and commands over one connection. See docs/websocket.md."""
-
-from __future__ import annotations
-
-from nodegraph.server.sockets.codec import JSON, MSGPACK, Codec, chosen_codec
-from nodegraph.server.sockets.connection import Connection
-from nodegraph.server.sockets.rules import SocketRules
-
-__all__ = ["JSON", "MSGPACK", "Codec", "Connection", "SocketRules", "chosen_codec"]

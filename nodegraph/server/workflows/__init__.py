@@ -1,0 +1,1 @@
+"""Workflows that clients want checked, planned or run."""

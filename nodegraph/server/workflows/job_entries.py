@@ -1,0 +1,88 @@
+"""Jobs as the API tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nodegraph.client import shapes
+from nodegraph.client.shapes.jobs import JOBS
+from nodegraph.jobs.queue import Job, JobSummary
+from nodegraph.server.content.artifacts.links import artifact_links
+
+
+class JobList(BaseModel):
+    """Some jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[shapes.JobSummary]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
+
+
+def job_path(id: str) -> str:
+    """Where a job is."""
+    return f"{JOBS}/{id}"
+
+
+def job_entry(job: JobSummary) -> dict[str, Any]:
+    """As `shapes.JobSummary` says."""
+    place = job_path(job.id)
+    return {
+        "id": job.id,
+        "client": job.client,
+        "name": job.name,
+        "state": job.state,
+        "held": job.held,
+        "wanted": job.wanted,
+        "priority": job.priority,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "attempt": job.attempt,
+        "deaths": job.deaths,
+        "worker": job.worker,
+        "tags": list(job.tags),
+        "fault": None if job.fault is None else asdict(job.fault),
+        "links": {"self": place, "workflow": f"{place}/workflow", "events": f"{place}/events"},
+    }
+
+
+def job_list(jobs: Iterable[JobSummary], next: str | None) -> dict[str, Any]:
+    """As `JobList` says."""
+    return {"items": [job_entry(job) for job in jobs], "next": next}
+
+
+def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
+    """As `shapes.Job` says.
+
+    Args:
+        shown: Parameters as clients are to see them.
+    """
+    return {
+        **job_entry(job),
+        "workflow": job.workflow,
+        "parameters": shown(job.parameters),
+        "targets": job.targets,
+        "options": job.options,
+        "plan": job.plan,
+        "outputs": None if job.outputs is None else shown_outputs(job.outputs),
+        "error": job.error,
+    }
+
+
+def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job gave, with addresses in place of this machine's paths."""
+    files = [_file(each) for each in outputs.get("files", ())]
+    return {**outputs, "files": files}
+
+
+def _file(found: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in found.items() if name != "path"}
+    name = PurePath(str(found.get("path", ""))).name
+    links = artifact_links(found.get("digest", ""), found.get("media_type", ""))
+    return {"name": name, "width": None, "height": None, **shown, **links}

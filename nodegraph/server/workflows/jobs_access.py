@@ -1,0 +1,56 @@
+"""The jobs that a caller may see, and what may be done with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from nodegraph.jobs.queue import Filter, Job
+from nodegraph.jobs.queue.job import not_found
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.services import Services
+
+T = TypeVar("T")
+
+
+def visible(services: Services, caller: Caller, id: str) -> Job:
+    """A job that the caller may see.
+
+    Raises:
+        JobNotFound: There is none. Others' jobs look as if they weren't there.
+    """
+    # One row: quicker than a thread is called.
+    found = services.queue.get(id)
+    if not caller.sees(found.client):
+        raise not_found(id)
+    return found
+
+
+async def done(
+    services: Services, caller: Caller, id: str, action: Callable[[str], Future[T]]
+) -> T:
+    """What became of something that was done with a job that the caller may see.
+
+    Raises:
+        JobNotFound, WrongState: See the queue's methods.
+    """
+    visible(services, caller, id)
+    return await asyncio.wrap_future(action(id))
+
+
+def own(caller: Caller, which: Filter) -> Filter | None:
+    """A filter for what the caller may see of some jobs; None if that is nothing."""
+    if caller.only_client is None:
+        return which
+    if which.client not in (None, caller.only_client):
+        return None
+    return Filter(
+        which.states,
+        caller.only_client,
+        which.tag,
+        which.created_after,
+        which.created_before,
+        which.text,
+    )

@@ -1,0 +1,151 @@
+"""Taking jobs in: for the route, for websockets, for apps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from nodegraph.core.context import Environment
+from nodegraph.core.uploads import paths_in
+from nodegraph.errors import InvalidWorkflow
+from nodegraph.jobs.queue import Submission, Submitted
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.services import Services
+from nodegraph.server.workflows.checking import check
+from nodegraph.server.workflows.wishes import JobWish, SavedReference, WorkflowWish
+
+_QUICK = 200
+"""Nodes up to which a workflow is checked on the event loop: it takes a few milliseconds."""
+PLAN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A workflow as it will be run.
+
+    Attributes:
+        document: References to uploads replaced by their paths.
+        text: The same as JSON.
+        parameters: Likewise.
+        granted: Those paths: all of the uploads that it may read.
+    """
+
+    document: Mapping[str, Any]
+    text: str
+    parameters: Mapping[str, Any]
+    granted: frozenset[Path] = frozenset()
+
+    def environment(self, services: Services) -> Environment:
+        """The world around its run."""
+        return replace(services.environment, granted=self.granted)
+
+
+async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Wanted:
+    """What a wish comes to: saved workflows opened, uploads found.
+
+    Raises:
+        NotFound: No such saved workflow.
+        InvalidWorkflow: No such upload, or one by its path.
+    """
+    if isinstance(wish.workflow, SavedReference):
+        saved = await services.off_loop(
+            services.workflows.get, wish.workflow.saved, wish.workflow.version
+        )
+        document: Any = saved.document
+    else:
+        document = wish.workflow
+    parameters: Any = wish.parameters
+    is_small = isinstance(document, dict) and _is_small(document)
+    text = _text(document) if is_small else await services.off_loop(_text, document)
+    granted: frozenset[Path] = frozenset()
+    if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
+        document, parameters = await services.off_loop(
+            services.uploads.resolve, [document, parameters], caller.only_client
+        )
+        text = _text(document)
+        granted = paths_in(text, parameters, services.uploads.files)
+    return Wanted(document, text, parameters, granted)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+async def submit(
+    services: Services, caller: Caller, wish: JobWish, key: str | None = None
+) -> Submitted:
+    """Take a job in; the future of the queue has ended.
+
+    Args:
+        key: Idempotency key.
+    Raises:
+        NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
+    """
+    found = await wanted(services, caller, wish)
+    types = await services.node_types.current()
+    arguments = (found.document, found.text, found.parameters, wish.targets, types)
+    limits = (found.environment(services), services.server.limits.nodes, services.graphs)
+    if _is_small(found.document):
+        problems = check(*arguments, *limits)
+    else:
+        problems = await services.off_loop(check, *arguments, *limits)
+    if problems:
+        raise InvalidWorkflow(problems)
+    question = _question(found, wish)
+    if found_by_packs := await services.pack_checks.problems(found.document, question, types):
+        raise InvalidWorkflow(found_by_packs)
+    plan = await ask(services, "plan", found, wish) if wish.plan else None
+    submission = Submission(
+        caller.name,
+        found.text,
+        wish.name or str(found.document.get("title", ""))[:256],
+        found.parameters,
+        wish.targets,
+        wish.options.model_dump(exclude_none=True),
+        plan,
+        wish.tags,
+        wish.priority,
+        key,
+        _seconds(plan),
+        wish.held,
+    )
+    return await asyncio.wrap_future(services.queue.submit(submission))
+
+
+def _is_small(document: Mapping[str, Any]) -> bool:
+    nodes = document.get("nodes")
+    return "subgraphs" not in document and isinstance(nodes, dict) and len(nodes) <= _QUICK
+
+
+async def ask(
+    services: Services,
+    question: Literal["check", "plan"],
+    found: Wanted,
+    wish: WorkflowWish,
+) -> Mapping[str, Any]:
+    """What the planner says of a workflow.
+
+    Raises:
+        QuestionFailed: It can't be read.
+        NoAnswer: There is no planner, or it takes too long.
+    """
+    arguments = _question(found, wish)
+    answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
+    return answer
+
+
+def _question(found: Wanted, wish: WorkflowWish) -> dict[str, Any]:
+    return {
+        "workflow": found.text,
+        "parameters": dict(found.parameters),
+        "targets": wish.targets,
+    }
+
+
+def _seconds(plan: Mapping[str, Any] | None) -> float | None:
+    seconds = None if plan is None else plan.get("totals", {}).get("seconds")
+    return float(seconds) if isinstance(seconds, (int, float)) else None

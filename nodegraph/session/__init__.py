@@ -1,0 +1,1 @@
+"""A session: settings, what is kept on disk, node types and an engine, joined."""

@@ -1,0 +1,106 @@
+"""What a session keeps on disk, joined: results, costs, claims, runs, checkpoints, file digests."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.errors import NodegraphError
+from nodegraph.session.settings import Settings
+from nodegraph.store.checkpoints import Checkpoints
+from nodegraph.store.claims import Claims
+from nodegraph.store.codes import Codes
+from nodegraph.store.costs import Costs
+from nodegraph.store.file_digests import StoredFileDigests
+from nodegraph.store.records import Runs
+from nodegraph.store.store import Store, open_store
+from nodegraph.store.written import Written
+
+if TYPE_CHECKING:
+    from nodegraph.store.codec import Serializers
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Persistence:
+    """The parts of one store, and the stores that are only read.
+
+    Of a store that can be read only, those are None that are nothing without writing.
+
+    Attributes:
+        problems: Stores that could not be opened; the others still count.
+    """
+
+    store: Store
+    costs: Costs
+    claims: Claims | None
+    runs: Runs | None
+    checkpoints: Checkpoints | None
+    written: Written | None
+    codes: Codes
+    file_digests: StoredFileDigests
+    others: tuple[Store, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Write what waits, and let go of the files."""
+        FILE_DIGESTS.detach(self.file_digests)
+        try:
+            self.costs.flush()
+        except sqlite3.Error as error:
+            _LOG.warning("can't note what calls took: %s", error)
+        for store in (self.store, *self.others):
+            store.close()
+
+
+def open_persistence(settings: Settings, serializers: Callable[[], Serializers]) -> Persistence:
+    """Open the store that the settings name, and all that lies in it.
+
+    Args:
+        serializers: How values of packs' port types become bytes.
+    Raises:
+        NodegraphError: The store can't be opened.
+    """
+    store = open_store(
+        settings.store_folder,
+        budget=settings.disk_cache,
+        keep_cheap=settings.keep_cheap,
+        serializers=serializers,
+    )
+    others, problems = _opened(settings.stores, serializers)
+    if store.refusal is not None:
+        problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")
+    digests = StoredFileDigests(store.index)
+    FILE_DIGESTS.attach(digests)
+    claims = store.claims
+    return Persistence(
+        store,
+        Costs(store.index),
+        claims,
+        None if claims is None else Runs(store.index, claims, owner=store.owner),
+        None if claims is None else Checkpoints(store),
+        None if claims is None else Written(store.index),
+        Codes(store.index),
+        digests,
+        tuple(others),
+        tuple(problems),
+    )
+
+
+def _opened(
+    folders: Sequence[Path], serializers: Callable[[], Serializers]
+) -> tuple[list[Store], list[str]]:
+    """Stores that are only read, and what is wrong with those that can't be opened."""
+    stores, problems = [], []
+    for folder in folders:
+        try:
+            stores.append(Store(folder, read_only=True, serializers=serializers))
+        except NodegraphError as error:
+            problems.append(f"the store {folder} is left out: {error}")
+    return stores, problems

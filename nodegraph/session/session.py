@@ -1,0 +1,577 @@
+"""A session: settings, node types and an engine joined, for the command line and for scripts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgpack
+
+from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.context import Environment
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.graph import Graph
+from nodegraph.core.graphs import Graphs
+from nodegraph.core.uploads import may_name, with_references
+from nodegraph.core.validation import check_workflow
+from nodegraph.core.versions import with_versions
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import NodegraphError, Problem
+from nodegraph.packs.installed import remembered_packs
+from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.pack import Pack, pack_at, packs_in
+from nodegraph.packs.registry import Registry
+from nodegraph.packs.snapshot import Stamp, stamp_of
+from nodegraph.session.devices import (
+    checked_device,
+    default_device,
+    multiplying_seconds,
+    share_cores,
+)
+from nodegraph.session.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nodegraph.core.events import Listener
+    from nodegraph.engine.cancel import CancelToken
+    from nodegraph.engine.engine import Engine
+    from nodegraph.engine.lanes import Share
+    from nodegraph.engine.planning.plan import Plan
+    from nodegraph.engine.planning.stock import Stock
+    from nodegraph.engine.planning.why import NodeWhy
+    from nodegraph.engine.result import RunResult
+    from nodegraph.residency import ResidencyManager
+    from nodegraph.session.persistence import Persistence
+    from nodegraph.store.store import Store
+
+
+def specs_folder(settings: Settings) -> Path:
+    """Where it is kept what packs declare."""
+    return settings.cache_folder / "specs"
+
+
+def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
+    """The packs that are installed, those in the settings' folders, and more.
+
+    Raises:
+        PackError: Two installed ones have one name.
+    """
+    installed = remembered_packs(specs_folder(settings) / "installed.json")
+    return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
+
+
+def folder_stamps(settings: Settings) -> list[Stamp | None]:
+    """What changes when a pack comes into one of the settings' folders or goes; cheap."""
+    return [stamp_of(folder) for folder in settings.pack_folders]
+
+
+class SessionRunOptions(TypedDict, total=False):
+    """Options of `Session.run`; see `Session.run_async`."""
+
+    parameters: Mapping[str, Any] | None
+    targets: Sequence[str] | None
+    listener: Listener | None
+    cancel: CancelToken | None
+    deadline: float | None
+    check_mutation: bool
+    values: bool
+    share: Share | None
+    previews: bool
+    granted: Collection[Path]
+
+
+class Session:
+    """Runs workflows in this process.
+
+    Results stay in its memory from one run to the next, and on disk for other processes and later
+    ones. Use it as a context manager, or call `close`.
+
+    Args:
+        settings: Where things lie; read from file and environment if not given.
+        packs: More packs: folders or files.
+        nodes: Functions decorated with `@node`, for scripts and notebooks.
+        inputs: Where relative input paths start, unless the settings say.
+        use_cache: False computes everything anew, and keeps nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        packs: Sequence[str | Path] = (),
+        nodes: Sequence[Callable[..., Any]] = (),
+        inputs: Path | None = None,
+        use_cache: bool = True,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self._packs = [pack_at(Path(path)) for path in packs]
+        self._nodes = nodes
+        self._inputs = inputs
+        self._use_cache = use_cache
+        self.problems: list[str] = []
+        self._one_at_a_time = Lock()
+        self._graphs = Graphs()
+        self._manifests = ManifestCache(specs_folder(self.settings))
+        self._registry: Registry | None = None
+        self._folders: list[Stamp | None] = []
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def registry(self) -> Registry:
+        """The node types of all packs, as they were when a job was last begun."""
+        if self._registry is None:
+            self._folders = folder_stamps(self.settings)
+            self._registry = self._read_packs()
+        return self._registry
+
+    def look_anew(self) -> None:
+        """Take up packs that have changed, unless a run goes on; what runs keeps the old ones.
+
+        Every job and every plan begins with it.
+        """
+        engine: Engine | None = self.__dict__.get("engine")
+        if self._registry is None or (engine is not None and engine.is_running):
+            return
+        folders = folder_stamps(self.settings)
+        if folders == self._folders and self._registry.is_current():
+            self._registry.put_to_use()
+            return
+        self._registry.let_go()
+        self._folders = folders
+        self._registry = self._read_packs()
+        if engine is not None:
+            if self.store is not None:
+                self.store.flush()
+            engine.take(self._registry)
+
+    def _read_packs(self) -> Registry:
+        registry = Registry(all_packs(self.settings, self._packs), manifests=self._manifests)
+        if self._nodes:
+            registry.add(*self._nodes)
+        return registry
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Folders and permissions of the runs."""
+        return self.settings.environment(inputs=self._inputs, device=self._device)
+
+    @cached_property
+    def _device(self) -> str:
+        wanted = self.settings.device
+        return default_device() if wanted == "auto" else checked_device(wanted)
+
+    @cached_property
+    def persistence(self) -> Persistence | None:
+        """What is kept on disk; None if nothing is, as the settings say or as it can't be opened.
+
+        What is wrong with it is in `problems`.
+        """
+        if not self._use_cache or not self.settings.disk_cache:
+            return None
+        from nodegraph.session.persistence import open_persistence
+
+        try:
+            found = open_persistence(self.settings, lambda: self.registry.serializers)
+        except NodegraphError as error:
+            self.problems.append(f"results aren't kept on disk: {error}")
+            return None
+        self.problems.extend(found.problems)
+        return found
+
+    @property
+    def store(self) -> Store | None:
+        """Results on disk; see `persistence`."""
+        return None if self.persistence is None else self.persistence.store
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs share: lanes, cache, weights."""
+        share_cores()
+        from nodegraph.diffusion.numerics import LibraryNumerics
+        from nodegraph.engine.cache import Cache, NoCache
+        from nodegraph.engine.checkpointing import Saver
+        from nodegraph.engine.engine import Engine
+        from nodegraph.engine.lanes import Lanes
+        from nodegraph.engine.memory_cache import MemoryCache
+
+        kept = self.persistence
+        memory = MemoryCache(self.settings.memory_cache)
+        interval = self.settings.checkpoint_seconds
+        cache = Cache(memory) if self._use_cache else NoCache()
+        saver = Saver(interval=interval)
+        if kept is not None:
+            cache = Cache(memory, kept.store, kept.others, self._import_types)
+            if kept.checkpoints is not None:
+                saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
+        return Engine(
+            self.registry,
+            environment=self.environment,
+            weights=self._weights,
+            numerics=LibraryNumerics(),
+            cache=cache,
+            lanes=Lanes(self._device, cpu_places=self.settings.cpu_threads),
+            costs=kept.costs if kept is not None else None,
+            claims=kept.claims if kept is not None else None,
+            written=kept.written if kept is not None else None,
+            codes=kept.codes if kept is not None else None,
+            saver=saver,
+        )
+
+    def _import_types(self, node_type: str) -> None:
+        self.registry.import_types(node_type)
+
+    @cached_property
+    def _weights(self) -> ResidencyManager:
+        from nodegraph.session.weights import residency_manager
+
+        return residency_manager(self.settings, self._device, self.environment.models)
+
+    def check(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        granted: Collection[Path] = (),
+    ) -> list[Problem]:
+        """Everything that is wrong with a workflow; nothing runs.
+
+        Args:
+            granted: See `run_async`.
+        """
+        self.look_anew()
+        environment = self._environment(granted)
+        return check_workflow(workflow, self.registry, environment, targets=targets)
+
+    def graph(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        granted: Collection[Path] = (),
+    ) -> Graph:
+        """The executable graph of a workflow.
+
+        Args:
+            granted: See `run_async`.
+        Raises:
+            InvalidWorkflow: Lists all that is wrong with it.
+        """
+        from nodegraph.core.building import build_graph
+
+        environment = self._environment(granted)
+        return build_graph(workflow, self.registry, environment, targets=targets)
+
+    def _graph(
+        self,
+        packed: bytes | None,
+        workflow: Workflow,
+        targets: Sequence[str] | None,
+        granted: Collection[Path],
+    ) -> Graph:
+        """The graph to run; one that was built before, if it would come out the same."""
+        if packed is None:
+            # It has values that no file has; where they are objects, they may have changed.
+            return self.graph(workflow, targets=targets, granted=granted)
+        environment = self._environment(granted)
+        return self._graphs.built(
+            digest_bytes(packed), workflow, self.registry, environment, targets=targets
+        )
+
+    def _environment(self, granted: Collection[Path]) -> Environment:
+        if not granted:
+            return self.environment
+        return replace(self.environment, granted=frozenset(granted))
+
+    def plan(
+        self,
+        workflow: Workflow,
+        *,
+        targets: Sequence[str] | None = None,
+        problems: Sequence[Problem] = (),
+        granted: Collection[Path] = (),
+        stock: Stock | None = None,
+        values: bool = False,
+    ) -> Plan:
+        """What a run would do, node by node, and what it is expected to take; nothing runs.
+
+        Args:
+            problems: What is known to be wrong, to stand in the plan beside what is wrong with
+                the workflow itself.
+            granted: See `run_async`.
+            stock: What the process holds in memory that would run it; if not given, it is this one.
+            values: Whether the run is to give the values of the targets' outputs, as it does if
+                nothing else is said: one that isn't kept is then computed again.
+        """
+        from nodegraph.engine.planning.past import known_types
+        from nodegraph.engine.planning.workflow import plan_workflow
+        from nodegraph.residency import resident_name
+
+        self.look_anew()
+        self.engine.look_at_code_anew()
+        kept = self.persistence
+        self.measure_machine()
+        stores = () if kept is None else (kept.store, *kept.others)
+        shared = self.engine.shared.within(self._environment(granted))
+        weights = frozenset(self.resident() if stock is None else stock.weights)
+        return plan_workflow(
+            workflow,
+            shared if stock is None else stock.seen_from(shared),
+            targets=targets,
+            problems=problems,
+            is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
+            needs_targets=values,
+            is_known=known_types([store.index for store in stores]) if stores else None,
+        ).plan
+
+    def measure_machine(self) -> None:
+        """Note how fast this machine is, once, for plans of what never ran on it."""
+        from nodegraph.engine.work import MACHINE
+
+        kept, device = self.persistence, self._device
+        if kept is None or kept.costs.expected(MACHINE, "", device) is not None:
+            return
+        seconds = multiplying_seconds(device)
+        if seconds is not None:
+            kept.costs.record(MACHINE, "", device, seconds)
+
+    def resident(self) -> list[str]:
+        """Names of the weights that are in memory; see `nodegraph.residency.resident_name`."""
+        from nodegraph.residency import resident_name
+
+        return [resident_name(item.recipe, item.device) for item in self._weights.resident()]
+
+    def why(self, workflow: Workflow, *, node: str | None = None) -> list[NodeWhy]:
+        """Why nodes would run, or which earlier run a node's result comes from; nothing runs.
+
+        Args:
+            node: Tell of this one and of those that make it run; of all that would run if not
+                given.
+        """
+        from nodegraph.engine.planning.past import past_in
+        from nodegraph.engine.planning.why import Past
+        from nodegraph.engine.planning.workflow import why_workflow
+
+        self.look_anew()
+        self.engine.look_at_code_anew()
+        kept = self.persistence
+        past = Past()
+        if kept is not None:
+            kept.store.flush()
+            past = past_in([store.index for store in (kept.store, *kept.others)], kept.runs)
+        return why_workflow(workflow, self.engine.shared, past, node=node)
+
+    async def run_async(
+        self,
+        workflow: Workflow,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        targets: Sequence[str] | None = None,
+        listener: Listener | None = None,
+        cancel: CancelToken | None = None,
+        deadline: float | None = None,
+        check_mutation: bool = False,
+        values: bool = True,
+        share: Share | None = None,
+        previews: bool = True,
+        granted: Collection[Path] = (),
+    ) -> RunResult:
+        """Run a workflow on the running event loop.
+
+        Args:
+            parameters: Values of the workflow's named parameters.
+            targets: Nodes to run, with what they need; all sinks if not given.
+            listener: Is handed every event, in order, from any thread.
+            cancel: Stops the run at the next step once set; pauses and resumes it.
+            deadline: Seconds after which the run is cancelled.
+            check_mutation: Find nodes that change their inputs.
+            values: Whether the values of the targets' outputs are wanted.
+            share: Whose run it is, and how urgent, where several compete.
+            previews: Whether the listener has a use for pictures of unfinished work.
+            granted: Files among the uploads that this run may read, of which none else may be.
+        Raises:
+            InvalidWorkflow: Nothing was run; lists all that is wrong.
+        """
+        self.look_anew()
+        with NoCollecting():
+            workflow = workflow.with_parameters(parameters or {})
+            # What sinks keep is to mean the same after an upgrade of the nodes.
+            document = with_versions(workflow, self.registry).to_dict()
+            packed = _packed(document)
+        graph = self._graph(packed, workflow, targets, granted)
+        with self._recorded(document, targets, share) as record:
+            result = await self.engine.run(
+                graph,
+                workflow=self._told(document, packed),
+                listener=listener,
+                cancel=cancel,
+                deadline=deadline,
+                check_mutation=check_mutation,
+                values=values,
+                share=share,
+                run_id=record.id,
+                previews=previews,
+                environment=self._environment(granted),
+            )
+            result = replace(result, run=record.id)
+            record.result = result
+        self._warn_of_changes()
+        return result
+
+    def _warn_of_changes(self) -> None:
+        """Tell whoever calls from Python that values were changed behind the engine's back."""
+        changed = self.engine.shared.cache.changed
+        if changed:
+            changed.clear()
+            warnings.warn(
+                "a value was changed after its node had given it, as through an array that shares "
+                "a tensor's memory. It was let go, with all that memory held, and nothing that was "
+                "computed from it is on disk; but what a run has just given may be wrong, so run "
+                "it again. `check_mutation=True` names the node that does it.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _told(self, document: dict[str, Any], packed: bytes | None) -> Mapping[str, Any]:
+        """A workflow as pictures carry it, without the places of files that a client brought."""
+        uploads = self.settings.uploads
+        if uploads is None or (packed is not None and not may_name(packed, uploads)):
+            return document
+        found: dict[str, Any] = with_references(document, uploads)
+        return found
+
+    @contextmanager
+    def _recorded(
+        self,
+        document: Mapping[str, Any],
+        targets: Sequence[str] | None,
+        share: Share | None,
+    ) -> Iterator[_Record]:
+        """Note in the store that a run begins, and how it ended."""
+        kept = self.persistence
+        if kept is None or kept.runs is None:
+            yield _Record()
+            return
+        from nodegraph.observe.record import described_environment, record_of
+
+        record = _Record()
+        with self._noting():
+            record.id = kept.runs.begin(str(document.get("title", "")))
+        noted: Mapping[str, Any] = {}
+        start = monotonic()
+        try:
+            yield record
+            if record.result is not None:
+                environment = described_environment(
+                    device=self._device,
+                    numerics=_profile(self.engine),
+                    packs=self.registry.pack_versions(),
+                )
+                client = share.client if share is not None else ""
+                with NoCollecting():
+                    noted = record_of(
+                        record.result, document, environment, targets=targets, client=client
+                    )
+        finally:
+            status = record.result.status if record.result is not None else "failed"
+            if record.id:
+                with self._noting():
+                    kept.runs.finish(record.id, status, monotonic() - start, noted)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Inside, a fault of the index costs the record of the run, and not the run."""
+        import sqlite3  # not at the top of the file: it is of no use without a store
+
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.problems.append(f"the run couldn't be noted in the store's index: {error}")
+
+    def run(self, workflow: Workflow, **options: Unpack[SessionRunOptions]) -> RunResult:
+        """As `run_async`, waiting for the end.
+
+        Works where an event loop runs already, as in a notebook: the run then has a thread of
+        its own. Several threads may call it: they take turns.
+        """
+        with self._one_at_a_time:
+            return wait_for(self.run_async(workflow, **options))
+
+    def close(self) -> None:
+        """Let go of threads and weights."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+            self._weights.release_all()
+        kept = self.__dict__.get("persistence")
+        if kept is not None:
+            kept.close()
+        if "engine" in self.__dict__:
+            self._warn_of_changes()  # also of what was found on the way to the disk
+
+
+def _packed(document: Mapping[str, Any]) -> bytes | None:
+    """All that a workflow says; None if it has values that no file has."""
+    try:
+        packed: bytes = msgpack.packb(document, strict_types=True, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return packed
+
+
+@dataclass
+class _Record:
+    """A run that goes on: its id in the store, and then its result."""
+
+    id: str = ""
+    result: RunResult | None = None
+
+
+def _profile(engine: Engine) -> str:
+    numerics = engine.shared.numerics
+    return "" if numerics is None else numerics.profile(engine.shared.lanes.device)
+
+
+def wait_for(running: Coroutine[Any, Any, RunResult]) -> RunResult:
+    """The result of a coroutine, whether or not an event loop runs in this thread."""
+    import asyncio  # not at the top: validating needs no event loop, and should be instant
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(running)
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def noted() -> RunResult:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        return await running
+
+    with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
+        waiting = thread.submit(asyncio.run, noted())
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            # It reached this thread, not the one that runs: that one ends at its next step.
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -1,0 +1,108 @@
+"""The residency manager that a session uses: budgets from the settings, loaders of diffusion.
+
+What loads torch is imported when weights are first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.host_memory import total_memory
+from nodegraph.core.values import Recipe
+from nodegraph.residency import Compact, ResidencyManager, memory_of
+from nodegraph.session.settings import Settings
+
+_WEIGHTS_SHARE = 0.6
+"""Of the host's memory, for weights: the rest is for the work with them, results and others."""
+_WORK_SHARE = 0.125
+"""Of the host's memory, that stays free for work when weights are loaded."""
+
+
+def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -> ResidencyManager:
+    """Weights in memory, within the settings' budgets.
+
+    Args:
+        device: That nodes compute on.
+        models: Folders that recipes' files are looked for in.
+    """
+
+    def load(recipe: Recipe, where: str) -> Any:
+        return _loading().load_component(recipe, where, folders=tuple(models))
+
+    return ResidencyManager(
+        load,
+        _budgets(settings, device),
+        estimate=_estimate_bytes,
+        move=_moved,
+        small=_small_footprint,
+        # On an accelerator what lies at the host is on its way, and whole.
+        compact=_compact(models) if device == "cpu" else None,
+        free=_free_for_weights,
+    )
+
+
+def _budgets(settings: Settings, device: str) -> dict[str, int]:
+    budgets = {}
+    host = settings.host_weights_budget
+    if host is None:
+        host = host_weights_budget()
+    if host is not None:
+        budgets["host"] = host
+    if settings.weights_budget is not None:
+        budgets[device] = settings.weights_budget
+    return budgets
+
+
+def host_weights_budget() -> int | None:
+    """Bytes of weights that are kept in the host's memory where no setting says how many."""
+    total = total_memory()
+    return None if total is None else int(total * _WEIGHTS_SHARE)
+
+
+def _free_for_weights(device: str) -> int | None:
+    """Bytes of weights that may still be loaded: the host needs some memory for other work."""
+    there = memory_of(device)
+    if there is None:
+        return None
+    return there.free if device != "cpu" else there.free - int(there.total * _WORK_SHARE)
+
+
+def _loading() -> ModuleType:
+    # The collector would go through a growing heap again and again: a fifth of the whole import.
+    with NoCollecting():
+        from nodegraph.diffusion import loading
+    return loading
+
+
+def _estimate_bytes(recipe: Recipe) -> int:
+    found: int = _loading().estimate_bytes(recipe)
+    return found
+
+
+def _moved(component: Any, device: str) -> Any:
+    return _loading().move_component(component, device)
+
+
+def _compact(models: Sequence[Path]) -> Compact:
+    def load(recipe: Recipe) -> Any:
+        from nodegraph.diffusion.compact import load_compact
+
+        return load_compact(recipe, folders=tuple(models))
+
+    def size(recipe: Recipe) -> int | None:
+        from nodegraph.diffusion.compact import compact_bytes
+
+        return compact_bytes(recipe)
+
+    return Compact(load, size)
+
+
+def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:
+    from nodegraph.diffusion.footprint import small_footprint
+
+    return small_footprint(component, device)

@@ -1,0 +1,359 @@
+"""Pictures are read whatever their mode, refused with reasons, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import struct
+import sys
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.images.images import (
+    ImageFormat,
+    encode_image_file,
+    encode_pil,
+    read_image,
+    read_metadata,
+    to_pil,
+    write_atomically,
+)
+
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+PICTURE = torch.rand(9, 7, 3, generator=torch.Generator().manual_seed(4))
+FORMATS: list[ImageFormat] = ["png", "jpeg", "webp"]
+
+
+def two_pixels(mode: str = "RGB") -> Image.Image:
+    """A red pixel on the left, a green one on the right."""
+    image = Image.new("RGB", (2, 1), RED)
+    image.putpixel((1, 0), GREEN)
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("RGB", "png"),
+        ("P", "png"),
+        ("P", "gif"),
+        ("RGB", "bmp"),
+        ("RGBA", "tiff"),
+        ("CMYK", "tiff"),
+        ("RGB", "ppm"),
+        ("RGBA", "webp"),
+        ("RGB", "tga"),
+    ],
+)
+def test_colours_are_read_from_every_mode(tmp_path: Path, mode: str, suffix: str) -> None:
+    path = tmp_path / f"picture.{suffix}"
+    two_pixels(mode).save(path, **({"lossless": True} if suffix == "webp" else {}))
+
+    image, mask = read_image(path)
+
+    assert image.dtype == mask.dtype == torch.float32
+    assert image.tolist() == [[[[1, 0, 0], [0, 1, 0]]]]
+    assert mask.tolist() == [[[0, 0]]]
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "I;16", "I", "F"])
+def test_grays_become_three_channels(tmp_path: Path, mode: str) -> None:
+    values = {
+        "L": [0, 51, 255],
+        "1": [0, 1, 1],
+        "I;16": [0, 13107, 65535],
+        "I": [0, 13107, 65535],
+        "F": [0, 0.2, 1],
+    }[mode]
+    gray = Image.new(mode, (3, 1))
+    for x, value in enumerate(values):
+        gray.putpixel((x, 0), value if mode != "1" else value * 255)
+    path = tmp_path / "gray.tiff"
+    gray.save(path)
+
+    image, _ = read_image(path)
+
+    middle = 1.0 if mode == "1" else 0.2
+    expected = torch.tensor([0, middle, 1])[None, None, :, None].expand(1, 1, 3, 3)
+    torch.testing.assert_close(image, expected)
+
+
+def test_sixteen_bit_grays_keep_their_depth(tmp_path: Path) -> None:
+    levels = np.array([[1000, 1001, 1002]], dtype=np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+
+    image, _ = read_image(tmp_path / "deep.png")
+
+    assert len(set(image[0, 0, :, 0].tolist())) == 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_the_mask_is_one_where_the_picture_is_transparent(tmp_path: Path, mode: str) -> None:
+    picture = two_pixels("RGBA")
+    picture.putalpha(Image.frombytes("L", (2, 1), b"\x00\xff"))
+    picture.convert(mode).save(tmp_path / "clear.png")
+
+    _, mask = read_image(tmp_path / "clear.png")
+
+    assert mask.tolist() == [[[1, 0]]]
+
+
+def test_a_transparent_palette_entry_counts(tmp_path: Path) -> None:
+    picture = two_pixels().quantize(2)
+    picture.save(tmp_path / "clear.gif", transparency=picture.getpixel((0, 0)))
+
+    _, mask = read_image(tmp_path / "clear.gif")
+
+    assert mask.tolist() == [[[1, 0]]]
+
+
+def test_a_turned_photo_is_set_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turn by 90 degrees to the right.
+    two_pixels().resize((32, 16), Image.Resampling.NEAREST).save(
+        tmp_path / "turned.jpg", exif=exif, quality=100, subsampling=0
+    )
+
+    image, mask = read_image(tmp_path / "turned.jpg")
+
+    assert image.shape == (1, 32, 16, 3)
+    assert mask.shape == (1, 32, 16)
+    torch.testing.assert_close(image[0, 0, 0], torch.tensor([1.0, 0, 0]), rtol=0, atol=0.1)
+    torch.testing.assert_close(image[0, -1, 0], torch.tensor([0, 1.0, 0]), rtol=0, atol=0.1)
+
+
+def test_an_animation_gives_its_first_picture(tmp_path: Path) -> None:
+    second = Image.new("RGB", (2, 1), (0, 0, 255))
+    two_pixels().save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+
+    assert read_image(tmp_path / "moving.gif")[0].tolist() == [[[[1, 0, 0], [0, 1, 0]]]]
+
+
+def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
+    two_pixels().save(tmp_path / "apple.png")
+
+    with pytest.raises(InvalidFile, match=r"no file .*aple\.png.*Did you mean `apple\.png`"):
+        read_image(tmp_path / "aple.png")
+    with pytest.raises(InvalidFile, match=r"There is no folder .*nowhere"):
+        read_image(tmp_path / "nowhere" / "apple.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "title"),
+    [
+        (b"", "an empty file"),
+        (b"%PDF-1.7 ...", "a PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "PostScript"),
+        (b"  <!DOCTYPE html><p>", "a web page"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b'{"format": "nodegraph/1"}', "JSON"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"just words", "plain text"),
+        (bytes(range(200)), "unknown binary data"),
+        (b"\x89PNG\r\n\x1a\n", "a damaged PNG"),
+        (b"RIFF\x04\0\0\0WAVE", "sound"),
+    ],
+)
+def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes, title: str) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidFile, match=rf"picture\.png is no picture.*looks like {title}"):
+        read_image(path)
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"can't read .*directory"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_truncated_picture_is_named(tmp_path: Path, format: ImageFormat) -> None:
+    path = tmp_path / f"cut.{format}"
+    data = encode_image_file(torch.rand(64, 64, 3), format)
+    path.write_bytes(data[: len(data) // 2])
+
+    with pytest.raises(InvalidFile, match=r"cut\."):
+        read_image(path)
+
+
+def test_a_small_file_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    path = tmp_path / "bomb.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+        + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
+
+    with pytest.raises(InvalidFile, match=r"bomb\.png is refused"):
+        read_image(path)
+
+
+def test_the_pixel_limit_can_be_lower(tmp_path: Path) -> None:
+    two_pixels().save(tmp_path / "two.png")
+
+    with pytest.raises(InvalidFile, match=r"2 x 1 pixels.*at most 1"):
+        read_image(tmp_path / "two.png", max_pixels=1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Of damaged EXIF that it skips.
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0), st.binary(min_size=1))))
+def test_damaged_files_raise_errors_of_ours_only(
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: ImageFormat,
+    damages: list[tuple[int, bytes]],
+) -> None:
+    content = bytearray(encode_image_file(PICTURE, kind, {"workflow": "{}"}))
+    for place, damage in damages:
+        start = place % len(content)
+        content[start : start + len(damage)] = damage
+    path = tmp_path_factory.mktemp("fuzz") / f"picture.{kind}"
+    path.write_bytes(bytes(content))
+
+    for read in (read_image, read_metadata):
+        with suppress(InvalidFile):
+            read(path)
+
+
+def test_eight_bit_pictures_survive_writing_and_reading(tmp_path: Path) -> None:
+    levels = torch.randint(0, 256, (1, 9, 7, 3)).float() / 255
+    write_atomically(tmp_path / "a.png", encode_image_file(levels))
+
+    assert torch.equal(read_image(tmp_path / "a.png")[0], levels)
+
+
+def test_values_are_rounded_and_clipped() -> None:
+    values = torch.tensor([-1.0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 2.0])
+    image = values[None, :, None].expand(1, 5, 3)
+
+    assert [pixel[0] for pixel in np.asarray(to_pil(image))[0]] == [0, 0, 1, 255, 255]
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_channels_decide_the_mode(channels: int, mode: str) -> None:
+    assert to_pil(torch.zeros(1, 2, 3, channels)).mode == mode
+    assert to_pil(torch.zeros(2, 3, channels)).size == (3, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2, 3), (2, 2), (2, 2, 5), (0, 2, 3)])
+def test_what_is_no_single_picture_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValue, match="no single picture"):
+        to_pil(torch.zeros(shape))
+
+
+def test_pixels_that_are_not_numbers_are_told() -> None:
+    with pytest.raises(NumericalError):
+        to_pil(torch.full((2, 2, 3), float("nan")))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_texts_are_kept_and_bytes_repeat(tmp_path: Path, format: ImageFormat) -> None:
+    image = torch.rand(16, 16, 3)
+    texts = {
+        "workflow": json.dumps({"prompt": "Fuchs 狐 🦊 \n"}, ensure_ascii=False),
+        "nodegraph": "0.1.0",
+    }
+
+    data = encode_image_file(image, format, texts, quality=80)
+
+    assert data == encode_image_file(image, format, texts, quality=80)
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    assert read_metadata(path) == texts
+    assert read_image(path)[0].shape == (1, 16, 16, 3)
+
+
+def test_foreign_metadata_is_no_fault(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0hello"
+    two_pixels().save(tmp_path / "photo.jpg", exif=exif)
+
+    assert read_metadata(tmp_path / "photo.jpg") == {}
+
+
+@pytest.mark.parametrize(
+    ("format", "quality", "message"),
+    [("gif", 90, "no picture format"), ("jpeg", 0, "quality"), ("jpeg", 101, "quality")],
+)
+def test_settings_out_of_range_are_refused(format: ImageFormat, quality: int, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        encode_image_file(torch.zeros(2, 2, 3), format, quality=quality)
+
+
+def test_more_text_than_jpeg_holds_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="PNG holds texts of any length"):
+        encode_image_file(torch.zeros(2, 2, 3), "jpeg", {"workflow": "x" * 70_000})
+
+
+def test_jpeg_drops_transparency() -> None:
+    assert encode_image_file(torch.zeros(2, 2, 4), "jpeg").startswith(b"\xff\xd8")
+
+
+def test_pillow_pictures_are_encoded_too() -> None:
+    assert encode_pil(two_pixels()).startswith(b"\x89PNG")
+
+
+def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    write_atomically(path, b"new")
+
+    assert path.read_bytes() == b"new"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_what_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"a\.png.*No space.*bytes free.*Make room") as caught:
+        write_atomically(path, b"new")
+
+    assert isinstance(caught.value.__cause__, OSError)
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on file size are a POSIX matter")
+def test_a_file_over_the_limit_leaves_nothing(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"File too large.*5,000 bytes to write"):
+            write_atomically(tmp_path / "a.png", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"nowhere.*Make the folder"):
+        write_atomically(tmp_path / "nowhere" / "a.png", b"new")

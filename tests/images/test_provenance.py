@@ -1,0 +1,53 @@
+"""Pictures carry their workflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodegraph.core.version import VERSION
+from nodegraph.errors import InvalidValue
+from nodegraph.images.images import ImageFormat, read_metadata
+from nodegraph.images.provenance import encode_with_workflow
+
+WORKFLOW = {"format": "nodegraph/1", "nodes": {"p": {"inputs": {"text": "Fuchs 狐 \ud83e"}}}}
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+def test_the_workflow_comes_back_from_every_format(tmp_path: Path, format: ImageFormat) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(encode_with_workflow(torch.zeros(4, 4, 3), WORKFLOW, format))
+
+    found = read_metadata(path)
+
+    assert json.loads(found["workflow"]) == WORKFLOW
+    assert found["nodegraph"] == VERSION
+
+
+def test_without_a_workflow_just_the_version_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(encode_with_workflow(torch.zeros(4, 4, 3), {}))
+
+    assert read_metadata(path) == {"nodegraph": VERSION}
+
+
+def test_a_picture_is_not_lost_for_a_long_workflow(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "picture"
+
+    data = encode_with_workflow(
+        torch.zeros(4, 4, 3), {"nodes": "x" * 70_000}, "jpeg", warn=said.append
+    )
+
+    path.write_bytes(data)
+    assert read_metadata(path) == {"nodegraph": VERSION}
+    assert len(said) == 1
+    assert "without its workflow" in said[0]
+
+
+def test_other_faults_are_not_hidden() -> None:
+    with pytest.raises(InvalidValue, match="quality"):
+        encode_with_workflow(torch.zeros(4, 4, 3), WORKFLOW, "jpeg", quality=0)

@@ -1,0 +1,56 @@
+"""What is too large for the memory there is isn't begun."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nodegraph.diffusion import room
+from nodegraph.errors import InvalidValue
+from nodegraph.images.resizing import resize_image
+from nodegraph.images.room import TooLarge, check_room
+from nodegraph.images.sheets import contact_sheet
+
+GIB = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def one_gibibyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: GIB)
+
+
+def test_the_error_names_the_size_and_what_there_is() -> None:
+    with pytest.raises(TooLarge) as raised:
+        check_room(16384, 8192, 3, 2 * GIB, port="width")
+    problem = raised.value.problem
+    assert (problem.code, problem.port) == ("too-large", "width")
+    assert problem.given == "16384 x 8192 pixels, 3 of them: about 2.1 GB"
+    assert problem.expected == "at most 0.9 GB, as there are 1.1 GB in all"
+
+
+def test_what_fits_is_begun_and_so_is_all_where_memory_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_room(8, 8, 1, GIB // 2, port="width")
+    monkeypatch.setattr(room, "total_memory", lambda: None)
+    check_room(8, 8, 1, 1 << 60, port="width")
+
+
+def test_a_size_that_comes_through_a_link_is_refused_before_the_work() -> None:
+    with pytest.raises(TooLarge, match="16384 x 16384 pixels"):
+        resize_image(torch.zeros(1, 8, 8, 3), 16384, 16384)
+
+
+def test_pictures_that_are_too_many_for_one_are_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nodegraph.images.images.to_pil", _begun)
+    picture = torch.zeros(1, 1, 1, 3)
+    with pytest.raises(TooLarge, match="8000 x 8000 pixels"):
+        contact_sheet([picture.expand(4, 4000, 4000, 3)], gap=0)
+    with pytest.raises(InvalidValue, match="32000 x 32000 pixels"):
+        contact_sheet([picture.expand(64, 4000, 4000, 3)], gap=0)
+
+
+def _begun(_: object) -> None:
+    raise AssertionError("the work has begun")

@@ -1,0 +1,73 @@
+"""Contact sheets hold every picture, in order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.errors import InvalidValue
+from nodegraph.images.sheets import contact_sheet
+
+
+def plain(value: float, width: int = 20, height: int = 10, batch: int = 1) -> Tensor:
+    return torch.full((batch, height, width, 3), value)
+
+
+def test_pictures_stand_in_rows() -> None:
+    sheet = contact_sheet([plain(0), plain(0.2), plain(0.4)], columns=2, gap=3)
+
+    assert sheet.shape == (1, 10 + 3 + 10, 20 + 3 + 20, 3)
+    assert sheet.dtype == torch.float32
+    corners = [sheet[0, 0, 0, 0], sheet[0, 0, 23, 0], sheet[0, 13, 0, 0]]
+    torch.testing.assert_close(torch.stack(corners), torch.tensor([0, 0.2, 0.4]))
+    assert (sheet[0, 10:13] == 1).all()
+    assert (sheet[0, 13:, 20:] == 1).all()
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (9, 3)])
+def test_without_columns_it_is_about_square(count: int, columns: int) -> None:
+    sheet = contact_sheet([plain(0)] * count, gap=0)
+
+    assert sheet.shape[2] == 20 * columns
+
+
+def test_a_batch_counts_as_its_pictures() -> None:
+    assert contact_sheet([plain(0, batch=3)], columns=3, gap=0).shape == (1, 10, 60, 3)
+
+
+def test_smaller_pictures_stand_in_the_middle() -> None:
+    sheet = contact_sheet([plain(0, 20, 10), plain(0, 10, 6)], columns=2, gap=0)
+
+    assert sheet[0, :, 20:].amin(dim=(0, 2)).tolist() == [1] * 5 + [0] * 10 + [1] * 5
+
+
+def test_captions_are_written_below() -> None:
+    images = [plain(0.5, 64, 64)] * 2
+
+    sheet = contact_sheet(images, columns=2, gap=0, captions=["fox\nred", "apple " * 50])
+
+    assert sheet.shape == (1, 64 + 14, 128, 3)
+    strip = sheet[0, 64:]
+    assert (strip[:, :64] < 0.5).any()
+    assert (strip[:, 64:] < 0.5).any()
+    assert (sheet[0, :64] == sheet[0, 0, 0]).all()
+
+
+def test_fewer_captions_than_pictures_are_fine() -> None:
+    assert contact_sheet([plain(0)] * 2, captions=["one"]).shape[1] > 10
+    assert contact_sheet([plain(0)] * 2, captions=["", ""]).shape[1] == 10
+
+
+def test_gray_pictures_take_part() -> None:
+    assert contact_sheet([torch.zeros(1, 4, 4, 1), torch.zeros(1, 4, 4, 4)]).shape[-1] == 3
+
+
+def test_no_pictures_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="no pictures"):
+        contact_sheet([])
+
+
+def test_a_sheet_too_large_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="too large"):
+        contact_sheet([plain(0, 1, 1)] * 2, gap=2**29)

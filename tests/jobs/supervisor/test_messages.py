@@ -1,0 +1,112 @@
+"""Messages: each comes out as it went in, and a wrong one is refused with what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.core.events import Event
+from nodegraph.jobs.supervisor.errors import ProtocolFault
+from nodegraph.jobs.supervisor.frames import Decoder, encode
+from nodegraph.jobs.supervisor.messages import (
+    Answer,
+    Ask,
+    Cancel,
+    Ended,
+    Heartbeat,
+    Message,
+    Ready,
+    Release,
+    Run,
+    RunEvents,
+    Shutdown,
+    read_order,
+    read_report,
+)
+
+EVENTS = (
+    Event(0, "job.started", None, 0.0, {"nodes": 3, "targets": ["a"]}),
+    Event(1, "node.preview", "a", 0.25, {"image": b"\x00\xff", "mime": "image/png"}),
+)
+ORDERS: list[Message] = [
+    Run("job_1", 2, "{}", {"seed": 1 << 80}, ["a"], {"deadline": 1.5}, "ann", -3),
+    Run("job_1", 1, "{}"),
+    Cancel("job_1", 1, "no"),
+    Release("job_1", 1),
+    Ask(7, "plan", {"workflow": "{}"}),
+    Shutdown(),
+]
+REPORTS: list[Message] = [
+    Ready(12, "planner", "cuda:0", {"nodegraph": "1"}),
+    Heartbeat("job_1", "a", 1 << 40, None, 5),
+    Heartbeat(None, None, 1, 2, 0),
+    RunEvents("job_1", 1, EVENTS),
+    Ended("job_1", 1, "finished", {"files": []}, None, EVENTS),
+    Ended("job_1", 1, "failed", None, {"code": "x"}, ()),
+    Answer(7, {"valid": True}),
+    Answer(8, None, {"code": "x"}),
+]
+
+
+def sent(message: Message) -> dict[str, Any]:
+    (found,) = Decoder().feed(encode(message.as_dict()))
+    return found
+
+
+@pytest.mark.parametrize("message", ORDERS, ids=lambda message: message.kind)
+def test_orders_come_out_as_they_went_in(message: Message) -> None:
+    assert read_order(sent(message)) == message
+
+
+@pytest.mark.parametrize("message", REPORTS, ids=lambda message: message.kind)
+def test_reports_come_out_as_they_went_in(message: Message) -> None:
+    assert read_report(sent(message)) == message
+
+
+@pytest.mark.parametrize("message", ORDERS, ids=lambda message: message.kind)
+def test_orders_are_no_reports(message: Message) -> None:
+    with pytest.raises(ProtocolFault, match="unknown kind"):
+        read_report(message.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        ({"pid": "12"}, "`pid` of type str"),
+        ({"pid": True}, "`pid` of type bool"),
+        ({"role": "boss"}, "`role` 'boss'"),
+        ({"more": 1}, "fields kind, pid, role, device, versions, more"),
+        ({"kind": ["ready"]}, "['ready']"),
+    ],
+)
+def test_a_wrong_field_is_told(change: dict[str, Any], given: str) -> None:
+    with pytest.raises(ProtocolFault) as refusal:
+        read_report({**REPORTS[0].as_dict(), **change})
+    assert refusal.value.problem.given == given
+
+
+def test_a_missing_field_is_told() -> None:
+    message = sent(Cancel("job_1", 1))
+    del message["reason"]
+    with pytest.raises(ProtocolFault, match="fields"):
+        read_order(message)
+    message["else"] = ""
+    with pytest.raises(ProtocolFault, match="no `reason`"):
+        read_order(message)
+
+
+@pytest.mark.parametrize(
+    "row", [1, [0, "log", None, 0.0], [0, 1, None, 0.0, {}], ["0", "log", None, 0.0, {}]]
+)
+def test_a_wrong_event_is_refused(row: Any) -> None:
+    with pytest.raises(ProtocolFault, match="an event"):
+        read_report({"kind": "events", "job": "job_1", "attempt": 1, "events": [row]})
+
+
+@given(st.dictionaries(st.sampled_from(["kind", "job", "attempt", "events", "id"]), st.integers()))
+def test_any_map_is_read_or_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolFault):
+        read_report(message)

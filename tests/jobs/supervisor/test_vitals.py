@@ -1,0 +1,193 @@
+"""When a worker counts as ill, by a clock that the test moves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import psutil
+import pytest
+
+from nodegraph.core.events import Event, EventKind
+from nodegraph.jobs.supervisor.backoff import Backoff
+from nodegraph.jobs.supervisor.rules import Rules
+from nodegraph.jobs.supervisor.vitals import Vitals
+
+
+def event(kind: EventKind, node: str | None = "a", **data: Any) -> Event:
+    return Event(0, kind, node, 0.0, data)
+
+
+def alive(**rules: Any) -> Vitals:
+    vitals = Vitals(Rules(**rules))
+    vitals.ready()
+    return vitals
+
+
+def hear(vitals: Vitals, seconds: float) -> None:
+    """Time passes in which heartbeats come."""
+    vitals.breathe(seconds)
+    vitals.heard()
+
+
+def test_silence_counts_from_the_last_word() -> None:
+    vitals = alive(heartbeat_seconds=10)
+    vitals.breathe(9)
+    vitals.heard()
+    vitals.breathe(9)
+    assert vitals.silence == 9
+    assert vitals.illness() is None
+    vitals.breathe(2)
+    assert vitals.illness() == "it gave no heartbeat for 10 s"
+
+
+def test_before_it_is_ready_it_may_be_silent_for_longer() -> None:
+    vitals = Vitals(Rules(heartbeat_seconds=10, start_seconds=100))
+    vitals.heard()
+    vitals.breathe(99)
+    assert vitals.illness() is None
+    hear(vitals, 2)
+    assert vitals.illness() == "it wasn't ready after 100 s"
+
+
+def test_memory_above_the_limit_is_told_with_both() -> None:
+    vitals = alive(memory_limit=2_000_000_000)
+    vitals.measured(2_000_000_000, None)
+    assert vitals.illness() is None
+    vitals.measured(2_100_000_000, None)
+    assert vitals.illness() == "it used 2,100 MB of memory, more than 2,000 MB"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the dead are gone at once")
+def test_a_process_that_has_just_died_is_remembered_as_it_was() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    vitals = alive()
+    vitals.born(child.pid)
+    vitals.breathe(1)
+    before = vitals.memory
+    child.kill()
+    process = psutil.Process(child.pid)
+    while process.status() != psutil.STATUS_ZOMBIE:
+        pass
+    vitals.breathe(1)
+    child.wait()
+    vitals.breathe(1)
+    assert before
+    assert vitals.memory == before
+
+
+def test_each_node_that_runs_must_tell_something_now_and_then() -> None:
+    vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
+    vitals.job_began({})
+    vitals.happened([event("node.started"), event("node.started", "b")])
+    hear(vitals, 50)
+    vitals.happened([event("node.progress")])
+    hear(vitals, 20)
+    assert vitals.illness() == "its node `b` told nothing for 60 s"
+    vitals.happened([event("node.finished", "b")])
+    assert vitals.illness() is None
+    vitals.happened([event("node.finished")])
+    hear(vitals, 1000)
+    assert vitals.illness() is None
+
+
+def test_the_items_of_a_list_end_one_by_one_or_with_their_node() -> None:
+    vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
+    vitals.job_began({})
+    vitals.happened([event("node.started", f"a[{at}]") for at in range(3)])
+    vitals.happened([event("call.ended", "a[1]"), event("node.started", "ab")])
+    hear(vitals, 61)
+    assert vitals.illness() == "its node `a[0]` told nothing for 60 s"
+    vitals.happened([event("node.failed")])
+    assert vitals.illness() == "its node `ab` told nothing for 60 s"
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        (None, 60),
+        (5, 5),
+        ({"a": 7, "Kind": 6, "*": 5}, 7),
+        ({"Kind": 6, "*": 5}, 6),
+        ({"*": 5, "b": 4}, 5),
+        ({"b": 4}, 60),
+        ("soon", 60),
+        (-1, 60),
+    ],
+)
+def test_a_job_says_how_long_its_nodes_may_be_silent(given: Any, limit: float) -> None:
+    vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
+    vitals.job_began({} if given is None else {"stall_seconds": given})
+    vitals.happened([event("node.started", "a[2]", type="Kind")])
+    hear(vitals, limit)
+    assert vitals.illness() is None
+    hear(vitals, 1)
+    assert vitals.illness() == f"its node `a[2]` told nothing for {limit} s"
+
+
+def test_what_the_next_job_runs_has_nothing_to_do_with_the_last_one() -> None:
+    vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
+    vitals.job_began({"stall_seconds": 1})
+    vitals.happened([event("node.started")])
+    assert vitals.node == "a"
+    vitals.job_ended()
+    assert vitals.node is None
+    vitals.job_began({})
+    hear(vitals, 59)
+    assert vitals.illness() is None
+
+
+def test_a_cancelled_job_has_its_time_to_stop() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    vitals.job_began({})
+    hear(vitals, 100)
+    vitals.job_cancelled()
+    hear(vitals, 9)
+    vitals.job_cancelled()
+    assert vitals.illness() is None
+    hear(vitals, 1)
+    assert vitals.illness() == "its job didn't stop within 10 s when it was cancelled"
+    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, False)
+
+
+def test_a_job_whose_deadline_has_passed_has_the_same_time() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    hear(vitals, 5)
+    vitals.job_began({"deadline": 30})
+    hear(vitals, 39)
+    assert vitals.illness() is None
+    hear(vitals, 1)
+    assert vitals.illness() == "its job didn't stop within 10 s when its deadline had passed"
+    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, True)
+
+
+def test_a_job_that_stopped_in_time_is_no_reason_to_end() -> None:
+    vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
+    vitals.job_began({"deadline": 5})
+    vitals.job_cancelled()
+    vitals.job_ended()
+    hear(vitals, 100)
+    assert vitals.illness() is None
+    vitals.job_began({})
+    hear(vitals, 100)
+    assert vitals.illness() is None
+
+
+def test_who_was_asked_to_end_has_its_time_for_it() -> None:
+    vitals = alive(heartbeat_seconds=1, shutdown_grace=30)
+    vitals.asked_to_end()
+    vitals.breathe(30)
+    assert vitals.illness() is None
+    vitals.breathe(10)
+    assert vitals.illness() == "it didn't end when it was asked to"
+
+
+def test_restarts_come_later_and_later_until_it_was_of_use() -> None:
+    backoff = Backoff(Rules(backoff_first=0.5, backoff_most=60, backoff_reset=60))
+    delays = [backoff.delay(lived=1) for _ in range(9)]
+    assert delays == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    backoff.was_of_use()
+    assert [backoff.delay(lived=1) for _ in range(2)] == [0.5, 1]
+    assert [backoff.delay(lived=60), backoff.delay(lived=59)] == [0.5, 1]

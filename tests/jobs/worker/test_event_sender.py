@@ -1,0 +1,206 @@
+"""Events go out in order, each once, in few frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from threading import Thread
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from nodegraph.core.events import Event, EventKind
+from nodegraph.jobs.supervisor import frames
+from nodegraph.jobs.supervisor.frames import FrameReader
+from nodegraph.jobs.supervisor.messages import RunEvents, read_report
+from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.worker.outbox import Outbox
+
+PATIENCE = 60.0
+
+
+class Wire:
+    """A sender, and a server that notes what it is sent."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.frames: list[RunEvents] = []
+        self.is_broken = False
+        self._ours, theirs = os.pipe()
+        self._theirs = theirs
+        self.outbox = Outbox(theirs, self._broke)
+        self.sender = EventSender(self.outbox, self.began.append)
+        self.sender.start()
+        self._thread = Thread(target=self._read, daemon=True)
+
+    def _broke(self) -> None:
+        self.is_broken = True
+
+    def _read(self) -> None:
+        reader = FrameReader(self._ours)
+        while (message := reader.read()) is not None:
+            found = read_report(message)
+            assert isinstance(found, RunEvents)
+            self.frames.append(found)
+
+    def listen(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        os.close(self._theirs)
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
+        os.close(self._ours)
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for frame in tuple(self.frames) for event in frame.events]
+
+    def until(self, count: int) -> None:
+        end = monotonic() + PATIENCE
+        while len(self.events) < count:
+            assert monotonic() < end, f"only {len(self.events)} events came"
+            sleep(0.001)
+
+    def until_number(self, number: int) -> None:
+        end = monotonic() + PATIENCE
+        while not self.events or self.events[-1].number != number:
+            assert monotonic() < end, f"{number} never came"
+            sleep(0.001)
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    made = Wire()
+    yield made
+    made.close()
+
+
+def event(number: int, kind: EventKind = "log", node: str | None = None, **data: Any) -> Event:
+    return Event(number, kind, node, 0.5, data)
+
+
+def test_every_event_arrives_once_and_in_order_from_any_thread(wire: Wire) -> None:
+    wire.listen()
+    take = wire.sender.begin("job_1", 3)
+    for number in range(2000):
+        thread = Thread(target=take, args=(event(number),))
+        thread.start()
+        thread.join()
+        if number % 100 == 0:
+            sleep(0.003)
+    left = wire.sender.end()
+    wire.until(2000 - len(left))
+    assert [item.number for item in (*wire.events, *left)] == list(range(2000))
+    assert {(frame.job, frame.attempt) for frame in wire.frames} == {("job_1", 3)}
+    assert wire.sender.alive == 2000
+
+
+def test_what_comes_in_a_quick_row_is_left_for_the_end(wire: Wire) -> None:
+    take = wire.sender.begin("job_1", 1)
+    events = [event(number) for number in range(5)]
+    for item in events:
+        take(item)
+    left = wire.sender.end()
+    wire.listen()
+    wire.until(5 - len(left))
+    assert [*wire.events, *left] == events
+
+
+def test_nothing_waits_for_what_may_never_come(wire: Wire) -> None:
+    wire.listen()
+    take = wire.sender.begin("job_1", 1)
+    for number in range(3):
+        take(event(number))
+    wire.until(3)
+    # And once more, after its thread has gone to sleep.
+    sleep(0.2)
+    for number in range(3, 6):
+        take(event(number))
+    wire.until(6)
+
+
+def test_the_last_node_is_noted_before_it_may_do_harm(wire: Wire) -> None:
+    take = wire.sender.begin("job_1", 1)
+    take(event(0, "node.started", "a"))
+    assert wire.began == ["", "a"]
+    assert wire.sender.node == "a"
+    wire.sender.end()
+    assert wire.sender.node is None
+
+
+def test_of_a_server_that_does_not_read_only_what_is_shown_is_thinned_out(wire: Wire) -> None:
+    take = wire.sender.begin("job_1", 1)
+    kept = [event(0, image=bytes(1 << 20))]
+    kept += [event(number, "node.started", f"n{number}") for number in range(1, 400)]
+    shown = [event(number, "node.progress", "a") for number in range(400, 3000)]
+    # Nobody reads, and whoever tells isn't held up by it.
+    for item in (*kept, *shown):
+        take(item)
+    wire.listen()
+    wire.until(len(kept) + 1)
+    left = wire.sender.end()
+    # What was sent until then has been read once what comes after it was.
+    wire.sender.send([event(9999)])
+    wire.until_number(9999)
+    found = [*wire.events[:-1], *left]
+    numbers = [item.number for item in found]
+    assert numbers == sorted(numbers)
+    assert [item for item in found if item.kind != "node.progress"] == kept
+    assert numbers[-1] == shown[-1].number
+    assert len(found) < len(kept) + 600
+
+
+def test_of_previews_that_wait_the_newest_one_is_sent(wire: Wire) -> None:
+    take = wire.sender.begin("job_1", 1)
+    wire.sender._sending.acquire()
+    for number in range(10):
+        take(event(number, "node.preview", "ab"[number % 2], image=b"x"))
+    wire.sender._sending.release()
+    wire.listen()
+    wire.until(2)
+    assert [item.number for item in (*wire.events, *wire.sender.end())] == [8, 9]
+
+
+def test_an_event_too_large_costs_itself_alone(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "LIMIT", 10_000)
+    wire.listen()
+    wire.sender.begin("job_1", 1)
+    sizes = [6000, 6000, 20_000, 10, 10]
+    events = [event(number, "node.preview", image=bytes(size)) for number, size in enumerate(sizes)]
+    wire.sender.send([*events, event(5, "log", data={1, 2})])
+    wire.until(6)
+    assert [item.number for item in wire.events] == list(range(6))
+    assert ["omitted" in item.data for item in wire.events] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_what_a_node_tells_after_its_job_is_nobodys(wire: Wire) -> None:
+    wire.listen()
+    late = wire.sender.begin("job_1", 1)
+    assert not wire.sender.end()
+    late(event(0))
+    take = wire.sender.begin("job_2", 1)
+    late(event(1))
+    take(event(0))
+    wire.until(1)
+    assert [(frame.job, len(frame.events)) for frame in wire.frames] == [("job_2", 1)]
+
+
+def test_a_server_that_is_gone_is_told_of_once(wire: Wire) -> None:
+    os.close(wire._ours)
+    wire.sender.begin("job_1", 1)
+    for number in range(3):
+        wire.sender.send([event(number)])
+    assert wire.is_broken
+    wire.is_broken = False
+    wire.sender.send([event(4)])
+    assert not wire.is_broken
+    wire._ours = os.open(os.devnull, os.O_RDONLY)

@@ -1,0 +1,59 @@
+"""The files that a job writes are described once they are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodegraph.core.events import Event
+from nodegraph.jobs.worker.files import JobFiles
+from tests.server.resources import digest_of, picture
+
+
+def test_a_picture_is_told_of_with_its_digest_and_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "apple.png"
+    path.write_bytes(picture(30, 20))
+    told: list[Event] = []
+    tell = JobFiles().telling(told.append)
+    tell(Event(1, "node.wrote", "save", 0.5, {"path": str(path), "file": "image"}))
+    tell(Event(2, "node.finished", "save", 0.6, {}))
+    data = told[0].data
+    assert data["digest"] == digest_of(picture(30, 20))
+    assert (data["width"], data["height"], data["media_type"]) == (30, 20, "image/png")
+    assert (data["file"], data["size"]) == ("image", path.stat().st_size)
+    assert told[1].data == {}
+
+
+def test_a_picture_that_lies_on_its_side_is_told_of_as_it_is_shown(tmp_path: Path) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    path.write_bytes(picture(30, 20, "JPEG", exif=exif))
+    found = JobFiles().described(path)
+    assert found is not None
+    assert (found["width"], found["height"]) == (20, 30)
+
+
+def test_what_is_no_picture_has_no_pixels(tmp_path: Path) -> None:
+    for name in ("a.png", "a.txt", "a.svg", "a"):
+        (tmp_path / name).write_bytes(b"text")
+        found = JobFiles().described(tmp_path / name)
+        assert found is not None
+        assert "width" not in found
+
+
+def test_a_file_that_was_changed_is_read_again_and_one_that_is_gone_is_none(
+    tmp_path: Path,
+) -> None:
+    files, path = JobFiles(), tmp_path / "a.bin"
+    path.write_bytes(b"first")
+    first = files.described(path)
+    assert files.described(path) is first
+    path.write_bytes(b"second")
+    second = files.described(path)
+    assert second is not None
+    assert second["digest"] == digest_of(b"second")
+    assert files.described(path, most=3) is None
+    path.unlink()
+    assert files.described(path) is None

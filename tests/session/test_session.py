@@ -1,0 +1,222 @@
+"""Sessions: settings, packs and an engine joined, from scripts and notebooks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nodegraph
+from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
+from nodegraph.errors import InvalidWorkflow, NodeFailed
+from nodegraph.session.settings import load_settings
+
+
+@node
+def Start(value: int = 1) -> int:
+    """A number."""
+    return value
+
+
+@node
+def Long(of: str) -> str:
+    """A long text, quickly."""
+    return of * 10_000
+
+
+@node
+def Boom(a: int) -> int:
+    """Raise."""
+    raise RuntimeError("boom")
+
+
+class Own:
+    """A value that can't be kept on disk."""
+
+
+@node
+def MakeOwn() -> Any:
+    """A value of a class that nobody knows."""
+    return Own()
+
+
+WORKFLOW = {
+    "format": "nodegraph/1",
+    "parameters": {"value": "start.value"},
+    "nodes": {"start": {"type": "Start", "inputs": {"value": 5}}},
+}
+BROKEN = {
+    "format": "nodegraph/1",
+    "nodes": {
+        "start": {"type": "Start"},
+        "boom": {"type": "Boom", "inputs": {"a": {"from": "start"}}},
+    },
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def test_run_takes_parameters_and_gives_outputs(settings: Settings) -> None:
+    result = nodegraph.run(
+        WORKFLOW, parameters={"value": 9}, targets=["start"], nodes=[Start], settings=settings
+    )
+    assert result["start.number"] == 9
+
+
+def test_a_result_tells_what_is_in_it(settings: Settings) -> None:
+    result = nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+    assert "start.number" in result
+    assert "size.latent" not in result
+    assert list(result) == ["start.number"]
+    with pytest.raises(KeyError, match=r"no output `start\.nmber`. Did you mean `start\.number`"):
+        result["start.nmber"]
+
+
+def test_run_raises_what_a_node_raised(settings: Settings) -> None:
+    with pytest.raises(NodeFailed, match=r"node `boom` \(Boom\): RuntimeError: boom"):
+        nodegraph.run(BROKEN, targets=["boom"], nodes=[Start, Boom], settings=settings)
+
+
+def test_run_without_check_tells_in_its_result(settings: Settings) -> None:
+    options = {"targets": ["boom"], "nodes": [Start, Boom], "settings": settings}
+    assert nodegraph.run(BROKEN, check=False, **options).status == "failed"  # type: ignore[arg-type]
+
+
+def test_run_works_where_an_event_loop_runs(settings: Settings) -> None:
+    async def notebook() -> object:
+        return nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+
+    assert asyncio.run(notebook())["start.number"] == 5  # type: ignore[index]
+
+
+def test_run_async_awaits(settings: Settings) -> None:
+    run = nodegraph.run_async(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+    assert asyncio.run(run)["start.number"] == 5
+
+
+def test_a_session_keeps_results_between_runs(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start]) as session:
+        session.run(workflow, targets=["start"])
+        again = session.run(workflow, targets=["start"])
+    assert again.nodes["start"].status == "cached"
+
+
+@pytest.mark.usefixtures("cheap_calls")
+@pytest.mark.parametrize("keep_cheap", [False, True])
+def test_what_is_quick_to_compute_is_kept_on_disk_if_that_is_wished(
+    settings: Settings, keep_cheap: bool
+) -> None:
+    wished = settings.model_copy(update={"keep_cheap": keep_cheap})
+    workflow = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"long": {"type": "Long", "inputs": {"of": "a"}}}}
+    )
+    for expected in ("ran", "cached" if keep_cheap else "ran"):
+        with Session(wished, nodes=[Long]) as session:
+            result = session.run(workflow, targets=["long"])
+        assert result.nodes["long"].status == expected
+        assert result["long.text"] == "a" * 10_000
+
+
+def test_a_session_without_cache_computes_anew(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start], use_cache=False) as session:
+        session.run(workflow, targets=["start"])
+        again = session.run(workflow, targets=["start"])
+    assert again.nodes["start"].status == "ran"
+
+
+def test_a_plan_for_values_tells_of_those_that_are_not_kept(settings: Settings) -> None:
+    nodes = {"own": {"type": "MakeOwn"}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    for _ in range(2):
+        with Session(settings, nodes=[MakeOwn]) as session:
+            plan = session.plan(workflow, targets=["own"], values=True)
+            assert plan.nodes["own"].status == "run"
+            assert session.run(workflow, targets=["own"]).nodes["own"].status == "ran"
+
+
+def test_an_unknown_parameter_gets_a_suggestion(settings: Settings) -> None:
+    with pytest.raises(InvalidWorkflow, match="Did you mean `value`"):
+        nodegraph.run(
+            WORKFLOW, parameters={"valeu": 1}, targets=["start"], nodes=[Start], settings=settings
+        )
+
+
+def test_variables_override_the_file_and_flags_override_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('device = "cpu"\nmemory_cache = 5\ncpu_threads = 2\n')
+    monkeypatch.setenv("NODEGRAPH_MEMORY_CACHE", "7")
+    found = load_settings({"home": tmp_path, "cpu_threads": 3})
+    assert (found.device, found.memory_cache, found.cpu_threads) == ("cpu", 7, 3)
+
+
+def test_home_can_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_HOME", str(tmp_path))
+    assert load_settings().model_folders == (tmp_path / "models",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("memory_cash = 5", "memory_cash"),
+        ("memory_cash = 5", "Did you mean `memory_cache`"),
+        ("memory_cache = -1", "greater than or equal to 0"),
+        ("memory_cache = -1", "given: -1"),
+        ('disk_cache = "much"', "no size such as .*given: 'much'"),
+        ("memory_cache = ", "can't read the settings"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        load_settings({"home": tmp_path})
+
+
+def test_sizes_have_units_and_folders_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('disk_cache = "2GB"\nstore = "~/kept"\n')
+    monkeypatch.delenv("NODEGRAPH_STORE", raising=False)
+    monkeypatch.setenv("NODEGRAPH_MEMORY_CACHE", "1.5 MiB")
+    monkeypatch.setenv("NODEGRAPH_STORES", os.pathsep.join(["~/team", "/b"]))
+    found = load_settings({"home": tmp_path})
+    assert (found.disk_cache, found.memory_cache) == (2_000_000_000, 3 << 19)
+    assert found.store_folder == Path.home() / "kept"
+    assert found.stores == (Path.home() / "team", Path("/b"))
+
+
+def test_folders_in_a_variable_stand_as_in_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_MODELS", os.pathsep.join(["/a", "/b c"]))
+    assert load_settings({"home": tmp_path}).models == (Path("/a"), Path("/b c"))
+    monkeypatch.setenv("NODEGRAPH_MODELS", '["/a"]')
+    assert load_settings({"home": tmp_path}).models == (Path("/a"),)
+
+
+def test_a_misspelt_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODEGRAPH_DEVICEE", "cpu")
+    with pytest.raises(InvalidFile, match="Did you mean `NODEGRAPH_DEVICE`"):
+        load_settings({"home": tmp_path})
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, device="cuda:77")
+    with pytest.raises(InvalidValue, match=r"there is no such device \(given: cuda:77"):
+        nodegraph.run(WORKFLOW, targets=["start"], nodes=[Start], settings=settings)
+
+
+def test_one_session_serves_several_threads(settings: Settings) -> None:
+    workflow = Workflow.from_dict(WORKFLOW)
+    with Session(settings, nodes=[Start]) as session, ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(session.run, workflow, targets=["start"]) for _ in range(8)]
+        assert {run.result()["start.number"] for run in running} == {5}
