@@ -67,8 +67,7 @@ def serve(
     """
     from nodegraph.server.operations.logs import configure
     from nodegraph.server.serve import serve as serve_until_stopped
-    from nodegraph.server.settings import is_loopback
-    from nodegraph.server.settings_sources import load_server_settings
+    from nodegraph.server.settings import is_loopback, load_server_settings
 
     settings = common.settings()
     flags: dict[str, Any] = {

@@ -12,20 +12,23 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from nodegraph.server.services import Services
+from nodegraph.server.operations.upkeep import Upkeep
+from nodegraph.server.services import Services, ended
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the services, and close them."""
+    """Open the services and look after what they keep; then close them."""
     services: Services = app.state.services
     await services.open()
+    upkeep = asyncio.create_task(Upkeep(services).run(), name="upkeep")
     try:
         with _heard(services.stop_soon):
             yield
     finally:
+        await ended(upkeep)
         await services.close()
 
 

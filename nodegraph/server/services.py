@@ -38,8 +38,6 @@ from nodegraph.server.events.hub import EventHub
 from nodegraph.server.operations.backup.unfinished import finish_restore
 from nodegraph.server.operations.logs.jobs import JobLog
 from nodegraph.server.operations.metrics import Metrics
-from nodegraph.server.operations.readiness import Readiness
-from nodegraph.server.operations.upkeep import Upkeep
 from nodegraph.server.rules import (
     client_limits,
     supervision_rules,
@@ -87,8 +85,6 @@ class Services:
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
         metrics: Figures for monitoring.
-        readiness: Whether the server is of use.
-        upkeep: Deletes what isn't to be kept any longer.
         environment: Folders and permissions of the runs.
         started: Unix time.
         stopping: Set as soon as the server is to stop: long answers end then.
@@ -115,8 +111,6 @@ class Services:
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
-    readiness: Readiness = field(init=False)
-    upkeep: Upkeep = field(init=False)
     started: float = field(init=False)
     environment: Environment = field(init=False)
     stopping: asyncio.Event = field(init=False)
@@ -173,8 +167,6 @@ class Services:
     async def open(self) -> None:
         """Open the parts; all of them, or none."""
         async with AsyncExitStack() as opened:
-            self.readiness = Readiness(self)
-            self.upkeep = Upkeep(self)
             self.environment = self.worker_settings.environment()
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="nodegraph-disk")
             opened.callback(self._threads.shutdown)
@@ -234,9 +226,9 @@ class Services:
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         await self.dispatcher.start(self.supervisor)
         await self.supervisor.start()
-        for task in (self._read_packs, self._watch_packs, self.upkeep.run, self.model_watch.run):
+        for task in (self._read_packs, self._watch_packs, self.model_watch.run):
             name = task.__qualname__
-            opened.push_async_callback(_ended, asyncio.create_task(task(), name=name))
+            opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
 
     def stop_soon(self) -> None:
         """End what would hold up the end: answers that follow what happens."""
@@ -288,6 +280,7 @@ class Services:
         await self.node_types.watch(lambda: self.hub.is_heard)
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has come to its end."""
     task.cancel()
     await asyncio.wait([task])

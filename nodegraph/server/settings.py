@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.session.settings import NUMBER, Bytes
+from nodegraph.errors import InvalidFile
+from nodegraph.session.settings import (
+    NUMBER,
+    SERVER_PREFIX,
+    SERVER_TABLE,
+    Bytes,
+    Settings,
+    config_file,
+    faults,
+)
+from nodegraph.session.settings_sources import read_settings, setting_places
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -194,6 +206,32 @@ class ServerSettings(_Part):
     def is_private(self) -> bool:
         """Whether only processes of this machine are meant to reach it."""
         return is_loopback(self.host) and not self.allowed_hosts
+
+
+def load_server_settings(
+    settings: Settings, flags: Mapping[str, Any] | None = None
+) -> ServerSettings:
+    """The server's settings in force.
+
+    Args:
+        settings: Of the installation: they say where the config file is.
+        flags: What was given explicitly; None is as not given.
+    Raises:
+        InvalidFile: The file or a variable has a wrong name or value; all are listed.
+    """
+    file = config_file(settings.home)
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    variables = [name for name in os.environ if name.startswith(SERVER_PREFIX)]
+    try:
+        return read_settings(
+            ServerSettings, given, file, variables, SERVER_PREFIX, table=SERVER_TABLE
+        )
+    except ValidationError as error:
+        known = [".".join(place) for place in setting_places(ServerSettings)]
+        where = (
+            f"They are the server's, of [{SERVER_TABLE}] in {file} and {SERVER_PREFIX}* variables."
+        )
+        raise InvalidFile("\n".join([*faults(error, known), where])) from None
 
 
 @lru_cache(maxsize=256)

@@ -6,9 +6,10 @@ any.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,8 +27,8 @@ HOME = f"{PREFIX}HOME"
 SERVER_TABLE = "server"
 """Of the file: settings of the server, which reads them itself."""
 SERVER_PREFIX = f"{PREFIX}SERVER_"
-CLIENT_VARIABLES = (f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
-"""Of those who ask a server; see `nodegraph.client`."""
+_NO_SETTINGS = (HOME, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
+"""Variables that are looked at elsewhere: the last two by those who ask a server."""
 
 _UNKNOWN_MEMORY = 16 << 30
 _MOST_MEMORY_CACHE = 4 << 30
@@ -67,8 +68,18 @@ def _at_home(path: Path) -> Path:
         return path  # nobody's home that is known
 
 
+def _listed(value: Any) -> Any:
+    """Folders of a text as variables have it: parted as in ``PATH``, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part for part in value.split(os.pathsep) if part]
+
+
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Folder = Annotated[Path, AfterValidator(_at_home)]
+Folders = Annotated[tuple[Folder, ...], BeforeValidator(_listed)]
 
 
 class Settings(BaseModel):
@@ -110,11 +121,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Folder | None = None
-    models: tuple[Folder, ...] = ()
-    packs: tuple[Folder, ...] = ()
+    models: Folders = ()
+    packs: Folders = ()
     outputs: Folder | None = None
     inputs: Folder | None = None
-    readable: tuple[Folder, ...] | None = None
+    readable: Folders | None = None
     uploads: Folder | None = None
     cache: Folder | None = None
     device: str = "auto"
@@ -123,7 +134,7 @@ class Settings(BaseModel):
     disk_cache: Bytes = 20 << 30
     keep_cheap: bool = False
     store: Folder | None = None
-    stores: tuple[Folder, ...] = ()
+    stores: Folders = ()
     checkpoint_seconds: Annotated[float, NUMBER, Field(ge=0)] = 2.0
     import_seconds: Annotated[float, NUMBER, Field(gt=0)] = 60.0
     weights_budget: Bytes | None = None
@@ -231,41 +242,41 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     if home:
         given["home"] = _at_home(Path(home))
     file = config_file(given.get("home"))
-    variables = {name for name in os.environ if name.startswith(PREFIX) and name != HOME}
-    variables -= set(CLIENT_VARIABLES)
-    variables = {name for name in variables if not name.startswith(SERVER_PREFIX)}
-    _check_names(variables)
-    if file.is_file() or variables:
-        from nodegraph.session.settings_sources import outside
-
-        given = {**outside(Settings, PREFIX, file, given.get("home")), **given}
+    variables = {
+        name
+        for name in os.environ
+        if name.startswith(PREFIX)
+        and name not in _NO_SETTINGS
+        and not name.startswith(SERVER_PREFIX)
+    }
     try:
-        return Settings.model_validate(given)
+        if not (file.is_file() or variables):
+            return Settings.model_validate(given)
+        from nodegraph.session.settings_sources import read_settings
+
+        # Where home isn't known the variable is empty, and says nothing.
+        given.setdefault("home", None)
+        others = (SERVER_TABLE,)
+        return read_settings(Settings, given, file, variables, PREFIX, others=others)
     except ValidationError as error:
-        raise InvalidFile(_message(error, file)) from None
+        lines = [
+            *faults(error, Settings.model_fields),
+            f"Settings come from {file} and {PREFIX}* variables.",
+        ]
+        raise InvalidFile("\n".join(lines)) from None
 
 
-def _check_names(variables: set[str]) -> None:
-    names = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
-    for variable in sorted(variables):
-        if variable.upper() not in names:
-            raise InvalidFile(
-                f"the variable {variable} is no setting", hint=did_you_mean(variable, names)
-            )
+def faults(error: ValidationError, known: Collection[str]) -> list[str]:
+    """What is wrong with which setting, a line each.
 
-
-def faults(error: ValidationError) -> list[str]:
-    """What is wrong with which setting, a line each."""
+    Args:
+        known: The settings there are.
+    """
     lines = []
     for item in error.errors(include_url=False):
         name = ".".join(map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
-            hint = did_you_mean(name, list(Settings.model_fields))
-            lines.append(f"there is no setting `{name}`. {hint}".rstrip())
+            lines.append(f"there is no setting `{name}`. {did_you_mean(name, known)}".rstrip())
         else:
             lines.append(f"setting `{name}`: {item['msg']} (given: {item['input']!r})")
     return lines
-
-
-def _message(error: ValidationError, file: Path) -> str:
-    return "\n".join([*faults(error), f"Settings come from {file} and {PREFIX}* variables."])

@@ -1,61 +1,91 @@
-"""Settings from outside: the TOML file and the ``NODEGRAPH_*`` variables."""
+"""Settings from outside: a table of the TOML file, and variables."""
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
-from nodegraph.session.settings import SERVER_TABLE, faults
 
 if sys.version_info >= (3, 11):
     from tomllib import TOMLDecodeError
 else:
     from tomli import TOMLDecodeError
 
-
-class _File(TomlConfigSettingsSource):
-    """The file, without what isn't the engine's."""
-
-    def _read_file(self, file_path: Any) -> dict[str, Any]:
-        found = super()._read_file(file_path)
-        return {name: value for name, value in found.items() if name != SERVER_TABLE}
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[str, ...]
+"""Of a setting: ``("port",)``, ``("limits", "body")``."""
 
 
-class _Variables(EnvSettingsSource):
-    """Variables; several folders in one stand as in ``PATH``, or as a JSON list."""
+def setting_places(model: type[BaseModel], above: Place = ()) -> Iterator[Place]:
+    """Every setting there is."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from setting_places(kind, (*above, name))
+        else:
+            yield (*above, name)
 
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        if isinstance(value, str) and not value.lstrip().startswith("["):
-            return [part for part in value.split(os.pathsep) if part]
-        return super().decode_complex_value(field_name, field, value)
 
-
-def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) -> dict[str, Any]:
-    """What the file and the variables set.
+def read_settings(
+    model: type[M],
+    flags: Mapping[str, Any],
+    file: Path,
+    variables: Collection[str],
+    prefix: str,
+    *,
+    table: str | None = None,
+    others: Collection[str] = (),
+) -> M:
+    """Settings out of the file, the variables and what was given explicitly; later ones win.
 
     Args:
-        model: The settings there are.
-        prefix: Of the variables' names.
+        model: The settings there are, some of them in parts.
+        file: In TOML; it need not exist.
+        variables: Names of those that are set and meant for these settings.
+        prefix: Of their names. ``<prefix>LIMITS_BODY`` is ``body`` of the part ``limits``.
+        table: Of the file, if not what is outside of tables.
+        others: Tables of the file that aren't for these settings.
     Raises:
-        InvalidFile: One of them can't be read.
+        InvalidFile: The file can't be read, or a variable is no setting.
+        ValidationError: A value is none of the setting's.
     """
+    known = {prefix + "_".join(place).upper() for place in setting_places(model)}
+    for name in sorted(variables):
+        if name.upper() not in known:
+            hint = did_you_mean(name, sorted(known))
+            raise InvalidFile(f"the variable {name} is no setting", hint=hint)
+
+    class Table(TomlConfigSettingsSource):
+        def _read_file(self, file_path: Any) -> dict[str, Any]:
+            found = super()._read_file(file_path)
+            if table is None:
+                return {name: value for name, value in found.items() if name not in others}
+            part = found.get(table, {})
+            if not isinstance(part, dict):
+                raise InvalidFile(f"`{table}` in {file} is no table", hint=f"Write [{table}].")
+            return part
 
     class Here(model, BaseSettings):  # type: ignore[misc, valid-type]  # known only here
-        model_config = SettingsConfigDict(env_prefix=prefix, toml_file=file, extra="forbid")
+        model_config = SettingsConfigDict(
+            env_prefix=prefix,
+            env_nested_delimiter="_",
+            env_nested_max_split=1,
+            enable_decoding=False,
+            toml_file=file,
+            extra="forbid",
+        )
 
         @classmethod
         def settings_customise_sources(
@@ -66,15 +96,12 @@ def outside(model: type[BaseModel], prefix: str, file: Path, home: Path | None) 
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, _Variables(settings_cls), _File(settings_cls))
+            return (init_settings, env_settings, Table(settings_cls))
 
-    # Where home is known it is given; where not, the variable is empty and says nothing.
-    given: dict[str, Any] = {"home": home}
     try:
-        found = Here(**given)
-    except ValidationError as error:
-        text = "\n".join([f"in {file} or a {prefix}* variable:", *faults(error)])
-        raise InvalidFile(text) from None
-    except (SettingsError, TOMLDecodeError) as error:
-        raise InvalidFile(f"can't read the settings ({file}, {prefix}*): {error}") from error
-    return {name: getattr(found, name) for name in found.model_fields_set - {"home"}}
+        found = Here(**flags)
+    except (OSError, UnicodeDecodeError, TOMLDecodeError) as error:
+        raise InvalidFile(f"can't read the settings in {file}: {error}") from error
+    return model.model_construct(
+        found.model_fields_set, **{name: getattr(found, name) for name in model.model_fields}
+    )

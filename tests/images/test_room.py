@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nodegraph.diffusion import room
 from nodegraph.errors import InvalidValue
+from nodegraph.images import room
 from nodegraph.images.resizing import resize_image
 from nodegraph.images.room import TooLarge, check_room
 from nodegraph.images.sheets import contact_sheet

@@ -33,15 +33,17 @@ class Clocks:
 
 
 @asynccontextmanager
-async def opened(home: Path, clocks: Clocks, **retention: Any) -> AsyncIterator[Services]:
-    """A server's services that go by a test's clocks."""
+async def opened(
+    home: Path, clocks: Clocks, **retention: Any
+) -> AsyncIterator[tuple[Services, Upkeep]]:
+    """A server's services and their upkeep, which go by a test's clocks."""
     server = ServerSettings(retention=retention)
     services = Services(Settings(home=home), server, has_workers=False)
     await services.open()
     services.queue._clock = services.uploads._clock = lambda: clocks.wall
-    services.upkeep = Upkeep(services, lambda: clocks.wall, lambda: clocks.steady)
+    upkeep = Upkeep(services, lambda: clocks.wall, lambda: clocks.steady)
     try:
-        yield services
+        yield services, upkeep
     finally:
         await services.close()
 
@@ -53,15 +55,15 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks, seconds=5 * DAY) as services:
+        async with opened(home, clocks, seconds=5 * DAY) as (services, upkeep):
             path = services.outputs / "a.png"
             finished(services.queue, [written(path, picture())])
             clocks.go(4 * DAY)
             finished(services.queue, [])
             assert len(services.artifacts.page(Which()).artifacts) == 1
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             clocks.go(2 * DAY)
-            assert await services.upkeep.round() == Forgotten(jobs=1, artifacts=1)
+            assert await upkeep.round() == Forgotten(jobs=1, artifacts=1)
             assert services.queue.counts() == Counts(finished=1)
             assert services.artifacts.page(Which()).artifacts == ()
             assert path.exists()
@@ -72,14 +74,14 @@ def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path
 def test_uploads_go_that_nobody_has_used_for_long(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks, upload_seconds=DAY) as services:
+        async with opened(home, clocks, upload_seconds=DAY) as (services, upkeep):
             upload, _ = await services.uploads.receive(pieces(picture()), "a.png", "ann")
             clocks.go(0.9 * DAY)
             services.uploads.resolve([upload.reference], "ann")
             clocks.go(0.9 * DAY)
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             clocks.go(0.2 * DAY)
-            assert await services.upkeep.round() == Forgotten(uploads=1)
+            assert await upkeep.round() == Forgotten(uploads=1)
             assert not services.uploads.path(upload).exists()
 
     run(test())
@@ -88,7 +90,7 @@ def test_uploads_go_that_nobody_has_used_for_long(home: Path) -> None:
 def test_uploads_have_as_much_room_as_the_settings_say(home: Path) -> None:
     async def test() -> None:
         clocks, data = Clocks(), picture(64, 64)
-        async with opened(home, clocks, upload_bytes=len(data) + 10) as services:
+        async with opened(home, clocks, upload_bytes=len(data) + 10) as (services, _):
             first, _ = await services.uploads.receive(pieces(data), "a.png", "ann")
             clocks.go(DAY)
             other = picture(64, 64, color=(1, 2, 3))
@@ -101,23 +103,23 @@ def test_uploads_have_as_much_room_as_the_settings_say(home: Path) -> None:
 def test_a_clock_that_jumps_ahead_makes_nothing_old_at_once(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks, seconds=5 * DAY) as services:
+        async with opened(home, clocks, seconds=5 * DAY) as (services, upkeep):
             finished(services.queue, [])
             clocks.go(60)
             clocks.wall += 3650 * DAY
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             # Somebody has mended it before the next round.
             clocks.go(60)
             clocks.wall -= 3650 * DAY
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             clocks.go(3_600)
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             assert services.queue.counts() == Counts(finished=1)
             # Nobody has: then it is the right time.
             clocks.wall += 3650 * DAY
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             clocks.go(3_600)
-            assert await services.upkeep.round() == Forgotten(jobs=1)
+            assert await upkeep.round() == Forgotten(jobs=1)
 
     run(test())
 
@@ -125,13 +127,13 @@ def test_a_clock_that_jumps_ahead_makes_nothing_old_at_once(home: Path) -> None:
 def test_rules_that_were_changed_hold_from_the_next_round_on(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks) as services:
+        async with opened(home, clocks) as (services, upkeep):
             for _ in range(3):
                 finished(services.queue, [])
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             retention = services.server.retention.model_copy(update={"count": 1})
             services.server = services.server.model_copy(update={"retention": retention})
-            assert (await services.upkeep.round()).jobs == 2
+            assert (await upkeep.round()).jobs == 2
 
     run(test())
 
@@ -139,14 +141,14 @@ def test_rules_that_were_changed_hold_from_the_next_round_on(home: Path) -> None
 def test_a_queue_that_cant_be_written_is_tidied_another_time(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks, seconds=DAY) as services:
+        async with opened(home, clocks, seconds=DAY) as (services, upkeep):
             finished(services.queue, [])
             clocks.go(2 * DAY)
             away = home / "elsewhere.sqlite"
             services.queue.path.rename(away)
-            assert await services.upkeep.round() == Forgotten()
+            assert await upkeep.round() == Forgotten()
             away.rename(services.queue.path)
-            assert (await services.upkeep.round()).jobs == 1
+            assert (await upkeep.round()).jobs == 1
 
     run(test())
 
@@ -154,10 +156,10 @@ def test_a_queue_that_cant_be_written_is_tidied_another_time(home: Path) -> None
 def test_the_rounds_come_by_themselves(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()
-        async with opened(home, clocks, seconds=DAY, every=0.01) as services:
+        async with opened(home, clocks, seconds=DAY, every=0.01) as (services, upkeep):
             finished(services.queue, [])
             clocks.go(2 * DAY)
-            task = asyncio.create_task(services.upkeep.run())
+            task = asyncio.create_task(upkeep.run())
             while services.queue.counts() != Counts():
                 await asyncio.sleep(0.01)
             task.cancel()

@@ -13,12 +13,12 @@ from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.log_lines import LogLines
+from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Answer,
     Cancel,
     Ended,
     Heartbeat,
-    Message,
     Ready,
     Release,
     Run,

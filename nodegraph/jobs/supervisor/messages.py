@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.supervisor.reading import Choices, Fields, read_message, rows
+from nodegraph.jobs.supervisor.message import Choices, Fields, Message, read_message, rows
 
 Role = Literal["worker", "planner"]
 EndStatus = Literal["finished", "failed", "cancelled", "released"]
@@ -20,25 +20,6 @@ _MAP = (dict,)
 _MAP_OR_NONE = (dict, type(None))
 _LIST = (list,)
 _JOB: Fields = {"job": _TEXT, "attempt": _NUMBER}
-
-
-class Message:
-    """One message; its fields are plain values.
-
-    Attributes:
-        kind: Names what it is, in its frame too.
-        fields: What each field may be in a frame.
-        choices: The values that a field may have, where they are few.
-    """
-
-    __slots__ = ()
-    kind: ClassVar[str]
-    fields: ClassVar[Fields]
-    choices: ClassVar[Choices] = {}
-
-    def as_dict(self) -> dict[str, Any]:
-        """What goes into its frame."""
-        return {"kind": self.kind, **{name: getattr(self, name) for name in self.fields}}
 
 
 # To a worker

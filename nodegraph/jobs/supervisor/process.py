@@ -11,7 +11,8 @@ from typing import Any, cast
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.frames import Decoder, encode
-from nodegraph.jobs.supervisor.messages import Message, read_report
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import read_report
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from threading import Thread
 
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.frames import FrameReader
-from nodegraph.jobs.supervisor.messages import Message, read_order
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import read_order
 
 _LOG = logging.getLogger(__name__)
 

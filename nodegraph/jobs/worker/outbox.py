@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nodegraph.jobs.supervisor.frames import FrameWriter
-from nodegraph.jobs.supervisor.messages import Message
+from nodegraph.jobs.supervisor.message import Message
 
 
 class Outbox:

@@ -6,7 +6,8 @@ import asyncio
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.messages import Answer, Ask, Message, Stock
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import Answer, Ask, Stock
 from nodegraph.jobs.worker.faults import error_of, told
 from nodegraph.jobs.worker.handing import hand_on
 from nodegraph.jobs.worker.outbox import Outbox

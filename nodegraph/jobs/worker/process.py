@@ -14,7 +14,8 @@ from importlib import metadata
 
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.supervisor.launch import Launch
-from nodegraph.jobs.supervisor.messages import Message, Ready, Shutdown
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import Ready, Shutdown
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.heartbeats import Heartbeats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nodegraph.jobs.supervisor.messages import Message
+from nodegraph.jobs.supervisor.message import Message
 
 
 class Role(Protocol):

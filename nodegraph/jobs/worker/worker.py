@@ -10,7 +10,8 @@ from threading import Lock
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Message, Release, Run, Stock
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Release, Run, Stock
 from nodegraph.jobs.worker.assignment import Assignment
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.faults import told

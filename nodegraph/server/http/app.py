@@ -13,6 +13,7 @@ from nodegraph.server.http import openapi
 from nodegraph.server.http.problems import add_handlers
 from nodegraph.server.lifespan import lifespan
 from nodegraph.server.operations.observing import Observed
+from nodegraph.server.operations.readiness import Readiness
 from nodegraph.server.services import Services
 
 API = "/api/v1"
@@ -40,6 +41,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
+    app.state.readiness = Readiness(services)
     for name in ROUTES:
         app.include_router(_router(name), prefix=API)
     for name in OPEN_ROUTES:

@@ -6,13 +6,10 @@ import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.http.errors import Unavailable
-
-if TYPE_CHECKING:
-    from nodegraph.server.services import Services
+from nodegraph.server.services import Services
 
 _FRESH_SECONDS = 1.0
 """For which an answer holds: whoever may not come in may ask this."""

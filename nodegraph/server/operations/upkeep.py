@@ -7,13 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.rules import retention_rules
-
-if TYPE_CHECKING:
-    from nodegraph.server.services import Services
+from nodegraph.server.services import Services
 
 _LOG = logging.getLogger(__name__)
 _FIRST = 60.0

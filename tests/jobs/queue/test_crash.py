@@ -22,7 +22,7 @@ from nodegraph.jobs.queue import JobQueue, Submission
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the servers are forked")
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _KILLS = 20
 
 _PARENT = """

@@ -261,7 +261,7 @@ def test_workers_die_with_a_server_that_is_killed(tmp_path: Path) -> None:
     before = set(psutil.Process().children())  # other tests may have left some
 
     async def use() -> None:
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         server = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _SERVER, str(tmp_path), cwd=root
         )

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from nodegraph.core.events import Event
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.frames import Decoder, encode
+from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Answer,
     Ask,
     Cancel,
     Ended,
     Heartbeat,
-    Message,
     Ready,
     Release,
     Run,

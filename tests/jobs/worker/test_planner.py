@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from nodegraph.jobs.supervisor.messages import Answer, Ask, Message
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import Answer, Ask
 from nodegraph.jobs.worker.planner import Planner
 
 

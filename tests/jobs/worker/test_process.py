@@ -13,11 +13,11 @@ import pytest
 
 from nodegraph.jobs.supervisor.frames import FrameReader, FrameWriter
 from nodegraph.jobs.supervisor.launch import Launch
+from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Cancel,
     Ended,
     Heartbeat,
-    Message,
     Ready,
     Release,
     Run,

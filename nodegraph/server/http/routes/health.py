@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import cast
+
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.problems import responses
-from nodegraph.server.operations.readiness import NotReady
+from nodegraph.server.operations.readiness import NotReady, Readiness
 
 router = APIRouter(tags=["system"])
 
@@ -25,13 +26,13 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", summary="Ask whether the server takes jobs", responses=responses(503))
-async def readyz(services: TheServices) -> Alive:
+async def readyz(request: Request) -> Alive:
     """Whether jobs can be kept and run: the queue is writable, a worker ready, the disk not full.
 
     One worker is enough, and all may be busy. What is wrong is listed by its kind only, as anybody
     may ask.
     """
-    problems = await services.readiness.problems()
+    problems = await cast(Readiness, request.app.state.readiness).problems()
     if problems:
         raise NotReady(problems)
     return Alive(status="ready")

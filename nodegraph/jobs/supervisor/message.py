@@ -1,22 +1,42 @@
-"""Checking what arrived: a mistaken process must not take the other one along."""
+"""What all messages have in common, and how one is read from its frame.
+
+What arrives is checked: a mistaken process must not take the other one along.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-
-if TYPE_CHECKING:
-    from nodegraph.jobs.supervisor.messages import Message
-
-    M = TypeVar("M", bound=Message)
 
 Fields = Mapping[str, tuple[type, ...]]
 Choices = Mapping[str, tuple[str, ...]]
 
 _ROW = 5
+
+
+class Message:
+    """One message; its fields are plain values.
+
+    Attributes:
+        kind: Names what it is, in its frame too.
+        fields: What each field may be in a frame.
+        choices: The values that a field may have, where they are few.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    fields: ClassVar[Fields]
+    choices: ClassVar[Choices] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes into its frame."""
+        return {"kind": self.kind, **{name: getattr(self, name) for name in self.fields}}
+
+
+M = TypeVar("M", bound=Message)
 
 
 def read_message(message: Mapping[str, Any], kinds: Mapping[str, type[M]]) -> M:
