@@ -12,12 +12,12 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Latent
-from nodegraph.diffusion import room
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.models import open_model
 from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images import room
 from nodegraph.images.room import TooLarge
 
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from nodegraph.core.version import VERSION
-from nodegraph.diffusion import room
 from nodegraph.errors import InvalidWorkflow
+from nodegraph.images import room
 from nodegraph.images.images import read_image, read_metadata
 from tests.nodes.conftest import Bench, link
 

@@ -9,8 +9,8 @@ import torch
 from nodegraph_nodes.latent import EmptyLatent, LatentFromBatch, SetNoiseMask
 
 from nodegraph import InvalidValue, Latent
-from nodegraph.diffusion import room
 from nodegraph.diffusion.noise import NoiseSchedule, add_noise, draw_noise
+from nodegraph.images import room
 from tests.nodes.sampling_graphs import denoiser, link, problems, sampler, value
 
 

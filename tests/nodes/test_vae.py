@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph.diffusion import room
+from nodegraph.images import room
 from tests.nodes.conftest import Bench, link
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nodegraph import host_memory
+from nodegraph.core import host_memory
 from nodegraph.core.host_memory import Memory
 from nodegraph.server.rules import supervision_rules, worker_specs
 from nodegraph.server.settings import ServerSettings
