@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from nodegraph.store.speeds import Speeds
 
+pytest_plugins = ["tests.left_out"]
+
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait
 # would keep each other out.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
