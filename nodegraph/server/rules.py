@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodegraph.core.host_memory import SHARE, total_memory
-from nodegraph.jobs.queue import Limits
-from nodegraph.jobs.queue import Rules as RetentionRules
+from nodegraph.jobs.queue import Limits, RetentionRules
 from nodegraph.jobs.queue.fairness import INFINITE
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
 from nodegraph.session.settings import Settings, places_of
@@ -52,7 +51,7 @@ def upload_rules(server: ServerSettings) -> UploadRules:
     )
 
 
-def supervision_rules(server: ServerSettings) -> Rules:
+def supervision_rules(server: ServerSettings) -> SupervisionRules:
     """When a worker counts as ill.
 
     Together, workers may take a share of the machine's memory, unless the settings say more or
@@ -61,7 +60,7 @@ def supervision_rules(server: ServerSettings) -> Rules:
     limit = server.worker_memory
     if limit is None:
         limit = int((total_memory() or 0) * SHARE) // max(1, len(_devices(server)))
-    return Rules(
+    return SupervisionRules(
         node_stall_seconds=server.stall_seconds,
         cancel_seconds=server.cancel_seconds,
         memory_limit=limit or None,

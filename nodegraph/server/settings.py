@@ -89,7 +89,7 @@ class Retention(_Part):
 
     Attributes:
         seconds, count, failed_seconds, failed_count: Of ended jobs, see
-            `nodegraph.jobs.queue.Rules`.
+            `nodegraph.jobs.queue.RetentionRules`.
         upload_seconds: After which an upload goes that nothing has used since.
         upload_bytes: Of all uploads together; those unused for longest go to make room.
         every: Seconds between two looks at what is to go.

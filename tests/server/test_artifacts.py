@@ -15,7 +15,7 @@ import pytest
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.server.content.artifacts import Artifacts, Which
+from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.artifacts.words import wanted_words
@@ -83,14 +83,14 @@ def test_a_job_that_has_not_finished_gives_nothing(artifacts: Artifacts, queue: 
     submit(queue)
     job = claim(queue)
     queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
-    assert artifacts.page(Which()).artifacts == ()
+    assert artifacts.page(ArtifactFilter()).artifacts == ()
 
 
 def test_others_do_not_see_it(artifacts: Artifacts, queue: JobQueue, outputs: Path) -> None:
     finished(queue, [written(outputs / "apple.png", PICTURE)], "ann")
     with pytest.raises(NotFound):
         artifacts.find(DIGEST, "ben")
-    assert artifacts.page(Which("ben")).artifacts == ()
+    assert artifacts.page(ArtifactFilter("ben")).artifacts == ()
     assert artifacts.find(DIGEST, None).client == "ann"
 
 
@@ -127,12 +127,12 @@ def test_tidying_forgets_what_deleted_jobs_gave(
     artifacts: Artifacts, queue: JobQueue, outputs: Path
 ) -> None:
     jobs = [finished(queue, [written(outputs / f"{at}", bytes([at]))]) for at in range(5)]
-    assert len(artifacts.page(Which()).artifacts) == 5
+    assert len(artifacts.page(ArtifactFilter()).artifacts) == 5
     for job in jobs[:3]:
         queue.delete(job.id).result()
     assert artifacts.tidy() == 3
     assert artifacts.tidy() == 0
-    assert len(artifacts.page(Which()).artifacts) == 2
+    assert len(artifacts.page(ArtifactFilter()).artifacts) == 2
 
 
 def test_a_file_that_vanished_is_gone(artifacts: Artifacts, queue: JobQueue, outputs: Path) -> None:
@@ -259,7 +259,7 @@ def test_what_finished_while_nobody_looked_is_entered_later(
     again = made(tmp_path, queue, outputs)
     assert again.find(digest_of(b"a"), None)
     assert again.find(digest_of(b"b"), None)
-    assert len(again.page(Which()).artifacts) == 2
+    assert len(again.page(ArtifactFilter()).artifacts) == 2
     again.close()
 
 
@@ -305,7 +305,7 @@ def test_pages_hold_each_artifact_once_the_newest_first(
     wanted = [digest_of(bytes([at])) for at in reversed(range(20)) if at % 3 and at != 7]
     found, cursor = [], None
     while True:
-        page = artifacts.page(Which("ann"), limit=4, cursor=cursor)
+        page = artifacts.page(ArtifactFilter("ann"), limit=4, cursor=cursor)
         found += [item.digest for item in page.artifacts]
         finished(queue, [written(outputs / "later", os.urandom(4))], "ann")
         cursor = page.next
@@ -321,8 +321,8 @@ def test_a_page_is_of_one_job_or_kind_if_that_is_asked_for(
         queue, [written(outputs / "a", b"a"), written(outputs / "b", b"b", kind="preview")]
     )
     finished(queue, [written(outputs / "c", b"c")])
-    assert {item.job for item in artifacts.page(Which(job=job.id)).artifacts} == {job.id}
-    (preview,) = artifacts.page(Which(kind="preview")).artifacts
+    assert {item.job for item in artifacts.page(ArtifactFilter(job=job.id)).artifacts} == {job.id}
+    (preview,) = artifacts.page(ArtifactFilter(kind="preview")).artifacts
     assert preview.digest == digest_of(b"b")
 
 
@@ -335,10 +335,12 @@ def test_the_same_bytes_are_listed_once_where_that_is_asked_for(
     finished(queue, [written(outputs / "theirs.png", PICTURE)], "ben")
 
     def listed(**which: Any) -> list[tuple[str, int]]:
-        page = artifacts.page(Which("ann", distinct=True, **which), limit=1)
+        page = artifacts.page(ArtifactFilter("ann", distinct=True, **which), limit=1)
         found = list(page.artifacts)
         while page.next is not None:
-            page = artifacts.page(Which("ann", distinct=True, **which), limit=1, cursor=page.next)
+            page = artifacts.page(
+                ArtifactFilter("ann", distinct=True, **which), limit=1, cursor=page.next
+            )
             found += page.artifacts
         return [(Path(each.path).name, each.jobs) for each in found]
 
@@ -363,7 +365,7 @@ def test_a_file_is_there_as_soon_as_it_is_written(
     assert (found.width, found.height) == (8, 6)
     assert content(artifacts) == PICTURE
     queue.finish(job.id, job.attempt, {"files": [file]}).result()
-    assert len(artifacts.page(Which()).artifacts) == 1
+    assert len(artifacts.page(ArtifactFilter()).artifacts) == 1
 
 
 def told(file: dict[str, Any]) -> Event:
@@ -379,7 +381,7 @@ def test_what_a_job_wrote_before_it_failed_stays_listed(
     job = claim(queue)
     queue.append_events(job.id, job.attempt, [told(written(outputs / "a", b"a"))]).result()
     queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
-    assert [item.job for item in artifacts.page(Which()).artifacts] == [job.id]
+    assert [item.job for item in artifacts.page(ArtifactFilter()).artifacts] == [job.id]
 
 
 def test_a_large_file_that_is_told_of_without_its_digest_is_entered_at_the_end(
@@ -390,9 +392,9 @@ def test_a_large_file_that_is_told_of_without_its_digest_is_entered_at_the_end(
     file = written(outputs / "a", b"a")
     event = Event(1, "node.wrote", "save", 0.5, {"path": file["path"], "file": "image"})
     queue.append_events(job.id, job.attempt, [event]).result()
-    assert artifacts.page(Which()).artifacts == ()
+    assert artifacts.page(ArtifactFilter()).artifacts == ()
     queue.finish(job.id, job.attempt, {"files": [file]}).result()
-    assert len(artifacts.page(Which()).artifacts) == 1
+    assert len(artifacts.page(ArtifactFilter()).artifacts) == 1
 
 
 ASKED = {
@@ -439,7 +441,7 @@ def test_what_jobs_gave_is_found_by_words(
         tags=["draft"],
     )
     finished(queue, [written(outputs / "other.txt", b"x", node="n")], name="another")
-    found = artifacts.page(Which(words=wanted_words(text))).artifacts
+    found = artifacts.page(ArtifactFilter(words=wanted_words(text))).artifacts
     assert (DIGEST in {item.digest for item in found}) is is_found
     if text:
         assert len(found) == is_found
@@ -450,8 +452,8 @@ def test_a_parameters_value_is_found_and_not_what_it_replaces(
 ) -> None:
     values = {"prompt": "a green pear", "seed": 3}
     finished(queue, [written(outputs / "a", b"a")], workflow=ASKED, parameters=values)
-    assert artifacts.page(Which(words=["pear"])).artifacts
-    assert not artifacts.page(Which(words=["äpple"])).artifacts
+    assert artifacts.page(ArtifactFilter(words=["pear"])).artifacts
+    assert not artifacts.page(ArtifactFilter(words=["äpple"])).artifacts
 
 
 def test_odd_texts_are_kept_and_looked_for(
@@ -462,8 +464,8 @@ def test_odd_texts_are_kept_and_looked_for(
         data = bytes([at])
         finished(queue, [written(outputs / f"{at}", data)], workflow=document)
         assert artifacts.find(digest_of(data), None)
-    assert len(artifacts.page(Which(words=wanted_words("ZERO half"))).artifacts) == 1
-    artifacts.page(Which(words=wanted_words("\ud800 \0")))
+    assert len(artifacts.page(ArtifactFilter(words=wanted_words("ZERO half"))).artifacts) == 1
+    artifacts.page(ArtifactFilter(words=wanted_words("\ud800 \0")))
 
 
 def test_artifacts_of_a_time_are_found(tmp_path: Path, outputs: Path) -> None:
@@ -473,7 +475,7 @@ def test_artifacts_of_a_time_are_found(tmp_path: Path, outputs: Path) -> None:
         for at in (100.0, 200.0, 300.0):
             now = at
             finished(queue, [written(outputs / f"{at}", str(at).encode())])
-        found = artifacts.page(Which(after=200.0, before=300.0)).artifacts
+        found = artifacts.page(ArtifactFilter(after=200.0, before=300.0)).artifacts
         assert [item.at for item in found] == [200.0]
         artifacts.close()
 
@@ -549,7 +551,7 @@ def test_what_was_deleted_does_not_come_back_with_a_new_catalogue(
     for path in tmp_path.glob("artifacts.sqlite*"):
         path.unlink()
     again = made(tmp_path, queue, outputs)
-    assert again.page(Which()).artifacts == ()
+    assert again.page(ArtifactFilter()).artifacts == ()
     again.close()
 
 
@@ -561,7 +563,7 @@ def test_a_catalogue_of_the_first_version_is_made_anew(
     first = replace(catalogue_format(), migrations=MIGRATIONS[:1])
     Database(path, first).close()
     artifacts = made(tmp_path, queue, outputs)
-    (found,) = artifacts.page(Which(words=["apple"])).artifacts
+    (found,) = artifacts.page(ArtifactFilter(words=["apple"])).artifacts
     assert (found.width, found.job_name) == (8, "An apple")
     artifacts.close()
 
@@ -569,10 +571,10 @@ def test_a_catalogue_of_the_first_version_is_made_anew(
 @pytest.mark.parametrize("cursor", ["", "x", "é", "=", "LTE", "MA", "9" * 500, "\0"])
 def test_a_cursor_of_nowhere_is_refused(artifacts: Artifacts, cursor: str) -> None:
     with pytest.raises(InvalidValue):
-        artifacts.page(Which(), cursor=cursor)
+        artifacts.page(ArtifactFilter(), cursor=cursor)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_a_page_of_no_size_is_refused(artifacts: Artifacts, limit: int) -> None:
     with pytest.raises(InvalidValue):
-        artifacts.page(Which(), limit=limit)
+        artifacts.page(ArtifactFilter(), limit=limit)

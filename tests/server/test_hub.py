@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, subscription
-from nodegraph.server.events.hub.history import Which, page
+from nodegraph.server.events.hub.history import EventFilter, page
 from tests.jobs.queue.support import event, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, run
 from tests.server.hubs import content, hub_on, kinds, left, taken
@@ -107,7 +107,7 @@ def test_a_page_of_several_jobs_goes_as_far_as_all_are_known(tmp_path: Path) -> 
             for job in jobs * 3:
                 for action in (it.queue.hold, it.queue.unhold):
                     await asyncio.wrap_future(action(job))
-            which = Which(frozenset(jobs[:2]))
+            which = EventFilter(frozenset(jobs[:2]))
             expected = [each for each in it.queue.events_after(0).events if each.job != jobs[2]]
             found, last = [], 0
             while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.jobs.queue import Counts
-from nodegraph.server.content.artifacts import Which
+from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.operations.upkeep import Forgotten, Upkeep
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
@@ -60,12 +60,12 @@ def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path
             finished(services.queue, [written(path, picture())])
             clocks.go(4 * DAY)
             finished(services.queue, [])
-            assert len(services.artifacts.page(Which()).artifacts) == 1
+            assert len(services.artifacts.page(ArtifactFilter()).artifacts) == 1
             assert await upkeep.round() == Forgotten()
             clocks.go(2 * DAY)
             assert await upkeep.round() == Forgotten(jobs=1, artifacts=1)
             assert services.queue.counts() == Counts(finished=1)
-            assert services.artifacts.page(Which()).artifacts == ()
+            assert services.artifacts.page(ArtifactFilter()).artifacts == ()
             assert path.exists()
 
     run(test())

@@ -17,7 +17,7 @@ from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Counts, Filter, Page
 from nodegraph.jobs.queue.queue import JobQueue
 from nodegraph.jobs.queue.reader import QueueReader
-from nodegraph.jobs.queue.retention import Rules
+from nodegraph.jobs.queue.retention import RetentionRules
 from nodegraph.jobs.queue.states import STATES, State, Wanted
 from nodegraph.jobs.queue.submission import Submission
 from nodegraph.jobs.queue.submitting import Submitted
@@ -41,7 +41,7 @@ __all__ = [
     "QueueFull",
     "QueueInUse",
     "QueueReader",
-    "Rules",
+    "RetentionRules",
     "StaleAttempt",
     "State",
     "Submission",

@@ -29,7 +29,7 @@ from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Filter
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.jobs.queue.retention import Rules
+from nodegraph.jobs.queue.retention import RetentionRules
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
 from nodegraph.jobs.queue.submitting import Submitted
@@ -381,9 +381,9 @@ class JobQueue(QueueView):
         """Delete all ended jobs that match; how many. Takes a while."""
         return self._delete_all(lambda connection: retention.matching(connection, which))
 
-    def prune(self, rules: Rules | None = None, now: float | None = None) -> int:
+    def prune(self, rules: RetentionRules | None = None, now: float | None = None) -> int:
         """Delete the ended jobs that aren't to be kept; how many. Takes a while."""
-        chosen, moment = rules or Rules(), self._clock() if now is None else now
+        chosen, moment = rules or RetentionRules(), self._clock() if now is None else now
         return self._delete_all(lambda connection: retention.excess(connection, chosen, moment))
 
     def _delete_all(self, some: Callable[[sqlite3.Connection], Sequence[int]]) -> int:

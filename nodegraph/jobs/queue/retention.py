@@ -38,7 +38,7 @@ DELETE FROM workflows WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE workflow = work
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RetentionRules:
     """Which ended jobs are kept; None for all of them.
 
     Attributes:
@@ -55,7 +55,7 @@ class Rules:
     bytes: int | None = None
 
 
-def excess(connection: Connection, rules: Rules, now: float) -> list[int]:
+def excess(connection: Connection, rules: RetentionRules, now: float) -> list[int]:
     """Numbers of some of the jobs that aren't to be kept; none once all are gone."""
     numbers: list[int] = []
     for states, seconds, count in (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nodegraph.jobs.supervisor.rules import Rules
+from nodegraph.jobs.supervisor.rules import SupervisionRules
 
 
 class Backoff:
     """Waits longer with each death, unless the process had proved that it is of use."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: SupervisionRules) -> None:
         self._rules = rules
         self._next = rules.backoff_first
 

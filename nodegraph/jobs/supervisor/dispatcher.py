@@ -11,7 +11,7 @@ from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Job, JobEvent, JobQueue, Wanted
 from nodegraph.jobs.supervisor.assigned import Assigned, Workers
-from nodegraph.jobs.supervisor.claims import Claims
+from nodegraph.jobs.supervisor.claiming import Claiming
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health
 from nodegraph.jobs.supervisor.ends import Died, End, Failed, Released, told_end
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
@@ -73,7 +73,7 @@ class Dispatcher:
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = Claims(queue, self._health, self._claimed, self._answered)
+        self._claims = Claiming(queue, self._health, self._claimed, self._answered)
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
         self._workers: Workers

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from nodegraph.jobs.supervisor.messages import Run
-from nodegraph.jobs.supervisor.rules import Rules
+from nodegraph.jobs.supervisor.rules import SupervisionRules
 
 
 class Held:
@@ -24,7 +24,7 @@ class Held:
         ahead: Those that come next.
     """
 
-    def __init__(self, rules: Rules, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, rules: SupervisionRules, clock: Callable[[], float] = monotonic) -> None:
         self._most = rules.ahead
         self._short = rules.short_seconds
         self._clock = clock

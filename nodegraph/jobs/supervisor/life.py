@@ -29,7 +29,7 @@ from nodegraph.jobs.supervisor.messages import (
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.process import WorkerProcess
 from nodegraph.jobs.supervisor.recorder import Recorder
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerState
 from nodegraph.jobs.supervisor.stock import Stocked
 from nodegraph.jobs.supervisor.vitals import Vitals
@@ -67,7 +67,9 @@ class Life:
         is_new: Whether it has had no job yet.
     """
 
-    def __init__(self, spec: WorkerSpec, rules: Rules, on: WorkerObserver, asker: Asker) -> None:
+    def __init__(
+        self, spec: WorkerSpec, rules: SupervisionRules, on: WorkerObserver, asker: Asker
+    ) -> None:
         self._spec = spec
         self._on = on
         self._asker = asker

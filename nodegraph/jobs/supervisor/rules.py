@@ -38,7 +38,7 @@ class WorkerSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SupervisionRules:
     """When a worker counts as ill, and how long is waited for what.
 
     Attributes:

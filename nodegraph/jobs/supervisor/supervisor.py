@@ -12,7 +12,7 @@ from nodegraph.jobs.supervisor.life import Life
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, Run
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.questions import Questions
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.stock import NOTHING, Stocked
 from nodegraph.jobs.supervisor.worker import Worker
@@ -35,11 +35,11 @@ class Supervisor:
         self,
         specs: Sequence[WorkerSpec],
         on: WorkerObserver,
-        rules: Rules | None = None,
+        rules: SupervisionRules | None = None,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._rules = rules or Rules()
+        self._rules = rules or SupervisionRules()
         self._clock = clock
         self._questions = Questions(self._send_question, self._rules.question_seconds)
         self._workers = {

@@ -9,7 +9,7 @@ import psutil
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.supervisor.platforms import held_memory
-from nodegraph.jobs.supervisor.rules import Rules
+from nodegraph.jobs.supervisor.rules import SupervisionRules
 
 _ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped"})
 
@@ -31,7 +31,7 @@ class Vitals:
         is_past_deadline: Whether that is so as the job's deadline has passed.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: SupervisionRules) -> None:
         self._rules = rules
         self._age = 0.0
         self._heard: float | None = None

@@ -15,7 +15,7 @@ from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.life import Asker, Life
 from nodegraph.jobs.supervisor.messages import Ended, Run
 from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Worker:
     def __init__(
         self,
         spec: WorkerSpec,
-        rules: Rules,
+        rules: SupervisionRules,
         on: WorkerObserver,
         asker: Asker,
         clock: Callable[[], float],

@@ -14,12 +14,12 @@ from importlib.util import find_spec
 from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.outbox import Outbox
 from nodegraph.jobs.worker.planner import Planner
 from nodegraph.jobs.worker.questions import Questions
 from nodegraph.jobs.worker.role import Role
 from nodegraph.jobs.worker.warming import Warming
-from nodegraph.jobs.worker.worker import Worker
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 
@@ -44,7 +44,7 @@ def opened(
         device = session.environment.device
         has_torch = launch.warm and find_spec("torch") is not None
         _warm(session, device, libraries=has_torch)
-        worker = Worker(session, outbox, events, loop)
+        worker = JobRunner(session, outbox, events, loop)
         warming = Warming(lambda: worker.job is not None)
         if has_torch:
             warming.start()

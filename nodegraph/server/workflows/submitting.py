@@ -24,7 +24,7 @@ PLAN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ResolvedWorkflow:
     """A workflow as it will be run.
 
     Attributes:
@@ -44,7 +44,7 @@ class Wanted:
         return replace(services.environment, granted=self.granted)
 
 
-async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Wanted:
+async def resolved(services: Services, caller: Caller, wish: WorkflowWish) -> ResolvedWorkflow:
     """What a wish comes to: saved workflows opened, uploads found.
 
     Raises:
@@ -68,7 +68,7 @@ async def wanted(services: Services, caller: Caller, wish: WorkflowWish) -> Want
         )
         text = _text(document)
         granted = paths_in(text, parameters, services.uploads.files)
-    return Wanted(document, text, parameters, granted)
+    return ResolvedWorkflow(document, text, parameters, granted)
 
 
 def _text(value: Any) -> str:
@@ -85,7 +85,7 @@ async def submit(
     Raises:
         NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
     """
-    found = await wanted(services, caller, wish)
+    found = await resolved(services, caller, wish)
     types = await services.node_types.current()
     arguments = (found.document, found.text, found.parameters, wish.targets, types)
     limits = (found.environment(services), services.server.limits.nodes, services.graphs)
@@ -124,7 +124,7 @@ def _is_small(document: Mapping[str, Any]) -> bool:
 async def ask(
     services: Services,
     question: Literal["check", "plan"],
-    found: Wanted,
+    found: ResolvedWorkflow,
     wish: WorkflowWish,
 ) -> Mapping[str, Any]:
     """What the planner says of a workflow.
@@ -138,7 +138,7 @@ async def ask(
     return answer
 
 
-def _question(found: Wanted, wish: WorkflowWish) -> dict[str, Any]:
+def _question(found: ResolvedWorkflow, wish: WorkflowWish) -> dict[str, Any]:
     return {
         "workflow": found.text,
         "parameters": dict(found.parameters),

@@ -20,7 +20,7 @@ from nodegraph.jobs.queue import (
     Death,
     Filter,
     JobQueue,
-    Rules,
+    RetentionRules,
     StaleAttempt,
     WrongState,
 )
@@ -314,7 +314,7 @@ class Queues(RuleBasedStateMachine):
     @rule()
     def prune(self) -> None:
         gone = [job.id for job in self.jobs.values() if job.state in ("finished", "cancelled")]
-        assert self.queue.prune(Rules(None, 0, None, None)) == len(gone)
+        assert self.queue.prune(RetentionRules(None, 0, None, None)) == len(gone)
         self.forget(gone)
 
     def forget(self, ids: list[str]) -> None:

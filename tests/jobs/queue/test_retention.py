@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.queue import Counts, Filter, JobNotFound, JobQueue, Rules
+from nodegraph.jobs.queue import Counts, Filter, JobNotFound, JobQueue, RetentionRules
 from nodegraph.jobs.queue import retention as retention_module
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, told
 
-KEEP = Rules(None, None, None, None)
+KEEP = RetentionRules(None, None, None, None)
 
 
 class Clock:
@@ -43,15 +43,15 @@ def fill(queue: JobQueue, clock: Clock) -> None:
     ("rules", "left"),
     [
         (KEEP, (5, 5, 5)),
-        (Rules(3.0, None, None, None), (3, 5, 3)),
-        (Rules(None, 3, None, None), (1, 5, 2)),
-        (Rules(None, None, 1.0, None), (5, 1, 5)),
-        (Rules(None, None, None, 2), (5, 2, 5)),
-        (Rules(0.0, 0, 0.0, 0), (0, 0, 0)),
-        (Rules(), (5, 5, 5)),
+        (RetentionRules(3.0, None, None, None), (3, 5, 3)),
+        (RetentionRules(None, 3, None, None), (1, 5, 2)),
+        (RetentionRules(None, None, 1.0, None), (5, 1, 5)),
+        (RetentionRules(None, None, None, 2), (5, 2, 5)),
+        (RetentionRules(0.0, 0, 0.0, 0), (0, 0, 0)),
+        (RetentionRules(), (5, 5, 5)),
     ],
 )
-def test_rules(tmp_path: Path, rules: Rules, left: tuple[int, int, int]) -> None:
+def test_rules(tmp_path: Path, rules: RetentionRules, left: tuple[int, int, int]) -> None:
     clock = Clock()
     with open_queue(tmp_path, clock=clock) as queue:
         fill(queue, clock)
@@ -70,7 +70,7 @@ def test_what_belongs_to_a_job_goes_with_it(tmp_path: Path) -> None:
         claimed(queue)
         stays = submit(queue, tags=["t"])
         digest = queue.get(gone.id).workflow
-        assert queue.prune(Rules(count=0)) == 1
+        assert queue.prune(RetentionRules(count=0)) == 1
         with pytest.raises(JobNotFound):
             queue.get(gone.id)
         with pytest.raises(KeyError):
@@ -119,5 +119,5 @@ def test_order_is_none_of_the_clocks_business(tmp_path: Path) -> None:
         assert claimed(queue) == [*"de"]
         assert [event.seq for event in told(queue)] == list(range(1, 16))
         clock.now = 0.0
-        assert queue.prune(Rules(seconds=10.0)) == 3
+        assert queue.prune(RetentionRules(seconds=10.0)) == 3
         assert queue.counts().finished == 2

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.queue import Limits, Rules, TooMuchKept
+from nodegraph.jobs.queue import Limits, RetentionRules, TooMuchKept
 from tests.jobs.queue.support import WORKFLOW, claimed, open_queue, submit, wanted
 
 LIMITS = Limits(bytes=300_000)
-KEEP = Rules(None, None, None, None, bytes=150_000)
+KEEP = RetentionRules(None, None, None, None, bytes=150_000)
 
 
 def large(number: int) -> dict[str, Any]:

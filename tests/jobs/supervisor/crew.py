@@ -18,7 +18,7 @@ from nodegraph.core.events import Event
 from nodegraph.core.places import Places
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.messages import Ended, Run
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 
 PATIENCE = 120.0
@@ -170,7 +170,7 @@ async def crew(
     if planner:
         specs.append(WorkerSpec("planner", "planner", settings=settings, packs=[PACK]))
     watch = Watch()
-    supervisor = Supervisor(specs, watch, Rules(**{**QUICK, **rules}))
+    supervisor = Supervisor(specs, watch, SupervisionRules(**{**QUICK, **rules}))
     await supervisor.start()
     try:
         yield Crew(folder, supervisor, watch)

@@ -15,7 +15,7 @@ import pytest
 
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
 from tests.jobs.queue.support import open_queue, wanted
@@ -45,7 +45,7 @@ async def serving(
     with open_queue(folder, most_deaths=1000) as queue:
         tail = EventTail(queue)
         dispatcher = Dispatcher(queue, tail, lambda _: None)
-        supervisor = Supervisor(specs, dispatcher, Rules(**{**QUICK, **rules}))
+        supervisor = Supervisor(specs, dispatcher, SupervisionRules(**{**QUICK, **rules}))
         await dispatcher.start(supervisor)
         await supervisor.start()
         try:

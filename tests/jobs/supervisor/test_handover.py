@@ -11,7 +11,7 @@ import pytest
 
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
 from tests.jobs.queue.support import open_queue
@@ -50,7 +50,7 @@ def test_it_is_never_failed_for_that(tmp_path: Path) -> None:
             settings = {"home": str(tmp_path / "home"), "device": "cpu"}
             spec = WorkerSpec("worker-1", settings=settings, packs=[PACK], warm=False)
             supervisor = Supervisor(
-                [spec], dispatcher, Rules(check_seconds=0.05, backoff_first=0.01)
+                [spec], dispatcher, SupervisionRules(check_seconds=0.05, backoff_first=0.01)
             )
             await dispatcher.start(supervisor)
             await supervisor.start()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.held import Held
-from nodegraph.jobs.supervisor.rules import Rules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
 from tests.jobs.queue.support import open_queue
@@ -21,7 +21,7 @@ from tests.jobs.supervisor.crew import PACK, alone, crew, run_of, sums
 from tests.jobs.supervisor.dispatching import until
 from tests.jobs.supervisor.test_dispatcher_workers import PATIENCE, submit
 
-RULES = Rules(ahead=2, short_seconds=0.1)
+RULES = SupervisionRules(ahead=2, short_seconds=0.1)
 
 
 class Clock:
@@ -141,7 +141,7 @@ def test_short_jobs_end_once_and_as_is_wished_however_far_ahead_they_are(tmp_pat
             dispatcher = Dispatcher(queue, tail, lambda _: None)
             settings = {"home": str(tmp_path / "home"), "device": "cpu"}
             spec = WorkerSpec("worker-1", settings=settings, packs=[PACK], warm=False)
-            rules = Rules(ahead=4, short_seconds=60.0, check_seconds=0.05)
+            rules = SupervisionRules(ahead=4, short_seconds=60.0, check_seconds=0.05)
             supervisor = Supervisor([spec], dispatcher, rules)
             await dispatcher.start(supervisor)
             await supervisor.start()

@@ -12,7 +12,7 @@ import pytest
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.supervisor.backoff import Backoff
-from nodegraph.jobs.supervisor.rules import Rules
+from nodegraph.jobs.supervisor.rules import SupervisionRules
 from nodegraph.jobs.supervisor.vitals import Vitals
 
 
@@ -21,7 +21,7 @@ def event(kind: EventKind, node: str | None = "a", **data: Any) -> Event:
 
 
 def alive(**rules: Any) -> Vitals:
-    vitals = Vitals(Rules(**rules))
+    vitals = Vitals(SupervisionRules(**rules))
     vitals.ready()
     return vitals
 
@@ -44,7 +44,7 @@ def test_silence_counts_from_the_last_word() -> None:
 
 
 def test_before_it_is_ready_it_may_be_silent_for_longer() -> None:
-    vitals = Vitals(Rules(heartbeat_seconds=10, start_seconds=100))
+    vitals = Vitals(SupervisionRules(heartbeat_seconds=10, start_seconds=100))
     vitals.heard()
     vitals.breathe(99)
     assert vitals.illness() is None
@@ -185,7 +185,7 @@ def test_who_was_asked_to_end_has_its_time_for_it() -> None:
 
 
 def test_restarts_come_later_and_later_until_it_was_of_use() -> None:
-    backoff = Backoff(Rules(backoff_first=0.5, backoff_most=60, backoff_reset=60))
+    backoff = Backoff(SupervisionRules(backoff_first=0.5, backoff_most=60, backoff_reset=60))
     delays = [backoff.delay(lived=1) for _ in range(9)]
     assert delays == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
     backoff.was_of_use()

@@ -27,7 +27,7 @@ from nodegraph.jobs.supervisor.messages import (
 )
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.supervisor.rules import WorkerSpec
-from nodegraph.jobs.worker.worker import MOST_AHEAD
+from nodegraph.jobs.worker.job_runner import MOST_AHEAD
 from tests.jobs.supervisor.crew import PACK, PATIENCE, alone, run_of, sums
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")

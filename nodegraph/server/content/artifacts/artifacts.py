@@ -14,10 +14,10 @@ from nodegraph.jobs.queue import JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.artifacts.catalogue import (
     Artifact,
+    ArtifactFilter,
     ArtifactPage,
     Catalogue,
     JobWords,
-    Which,
 )
 from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
@@ -128,7 +128,9 @@ class Artifacts:
             if not self._catalogue.places(digest):
                 self.thumbnails.forget(digest)
 
-    def page(self, which: Which, *, limit: int = 50, cursor: str | None = None) -> ArtifactPage:
+    def page(
+        self, which: ArtifactFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> ArtifactPage:
         """A page of artifacts, the newest first; see `find`.
 
         Args:

@@ -84,7 +84,7 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class ArtifactFilter:
     """Some artifacts; all that is given must hold.
 
     Attributes:
@@ -205,7 +205,7 @@ class Catalogue:
         which = "digest = :digest AND (:client IS NULL OR client = :client)"
         return self._artifacts(which, limit, digest=digest, client=client)
 
-    def before(self, number: int | None, which: Which, limit: int) -> list[Artifact]:
+    def before(self, number: int | None, which: ArtifactFilter, limit: int) -> list[Artifact]:
         """The artifacts before one, the newest first."""
         words = {f"word{at}": word for at, word in enumerate(which.words)}
         text = f"(:number IS NULL OR uses.number < :number) AND {_matching('uses', 'jobs', words)}"

@@ -10,7 +10,7 @@ from nodegraph.jobs.queue.reader import QueueView
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class EventFilter:
     """Whose events a subscriber gets.
 
     Attributes:
@@ -26,14 +26,14 @@ class Which:
     previews: bool = True
 
 
-def page(queue: QueueView, which: Which, after: int, limit: int) -> EventPage:
+def page(queue: QueueView, which: EventFilter, after: int, limit: int) -> EventPage:
     """The next events after one, in order; none of jobs that are gone."""
     if which.jobs is None:
         return queue.events_after(after, client=which.client, limit=limit)
     return _merged([_of_job(queue, job, which, after, limit) for job in sorted(which.jobs)])
 
 
-def _of_job(queue: QueueView, job: str, which: Which, after: int, limit: int) -> EventPage:
+def _of_job(queue: QueueView, job: str, which: EventFilter, after: int, limit: int) -> EventPage:
     try:
         return queue.events_after(after, job=job, client=which.client, limit=limit)
     except JobNotFound:

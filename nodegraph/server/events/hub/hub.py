@@ -12,7 +12,7 @@ from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.server.events.hub.errors import HubClosed, SlowConsumer
-from nodegraph.server.events.hub.history import Which, page
+from nodegraph.server.events.hub.history import EventFilter, page
 from nodegraph.server.events.hub.live import LiveEvents
 from nodegraph.server.events.hub.message import Message, first, numbered
 from nodegraph.server.events.hub.ring import Ring
@@ -106,7 +106,7 @@ class EventHub:
         """
         if not self.is_open:
             raise _stopping()
-        which = Which(None if jobs is None else frozenset(jobs), client, live, previews)
+        which = EventFilter(None if jobs is None else frozenset(jobs), client, live, previews)
         position = self.newest if after is None else self.known(after)
         subscription = Subscription(self, which, position, overrun)
         self._open[subscription] = None
@@ -154,7 +154,9 @@ class EventHub:
 
     # What subscriptions need.
 
-    async def past(self, which: Which, after: int, limit: int) -> tuple[list[Message], int, bool]:
+    async def past(
+        self, which: EventFilter, after: int, limit: int
+    ) -> tuple[list[Message], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
         if after >= self._ring.start:
             recent = self._ring.after(after)
@@ -259,7 +261,7 @@ class EventHub:
         return max(_LIVE_EVERY, len(self._open) / _LIVE_A_SECOND)
 
 
-def _of(which: Which, messages: Sequence[Message]) -> list[Message]:
+def _of(which: EventFilter, messages: Sequence[Message]) -> list[Message]:
     return [
         message
         for message in messages

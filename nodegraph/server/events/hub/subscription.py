@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub.errors import SlowConsumer
-from nodegraph.server.events.hub.history import Which
+from nodegraph.server.events.hub.history import EventFilter
 from nodegraph.server.events.hub.message import Message, first
 from nodegraph.server.events.hub.pending import Pending
 
@@ -27,7 +27,9 @@ class Source(Protocol):
     def newest(self) -> int:
         """The number of the last event that was handed to those who are up to date."""
 
-    async def past(self, which: Which, after: int, limit: int) -> tuple[list[Message], int, bool]:
+    async def past(
+        self, which: EventFilter, after: int, limit: int
+    ) -> tuple[list[Message], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
 
     def enter(self, subscription: Subscription) -> None:
@@ -71,7 +73,7 @@ class Subscription:
     def __init__(
         self,
         source: Source,
-        which: Which,
+        which: EventFilter,
         after: int,
         overrun: Callable[[SlowConsumer], None] | None = None,
     ) -> None:

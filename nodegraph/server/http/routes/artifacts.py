@@ -70,7 +70,9 @@ async def list_artifacts(
     """
     words = wanted_words(text)
     times = (created_after, created_before)
-    which = Which(caller.only_client, job, kind, words, *times, distinct=distinct == "true")
+    which = ArtifactFilter(
+        caller.only_client, job, kind, words, *times, distinct=distinct == "true"
+    )
     page = await services.off_loop(services.artifacts.page, which, limit=limit, cursor=cursor)
     items = [artifact_entry(item) for item in page.artifacts]
     return ArtifactList(items=items, next=page.next)

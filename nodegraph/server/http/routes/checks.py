@@ -23,7 +23,7 @@ from nodegraph.server.http.problems import bounded, responses
 from nodegraph.server.http.routes.artifacts import artifact_entry
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checking import check, readable
-from nodegraph.server.workflows.submitting import ask, wanted
+from nodegraph.server.workflows.submitting import ask, resolved
 from nodegraph.server.workflows.wishes import WorkflowWish
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
@@ -44,7 +44,7 @@ async def validate_workflow(
     A workflow that isn't valid is a fine request: the status is 200 in both cases.
     """
     try:
-        found = await wanted(services, caller, wish)
+        found = await resolved(services, caller, wish)
         problems = await services.off_loop(
             check,
             *(found.document, found.text, found.parameters, wish.targets),

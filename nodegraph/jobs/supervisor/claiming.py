@@ -17,7 +17,7 @@ _FREED = frozenset({"job.finished", "job.failed", "job.cancelled"})
 """Kinds after which a client that has as many running as it may can have one more."""
 
 
-class Claims:
+class Claiming:
     """Asks the queue for jobs, at most as many at a time as workers would take.
 
     The queue isn't asked without a reason, as it commits even that there is no job. Reasons are

@@ -28,7 +28,7 @@ MOST_AHEAD = 64
 """Jobs that may wait here for the one that runs."""
 
 
-class Worker:
+class JobRunner:
     """Runs the jobs that it is given; see `Role`. Made on the event loop's thread."""
 
     def __init__(
