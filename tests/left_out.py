@@ -1,8 +1,8 @@
 """What a plain run of all tests leaves out, and how to run that.
 
-`pytest` alone is for whoever changes something: it takes minutes. What takes long (a browser, training,
-servers that are killed over and over) runs with ``--all``, or alone with ``--left-out``; and whoever
-names files or folders gets everything in them.
+`pytest` alone is for whoever changes something: it takes minutes. What takes long (a browser,
+training, servers that are killed over and over) runs with ``--all``, or alone with ``--left-out``;
+and whoever names files or folders gets everything in them.
 """
 
 from __future__ import annotations

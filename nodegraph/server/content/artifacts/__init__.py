@@ -5,4 +5,4 @@ from __future__ import annotations
 from nodegraph.server.content.artifacts.artifacts import Artifacts
 from nodegraph.server.content.artifacts.catalogue import Artifact, ArtifactFilter, ArtifactPage
 
-__all__ = ["Artifact", "ArtifactPage", "Artifacts", "Which"]
+__all__ = ["Artifact", "ArtifactFilter", "ArtifactPage", "Artifacts"]

@@ -269,7 +269,7 @@ class Catalogue:
 
 
 def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
-    """That a use is as `Which` says.
+    """That a use is as `ArtifactFilter` says.
 
     Args:
         uses, jobs: What the tables are called in the query.
