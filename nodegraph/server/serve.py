@@ -21,7 +21,7 @@ from nodegraph.server.http.app import create_app
 from nodegraph.server.http.limits.connections import patient_protocol
 from nodegraph.server.http.limits.crowd import SPARE, Crowd
 from nodegraph.server.listening import check_exposure, listening_socket, url_of
-from nodegraph.server.operations.logs.others import redact_others
+from nodegraph.server.operations.logs.setup import redact_others
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings, load_settings

@@ -13,10 +13,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.server.access.public import PUBLIC
+from nodegraph.server.access.head import PUBLIC
 from nodegraph.server.http.app import OPEN_ROUTES, ROUTES
 from nodegraph.server.http.dependencies import may_admin, may_read, may_run
-from nodegraph.server.http.problem_kinds import status_of
+from nodegraph.server.http.errors import status_of
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 
 GUARDS = {may_read, may_run, may_admin}

@@ -20,11 +20,11 @@ from nodegraph.core.literals import check_literal
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.server.content.apps import App, app_of
-from nodegraph.server.content.apps.accept import LONGEST_WAIT, takes, wanted_form, wanted_wait
+from nodegraph.server.content.apps.answers import LONGEST_WAIT, takes, wanted_form, wanted_wait
+from nodegraph.server.content.apps.app import app_paths, parameters_schema, whole_schema
+from nodegraph.server.content.apps.form import values_of
 from nodegraph.server.content.apps.pages import form_page
-from nodegraph.server.content.apps.schema import app_paths, parameters_schema, whole_schema
-from nodegraph.server.content.apps.values import values_of
-from nodegraph.server.content.pages.html import Markup, element, joined
+from nodegraph.server.content.pages.page import Markup, element, joined
 from nodegraph.server.content.saved import SavedWorkflow, Version
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events

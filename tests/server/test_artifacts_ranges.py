@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nodegraph.server.http.errors import PreconditionFailed
 from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
-from nodegraph.server.http.ranges import NoSuchRange, Part, read_range
+from nodegraph.server.http.sending import NoSuchRange, Part, read_range
 from nodegraph.server.http.types import content_headers
 
 

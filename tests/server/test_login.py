@@ -11,8 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from nodegraph.server.access.login import next_place
-from nodegraph.server.access.sessions import Sessions
+from nodegraph.server.access.sessions import Sessions, next_place
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.access.tokens import Tokens
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow

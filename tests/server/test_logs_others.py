@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.operations.logs import redacted
-from nodegraph.server.operations.logs.others import redact_others
+from nodegraph.server.operations.logs.setup import redact_others
 from tests.server.hosting import PATIENCE, Process
 from tests.server.talking import UNHURRIED
 

@@ -18,8 +18,7 @@ from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, State
-from nodegraph.server.operations.metrics.bounded import OTHER, Bounded
-from nodegraph.server.operations.metrics.figures import Figures
+from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
 from nodegraph.server.operations.metrics.jobs import JobFigures
 from tests.jobs.queue.support import claim, open_queue, submit, told
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.server.operations.backup.parts import PARTS
+from nodegraph.server.operations.backup.databases import PARTS
 from nodegraph.server.operations.metrics import Metrics, State
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
 from nodegraph.session.settings_sources import setting_places

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from nodegraph.server.access.head import Head
+from nodegraph.server.access.head import Head, check_path
 from nodegraph.server.access.headers import DATA_POLICY, PAGE_POLICY, completed
-from nodegraph.server.access.hosts import Hosts
-from nodegraph.server.access.origins import Origins
-from nodegraph.server.access.paths import check_path
+from nodegraph.server.access.origins import Hosts, Origins
 from nodegraph.server.access.rates import Buckets, network
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.limits.body import Body

@@ -14,12 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgpack.fallback import Unpacker
 
-from nodegraph.server.events.hub.wire import to_json, to_msgpack
+from nodegraph.server.events.hub.message import to_json, to_msgpack
 from nodegraph.server.events.sockets import JSON, MSGPACK, Codec, SocketRules
-from nodegraph.server.events.sockets.closing import Closing, Unreadable
-from nodegraph.server.events.sockets.gauge import check_packed
-from nodegraph.server.events.sockets.newest import Newest, Superseded
-from nodegraph.server.events.sockets.reading import Wrong, request_in
+from nodegraph.server.events.sockets.codec import check_packed
+from nodegraph.server.events.sockets.commands import Newest, Superseded
+from nodegraph.server.events.sockets.requests import Wrong, request_in
+from nodegraph.server.events.sockets.rules import Closing, Unreadable
 from tests.jobs.supervisor.dispatching import run
 
 RULES = SocketRules(depth=8, values=200, frame=4096)

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from nodegraph.core.events import EventKind
-from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules, closing
+from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules, rules
 from nodegraph.server.events.sockets.requests import Request, read_request
 from tests.server.hosting import Hosted
 from tests.server.talking import talk
@@ -49,7 +49,7 @@ def test_every_request_is_told() -> None:
 
 
 def test_every_close_code_is_told() -> None:
-    codes = [value for value in vars(closing).values() if type(value) is int and value >= 1000]
+    codes = [value for value in vars(rules).values() if type(value) is int and value >= 1000]
     assert len(codes) > 5
     for code in codes:
         assert f"| {code} |" in PAGE

@@ -1,4 +1,4 @@
-"""Waiting for the queue: its answers on the event loop, and longer each time that it fails."""
+"""Waiting for the queue or before a new start: longer each time that it fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,32 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from nodegraph.errors import InvalidFile, OutputError
+from nodegraph.jobs.supervisor.rules import SupervisionRules
+
+
+class Backoff:
+    """Waits longer with each death, unless the process had proved that it is of use."""
+
+    def __init__(self, rules: SupervisionRules) -> None:
+        self._rules = rules
+        self._next = rules.backoff_first
+
+    def was_of_use(self) -> None:
+        """It has done its work: the next death counts as a first one."""
+        self._next = self._rules.backoff_first
+
+    def delay(self, lived: float) -> float:
+        """Seconds to wait after a death.
+
+        Args:
+            lived: Seconds that the process had lived.
+        """
+        if lived >= self._rules.backoff_reset:
+            self.was_of_use()
+        delay = self._next
+        self._next = min(2 * delay, self._rules.backoff_most)
+        return delay
+
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Job, JobEvent, JobQueue, Wanted
-from nodegraph.jobs.supervisor.assigned import Assigned, Workers
 from nodegraph.jobs.supervisor.claiming import Claiming
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health
 from nodegraph.jobs.supervisor.ends import Died, End, Failed, Released, told_end
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.held import Assigned, Workers
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.messages import Ended, Run
 from nodegraph.jobs.supervisor.recovery import Recovery

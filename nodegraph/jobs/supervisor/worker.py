@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.supervisor.backoff import Backoff
+from nodegraph.jobs.supervisor.delays import Backoff
 from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.life import Asker, Life
 from nodegraph.jobs.supervisor.messages import Ended, Run

@@ -10,7 +10,7 @@ from time import sleep
 from nodegraph.core.events import Event, Listener
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.messages import RunEvents
-from nodegraph.jobs.worker.outbox import Outbox
+from nodegraph.jobs.worker.pipes import Outbox
 
 PERIOD = 0.01
 """Seconds that events wait for more at most. A job that is over sooner is told of in one frame."""

@@ -1,16 +1,42 @@
-"""The signs of life that a worker gives, from a thread of their own."""
+"""The signs of life that a worker gives, from a thread of their own, and the memory it has."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
+from typing import Any
+
+import psutil
 
 from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.messages import Heartbeat
+from nodegraph.jobs.supervisor.platforms import held_memory
 from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.memory import Memory
-from nodegraph.jobs.worker.outbox import Outbox
+from nodegraph.jobs.worker.pipes import Outbox
+
+
+class Memory:
+    """Measures this process."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+
+    def used(self) -> int:
+        """Bytes of the host's memory, see `held_memory`."""
+        return held_memory(self._process)
+
+    def used_on_device(self) -> int | None:
+        """Bytes that torch has taken on accelerators; None as long as it has taken none."""
+        torch: Any = sys.modules.get("torch")
+        # Half imported, it has no `cuda` yet; and asking must not be what starts a device up.
+        cuda: Any = getattr(torch, "cuda", None)
+        is_initialized = getattr(cuda, "is_initialized", None)
+        if is_initialized is None or not is_initialized():
+            return None
+        return sum(int(cuda.memory_reserved(at)) for at in range(cuda.device_count()))
+
 
 PERIOD = 1.0
 """Seconds."""

@@ -6,21 +6,80 @@ import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.core.events import Event, Listener
 from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.result import RunResult
+from nodegraph.engine.result import RunResult, WrittenFile
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, Run
-from nodegraph.jobs.worker.assignment import Assignment
 from nodegraph.jobs.worker.faults import error_of, error_of_nodes, told
 from nodegraph.jobs.worker.files import JobFiles
-from nodegraph.jobs.worker.outputs import outputs_of
 from nodegraph.session.session import Session
 from nodegraph.session.settings import places_of
+
+
+def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
+    """Its files, the digests of its targets' outputs, and how many nodes ran.
+
+    A file that is gone already is left out.
+    """
+    found = [_entry(file, files) for file in result.files]
+    reports = result.nodes
+    statuses = [report.status for report in reports.values()]
+    return {
+        "files": [file for file in found if file is not None],
+        "outputs": {
+            output: reports[node].outputs[port]
+            for output in result.outputs
+            for node, _, port in [output.rpartition(".")]
+            if node in reports and port in reports[node].outputs
+        },
+        "nodes": {"ran": statuses.count("ran"), "cached": statuses.count("cached")},
+        "seconds": round(result.seconds, 6),
+        "run": result.run,
+    }
+
+
+def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
+    found = files.described(file.path)
+    return None if found is None else {"node": file.node, "kind": file.kind, **found}
+
+
+Wish = Literal["cancelled", "released"]
+
+
+class Assignment:
+    """One attempt at a job. What is wished for may be said from any thread.
+
+    Attributes:
+        token: Control of its run.
+        wish: How it is to end, if it has to; None if it may finish.
+    """
+
+    def __init__(self, order: Run) -> None:
+        self.order = order
+        self.token = CancelToken()
+        self.wish: Wish | None = None
+
+    def is_of(self, job: str, attempt: int) -> bool:
+        """Whether it is that job's, at that attempt."""
+        return (self.order.job, self.order.attempt) == (job, attempt)
+
+    def cancel(self, reason: str) -> None:
+        """Have it stop at its next step. It doesn't go on, even if it was to be released before."""
+        self.wish = "cancelled"
+        self.token.cancel(reason)
+
+    def release(self, reason: str) -> None:
+        """Have it save its work at its next step and stop there."""
+        if self.wish is None:
+            self.wish = "released"
+        self.token.cancel(reason)
+
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,12 +12,10 @@ from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Release, Run, Stock
-from nodegraph.jobs.worker.assignment import Assignment
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.faults import told
-from nodegraph.jobs.worker.handing import hand_on
-from nodegraph.jobs.worker.job import Jobs
-from nodegraph.jobs.worker.outbox import Outbox
+from nodegraph.jobs.worker.job import Assignment, Jobs
+from nodegraph.jobs.worker.pipes import Outbox, hand_on
 from nodegraph.jobs.worker.stock import Telling
 from nodegraph.jobs.worker.upkeep import Upkeep
 from nodegraph.session.session import Session

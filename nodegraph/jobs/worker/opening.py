@@ -15,10 +15,9 @@ from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.job_runner import JobRunner
-from nodegraph.jobs.worker.outbox import Outbox
-from nodegraph.jobs.worker.planner import Planner
+from nodegraph.jobs.worker.pipes import Outbox
 from nodegraph.jobs.worker.questions import Questions
-from nodegraph.jobs.worker.role import Role
+from nodegraph.jobs.worker.role import Planner, Role
 from nodegraph.jobs.worker.warming import Warming
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings

@@ -1,13 +1,21 @@
-"""The pipes to the server, kept away from whatever nodes do with standard input and output."""
+"""What is heard of the server and said to it, whatever nodes do with standard input and output."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import TextIOWrapper
+from threading import Thread
 
 from nodegraph.jobs.supervisor import platforms
+from nodegraph.jobs.supervisor.errors import ProtocolFault
+from nodegraph.jobs.supervisor.frames import FrameReader, FrameWriter
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import read_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +42,75 @@ def take_pipes() -> Pipes:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     return pipes
+
+
+class Outbox:
+    """Sends messages until nobody reads them any more; then it is silent.
+
+    Args:
+        descriptor: To write to.
+        broken: Is called, once, when nobody reads any more.
+    """
+
+    def __init__(self, descriptor: int, broken: Callable[[], object]) -> None:
+        self._writer = FrameWriter(descriptor)
+        self._broken = broken
+        self._is_open = True
+
+    def send(self, *messages: Message) -> None:
+        """Send messages, one after the other; returns once they are in the pipe.
+
+        Raises:
+            ProtocolFault: One can't be sent; nothing was.
+        """
+        if not self._is_open:
+            return
+        try:
+            self._writer.write(*[message.as_dict() for message in messages])
+        except OSError:
+            self._is_open = False
+            self._broken()
+
+
+def hand_on(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
+    """Have the loop call a function; nothing happens if the loop is closed: all is over then."""
+    try:
+        loop.call_soon_threadsafe(act)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+_LOG = logging.getLogger(__name__)
+
+
+class Orders:
+    """Reads what the server says until it says no more.
+
+    Args:
+        descriptor: To read from.
+        told: Is called with each message, in the listening thread.
+        over: Is called there once nothing more will come: the server is gone.
+    """
+
+    def __init__(
+        self, descriptor: int, told: Callable[[Message], object], over: Callable[[], object]
+    ) -> None:
+        self._reader = FrameReader(descriptor)
+        self._told = told
+        self._over = over
+        # It waits for the server, and must not keep the process from ending meanwhile.
+        self._thread = Thread(target=self._work, name="nodegraph-orders", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            while (message := self._reader.read()) is not None:
+                self._told(read_order(message))
+        except (ProtocolFault, OSError) as error:
+            _LOG.error("what the server says isn't understood: %s", error)
+        finally:
+            self._over()

@@ -19,9 +19,7 @@ from nodegraph.jobs.supervisor.messages import Ready, Shutdown
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.heartbeats import Heartbeats
-from nodegraph.jobs.worker.orders import Orders
-from nodegraph.jobs.worker.outbox import Outbox
-from nodegraph.jobs.worker.pipes import Pipes
+from nodegraph.jobs.worker.pipes import Orders, Outbox, Pipes
 from nodegraph.jobs.worker.role import Role
 
 _LOG = logging.getLogger(__name__)

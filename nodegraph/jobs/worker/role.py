@@ -1,10 +1,18 @@
-"""What a worker process is for; there are two kinds."""
+"""What a worker process is for: running jobs, or answering questions for the server."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
+from nodegraph.errors import Problem
+from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import Answer, Ask, Stock
+from nodegraph.jobs.worker.faults import error_of, told
+from nodegraph.jobs.worker.pipes import Outbox, hand_on
+from nodegraph.jobs.worker.questions import Questions
+from nodegraph.session.settings import places_of
 
 
 class Role(Protocol):
@@ -22,3 +30,50 @@ class Role(Protocol):
 
     async def serve(self) -> None:
         """Work until it has come to an end."""
+
+
+class Planner:
+    """Answers one question after the other; see `Role`. Made on the event loop's thread."""
+
+    def __init__(
+        self, questions: Questions, outbox: Outbox, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._questions = questions
+        self._outbox = outbox
+        self._loop = loop
+        self._waiting: asyncio.Queue[Ask | Stock | None] = asyncio.Queue()
+
+    @property
+    def job(self) -> str | None:
+        return None
+
+    def told(self, message: Message) -> None:
+        if not isinstance(message, Ask | Stock):
+            raise ProtocolFault("a planner takes no jobs", given=message.kind)
+        self._put(message)
+
+    def end(self, reason: str) -> None:
+        self._put(None)
+
+    def _put(self, message: Ask | Stock | None) -> None:
+        # A question may still come behind the order to end; who asked hears of the end.
+        hand_on(self._loop, lambda: self._waiting.put_nowait(message))
+
+    async def serve(self) -> None:
+        while (ask := await self._waiting.get()) is not None:
+            if isinstance(ask, Stock):
+                self._questions.stocked(ask)
+                continue
+            answer = self._answer(ask)
+            try:
+                self._outbox.send(answer)
+            except ProtocolFault as fault:
+                problem = Problem(fault.code, f"the answer can't be told: {fault}")
+                self._outbox.send(Answer(ask.id, error=told([problem])))
+
+    def _answer(self, ask: Ask) -> Answer:
+        try:
+            return Answer(ask.id, self._questions.answer(ask.question, ask.arguments))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of a pack's hook, maybe
+            places = places_of(self._questions.session.settings)
+            return Answer(ask.id, error=places.plain(error_of(error)))

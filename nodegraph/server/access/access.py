@@ -6,10 +6,9 @@ from __future__ import annotations
 import re
 
 from nodegraph.server.access.caller import LOCAL, Caller
-from nodegraph.server.access.cookies import session_in
 from nodegraph.server.access.head import Head
 from nodegraph.server.access.rates import Buckets, network
-from nodegraph.server.access.sessions import Sessions
+from nodegraph.server.access.sessions import Sessions, session_in
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.http.errors import Refused, TooManyRequests, Unauthenticated
 from nodegraph.server.settings import ServerSettings, is_loopback

@@ -1,9 +1,12 @@
-"""Who asks, and what that one may do."""
+"""Who asks, what that one may do, and what else the gate found out about a request."""
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
+
+from nodegraph.errors import NodegraphError
 
 Scope = Literal["read", "run", "admin"]
 """``read``: see node types, models, saved workflows and one's own jobs. ``run``: submit jobs and
@@ -55,3 +58,27 @@ def implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
 
 LOCAL = Caller("local", frozenset(SCOPES))
 """Whoever comes over the loopback interface while there are no tokens."""
+
+
+KEY = "nodegraph"
+"""In a request's scope."""
+HEAD_ONLY = "nodegraph.head_only"
+"""Likewise: set where nobody will read the body, as the client asked for the head alone."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """Of one request.
+
+    Attributes:
+        caller: Who asks; None for nobody known.
+        refusal: Why it was refused, if it was.
+    """
+
+    caller: Caller | None = None
+    refusal: NodegraphError | None = None
+
+
+def notes_of(scope: MutableMapping[str, Any]) -> Notes:
+    """The notes of a request; empty ones if it came by no gate."""
+    return cast(Notes, scope.setdefault(KEY, Notes()))

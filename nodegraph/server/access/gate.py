@@ -8,18 +8,13 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nodegraph.server.access.access import Access
-from nodegraph.server.access.answer import Answer
-from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.cors import answer_preflight, is_preflight
-from nodegraph.server.access.head import Head
-from nodegraph.server.access.hosts import Hosts
-from nodegraph.server.access.login import answer_login, would_log_in
-from nodegraph.server.access.notes import HEAD_ONLY, KEY, Notes
-from nodegraph.server.access.origins import Origins
-from nodegraph.server.access.paths import check_path
-from nodegraph.server.access.public import HEALTH, PUBLIC
+from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, Notes
+from nodegraph.server.access.head import HEALTH, PUBLIC, Head, check_path
+from nodegraph.server.access.headers import Answer, answer_preflight, is_preflight
+from nodegraph.server.access.origins import Hosts, Origins
 from nodegraph.server.access.rates import Buckets, network
 from nodegraph.server.access.refusals import STATUSES, answer_refusal, log_refusal
+from nodegraph.server.access.sessions import answer_login, would_log_in
 from nodegraph.server.http.errors import (
     METHODS,
     MethodNotAllowed,

@@ -1,13 +1,15 @@
-"""The head of a request, read once for all checks."""
+"""The head of a request: read once for all checks, and refused where no honest client sends it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from starlette.types import Scope
 
 from nodegraph.server.http.errors import Refused
+from nodegraph.server.http.limits.body import LOGIN
 
 
 class Head:
@@ -68,3 +70,53 @@ def _address(pair: Any) -> str:
     if not pair or pair[1] is None:
         return ""
     return str(pair[0])
+
+
+_LONGEST_PATH = 2_048
+_LONGEST_QUERY = 8_192
+# A slash or backslash that only appears by decoding, and control characters.
+_ENCODED = re.compile(rb"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
+_PLAIN = re.compile(r"[\x00-\x1f\x7f\\]")
+_DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
+
+
+class BadPath(Refused):
+    """A path that climbs, hides a separator, or holds what is no character."""
+
+    code = "bad-path"
+
+
+class LongPath(Refused):
+    """A path or query longer than any that makes sense."""
+
+    code = "too-long"
+    status = 414
+
+
+def check_path(head: Head) -> None:
+    """See that a path means the same to everybody who reads it.
+
+    Raises:
+        Refused: It doesn't.
+    """
+    if len(head.raw_path) > _LONGEST_PATH or len(head.query) > _LONGEST_QUERY:
+        raise LongPath(
+            "the path or the query is too long",
+            given=f"{len(head.raw_path)} and {len(head.query)} characters",
+            expected=f"at most {_LONGEST_PATH} and {_LONGEST_QUERY}",
+        )
+    if b"%" in head.raw_path and _ENCODED.search(head.raw_path):
+        raise BadPath("the path holds an encoded separator or control character")
+    if _PLAIN.search(head.path) or ("/." in head.path and _DOTS.search(head.path)):
+        raise BadPath("the path climbs, or holds a backslash or control character")
+
+
+LOGOUT = "/logout"
+ICON = "/favicon.svg"
+"""What stands beside the title of each page; of the one for logging in, too."""
+ICONS = (ICON, "/favicon.ico")
+"""The second one is asked for by browsers that show what is no page, such as a picture."""
+HEALTH = frozenset({b"/healthz", b"/readyz"})
+"""What tells whether the server lives and is of use, however much else it has to do."""
+PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})
+"""Paths that tell nothing: probes ask for them, and whoever has yet to say who they are."""

@@ -1,9 +1,14 @@
-"""Headers of every answer: what a browser must not do with it."""
+"""What answers say to browsers: headers of all, and of those for pages elsewhere."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+
+from starlette.types import Message, Send
+
+from nodegraph.server.access.head import Head
+from nodegraph.server.http.limits.body import Body
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,3 +66,63 @@ def completed(headers: RawHeaders, origin: str | None = None) -> list[tuple[byte
 
 def _breaks(value: bytes) -> bool:
     return any(mark in value for mark in _BREAKING)
+
+
+_ALLOWED = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
+        b"range",
+    ),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+]
+
+
+def is_preflight(head: Head) -> bool:
+    """Whether a browser asks whether it may ask."""
+    return head.method == "OPTIONS" and head.has(b"access-control-request-method")
+
+
+async def answer_preflight(send: Send) -> None:
+    """Say that it may."""
+    await send({"type": "http.response.start", "status": 204, "headers": list(_ALLOWED)})
+    await send({"type": "http.response.body"})
+
+
+_STARTS = ("http.response.start", "websocket.http.response.start")
+
+
+class Answer:
+    """Completes an answer's headers, and holds it back once the request's body was refused.
+
+    Args:
+        send: What takes it.
+
+    Attributes:
+        status: Once it is out; 0 until then. 101 stands for a websocket that was accepted, 403 for
+            one that was closed before.
+        origin: The foreign page that may read it; None for none.
+        body: Of the request, if it has any.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self.status = 0
+        self.origin: str | None = None
+        self.body: Body | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        """Take a message."""
+        if self.body is not None and self.body.refusal is not None and not self.status:
+            return  # the application's view of a refused body; the gate gives its own
+        kind = message["type"]
+        if kind in _STARTS:
+            self.status = message["status"]
+            message = {**message, "headers": completed(message.get("headers", ()), self.origin)}
+        elif kind == "websocket.accept":
+            self.status = 101
+        elif kind == "websocket.close" and not self.status:
+            self.status = 403
+        await self._send(message)

@@ -1,4 +1,4 @@
-"""Browsers that have logged in: what their cookie stands for."""
+"""Browsers that have logged in: their cookie, and where they do so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,61 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from urllib.parse import quote
+
+from starlette.types import Receive, Send
 
 from nodegraph.server.access.caller import Caller
+from nodegraph.server.access.head import Head
 from nodegraph.server.access.tokens import Tokens
+from nodegraph.server.http.limits.body import LOGIN, drain
+
+_NAME = "nodegraph_session"
+_SECURE = f"__Host-{_NAME}"
+"""Browsers take a cookie of such a name from this very host only, and by https."""
+_PORT = re.compile(r":([0-9]{1,5})$")
+
+
+def session_in(head: Head) -> str | None:
+    """The secret of the session in a request's cookies; None without one."""
+    if not head.has(b"cookie"):
+        return None
+    found = dict(_cookies(head.headers[b"cookie"]))
+    port = _port(head)
+    return found.get(f"{_SECURE}{port}") or found.get(f"{_NAME}{port}")
+
+
+def cookie(head: Head, secret: str, seconds: float) -> str:
+    """The header that gives a browser its cookie; for no seconds, that takes it away.
+
+    No script sees it, and it goes along with nothing that a page elsewhere asks for.
+    """
+    is_secure = _is_secure(head)
+    name = f"{_SECURE if is_secure else _NAME}{_port(head)}"
+    parts = [f"{name}={secret}", "Path=/", f"Max-Age={seconds:.0f}", "HttpOnly", "SameSite=Strict"]
+    return "; ".join([*parts, "Secure"] if is_secure else parts)
+
+
+def _is_secure(head: Head) -> bool:
+    """Whether the browser came by TLS, which a proxy may have taken off."""
+    return head.scheme in ("https", "wss") or (head.one(b"origin") or "").startswith("https://")
+
+
+def _port(head: Head) -> str:
+    # Cookies are shared by all ports of a host, and so would be lost between two servers.
+    found = _PORT.search(head.one(b"host") or "")
+    return f"_{found[1]}" if found else ""
+
+
+def _cookies(headers: Iterable[bytes]) -> Iterable[tuple[str, str]]:
+    for header in headers:
+        for part in header.decode("latin-1").split(";"):
+            name, _, value = part.partition("=")
+            yield name.strip(), value.strip()
+
 
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST = 10_000
@@ -80,3 +129,42 @@ class Sessions:
 def _id(secret: str) -> str:
     # Looked up by its digest, in whatever time that takes: who has the digest hasn't the secret.
     return sha256(secret.encode()).hexdigest()
+
+
+_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,2000}")
+
+
+def would_log_in(head: Head) -> bool:
+    """Whether it is a browser that shows pages, and came without a token."""
+    if head.is_websocket or head.has(b"authorization"):
+        return False
+    accepted = b",".join(head.headers.get(b"accept", ()))
+    return b"text/html" in accepted.lower()
+
+
+async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
+    """Send a browser to the page, which sends it back.
+
+    Args:
+        unread: Gives what is left of the request's body; None if nothing is.
+    """
+    place = f"{LOGIN}?next={quote(_address(head), safe='')}"
+    headers = [(b"location", place.encode("ascii")), (b"content-length", b"0")]
+    if unread is not None:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    if unread is not None:
+        await drain(unread)
+    await send({"type": "http.response.body"})
+
+
+def next_place(given: str) -> str:
+    """Where to go after logging in: only ever a place here."""
+    return given if _LOCAL.fullmatch(given) else LOGIN
+
+
+def _address(head: Head) -> str:
+    # What was sent as the body of another method isn't sent again; its form is shown once more.
+    path = head.raw_path.decode("latin-1").partition("?")[0]
+    query = head.query.decode("latin-1")
+    return f"{path}?{query}" if query and head.method == "GET" else path

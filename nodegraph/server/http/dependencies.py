@@ -11,8 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from nodegraph.server.access.caller import Caller, Scope
-from nodegraph.server.access.notes import notes_of
+from nodegraph.server.access.caller import Caller, Scope, notes_of
 from nodegraph.server.http.errors import Forbidden, no_caller
 from nodegraph.server.services import Services
 

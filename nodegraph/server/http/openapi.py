@@ -13,14 +13,14 @@ from fastapi.routing import APIRoute
 
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
-from nodegraph.server.access.public import PUBLIC
+from nodegraph.server.access.head import PUBLIC
 from nodegraph.server.content.apps import App, app_of
-from nodegraph.server.content.apps.schema import app_paths
+from nodegraph.server.content.apps.app import app_paths
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
-from nodegraph.server.http.answers import json_response
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import ProblemDetails, responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.workflows.catalog import NodeTypes
 
 PATH = "/openapi.json"

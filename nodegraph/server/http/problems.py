@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from nodegraph.client.shapes.description import Finding
 from nodegraph.core.places import Places
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
-from nodegraph.server.access.notes import notes_of
+from nodegraph.server.access.caller import notes_of
 from nodegraph.server.http.errors import (
+    TITLES,
     MethodNotAllowed,
     NotFound,
     Refused,
@@ -26,8 +27,9 @@ from nodegraph.server.http.errors import (
     Unavailable,
     Unprocessable,
     UnsupportedType,
+    headers_of,
+    status_of,
 )
-from nodegraph.server.http.problem_kinds import TITLES, headers_of, status_of
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)

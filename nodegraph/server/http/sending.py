@@ -1,19 +1,105 @@
-"""An open file as an answer: whole, in part, or not at all where the client has it."""
+"""Files and JSON that clients wrote, as answers: whole, in part, or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from anyio.to_thread import run_sync
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from nodegraph.server.access.notes import HEAD_ONLY
+from nodegraph.core.digests import Digest
+from nodegraph.server.access.caller import HEAD_ONLY
+from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
+from nodegraph.server.http.errors import Refused
 from nodegraph.server.http.etags import etag, is_known
-from nodegraph.server.http.ranges import Part, read_range
+from nodegraph.server.http.types import content_headers
+
+
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer.
+
+    It is plain ASCII: half a character, which JSON can hold and a workflow's title may have, has no
+    UTF-8.
+    """
+    text = json.dumps(value, separators=(",", ":"))
+    return Response(text.encode(), status, headers, media_type="application/json")
+
+
+_ONE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
+_ENDLESS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes from `start`, `stop` not included."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+class NoSuchRange(Refused):
+    """No byte of the file is in the range."""
+
+    code = "range-not-satisfiable"
+    status = 416
+
+    def __init__(self, given: str, size: int) -> None:
+        super().__init__(
+            "the file ends before this range begins", given=given[:100], expected=f"0-{size - 1}"
+        )
+        self.size = size
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Content-Range": f"bytes */{self.size}"}
+
+
+def read_range(header: str | None, size: int) -> Part | None:
+    """The part that a ``Range`` header asks for; None for the whole file.
+
+    What can't be read, other units and several ranges at once stand for the whole, as the standard
+    allows.
+
+    Args:
+        size: Bytes of the file.
+    Raises:
+        NoSuchRange: It lies behind the file's end.
+    """
+    unit, equals, ranges = (header or "").partition("=")
+    if not equals or unit.strip().lower() != "bytes":
+        return None
+    found = _ONE.fullmatch(ranges.strip())
+    if found is None:
+        return None
+    first, last, suffix = found.groups()
+    if suffix is not None:
+        part = Part(max(size - _number(suffix), 0), size)
+    else:
+        start, end = _number(first), _number(last) if last else _ENDLESS
+        if end < start:
+            return None
+        part = Part(start, min(end + 1, size))
+    if part.start >= part.stop:
+        raise NoSuchRange(ranges, size)
+    return part
+
+
+def _number(digits: str) -> int:
+    """A number; one that no file reaches where Python won't read so many digits."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) < 19 else _ENDLESS
+
 
 _STEP = 1 << 20
 """Bytes read and sent at a time."""
@@ -96,3 +182,34 @@ class FilePart(Response):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             self._file.close()
+
+
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"*/*": BINARY}},
+    206: {"description": "The part that `Range` asks for.", "content": {"*/*": BINARY}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {MEDIA_TYPE: BINARY}},
+    304: {"description": "The client has it already."},
+}
+ThumbnailSize = Annotated[
+    int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into.")
+]
+
+
+async def thumbnail_response(
+    request: Request,
+    thumbnails: Thumbnails,
+    digest: Digest,
+    size: int,
+    opened: Callable[[], OpenFile],
+) -> Response:
+    """The answer to a request for a small picture; see `Thumbnails.get`."""
+    tag = f"{digest}-{size}"
+    headers = {"ETag": etag(tag), "Cache-Control": FOREVER}
+    if is_known(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    made = await thumbnails.get(digest, size, opened)
+    return Response(made, headers={**headers, **content_headers(MEDIA_TYPE, f"{digest}.webp")})

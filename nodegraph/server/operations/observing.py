@@ -9,10 +9,10 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nodegraph.server.access.notes import KEY, Notes
+from nodegraph.server.access.caller import KEY, Notes
 from nodegraph.server.access.refusals import STATUSES
 from nodegraph.server.operations.logs.context import CURRENT, Asked
-from nodegraph.server.operations.metrics.requests import RequestFigures
+from nodegraph.server.operations.metrics.metrics import RequestFigures
 
 _LOG = logging.getLogger("nodegraph.server.requests")
 _ID = b"x-request-id"

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.supervisor.backoff import Backoff
+from nodegraph.jobs.supervisor.delays import Backoff
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 from nodegraph.jobs.supervisor.vitals import Vitals
 

@@ -15,7 +15,7 @@ from nodegraph.jobs.supervisor import frames
 from nodegraph.jobs.supervisor.frames import FrameReader
 from nodegraph.jobs.supervisor.messages import RunEvents, read_report
 from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.outbox import Outbox
+from nodegraph.jobs.worker.pipes import Outbox
 
 PATIENCE = 60.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import Answer, Ask
-from nodegraph.jobs.worker.planner import Planner
+from nodegraph.jobs.worker.role import Planner
 
 
 class Echo:

@@ -1,16 +1,110 @@
-"""What an app answers with."""
+"""What an app answers with: in the form that a client wants, and after the time it gives."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
-from nodegraph.server.content.apps.app import App
-from nodegraph.server.content.apps.schema import app_path, whole_schema
+from nodegraph.jobs.queue.states import ENDED
+from nodegraph.server.content.apps.app import App, app_path, whole_schema
+from nodegraph.server.events.hub import HubClosed, SlowConsumer
 from nodegraph.server.http.errors import NotAcceptable, Refused
+from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry, job_path, shown_outputs
+
+Form = Literal["json", "html", "image"]
+LONGEST_WAIT = 120.0
+"""Seconds."""
+_TYPES: Sequence[tuple[Form, str]] = (("json", "application/json"), ("html", "text/html"))
+_RANGE = re.compile(r"\s*([a-z*]+)/([a-z0-9.+*-]+)\s*(?:;(.*))?")
+_QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*")
+_WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*")
+
+
+def wanted_form(header: str | None) -> Form:
+    """JSON, a page or a picture, whichever a client likes most; JSON if it doesn't say.
+
+    A client that names types of pictures among others, as browsers do, wants none here.
+    """
+    ranges = _ranges(header or "*/*")
+    liked = {form: _quality(media_type, ranges) for form, media_type in _TYPES}
+    pictures = (quality for name, quality in ranges if name.startswith("image/"))
+    liked["image"] = max(pictures, default=0.0)
+    best = max(liked.values())
+    return next((form for form in ("json", "html", "image") if liked[form] == best), "json")
+
+
+def takes(header: str | None, media_type: str) -> bool:
+    """Whether a client takes a type."""
+    return _quality(media_type, _ranges(header or "*/*")) > 0
+
+
+def wanted_wait(headers: Sequence[str]) -> float | None:
+    """Seconds that a client asks to be waited for, as far as it may; None if it doesn't ask."""
+    for preference in ",".join(headers).lower().split(","):
+        found = _WAIT.fullmatch(preference.partition(";")[0])
+        if found:
+            return min(float(found[1]), LONGEST_WAIT)
+    return None
+
+
+def _ranges(header: str) -> list[tuple[str, float]]:
+    found = []
+    for part in header.lower().split(","):
+        match = _RANGE.fullmatch(part)
+        if match:
+            found.append((f"{match[1]}/{match[2]}", _read_quality(match[3] or "")))
+    return found
+
+
+def _read_quality(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        if match := _QUALITY.fullmatch(parameter):
+            return min(float(match[1]), 1.0)
+    return 1.0
+
+
+def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """How much a type is liked: what is said of it in particular counts before what is general."""
+    group = media_type.partition("/")[0]
+    for name in (media_type, f"{group}/*", "*/*"):
+        liked = [quality for given, quality in ranges if given == name]
+        if liked:
+            return max(liked)
+    return 0.0
+
+
+_ENDS = frozenset(f"job.{state}" for state in ENDED)
+
+
+async def job_after(services: Services, id: str, seconds: float) -> Job:
+    """A job once it has ended; as it is then, if it hasn't within so many seconds.
+
+    Raises:
+        JobNotFound: There is none, or it was deleted meanwhile.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    try:
+        # Before the first look, so that no end is missed in between.
+        subscription = services.hub.subscribe([id], live=False)
+    except HubClosed:
+        return await services.off_loop(services.queue.get, id)
+    try:
+        job = await services.off_loop(services.queue.get, id)
+        while job.state not in ENDED and loop.time() < end:
+            batch = await subscription.next(end - loop.time())
+            if not batch.messages or any(message.kind in _ENDS for message in batch.messages):
+                job = await services.off_loop(services.queue.get, id)
+    except (HubClosed, SlowConsumer):
+        return await services.off_loop(services.queue.get, id)
+    finally:
+        subscription.close()
+    return job
 
 
 class AppFailed(Refused):

@@ -1,12 +1,11 @@
-"""The page on which people log in, and out."""
+"""The page on which people log in and out, and the one that stands in for a missing editor."""
 
 from __future__ import annotations
 
 from fastapi.responses import HTMLResponse
 
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.content.pages.html import Child, Markup, element
-from nodegraph.server.content.pages.page import page
+from nodegraph.server.content.pages.page import Child, Markup, element, page
 
 _TITLE = "Log in"
 _ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on its machine."
@@ -52,3 +51,17 @@ def known_page(caller: Caller) -> HTMLResponse:
     button = element("button", "Log out", type="submit")
     form = element("form", who, scopes, button, method="post", action="/logout")
     return page("Logged in", "", Markup(form))
+
+
+_BUILD = "npm ci --prefix editor && npm run build --prefix editor"
+
+
+def no_editor_page() -> HTMLResponse:
+    """What to do about it, and what works without."""
+    built = element("p", "Installed packages bring it along. In a checkout, build it with ")
+    command = element("p", element("code", _BUILD))
+    rest = element(
+        "p", "Everything else works: see ", element("a", "the API", href="/openapi.json")
+    )
+    content = element("main", built, command, rest)
+    return page("The editor isn't here", "Its files are missing.", content, status=404)

@@ -1,12 +1,108 @@
-"""A whole page around its content."""
+"""A whole page around its content: HTML made of parts, and how it looks."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from html import escape
+from typing import TypeAlias
+
 from fastapi.responses import HTMLResponse
 
-from nodegraph.server.access.public import ICON
-from nodegraph.server.content.pages.html import Child, Markup, element, joined
-from nodegraph.server.content.pages.style import HEADERS, STYLE
+from nodegraph.server.access.head import ICON
+
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+Value: TypeAlias = "str | int | float | bool | None"
+Child: TypeAlias = "Markup | str"
+
+
+class Markup(str):
+    """HTML that is safe as it is."""
+
+    __slots__ = ()
+
+
+def element(tag: str, /, *children: Child, **attributes: Value) -> Markup:
+    """An element.
+
+    Args:
+        children: Texts are escaped.
+        attributes: One that is None or False is left out, one that is True has no value. A
+            trailing underscore is no part of a name; others are dashes.
+    """
+    opening = tag + "".join(map(_attribute, attributes.items()))
+    if tag in _VOID:
+        return Markup(f"<{opening}>")
+    return Markup(f"<{opening}>{joined(children)}</{tag}>")
+
+
+def joined(children: Iterable[Child]) -> Markup:
+    """Parts one after the other."""
+    return Markup("".join(map(_safe, children)))
+
+
+def _safe(child: Child) -> str:
+    return child if isinstance(child, Markup) else escape(_visible(child))
+
+
+def _attribute(item: tuple[str, Value]) -> str:
+    name, value = item
+    if value is None or value is False:
+        return ""
+    written = name.rstrip("_").replace("_", "-")
+    return f" {written}" if value is True else f' {written}="{escape(_visible(str(value)))}"'
+
+
+def _visible(text: str) -> str:
+    """The text without what no page may hold: half characters and zero bytes."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8881; --main: #2f6fed; --bad: #c62828; }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 44rem; padding: 2rem 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; }
+header p, .help, footer { color: GrayText; }
+.help { font-size: .875rem; margin: .25rem 0 0; }
+form, main { display: grid; gap: 1.25rem; margin-top: 1.5rem; }
+label { display: block; font-weight: 600; margin-bottom: .25rem; }
+input, select, textarea { background: Field; border: 1px solid var(--line); border-radius: .5rem;
+  color: FieldText; font: inherit; padding: .5rem .75rem; width: 100%; }
+textarea { min-height: 6rem; resize: vertical; }
+:focus-visible { outline: 2px solid var(--main); outline-offset: 1px; }
+details { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem 1rem; }
+details > div { display: grid; gap: 1.25rem; padding: .75rem 0; }
+summary { cursor: pointer; }
+button { background: var(--main); border: 0; border-radius: .5rem; color: #fff; cursor: pointer;
+  font: inherit; font-weight: 600; justify-self: start; padding: .6rem 1.5rem; }
+button:hover { filter: brightness(1.1); }
+.problems { border: 1px solid var(--bad); border-radius: .5rem; margin: 0; padding: .75rem 1rem; }
+.problems ul { margin: .25rem 0 0; padding-left: 1.25rem; }
+.wrong { color: var(--bad); font-size: .875rem; margin: .25rem 0 0; }
+figure { background: var(--soft); border-radius: .75rem; margin: 0; overflow: hidden; }
+figure img { display: block; height: auto; margin: 0 auto; max-width: 100%; }
+figcaption { font-size: .875rem; padding: .5rem 1rem; overflow-wrap: anywhere; }
+progress { width: 100%; }
+"""
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src {_hash(STYLE)}; img-src 'self'; media-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # Without a referrer at all, a browser would say that the form comes from nowhere.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+"""Of the pages: no script, no style but this one, nothing from elsewhere."""
 
 
 def page(

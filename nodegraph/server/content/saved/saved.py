@@ -13,8 +13,14 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.content.files.names import check_name, is_name, name_key
-from nodegraph.server.content.saved.entries import SavedEntry, SavedPage, SavedWorkflow, Version
-from nodegraph.server.content.saved.versions import LARGEST, Versions
+from nodegraph.server.content.saved.versions import (
+    LARGEST,
+    SavedEntry,
+    SavedPage,
+    SavedWorkflow,
+    Version,
+    Versions,
+)
 from nodegraph.server.http.cursors import check_limit
 from nodegraph.server.http.errors import Conflict, NotFound, TooLarge
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nodegraph.server.content.uploads.index import Upload, UploadPage
-from nodegraph.server.content.uploads.rules import UploadRules
+from nodegraph.server.content.uploads.kinds import UploadRules
 from nodegraph.server.content.uploads.uploads import Uploads
 from nodegraph.server.settings import UploadType
 

@@ -1,4 +1,4 @@
-"""What an uploaded file is, by its bytes; what it calls itself doesn't count."""
+"""What may be uploaded, and what a file is by its bytes; what it calls itself doesn't count."""
 
 from __future__ import annotations
 
@@ -10,11 +10,39 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.safetensors_header import read_open_header
 from nodegraph.errors import InvalidFile
 from nodegraph.server.content.files.pictures import read_picture
-from nodegraph.server.content.uploads.rules import UploadRules
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
-from nodegraph.server.settings import UploadType
+from nodegraph.server.settings import Uploads, UploadType
 from nodegraph.server.workflows.checking import check_size
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """What may be uploaded, and how long it is kept.
+
+    Attributes:
+        types: What is taken in. Weights aren't, unless they are named here; pickle never is.
+        bytes: Of one file.
+        pixels: Of a picture.
+        json_bytes, json_depth, json_values, nodes: Of a workflow.
+        held: Bytes of all uploads together.
+        seconds: Without being used, after which an upload is deleted; None to keep it.
+        spared_seconds: Without being used, before which it isn't deleted to make room either.
+    """
+
+    types: frozenset[UploadType] = frozenset(Uploads().types)
+    bytes: int = 512 << 20
+    pixels: int = 64_000_000
+    json_bytes: int = 32 << 20
+    json_depth: int = 64
+    json_values: int = 1_000_000
+    nodes: int = 10_000
+    held: int = 20 << 30
+    seconds: float | None = 30 * _DAY
+    spared_seconds: float = 3_600.0
+
 
 _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
     ("png", b"\x89PNG\r\n\x1a\n"),

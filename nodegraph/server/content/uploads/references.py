@@ -1,13 +1,18 @@
-"""What workflows call an upload: ``upload:<digest>/<name>``, instead of a path of this machine."""
+"""What workflows call an upload, and which uploads jobs that wait or run will still read."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nodegraph.core.confinement import PathOutside
 from nodegraph.core.uploads import digest_of
 from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.jobs.queue import Filter, JobNotFound
+from nodegraph.jobs.queue.reader import QueueView
 
 Find = Callable[[str], str | None]
 """The path of the file of a digest; None if there is none that the client may use."""
@@ -81,3 +86,29 @@ def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
         given=reference[:120],
         hint="Upload the file again; it may have been deleted as nobody used it for long.",
     )
+
+
+_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_AT_ONCE = 500
+
+
+def needed_digests(queue: QueueView) -> set[str]:
+    """All that look like digests in the workflows and parameters of jobs that aren't over."""
+    found: set[str] = set()
+    texts: set[str] = set()
+    cursor: str | None = None
+    which = Filter(states=("queued", "running"))
+    while True:
+        page = queue.page(which, order="oldest", limit=_AT_ONCE, cursor=cursor)
+        for each in page.jobs:
+            with suppress(JobNotFound):
+                job = queue.get(each.id)
+                texts.add(job.workflow)
+                found.update(_DIGEST.findall(json.dumps(dict(job.parameters))))
+        cursor = page.next
+        if cursor is None:
+            break
+    for digest in texts:
+        with suppress(KeyError):
+            found.update(_DIGEST.findall(queue.workflow(digest)))
+    return found

@@ -18,10 +18,8 @@ from nodegraph.server.content.files.gone import Gone
 from nodegraph.server.content.files.names import safe_name
 from nodegraph.server.content.uploads.incoming import Incoming, receive
 from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage
-from nodegraph.server.content.uploads.kinds import recognise
-from nodegraph.server.content.uploads.needed import needed_digests
-from nodegraph.server.content.uploads.references import resolved
-from nodegraph.server.content.uploads.rules import UploadRules
+from nodegraph.server.content.uploads.kinds import UploadRules, recognise
+from nodegraph.server.content.uploads.references import needed_digests, resolved
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile

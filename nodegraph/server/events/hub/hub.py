@@ -12,10 +12,9 @@ from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.server.events.hub.errors import HubClosed, SlowConsumer
-from nodegraph.server.events.hub.history import EventFilter, page
+from nodegraph.server.events.hub.history import EventFilter, Ring, page
 from nodegraph.server.events.hub.live import LiveEvents
 from nodegraph.server.events.hub.message import Message, first, numbered
-from nodegraph.server.events.hub.ring import Ring
 from nodegraph.server.events.hub.subscription import BATCH_BYTES, Batch, Subscription
 
 _LOG = logging.getLogger(__name__)

@@ -1,20 +1,95 @@
-"""What is done for clients over a websocket."""
+"""What is done for clients over a websocket, and what of it goes on at the same time."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.events.sockets.newest import Newest
 from nodegraph.server.events.sockets.requests import Look, Ping, Request, Steer, Submit
 from nodegraph.server.http.dependencies import allowed
+from nodegraph.server.http.errors import Conflict
 from nodegraph.server.http.routes.checks import planned, validate_workflow
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
 from nodegraph.server.workflows.jobs_access import done
 from nodegraph.server.workflows.submitting import submit
+
+
+class Tasks:
+    """Tasks that end together.
+
+    Args:
+        failed: Is called with what one of them raised.
+    """
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self._failed = failed
+        self._running: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside the rest."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def end(self) -> None:
+        """Break all off, and wait until they have ended."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+
+T = TypeVar("T")
+
+
+class Superseded(Conflict):
+    """A question that a newer one has made void."""
+
+    code = "superseded"
+
+
+class Newest:
+    """One question at a time; of those that wait, the newest stays."""
+
+    def __init__(self) -> None:
+        self._is_busy = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def answer(self, find: Callable[[], Awaitable[T]]) -> T:
+        """The answer, once there is nobody before.
+
+        Raises:
+            Superseded: Another question came while this one waited.
+        """
+        if self._is_busy:
+            await self._turn()
+        self._is_busy = True
+        try:
+            return await find()
+        finally:
+            self._is_busy = False
+            if self._waiting is not None and not self._waiting.done():
+                # Nobody may come between: whoever waits is next.
+                self._is_busy = True
+                self._waiting.set_result(None)
+
+    async def _turn(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            error = Superseded("a newer question came before this one was looked at")
+            self._waiting.set_exception(error)
+        waiting = self._waiting = asyncio.get_running_loop().create_future()
+        await waiting
 
 
 class Commands:

@@ -15,7 +15,19 @@ from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.rates import Buckets
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
-from nodegraph.server.events.sockets.closing import (
+from nodegraph.server.events.sockets.codec import Codec
+from nodegraph.server.events.sockets.commands import Commands, Tasks
+from nodegraph.server.events.sockets.followed import Followed
+from nodegraph.server.events.sockets.protocol import abort
+from nodegraph.server.events.sockets.requests import (
+    Request,
+    Subscribe,
+    Unsubscribe,
+    Wrong,
+    is_large,
+    request_in,
+)
+from nodegraph.server.events.sockets.rules import (
     BROKEN,
     GONE,
     NOT_ALLOWED,
@@ -23,17 +35,10 @@ from nodegraph.server.events.sockets.closing import (
     STOPPING,
     TOO_SLOW,
     Closing,
+    SocketRules,
     Unreadable,
 )
-from nodegraph.server.events.sockets.codec import Codec
-from nodegraph.server.events.sockets.commands import Commands
-from nodegraph.server.events.sockets.followed import Followed
-from nodegraph.server.events.sockets.protocol import abort
-from nodegraph.server.events.sockets.reading import Wrong, is_large, request_in
-from nodegraph.server.events.sockets.requests import Request, Subscribe, Unsubscribe
-from nodegraph.server.events.sockets.rules import SocketRules
-from nodegraph.server.events.sockets.tasks import Tasks
-from nodegraph.server.http.problem_kinds import status_of
+from nodegraph.server.http.errors import status_of
 from nodegraph.server.http.problems import problem_response
 from nodegraph.server.services import Services
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.errors import Problem
+from nodegraph.errors import NodegraphError, Problem
+from nodegraph.server.events.sockets.codec import Codec
+from nodegraph.server.events.sockets.rules import SocketRules
 from nodegraph.server.http.problems import InvalidRequest
 from nodegraph.server.workflows.wishes import JobWish, WorkflowWish
 from nodegraph.session.settings import NUMBER
@@ -126,3 +128,36 @@ def _problem(found: Mapping[str, Any]) -> Problem:
 def _shown(value: Any) -> str:
     text = ascii(value) if not isinstance(value, (dict, list)) else type(value).__name__
     return text if len(text) <= _GIVEN else f"{text[:_GIVEN]}…"
+
+
+_LARGE = 128 << 10
+
+
+class Wrong(Exception):
+    """A message that can be read, and makes no sense."""
+
+    def __init__(self, id: str | int | None, refusal: NodegraphError) -> None:
+        super().__init__(str(refusal))
+        self.id = id
+        self.refusal = refusal
+
+
+def request_in(received: Mapping[str, Any], codec: Codec, rules: SocketRules) -> Request | None:
+    """The request in a message; None if it is a sign of life.
+
+    Raises:
+        Unreadable: Nothing of it can be read.
+        Wrong: It is no request.
+    """
+    message = codec.read(received, rules)
+    if message.get("type") == "heartbeat":
+        return None
+    try:
+        return read_request(message)
+    except NodegraphError as error:
+        raise Wrong(id_of(message), error) from None
+
+
+def is_large(received: Mapping[str, Any]) -> bool:
+    """Whether a message takes more than some milliseconds to read."""
+    return len(received.get("bytes") or received.get("text") or "") > _LARGE

@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from nodegraph.server.access.public import HEALTH
+from nodegraph.server.access.head import HEALTH
 from nodegraph.server.access.refusals import LOG
 from nodegraph.server.http.limits.crowd import Crowd
 from nodegraph.server.http.limits.cutting import cut

@@ -14,9 +14,24 @@ from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.content.apps import App, app_of
-from nodegraph.server.content.apps.accept import takes, wanted_form, wanted_wait
-from nodegraph.server.content.apps.answers import AppFailed, answer, described, only_picture
-from nodegraph.server.content.apps.form import Texts, is_json, read_json_values, read_texts
+from nodegraph.server.content.apps.answers import (
+    AppFailed,
+    answer,
+    described,
+    job_after,
+    only_picture,
+    takes,
+    wanted_form,
+    wanted_wait,
+)
+from nodegraph.server.content.apps.app import REFUSALS, app_path
+from nodegraph.server.content.apps.form import (
+    Texts,
+    is_json,
+    read_json_values,
+    read_texts,
+    values_of,
+)
 from nodegraph.server.content.apps.pages import form_page, job_page
 from nodegraph.server.content.apps.schema import REFUSALS, app_path
 from nodegraph.server.content.apps.values import values_of

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from nodegraph.server.access.head import ICONS
 from nodegraph.server.access.headers import PAGE_POLICY
 from nodegraph.server.access.origins import EDITOR
-from nodegraph.server.access.public import ICONS
 from nodegraph.server.content.editor import EditorFile
-from nodegraph.server.content.pages.no_editor import no_editor_page
+from nodegraph.server.content.pages.login import no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known

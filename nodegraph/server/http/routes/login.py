@@ -13,10 +13,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from nodegraph.server.access.cookies import cookie
+from nodegraph.server.access.caller import notes_of
 from nodegraph.server.access.head import Head
-from nodegraph.server.access.login import next_place
-from nodegraph.server.access.notes import notes_of
+from nodegraph.server.access.sessions import cookie, next_place
 from nodegraph.server.content.pages.login import known_page, login_page
 from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.errors import Refused, UnsupportedType

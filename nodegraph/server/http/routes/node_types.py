@@ -12,11 +12,11 @@ from nodegraph.core.json_schema import inputs_json_schema
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
-from nodegraph.server.http.answers import json_response
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.workflows.catalog import NodeTypes
 
 router = APIRouter(prefix="/node-types", tags=["node types"])

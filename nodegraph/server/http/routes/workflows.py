@@ -15,11 +15,11 @@ from nodegraph.client.shapes.description import described, example
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
-from nodegraph.server.http.answers import json_response
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.workflows.checking import check_size
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.operations.backup import manifest as listed
+from nodegraph.server.operations.backup.databases import PARTS
 from nodegraph.server.operations.backup.manifest import FileEntry, Manifest
-from nodegraph.server.operations.backup.parts import PARTS
 
 STEP = 4 << 20
 """Bytes that are copied at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -11,13 +12,39 @@ from pathlib import Path
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.jobs.queue.moving import take_over
 from nodegraph.jobs.queue.ownership import Ownership
-from nodegraph.server.operations.backup.databases import check_database
+from nodegraph.server.operations.backup.databases import (
+    CONFIG,
+    DATABASES,
+    DERIVED,
+    IGNORED,
+    QUEUE,
+    check_database,
+)
 from nodegraph.server.operations.backup.manifest import Manifest
-from nodegraph.server.operations.backup.mounts import mount_points
-from nodegraph.server.operations.backup.parts import CONFIG, DATABASES, DERIVED, IGNORED, QUEUE
 from nodegraph.server.operations.backup.reading import BackupReader, opened
 from nodegraph.server.operations.backup.unfinished import NEW, decide, finish_restore, staging
 from nodegraph.session.settings import Settings, config_file
+
+_TABLE = Path("/proc/self/mountinfo")
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def mount_points() -> frozenset[Path]:
+    """All that this process sees; none where the system doesn't list them.
+
+    Unlike `Path.is_mount`, it has folders too that were bound there from the same disk, as
+    containers have them.
+    """
+    try:
+        lines = _TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(Path(_plain(fields[4])) for line in lines if len(fields := line.split()) > 4)
+
+
+def _plain(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), text)
+
 
 Progress = Callable[[int, int], None]
 

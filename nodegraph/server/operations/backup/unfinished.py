@@ -17,7 +17,7 @@ from pathlib import Path
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.queue.ownership import Ownership
-from nodegraph.server.operations.backup.parts import QUEUE
+from nodegraph.server.operations.backup.databases import QUEUE
 
 DECIDED = ".restore"
 """In the home folder: a restore that is to be finished."""

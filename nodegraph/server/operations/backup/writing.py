@@ -17,18 +17,17 @@ from nodegraph.core.version import VERSION
 from nodegraph.errors import OutputError
 from nodegraph.server.access.tokens import NAME as TOKENS
 from nodegraph.server.operations.backup import manifest as listed
-from nodegraph.server.operations.backup.databases import copy_database
-from nodegraph.server.operations.backup.manifest import FileEntry, Manifest
-from nodegraph.server.operations.backup.parts import (
+from nodegraph.server.operations.backup.databases import (
     ALWAYS,
     CONFIG,
     DATABASES,
     MODELS,
     OUTPUTS,
+    copy_database,
     is_passing,
 )
+from nodegraph.server.operations.backup.manifest import FileEntry, Manifest, Reference, references
 from nodegraph.server.operations.backup.reading import STEP, opened
-from nodegraph.server.operations.backup.references import Reference, references
 from nodegraph.server.operations.backup.workspace import workspace
 from nodegraph.session.settings import Settings, config_file
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.server.operations.logs.forms import JsonLines, TextLines
-from nodegraph.server.operations.logs.redaction import redacted
-from nodegraph.server.operations.logs.setup import configure
+from nodegraph.server.operations.logs.setup import JsonLines, TextLines, configure
+from nodegraph.server.operations.logs.writer import redacted
 
 __all__ = ["JsonLines", "TextLines", "configure", "redacted"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from nodegraph.server.access.notes import KEY
+from nodegraph.server.access.caller import KEY
 
 _JOB = re.compile(r"\bjob_[0-9a-z]{26}\b")
 

@@ -9,6 +9,31 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from nodegraph.core.version import VERSION
 
+OTHER = "other"
+
+
+class Bounded:
+    """Lets the first so many values through; all later ones are one.
+
+    Args:
+        most: Values that are told apart.
+        known: Those that always are.
+    """
+
+    def __init__(self, most: int, known: tuple[str, ...] = ()) -> None:
+        self._most = most
+        self._known = dict.fromkeys(known)
+
+    def __call__(self, value: str) -> str:
+        """The value, or that of all others."""
+        if value in self._known:
+            return value
+        if len(self._known) >= self._most:
+            return OTHER
+        self._known[value] = None
+        return value
+
+
 _REQUESTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 _JOBS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
 _NODES = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)

@@ -10,8 +10,7 @@ from time import monotonic
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.server.operations.metrics.bounded import OTHER, Bounded
-from nodegraph.server.operations.metrics.figures import Figures
+from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
 
 _MOST_WAITING = 10_000
 """Jobs of which it is remembered since when they wait."""
