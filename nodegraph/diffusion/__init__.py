@@ -44,26 +44,26 @@ if TYPE_CHECKING:
     from nodegraph.images.sheets import contact_sheet
 
 _HOMES = {
-    "components": ("Autoencoder", "Denoiser", "TextModel"),
-    "denoise": ("sample", "sample_steps"),
-    "families": ("FAMILIES",),
-    "footprint": ("small_footprint",),
-    "images": ("encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically"),
-    "loading": ("estimate_bytes", "load_component", "move_component"),
-    "models": (
+    "diffusion.components": ("Autoencoder", "Denoiser", "TextModel"),
+    "diffusion.denoise": ("sample", "sample_steps"),
+    "diffusion.families": ("FAMILIES",),
+    "diffusion.footprint": ("small_footprint",),
+    "images.images": ("encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically"),
+    "diffusion.loading": ("estimate_bytes", "load_component", "move_component"),
+    "diffusion.models": (
         "FoundModel", "ModelRecipes", "ModelSource", "list_models", "locate_model",
         "model_facts", "model_stamp", "open_model",
     ),
-    "noise": ("NoiseSchedule", "add_noise"),
-    "output_files": ("save_numbered",),
-    "prompts": ("escape_prompt", "parse_prompt"),
-    "resizing": ("resize_image",),
-    "samplers": ("SAMPLERS",),
-    "scheduler_file": ("scheduler_config",),
-    "schedules": ("SCHEDULES", "sigmas_for"),
-    "sheets": ("contact_sheet",),
-    "text": ("encode_prompt", "match_length"),
-    "vae": ("decode_latent", "encode_image"),
+    "diffusion.noise": ("NoiseSchedule", "add_noise"),
+    "images.output_files": ("save_numbered",),
+    "diffusion.prompts": ("escape_prompt", "parse_prompt"),
+    "images.resizing": ("resize_image",),
+    "diffusion.samplers": ("SAMPLERS",),
+    "diffusion.scheduler_file": ("scheduler_config",),
+    "diffusion.schedules": ("SCHEDULES", "sigmas_for"),
+    "images.sheets": ("contact_sheet",),
+    "diffusion.text": ("encode_prompt", "match_length"),
+    "diffusion.vae": ("decode_latent", "encode_image"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(import_module(f"nodegraph.{module}"), name)
 
 
 def __dir__() -> list[str]:

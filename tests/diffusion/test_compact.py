@@ -29,8 +29,8 @@ from nodegraph.diffusion import (
 from nodegraph.diffusion.compact import compact_bytes, load_compact
 from nodegraph.errors import InvalidFile
 from nodegraph.residency import component_bytes
-from nodegraph.settings import Settings
-from nodegraph.weights import residency_manager
+from nodegraph.session.settings import Settings
+from nodegraph.session.weights import residency_manager
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

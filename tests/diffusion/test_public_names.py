@@ -25,7 +25,7 @@ def test_type_checkers_see_the_same_names() -> None:
     seen = {alias.name: str(item.module) for item in imports for alias in item.names}
 
     assert sorted(seen) == sorted(diffusion.__all__) == sorted(diffusion._MODULE_OF)
-    homes = {name: f"nodegraph.diffusion.{home}" for name, home in diffusion._MODULE_OF.items()}
+    homes = {name: f"nodegraph.{home}" for name, home in diffusion._MODULE_OF.items()}
     assert seen == homes
 
 

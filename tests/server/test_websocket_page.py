@@ -28,7 +28,7 @@ EXAMPLES = [
 def test_every_kind_of_event_is_told() -> None:
     told = set(re.findall(r"`((?:job|nodes?|call)\.\w+|memory|log)`", PAGE))
     assert set(get_args(EventKind)) <= told
-    queue = Path(__file__).parents[2] / "nodegraph" / "jobs"
+    queue = Path(__file__).parents[2] / "nodegraph" / "jobs" / "queue"
     own = {
         kind
         for path in queue.glob("*.py")
