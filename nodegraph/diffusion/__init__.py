@@ -48,7 +48,9 @@ _HOMES = {
     "diffusion.denoise": ("sample", "sample_steps"),
     "diffusion.families": ("FAMILIES",),
     "diffusion.footprint": ("small_footprint",),
-    "images.images": ("encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically"),
+    "images.images": (
+        "encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically",
+    ),
     "diffusion.loading": ("estimate_bytes", "load_component", "move_component"),
     "diffusion.models": (
         "FoundModel", "ModelRecipes", "ModelSource", "list_models", "locate_model",

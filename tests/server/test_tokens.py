@@ -14,8 +14,9 @@ import pytest
 from nodegraph.cli import main
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.server.access.caller import SCOPES, Caller, implied
+from nodegraph.server.access.token import parts
 from nodegraph.server.access.token_file import TokenFile
-from nodegraph.server.access.tokens import Tokens, parts
+from nodegraph.server.access.tokens import Tokens
 
 
 class Clock:

@@ -8,8 +8,8 @@ from nodegraph.cli.options import Common
 from nodegraph.cli.output import print_json, say, tell
 
 if TYPE_CHECKING:
+    from nodegraph.server.access.token import TokenRecord
     from nodegraph.server.access.token_file import TokenFile
-    from nodegraph.server.access.tokens import TokenRecord
 
 DAY = 86_400.0
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.types import Scope
 
 from nodegraph.server.http.errors import Refused
-from nodegraph.server.http.limits.body import LOGIN
 
 
 class Head:
@@ -111,6 +110,7 @@ def check_path(head: Head) -> None:
         raise BadPath("the path climbs, or holds a backslash or control character")
 
 
+LOGIN = "/login"
 LOGOUT = "/logout"
 ICON = "/favicon.svg"
 """What stands beside the title of each page; of the one for logging in, too."""

@@ -19,9 +19,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from nodegraph.server.access.head import Head
+from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.http.errors import Refused
-from nodegraph.server.http.limits.body import LOGIN
 from nodegraph.server.settings import ServerSettings, is_loopback
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?")

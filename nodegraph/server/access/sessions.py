@@ -14,9 +14,9 @@ from urllib.parse import quote
 from starlette.types import Receive, Send
 
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.head import Head
+from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.access.tokens import Tokens
-from nodegraph.server.http.limits.body import LOGIN, drain
+from nodegraph.server.http.limits.body import drain
 
 _NAME = "nodegraph_session"
 _SECURE = f"__Host-{_NAME}"

@@ -14,7 +14,7 @@ from nodegraph.core.files import private_folder, write_file
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import LOCAL, Scope
-from nodegraph.server.access.tokens import LARGEST_NAME, TokenRecord, new_token, parts, record_of
+from nodegraph.server.access.token import LARGEST_NAME, TokenRecord, new_token, parts, record_of
 from nodegraph.store.claims import Claims
 
 P = ParamSpec("P")

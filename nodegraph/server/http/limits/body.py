@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Message, Receive
 
-from nodegraph.server.access.head import Head
+from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.limits.json_gauge import JsonGauge
 from nodegraph.server.http.multipart import is_form
@@ -14,7 +14,6 @@ from nodegraph.server.settings import BodyLimits
 
 UPLOADS = "/api/v1/uploads"
 APPS = "/api/v1/apps"
-LOGIN = "/login"
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOGIN_BYTES = 4 << 10
 """Whoever logs in is nobody known as yet."""

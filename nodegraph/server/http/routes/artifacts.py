@@ -15,14 +15,14 @@ from nodegraph.server.content.artifacts import Artifact, Which
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
 from nodegraph.server.content.artifacts.words import wanted_words
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
-from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import (
+from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
-    file_response,
     thumbnail_response,
 )
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import content_headers
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])

@@ -14,12 +14,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from nodegraph.server.access.caller import notes_of
-from nodegraph.server.access.head import Head
+from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.access.sessions import cookie, next_place
 from nodegraph.server.content.pages.login import known_page, login_page
 from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.errors import Refused, UnsupportedType
-from nodegraph.server.http.limits.body import LOGIN
 
 router = APIRouter(include_in_schema=False)
 

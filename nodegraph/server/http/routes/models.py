@@ -15,13 +15,9 @@ from nodegraph.diffusion.models import FoundModel
 from nodegraph.server.content.model_pictures import find_model_picture, read_model_picture
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import (
-    THUMBNAIL_ANSWERS,
-    OpenFile,
-    ThumbnailSize,
-    thumbnail_response,
-)
+from nodegraph.server.http.sending import OpenFile
 from nodegraph.server.services import Services
 
 router = APIRouter(prefix="/models", tags=["models"])

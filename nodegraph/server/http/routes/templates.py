@@ -18,9 +18,9 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.file_answers import BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
-from nodegraph.server.http.sending import BINARY
 from nodegraph.server.http.types import ANY, content_headers
 from nodegraph.session.templates import template, template_picture, templates
 

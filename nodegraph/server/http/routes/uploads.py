@@ -11,16 +11,16 @@ from pydantic import BaseModel, Field
 from nodegraph.client import shapes
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import TooLarge, Unprocessable
-from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
-from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import (
+from nodegraph.server.http.file_answers import (
     BINARY,
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
-    file_response,
     thumbnail_response,
 )
+from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
+from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import content_headers
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
