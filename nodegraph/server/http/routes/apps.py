@@ -13,6 +13,7 @@ from nodegraph.client import shapes
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
+from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.apps import App, app_of
 from nodegraph.server.content.apps.answers import (
     AppFailed,
@@ -33,21 +34,14 @@ from nodegraph.server.content.apps.form import (
     values_of,
 )
 from nodegraph.server.content.apps.pages import form_page, job_page
-from nodegraph.server.content.apps.schema import REFUSALS, app_path
-from nodegraph.server.content.apps.values import values_of
-from nodegraph.server.content.apps.waiting import job_after
-from nodegraph.server.access.caller import Caller
+from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotAcceptable, Refused
-from nodegraph.server.http.answers import json_response
-from nodegraph.server.http.sending import file_response
-from nodegraph.server.http.types import content_headers
-from nodegraph.server.workflows.job_entries import job_path
-from nodegraph.server.workflows.jobs_access import visible
 from nodegraph.server.http.problems import responses
-from nodegraph.server.content.saved.saved import LARGEST_PAGE
+from nodegraph.server.http.sending import file_response, json_response
+from nodegraph.server.http.types import content_headers
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.job_entries import JobEntry, OutputFile, job_path
+from nodegraph.server.workflows.job_entries import job_path
 from nodegraph.server.workflows.jobs_access import visible
 from nodegraph.server.workflows.submitting import submit
 from nodegraph.server.workflows.wishes import JobWish

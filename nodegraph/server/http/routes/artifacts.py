@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
-from nodegraph.server.content.artifacts import Artifact, Which
+from nodegraph.server.content.artifacts import Artifact, ArtifactFilter
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
 from nodegraph.server.content.artifacts.words import wanted_words
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices

@@ -13,9 +13,8 @@ from pydantic import TypeAdapter
 
 from nodegraph.client import shapes
 from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
-from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.workflows.checking import check, readable
+from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.json_route import JsonRoute
@@ -78,7 +77,7 @@ async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWi
 
 async def planned(services: Services, caller: Caller, wish: WorkflowWish) -> dict[str, Any]:
     """As `shapes.Plan` says, for the route and for websockets."""
-    found = await wanted(services, caller, wish)
+    found = await resolved(services, caller, wish)
     await services.off_loop(readable, found.document, services.server.limits.nodes)
     plan = await ask(services, "plan", found, wish)
     return await services.off_loop(_with_files, plan, services.artifacts, caller.only_client)

@@ -13,10 +13,10 @@ from nodegraph.client import shapes
 from nodegraph.jobs.queue import EventPage
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.events.hub import Subscription
 from nodegraph.server.events.hub.message import numbered
-from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.events.sse import EVENT_STREAM, HEADERS, prefers_stream, streamed
+from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import responses
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.jobs_access import visible

@@ -17,6 +17,9 @@ from nodegraph.jobs.queue.positions import End
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may_run
 from nodegraph.server.http.dependencies import services as services_of
+from nodegraph.server.http.json_route import JsonRoute, straight
+from nodegraph.server.http.problems import responses
+from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import (
     JobList,
     job_detail,

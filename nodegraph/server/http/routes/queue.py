@@ -14,10 +14,9 @@ from nodegraph.client import shapes
 from nodegraph.jobs.queue import Filter
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices
-from nodegraph.server.workflows.job_entries import job_entry
 from nodegraph.server.http.problems import responses
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.job_entries import JobEntry, job_entry
+from nodegraph.server.workflows.job_entries import job_entry
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from pydantic import TypeAdapter
 
 from nodegraph.client import shapes
+from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices

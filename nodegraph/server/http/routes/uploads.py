@@ -9,6 +9,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
+from nodegraph.server.content.uploads import Upload
+from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import TooLarge, Unprocessable
 from nodegraph.server.http.file_answers import (
