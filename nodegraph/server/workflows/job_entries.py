@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import JOBS
 from nodegraph.jobs.queue import Job, JobSummary
+from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.content.artifacts.links import artifact_links
 
 
@@ -86,3 +87,25 @@ def _file(found: Mapping[str, Any]) -> dict[str, Any]:
     name = PurePath(str(found.get("path", ""))).name
     links = artifact_links(found.get("digest", ""), found.get("media_type", ""))
     return {"name": name, "width": None, "height": None, **shown, **links}
+
+
+def artifact_entry(artifact: Artifact) -> shapes.Artifact:
+    """An artifact as it is listed."""
+    href = f"/api/v1/artifacts/{artifact.digest}"
+    is_picture = artifact.media_type.startswith("image/")
+    return shapes.Artifact(
+        digest=artifact.digest,
+        name=PurePath(artifact.path).name,
+        media_type=artifact.media_type,
+        size=artifact.size,
+        width=artifact.width,
+        height=artifact.height,
+        kind=artifact.kind,
+        node=artifact.node,
+        job=artifact.job,
+        job_name=artifact.job_name,
+        jobs=artifact.jobs,
+        created=artifact.at,
+        href=href,
+        thumbnail=f"{href}/thumbnail" if is_picture else None,
+    )

@@ -11,10 +11,10 @@ from nodegraph.server.access.caller import Caller
 from nodegraph.server.events.sockets.requests import Look, Ping, Request, Steer, Submit
 from nodegraph.server.http.dependencies import allowed
 from nodegraph.server.http.errors import Conflict
-from nodegraph.server.http.routes.checks import planned, validate_workflow
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
 from nodegraph.server.workflows.jobs_access import done
+from nodegraph.server.workflows.planning import checked, planned
 from nodegraph.server.workflows.submitting import submit
 
 
@@ -139,10 +139,10 @@ class Commands:
         return {"job": job_entry(job)}
 
     async def _validate(self, request: Look) -> Mapping[str, Any]:
-        checked = await validate_workflow(self._services, self._caller, request)
+        found = await checked(self._services, self._caller, request)
         return {
-            "valid": checked.valid,
-            "problems": [problem.as_dict() for problem in checked.problems],
+            "valid": found.valid,
+            "problems": [problem.as_dict() for problem in found.problems],
         }
 
     async def _plan(self, request: Look) -> Mapping[str, Any]:

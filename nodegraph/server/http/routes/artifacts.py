@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
-from nodegraph.server.content.artifacts import Artifact, ArtifactFilter
+from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
 from nodegraph.server.content.artifacts.words import wanted_words
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -24,6 +24,7 @@ from nodegraph.server.http.file_answers import (
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import content_headers
+from nodegraph.server.workflows.job_entries import artifact_entry
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
@@ -151,25 +152,3 @@ async def delete_artifact(
         await asyncio.wrap_future(services.queue.forget_file(lister, digest))
     await services.off_loop(services.artifacts.delete, found)
     services.hub.tell("artifacts.deleted")
-
-
-def artifact_entry(artifact: Artifact) -> shapes.Artifact:
-    """An artifact as it is listed."""
-    href = f"/api/v1/artifacts/{artifact.digest}"
-    is_picture = artifact.media_type.startswith("image/")
-    return shapes.Artifact(
-        digest=artifact.digest,
-        name=PurePath(artifact.path).name,
-        media_type=artifact.media_type,
-        size=artifact.size,
-        width=artifact.width,
-        height=artifact.height,
-        kind=artifact.kind,
-        node=artifact.node,
-        job=artifact.job,
-        job_name=artifact.job_name,
-        jobs=artifact.jobs,
-        created=artifact.at,
-        href=href,
-        thumbnail=f"{href}/thumbnail" if is_picture else None,
-    )
