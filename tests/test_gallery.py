@@ -22,6 +22,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         yield session
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_workflow_runs(session: Session, file: Path) -> None:
     result = session.run(Workflow.load(file))

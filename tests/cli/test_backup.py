@@ -13,7 +13,7 @@ import pytest
 
 from nodegraph.jobs.queue import JobQueue, QueueReader
 from nodegraph.server.access.token_file import TokenFile
-from nodegraph.server.content.artifacts import Artifacts, Which
+from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
@@ -147,7 +147,7 @@ def test_in_another_folder_jobs_find_their_files(cli: Cli, tmp_path: Path) -> No
         with closing(
             Artifacts(other / "artifacts.sqlite", queue, [other / "outputs"], thumbnails)
         ) as artifacts:
-            (artifact,) = artifacts.page(Which()).artifacts
+            (artifact,) = artifacts.page(ArtifactFilter()).artifacts
             with artifacts.open(artifact).file as file:
                 assert file.read(4) == b"\x89PNG"
         with closing(Uploads(other / "uploads", queue)) as uploads:

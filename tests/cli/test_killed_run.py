@@ -19,7 +19,10 @@ import pytest
 
 from tests.cli.conftest import PATIENCE, process_arguments, rest_of
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there"),
+]
 
 GALLERY = Path(__file__).parents[2] / "workflows"
 STEPS = 40

@@ -183,6 +183,7 @@ def test_a_job_without_files(cli: Cli, server: Asked) -> None:
     assert (done.code, done.out, done.err) == (0, "", "The job gave no files.\n")
 
 
+@pytest.mark.slow
 def test_where_nobody_answers(
     command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_where_nobody_answers(
     assert "no address" in command("jobs", "--server", "ftp://h").err
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_told_and_not_shown(
     cli: Cli, server: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

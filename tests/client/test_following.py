@@ -202,6 +202,7 @@ def history(random: Random) -> list[tuple[int, str, str]]:
     return events
 
 
+@pytest.mark.slow
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

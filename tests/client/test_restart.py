@@ -13,6 +13,8 @@ from nodegraph.client import Event
 from tests.client.support import Background, Proxy, client_of, either_client, proxy_to, until
 from tests.server.hosting import PATIENCE, Process, workflow
 
+pytestmark = pytest.mark.slow
+
 
 def serving(home: Path, proxy: Proxy) -> Process:
     """A server behind the proxy, in a process of its own."""

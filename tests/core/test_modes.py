@@ -330,6 +330,7 @@ def test_a_blocks_default_stands_where_its_input_comes_from_a_muted_node() -> No
     assert graph.nodes["soft/blur"].literals["radius"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["bypass", "mute"])
 def test_a_hundred_thousand_nodes_in_a_row(mode: str) -> None:
     count = 100_000

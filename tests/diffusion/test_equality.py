@@ -56,7 +56,10 @@ POSITIVE, NEGATIVE = (draw_noise((77, 32), seed, [0]) for seed in (1, 2))
 PICTURE = draw_noise((4, 8, 8), 3, [0, 1])
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 @dataclass(frozen=True)

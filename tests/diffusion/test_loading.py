@@ -182,6 +182,7 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(
         load_component(recipe, "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["safetensors", "pickles"])
 def test_weights_in_use_do_not_follow_their_files(folder: Path, kind: str) -> None:
     """Overwriting in place and truncation; in a process of its own, as it may end by a signal."""

@@ -24,6 +24,8 @@ from nodegraph.diffusion.steps import last_step
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 
+pytestmark = pytest.mark.slow
+
 PROMPT = Conditioning(
     (ConditioningEntry(draw_noise((7, 32), 1, [0])),), "sd1", draw_noise((7, 32), 2, [0])
 )

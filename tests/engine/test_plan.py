@@ -708,6 +708,7 @@ def _allowed(item: NodePlan) -> set[str | None]:
     return {"ran", "skipped"} if item.needs else {"ran"}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(edits(), st.lists(st.booleans(), min_size=3, max_size=3), st.data())
 def test_the_next_run_does_what_was_foreseen(
@@ -759,6 +760,7 @@ class Elsewhere:
         return plan(self._works.graph(graph, *targets), shared, needs_targets=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(edits(), st.data())
 def test_who_is_told_of_its_memory_foresees_what_it_does_itself(

@@ -124,6 +124,7 @@ def in_a_new_process(folder: Path, number: int) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_kind_of_edit_is_noticed_by_the_next_process(tmp_path: Path) -> None:
     for number, status in ((2, "ran"), (33, "ran"), (2, "cached")):
         found = in_a_new_process(tmp_path, number)

@@ -283,6 +283,7 @@ def test_subprotocols(server: Hosted) -> None:
     )
 
 
+@pytest.mark.slow
 def test_heartbeats(server: Hosted, rules: Callable[..., None]) -> None:
     rules(heartbeat=0.05, silence=3.0)
     with talk(server) as client:

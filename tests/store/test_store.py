@@ -445,6 +445,7 @@ def churn(folder, seed, rounds):
 """
 
 
+@pytest.mark.slow
 def test_processes_that_write_and_evict_at_once(folder: Path) -> None:
     with open_at(folder, budget=300_000) as store, other_process(_CHURN) as first:
         with other_process(_CHURN) as second:
@@ -658,6 +659,7 @@ class AgainstModel(RuleBasedStateMachine):
             assert files(self.folder, "temporary") == []
 
 
+@pytest.mark.slow
 def test_against_a_model(tmp_path: Path) -> None:
     class Machine(AgainstModel):
         root = tmp_path

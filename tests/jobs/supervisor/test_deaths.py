@@ -16,7 +16,10 @@ from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor import process
 from tests.jobs.supervisor.crew import Crew, Watch, alone, crew, is_alive, run_of, sums
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX"),
+]
 
 
 def died_of(folder: Path, nodes: dict[str, Any], **rules: Any) -> tuple[Death, Watch]:

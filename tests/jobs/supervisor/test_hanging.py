@@ -13,6 +13,8 @@ import pytest
 from nodegraph.jobs.supervisor.errors import NoAnswer
 from tests.jobs.supervisor.crew import Crew, crew, sums
 
+pytestmark = pytest.mark.slow
+
 PLAN = {"workflow": json.dumps({"format": "nodegraph/1", "nodes": {"it": {"type": "nowhere:It"}}})}
 
 
