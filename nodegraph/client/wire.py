@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import socket
+import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
+from threading import Thread
 from typing import Any, TypeVar
 
 import httpx
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
-from nodegraph.client.connection import CONNECT_SECONDS, Connection, packed, unpacked
+from nodegraph.client import async_wire
+from nodegraph.client.connection import Connection
 
 T = TypeVar("T")
 Http = httpx.Client
@@ -28,37 +28,57 @@ def in_thread(run: Callable[..., T], *arguments: Any) -> T:
     return run(*arguments)
 
 
+class _Loop:
+    """An event loop in a thread of its own, as the caller's may be at work in one.
+
+    The blocking websockets of `websockets` read and write in two threads. With TLS that may stop
+    both for good: OpenSSL allows no two threads in one connection.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="websocket", daemon=True)
+        self._thread.start()
+
+    def done(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What comes of a coroutine, once it has ended."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C ends the waiting alone
+            raise
+
+    def close(self) -> None:
+        """End the thread, and what it still does."""
+        self.done(_ended())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _ended() -> None:
+    """Break off whatever else goes on in this event loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 class Socket:
     """An open websocket."""
 
-    def __init__(self, connection: Connection, opened: ClientConnection) -> None:
-        self._connection = connection
+    def __init__(self, loop: _Loop, opened: async_wire.AsyncSocket) -> None:
+        self._loop = loop
         self._opened = opened
 
     def say(self, message: Mapping[str, Any]) -> None:
-        """Send a message.
-
-        Raises:
-            ConnectionLost: The server has closed the websocket, or it was cut.
-        """
-        try:
-            self._opened.send(packed(message))
-        except ConnectionClosed as error:
-            raise self._connection.socket_fault(error) from error
+        """See `async_wire.AsyncSocket.say`."""
+        self._loop.done(self._opened.say(message))
 
     def hear(self, seconds: float) -> Mapping[str, Any] | None:
-        """The next message; None if none comes in time.
-
-        Raises:
-            ConnectionLost: The server has closed the websocket, or it was cut.
-            SocketRefused: What comes is none of ours.
-        """
-        try:
-            return unpacked(self._opened.recv(seconds, decode=False))
-        except TimeoutError:
-            return None
-        except ConnectionClosed as error:
-            raise self._connection.socket_fault(error) from error
+        """See `async_wire.AsyncSocket.hear`."""
+        return self._loop.done(self._opened.hear(seconds))
 
 
 @contextmanager
@@ -70,26 +90,13 @@ def opened_socket(connection: Connection, seconds: float) -> Generator[Socket, N
     Raises:
         SocketRefused, NotReachable, ConnectionLost: There is none.
     """
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(_opened(connection, seconds))
-        except (OSError, WebSocketException) as error:
-            raise connection.socket_fault(error) from error
-        yield Socket(connection, opened)
-
-
-def _opened(connection: Connection, seconds: float) -> ClientConnection:
-    address = connection.address
-    end = time.monotonic() + seconds
-    patience = min(seconds, CONNECT_SECONDS)
-    plain = socket.create_connection((address.host, address.port), patience)
-    plain.settimeout(None)
+    loop = _Loop()
     try:
-        # With a socket of one's own, no redirect is followed: the token isn't taken elsewhere.
-        options = connection.socket_options(max(end - time.monotonic(), 0.001))
-        opened: ClientConnection = connect(address.socket, sock=plain, **options)
-    except ValueError as error:
-        if isinstance(error.__cause__, InvalidStatus):
-            raise error.__cause__ from None
-        raise
-    return opened
+        opening = async_wire.opened_socket(connection, seconds)
+        opened = loop.done(opening.__aenter__())
+        try:
+            yield Socket(loop, opened)
+        finally:
+            loop.done(opening.__aexit__(None, None, None))
+    finally:
+        loop.close()
