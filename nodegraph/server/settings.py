@@ -88,8 +88,7 @@ class Retention(_Part):
     """What is kept, and for how long; none for no limit.
 
     Attributes:
-        seconds, count, failed_seconds, failed_count: Of ended jobs, see
-            `nodegraph.jobs.queue.RetentionRules`.
+        seconds, count, failed_seconds, failed_count: Of ended jobs, the last two of failed ones.
         upload_seconds: After which an upload goes that nothing has used since.
         upload_bytes: Of all uploads together; those unused for longest go to make room.
         every: Seconds between two looks at what is to go.
