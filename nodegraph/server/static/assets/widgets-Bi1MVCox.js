@@ -1,0 +1,1 @@
+import"./WidgetField-mBMVO0dV.js";
