@@ -17,7 +17,7 @@ describe("stored settings", () => {
     setSetting("theme", "contrast");
     setConfirmation("clearQueue", false);
     bindKeys("edit.undo", ["mod+u"]);
-    const stored = JSON.parse(localStorage.getItem("nodegraph.session.settings") ?? "");
+    const stored = JSON.parse(localStorage.getItem("nodegraph.settings") ?? "");
     expect(settingsFrom(stored)).toEqual(useSettings.getState());
     expect(settingsFrom(stored).confirmations).toEqual({
       closeUnsaved: true,
@@ -42,8 +42,8 @@ describe("stored settings", () => {
 
   it("follow another tab of the browser", () => {
     const stop = followOtherTabs();
-    localStorage.setItem("nodegraph.session.settings", JSON.stringify({ theme: "light" }));
-    dispatchEvent(new StorageEvent("storage", { key: "nodegraph.session.settings" }));
+    localStorage.setItem("nodegraph.settings", JSON.stringify({ theme: "light" }));
+    dispatchEvent(new StorageEvent("storage", { key: "nodegraph.settings" }));
     stop();
     expect(useSettings.getState().theme).toBe("light");
   });

@@ -59,7 +59,7 @@ export const DEFAULT_SETTINGS: Settings = {
   keymap: {},
 };
 
-const KEY = "nodegraph.session.settings";
+const KEY = "nodegraph.settings";
 
 const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   theme: ["system", "light", "dark", "contrast"],
