@@ -1,0 +1,1 @@
+import"./WidgetField-DDKqiNy7.js";

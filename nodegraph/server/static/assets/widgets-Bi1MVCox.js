@@ -1,1 +1,0 @@
-import"./WidgetField-mBMVO0dV.js";
