@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, TypeVar
 
 import httpx
@@ -16,6 +17,8 @@ from nodegraph.client.connection import Connection
 
 T = TypeVar("T")
 Http = httpx.Client
+_LAST_SECONDS = 2.0
+"""For saying goodbye to a server, where nobody waits for it."""
 
 
 def pause(seconds: float) -> None:
@@ -37,8 +40,22 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="websocket", daemon=True)
+        self._thread = Thread(target=self._run, name="websocket", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    @property
+    def can_be_waited_for(self) -> bool:
+        """Whether whoever asks may wait for what is done here.
+
+        Not at the end of the interpreter, when the thread is gone already, nor in the child of a
+        fork, nor in the thread itself: the collector may drop somebody's generator anywhere.
+        """
+        is_own = current_thread() is self._thread
+        return self._thread.is_alive() and not is_own and not sys.is_finalizing()
 
     def done(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What comes of a coroutine, once it has ended."""
@@ -51,10 +68,13 @@ class _Loop:
 
     def close(self) -> None:
         """End the thread, and what it still does."""
-        self.done(_ended())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if self.can_be_waited_for:
+            self.done(_ended())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        elif current_thread() is self._thread:
+            # What is open is closed by the loop as it is collected.
+            self._loop.call_later(_LAST_SECONDS, self._loop.stop)
 
 
 async def _ended() -> None:
@@ -97,6 +117,7 @@ def opened_socket(connection: Connection, seconds: float) -> Generator[Socket, N
         try:
             yield Socket(loop, opened)
         finally:
-            loop.done(opening.__aexit__(None, None, None))
+            if loop.can_be_waited_for:
+                loop.done(opening.__aexit__(None, None, None))
     finally:
         loop.close()

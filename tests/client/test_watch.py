@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from itertools import islice
 from typing import Any
 
@@ -236,6 +238,22 @@ def test_whoever_stops_watching_leaves_nothing_open(
     assert server.services.hub.subscribers == 1
     watch.close()
     until(lambda: server.services.hub.subscribers == 0)
+
+
+@pytest.mark.parametrize("end", ["", "raise ValueError('of the script')"])
+def test_a_script_ends_though_it_still_watches(client: Client, server: Hosted, end: str) -> None:
+    job = client.submit(workflow())
+    script = f"""
+from nodegraph.client import Client
+events = Client({server.url!r}, token="").watch({job.id!r})
+print(next(events).kind, flush=True)
+{end}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["job.queued"], done.stderr
+    assert done.returncode == (1 if end else 0)
 
 
 def test_a_task_that_is_cancelled_leaves_nothing_open(client: Client, server: Hosted) -> None:

@@ -70,10 +70,19 @@ class Warming:
             try:
                 with NoCollecting():
                     import_module(module)
-                    # It stays: jobs needn't have the collector of garbage go through it.
-                    gc.freeze()
+                    self._put_aside()
             except Exception as error:  # noqa: BLE001 - whoever needs it is told
                 _LOG.warning("%s can't be imported: %s", module, error)
                 return
             finally:
                 sys.setswitchinterval(before)
+
+    def _put_aside(self) -> None:
+        """What was imported stays: jobs needn't have the collector of garbage go through it.
+
+        Not what a job holds at this moment, which goes, nor garbage of one that was there.
+        """
+        if not self._is_busy():
+            gc.collect()
+        if not self._is_busy():
+            gc.freeze()
