@@ -61,21 +61,7 @@ def read_settings(
         InvalidFile: The file can't be read, or a variable is no setting.
         ValidationError: A value is none of the setting's.
     """
-    known = {prefix + "_".join(place).upper() for place in setting_places(model)}
-    for name in sorted(variables):
-        if name.upper() not in known:
-            hint = did_you_mean(name, sorted(known))
-            raise InvalidFile(f"the variable {name} is no setting", hint=hint)
-
-    class Table(TomlConfigSettingsSource):
-        def _read_file(self, file_path: Any) -> dict[str, Any]:
-            found = super()._read_file(file_path)
-            if table is None:
-                return {name: value for name, value in found.items() if name not in others}
-            part = found.get(table, {})
-            if not isinstance(part, dict):
-                raise InvalidFile(f"`{table}` in {file} is no table", hint=f"Write [{table}].")
-            return part
+    _check_names(variables, {prefix + "_".join(at).upper() for at in setting_places(model)})
 
     class Here(model, BaseSettings):  # type: ignore[misc, valid-type]  # known only here
         model_config = SettingsConfigDict(
@@ -96,7 +82,7 @@ def read_settings(
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, env_settings, Table(settings_cls))
+            return (init_settings, env_settings, _File(settings_cls, table, others))
 
     try:
         found = Here(**flags)
@@ -105,3 +91,31 @@ def read_settings(
     return model.model_construct(
         found.model_fields_set, **{name: getattr(found, name) for name in model.model_fields}
     )
+
+
+def _check_names(variables: Collection[str], known: Collection[str]) -> None:
+    for name in sorted(variables):
+        if name.upper() not in known:
+            hint = did_you_mean(name, sorted(known))
+            raise InvalidFile(f"the variable {name} is no setting", hint=hint)
+
+
+class _File(TomlConfigSettingsSource):
+    """What of the file is for some settings: a table, or what is in none of the others'."""
+
+    def __init__(
+        self, settings: type[BaseSettings], table: str | None, others: Collection[str]
+    ) -> None:
+        self._table = table
+        self._others = others
+        super().__init__(settings)
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        found = super()._read_file(file_path)
+        if self._table is None:
+            return {name: value for name, value in found.items() if name not in self._others}
+        part = found.get(self._table, {})
+        if not isinstance(part, dict):
+            message = f"`{self._table}` in {file_path} is no table"
+            raise InvalidFile(message, hint=f"Write [{self._table}].")
+        return part
