@@ -28,6 +28,7 @@ from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.checkpoints import Checkpoints
@@ -209,7 +210,8 @@ class Process:
     ) -> RunResult:
         """Run a graph on an event loop of its own; what went wrong is raised."""
         run = self.engine.run(
-            graph, listener=listener or unheard(), cancel=cancel, share=share, values=False
+            graph,
+            RunOptions(listener=listener or unheard(), cancel=cancel, share=share, values=False),
         )
         result = asyncio.run(run)
         for error in result.errors:

@@ -21,7 +21,10 @@ from large import MANY, large_graph, opened, panned, zoomed
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 from serving import prepared, serving
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    "chromium-headless-shell",
+)
 PATIENCE = 120_000.0
 
 

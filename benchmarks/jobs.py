@@ -30,13 +30,15 @@ WORKFLOW = {
 }
 
 
+def _often(action: Callable[[int, int], None], number: int, times: int) -> None:
+    for at in range(times):
+        action(number, at)
+
+
 def at_once(count: int, action: Callable[[int, int], None]) -> float:
     """Seconds that so many calls take, spread over threads."""
     each = count // THREADS
-    threads = [
-        Thread(target=lambda number=number: [action(number, at) for at in range(each)])
-        for number in range(THREADS)
-    ]
+    threads = [Thread(target=_often, args=(action, number, each)) for number in range(THREADS)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()

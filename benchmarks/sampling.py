@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,10 @@ class Engine:
         self._session.close()
 
 
+def _anew(way: Callable[[int], object], seeds: Iterator[int]) -> object:
+    return way(next(seeds))
+
+
 def figures(steps: int, times: int) -> Iterator[Figure]:
     seeds = iter(range(10**9))
     with tempfile.TemporaryDirectory() as name:
@@ -135,7 +140,7 @@ def figures(steps: int, times: int) -> Iterator[Figure]:
         ways["watched"] = engine.watched
         for way in ways.values():
             way(next(seeds))  # the first one warms up
-        seen = by_turns({name: lambda w=way: w(next(seeds)) for name, way in ways.items()}, times)
+        seen = by_turns({name: partial(_anew, way, seeds) for name, way in ways.items()}, times)
         for other in ("engine", "watched"):
             same = torch.equal(ways["loop"](7), ways[other](7))
             assert same, f"latents differ from the loop's: {other}"

@@ -22,6 +22,7 @@ from nodegraph import Cancelled, Context, node
 from nodegraph.core.events import Event, Listener
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
+from nodegraph.engine.options import RunOptions
 
 WAITING = 8
 CHECKED_EACH = 0.05
@@ -108,7 +109,7 @@ def cancelled_after(delay: float, seconds: float) -> float:
         timer = threading.Timer(delay, wish)
         timer.start()
         try:
-            result = asyncio.run(fresh.engine.run(fresh.graph(workflow), cancel=token))
+            result = asyncio.run(fresh.engine.run(fresh.graph(workflow), RunOptions(cancel=token)))
         except Cancelled:
             result = None
         ended = time.perf_counter()
@@ -152,11 +153,11 @@ def share_of_late_client(turns: int) -> float:
             fresh.graph(workflow_of(several("Turn", turns, TURN, first))) for first in (0, turns)
         ]
         early = asyncio.create_task(
-            fresh.engine.run(graphs[0], listener=noting("early"), share=Share("early"))
+            fresh.engine.run(graphs[0], RunOptions(listener=noting("early"), share=Share("early")))
         )
         while not order:
             await asyncio.sleep(0)
-        late = fresh.engine.run(graphs[1], listener=noting("late"), share=Share("late"))
+        late = fresh.engine.run(graphs[1], RunOptions(listener=noting("late"), share=Share("late")))
         await asyncio.gather(early, late)
 
     with process() as fresh:

@@ -211,16 +211,17 @@ def large(home: Path, quick: bool) -> Iterator[Figure]:
         inputs = {"a": {"from": "n0"}, "b": at}
         nodes[f"n{at}"] = {"type": "bench:Sum", "inputs": inputs}
     document = {"format": "nodegraph/1", "nodes": nodes}
-    request = {"workflow": document, "targets": list(nodes)[1:]}
+    targets = list(nodes)[1:]
+    request = {"workflow": document, "targets": targets}
     settings = Settings(home=home, cache=home / "cache-alone")
     alone, served = [], []
     with serving(home) as server, Session(settings) as session:
         server.run(request)
         workflow = Workflow.from_dict(document)
-        session.run(workflow, targets=request["targets"], values=False)
+        session.run(workflow, targets=targets, values=False)
         for _ in range(times):
             start = time.perf_counter()
-            session.run(workflow, targets=request["targets"], values=False)
+            session.run(workflow, targets=targets, values=False)
             middle = time.perf_counter()
             job = server.run(request)["id"]
             alone.append(middle - start)

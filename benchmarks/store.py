@@ -24,6 +24,8 @@ from common import Figure, Process, best, by_turns, options, show, taken, workfl
 
 from nodegraph import Image, Workflow, node
 from nodegraph.core.digests import digest_value
+from nodegraph.engine.cache import Cache, place_of
+from nodegraph.engine.memory_cache import CallOutputs, MemoryCache
 from nodegraph.store.entries import NewEntry, Stored, Unsaved
 from nodegraph.store.store import Store
 
@@ -60,7 +62,8 @@ def drawn(size: int, seed: int) -> torch.Tensor:
 
 
 def raw(tensor: torch.Tensor) -> memoryview:
-    return memoryview(tensor.numpy()).cast("B")
+    view: memoryview = tensor.numpy().data
+    return view.cast("B")
 
 
 def digesting(image: torch.Tensor, times: int) -> Figure:
@@ -96,9 +99,42 @@ def hitting(folder: Path, image: torch.Tensor, times: int) -> Figure:
     return Figure("disk hit of that image", min(found) * 1e3, "ms", 15, plain, "read and hash")
 
 
+def finding(folder: Path, times: int) -> Figure:
+    """Finding stored texts of 9,000 letters by their keys and reading them."""
+    keys = [digest_value(["key", at]) for at in range(400)]
+    with Store(folder, keep_cheap=True) as store:
+        for at, key in enumerate(keys):
+            text = f"{at:09,}" * 1000
+            outputs = (Unsaved(digest_value(text), len(text), text),)
+            store.put(key, NewEntry(outputs, None, "Text", 60.0, ""))
+        store.flush()
+        query = "SELECT outputs FROM entries WHERE key = ?"
+
+        def look() -> None:
+            cache = Cache(MemoryCache(MIB), store)
+            for key in keys:
+                entry = cache.get(key)
+                assert isinstance(entry, CallOutputs)
+                assert place_of(entry) == "disk"
+                entry.products[0].load()
+
+        files = [*(folder / "artifacts").rglob("*.msgpack")]
+
+        def select() -> None:
+            for key, path in zip(keys, files, strict=True):
+                assert store.index.one(query, (bytes.fromhex(key),)) is not None
+                blake3(path.read_bytes()).hexdigest()
+
+        found = by_turns({"ours": look, "plain": select}, times)
+    ours, plain = (min(found[each]) / len(keys) * 1e6 for each in ("ours", "plain"))
+    return Figure("a stored value of 9 KB is found and read", ours, "µs", 150, plain, "bare")
+
+
 def writing(folder: Path, size: int) -> Iterator[Figure]:
     """Putting large results, until all is on the disk."""
-    ours, flushed, plain = [], [], []
+    ours: list[float] = []
+    flushed: list[float] = []
+    plain: list[float] = []
     rounds = 4
     with Store(folder / "store") as store:
         for turn in range(rounds):
@@ -220,6 +256,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yield hitting(folder / "hit", image, times)
+        yield finding(folder / "find", 2 * times)
         (folder / "passing").mkdir()
         yield from passing(folder / "passing", times)
         for stored in (False, True):

@@ -16,7 +16,7 @@ from nodegraph.diffusion.models import (
     weight_bytes,
 )
 from nodegraph.diffusion.prompts import parse_prompt
-from nodegraph.images.output_files import check_folder, check_name
+from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.resizing import target_size
 from nodegraph.images.room import check_room, coding_bytes, resizing_bytes
 from nodegraph.images.sheets import sheet_size

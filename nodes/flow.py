@@ -80,7 +80,7 @@ async def Gate(value: Lazy[Any], open: bool = True) -> Any:
     return await value() if open else BLOCKED
 
 
-class Results(NamedTuple):
+class ForEachOutputs(NamedTuple):
     results: list[Any]
 
 
@@ -89,7 +89,7 @@ def ForEach(
     items: list[Any],
     body: Annotated[Subgraph, Body({"item": "items", "index": ""}, {"result": ("results",)})],
     **inputs: Any,
-) -> Results:
+) -> ForEachOutputs:
     """Run a subgraph once for each item of a list.
 
     The subgraph takes an `item`, and if it likes its number as `index`, and gives a `result`. Its
@@ -112,7 +112,7 @@ def ForEach(
         then = lambda found: part(end, (*before, *found.values()))  # noqa: E731
         return Expand(nodes, dict(zip(nodes, outputs, strict=True)), loop.definitions, then)
 
-    answer: Results = part(0, ())
+    answer: ForEachOutputs = part(0, ())
     return answer
 
 
@@ -219,7 +219,7 @@ def _chain(
     return part(0, Value(first), ())
 
 
-class Ended(NamedTuple):
+class WhileOutputs(NamedTuple):
     state: Any
     iterations: int
 
@@ -232,7 +232,7 @@ def While(
     ],
     max_iterations: Annotated[int, Range(1, 1_000_000)] = 1000,
     **inputs: Any,
-) -> Ended:
+) -> WhileOutputs:
     """Run a subgraph on what it gave before, for as long as it says to continue.
 
     The subgraph takes a `state`, and if it likes its number as `index`; it gives the next `state`
@@ -270,5 +270,5 @@ def While(
             )
         return turn(count, found["state"])
 
-    answer: Ended = turn(0, Value(state))  # type: ignore[assignment]
+    answer: WhileOutputs = turn(0, Value(state))  # type: ignore[assignment]
     return answer

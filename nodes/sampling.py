@@ -78,7 +78,7 @@ def KSampler(
     _check_size(ctx, latent, cfg)
     previews = Previews(ctx, model)
     end = last_step(steps, denoise, end_step)
-    with ctx.weights(model) as denoiser:
+    with ctx.weights(model, calls_only=True) as denoiser:
         denoising = Denoising(
             denoiser,
             positive,
@@ -163,7 +163,7 @@ def DenoisingSteps(
 
     _check_size(ctx, latent, cfg)
     previews = Previews(ctx, model)
-    with ctx.weights(model) as denoiser:
+    with ctx.weights(model, calls_only=True) as denoiser:
         denoising = Denoising(
             denoiser,
             positive,

@@ -31,5 +31,5 @@ def EncodePrompt(
     """
     from nodegraph.diffusion.text import encode_prompt
 
-    with ctx.weights(encoder) as text_model:
+    with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_prompt(text_model, text, warn=lambda said: ctx.log(said, "warning"))

@@ -35,7 +35,7 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     """
     from nodegraph.diffusion.vae import encode_image
 
-    with ctx.weights(vae) as autoencoder:
+    with ctx.weights(vae, calls_only=True) as autoencoder:
         return encode_image(autoencoder, image)
 
 
@@ -57,5 +57,5 @@ def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
     """
     from nodegraph.diffusion.vae import decode_latent
 
-    with ctx.weights(vae) as autoencoder:
+    with ctx.weights(vae, calls_only=True) as autoencoder:
         return decode_latent(autoencoder, latent)

@@ -8,6 +8,7 @@ and whoever names files or folders gets everything in them.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ FOLDERS = {
     "training": "the model's training and its drawings",
 }
 """Left out as a whole, with what their tests take."""
+LONGEST = (
+    "test_benchmarks.py",
+    "test_gallery.py",
+    "cli/test_killed_run.py",
+    "training/test_embedded_model.py",
+    "training/test_evaluate.py",
+)
+"""Files that take a minute or more for few tests. They come first, and those with a browser, which
+are many, last: so all processes end together.
+"""
 _MOST_PROCESSES = 8
 _COUNT = pytest.StashKey[int]()
 
@@ -31,11 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process for each core; none besides this one for what is named file by file."""
-    named = config.option.file_or_dir
+    """One for each core, and one more, as many tests wait for servers and processes of theirs.
+
+    None besides this one for what is named file by file.
+    """
+    named = getattr(config.option, "file_or_dir", None)  # there are none where `--help` is asked
     if named and all(".py" in name for name in named):
         return 0
-    return min(os.cpu_count() or 1, _MOST_PROCESSES)
+    return min((os.cpu_count() or 1) + 1, _MOST_PROCESSES)
 
 
 def _is_plain(config: pytest.Config) -> bool:
@@ -60,6 +74,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = set(unwanted)
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=unwanted)
+
+
+class LongestFirst:
+    """In which order files are handed out where several processes run them."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        counts = Counter(item.path for item in items)
+
+        def rank(item: pytest.Item) -> tuple[int, bool, int]:
+            name = item.nodeid.partition("::")[0].removeprefix("tests/")
+            turn = LONGEST.index(name) if name in LONGEST else len(LONGEST)
+            return turn, name.startswith("editor/"), -counts[item.path]
+
+        items.sort(key=rank)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(LongestFirst())
 
 
 def _takes_long(item: pytest.Item) -> bool:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from nodegraph.packs.pack import pack_at
 from nodegraph.packs.registry import Registry
@@ -39,3 +45,44 @@ def test_every_example_is_a_pack_that_loads(tmp_path: Path, block: str) -> None:
 
 def test_the_page_on_nodes_has_examples() -> None:
     assert len(EXAMPLES) >= 7
+
+
+def spans(page: str) -> set[str]:
+    """What stands in back ticks on a page, but for its examples."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return set(re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.S | re.M)))
+
+
+@pytest.mark.parametrize("page", ["docs/design.md", "CONTRIBUTING.md"])
+def test_every_file_and_module_that_is_named_exists(page: str) -> None:
+    is_path = re.compile(r"[\w.-]*/[\w./-]*[a-z/]|[a-z_]+\.(py|ts|md|toml)").fullmatch
+    is_module = re.compile(r"(nodegraph|training)(\.[a-z_]+)+").fullmatch
+    named = [span for span in spans(page) if is_path(span) and not span.startswith("/")]
+    named += [span.replace(".", "/") for span in spans(page) if is_module(span)]
+    assert len(named) > 3
+    places = (ROOT, ROOT / "nodegraph")
+    assert [
+        name
+        for name in named
+        if not any((at / name).exists() or (at / f"{name}.py").exists() for at in places)
+    ] == []
+
+
+def test_every_class_and_node_that_the_design_names_exists() -> None:
+    folders = (ROOT / "nodegraph", ROOT / "nodes")
+    sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
+    known = set(re.findall(r"\w+", "\n".join(sources)))
+    named = {span for span in spans("docs/design.md") if re.fullmatch(r"[A-Z]\w*", span)}
+    assert len(named) > 5
+    assert named - known == set()
+
+
+def test_the_design_shows_all_rooms_and_the_layers_that_are_checked() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| (?:· )?`([a-z/]+)/` \|", text, flags=re.M))
+    packages = {path.parent.name for path in (ROOT / "nodegraph").glob("*/__init__.py")}
+    rooms = {path.parent.name for path in (ROOT / "nodegraph" / "server").glob("*/__init__.py")}
+    assert rows == packages | {f"server/{room}" for room in rooms}
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    layers = contracts["importlinter"]["contracts"][0]["layers"]
+    assert "```\n" + "\n".join(layers) + "\n```" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,24 @@ def test_importing_nodegraph_imports_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert printed.strip() == "[]"
+
+
+_SHARED = {
+    "RunOptions": "how a run is made, and what of that comes over HTTP",
+    "Subgraph": "what a workflow defines, and the value that stands for it",
+}
+
+
+def test_each_class_has_a_name_of_its_own() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in [*ROOT.glob("nodegraph/**/*.py"), *ROOT.glob("nodes/**/*.py")]:
+        if path.is_relative_to(ROOT / "nodegraph" / "client"):
+            continue  # it uses the server's names, for the same things
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    shared = {name: paths for name, paths in homes.items() if len(paths) > 1}
+    assert shared.keys() == _SHARED.keys(), shared
 
 
 def test_the_api_lists_what_exists() -> None:

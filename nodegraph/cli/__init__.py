@@ -21,14 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 fine, 1 a run failed, 2 bad input, 130 cancelled.
     """
-    if arguments is None:
-        return _main_of_process()
-    from nodegraph.cli.border import guarded
+    if arguments is not None:
+        from nodegraph.cli.border import guarded
 
-    return guarded(arguments)
-
-
-def _main_of_process() -> int:
+        return guarded(arguments)
     # Start-up makes many objects and no garbage: looking for it, now and once more at the exit,
     # takes a tenth of a short command's time. `run` turns it on again.
     gc.disable()
@@ -36,7 +32,9 @@ def _main_of_process() -> int:
         # Looking for pydantic's plugins means opening a file of every installed distribution. Only
         # the nodes of a run, which are others' code, may count on having them.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from nodegraph.cli.border import guarded
+
     try:
-        return main(sys.argv[1:])
+        return guarded(sys.argv[1:])
     finally:
         gc.freeze()

@@ -42,7 +42,7 @@ def application() -> Any:
 
 def _group(callback: Callable[..., None], *, add_completion: bool, **options: Any) -> Any:
     app = typer.Typer(
-        cls=Commands,
+        cls=CommandGroup,
         context_settings=_CONTEXT,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -82,7 +82,7 @@ class Command(TyperCommand):
         _format_options(self, ctx, formatter)
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands, or one of those within it.
 
     Attributes:

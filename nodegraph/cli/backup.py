@@ -13,7 +13,7 @@ from nodegraph.cli.output import counted, print_json, say, shown_path, shown_siz
 from nodegraph.cli.watching import bytes_progress
 
 if TYPE_CHECKING:
-    from nodegraph.server.operations.backup import Written
+    from nodegraph.server.operations.backup import WrittenBackup
 
 _MOST = 5
 """Files that are named."""
@@ -55,7 +55,7 @@ def backup(
     return 0
 
 
-def _print(target: Path, found: Written) -> None:
+def _print(target: Path, found: WrittenBackup) -> None:
     say(
         f"{counted(found.jobs, 'job')} and {counted(found.files, 'file')} of "
         f"{shown_size(found.bytes)} packed into {shown_path(target)}, {shown_size(found.size)}."

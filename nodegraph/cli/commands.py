@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.functions import Function, More
+from nodegraph.cli.functions import CommandFunction, More
 
 if TYPE_CHECKING:
     from nodegraph.cli.options import Common
@@ -97,10 +97,10 @@ def summary(name: str) -> str:
     return GROUPS[group][part] if part else COMMANDS[name]
 
 
-def command_function(name: str) -> Function:
+def command_function(name: str) -> CommandFunction:
     """The function behind a command; imports its module."""
     module = _module(name)
-    function: Function = getattr(import_module(module), module.rpartition(".")[2])
+    function: CommandFunction = getattr(import_module(module), module.rpartition(".")[2])
     return function
 
 

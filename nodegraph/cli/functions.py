@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Annotated, Any, Union, get_args, get_origin
 
-Function = Callable[..., int | None]
+CommandFunction = Callable[..., int | None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class More:
     found: Any = None
 
 
-def declared_options(function: Function) -> dict[str, Parameter]:
+def declared_options(function: CommandFunction) -> dict[str, Parameter]:
     """The parameters of a command's function, their annotations read."""
     from inspect import signature
     from typing import get_type_hints

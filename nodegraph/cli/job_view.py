@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nodegraph.cli.exits import CANCELLED, FAILED, FINE
 from nodegraph.cli.output import (
-    Part,
+    StyledText,
     counted,
     print_table,
     say,
@@ -28,17 +27,12 @@ _EXITS = {"failed": FAILED, "cancelled": CANCELLED}
 _WANTED = {"cancel": "to be cancelled", "pause": "to be paused"}
 
 
-def document(job: JobSummary) -> dict[str, Any]:
-    """A job, for JSON output."""
-    return asdict(job)
-
-
 def exit_code(job: JobSummary) -> int:
     """The exit code that tells how a job ended."""
     return _EXITS.get(job.state, FINE)
 
 
-def state_part(job: JobSummary) -> Part:
+def state_part(job: JobSummary) -> StyledText:
     """A job's state in its colour, with what is to become of it."""
     notes: list[str] = [job.state]
     if job.held:
@@ -55,7 +49,7 @@ def print_jobs(jobs: Sequence[JobSummary]) -> None:
     print_table([heads, *(_row(job) for job in jobs)])
 
 
-def _row(job: JobSummary) -> list[Part]:
+def _row(job: JobSummary) -> list[StyledText]:
     took = _took(job)
     name = shown_title(job.name)
     return [job.id, shown_time(job.created), state_part(job), took, name]
@@ -110,7 +104,7 @@ def print_closing(job: Job, *, quiet: bool = False) -> None:
         tell(f"`nodegraph pull {job.id}` brings the files here.")
 
 
-def _summed_up(job: Job) -> list[Part]:
+def _summed_up(job: Job) -> list[StyledText]:
     outputs = job.outputs
     if outputs is None:
         return [f" after {_took(job)}"] if _took(job) else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import Part, print_json, print_table, say, shown_path, shown_size
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_path, shown_size
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.models import FoundModel
@@ -43,7 +43,7 @@ def _document(model: FoundModel) -> dict[str, Any]:
 
 def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
     if found:
-        heads: tuple[Part, ...] = tuple(
+        heads: tuple[StyledText, ...] = tuple(
             (head, "bold") for head in ("name", "family", "kind", "size", "where")
         )
         print_table([heads, *(_row(model) for model in found)])
@@ -59,7 +59,7 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         say(f"  {shown_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
 
 
-def _row(model: FoundModel) -> tuple[Part, ...]:
-    family: Part = model.family or ("unusable", "yellow")
+def _row(model: FoundModel) -> tuple[StyledText, ...]:
+    family: StyledText = model.family or ("unusable", "yellow")
     place = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
     return model.name, family, model.kind, shown_size(model.bytes), place

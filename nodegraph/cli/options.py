@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.exits import ReaderGone
-from nodegraph.cli.functions import Function, More, declared_options
+from nodegraph.cli.functions import CommandFunction, More, declared_options
 
 if TYPE_CHECKING:
     from nodegraph.session.session import Session
@@ -185,7 +185,7 @@ def common_options() -> dict[str, Parameter]:
     return declared_options(_common)
 
 
-def exposed(function: Function, common: Common, more: More) -> Callable[..., Any]:
+def exposed(function: CommandFunction, common: Common, more: More) -> Callable[..., Any]:
     """A command's function as Typer takes it.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-Part = str | tuple[str, str]
+StyledText = str | tuple[str, str]
 """Text, or text with a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``."""
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -24,12 +24,12 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def say(*parts: Part) -> None:
+def say(*parts: StyledText) -> None:
     """Print a line of results."""
     print(_painted(parts, sys.stdout))
 
 
-def tell(*parts: Part) -> None:
+def tell(*parts: StyledText) -> None:
     """Print a line that is no result: a warning, an error."""
     print(_painted(parts, sys.stderr), file=sys.stderr)
 
@@ -74,7 +74,7 @@ def cleaned(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
-def _painted(parts: Iterable[Part], stream: TextIO) -> str:
+def _painted(parts: Iterable[StyledText], stream: TextIO) -> str:
     color = has_color(stream)
     shown = []
     for part in parts:
@@ -84,7 +84,7 @@ def _painted(parts: Iterable[Part], stream: TextIO) -> str:
     return "".join(shown)
 
 
-def print_table(rows: Sequence[Sequence[Part]], *, indent: int = 0) -> None:
+def print_table(rows: Sequence[Sequence[StyledText]], *, indent: int = 0) -> None:
     """Print rows in aligned columns; on a terminal the last one is wrapped."""
     if not rows:
         return
@@ -92,7 +92,7 @@ def print_table(rows: Sequence[Sequence[Part]], *, indent: int = 0) -> None:
     widths = [max(cells(_text(row[at])) for row in rows) for at in range(columns - 1)]
     start = indent + sum(widths) + 2 * (columns - 1)
     for row in rows:
-        parts: list[Part] = [" " * indent]
+        parts: list[StyledText] = [" " * indent]
         for cell, width in zip(row, widths, strict=False):
             parts += [cell, " " * (width - cells(_text(cell)) + 2)]
         first, *rest = _wrapped(_text(row[-1]), start)
@@ -102,13 +102,13 @@ def print_table(rows: Sequence[Sequence[Part]], *, indent: int = 0) -> None:
             say(" " * start, (line, style))
 
 
-def _without_padding(parts: list[Part]) -> list[Part]:
+def _without_padding(parts: list[StyledText]) -> list[StyledText]:
     while parts and not _text(parts[-1]).strip():
         parts = parts[:-1]
     return parts
 
 
-def _text(part: Part) -> str:
+def _text(part: StyledText) -> str:
     return cleaned(part if isinstance(part, str) else part[0])
 
 

@@ -10,7 +10,7 @@ import typer
 from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.functions import More
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import Part, counted, print_json, print_table, say, shown_seconds
+from nodegraph.cli.output import StyledText, counted, print_json, print_table, say, shown_seconds
 from nodegraph.cli.output import shown_size as size
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (
@@ -32,6 +32,23 @@ from nodegraph.errors import Problem
 if TYPE_CHECKING:
     from nodegraph.engine.planning.plan import NodePlan, Plan, Totals
     from nodegraph.session.session import Session
+
+_STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
+_PLACES = {
+    "memory": "cached in memory",
+    "disk": "cached on disk",
+    "digest": "cached; its bytes aren't kept, nor needed",
+    "files": "its files lie there unchanged",
+    "shared": "an equal node runs for it",
+    "blocked": "no value this time",
+}
+_REASONS = {
+    "gone": "runs again, as its bytes aren't kept",
+    "sink": "runs",
+    "always": "runs each time",
+    "random": "runs each time",
+    "fault": "its key can't be made",
+}
 
 
 def plan(
@@ -116,7 +133,7 @@ def _print(found: Plan) -> None:
         print_problems(found.problems)
 
 
-def _row(node: NodePlan) -> list[Part]:
+def _row(node: NodePlan) -> list[StyledText]:
     time = memory = ""
     if node.status in ("run", "lazy"):
         sign = "≈ " if node.basis in ("similar", "estimated") else ""
@@ -125,25 +142,7 @@ def _row(node: NodePlan) -> list[Part]:
     return [node.name, node.type, time, memory, verdict(node)]
 
 
-_STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
-_PLACES = {
-    "memory": "cached in memory",
-    "disk": "cached on disk",
-    "digest": "cached; its bytes aren't kept, nor needed",
-    "files": "its files lie there unchanged",
-    "shared": "an equal node runs for it",
-    "blocked": "no value this time",
-}
-_REASONS = {
-    "gone": "runs again, as its bytes aren't kept",
-    "sink": "runs",
-    "always": "runs each time",
-    "random": "runs each time",
-    "fault": "its key can't be made",
-}
-
-
-def verdict(node: NodePlan) -> Part:
+def verdict(node: NodePlan) -> StyledText:
     """What a node would do, in words."""
     if node.status == "skip":
         text = "left out" if node.reason == "blocked" else "not asked for"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nodegraph.cli.output import Part, counted, say, tell
+from nodegraph.cli.output import StyledText, counted, say, tell
 from nodegraph.errors import Problem
 
 Print = Callable[..., None]
@@ -53,7 +53,7 @@ def _print(problem: Problem, start: str, indent: str, line: Print) -> None:
         line(indent, "  ", _hint(problem.hint))
 
 
-def _hint(text: str) -> Part:
+def _hint(text: str) -> StyledText:
     return (text, "cyan")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from types import TracebackType
 
 from nodegraph.cli.output import shown_seconds, tell
 from nodegraph.core.events import Event
@@ -20,12 +19,7 @@ class Silent:
     def __enter__(self) -> Silent:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def start(self, title: str) -> None:
         """A run starts; `title` says which, where there are several."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +29,7 @@ from nodegraph.cli.prepared import (
     workflow_options,
 )
 from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.runner import Runner, Wanted, Watchers
+from nodegraph.cli.runner import Runner, Watchers
 from nodegraph.cli.seeds import Variation, counted_up, parse_seeds, with_seeds
 from nodegraph.cli.summary import (
     exit_code,
@@ -42,6 +41,7 @@ from nodegraph.cli.summary import (
 from nodegraph.cli.telemetry import spans
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -105,23 +105,30 @@ def run(
     The workflow's named parameters are options too: `nodegraph run WORKFLOW --help` lists them.
     Ctrl-C stops the run at the next step; what is finished stays.
     """
-    _check(json=json, events=events, deadline=deadline)
+    _check(json=json, events=events)
+    # Nothing in a terminal shows values, nor pictures of unfinished work.
+    options = RunOptions(
+        targets=to or None,
+        deadline=deadline,
+        check_mutation=check_mutation,
+        values=False,
+        previews=False,
+    )
     opened = opened_for(workflow, more)
     flags = {"outputs": Path(out).expanduser().absolute()} if out else {}
     with common.session(inputs=opened.folder, use_cache=not no_cache, **flags) as session:
         print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
+        wish = Wish(options.targets, set_ or (), texts, modes_of(mute, bypass))
         ready = prepared(session, opened.workflow, wish)
         variations = _variations(session, ready, repeat, seeds)
         if dry_run:
             return _show_plan(session, variations, wish.targets, json=json, events=events)
-        wanted = Wanted(wish.targets, deadline, check_mutation)
         shown = progress_for(sys.stderr, _types(ready), quiet=quiet or events)
         lines = EventLines() if events else None
         with ExitStack() as stack:
             others = _observers(stack, trace, quiet=quiet)
-            runner = Runner(session, wanted, Watchers(shown, lines, others))
+            runner = Runner(session, options, Watchers(shown, lines, others))
             runs = runner.run_all(variations, keep_stdout_clean=json or events)
     print_warnings(_of_store(session))
     if json:
@@ -141,13 +148,9 @@ def more_options(common: Common, arguments: Sequence[str]) -> More:
     return workflow_options(run, common, arguments)
 
 
-def _check(*, json: bool, events: bool, deadline: float | None) -> None:
+def _check(*, json: bool, events: bool) -> None:
     if json and events:
         raise InvalidValue("--json and --events both want stdout", hint="Choose one of them.")
-    if deadline is not None and not 0 < deadline < inf:
-        raise InvalidValue(
-            "--deadline is no time to wait", given=f"{deadline:g}", expected="seconds, more than 0"
-        )
 
 
 def _show_plan(

@@ -17,23 +17,9 @@ from nodegraph.observe.listeners import together
 
 if TYPE_CHECKING:
     from nodegraph.core.events import Listener
+    from nodegraph.engine.options import RunOptions
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be run of each workflow, and how.
-
-    Attributes:
-        targets: Nodes to run; None for all sinks.
-        deadline: Seconds after which a run is cancelled.
-        check_mutation: Whether nodes that change their inputs fail.
-    """
-
-    targets: Sequence[str] | None = None
-    deadline: float | None = None
-    check_mutation: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +55,9 @@ class Watchers:
 class Runner:
     """Runs variations one after the other, until one fails or the user has had enough."""
 
-    def __init__(self, session: Session, wanted: Wanted, watchers: Watchers) -> None:
+    def __init__(self, session: Session, options: RunOptions, watchers: Watchers) -> None:
         self._session = session
-        self._wanted = wanted
+        self._options = options
         self._watchers = watchers
 
     def run_all(
@@ -100,16 +86,9 @@ class Runner:
                 if interrupts.came:
                     break
                 title = _title(at, variation, len(variations))
-                result = await self._session.run_async(
-                    variation.workflow,
-                    targets=self._wanted.targets,
-                    listener=self._watchers.start(title, variation.workflow.title, at),
-                    cancel=token,
-                    deadline=self._wanted.deadline,
-                    check_mutation=self._wanted.check_mutation,
-                    values=False,
-                    previews=False,  # nothing in a terminal shows pictures
-                )
+                listener = self._watchers.start(title, variation.workflow.title, at)
+                options = self._options.but(listener=listener, cancel=token)
+                result = await self._session.run_async(variation.workflow, options)
             runs.append((variation, result))
             if not result.is_ok:
                 break

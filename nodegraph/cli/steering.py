@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from nodegraph.cli.connecting import connected
 from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.job_names import find_job
-from nodegraph.cli.job_view import document, state_part
+from nodegraph.cli.job_view import state_part
 from nodegraph.cli.output import print_json, say
 from nodegraph.cli.problems import print_problems, refusal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from nodegraph.client import Client, JobSummary
     from nodegraph.errors import Problem
 
-Action = Callable[["Client", "JobSummary"], "JobSummary"]
+SteeringAction = Callable[["Client", "JobSummary"], "JobSummary"]
 JobsArgument = Annotated[
     list[str],
     typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
@@ -28,7 +29,7 @@ JobsArgument = Annotated[
 def steered(
     server: str | None,
     names: Sequence[str],
-    action: Action,
+    action: SteeringAction,
     *,
     json: bool,
     word: str | None = None,
@@ -60,7 +61,7 @@ def steered(
                 if not json:
                     say(done[-1].id, "  ", word or state_part(done[-1]))
     if json:
-        told = {word: len(done)} if word else {"jobs": [document(job) for job in done]}
+        told = {word: len(done)} if word else {"jobs": [asdict(job) for job in done]}
         print_json({**told, **refusal(problems)} if problems else told)
     else:
         print_problems(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from nodegraph.cli.bringing import Bringer
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.exits import CANCELLED
 from nodegraph.cli.functions import More
-from nodegraph.cli.job_view import document, exit_code
+from nodegraph.cli.job_view import exit_code
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say, tell
 from nodegraph.cli.parameters import given_texts
@@ -144,7 +145,7 @@ def more_options(common: Common, arguments: Sequence[str]) -> More:
 
 def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> None:
     if json:
-        print_json(document(job))
+        print_json(asdict(job))
         return
     # Alone on stdout, so that a script can take it.
     say(job.id)
@@ -155,7 +156,7 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:
     files = pulled(client, job, folder)
     if json:
-        found: dict[str, Any] = {**document(job), "files": documents(files)}
+        found: dict[str, Any] = {**asdict(job), "files": documents(files)}
         print_json(found)
     elif events:
         for file in files:

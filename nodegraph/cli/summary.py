@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.exits import CANCELLED, FAILED, FINE
-from nodegraph.cli.output import Part, counted, say, shown_path, shown_seconds, tell
+from nodegraph.cli.output import StyledText, counted, say, shown_path, shown_seconds, tell
 from nodegraph.errors import NodeFailed
 
 if TYPE_CHECKING:
     from nodegraph.cli.seeds import Variation
     from nodegraph.engine.result import RunResult, WrittenFile
 
-Runs = Sequence[tuple["Variation", "RunResult"]]
+RunsByVariation = Sequence[tuple["Variation", "RunResult"]]
 
 _EXIT = {"ok": FINE, "failed": FAILED, "cancelled": CANCELLED}
-_TITLES: dict[str, Part] = {
+_TITLES: dict[str, StyledText] = {
     "ok": ("Finished", "green"),
     "failed": ("Failed", "red"),
     "cancelled": ("Cancelled", "yellow"),
@@ -39,7 +39,7 @@ _WORTH_TELLING = 1.0
 """Seconds that the cache must have saved."""
 
 
-def status_of(runs: Runs, planned: int) -> str:
+def status_of(runs: RunsByVariation, planned: int) -> str:
     """How the runs ended as a whole.
 
     Args:
@@ -51,7 +51,7 @@ def status_of(runs: Runs, planned: int) -> str:
     return "ok" if found == {"ok"} and len(runs) == planned else "cancelled"
 
 
-def exit_code(runs: Runs, planned: int) -> int:
+def exit_code(runs: RunsByVariation, planned: int) -> int:
     """The exit code that tells how the runs ended.
 
     What wasn't the user's own wish, such as a deadline that has passed, is a failure.
@@ -59,12 +59,12 @@ def exit_code(runs: Runs, planned: int) -> int:
     return FAILED if _reason(runs) else _EXIT[status_of(runs, planned)]
 
 
-def _reason(runs: Runs) -> str:
+def _reason(runs: RunsByVariation) -> str:
     """Why the last run was cancelled, unless the user did it."""
     return next((result.reason for _, result in runs if result.status == "cancelled"), "")
 
 
-def print_errors(runs: Runs) -> None:
+def print_errors(runs: RunsByVariation) -> None:
     """Print what went wrong in nodes, each with its inputs and the pack's traceback."""
     for error in _errors(runs):
         _print_error(error)
@@ -96,7 +96,7 @@ def _print_error(error: NodeFailed) -> None:
             tell("  ", (line, "dim"))
 
 
-def print_summary(runs: Runs, planned: int) -> None:
+def print_summary(runs: RunsByVariation, planned: int) -> None:
     """Print how the runs ended, what was run and where the files are."""
     status = status_of(runs, planned)
     seconds = sum(result.seconds for _, result in runs)
@@ -106,14 +106,14 @@ def print_summary(runs: Runs, planned: int) -> None:
     print_files(runs, indent="  ")
 
 
-def print_files(runs: Runs, *, indent: str = "") -> None:
+def print_files(runs: RunsByVariation, *, indent: str = "") -> None:
     """Print the files' paths, a line each."""
     for file in _files(runs):
         note = ("  (already there, unchanged)", "dim") if file.existed and indent else ""
         say(indent, shown_path(file.path), note)
 
 
-def _counts(runs: Runs) -> str:
+def _counts(runs: RunsByVariation) -> str:
     reports = [report for _, result in runs for report in result.nodes.values()]
     found: Counter[str] = Counter(
         report.source or report.status if report.status == "cached" else report.status
@@ -127,20 +127,20 @@ def _counts(runs: Runs) -> str:
     return ", ".join([first, *(f"{number} {word}" for word, number in rest)])
 
 
-def _saved(runs: Runs) -> str:
+def _saved(runs: RunsByVariation) -> str:
     seconds = sum(report.saved for _, result in runs for report in result.nodes.values())
     return f"; the cache saved {shown_seconds(seconds)}" if seconds > _WORTH_TELLING else ""
 
 
-def _errors(runs: Runs) -> Iterable[NodeFailed]:
+def _errors(runs: RunsByVariation) -> Iterable[NodeFailed]:
     return (error for _, result in runs for error in result.errors)
 
 
-def _files(runs: Runs) -> Iterable[WrittenFile]:
+def _files(runs: RunsByVariation) -> Iterable[WrittenFile]:
     return (file for _, result in runs for file in result.files)
 
 
-def runs_document(runs: Runs, planned: int) -> dict[str, Any]:
+def runs_document(runs: RunsByVariation, planned: int) -> dict[str, Any]:
     """The JSON document of one run, or of several with what they have in common."""
     status = status_of(runs, planned)
     if planned == 1 and runs:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nodegraph.cli.output import Part
+from nodegraph.cli.output import StyledText
 from nodegraph.core.links import Link, is_link, read_link, read_literal
 from nodegraph.core.literals import show
 from nodegraph.core.workflow import NodeEntry
 
-Line = tuple[Part, ...]
+TreeLine = tuple[StyledText, ...]
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class _Visit(NamedTuple):
     """A node still to be shown, at one of its places in the tree."""
 
     name: str
-    start: Line
+    start: TreeLine
     indent: str
 
 
-def tree(nodes: Mapping[str, NodeEntry], glyphs: Glyphs) -> Iterator[Line]:
+def tree(nodes: Mapping[str, NodeEntry], glyphs: Glyphs) -> Iterator[TreeLine]:
     """The lines of the tree.
 
     A node that several others use is shown in full where it comes first.
@@ -56,7 +56,7 @@ class _Tree:
         self._shown: set[str] = set()
         self._open: set[str] = set()
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[TreeLine]:
         for root in self._roots():
             if root not in self._shown:
                 yield from self._from(root)
@@ -72,7 +72,7 @@ class _Tree:
         yield from (name for name in self._nodes if name not in used)
         yield from self._nodes
 
-    def _from(self, root: str) -> Iterator[Line]:
+    def _from(self, root: str) -> Iterator[TreeLine]:
         # Not recursive: a chain of thousands of nodes is a valid workflow.
         waiting: list[_Visit | str] = [_Visit(root, (), "")]
         while waiting:
@@ -90,7 +90,7 @@ class _Tree:
             yield from literals
             waiting.extend(reversed(links))
 
-    def _title(self, name: str) -> Line:
+    def _title(self, name: str) -> TreeLine:
         if name not in self._nodes:
             return (name, ("  there is no such node", "red"))
         entry = self._nodes[name]
@@ -98,13 +98,13 @@ class _Tree:
         seen = "  (a cycle)" if name in self._open else "  (above)" if name in self._shown else ""
         return ((name, "bold"), f" ({entry.type}){about}", (seen, "dim"))
 
-    def _inputs(self, visit: _Visit) -> tuple[list[Line], list[_Visit]]:
+    def _inputs(self, visit: _Visit) -> tuple[list[TreeLine], list[_Visit]]:
         """The lines of its literals, and what its links lead to; literals come first."""
         inputs = self._nodes[visit.name].inputs
         literals = {port: value for port, value in inputs.items() if _link(value) is None}
         linked = {port: value for port, value in inputs.items() if _link(value) is not None}
         ordered = [*literals, *linked]
-        lines: list[Line] = []
+        lines: list[TreeLine] = []
         visits: list[_Visit] = []
         for port in ordered:
             is_last = port == ordered[-1]
@@ -115,7 +115,7 @@ class _Tree:
                 continue
             indent = visit.indent + (self._glyphs.blank if is_last else self._glyphs.through)
             output = f"{link.port} of " if link.port else ""
-            head: Line = (start, f"{port} {self._glyphs.arrow} {output}")
+            head: TreeLine = (start, f"{port} {self._glyphs.arrow} {output}")
             visits.append(_Visit(link.node, head, indent))
         return lines, visits
 

@@ -1,24 +1,104 @@
-"""`nodegraph watch`."""
+"""`nodegraph watch`: a job of a server as if it ran here."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.exits import CANCELLED
-from nodegraph.cli.following import followed
 from nodegraph.cli.job_names import LAST, JobArgument, find_job
-from nodegraph.cli.job_view import document, exit_code, print_closing
+from nodegraph.cli.job_view import exit_code, print_closing
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, tell
+from nodegraph.cli.output import print_json, tell, to_json
+from nodegraph.cli.progress import Silent
+from nodegraph.cli.watching import progress_for
+from nodegraph.core.events import Event as RunEvent
+from nodegraph.core.events import EventKind
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.client import Client, Job
+    from nodegraph.client import Client, Event, Job
+
+_REASONS = {
+    "released": "its worker gave it back",
+    "died": "its worker died",
+    "recovered": "the server was started anew",
+}
+
+
+class JobLines:
+    """Writes each event of a job as a line of JSON as it comes."""
+
+    def show(self, event: Event) -> None:
+        """Write an event."""
+        line = {
+            "seq": event.seq,
+            "job": event.job,
+            "attempt": event.attempt,
+            "number": event.number,
+            "kind": event.kind,
+            "at": event.at,
+            "node": event.node,
+            "seconds": event.seconds,
+            "data": event.data,
+        }
+        print(to_json(line), flush=True)
+
+
+def followed(
+    client: Client, id: str, types: Mapping[str, str], *, events: bool, quiet: bool
+) -> Job:
+    """A job once it has ended; until then it is shown how it goes on.
+
+    Args:
+        types: Node types by node.
+        events: Print events as lines of JSON instead.
+        quiet: Show nothing.
+    """
+    lines = JobLines() if events else None
+    with ExitStack() as stack:
+        shown = stack.enter_context(progress_for(sys.stderr, types, quiet=quiet or events))
+        display = _Display(shown)
+        for event in client.watch(id, live=lines is not None or not quiet):
+            if lines is not None:
+                lines.show(event)
+            display.show(event)
+    return client.get(id)
+
+
+class _Display:
+    """Hands a job's events to what shows a run."""
+
+    def __init__(self, shown: Silent) -> None:
+        self._shown = shown
+        self._attempt: int | None = None
+
+    def show(self, event: Event) -> None:
+        """Show an event."""
+        if event.number is None:
+            self._of_queue(event)
+            return
+        if event.attempt != self._attempt:
+            again = "" if self._attempt is None else f"attempt {event.attempt}"
+            self._shown.start(again)
+            self._attempt = event.attempt
+        kind = cast(EventKind, event.kind)
+        seconds = event.seconds or 0.0
+        self._shown.show(RunEvent(event.number, kind, event.node, seconds, event.data))
+
+    def _of_queue(self, event: Event) -> None:
+        if event.kind == "job.requeued":
+            reason = str(event.data.get("reason"))
+            self._shown.say(f"it waits again: {_REASONS.get(reason, reason)}")
+        elif event.kind == "job.held":
+            self._shown.say("held until it is let go")
+
 
 EventsOption = Annotated[
     bool, typer.Option("--events", help="Print what happens as lines of JSON.")
@@ -85,7 +165,7 @@ def watched(
 def show_end(job: Job, *, json: bool, events: bool, quiet: bool) -> None:
     """Print how a job has ended."""
     if json:
-        print_json(document(job))
+        print_json(asdict(job))
         return
     # Beside events, stdout has no room for people.
     with redirect_stdout(sys.stderr if events else sys.stdout):

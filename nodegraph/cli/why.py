@@ -28,6 +28,13 @@ from nodegraph.cli.times import shown_time
 if TYPE_CHECKING:
     from nodegraph.engine.planning.why import NodeWhy, Origin
 
+_TITLES = {
+    "hit": "is answered by what is there",
+    "run": "would run",
+    "lazy": "may run",
+    "skip": "would not run",
+}
+
 
 def why(
     common: Common,
@@ -74,14 +81,6 @@ def more_options(common: Common, arguments: Sequence[str]) -> More:
         NodegraphError: The workflow can't be read.
     """
     return workflow_options(why, common, arguments)
-
-
-_TITLES = {
-    "hit": "is answered by what is there",
-    "run": "would run",
-    "lazy": "may run",
-    "skip": "would not run",
-}
 
 
 def _print(item: NodeWhy) -> None:

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from nodegraph.client.address import Address, find_address
 from nodegraph.client.errors import ConnectionLost, NotReachable, UnexpectedAnswer
-from nodegraph.client.requests import Answer, Request
+from nodegraph.client.requests import Reply, Request
 from nodegraph.client.token import Token, find_token
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
@@ -128,12 +128,12 @@ class Connection:
             "timeout": self.timeout(request.seconds),
         }
 
-    def head(self, request: Request, response: httpx.Response) -> Answer:
+    def head(self, request: Request, response: httpx.Response) -> Reply:
         """An answer without its body."""
         headers = {name.lower(): self._shown(value) for name, value in response.headers.items()}
-        return Answer(request, response.status_code, headers, b"", self.token is not None)
+        return Reply(request, response.status_code, headers, b"", self.token is not None)
 
-    def whole(self, head: Answer, body: bytes) -> Answer:
+    def whole(self, head: Reply, body: bytes) -> Reply:
         """An answer with its body."""
         if not 200 <= head.status < 300 and self.token is not None:
             # It becomes an error's text; whoever answers may repeat what was sent.
@@ -171,7 +171,7 @@ class Connection:
             return self.unreachable(error)
         if isinstance(error, InvalidStatus):
             headers = {name.lower(): value for name, value in error.response.headers.raw_items()}
-            answer = Answer(Request("GET", "/events"), error.response.status_code, headers)
+            answer = Reply(Request("GET", "/events"), error.response.status_code, headers)
             return SocketRefused(answer.status, answer.retry_after)
         if isinstance(error, InvalidMessage) and isinstance(error.__cause__, (EOFError, OSError)):
             return self.lost("it was cut")

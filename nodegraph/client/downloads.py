@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from nodegraph.client.errors import WrongDigest
 from nodegraph.client.problems import not_ours
-from nodegraph.client.requests import Answer
+from nodegraph.client.requests import Reply
 from nodegraph.client.shapes import Job, OutputFile
 from nodegraph.client.wishes import AnyFile
 from nodegraph.core.suggest import did_you_mean
@@ -43,7 +43,7 @@ class Pulled:
     existed: bool
 
 
-class Part:
+class PartialFile:
     """What there is of a file that is being downloaded.
 
     It stays if the download breaks off, and the next one goes on with it.
@@ -95,7 +95,7 @@ class Part:
             headers |= {"Range": f"bytes={self.size}-", "If-Range": f'"{self._file.digest}"'}
         return headers
 
-    def begin(self, answer: Answer) -> bool:
+    def begin(self, answer: Reply) -> bool:
         """Whether the answer, of which there is only the head yet, brings the rest or the whole."""
         if answer.status == 200:
             self.restart()

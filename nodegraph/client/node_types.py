@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from nodegraph.client.problems import not_ours
 from nodegraph.client.reading import mapping
-from nodegraph.client.requests import Answer
+from nodegraph.client.requests import Reply
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeInfo, TypeTable
 
@@ -50,7 +50,7 @@ class NodeTypes:
         return {}
 
 
-def read_node_types(answer: Answer) -> NodeTypes:
+def read_node_types(answer: Reply) -> NodeTypes:
     """Reads the list of all.
 
     Raises:
@@ -69,7 +69,7 @@ def read_node_types(answer: Answer) -> NodeTypes:
         raise not_ours(answer) from error
 
 
-def read_node_type(answer: Answer) -> NodeSpec:
+def read_node_type(answer: Reply) -> NodeSpec:
     """Reads a single one.
 
     Raises:

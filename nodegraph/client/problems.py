@@ -18,7 +18,7 @@ from nodegraph.client.errors import (
     Unauthenticated,
     UnexpectedAnswer,
 )
-from nodegraph.client.requests import Answer
+from nodegraph.client.requests import Reply
 from nodegraph.client.token import VARIABLE
 from nodegraph.errors import (
     InvalidFile,
@@ -50,7 +50,7 @@ _BY_STATUS: Mapping[int, type[ServerError]] = {
 }
 
 
-def error_of(answer: Answer) -> NodegraphError:
+def error_of(answer: Reply) -> NodegraphError:
     """What an answer tells that isn't what was asked for."""
     if 300 <= answer.status < 400:
         return _redirected(answer)
@@ -126,7 +126,7 @@ def _hint(
     return problem.hint
 
 
-def _document(answer: Answer) -> Mapping[str, Any] | None:
+def _document(answer: Reply) -> Mapping[str, Any] | None:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
         return None
@@ -137,7 +137,7 @@ def _document(answer: Answer) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _redirected(answer: Answer) -> NodegraphError:
+def _redirected(answer: Reply) -> NodegraphError:
     return UnexpectedAnswer(
         "the server leads elsewhere, and the token isn't taken there",
         given=f"status {answer.status}, to {answer.headers.get('location', '')[:_SHOWN]!a}",
@@ -145,7 +145,7 @@ def _redirected(answer: Answer) -> NodegraphError:
     )
 
 
-def _foreign(answer: Answer) -> NodegraphError:
+def _foreign(answer: Reply) -> NodegraphError:
     """The error of an answer that isn't of a nodegraph server: a proxy's, mostly."""
     if answer.status < 400:
         return not_ours(answer)
@@ -163,7 +163,7 @@ _FOREIGN_HINTS: Mapping[int, str] = {
 }
 
 
-def not_ours(answer: Answer) -> UnexpectedAnswer:
+def not_ours(answer: Reply) -> UnexpectedAnswer:
     """The answer isn't of the form that was expected."""
     return UnexpectedAnswer(
         f"what answers {answer.request.method} {answer.request.path} isn't understood",

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from nodegraph.client.problems import not_ours
-from nodegraph.client.requests import Answer
+from nodegraph.client.requests import Reply
 
 T = TypeVar("T")
 _PICTURE = "image/webp"
@@ -43,14 +43,14 @@ def converted(kind: Any, found: Any) -> Any:
     return _adapter(kind).validate_python(found)
 
 
-def _document(answer: Answer) -> Any:
+def _document(answer: Reply) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise not_ours(answer) from error
 
 
-def one(kind: type[T], answer: Answer) -> T:
+def one(kind: type[T], answer: Reply) -> T:
     """The one thing that an answer tells.
 
     Raises:
@@ -63,12 +63,12 @@ def one(kind: type[T], answer: Answer) -> T:
         raise not_ours(answer) from error
 
 
-def page(kind: type[T], answer: Answer) -> Page[T]:
+def page(kind: type[T], answer: Reply) -> Page[T]:
     """The part of a list that an answer tells."""
     return one(Page[kind], answer)  # type: ignore[valid-type]  # known only here
 
 
-def mapping(answer: Answer) -> Mapping[str, Any]:
+def mapping(answer: Reply) -> Mapping[str, Any]:
     """The JSON object in an answer."""
     found = _document(answer)
     if not isinstance(found, dict):
@@ -76,7 +76,7 @@ def mapping(answer: Answer) -> Mapping[str, Any]:
     return found
 
 
-def count(name: str, answer: Answer) -> int:
+def count(name: str, answer: Reply) -> int:
     """How many there are, as an answer tells under a name."""
     found = mapping(answer).get(name)
     if not isinstance(found, int):
@@ -84,7 +84,7 @@ def count(name: str, answer: Answer) -> int:
     return found
 
 
-def picture(answer: Answer) -> bytes:
+def picture(answer: Reply) -> bytes:
     """The small picture in an answer."""
     if answer.headers.get("content-type") != _PICTURE:
         raise not_ours(answer)

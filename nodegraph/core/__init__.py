@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nodegraph.core.analysis import Analysis, analyse
+    from nodegraph.core.analysis import Analysis, analyse, check_workflow, workflow_warnings
     from nodegraph.core.building import build_graph
     from nodegraph.core.catalog import Catalog
     from nodegraph.core.context import Context, Environment, Preview
-    from nodegraph.core.graph import Graph, GraphNode, Source
+    from nodegraph.core.graph import Graph, GraphNode, LinkSource
     from nodegraph.core.json_schema import workflow_json_schema
     from nodegraph.core.links import Link
     from nodegraph.core.literals import check_literal, convert_literal, parse_literal
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
     from nodegraph.core.subgraphs import node_spec, subgraph_spec
     from nodegraph.core.types import TypeExpr, TypeInfo, TypeTable, fit, parse_type
-    from nodegraph.core.validation import check_workflow, workflow_warnings
     from nodegraph.core.versions import with_versions
     from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow
 
@@ -36,12 +35,12 @@ __all__ = [
     "GraphNode",
     "InputSpec",
     "Link",
+    "LinkSource",
     "NodeEntry",
     "NodeSpec",
     "OutputSpec",
     "Parameter",
     "Preview",
-    "Source",
     "Subgraph",
     "SubgraphInput",
     "TypeExpr",
@@ -66,11 +65,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "analysis": ("Analysis", "analyse"),
+    "analysis": ("Analysis", "analyse", "check_workflow", "workflow_warnings"),
     "building": ("build_graph",),
     "catalog": ("Catalog",),
     "context": ("Context", "Environment", "Preview"),
-    "graph": ("Graph", "GraphNode", "Source"),
+    "graph": ("Graph", "GraphNode", "LinkSource"),
     "json_schema": ("workflow_json_schema",),
     "links": ("Link",),
     "literals": ("check_literal", "convert_literal", "parse_literal"),
@@ -79,7 +78,6 @@ _HOMES = {
     "spec": ("InputSpec", "NodeSpec", "OutputSpec"),
     "subgraphs": ("node_spec", "subgraph_spec"),
     "types": ("TypeExpr", "TypeInfo", "TypeTable", "fit", "parse_type"),
-    "validation": ("check_workflow", "workflow_warnings"),
     "versions": ("with_versions",),
     "workflow": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput", "Workflow"),
 }

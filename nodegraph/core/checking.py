@@ -10,8 +10,8 @@ from nodegraph.core.bodies import TYPE as SUBGRAPH
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.facts import finding_problem
-from nodegraph.core.flat import Flat, FlatNode, Given, Place
-from nodegraph.core.graph import Source
+from nodegraph.core.flat import Flat, FlatNode, InputPlace, InputValue
+from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
@@ -39,7 +39,7 @@ class Inputs:
     """
 
     literals: dict[str, Any] = field(default_factory=dict)
-    links: dict[str, Source] = field(default_factory=dict)
+    links: dict[str, LinkSource] = field(default_factory=dict)
     map_depth: int = 0
     problems: list[Problem] = field(default_factory=list)
     is_complete: bool = True
@@ -98,7 +98,7 @@ class _NodeCheck:
                 self._literal(port, given)
         return self._found
 
-    def _report(self, finding: Finding, place: Place | None) -> None:
+    def _report(self, finding: Finding, place: InputPlace | None) -> None:
         """Tell of a fault at an input of this node, or at a block's where the value was written."""
         self._found.is_complete = False
         node, kind = (place.node, place.node_type) if place else (self._node.name, self._node.type)
@@ -150,7 +150,7 @@ class _NodeCheck:
             )
             self._report(finding, place)
 
-    def _link_hint(self, port: InputSpec, place: Place | None, verb: str) -> str:
+    def _link_hint(self, port: InputSpec, place: InputPlace | None, verb: str) -> str:
         mends = self._checker.mends
         at = place.node if place else self._node.name
         sources = mends.sources_for(self._node.name, at, port.expr)
@@ -159,7 +159,7 @@ class _NodeCheck:
         types = mends.givers(port.expr)
         return f"Add a node that gives {port.type}" + (f", such as {types}." if types else ".")
 
-    def _literal(self, port: InputSpec, given: Given) -> None:
+    def _literal(self, port: InputSpec, given: InputValue) -> None:
         findings, place = self._literal_findings(port, given)
         if not findings:
             value = convert_literal(given.literal, port)
@@ -196,8 +196,8 @@ class _NodeCheck:
         return self._checker.bodies.value(value) if is_name else value
 
     def _literal_findings(
-        self, port: InputSpec, given: Given
-    ) -> tuple[list[Finding], Place | None]:
+        self, port: InputSpec, given: InputValue
+    ) -> tuple[list[Finding], InputPlace | None]:
         """Faults of a literal at the first input that it passes and that refuses it."""
         for crossing in given.crossed:
             schema = literal_schema(crossing.expr) if crossing.expr else None
@@ -207,7 +207,7 @@ class _NodeCheck:
                     return findings, crossing.place
         return check_literal(given.literal, port), given.place
 
-    def _meant_link(self, given: Given) -> str | None:
+    def _meant_link(self, given: InputValue) -> str | None:
         """A literal that looks like a link which was written without ``from``."""
         text = given.literal
         scope = self._node.name.rpartition("/")[0]
@@ -218,7 +218,7 @@ class _NodeCheck:
         is_node = full in self._checker.flat.nodes or full in self._checker.flat.blocks
         return f'Write {{"from": "{text}"}}.' if is_node else None
 
-    def _linked(self, port: InputSpec, given: Given, link: Link) -> None:
+    def _linked(self, port: InputSpec, given: InputValue, link: Link) -> None:
         output = self._checker.flat.output(link)
         if port.body is not None:
             names = self._checker.bodies.names()
@@ -237,14 +237,16 @@ class _NodeCheck:
         else:
             self._fit(port, given, link, output.node, output.port)
 
-    def _broken_link(self, port: InputSpec, given: Given, link: Link, finding: Finding) -> None:
+    def _broken_link(
+        self, port: InputSpec, given: InputValue, link: Link, finding: Finding
+    ) -> None:
         if finding.code == "ambiguous-output":
             fitting = self._checker.mends.port_of(link, port.expr)
             finding = replace(finding, hint=f"Write {fitting}." if fitting else None)
         self._report(replace(finding, port=port.name), given.place)
 
     def _fit(
-        self, port: InputSpec, given: Given, link: Link, node: str, output: OutputSpec
+        self, port: InputSpec, given: InputValue, link: Link, node: str, output: OutputSpec
     ) -> None:
         for crossing in given.crossed:
             if crossing.expr and self._checker.fit(node, output, crossing.expr) is None:
@@ -258,7 +260,7 @@ class _NodeCheck:
         elif fitted.map_depth > DEEPEST:
             self._report(_too_deep(port.name, fitted.map_depth), None)
         else:
-            self._found.links[port.name] = Source(node, output.name, fitted)
+            self._found.links[port.name] = LinkSource(node, output.name, fitted)
             self._found.map_depth = max(self._found.map_depth, fitted.map_depth)
 
     def _mismatch(
@@ -268,7 +270,7 @@ class _NodeCheck:
         link: Link,
         node: str,
         output: OutputSpec,
-        place: Place | None,
+        place: InputPlace | None,
     ) -> None:
         name = link.node.rpartition("/")[2]
         finding = Finding(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -65,6 +65,10 @@ class Environment:
     readable: tuple[Path, ...] | None = None
     uploads: Path | None = None
     granted: frozenset[Path] = frozenset()
+
+    def granting(self, files: Collection[Path]) -> Environment:
+        """The same for a run that may read some of the uploads."""
+        return replace(self, granted=frozenset(files)) if files else self
 
 
 class Context(Protocol):
@@ -163,8 +167,13 @@ class Context(Protocol):
     def env(self, name: str, default: str | None = None) -> str | None:
         """An environment variable; the node runs again once it has another value."""
 
-    def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
-        """The live modules of a recipe on this lane's device, kept there inside the `with`."""
+    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
+        """The live modules of a recipe on this lane's device, kept there inside the `with`.
+
+        Args:
+            calls_only: The modules are only called: their weights, types and names aren't looked
+                at. Then they may be held in fewer bytes where room is scarce.
+        """
 
 
 class Peak(Protocol):
@@ -179,12 +188,18 @@ class Weights(Protocol):
     """Turns recipes into live modules: what the engine needs of a residency manager."""
 
     def use(
-        self, recipe: Recipe, device: str, footprint: Footprint = "full"
+        self,
+        recipe: Recipe,
+        device: str,
+        footprint: Footprint = "full",
+        *,
+        calls_only: bool = False,
     ) -> AbstractContextManager[Any]:
         """The modules of a recipe, to compute on a device, pinned inside the `with`.
 
         Args:
             footprint: ``small`` gives modules that take less memory and more time.
+            calls_only: See `Context.weights`.
         Raises:
             NodegraphError: The files are missing, damaged or don't fit.
         """

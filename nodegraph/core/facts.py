@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.graph import Source
+from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Facts, Finding, HookInputs
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.patience import asking
@@ -95,7 +95,7 @@ def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:
 
 
 def family_problems(
-    node: str, spec: NodeSpec, links: Mapping[str, Source], inputs: HookInputs
+    node: str, spec: NodeSpec, links: Mapping[str, LinkSource], inputs: HookInputs
 ) -> list[Problem]:
     """Linked inputs of another model family than most; families that aren't known agree."""
     if MIXES_FAMILIES in spec.tags:

@@ -30,7 +30,7 @@ NO_STAND_IN = "nothing-to-pass"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InputPlace:
     """An input of a node, for messages."""
 
     node: str
@@ -42,12 +42,12 @@ class Place:
 class Crossing:
     """A block's input that a value passes on its way in; its type is None if not declared."""
 
-    place: Place
+    place: InputPlace
     expr: TypeExpr | None
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class InputValue:
     """What an input is given.
 
     Attributes:
@@ -62,9 +62,9 @@ class Given:
     link: Link | None = None
     literal: Any = None
     is_broken: bool = False
-    place: Place | None = None
+    place: InputPlace | None = None
     crossed: tuple[Crossing, ...] = ()
-    otherwise: Given | None = None
+    otherwise: InputValue | None = None
 
 
 @dataclass(slots=True)
@@ -86,8 +86,8 @@ class FlatNode:
     type: str
     spec: NodeSpec | None
     always: bool = False
-    inputs: dict[str, Given] = field(default_factory=dict)
-    missing: Mapping[str, Place] = field(default_factory=dict)
+    inputs: dict[str, InputValue] = field(default_factory=dict)
+    missing: Mapping[str, InputPlace] = field(default_factory=dict)
     origin: tuple[str, str] | None = None
     body: str | None = None
     mode: Mode | None = None

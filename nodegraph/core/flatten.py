@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog, KnowsFaults
-from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, Given, Place
+from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, InputPlace, InputValue
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import migrate_inputs
 from nodegraph.core.modes import leave_out_muted
@@ -28,8 +28,8 @@ _TOLD = 3
 class _Fed:
     """What a block's inputs bring to one inner node, and where they could have brought more."""
 
-    inputs: dict[str, Given] = field(default_factory=dict)
-    missing: dict[str, Place] = field(default_factory=dict)
+    inputs: dict[str, InputValue] = field(default_factory=dict)
+    missing: dict[str, InputPlace] = field(default_factory=dict)
 
 
 def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> Flat:
@@ -163,16 +163,18 @@ class _Flattener:
             self._hints[node_type] = hint
         return self._hints[node_type]
 
-    def _read(self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]) -> dict[str, Given]:
-        found: dict[str, Given] = {}
+    def _read(
+        self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]
+    ) -> dict[str, InputValue]:
+        found: dict[str, InputValue] = {}
         for port, written in inputs.items():
             if not is_link(written):
-                found[port] = Given(literal=read_literal(written))
+                found[port] = InputValue(literal=read_literal(written))
                 continue
             try:
                 link = read_link(written)
                 _refuse_inner(link)
-                found[port] = Given(Link(prefix + link.node, link.port))
+                found[port] = InputValue(Link(prefix + link.node, link.port))
             except ValueError as error:
                 _report(
                     node,
@@ -181,7 +183,7 @@ class _Flattener:
                     port=port,
                     expected='{"from": "node.port"}, or {"value": …} for a literal',
                 )
-                found[port] = Given(is_broken=True)
+                found[port] = InputValue(is_broken=True)
         return found
 
     def _block(self, block: FlatNode, definition: Subgraph) -> None:
@@ -192,8 +194,8 @@ class _Flattener:
                 _report(block, "unknown-input", "has no such input", port=name, hint=hint)
         fed: dict[str, _Fed] = {}
         for name, port in definition.inputs.items():
-            place = Place(block.name, block.type, name)
-            default = Given(literal=read_literal(port.default)) if port.has_default else None
+            place = InputPlace(block.name, block.type, name)
+            default = InputValue(literal=read_literal(port.default)) if port.has_default else None
             given = block.inputs.get(name)
             if given is not None:
                 crossing = Crossing(place, declared_type(port, self._catalog.types))
@@ -211,7 +213,9 @@ class _Flattener:
         self._scope(f"{block.name}/", definition.nodes, fed, block.type)
 
     @staticmethod
-    def _feed(fed: dict[str, _Fed], target: str, given: Given | None, place: Place) -> None:
+    def _feed(
+        fed: dict[str, _Fed], target: str, given: InputValue | None, place: InputPlace
+    ) -> None:
         try:
             node, port = parse_target(target)
         except ValueError:

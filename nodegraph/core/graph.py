@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LinkSource:
     """Where a linked input's value comes from, and how it gets in."""
 
     node: str
@@ -41,7 +41,7 @@ class GraphNode:
     name: str
     spec: NodeSpec
     literals: Mapping[str, Any]
-    links: Mapping[str, Source]
+    links: Mapping[str, LinkSource]
     map_depth: int = 0
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     always: bool = False

@@ -27,6 +27,8 @@ from nodegraph.core.workflow import Workflow
 
 _MOST_NODES = 20_000
 """Of all graphs together; one that is larger is remembered alone."""
+_MOST_GRAPHS = 500
+"""Each takes ten kilobytes, however small, and small ones are soon built anew."""
 _LOOKING = ("infer", "validate")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types of literals that nobody can change."""
@@ -73,8 +75,9 @@ class _Known:
 class Graphs:
     """Builds graphs, and remembers the last ones. Safe to use from several threads."""
 
-    def __init__(self, most_nodes: int = _MOST_NODES) -> None:
+    def __init__(self, most_nodes: int = _MOST_NODES, most: int = _MOST_GRAPHS) -> None:
         self._most_nodes = most_nodes
+        self._most = most
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
         self._nodes = 0
         self._lock = Lock()
@@ -133,7 +136,9 @@ class Graphs:
             before = self._known.pop(key, None)
             self._nodes += len(known.nodes) - (0 if before is None else len(before.nodes))
             self._known[key] = known
-            while len(self._known) > 1 and self._nodes > self._most_nodes:
+            while len(self._known) > 1 and (
+                self._nodes > self._most_nodes or len(self._known) > self._most
+            ):
                 _, oldest = self._known.popitem(last=False)
                 self._nodes -= len(oldest.nodes)
 

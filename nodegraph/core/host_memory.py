@@ -13,7 +13,7 @@ SHARE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class HostMemory:
     """In bytes.
 
     Attributes:
@@ -31,7 +31,7 @@ def total_memory() -> int | None:
     return None if found is None else found.total
 
 
-def host_memory(root: Path = Path("/")) -> Memory | None:
+def host_memory(root: Path = Path("/")) -> HostMemory | None:
     """The machine's memory, or what control groups leave of it; None where it can't be told.
 
     Args:
@@ -41,24 +41,24 @@ def host_memory(root: Path = Path("/")) -> Memory | None:
     if found is None:
         return None
     for limit in _limits(root):
-        found = Memory(min(found.free, limit.free), min(found.total, limit.total))
+        found = HostMemory(min(found.free, limit.free), min(found.total, limit.total))
     return found
 
 
-def _machine_memory(root: Path) -> Memory | None:
+def _machine_memory(root: Path) -> HostMemory | None:
     try:
         lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
         sizes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
-        return Memory(sizes["MemAvailable"] * 1024, sizes["MemTotal"] * 1024)
+        return HostMemory(sizes["MemAvailable"] * 1024, sizes["MemTotal"] * 1024)
     except (OSError, ValueError, KeyError, IndexError):
         return _machine_memory_elsewhere()
 
 
-def _machine_memory_elsewhere() -> Memory | None:
+def _machine_memory_elsewhere() -> HostMemory | None:
     """As far as systems other than Linux tell."""
     try:
         page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-        return Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * total)
+        return HostMemory(page * os.sysconf("SC_AVPHYS_PAGES"), page * total)
     except (AttributeError, OSError, ValueError):
         return None
 
@@ -80,7 +80,7 @@ _V1 = _Names(
 _V2 = _Names(("memory.max", "memory.high"), "memory.current", ("active_file", "inactive_file"))
 
 
-def _limits(root: Path) -> Iterator[Memory]:
+def _limits(root: Path) -> Iterator[HostMemory]:
     """What each control group that this process is in leaves it."""
     for mount, inside, names in _hierarchies(root):
         folder = mount / inside
@@ -124,13 +124,13 @@ def _hierarchies(root: Path) -> Iterator[tuple[Path, Path, _Names]]:
             yield root / mounted[1].lstrip("/"), Path("." if is_outside else inside), names
 
 
-def _group_memory(folder: Path, names: _Names) -> Memory | None:
+def _group_memory(folder: Path, names: _Names) -> HostMemory | None:
     limits = [limit for name in names.limits if (limit := _number(folder / name)) is not None]
     used = _number(folder / names.used)
     if not limits or used is None:
         return None
     limit = min(limits)
-    return Memory(max(0, min(limit, limit - used + _of_files(folder, names))), limit)
+    return HostMemory(max(0, min(limit, limit - used + _of_files(folder, names))), limit)
 
 
 def _of_files(folder: Path, names: _Names) -> int:

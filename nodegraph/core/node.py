@@ -5,28 +5,25 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path, PurePath
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
+from nodegraph.core.pack_faults import is_lenient, leave_out
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
-from nodegraph.core.spec import HookName, HookRef, InputSpec, Lane, NodeSpec, OutputSpec
+from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 NODE_ATTRIBUTE = "__nodegraph_node__"
-_FAULTS = "__nodegraph_faults__"
-_IS_LENIENT: ContextVar[bool] = ContextVar("is_lenient", default=False)
 MIGRATE = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -90,7 +87,7 @@ def node(
     version: int = 1,
     label: str = "",
     category: str = "",
-    lane: Lane = "cpu",
+    lane: LaneName = "cpu",
     deterministic: bool = True,
     output: bool | Literal["files"] = False,
     numerics: bool = False,
@@ -142,36 +139,17 @@ def node(function: Any = None, /, **options: Any) -> Any:
     scope = dict(sys._getframe(1).f_locals)
 
     def declare(target: Function) -> Function:
-        if not _IS_LENIENT.get():
+        if not is_lenient():
             setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
             return target
         try:
             _refuse_second(target, scope)
             setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
         except PackError as error:
-            target.__globals__.setdefault(_FAULTS, []).append(_placed(error, target))
+            leave_out(target, _placed(error, target))
         return target
 
     return declare if function is None else declare(function)
-
-
-@contextmanager
-def lenient() -> Iterator[None]:
-    """Inside, a function that can't be a node is left out; `faults_in` its module tells of it.
-
-    For importing packs, where one such function is to hurt no other.
-    """
-    token = _IS_LENIENT.set(True)
-    try:
-        yield
-    finally:
-        _IS_LENIENT.reset(token)
-
-
-def faults_in(module: ModuleType) -> Sequence[PackError]:
-    """What is wrong with the functions that were left out of a module; see `lenient`."""
-    found: Sequence[PackError] = vars(module).get(_FAULTS, ())
-    return found
 
 
 def _placed(error: PackError, function: Callable[..., Any]) -> PackError:

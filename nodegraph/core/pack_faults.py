@@ -1,11 +1,48 @@
-"""What a pack's hook raised, as problems of the node that it was asked about."""
+"""Faults of packs: functions that can't be nodes, and what a hook raised, as a node's problems."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 from nodegraph.core.spec import NodeSpec
-from nodegraph.errors import NodegraphError, Problem
+from nodegraph.errors import NodegraphError, PackError, Problem
+
+_FAULTS = "__nodegraph_faults__"
+_IS_LENIENT: ContextVar[bool] = ContextVar("is_lenient", default=False)
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Inside, a function that can't be a node is left out; `faults_in` its module tells of it.
+
+    For importing packs, where one such function is to hurt no other.
+    """
+    token = _IS_LENIENT.set(True)
+    try:
+        yield
+    finally:
+        _IS_LENIENT.reset(token)
+
+
+def is_lenient() -> bool:
+    """Whether this is inside of `lenient`."""
+    return _IS_LENIENT.get()
+
+
+def leave_out(function: Callable[..., Any], fault: PackError) -> None:
+    """Note in a function's module that it can't be a node, and why."""
+    function.__globals__.setdefault(_FAULTS, []).append(fault)
+
+
+def faults_in(module: ModuleType) -> Sequence[PackError]:
+    """What is wrong with the functions that were left out of a module; see `lenient`."""
+    found: Sequence[PackError] = vars(module).get(_FAULTS, ())
+    return found
 
 
 def pack_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> list[Problem]:

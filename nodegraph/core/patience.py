@@ -6,7 +6,6 @@ hangs there can't be stopped from outside but with its whole process.
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +15,10 @@ from itertools import count
 from pathlib import Path
 from threading import Lock, Thread, get_ident
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
-_LOG = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from logging import Logger
 
 TOLD_AFTER = 8.0
 """Seconds."""
@@ -25,7 +26,7 @@ _PERIOD = 0.5
 
 
 @dataclass(slots=True)
-class Work:
+class ThreadWork:
     """What a thread does.
 
     Attributes:
@@ -71,7 +72,7 @@ class Patience:
         self.end: Callable[[], None] | None = None
         self.most = self.most_importing = math.inf
         self.is_planner = False
-        self._works: dict[int, Work] = {}
+        self._works: dict[int, ThreadWork] = {}
         self._ids = count()
         self._lock = Lock()
         self._watching: Thread | None = None
@@ -83,8 +84,8 @@ class Patience:
         root: Path | None = None,
         is_over: Callable[[float, str], bool] | None = None,
     ) -> Iterator[None]:
-        """Inside, code of a pack runs that should take little time; see `Work`."""
-        work = Work(what, root, get_ident(), monotonic(), is_over or self._is_over)
+        """Inside, code of a pack runs that should take little time; see `ThreadWork`."""
+        work = ThreadWork(what, root, get_ident(), monotonic(), is_over or self._is_over)
         with self._lock:
             key = next(self._ids)
             self._works[key] = work
@@ -97,7 +98,7 @@ class Patience:
             with self._lock:
                 del self._works[key]
             if work.is_told:
-                _LOG.warning("%s is over, after %.0f s", what, monotonic() - work.began)
+                _log().warning("%s is over, after %.0f s", what, monotonic() - work.began)
 
     def importing(self, what: str, root: Path) -> AbstractContextManager[None]:
         """As `doing`; importing libraries may take longer."""
@@ -124,17 +125,23 @@ class Patience:
             for work in works:
                 self._look(work)
 
-    def _look(self, work: Work) -> None:
+    def _look(self, work: ThreadWork) -> None:
         seconds = monotonic() - work.began
         if seconds < TOLD_AFTER:
             return
         text = work.told(seconds)
         if not work.is_told:
             work.is_told = True
-            _LOG.warning("%s", text)
+            _log().warning("%s", text)
         if work.is_over(seconds, text) and self.end is not None:
-            _LOG.error("%s: this process ends for it", text)
+            _log().error("%s: this process ends for it", text)
             self.end()
+
+
+def _log() -> Logger:
+    from logging import getLogger  # hardly any process has something to tell here
+
+    return getLogger(__name__)
 
 
 PATIENCE = Patience()

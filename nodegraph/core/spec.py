@@ -17,7 +17,7 @@ from nodegraph.core.types import TypeExpr, parse_type
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Lane = Literal["gpu", "cpu", "io"]
+LaneName = Literal["gpu", "cpu", "io"]
 HookName = Literal["infer", "validate", "fingerprint", "estimate"]
 
 
@@ -145,7 +145,7 @@ class NodeSpec(_Frozen):
     help: str = ""
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
-    lane: Lane = "cpu"
+    lane: LaneName = "cpu"
     is_async: bool = False
     deterministic: bool = True
     output: bool = False

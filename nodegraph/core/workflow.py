@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -346,33 +346,29 @@ def _raise_all(problems: Iterable[Problem | None]) -> None:
 
 
 def _written(part: _Part, always: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The fields of a part that say something, in the order of the class."""
+    """The fields of a part that say something, in the order of the class; the caller's own."""
     values = vars(part)
     return {
-        name: value if type(value) in LEAVES else _value(value)
-        for name, is_needed in _fields(type(part), always)
+        name: {key: _part(item) for key, item in value.items()} if is_of_parts else _own(value)
+        for name, is_needed, is_of_parts in _fields(type(part), always)
         if (value := values[name]) or is_needed
     }
 
 
 @lru_cache
-def _fields(kind: type[_Part], always: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
-    """Names of the fields, and whether each is written whatever it says."""
-    fields = kind.model_fields.items()
-    return tuple((name, field.is_required() or name in always) for name, field in fields)
+def _fields(kind: type[_Part], always: tuple[str, ...]) -> tuple[tuple[str, bool, bool], ...]:
+    """Names of the fields, whether each is written whatever it says, and whether it holds parts."""
+    return tuple(
+        (name, field.is_required() or name in always, _is_of_parts(field.annotation))
+        for name, field in kind.model_fields.items()
+    )
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: item
-            if type(item) in LEAVES
-            else _part(item)
-            if isinstance(item, _Part)
-            else _own(item)
-            for key, item in value.items()
-        }
-    return list(value) if isinstance(value, list) else value
+def _is_of_parts(annotation: Any) -> bool:
+    if get_origin(annotation) is not dict:
+        return False
+    held = get_args(annotation)[1]
+    return isinstance(held, type) and issubclass(held, _Part)
 
 
 def _part(part: _Part) -> Any:

@@ -134,5 +134,5 @@ def _widened(weight: Tensor, dtype: torch.dtype) -> Tensor:
     if scratch is None or scratch.dtype != dtype or len(scratch) < weight.numel():
         _SCRATCH.memory = None
         with torch.inference_mode(False):
-            _SCRATCH.memory = scratch = torch.empty(weight.numel(), dtype=dtype)
+            _SCRATCH.memory = scratch = torch.empty(weight.numel(), dtype=dtype, device="cpu")
     return scratch[: weight.numel()].view(weight.shape).copy_(weight)

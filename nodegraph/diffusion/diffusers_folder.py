@@ -41,7 +41,7 @@ _MAX_JSON_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class ComponentFiles:
     """The weight files of a component.
 
     Attributes:
@@ -106,7 +106,7 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
 
 
-def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) -> Weights:
+def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) -> ComponentFiles:
     """The weight files of a component: safetensors, one file before shards, both before variants.
 
     Raises:
@@ -121,21 +121,21 @@ def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) ->
     ):
         files = [path for path in place.glob(single) if not _SHARD.search(path.name)]
         if files:
-            return Weights((min(files, key=_fp16_first),))
+            return ComponentFiles((min(files, key=_fp16_first),))
         indices = sorted(place.glob(index), key=_fp16_first)
         if indices:
-            return Weights(_shards(indices[0]), indices[0])
+            return ComponentFiles(_shards(indices[0]), indices[0])
     return _pickle_weights(place, component, allow_pickle)
 
 
-def _pickle_weights(place: Path, component: str, allow_pickle: bool) -> Weights:
+def _pickle_weights(place: Path, component: str, allow_pickle: bool) -> ComponentFiles:
     pickle = place / f"{_PICKLES[component]}.bin"
     if not pickle.is_file():
         expected = place / f"{_WEIGHTS[component]}.safetensors"
         raise InvalidFile(f"{place} has no weights: {expected.name} is missing")
     if not allow_pickle:
         raise unsafe(pickle)
-    return Weights((pickle,), is_pickle=True)
+    return ComponentFiles((pickle,), is_pickle=True)
 
 
 def unsafe(path: Path) -> UnsafeFile:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from nodegraph.diffusion.models import FoundModel, Kind, all_below, describe_model, list_models
+from nodegraph.diffusion.models import FoundModel, ModelKind, all_below, describe_model, list_models
 
 _Mark: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
@@ -22,7 +22,7 @@ class KnownModels:
         """As `list_models`; headers are read of files that are new, or were written since."""
         seen: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
 
-        def describe(name: str, path: Path, kind: Kind) -> FoundModel:
+        def describe(name: str, path: Path, kind: ModelKind) -> FoundModel:
             # Looked at before it is read: what changes meanwhile is read again the next time.
             mark = _mark(path)
             known = self._known.get((name, path))

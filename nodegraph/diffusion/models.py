@@ -38,7 +38,7 @@ from nodegraph.diffusion.tokenizer_folder import FILES as TOKENIZER
 from nodegraph.diffusion.tokenizer_folder import find_tokenizer, tokenizer_digest
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 
-Kind = Literal["diffusers", "checkpoint", "embedded"]
+ModelKind = Literal["diffusers", "checkpoint", "embedded"]
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 """Precisions that `open_model` takes."""
 
@@ -75,13 +75,13 @@ class FoundModel:
 
     name: str
     path: Path
-    kind: Kind
+    kind: ModelKind
     family: str | None
     bytes: int
     problem: str | None = None
 
 
-Describe = Callable[[str, Path, Kind], FoundModel]
+Describe = Callable[[str, Path, ModelKind], FoundModel]
 """Says what a file or folder is, by the name that it goes by."""
 
 
@@ -97,7 +97,7 @@ class ModelSource:
 
     name: str
     path: Path
-    kind: Kind
+    kind: ModelKind
     family: str
 
     @property
@@ -172,7 +172,7 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
         InvalidFile: It is damaged, incomplete or of a family that isn't supported.
     """
     path = _find(name, folders)
-    kind: Kind = "embedded" if path == embedded_folder() else _kind(path)
+    kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
     identified = _identify(path, kind, allow_pickle)
     if identified.family is None:
         raise InvalidFile(
@@ -391,7 +391,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
                 yield Path(place) / name
 
 
-def describe_model(name: str, path: Path, kind: Kind) -> FoundModel:
+def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
     family, problem = None, None
     try:
@@ -427,11 +427,11 @@ def _bytes(path: Path) -> int:
         return 0
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path) -> ModelKind:
     return "diffusers" if path.is_dir() else "checkpoint"
 
 
-def _identify(path: Path, kind: Kind, allow_pickle: bool) -> Identified:
+def _identify(path: Path, kind: ModelKind, allow_pickle: bool) -> Identified:
     if kind == "checkpoint":
         return identify_checkpoint(_shapes(path, allow_pickle))
     if not (path / layout.INDEX).is_file():
@@ -450,7 +450,7 @@ def _identify(path: Path, kind: Kind, allow_pickle: bool) -> Identified:
     return identify_pipeline(class_name, layout.read_config(path / layout.UNET / "config.json"))
 
 
-def _check_weights(weights: layout.Weights) -> None:
+def _check_weights(weights: layout.ComponentFiles) -> None:
     if not weights.is_pickle:
         for path in weights.files:
             read_header(path)
@@ -491,7 +491,9 @@ def _open_folder(
     )
 
 
-def _part_files(folder: Path, part: str, allow_pickle: bool) -> tuple[list[Path], layout.Weights]:
+def _part_files(
+    folder: Path, part: str, allow_pickle: bool
+) -> tuple[list[Path], layout.ComponentFiles]:
     """The files that decide what a part of a model does, and those of them that hold weights."""
     weights = layout.find_weights(folder, part, allow_pickle=allow_pickle)
     files = [folder / part / "config.json", *weights.files]

@@ -59,7 +59,11 @@ def _cores() -> int:
     """Cores that this process may use, each counted once however many threads it runs."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
-    places = os.sched_getaffinity(0)
+    return _cores_of(frozenset(os.sched_getaffinity(0)))
+
+
+@lru_cache
+def _cores_of(places: frozenset[int]) -> int:
     topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
         return len({Path(topology.format(place)).read_text() for place in places})

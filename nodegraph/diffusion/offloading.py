@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+_MARK = "_computes_here"
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -78,5 +79,10 @@ def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> No
     mark = torch.empty(0, device=device, dtype=dtype)
     own = dict(module._parameters)
     module._parameters.clear()
-    module._parameters["_computes_here"] = nn.Parameter(mark, requires_grad=False)
+    module._parameters[_MARK] = nn.Parameter(mark, requires_grad=False)
     module._parameters.update(own)
+    module.register_state_dict_post_hook(_leave_out_mark)  # type: ignore[no-untyped-call]
+
+
+def _leave_out_mark(_: nn.Module, state: dict[str, Any], prefix: str, __: Any) -> None:
+    state.pop(prefix + _MARK, None)

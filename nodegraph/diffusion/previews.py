@@ -100,7 +100,7 @@ class Previews:
         if self._decoder is None:
             return None
         try:
-            with self._ctx.weights(self._decoder) as decoder:
+            with self._ctx.weights(self._decoder, calls_only=True) as decoder:
                 return decoded(decoder, latents)
         except ModelNotFound:
             pass

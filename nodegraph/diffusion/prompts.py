@@ -37,14 +37,14 @@ _TOKEN = re.compile(
 _PARTNER = {")": "(", "]": "["}
 
 
-class Span(NamedTuple):
+class WeightedText(NamedTuple):
     """Some text of a prompt and its weight, 1.0 being normal."""
 
     text: str
     weight: float
 
 
-def parse_prompt(prompt: str) -> list[Span]:
+def parse_prompt(prompt: str) -> list[WeightedText]:
     """Split a prompt into spans of one weight each.
 
     Returns:
@@ -55,7 +55,7 @@ def parse_prompt(prompt: str) -> list[Span]:
     """
     tokens = _TOKEN.findall(prompt)
     factors, closing = _pair(tokens)
-    spans: list[Span] = []
+    spans: list[WeightedText] = []
     weights = [1.0]
     for index, token in enumerate(tokens):
         if index in factors:
@@ -64,7 +64,7 @@ def parse_prompt(prompt: str) -> list[Span]:
             weights.pop()
         else:
             _append(spans, _plain(token), weights[-1])
-    return spans or [Span("", 1.0)]
+    return spans or [WeightedText("", 1.0)]
 
 
 def escape_prompt(text: str) -> str:
@@ -124,8 +124,8 @@ def _plain(token: str) -> str:
     return token[1] if is_escape else token
 
 
-def _append(spans: list[Span], text: str, weight: float) -> None:
+def _append(spans: list[WeightedText], text: str, weight: float) -> None:
     if spans and spans[-1].weight == weight:
-        spans[-1] = Span(spans[-1].text + text, weight)
+        spans[-1] = WeightedText(spans[-1].text + text, weight)
     else:
-        spans.append(Span(text, weight))
+        spans.append(WeightedText(text, weight))

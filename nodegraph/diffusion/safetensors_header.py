@@ -86,11 +86,11 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(int(side) for side in entry["shape"])
+    return tuple(map(int, entry["shape"]))
 
 
 def _offsets(entry: Mapping[str, Any]) -> tuple[int, int]:
-    start, end = (int(offset) for offset in entry["data_offsets"])
+    start, end = map(int, entry["data_offsets"])
     if not 0 <= start <= end:
         raise ValueError("a tensor ends before it begins")
     return start, end

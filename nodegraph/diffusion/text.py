@@ -21,7 +21,7 @@ MAX_WINDOWS = 100
 
 _WORD_END = "</w>"
 
-Token = tuple[int, float]
+WeightedToken = tuple[int, float]
 """Id and weight."""
 
 
@@ -82,7 +82,7 @@ def _repeat(embeddings: Tensor, tokens: int) -> Tensor:
     return embeddings if times == 1 else embeddings.repeat(1, times, 1)
 
 
-def _encode_window(text_model: TextModel, window: list[Token], empty: Tensor) -> Tensor:
+def _encode_window(text_model: TextModel, window: list[WeightedToken], empty: Tensor) -> Tensor:
     # One window at a time, so that a window's bits don't depend on how many there are.
     tokens = [token for token, _ in window]
     embeddings = _embed(text_model, tokens) if tokens else empty.clone()
@@ -117,15 +117,15 @@ def _embed(text_model: TextModel, tokens: list[int]) -> Tensor:
     return hidden.to("cpu", torch.float32)
 
 
-def _pad_weights(window: list[Token], length: int) -> list[float]:
+def _pad_weights(window: list[WeightedToken], length: int) -> list[float]:
     weights = [1.0, *(weight for _, weight in window)]
     return weights + [1.0] * (length - len(weights))
 
 
-def _windows(text_model: TextModel, text: str) -> list[list[Token]]:
+def _windows(text_model: TextModel, text: str) -> list[list[WeightedToken]]:
     """The prompt's tokens in windows that leave room for the begin and end token."""
     room = _length(text_model) - 2
-    windows: list[list[Token]] = [[]]
+    windows: list[list[WeightedToken]] = [[]]
     for word in _words(text_model, text):
         if len(word) < min(WHOLE_WORD, room + 1) and len(windows[-1]) + len(word) > room:
             windows.append([])
@@ -142,12 +142,12 @@ def _windows(text_model: TextModel, text: str) -> list[list[Token]]:
     return windows
 
 
-def _words(text_model: TextModel, text: str) -> Iterator[list[Token]]:
+def _words(text_model: TextModel, text: str) -> Iterator[list[WeightedToken]]:
     """The prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary."""
     tokenizer = text_model.tokenizer
     for span in parse_prompt(text):
         ids = tokenizer(span.text, add_special_tokens=False, verbose=False).input_ids
-        word: list[Token] = []
+        word: list[WeightedToken] = []
         for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
             word.append((token, span.weight))
             if name.endswith(_WORD_END):
@@ -164,7 +164,7 @@ def _length(text_model: TextModel) -> int:
     )
 
 
-def _too_long(windows: list[list[Token]], length: int) -> str:
+def _too_long(windows: list[list[WeightedToken]], length: int) -> str:
     tokens = sum(map(len, windows))
     return (
         f"The prompt has {tokens} tokens, more than the {length - 2} that the text encoder takes "

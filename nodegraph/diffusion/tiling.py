@@ -18,21 +18,21 @@ OVERLAP = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TileSpan:
     """A tile along one side, in latent cells."""
 
     start: int
     end: int
 
 
-def spans(length: int) -> list[Span]:
+def spans(length: int) -> list[TileSpan]:
     """Tiles along a side, evenly spread, each sharing `OVERLAP` cells or more with the next."""
     tile = min(TILE, max(LEAST_TILE, -(-(length + OVERLAP) // 2)))
     if length <= tile:
-        return [Span(0, length)]
+        return [TileSpan(0, length)]
     count = math.ceil((length - OVERLAP) / (tile - OVERLAP))
     starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
-    return [Span(start, start + tile) for start in starts]
+    return [TileSpan(start, start + tile) for start in starts]
 
 
 def tiled(given: Tensor, work: Callable[[Tensor], Tensor], *, cells: int, out: int) -> Tensor:
@@ -62,11 +62,11 @@ def tiled(given: Tensor, work: Callable[[Tensor], Tensor], *, cells: int, out: i
     return total / weights
 
 
-def _steps(span: Span, scale: int) -> slice:
+def _steps(span: TileSpan, scale: int) -> slice:
     return slice(span.start * scale, span.end * scale)
 
 
-def _fading(span: Span, length: int, scale: int) -> Tensor:
+def _fading(span: TileSpan, length: int, scale: int) -> Tensor:
     """How much a tile counts at each of its steps: less towards its neighbours."""
     at = (torch.arange((span.end - span.start) * scale) + 0.5) / scale
     weight = torch.ones_like(at)

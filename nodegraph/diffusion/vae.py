@@ -15,7 +15,7 @@ from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.tiling import tiled
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.images.room import TooLarge, check_room, coding_bytes
+from nodegraph.images.room import ImageTooLarge, check_room, coding_bytes
 
 
 def downscale(autoencoder: Autoencoder) -> int:
@@ -149,7 +149,7 @@ def _check_size(
     )
     try:
         check_room(width, height, pictures, needed, port=port)
-    except TooLarge as error:
+    except ImageTooLarge as error:
         # Whoever runs this may do it in tiles then, as where the system refuses memory.
         raise MemoryError(str(error)) from error
 

@@ -1,17 +1,21 @@
-"""One attempt at a call: the context that its function gets, and what is noted on the way."""
+"""One attempt at a call: what its function is given, and what is noted on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from enum import Enum
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from nodegraph.core.context import Footprint
+from nodegraph.core.context import Context, Footprint, Peak
+from nodegraph.core.copies import lent_copy
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
-from nodegraph.engine.binding import arguments
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.types import TypeExpr
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.outside import after
@@ -19,6 +23,71 @@ from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import remember_written
 from nodegraph.engine.states import Call
+
+
+def arguments(
+    definition: NodeDefinition,
+    spec: NodeSpec,
+    literals: Mapping[str, Any],
+    linked: Mapping[str, Any],
+    lazy: Mapping[str, Lazy[Any]],
+    context: Context | None,
+) -> dict[str, Any]:
+    """Keyword arguments: literals in their Python types, linked values, the context.
+
+    Args:
+        spec: Of the node: its type's, or that with the inputs of the subgraph that it runs.
+        lazy: Linked inputs that the function may ask for.
+        context: None if the function takes none.
+    """
+    ports = spec.inputs_by_name
+    given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
+    given.update(linked)
+    for port, enum in definition.enums.items():
+        given[port] = members(enum, given.get(port))
+    for name in definition.lazy:
+        asked = lazy.get(name)
+        choices = definition.enums.get(name)
+        given[name] = _members(asked, choices) if asked else _ready(given[name])
+    if definition.context is not None:
+        given[definition.context] = context
+    return given
+
+
+def _members(lazy: Lazy[Any], enum: type[Enum] | None) -> Lazy[Any]:
+    """A lazy input whose value becomes a member of an Enum, as an eager one's does."""
+    if enum is None:
+        return lazy
+
+    async def evaluate() -> Any:
+        return members(enum, await lazy())
+
+    return Lazy(evaluate)
+
+
+def _ready(value: Any) -> Lazy[Any]:
+    """A lazy input that was given as a literal: nothing is left to evaluate."""
+
+    async def evaluate() -> Any:
+        return value
+
+    return Lazy(evaluate)
+
+
+def _paths(expr: TypeExpr, value: Any) -> Any:
+    """Text as a `Path` where the type has paths and no text; in lists too."""
+    if expr.is_list and isinstance(value, (list, tuple)):
+        return [_paths(expr.item, item) for item in value]
+    names = set(expr.named())
+    is_path = isinstance(value, str) and "Path" in names and "str" not in names
+    return Path(value) if is_path else value
+
+
+def members(enum: type[Enum], value: Any) -> Any:
+    """A choice as the Enum's member; each item of a list."""
+    if isinstance(value, (list, tuple)):
+        return [members(enum, item) for item in value]
+    return value if value is None or isinstance(value, Enum) else enum(value)
 
 
 class Attempt:
@@ -119,24 +188,16 @@ class Attempt:
     def _run_once(self, footprint: Footprint) -> Any:
         weights = self._shared.weights
         spec = self._call.state.node.spec
-        if weights is None or spec.lane != "gpu":
-            return self._run_watched(footprint)
-        with weights.measuring(self._shared.device_of(spec)) as peak:
-            result = self._run_watched(footprint)
-        if peak.bytes is not None:
+        measuring: AbstractContextManager[Peak | None] = nullcontext()
+        if weights is not None and spec.lane == "gpu":
+            measuring = weights.measuring(self._shared.device_of(spec))
+        with measuring as peak, self._run.alone:
+            given = self.arguments({}, footprint)
+            with self.watching():
+                result = self._definition.function(**given)
+        if peak is not None and peak.bytes is not None:
             self.memory = max(self.memory or 0, peak.bytes)
         return result
-
-    def _run_watched(self, footprint: Footprint) -> Any:
-        if not self._run.check_mutation:
-            given = self.arguments({}, footprint)
-            with self.watching():
-                return self._definition.function(**given)
-        # One at a time, so that who changes something is told from who runs beside.
-        with self._run.alone:
-            given = self.arguments({}, footprint)
-            with self.watching():
-                return self._definition.function(**given)
 
     def _handing(self) -> Handing:
         if self._call.handing is None:
@@ -201,7 +262,7 @@ class Attempt:
         key = work_key(
             node.spec,
             node.literals,
-            {port: artifact.digest for port, artifact in self._call.inputs.items()},
+            {port: product.digest for port, product in self._call.inputs.items()},
             code=identity.code,
             profile=identity.profile,
             digesters=self._shared.registry.digesters,

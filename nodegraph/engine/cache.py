@@ -10,12 +10,12 @@ from typing import Any, Literal, Protocol
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact, Digesters, is_still, leaves, origins
-from nodegraph.engine.memory_cache import Asked, Entry, MemoryCache, Outputs
+from nodegraph.engine.memory_cache import Asked, CallOutputs, Entry, MemoryCache
+from nodegraph.engine.product import Digesters, Product, is_still, leaves, origins
 from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
 from nodegraph.store.entries import Entry as StoredEntry
 
-Place = Literal["memory", "disk", "digest"]
+KeptIn = Literal["memory", "disk", "digest"]
 """Where an entry's values are; ``digest``: nowhere any more, only their digests are known."""
 
 
@@ -27,7 +27,7 @@ class Pinning(Protocol):
     """What a run needs of a store."""
 
     def add(self, digest: Digest) -> None:
-        """Keep an artifact until the run ends."""
+        """Keep an product until the run ends."""
 
 
 class Storing(Protocol):
@@ -88,67 +88,65 @@ class Cache:
 
     def keep(self, key: Key, entry: Entry) -> None:
         """Keep an entry in memory."""
-        if isinstance(entry, Outputs):
-            for at, artifact in enumerate(leaves(entry.artifacts)):
-                artifact.kept_at(_Again(self, key, at))
-                self.gone.discard(artifact.digest)
+        if isinstance(entry, CallOutputs):
+            for at, product in enumerate(leaves(entry.products)):
+                product.kept_at(_Again(self, key, at))
+                self.gone.discard(product.digest)
         self.memory.put(key, entry)
 
     @contextmanager
-    def pinning(self) -> Iterator[Callable[[Iterable[Artifact]], None]]:
-        """Inside the `with`, artifacts given to the function aren't evicted from the store."""
+    def pinning(self) -> Iterator[Callable[[Iterable[Product]], None]]:
+        """Inside the `with`, products given to the function aren't evicted from the store."""
         if self.store is None:
-            yield lambda artifacts: None
+            yield lambda products: None
             return
         with self.store.pinned() as pins:
             yield partial(_pin, pins)
 
-    def spoiled(self, artifacts: Iterable[Artifact]) -> None:
+    def spoiled(self, products: Iterable[Product]) -> None:
         """Let go of values that somebody has changed; from any thread."""
-        found = list(artifacts)
-        for artifact in found:
-            artifact.spoil()
+        found = list(products)
+        for product in found:
+            product.spoil()
         if found:
             # Others may hold the same objects, alone or in lists and records.
             self.memory.clear()
 
-    def found_changed(self, artifacts: Iterable[Artifact]) -> None:
+    def found_changed(self, products: Iterable[Product]) -> None:
         """Let go of values that were changed since they were given, and note it; from any thread.
 
         What was computed from them meanwhile goes, too.
         """
-        found = list(artifacts)
-        for artifact in leaves(found):
-            self.changed.append(artifact.digest)
+        found = list(products)
+        for product in leaves(found):
+            self.changed.append(product.digest)
         self.spoiled(found)
 
-    def loaded(self, artifacts: Iterable[Artifact]) -> None:
+    def loaded(self, products: Iterable[Product]) -> None:
         """Count what came into memory from a store."""
-        for origin in origins(artifacts):
+        for origin in origins(products):
             if isinstance(origin.loader, _FromStore):
                 self.memory.grew(origin.loader.key)
 
     def _from_stores(self, key: Key) -> Entry | None:
         best: Entry | None = None
         for store in self._stores:
-            found = self._in_store(store, key)
-            if found is None:
+            stored = store.entry(key)
+            if stored is None:
                 continue
+            found = self._entry(store, key, stored)
             if len(self._stores) == 1 or place_of(found) != "digest":
                 return found
             # Another store may have the values as well.
             best = best or found
         return best
 
-    def _in_store(self, store: Storing, key: Key) -> Entry | None:
-        found = store.entry(key)
-        if found is None:
-            return None
-        if found.outputs is None:
-            return Asked(found.asked or "")
-        prepare = partial(self._prepare, found.node_type) if self._prepare else None
+    def _entry(self, store: Storing, key: Key, stored: StoredEntry) -> Entry:
+        if stored.outputs is None:
+            return Asked(stored.asked or "")
+        prepare = partial(self._prepare, stored.node_type) if self._prepare else None
         load = partial(_FromStore, store, key, prepare, self.gone)
-        return Outputs(tuple(_artifact(load, out) for out in found.outputs), found.seconds)
+        return CallOutputs(tuple(_product(load, out) for out in stored.outputs), stored.seconds)
 
 
 class NoCache(Cache):
@@ -161,38 +159,43 @@ class NoCache(Cache):
         pass
 
 
-def place_of(entry: Entry) -> Place:
+def is_in_memory(entry: Entry) -> bool:
+    """Whether all of an entry's values are in memory; asks no store."""
+    return isinstance(entry, Asked) or all(product.is_loaded for product in entry.products)
+
+
+def place_of(entry: Entry) -> KeptIn:
     """Where an entry's values are."""
-    if isinstance(entry, Asked) or all(artifact.is_loaded for artifact in entry.artifacts):
+    if isinstance(entry, Asked) or is_in_memory(entry):
         return "memory"
-    return "disk" if all(artifact.is_there for artifact in entry.artifacts) else "digest"
+    return "disk" if all(product.is_there for product in entry.products) else "digest"
 
 
-def _pin(pins: Pinning, artifacts: Iterable[Artifact]) -> None:
-    for origin in origins(artifacts):
+def _pin(pins: Pinning, products: Iterable[Product]) -> None:
+    for origin in origins(products):
         if isinstance(origin.loader, _FromStore) and origin.loader.inline is None:
             pins.add(origin.digest)
 
 
-def unsaved(artifact: Artifact, digesters: Digesters) -> Unsaved:
-    """An artifact as a store takes it."""
-    digest, size = artifact.digest, artifact.size
-    if artifact.items is not None:
-        items = tuple([unsaved(item, digesters) for item in artifact.items])
+def unsaved(product: Product, digesters: Digesters) -> Unsaved:
+    """A product as a store takes it."""
+    digest, size = product.digest, product.size
+    if product.items is not None:
+        items = tuple([unsaved(item, digesters) for item in product.items])
         return Unsaved(digest, size, UNLOADED, items)
-    if artifact.base is None and artifact.is_loaded:
-        value = artifact.value
+    if product.base is None and product.is_loaded:
+        value = product.value
         return Unsaved(digest, size, value, None, None, partial(is_still, value, digest, digesters))
-    loader = artifact.loader
+    loader = product.loader
     inline = loader.inline if isinstance(loader, _FromStore) else None
-    return Unsaved(digest, size, artifact.value if artifact.is_loaded else UNLOADED, None, inline)
+    return Unsaved(digest, size, product.value if product.is_loaded else UNLOADED, None, inline)
 
 
-def _artifact(load: Callable[[Stored], _FromStore], stored: Stored) -> Artifact:
+def _product(load: Callable[[Stored], _FromStore], stored: Stored) -> Product:
     if stored.items is not None:
-        items = tuple(_artifact(load, item) for item in stored.items)
-        return Artifact(UNLOADED, stored.digest, stored.size, items)
-    return Artifact(UNLOADED, stored.digest, stored.size, None, load(stored))
+        items = tuple(_product(load, item) for item in stored.items)
+        return Product(UNLOADED, stored.digest, stored.size, items)
+    return Product(UNLOADED, stored.digest, stored.size, None, load(stored))
 
 
 class _FromStore:
@@ -245,19 +248,19 @@ class _Again:
         self._at = at
 
     def __call__(self) -> Any:
-        artifact = self._found()
-        if artifact is None:
+        product = self._found()
+        if product is None:
             raise Gone("it is in no cache any more")
-        return artifact.value
+        return product.value
 
     def is_there(self) -> bool:
-        artifact = self._found()
-        return artifact is not None and artifact.is_there
+        product = self._found()
+        return product is not None and product.is_there
 
-    def _found(self) -> Artifact | None:
+    def _found(self) -> Product | None:
         entry = self._cache.get(self._key)
-        if not isinstance(entry, Outputs):
+        if not isinstance(entry, CallOutputs):
             return None
-        found = next(leaf for at, leaf in enumerate(leaves(entry.artifacts)) if at == self._at)
+        found = next(leaf for at, leaf in enumerate(leaves(entry.products)) if at == self._at)
         # One that would itself ask here is no answer.
         return found if found.is_loaded or not isinstance(found.loader, _Again) else None

@@ -10,8 +10,7 @@ from typing import Any
 
 from nodegraph.core.confinement import links_to_check
 from nodegraph.core.keys import Key, call_key
-from nodegraph.engine.artifact import BLOCKED_DIGEST, Artifact, blocked
-from nodegraph.engine.cache import place_of
+from nodegraph.engine.cache import is_in_memory
 from nodegraph.engine.claiming import Elsewhere, Waiting
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
@@ -20,10 +19,11 @@ from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.lanes import Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
-from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.outside import Readings, looked_up
+from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
 from nodegraph.engine.result import CacheSource
-from nodegraph.engine.scheduling import Answer, Scheduling
+from nodegraph.engine.scheduling import Returned, Scheduling
 from nodegraph.engine.sinks import written_before
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
@@ -59,7 +59,7 @@ class Calls:
         """Answer a call from the cache, join an equal one in flight, or run it."""
         state = call.state
         spec = state.node.spec
-        digests = {port: artifact.digest for port, artifact in call.inputs.items()}
+        digests = {port: product.digest for port, product in call.inputs.items()}
         if BLOCKED_DIGEST in digests.values():
             self.complete(call, tuple(blocked() for _ in spec.outputs), source="memory")
             return
@@ -117,13 +117,13 @@ class Calls:
         self.answer_with(call, entry)
         return True
 
-    def answer_with(self, call: Call, entry: Outputs) -> None:
+    def answer_with(self, call: Call, entry: CallOutputs) -> None:
         """Complete a call with what was computed earlier."""
-        is_on_disk = place_of(entry) != "memory"
+        is_on_disk = not is_in_memory(entry)
         if is_on_disk:
-            self._run.pin(entry.artifacts)
+            self._run.pin(entry.products)
         source: CacheSource = "disk" if is_on_disk else "memory"
-        self.complete(call, entry.artifacts, source=source, saved=entry.seconds)
+        self.complete(call, entry.products, source=source, saved=entry.seconds)
 
     def _is_written(self, call: Call) -> bool:
         """Whether a sink's files lie there already; then it has ended."""
@@ -164,14 +164,7 @@ class Calls:
 
     def _has_values(self, call: Call) -> bool:
         """Whether the values of a call's inputs are in memory."""
-        return all(artifact.is_loaded for artifact in call.inputs.values())
-
-    def with_values(self, call: Call, then: Callable[[Call], None]) -> None:
-        """Go on once the values of a call's inputs are in memory."""
-        if self._has_values(call):
-            then(call)
-        else:
-            self._fetching.fetch(call, then)
+        return all(product.is_loaded for product in call.inputs.values())
 
     def step_back(self, call: Call) -> None:
         """Nobody waits any more for a call whose inputs have to be computed again first.
@@ -196,9 +189,17 @@ class Calls:
 
     # Running
 
-    def run(self, call: Call) -> None:
-        """Run a call once the values of its inputs are in memory."""
-        self.with_values(call, self._dispatch)
+    def run(self, call: Call, act: Callable[[Call], None] | None = None) -> None:
+        """Run a call once the values of its inputs are in memory.
+
+        Args:
+            act: What runs it, if not its lane or task.
+        """
+        act = act or self._dispatch
+        if self._has_values(call):
+            act(call)
+        else:
+            self._fetching.fetch(call, act)
 
     def _dispatch(self, call: Call) -> None:
         if self._run.cancel.is_set:
@@ -232,8 +233,8 @@ class Calls:
             state.frees = 0
             for source in state.sources:
                 upstream = self._run.states[source]
-                if upstream.consumers == 1 and upstream.artifacts:
-                    state.frees += sum(artifact.resident_size for artifact in upstream.artifacts)
+                if upstream.consumers == 1 and upstream.products:
+                    state.frees += sum(product.resident_size for product in upstream.products)
         return (-state.frees, -state.depth)
 
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
@@ -309,7 +310,7 @@ class Calls:
 
     # Ending
 
-    def answer(self, call: Call, answer: Answer) -> None:
+    def answer(self, call: Call, answer: Returned) -> None:
         """A call's function has returned."""
         state = call.state
         state.seconds += answer.seconds
@@ -317,8 +318,8 @@ class Calls:
         if answer.memory is not None:
             state.memory = max(state.memory or 0, answer.memory)
         if answer.expansion is None:
-            self.keep(call, answer.artifacts, answer.seconds)
-            self.complete(call, answer.artifacts)
+            self.keep(call, answer.products, answer.seconds)
+            self.complete(call, answer.products)
             return
         # Its own fragment may hold an equal call, which must not wait for this one.
         self._leave_flight(call)
@@ -327,25 +328,25 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - a fragment is pack code's word, and may be anything
             self.fail(call, error)
 
-    def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
+    def keep(self, call: Call, products: tuple[Product, ...], seconds: float) -> None:
         """Keep a call's outputs, in memory and on disk."""
         spec = call.state.node.spec
         if spec.deterministic and not spec.output and call.is_sound:
             self._keeping.note_readings(call)
-            self._shared.cache.keep(call.result_key, Outputs(artifacts, seconds))
+            self._shared.cache.keep(call.result_key, CallOutputs(products, seconds))
             if not call.is_stored:
-                self._keeping.store(call, artifacts, seconds)
+                self._keeping.store(call, products, seconds)
 
     def complete(
         self,
         call: Call,
-        artifacts: tuple[Artifact, ...],
+        products: tuple[Product, ...],
         *,
         source: CacheSource = "",
         saved: float = 0.0,
     ) -> None:
         """A call has its outputs."""
-        call.outputs = artifacts
+        call.outputs = products
         call.cached_from = source
         call.saved = saved
         self._end(call, None)

@@ -27,7 +27,7 @@ INTERVAL = 2.0
 """Seconds between two checkpoints of a call, unless set otherwise."""
 
 
-class Saved(Protocol):
+class SavedCheckpoint(Protocol):
     """A checkpoint as it is kept; see `nodegraph.core.context.Checkpoint`."""
 
     @property
@@ -38,7 +38,7 @@ class Saved(Protocol):
     def state(self) -> Mapping[str, Any]: ...
 
 
-class Checkpoints(Protocol):
+class CheckpointKeeper(Protocol):
     """Where checkpoints are kept: one for each key, the last one. Called from any thread.
 
     What its methods raise is logged, and the checkpoint counts as not there.
@@ -47,7 +47,7 @@ class Checkpoints(Protocol):
     def save(self, key: Key, step: int, total: int, state: Mapping[str, Any]) -> None:
         """Keep this one and forget the one before."""
 
-    def load(self, key: Key) -> Saved | None:
+    def load(self, key: Key) -> SavedCheckpoint | None:
         """The checkpoint of a key, if it is there whole."""
 
     def remove(self, key: Key) -> None:
@@ -121,7 +121,7 @@ class Saver:
 
     def __init__(
         self,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: CheckpointKeeper | None = None,
         *,
         interval: float = INTERVAL,
         settle: Callable[[], object] | None = None,

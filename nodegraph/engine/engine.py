@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.core.context import Environment, Numerics, Weights
-from nodegraph.core.events import EventStream, Listener
 from nodegraph.core.graph import Graph
 from nodegraph.engine.cache import Cache
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.kinds import holds_strangers
-from nodegraph.engine.lanes import Lanes, Share
+from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import AS_USUAL, RunOptions
 from nodegraph.engine.result import RunResult
-from nodegraph.engine.run import Job, Run
+from nodegraph.engine.run import Run
 from nodegraph.engine.shared import Claiming, Shared
-from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
 from nodegraph.store.codes import Codes
 from nodegraph.store.costs import Costs
@@ -77,17 +75,10 @@ class Engine:
     async def run(
         self,
         graph: Graph,
+        options: RunOptions = AS_USUAL,
         *,
         workflow: Mapping[str, Any] | None = None,
-        listener: Listener | None = None,
-        cancel: CancelToken | None = None,
-        deadline: float | None = None,
-        check_mutation: bool = False,
-        values: bool = True,
-        share: Share | None = None,
         run_id: str = "",
-        previews: bool = True,
-        environment: Environment | None = None,
     ) -> RunResult:
         """Run a graph's targets and all that they need.
 
@@ -95,41 +86,17 @@ class Engine:
         result tells.
 
         Args:
+            options: How; the parameters and targets are the graph's already.
             workflow: The document that the graph was built from, for sinks that keep it.
-            listener: Is handed every event, in order, from any thread.
-            cancel: Stops the run at the next step once set; pauses and resumes it.
-            deadline: Seconds after which the run is cancelled.
-            check_mutation: Compare each call's inputs before and after it, to find nodes that
-                change them.
-            values: Whether the targets' values are wanted; if not, a result that is known needn't
-                be brought into memory.
-            share: Whose run it is, and how urgent, where several compete for the lanes.
             run_id: Names the run in the store's records.
-            previews: Whether the listener has a use for pictures of unfinished work.
-            environment: This run's, where it may read more than others.
         Raises:
-            InvalidValue: The deadline isn't in the future.
             RuntimeError: A run of this engine goes on on another event loop.
         """
-        if deadline is not None and deadline <= 0:
-            raise InvalidValue(
-                "a deadline lies in the future", given=f"{deadline:g} s", expected="more than 0 s"
-            )
         entry = self._enter(asyncio.get_running_loop())
         try:
-            job = Job(
-                workflow or {},
-                EventStream(listener, previews=previews),
-                cancel or CancelToken(),
-                deadline,
-                check_mutation,
-                values,
-                share or Share(),
-                run_id,
-            )
-            shared = self.shared if environment is None else self.shared.within(environment)
+            shared = self.shared.granting(options.granted)
             shared.identify(graph)
-            return await Run(shared, graph, job).execute()
+            return await Run(shared, graph, options, workflow or {}, run_id).execute()
         finally:
             self._runs.discard(entry)
             if not self._runs:

@@ -17,10 +17,10 @@ from typing import Any
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.ports import Expand, Value
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
-from nodegraph.engine.artifact import Artifact, artifact_of, blocked, listed, unnamed_digest
-from nodegraph.engine.fragments import Carried, End, Ends, Fragment, build_fragment
+from nodegraph.engine.fragments import Carried, Ends, Fragment, InnerOutput, build_fragment
 from nodegraph.engine.invoke import is_sound
-from nodegraph.engine.scheduling import Answer, Scheduling
+from nodegraph.engine.product import Product, blocked, listed, product_of, unnamed_digest
+from nodegraph.engine.scheduling import Returned, Scheduling
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import Gone
@@ -29,7 +29,7 @@ DEEPEST = 64
 """Expansions within expansions; more is taken for a node that expands without end."""
 
 
-def expand(run: Scheduling, call: Call, answer: Answer) -> None:
+def expand(run: Scheduling, call: Call, answer: Returned) -> None:
     """Take a call's fragment into the run; the call completes with the fragment's outputs.
 
     Raises:
@@ -88,7 +88,7 @@ class _Expansion:
             expansion, prefix, self._steps, shared.registry, shared.environment
         )
         for value in fragment.values.values():
-            if isinstance(value, Carried) and not value.artifact.is_there:
+            if isinstance(value, Carried) and not value.product.is_there:
                 raise Gone("what a step gave has left memory")
         self._steps += 1
         if expansion.then is None:
@@ -116,7 +116,7 @@ class _Expansion:
         """Settle the nodes that stand for live values."""
         for name, value in values.items():
             state = self._run.states[name]
-            state.artifacts = (self._artifact(value, named(ANY), name),)
+            state.products = (self._product(value, named(ANY), name),)
             state.demanded = True
             state.status = "ran"
             # They can't run again, as nodes of an earlier step may have to: they keep their values.
@@ -153,11 +153,11 @@ class _Expansion:
             return
         ends = step.fragment.ends
         try:
-            artifacts = [self._output(ends[p.name], p.expr, p.name) for p in self._spec.outputs]
+            products = [self._output(ends[p.name], p.expr, p.name) for p in self._spec.outputs]
         except Gone:
             self._again(step, ends.values(), partial(self._ended, step))
             return
-        self._complete(tuple(artifacts))
+        self._complete(tuple(products))
 
     def _has_failed(self, state: NodeState) -> bool:
         """Whether a node has no outputs for another reason than that something is blocked."""
@@ -171,7 +171,7 @@ class _Expansion:
             if found.status in ("failed", "cancelled"):
                 return True
             is_blocked |= found.is_blocked or any(
-                artifact.is_blocked for artifact in found.artifacts or ()
+                product.is_blocked for product in found.products or ()
             )
             if found.status == "skipped" and not found.is_blocked:
                 new = [name for name in found.sources if name not in seen]
@@ -186,13 +186,13 @@ class _Expansion:
         # The state of the world that it reads is no part of the expanding node's key.
         return is_repeatable and state.is_closed and "fingerprint" not in item.spec.hooks
 
-    def _complete(self, artifacts: tuple[Artifact, ...]) -> None:
+    def _complete(self, products: tuple[Product, ...]) -> None:
         self._let_go(None)
         self._call.is_repeatable = self._is_repeatable
         self._call.is_sound &= is_sound(self._run.shared, self._call)
         if self._is_repeatable:
-            self._run.calls.keep(self._call, artifacts, self._seconds)
-        self._run.calls.complete(self._call, artifacts)
+            self._run.calls.keep(self._call, products, self._seconds)
+        self._run.calls.complete(self._call, products)
 
     # The next step
 
@@ -207,15 +207,15 @@ class _Expansion:
         start = monotonic()
         result = then(found)
         if not isinstance(result, Expand):
-            result = self._artifacts(result)
+            result = self._products(result)
         self._seconds += monotonic() - start
         return result
 
-    def _artifacts(self, result: Any) -> tuple[Artifact, ...]:
+    def _products(self, result: Any) -> tuple[Product, ...]:
         """A plain answer, as one of the node's function."""
         definition = self._run.shared.registry.definition(self._spec.type)
         return tuple(
-            self._artifact(
+            self._product(
                 Value(value),
                 named(ANY) if value is None and port.nullable else port.expr,
                 port.name,
@@ -258,18 +258,18 @@ class _Expansion:
 
     # Values
 
-    def _artifact(self, value: Value, expr: TypeExpr, port: str) -> Artifact:
-        """A live value's artifact; known ones keep their digest."""
+    def _product(self, value: Value, expr: TypeExpr, port: str) -> Product:
+        """A live value's product; known ones keep their digest."""
         if isinstance(value, Carried):
-            return value.artifact
-        known = self._handing.artifact_of(value.value)
+            return value.product
+        known = self._handing.product_of(value.value)
         if known is not None and not expr.is_list:
             return known
         deterministic = self._spec.deterministic
         unnamed = unnamed_digest(self._call.result_key, port, deterministic=deterministic)
-        return artifact_of(value.value, expr, self._run.shared.registry.digesters, unnamed)
+        return product_of(value.value, expr, self._run.shared.registry.digesters, unnamed)
 
-    def _inner(self, end: End) -> Artifact:
+    def _inner(self, end: InnerOutput) -> Product:
         """What an inner node gave; blocked if it is left out or was skipped."""
         if end.source is None:
             return blocked()
@@ -279,14 +279,14 @@ class _Expansion:
     def _carried(self, ends: Ends, port: str) -> Carried:
         if isinstance(ends, Carried):
             return ends
-        if isinstance(ends, End):
-            artifact = self._inner(ends)
-            source = None if artifact.is_blocked else ends.source
-            return Carried(artifact, source, ends.expr)
+        if isinstance(ends, InnerOutput):
+            product = self._inner(ends)
+            source = None if product.is_blocked else ends.source
+            return Carried(product, source, ends.expr)
         if isinstance(ends, list):
             items = [self._carried(item, f"{port}[{at}]") for at, item in enumerate(ends)]
-            return Carried(listed([item.artifact for item in items]), None, list_of(named(ANY)))
-        return Carried(self._artifact(ends, named(ANY), port), None, named(ANY))
+            return Carried(listed([item.product for item in items]), None, list_of(named(ANY)))
+        return Carried(self._product(ends, named(ANY), port), None, named(ANY))
 
     def _check_outputs(self, ends: Mapping[str, Ends]) -> None:
         declared = self._spec.outputs_by_name
@@ -309,38 +309,38 @@ class _Expansion:
         given = list_of(named(ANY)) if isinstance(ends, list) else ends.expr
         found = fit(given, expr, self._run.shared.registry.types)
         if found is None or found.map_depth:
-            text = f"{given} from `{ends.text}`" if isinstance(ends, End) else str(given)
+            text = f"{given} from `{ends.text}`" if isinstance(ends, InnerOutput) else str(given)
             raise InvalidValue(
                 f"the expansion's output `{port}` has another type than the node declares",
                 given=text,
                 expected=str(expr),
             )
 
-    def _output(self, ends: Ends, expr: TypeExpr, port: str) -> Artifact:
+    def _output(self, ends: Ends, expr: TypeExpr, port: str) -> Product:
         """What stands for one of the node's outputs."""
         if isinstance(ends, list) and expr.is_list:
             return listed([self._output(item, expr.item, port) for item in ends])
-        if isinstance(ends, (End, Carried)):
-            artifact = self._inner(ends) if isinstance(ends, End) else ends.artifact
+        if isinstance(ends, (InnerOutput, Carried)):
+            product = self._inner(ends) if isinstance(ends, InnerOutput) else ends.product
             fitted = fit(ends.expr, expr, self._run.shared.registry.types)
-            if fitted is not None and not artifact.is_blocked:
-                artifact = artifact.converted(fitted.conversions)
+            if fitted is not None and not product.is_blocked:
+                product = product.converted(fitted.conversions)
         elif isinstance(ends, list):
-            artifact = self._carried(ends, port).artifact
+            product = self._carried(ends, port).product
         else:
-            artifact = self._artifact(ends, expr, port)
-        if expr.is_list and artifact.items is None and not artifact.is_blocked:
+            product = self._product(ends, expr, port)
+        if expr.is_list and product.items is None and not product.is_blocked:
             # It came through a port of type Any.
             digesters = self._run.shared.registry.digesters
-            return artifact_of(artifact.value, expr, digesters, artifact.digest)
-        return artifact
+            return product_of(product.value, expr, digesters, product.digest)
+        return product
 
 
-def _leaves(ends: Iterable[Ends]) -> Iterable[End]:
+def _leaves(ends: Iterable[Ends]) -> Iterable[InnerOutput]:
     waiting = list(ends)
     while waiting:
         found = waiting.pop()
-        if isinstance(found, End):
+        if isinstance(found, InnerOutput):
             yield found
         elif isinstance(found, list):
             waiting += found

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from nodegraph.core.summary import summarize
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.product import Product
 from nodegraph.engine.states import Call
 from nodegraph.errors import NodeFailed, NodegraphError
 
@@ -19,7 +19,7 @@ def node_failure(call: Call, error: BaseException) -> NodeFailed:
         return error
     spec = call.state.node.spec
     inputs = {port: summarize(value) for port, value in call.state.node.literals.items()}
-    inputs |= {port: _told(artifact) for port, artifact in call.inputs.items()}
+    inputs |= {port: _told(product) for port, product in call.inputs.items()}
     failed = NodeFailed(
         error,
         node=call.name,
@@ -31,11 +31,11 @@ def node_failure(call: Call, error: BaseException) -> NodeFailed:
     return failed
 
 
-def _told(artifact: Artifact) -> str:
+def _told(product: Product) -> str:
     # As it came, where a link's conversion is what failed; and nothing is loaded for a message.
-    while artifact.base is not None:
-        artifact = artifact.base
-    return summarize(artifact.value) if artifact.is_loaded else "(not in memory)"
+    while product.base is not None:
+        product = product.base
+    return summarize(product.value) if product.is_loaded else "(not in memory)"
 
 
 def _trace(error: BaseException) -> str:

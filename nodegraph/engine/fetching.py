@@ -86,9 +86,9 @@ class Fetching:
 def _load(call: Call) -> list[str]:
     """Bring a call's inputs into memory; gives the ports whose values are gone."""
     gone = []
-    for port, artifact in tuple(call.inputs.items()):
+    for port, product in tuple(call.inputs.items()):
         try:
-            artifact.load()
+            product.load()
         except Gone:
             gone.append(port)
     return gone

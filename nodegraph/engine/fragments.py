@@ -11,14 +11,14 @@ from nodegraph.core.catalog import CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
-from nodegraph.core.graph import Graph, GraphNode, Source
+from nodegraph.core.graph import Graph, GraphNode, LinkSource
 from nodegraph.core.links import parse_link
 from nodegraph.core.ports import Ending, Expand, Value
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.targets import needed_by
 from nodegraph.core.types import ANY, TypeExpr, list_of
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 
@@ -31,27 +31,27 @@ class Carried(Value):
         expr: Its type.
     """
 
-    __slots__ = ("artifact", "expr", "source")
+    __slots__ = ("expr", "product", "source")
 
-    def __init__(self, artifact: Artifact, source: Source | None, expr: TypeExpr) -> None:
+    def __init__(self, product: Product, source: LinkSource | None, expr: TypeExpr) -> None:
         super().__init__(None)
-        self.artifact = artifact
+        self.product = product
         self.source = source
         self.expr = expr
 
     @property
     def value(self) -> Any:
-        if not self.artifact.is_intact:
-            self.artifact.spoil()
-        return lent_copy(self.artifact.value)
+        if not self.product.is_intact:
+            self.product.spoil()
+        return lent_copy(self.product.value)
 
     @property
     def is_blocked(self) -> bool:
-        return self.artifact.is_blocked
+        return self.product.is_blocked
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class InnerOutput:
     """An inner output that stands for an output of the fragment.
 
     Attributes:
@@ -60,12 +60,12 @@ class End:
         text: As the fragment names it.
     """
 
-    source: Source | None
+    source: LinkSource | None
     expr: TypeExpr
     text: str
 
 
-Ends = End | Value | list["Ends"]
+Ends = InnerOutput | Value | list["Ends"]
 """An output of a fragment, its links followed."""
 
 
@@ -143,8 +143,8 @@ def _texts(ending: Ending) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _leaves(ends: Ends) -> Iterator[End]:
-    if isinstance(ends, End):
+def _leaves(ends: Ends) -> Iterator[InnerOutput]:
+    if isinstance(ends, InnerOutput):
         yield ends
     elif isinstance(ends, list):
         for item in ends:
@@ -176,10 +176,10 @@ def _ends(analysis: Analysis, port: str, ending: Ending) -> Ends:
         )
     expr = output.port.expr
     if output.node in flat.left_out:
-        return End(None, expr, ending)
+        return InnerOutput(None, expr, ending)
     for _ in range(analysis.nodes[output.node].map_depth):
         expr = list_of(expr)
-    return End(Source(output.node, output.port.name), expr, ending)
+    return InnerOutput(LinkSource(output.node, output.port.name), expr, ending)
 
 
 def _moved(
@@ -196,10 +196,10 @@ def _moved(
         if isinstance(value, Carried) and value.source is not None
     }
 
-    def source(given: Source) -> Source:
+    def source(given: LinkSource) -> LinkSource:
         found = carried.get(given.node)
         if found is not None:
-            return Source(found.node, found.port, given.fit)
+            return LinkSource(found.node, found.port, given.fit)
         return replace(given, node=prefix + given.node)
 
     def end(given: Ends) -> Ends:

@@ -15,11 +15,11 @@ from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Expand, Lazy
 from nodegraph.core.types import ANY, named
 from nodegraph.core.values import Recipe
-from nodegraph.engine.artifact import Artifact, artifact_of, unnamed_digest
 from nodegraph.engine.attempt import Attempt
 from nodegraph.engine.claiming import claim
 from nodegraph.engine.keeping import Keeping
-from nodegraph.engine.scheduling import Answer, Scheduling
+from nodegraph.engine.product import Product, product_of, unnamed_digest
+from nodegraph.engine.scheduling import Returned, Scheduling
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.store.entries import Gone
@@ -83,17 +83,17 @@ class Invoker:
                 self._prepared.add(state)
                 self._prefetch(state, self._known_inputs(state))
 
-    def _known_inputs(self, state: NodeState) -> Iterator[Artifact]:
+    def _known_inputs(self, state: NodeState) -> Iterator[Product]:
         """What a node will be given for certain, as far as it is known."""
         for port, source in state.node.links.items():
             upstream = self._run.states.get(source.node)
             if port not in state.lazy_ports and upstream is not None and upstream.has_outputs:
                 yield upstream.output(source.port)
 
-    def _prefetch(self, state: NodeState, inputs: Iterable[Artifact]) -> None:
+    def _prefetch(self, state: NodeState, inputs: Iterable[Product]) -> None:
         weights = self._shared.weights
         # A recipe is small; one that lies in the store is read in the thread that loads.
-        found = [artifact for artifact in inputs if artifact.size <= _RECIPE]
+        found = [product for product in inputs if product.size <= _RECIPE]
         if weights is None or not any(map(_may_be_recipe, found)):
             return
         self._shared.lanes["io"].submit(
@@ -110,7 +110,7 @@ class Invoker:
         if environment.readable is not None:
             check_paths(call.name, call.state.node.spec, _given(call), environment)
 
-    def invoke(self, call: Call) -> Answer:
+    def invoke(self, call: Call) -> Returned:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
         self._check_paths(call)
@@ -125,7 +125,7 @@ class Invoker:
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
 
-    async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> Answer:
+    async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> Returned:
         """Run an async function on the event loop.
 
         Args:
@@ -151,29 +151,29 @@ class Invoker:
 
     def _answer(
         self, definition: NodeDefinition, call: Call, result: Any, attempt: Attempt
-    ) -> Answer:
+    ) -> Returned:
         seconds = attempt.seconds
         call.is_sound = self._is_unchanged(call) and is_sound(self._shared, call)
         if isinstance(result, Expand):
-            return Answer(seconds, expansion=result)
+            return Returned(seconds, expansion=result)
         spec = definition.spec
         by_key = spec.deterministic and call.is_sound
-        artifacts = tuple(
-            self._artifact(value, port_type, call, by_key)
+        products = tuple(
+            self._product(value, port_type, call, by_key)
             for port_type, value in zip(spec.outputs, definition.outputs_of(result), strict=True)
         )
         loading = attempt.loading
         self._keeping.record_cost(call, seconds - loading, attempt.memory)
         self._keeping.record_loads(call, attempt.loads)
         if spec.deterministic and not spec.output:
-            self._keeping.store(call, artifacts, seconds)
+            self._keeping.store(call, products, seconds)
         attempt.finished()
-        return Answer(seconds, artifacts, memory=attempt.memory, loading=loading)
+        return Returned(seconds, products, memory=attempt.memory, loading=loading)
 
-    def _artifact(self, value: Any, port: Any, call: Call, by_key: bool) -> Artifact:
+    def _product(self, value: Any, port: Any, call: Call, by_key: bool) -> Product:
         expr = named(ANY) if value is None and port.nullable else port.expr
         unnamed = unnamed_digest(call.result_key, port.name, deterministic=by_key)
-        return artifact_of(value, expr, self._shared.registry.digesters, unnamed)
+        return product_of(value, expr, self._shared.registry.digesters, unnamed)
 
 
 def is_sound(shared: Shared, call: Call) -> bool:
@@ -191,17 +191,17 @@ def is_sound(shared: Shared, call: Call) -> bool:
 
 def _given(call: Call) -> dict[str, Any]:
     """Values of a call's inputs, as far as they are there."""
-    linked = {port: artifact.value for port, artifact in call.inputs.items()}
+    linked = {port: product.value for port, product in call.inputs.items()}
     return {**call.state.node.literals, **linked}
 
 
-def _may_be_recipe(artifact: Artifact) -> bool:
-    return not artifact.is_loaded or isinstance(artifact.value, Recipe)
+def _may_be_recipe(product: Product) -> bool:
+    return not product.is_loaded or isinstance(product.value, Recipe)
 
 
-def _prefetch(weights: Weights, inputs: Sequence[Artifact], device: str) -> None:
-    for artifact in inputs:
+def _prefetch(weights: Weights, inputs: Sequence[Product], device: str) -> None:
+    for product in inputs:
         with suppress(Gone):
-            value = artifact.value
+            value = product.value
             if isinstance(value, Recipe):
                 weights.prefetch(value, device)

@@ -10,12 +10,12 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import Cache, unsaved
 from nodegraph.engine.key_parts import key_parts
 from nodegraph.engine.memory_cache import Asked
 from nodegraph.engine.node_context import Load
 from nodegraph.engine.outside import after
+from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.engine.work import LENGTH, LOADING, RECIPES, length_shape, loading_work, work_of
@@ -39,18 +39,18 @@ class Keeping:
         self._cache: Cache = shared.cache
         self._run_id = run_id
 
-    def store(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
+    def store(self, call: Call, products: tuple[Product, ...], seconds: float) -> None:
         """Put a call's outputs into the store; a claim on it ends once others can see them."""
         call.is_stored = True
         store = self._cache.store
         if store is None or not call.is_exact or not call.is_sound:
             return
         self._note_code(call.state.node.spec)
-        links = {port: artifact.digest for port, artifact in call.inputs.items()} | call.asked
+        links = {port: product.digest for port, product in call.inputs.items()} | call.asked
         digesters = self._shared.registry.digesters
         handing = call.handing
         entry = NewEntry(
-            outputs=tuple([unsaved(artifact, digesters) for artifact in artifacts]),
+            outputs=tuple([unsaved(product, digesters) for product in products]),
             asked=None,
             node_type=call.state.node.spec.type,
             seconds=seconds,
@@ -144,7 +144,5 @@ def _weights(call: Call) -> Mapping[str, Digest]:
     """Digests of the recipes that a call computes with, by input."""
     types = call.state.node.spec.inputs_by_name
     return {
-        port: artifact.digest
-        for port, artifact in call.inputs.items()
-        if types[port].type in RECIPES
+        port: product.digest for port, product in call.inputs.items() if types[port].type in RECIPES
     }

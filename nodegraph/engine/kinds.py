@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nodegraph.engine.artifact import leaves
-from nodegraph.engine.memory_cache import Entry, Outputs
+from nodegraph.engine.memory_cache import CallOutputs, Entry
+from nodegraph.engine.product import leaves
 
 _MOST = 1000
 """Parts of a value that are looked at; what has more is taken to hold a stranger."""
@@ -16,11 +16,10 @@ _MOST = 1000
 
 def holds_strangers(entry: Entry) -> bool:
     """Whether a result holds anything of a class whose module was imported anew, or is gone."""
-    if not isinstance(entry, Outputs):
+    if not isinstance(entry, CallOutputs):
         return False
     return any(
-        artifact.is_loaded and _holds_strangers(artifact.value)
-        for artifact in leaves(entry.artifacts)
+        product.is_loaded and _holds_strangers(product.value) for product in leaves(entry.products)
     )
 
 

@@ -15,11 +15,11 @@ from typing import Any
 from nodegraph.core.confinement import check_paths, links_to_check
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.ports import Lazy
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
-from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.outside import after, looked_up
+from nodegraph.engine.product import Product
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
@@ -47,7 +47,7 @@ async def answer_lazily(run: Scheduling, call: Call, run_it: Callable[[Call], No
         except UpstreamEnded:
             run.calls.leave(call)
         else:
-            run.calls.with_values(call, run_it)
+            run.calls.run(call, run_it)
 
 
 async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: Call) -> None:
@@ -71,14 +71,14 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
         call.was_open |= bool(passed)
         if entry is None:
             return False
-        if isinstance(entry, Outputs):
+        if isinstance(entry, CallOutputs):
             found = usable(entry, call.state)
             if found is not None:
                 call.answer_key = key
                 run.calls.answer_with(call, found)
             return found is not None
-        artifact = await _allowed(run, call, entry.port)
-        key = lazy_key(key, entry.port, artifact.digest)
+        product = await _allowed(run, call, entry.port)
+        key = lazy_key(key, entry.port, product.digest)
 
 
 class _Steps:
@@ -88,17 +88,17 @@ class _Steps:
         self._run = run
         self._keeping = keeping
         self._call = call
-        self._asked: dict[str, Artifact] = {}
+        self._asked: dict[str, Product] = {}
 
     def input(self, port: str) -> Lazy[Any]:
         return Lazy(partial(self._evaluate, port))
 
     async def _evaluate(self, port: str) -> Any:
         if port not in self._asked:
-            artifact = await _with_value(self._run, self._call, port)
+            product = await _with_value(self._run, self._call, port)
             if port not in self._asked:
-                self._asked[port] = artifact
-                self._step(port, artifact)
+                self._asked[port] = product
+                self._step(port, product)
         return await self._handed(port)
 
     async def _handed(self, port: str) -> Any:
@@ -106,16 +106,16 @@ class _Steps:
         call = self._call
         assert call.handing is not None
         while True:
-            artifact = self._asked[port]
+            product = self._asked[port]
             try:
-                return call.handing.hand(port, artifact)
+                return call.handing.hand(port, product)
             except Gone:
                 again = await _with_value(self._run, call, port)
-            if again.digest != artifact.digest:
+            if again.digest != product.digest:
                 raise RuntimeError(f"input `{port}` differs, now that it was computed once more")
             self._asked[port] = again
 
-    def _step(self, port: str, artifact: Artifact) -> None:
+    def _step(self, port: str, product: Product) -> None:
         call = self._call
         # What it asks for may depend on what it has read outside.
         if call.state.node.spec.deterministic:
@@ -125,18 +125,18 @@ class _Steps:
         call.readings.passed(steps)
         if call.state.node.spec.deterministic:
             self._keeping.note_asked(call, port)
-        call.asked[port] = artifact.digest
-        call.key = lazy_key(call.key, port, artifact.digest)
+        call.asked[port] = product.digest
+        call.key = lazy_key(call.key, port, product.digest)
 
 
-async def _allowed(run: Scheduling, call: Call, port: str) -> Artifact:
+async def _allowed(run: Scheduling, call: Call, port: str) -> Product:
     """A lazy input, evaluated, and in memory where it has to be looked at; see `ask`."""
     if links_to_check(call.state.node.spec, (port,), run.shared.environment):
         return await _with_value(run, call, port)
     return await ask(run, call.state, port)
 
 
-async def _with_value(run: Scheduling, call: Call, port: str) -> Artifact:
+async def _with_value(run: Scheduling, call: Call, port: str) -> Product:
     """A lazy input, evaluated and in memory; see `ask`.
 
     Raises:
@@ -144,19 +144,19 @@ async def _with_value(run: Scheduling, call: Call, port: str) -> Artifact:
     """
     state = call.state
     while True:
-        artifact = await ask(run, state, port)
-        if not artifact.is_loaded:
+        product = await ask(run, state, port)
+        if not product.is_loaded:
             try:
-                await asyncio.get_running_loop().run_in_executor(None, artifact.load)
+                await asyncio.get_running_loop().run_in_executor(None, product.load)
             except Gone:
                 run.revive(state.node.links[port].node)
                 continue
-            run.shared.cache.loaded([artifact])
-        check_paths(call.name, state.node.spec, {port: artifact.value}, run.shared.environment)
-        return artifact
+            run.shared.cache.loaded([product])
+        check_paths(call.name, state.node.spec, {port: product.value}, run.shared.environment)
+        return product
 
 
-async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
+async def ask(run: Scheduling, state: NodeState, port: str) -> Product:
     """The value of a lazy input, evaluated now if it hasn't been.
 
     Raises:
@@ -175,11 +175,11 @@ async def ask(run: Scheduling, state: NodeState, port: str) -> Artifact:
         raise Cancelled("the run was cancelled")
     if not upstream.has_outputs:
         raise UpstreamEnded
-    artifact = run.linked(state, port)
-    if artifact.is_blocked:
+    product = run.linked(state, port)
+    if product.is_blocked:
         raise UpstreamEnded
     state.depends_on(upstream)
-    return artifact
+    return product
 
 
 def _settle(ended: asyncio.Future[None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from nodegraph.engine.artifact import Artifact, listed
+from nodegraph.engine.product import Product, listed
 
 T = TypeVar("T")
 
@@ -25,9 +25,7 @@ class Nested(Generic[T]):
         return tuple([leaf for branch in self.branches for leaf in branch.leaves()])
 
 
-def spread(
-    inputs: Mapping[str, Artifact], depths: Mapping[str, int]
-) -> Nested[dict[str, Artifact]]:
+def spread(inputs: Mapping[str, Product], depths: Mapping[str, int]) -> Nested[dict[str, Product]]:
     """The inputs of every call.
 
     The inputs with the deepest lists are taken apart first, zipped; a shorter list repeats its
@@ -52,14 +50,14 @@ def spread(
     return Nested(branches=tuple(branches))
 
 
-def _items(artifact: Artifact) -> tuple[Artifact, ...]:
-    if artifact.items is None:
-        raise TypeError(f"expected a list to go through, got {type(artifact.value).__name__}")
-    return artifact.items
+def _items(product: Product) -> tuple[Product, ...]:
+    if product.items is None:
+        raise TypeError(f"expected a list to go through, got {type(product.value).__name__}")
+    return product.items
 
 
-def gather(outputs: Nested[tuple[Artifact, ...]], count: int) -> tuple[Artifact, ...]:
-    """One artifact for each of `count` output ports: lists in the shape of the calls."""
+def gather(outputs: Nested[tuple[Product, ...]], count: int) -> tuple[Product, ...]:
+    """One product for each of `count` output ports: lists in the shape of the calls."""
     if outputs.branches is None:
         assert outputs.leaf is not None
         return outputs.leaf

@@ -9,22 +9,22 @@ from itertools import count
 from threading import Lock
 
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.product import Product
 
 _OVERHEAD = 1_024
 """Bytes of an entry itself, with its key and digests."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outputs:
+class CallOutputs:
     """What a call gave.
 
     Attributes:
-        artifacts: One for each output port.
+        products: One for each output port.
         seconds: That computing it took.
     """
 
-    artifacts: tuple[Artifact, ...]
+    products: tuple[Product, ...]
     seconds: float = 0.0
 
 
@@ -35,7 +35,7 @@ class Asked:
     port: str
 
 
-Entry = Outputs | Asked
+Entry = CallOutputs | Asked
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +56,7 @@ class _Kept:
     worth: float = field(init=False)
 
     def __post_init__(self) -> None:
-        seconds = self.entry.seconds if isinstance(self.entry, Outputs) else 0.0
+        seconds = self.entry.seconds if isinstance(self.entry, CallOutputs) else 0.0
         self.worth = seconds / self.size
 
     @property
@@ -178,4 +178,4 @@ def entry_size(entry: Entry) -> int:
     """Bytes that an entry takes in memory, about."""
     if isinstance(entry, Asked):
         return _OVERHEAD
-    return _OVERHEAD + sum(artifact.resident_size for artifact in entry.artifacts)
+    return _OVERHEAD + sum(product.resident_size for product in entry.products)

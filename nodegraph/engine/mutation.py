@@ -15,10 +15,10 @@ from typing import Any
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value
 from nodegraph.core.summary import summarize
-from nodegraph.engine.artifact import Artifact, Digesters, Lent, lent_by
 from nodegraph.engine.cache import Cache
+from nodegraph.engine.product import Digesters, Lent, Product, lent_by
 from nodegraph.errors import InvalidValue
-from nodegraph.store.entries import Gone, Source
+from nodegraph.store.entries import Gone, SharedValue
 
 _MOST_TRIES = 3
 """Times that a call has an input made anew which was changed since its node gave it."""
@@ -40,7 +40,7 @@ class Handing:
         ChangedInput: At the end of the `with`: something was changed; names the input.
     """
 
-    __slots__ = ("_artifacts", "_cache", "_known", "_lent", "_refused", "given")
+    __slots__ = ("_cache", "_known", "_lent", "_products", "_refused", "given")
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
@@ -49,33 +49,33 @@ class Handing:
 
     def begin(self) -> None:
         """Forget what an earlier attempt was handed."""
-        self._artifacts: dict[str, Artifact] = {}
+        self._products: dict[str, Product] = {}
         self._lent: dict[str, list[Lent]] = {}
-        self._known: dict[int, tuple[Artifact, Any]] | None = None
+        self._known: dict[int, tuple[Product, Any]] | None = None
         self.given: dict[str, Any] = {}
 
-    def hand(self, port: str, artifact: Artifact) -> Any:
+    def hand(self, port: str, product: Product) -> Any:
         """The value for a function, in containers of its own.
 
         Raises:
             Gone: It was changed since its node gave it, so it must be had anew.
             ChangedInput: It is so each time.
         """
-        value = artifact.value
-        self._artifacts[port] = artifact
+        value = product.value
+        self._products[port] = product
         if type(value) in LEAVES:
             self.given[port] = value
             return value
-        lent = lent_by((artifact,))
+        lent = lent_by((product,))
         if not _are_intact(lent):
-            self._refuse(port, artifact, value)
+            self._refuse(port, product, value)
         if lent:
             self._lent[port] = lent
         self.given[port] = given = lent_copy(value)
         return given
 
-    def _refuse(self, port: str, artifact: Artifact, value: Any) -> None:
-        self._cache.found_changed([artifact])
+    def _refuse(self, port: str, product: Product, value: Any) -> None:
+        self._cache.found_changed([product])
         self._refused += 1
         if self._refused > _MOST_TRIES:
             raise _changed(port, value, by="the node that gives it, or one that held on to it,")
@@ -123,37 +123,37 @@ class Handing:
                     raise _changed(port, self.given[port], by="the node")
 
     def _let_go(self, ports: list[str]) -> None:
-        self._cache.spoiled([self._artifacts[port] for port in ports])
+        self._cache.spoiled([self._products[port] for port in ports])
 
-    def artifact_of(self, value: Any) -> Artifact | None:
-        """The artifact of what was handed, or of an item in that, if it is still as it was."""
+    def product_of(self, value: Any) -> Product | None:
+        """The product of what was handed, or of an item in that, if it is still as it was."""
         if self._known is None:
             self._known = {}
-            for port, artifact in self._artifacts.items():
-                self._know(artifact, self.given[port])
+            for port, product in self._products.items():
+                self._know(product, self.given[port])
         known = self._known.get(id(value))
         if known is None:
             return None
-        artifact, given = known
-        if artifact.items is None:
+        product, given = known
+        if product.items is None:
             # A container is the function's own, which it may have changed.
-            return artifact if artifact.is_loaded and artifact.value is given else None
-        found = map(self.artifact_of, given)
-        is_same = len(given) == len(artifact.items) and all(map(is_, found, artifact.items))
-        return artifact if is_same else None
+            return product if product.is_loaded and product.value is given else None
+        found = map(self.product_of, given)
+        is_same = len(given) == len(product.items) and all(map(is_, found, product.items))
+        return product if is_same else None
 
-    def _know(self, artifact: Artifact, given: Any) -> None:
+    def _know(self, product: Product, given: Any) -> None:
         assert self._known is not None
-        self._known[id(given)] = (artifact, given)
-        if artifact.items is not None:
-            for item, value in zip(artifact.items, given, strict=False):
+        self._known[id(given)] = (product, given)
+        if product.items is not None:
+            for item, value in zip(product.items, given, strict=False):
                 self._know(item, value)
 
-    def sources(self, digesters: Digesters) -> tuple[Source, ...]:
+    def sources(self, digesters: Digesters) -> tuple[SharedValue, ...]:
         """What was lent whose marks don't tell everything: to be looked at in full."""
         return tuple(
             [
-                Source(
+                SharedValue(
                     item.value, partial(item.is_still, digesters), partial(self._found, port, item)
                 )
                 for port, lent in self._lent.items()
@@ -163,9 +163,9 @@ class Handing:
         )
 
     def _found(self, port: str, item: Lent) -> None:
-        artifact = self._artifacts[port]
-        if any(other.value is item.value for other in lent_by((artifact,))):
-            self._cache.found_changed([artifact])  # else somebody has found it already
+        product = self._products[port]
+        if any(other.value is item.value for other in lent_by((product,))):
+            self._cache.found_changed([product])  # else somebody has found it already
 
 
 def _are_intact(lent: list[Lent]) -> bool:

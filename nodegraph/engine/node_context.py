@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
@@ -16,12 +16,43 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.lanes import current_place
 from nodegraph.engine.outside import Readings
-from nodegraph.engine.pacing import PreviewPace
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
+
+SHARE = 0.03
+"""Of a call's time, what its previews may take."""
+LEAST = 0.2
+"""Seconds from one preview to the next at least, and from the call's begin to the first."""
+
+
+class PreviewPace:
+    """Says when the next preview of a call is due, by what the last one cost.
+
+    Args:
+        clock: Tells seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._due = clock() + LEAST
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough other work was done since the last one."""
+        return self._clock() >= self._due
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Make a preview inside the `with`."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            end = self._clock()
+            self._due = end + max(LEAST, (end - start) * (1 / SHARE - 1))
 
 
 class _Offer(NamedTuple):
@@ -173,13 +204,14 @@ class NodeContext:
         self._readings.variable(name, self.environment.inputs)
         return os.environ.get(name, default)
 
-    def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
+    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
         if self._weights is None:
             raise InvalidValue(
                 "this engine holds no models",
                 hint="Give the Engine a residency manager as `weights`.",
             )
-        return self._timed(recipe, self._weights.use(recipe, self.device, self.footprint))
+        using = self._weights.use(recipe, self.device, self.footprint, calls_only=calls_only)
+        return self._timed(recipe, using)
 
     @contextmanager
     def _timed(self, recipe: Recipe, using: AbstractContextManager[Any]) -> Iterator[Any]:

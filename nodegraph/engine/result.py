@@ -11,7 +11,7 @@ from nodegraph.core.copies import own_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
 from nodegraph.store.entries import Gone
 
@@ -98,18 +98,18 @@ class OutputValues(Mapping[str, Any]):
     They are the caller's own: changing one changes no other result.
     """
 
-    def __init__(self, artifacts: Mapping[str, Artifact]) -> None:
-        self._artifacts = artifacts
+    def __init__(self, products: Mapping[str, Product]) -> None:
+        self._products = products
         self._own: dict[str, Any] = {}
 
     def __getitem__(self, output: str) -> Any:
         # A copy: what the caller does to it must not reach the cache.
         if output not in self._own:
-            artifact = self._artifacts[output]
-            if not artifact.is_intact:
-                artifact.spoil()
+            product = self._products[output]
+            if not product.is_intact:
+                product.spoil()
             try:
-                self._own[output] = own_copy(artifact.value)
+                self._own[output] = own_copy(product.value)
             except Gone as error:
                 raise InvalidValue(
                     f"`{output}` is kept no more: {error}",
@@ -119,13 +119,13 @@ class OutputValues(Mapping[str, Any]):
         return self._own[output]
 
     def __contains__(self, output: object) -> bool:
-        return output in self._artifacts
+        return output in self._products
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._artifacts)
+        return iter(self._products)
 
     def __len__(self) -> int:
-        return len(self._artifacts)
+        return len(self._products)
 
     def __repr__(self) -> str:
         return f"OutputValues({', '.join(self)})"

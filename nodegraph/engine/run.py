@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import count
 from operator import is_
@@ -22,12 +21,13 @@ from uuid import uuid4
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.calls import Calls
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.failure import node_failure
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.mapping import Nested, gather, spread
+from nodegraph.engine.options import RunOptions
+from nodegraph.engine.product import Product
 from nodegraph.engine.result import (
     JobStatus,
     NodeReports,
@@ -53,41 +53,37 @@ _AT_ONCE = 64
 """Nodes settled between two looks at the clock."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """How a graph is to be run; see `nodegraph.engine.engine.Engine.run`."""
-
-    workflow: Mapping[str, Any]
-    events: EventStream
-    cancel: CancelToken
-    deadline: float | None = None
-    check_mutation: bool = False
-    values: bool = True
-    share: Share = field(default_factory=Share)
-    id: str = ""
-
-
 class Run:
-    """The scheduler of one run; made and used on a running event loop."""
+    """The scheduler of one run; made and used on a running event loop. See `Engine.run`."""
 
-    def __init__(self, shared: Shared, graph: Graph, job: Job) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        graph: Graph,
+        options: RunOptions,
+        workflow: Mapping[str, Any],
+        run_id: str = "",
+    ) -> None:
         self.shared = shared
-        self.events = job.events
-        self.cancel = job.cancel
-        self.share = job.share
-        self.id = job.id or uuid4().hex
-        self.check_mutation = job.check_mutation
-        self.alone = Lock()
-        self.pin: Callable[[Iterable[Artifact]], None] = lambda artifacts: None
+        self.events = EventStream(options.listener, previews=options.previews)
+        self.cancel = options.cancel or CancelToken()
+        self.share = options.share or Share()
+        self.id = run_id or uuid4().hex
+        self.check_mutation = options.check_mutation
+        # One call at a time, so that who changes something is told from who runs beside.
+        self.alone: AbstractContextManager[object] = (
+            Lock() if self.check_mutation else nullcontext()
+        )
+        self.pin: Callable[[Iterable[Product]], None] = lambda products: None
         self.files: list[WrittenFile] = []
         self.states: dict[str, NodeState] = {}
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._no_hanging = _NoHanging(self._over)
-        self.calls = Calls(self, job.workflow, self._loop)
-        self._deadline = job.deadline
+        self.calls = Calls(self, workflow, self._loop)
+        self._deadline = options.deadline
         self._targets = graph.targets
-        self._wanted = Wanted(self, graph.targets, self._loop, values=job.values)
+        self._wanted = Wanted(self, graph.targets, self._loop, values=options.values)
         self._ready: deque[NodeState] = deque()
         self._ended: dict[str, NodeState] = {}
         self._open = 0
@@ -286,7 +282,7 @@ class Run:
         if self.cancel.is_set:
             self.end(state, "cancelled")
             return
-        inputs: dict[str, Artifact] = {}
+        inputs: dict[str, Product] = {}
         for port, source in state.node.links.items():
             if port in state.lazy_ports:
                 continue
@@ -294,8 +290,8 @@ class Run:
                 if not self._waits_again(state):
                     self.end(state, "skipped")
                 return
-            inputs[port] = artifact = self.linked(state, port)
-            if artifact.is_blocked:
+            inputs[port] = product = self.linked(state, port)
+            if product.is_blocked:
                 state.is_blocked = True
                 self.end(state, "skipped")
                 return
@@ -332,19 +328,19 @@ class Run:
             for call in leaves:
                 self.calls.begin(call)
 
-    def linked(self, state: NodeState, port: str) -> Artifact:
+    def linked(self, state: NodeState, port: str) -> Product:
         """The value of a linked input whose source has ended, as the link hands it on."""
         source = state.node.links[port]
-        artifact = self.states[source.node].output(source.port)
+        product = self.states[source.node].output(source.port)
         if source.fit.map_depth:
-            return artifact
-        return artifact.without_blocked().converted(source.fit.conversions)
+            return product
+        return product.without_blocked().converted(source.fit.conversions)
 
-    def inputs_of(self, call: Call) -> dict[str, Artifact]:
+    def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
         state = call.state
         ports = [port for port in state.node.links if port not in state.lazy_ports]
-        sources = [self.states[state.node.links[port].node].artifacts for port in ports]
+        sources = [self.states[state.node.links[port].node].products for port in ports]
         if state.relinked is None or not all(map(is_, state.relinked[0], sources)):
             # Kept, as each call of a long list asks once.
             assert state.calls is not None
@@ -357,14 +353,14 @@ class Run:
             raise RuntimeError("a list that it goes through has another length than before")
         return again.inputs
 
-    def _calls(self, state: NodeState, inputs: dict[str, Artifact]) -> Nested[Call]:
+    def _calls(self, state: NodeState, inputs: dict[str, Product]) -> Nested[Call]:
         if not state.node.map_depth:
             return Nested(Call(state, state.node.name, inputs))
         depths = {port: state.node.links[port].fit.map_depth for port in inputs}
         return self._placed_calls(state, spread(inputs, depths), ())
 
     def _placed_calls(
-        self, state: NodeState, spreaded: Nested[dict[str, Artifact]], place: tuple[int, ...]
+        self, state: NodeState, spreaded: Nested[dict[str, Product]], place: tuple[int, ...]
     ) -> Nested[Call]:
         if spreaded.branches is not None:
             branches = [
@@ -375,10 +371,10 @@ class Run:
         assert spreaded.leaf is not None
         links = state.node.links
         inputs = {
-            port: artifact.without_blocked().converted(links[port].fit.conversions)
+            port: product.without_blocked().converted(links[port].fit.conversions)
             if links[port].fit.map_depth
-            else artifact
-            for port, artifact in spreaded.leaf.items()
+            else product
+            for port, product in spreaded.leaf.items()
         }
         name = state.node.name + "".join(f"[{at}]" for at in place)
         return Nested(Call(state, name, inputs, place))
@@ -410,7 +406,7 @@ class Run:
         elif any(call.outputs is None for call in calls):
             self.end(state, "cancelled" if self.cancel.is_set else "skipped")
         else:
-            state.artifacts = gather(_outputs(state.calls), len(state.node.spec.outputs))
+            state.products = gather(_outputs(state.calls), len(state.node.spec.outputs))
             is_repeatable, is_closed, is_cached = True, True, bool(calls)
             for call in calls:
                 is_repeatable = is_repeatable and call.is_repeatable
@@ -501,11 +497,11 @@ class Run:
         wanted = 0
         for name in self._targets:
             state = self.states[name]
-            for port, artifact in zip(state.node.spec.outputs, state.artifacts or (), strict=False):
+            for port, product in zip(state.node.spec.outputs, state.products or (), strict=False):
                 wanted += 1
                 # Whoever wanted values gets those that are there; a cancelled run loads no more.
-                if artifact.is_loaded or not self._wanted.values:
-                    outputs[f"{name}.{port.name}"] = artifact
+                if product.is_loaded or not self._wanted.values:
+                    outputs[f"{name}.{port.name}"] = product
         errors = tuple(state.error for state in self._ended.values() if state.error is not None)
         status = self._status()
         if self.cancel.is_set and len(outputs) < wanted:
@@ -564,7 +560,7 @@ class _NoHanging:
         return True
 
 
-def _outputs(calls: Nested[Call]) -> Nested[tuple[Artifact, ...]]:
+def _outputs(calls: Nested[Call]) -> Nested[tuple[Product, ...]]:
     if calls.branches is not None:
         return Nested(branches=tuple(_outputs(branch) for branch in calls.branches))
     assert calls.leaf is not None

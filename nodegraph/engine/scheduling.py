@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from threading import Lock
 from typing import Protocol
 
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import Graph
 from nodegraph.core.ports import Expand
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.memory_cache import Outputs
+from nodegraph.engine.memory_cache import CallOutputs
+from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, WrittenFile
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Returned:
     """What a function gave: outputs, or more graph.
 
     Attributes:
@@ -30,7 +29,7 @@ class Answer:
     """
 
     seconds: float
-    artifacts: tuple[Artifact, ...] = ()
+    products: tuple[Product, ...] = ()
     expansion: Expand | None = None
     memory: int | None = None
     loading: float = 0.0
@@ -48,28 +47,29 @@ class Calling(Protocol):
     def answered_by_cache(self, call: Call) -> bool:
         """Complete a call with what is known under its key, if anything is."""
 
-    def answer_with(self, call: Call, entry: Outputs) -> None:
+    def answer_with(self, call: Call, entry: CallOutputs) -> None:
         """Complete a call with what was computed earlier."""
 
-    def run(self, call: Call) -> None:
-        """Run a call once the values of its inputs are in memory."""
+    def run(self, call: Call, act: Callable[[Call], None] | None = None) -> None:
+        """Run a call once the values of its inputs are in memory.
+
+        Args:
+            act: What runs it, if not its lane or task.
+        """
 
     def again(self, call: Call) -> None:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
 
-    def with_values(self, call: Call, then: Callable[[Call], None]) -> None:
-        """Go on once the values of a call's inputs are in memory."""
-
-    def answer(self, call: Call, answer: Answer) -> None:
+    def answer(self, call: Call, answer: Returned) -> None:
         """A call's function has returned."""
 
-    def keep(self, call: Call, artifacts: tuple[Artifact, ...], seconds: float) -> None:
+    def keep(self, call: Call, products: tuple[Product, ...], seconds: float) -> None:
         """Keep a call's outputs, in memory and on disk."""
 
     def complete(
         self,
         call: Call,
-        artifacts: tuple[Artifact, ...],
+        products: tuple[Product, ...],
         *,
         source: CacheSource = "",
         saved: float = 0.0,
@@ -96,9 +96,9 @@ class Scheduling(Protocol):
     files: list[WrittenFile]
     states: dict[str, NodeState]
     id: str
-    pin: Callable[[Iterable[Artifact]], None]
+    pin: Callable[[Iterable[Product]], None]
     check_mutation: bool
-    alone: Lock
+    alone: AbstractContextManager[object]
 
     @property
     def calls(self) -> Calling:
@@ -117,10 +117,10 @@ class Scheduling(Protocol):
     def revive(self, name: str) -> NodeState:
         """See to it that a node's values are there again; it has ended, and they are gone."""
 
-    def linked(self, state: NodeState, port: str) -> Artifact:
+    def linked(self, state: NodeState, port: str) -> Product:
         """The value of a linked input whose source has ended, as the link hands it on."""
 
-    def inputs_of(self, call: Call) -> dict[str, Artifact]:
+    def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
 
     def let_go(self, states: Sequence[NodeState]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgpack
@@ -64,9 +65,11 @@ class Shared:
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
-    def within(self, environment: Environment) -> Shared:
-        """The same for a run in another environment: all that is shared stays one and the same."""
-        return self if environment is self.environment else replace(self, environment=environment)
+    def granting(self, files: Collection[Path]) -> Shared:
+        """The same for a run that may read some uploads; all that is shared stays so."""
+        if not files:
+            return self
+        return replace(self, environment=self.environment.granting(files))
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""

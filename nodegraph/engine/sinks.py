@@ -28,7 +28,7 @@ def written_before(
 
 def lying_there(
     written: Written, key: Key, environment: Environment, node: str
-) -> Sequence[stored.WrittenFile] | None:
+) -> Sequence[stored.LeftFile] | None:
     """The same, with the digests of their bytes."""
     try:
         return written.unchanged(_files_key(key, environment))
@@ -42,7 +42,7 @@ def remember_written(
 ) -> None:
     """Note the files that a call of a sink has written, as they are now."""
     try:
-        stamped = [stored.WrittenFile.at(file.path, file.kind, file.node) for file in files]
+        stamped = [stored.LeftFile.at(file.path, file.kind, file.node) for file in files]
     except OSError:
         return  # somebody has moved one already, so next time there is something to do
     try:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested
-from nodegraph.engine.memory_cache import Entry, Outputs
+from nodegraph.engine.memory_cache import CallOutputs, Entry
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.outside import Readings, after
+from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
 
@@ -54,7 +54,7 @@ class NodeState:
     waiting: int = 0
     consumers: int = 0
     status: NodeStatus | None = None
-    artifacts: tuple[Artifact, ...] | None = None
+    products: tuple[Product, ...] | None = None
     base: Digest | None = None
     calls: Nested[Call] | None = None
     relinked: tuple[Sequence[object], Mapping[tuple[int, ...], Call]] | None = None
@@ -93,10 +93,10 @@ class NodeState:
             eager = [source.node for port, source in links.items() if port not in lazy]
             self.eager_sources = tuple(dict.fromkeys(eager))
 
-    def output(self, port: str) -> Artifact:
+    def output(self, port: str) -> Product:
         """One of the outputs, by its port's name; the node must have ended well."""
-        assert self.artifacts is not None, f"the outputs of {self.node.name} left memory too early"
-        return self.artifacts[self.node.spec.output_places[port]]
+        assert self.products is not None, f"the outputs of {self.node.name} left memory too early"
+        return self.products[self.node.spec.output_places[port]]
 
     def used(self) -> None:
         """One of those who may use the outputs has done so; the last one lets them go."""
@@ -106,8 +106,8 @@ class NodeState:
 
     def let_values_go(self) -> None:
         """Let the outputs leave memory; their digests stay, and where the values may be had."""
-        if self.artifacts is not None:
-            self.artifacts = tuple([artifact.stub() for artifact in self.artifacts])
+        if self.products is not None:
+            self.products = tuple([product.stub() for product in self.products])
 
     def again(self) -> None:
         """Be as before it ran, as the values of its outputs are gone and somebody needs them."""
@@ -141,7 +141,7 @@ class NodeState:
     @property
     def is_loaded(self) -> bool:
         """Whether all its outputs' values are in memory."""
-        return all(artifact.is_loaded for artifact in self.artifacts or ())
+        return all(product.is_loaded for product in self.products or ())
 
     def forget_calls(self) -> None:
         """Let go of the calls with their inputs and outputs; the report keeps what they were."""
@@ -171,7 +171,7 @@ class NodeState:
             self.memory,
             self.node.spec.lane,
             self.key,
-            {port.name: out.digest for port, out in zip(ports, self.artifacts or (), strict=False)},
+            {port.name: out.digest for port, out in zip(ports, self.products or (), strict=False)},
             self.node.spec.type,
         )
 
@@ -204,12 +204,12 @@ class Call:
 
     state: NodeState
     name: str
-    inputs: dict[str, Artifact]
+    inputs: dict[str, Product]
     place: tuple[int, ...] = ()
     key: Key = ""
     fingerprint: str = ""
     asked: dict[str, Digest] = field(default_factory=dict)
-    outputs: tuple[Artifact, ...] | None = None
+    outputs: tuple[Product, ...] | None = None
     cached_from: CacheSource = ""
     saved: float = 0.0
     is_shared: bool = False
@@ -241,9 +241,9 @@ Follower = Callable[[Call, Call, BaseException | None], None]
 """Told that the call it waited for has ended: itself, that call, its error."""
 
 
-def usable(entry: Entry | None, state: NodeState) -> Outputs | None:
+def usable(entry: Entry | None, state: NodeState) -> CallOutputs | None:
     """An entry that may stand for a node's call: with its values, where those are needed."""
-    if not isinstance(entry, Outputs):
+    if not isinstance(entry, CallOutputs):
         return None
     is_short = state.needs_values and place_of(entry) == "digest"
     return None if is_short else entry

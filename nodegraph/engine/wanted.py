@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from nodegraph.engine.artifact import Artifact
+from nodegraph.engine.product import Product
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import NodeState
 from nodegraph.errors import InvalidValue
@@ -67,7 +67,7 @@ class Wanted:
     def _look_at(self, states: Iterable[NodeState | None]) -> None:
         """Let go of values that were changed since their nodes gave them."""
         for state in states:
-            changed = [item for item in (state and state.artifacts) or () if not item.is_intact]
+            changed = [item for item in (state and state.products) or () if not item.is_intact]
             if state is None or not changed:
                 continue
             self._run.shared.cache.found_changed(changed)
@@ -94,16 +94,16 @@ def _lacks(state: NodeState | None) -> bool:
     return (
         state is not None
         and state.has_outputs
-        and not all(artifact.is_loaded for artifact in state.artifacts or ())
+        and not all(product.is_loaded for product in state.products or ())
     )
 
 
 def _load(state: NodeState) -> bool:
     """Bring a node's outputs into memory; False if they are gone."""
-    artifacts: tuple[Artifact, ...] = state.artifacts or ()
+    products: tuple[Product, ...] = state.products or ()
     try:
-        for artifact in artifacts:
-            artifact.load()
+        for product in products:
+            product.load()
     except Gone:
         return False
     return True

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
-Fit = Literal["stretch", "crop"]
+FitMode = Literal["stretch", "crop"]
 
 _FILTERS = {
     "lanczos": "LANCZOS", "bicubic": "BICUBIC", "bilinear": "BILINEAR", "area": "BOX",
@@ -22,7 +22,7 @@ MAX_SIDE = 16384
 
 
 def resize_image(
-    image: Tensor, width: int, height: int, *, method: Method = "lanczos", fit: Fit = "stretch"
+    image: Tensor, width: int, height: int, *, method: Method = "lanczos", fit: FitMode = "stretch"
 ) -> Tensor:
     """Pictures scaled to a size, in full precision; shrinking averages, so nothing flickers.
 

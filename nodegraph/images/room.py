@@ -6,7 +6,7 @@ from nodegraph.core.host_memory import SHARE, total_memory
 from nodegraph.errors import InvalidValue
 
 
-class TooLarge(InvalidValue):
+class ImageTooLarge(InvalidValue):
     """A size that takes more memory than there is."""
 
     code = "too-large"
@@ -26,7 +26,7 @@ def check_room(width: int, height: int, pictures: int, needed: int, *, port: str
     if total is None or needed <= total * SHARE:
         return
     several = f", {pictures} of them" if pictures > 1 else ""
-    raise TooLarge(
+    raise ImageTooLarge(
         "the picture is too large for this machine's memory",
         port=port,
         given=f"{width} x {height} pixels{several}: about {_gigabytes(needed)}",

@@ -15,7 +15,7 @@ _SHOWN_ONLY = {"label", "note"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RunDifference:
     """Something that is one thing in the first run and another in the second.
 
     Attributes:
@@ -84,8 +84,8 @@ class Comparison:
         nodes: Every node of either run, in the order of the first.
     """
 
-    inputs: tuple[Change, ...]
-    environment: tuple[Change, ...]
+    inputs: tuple[RunDifference, ...]
+    environment: tuple[RunDifference, ...]
     nodes: tuple[NodePair, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,7 +113,9 @@ def _pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Node
         yield NodePair(name, (other or one or {}).get("type", ""), one, other)
 
 
-def _workflow_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Change]:
+def _workflow_changes(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> Iterator[RunDifference]:
     yield from _node_changes(first.get("nodes", {}), second.get("nodes", {}), "")
     blocks, others = first.get("subgraphs", {}), second.get("subgraphs", {})
     for name in {**blocks, **others}:
@@ -124,14 +126,14 @@ def _workflow_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> It
 
 def _node_changes(
     first: Mapping[str, Any], second: Mapping[str, Any], prefix: str
-) -> Iterator[Change]:
+) -> Iterator[RunDifference]:
     for name in {**first, **second}:
         if name in first and name in second:
             old, new = (dict(_settings(entry)) for entry in (first[name], second[name]))
             yield from _changes(old, new, f"{prefix}{name}")
         else:
             types = [(nodes.get(name) or {}).get("type") for nodes in (first, second)]
-            yield Change(f"{prefix}{name}", *types)
+            yield RunDifference(f"{prefix}{name}", *types)
 
 
 def _settings(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -145,11 +147,11 @@ def _settings(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _changes(
     first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
-) -> Iterator[Change]:
+) -> Iterator[RunDifference]:
     for what in {**first, **second}:
         old, new = first.get(what), second.get(what)
         if (what in first) != (what in second) or _text(old) != _text(new):
-            yield Change(f"{prefix}{what}", old, new)
+            yield RunDifference(f"{prefix}{what}", old, new)
 
 
 def _text(value: Any) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 from nodegraph.core.events import Event, Listener
 from nodegraph.observe.names import node_of
-from nodegraph.observe.places import Places
 from nodegraph.observe.trace_file import TraceFile
 
 _RUN_TRACK, _CACHE_TRACK, _FIRST_LANE_TRACK = 0, 1, 2
@@ -44,12 +43,7 @@ class Trace:
     def __enter__(self) -> Trace:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def run(self, title: str = "") -> Listener:
@@ -65,6 +59,27 @@ class Trace:
             OSError: The disk takes no more.
         """
         self._file.close()
+
+
+class LanePlaces:
+    """Gives calls the lowest free place of their lane, and takes it back: each has a track."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, list[int]] = {}
+        self._count: dict[str, int] = {}
+
+    def take(self, lane: str) -> int:
+        """The lowest free place of a lane, from 0."""
+        free = self._free.setdefault(lane, [])
+        if free:
+            return heappop(free)
+        place = self._count.get(lane, 0)
+        self._count[lane] = place + 1
+        return place
+
+    def leave(self, lane: str, place: int) -> None:
+        """A place is free again."""
+        heappush(self._free[lane], place)
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class _RunTrace:
         self._title = title
         self._trace_start = start
         self._offset = 0.0
-        self._places = Places()
+        self._places = LanePlaces()
         self._tracks: dict[tuple[str, int], int] = {}
         self._lanes: list[str] = []
         self._open: dict[str, _OpenCall] = {}

@@ -21,7 +21,7 @@ from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE
 from nodegraph.packs.parsing import EVERYTHING, parsed
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
-from nodegraph.packs.source_files import Import, Source, SourceFiles
+from nodegraph.packs.source_files import Import, ModuleText, SourceFiles
 
 API_VERSION = "2"
 """Raised when a change to the API changes what nodes compute."""
@@ -62,7 +62,7 @@ class CodeDigests:
         self._files = files or SourceFiles(None)
         self._owner = owner
         self._owners: dict[Path, Snapshot | None] = {}
-        self._sources: dict[Path, Source] = {}
+        self._sources: dict[Path, ModuleText] = {}
         self._places: dict[str, Path | None] = {}
         self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
@@ -265,13 +265,13 @@ class CodeDigests:
                 return _file(root, module[len(package) + 1 :])
         return None
 
-    def _source(self, path: Path) -> Source:
+    def _source(self, path: Path) -> ModuleText:
         known = self._sources.get(path)
         if known is None:
             known = self._sources[path] = self._read(path)
         return known
 
-    def _read(self, path: Path) -> Source:
+    def _read(self, path: Path) -> ModuleText:
         package = self._package_of(path)
         snapshot = self._owner_of(path)
         if snapshot is None:
@@ -293,7 +293,7 @@ class CodeDigests:
         return ""
 
 
-def _parsed(path: Path, package: str, data: bytes | None = None) -> Source:
+def _parsed(path: Path, package: str, data: bytes | None = None) -> ModuleText:
     try:
         data = path.read_bytes() if data is None else data
     except OSError as error:
@@ -302,7 +302,7 @@ def _parsed(path: Path, package: str, data: bytes | None = None) -> Source:
         return parsed(data, package)
     except (SyntaxError, ValueError):
         # It can't run, so it imports nothing; whoever imports it is told by Python.
-        return Source(digest_bytes(data), (), frozenset())
+        return ModuleText(digest_bytes(data), (), frozenset())
 
 
 def _data(snapshot: Snapshot) -> dict[str, Digest]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
+from nodegraph.core.pack_faults import faults_in
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
@@ -166,7 +167,6 @@ def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
     Args:
         sources: Reads what its modules import.
     """
-    from nodegraph.core.node import faults_in
 
     found: dict[str, NodeDefinition] = {}
     twice: set[str] = set()

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from nodegraph.core.pack_faults import lenient
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE, current, importing
 from nodegraph.packs.snapshot import Snapshot, listed
@@ -99,8 +100,6 @@ class Pack:
         Raises:
             PackError: The import failed; the original error is the cause.
         """
-        from nodegraph.core.node import lenient  # reads signatures, which takes a while to import
-
         try:
             used = [snapshot or self.snapshot()] if self.is_followed else []
             with lenient(), importing(used):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.packs.source_files import Import, Source
+from nodegraph.packs.source_files import Import, ModuleText
 
 EVERYTHING = "*"
 """As an import's module: it can't be told which one, so it may be any of the pack."""
@@ -17,7 +17,7 @@ _PARSING = Lock()
 _MOST_TRIES = 10
 
 
-def parsed(data: bytes, package: str) -> Source:
+def parsed(data: bytes, package: str) -> ModuleText:
     """What a source says.
 
     Args:
@@ -29,7 +29,7 @@ def parsed(data: bytes, package: str) -> Source:
     imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
     made, used = bound.intersection(_made(items)), bound.intersection(_used(items))
-    return Source(digest_bytes(data), imports, made, used, frozenset(_variables(items)))
+    return ModuleText(digest_bytes(data), imports, made, used, frozenset(_variables(items)))
 
 
 def _tree(data: bytes) -> ast.Module:

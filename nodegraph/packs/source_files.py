@@ -38,7 +38,7 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModuleText:
     """A module's text.
 
     Attributes:
@@ -68,12 +68,12 @@ class SourceFiles:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / NAME if folder is not None else None
-        self._known: dict[_Key, tuple[Stamp, Source]] | None = None
+        self._known: dict[_Key, tuple[Stamp, ModuleText]] | None = None
         self._has_news = False
 
     def parsed(
-        self, path: Path, package: str, digest: Digest, read: Callable[[], Source]
-    ) -> Source:
+        self, path: Path, package: str, digest: Digest, read: Callable[[], ModuleText]
+    ) -> ModuleText:
         """What the bytes of a file say that have this digest; other arguments as for `source`."""
         if self._path is None:
             return read()
@@ -87,7 +87,7 @@ class SourceFiles:
         self._has_news = True
         return found
 
-    def source(self, path: Path, package: str, read: Callable[[], Source]) -> Source:
+    def source(self, path: Path, package: str, read: Callable[[], ModuleText]) -> ModuleText:
         """What a file says.
 
         Args:
@@ -131,7 +131,7 @@ def _heading() -> list[int]:
     return [FORMAT, *sys.version_info[:2]]
 
 
-def _packed(known: dict[_Key, tuple[Stamp, Source]]) -> bytes:
+def _packed(known: dict[_Key, tuple[Stamp, ModuleText]]) -> bytes:
     rows = [
         (
             key,
@@ -150,7 +150,7 @@ def _row(item: Import) -> tuple[str, str, str]:
     return item.module, item.name, item.bound
 
 
-def _read(file: Path) -> dict[_Key, tuple[Stamp, Source]]:
+def _read(file: Path) -> dict[_Key, tuple[Stamp, ModuleText]]:
     try:
         data = file.read_bytes()
     except OSError:
@@ -162,7 +162,7 @@ def _read(file: Path) -> dict[_Key, tuple[Stamp, Source]]:
     return dict(map(_remembered, rows)) if heading == _heading() else {}
 
 
-def _remembered(row: list[Any]) -> tuple[_Key, tuple[Stamp, Source]]:
+def _remembered(row: list[Any]) -> tuple[_Key, tuple[Stamp, ModuleText]]:
     (path, package), stamp, digest, imports, *names = row
-    source = Source(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
+    source = ModuleText(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
     return (path, package), (Stamp(*stamp), source)

@@ -1,6 +1,6 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
-from nodegraph.core.host_memory import Memory
+from nodegraph.core.host_memory import HostMemory
 from nodegraph.residency.entries import Resident, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
@@ -11,7 +11,7 @@ from nodegraph.residency.peaks import MemoryPeak, measuring
 
 __all__ = [
     "Compact",
-    "Memory",
+    "HostMemory",
     "MemoryPeak",
     "OutOfMemory",
     "ResidencyManager",

@@ -14,11 +14,11 @@ HOST = "cpu"
 Content = tuple[Any, ...]
 """What makes two recipes the same component, wherever their files lie."""
 
-Key = tuple[Content, str]
+PlacementKey = tuple[Content, str]
 """A component at a place."""
 
 
-class State(Enum):
+class PlacementState(Enum):
     """Where a component is on its way."""
 
     COMING = auto()
@@ -43,7 +43,7 @@ class Resident:
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Placement:
     """A component at a place, from the moment that somebody asks for it.
 
     Attributes:
@@ -61,26 +61,26 @@ class Entry:
     recipe: Recipe
     location: str
     bytes: int
-    state: State = State.COMING
+    state: PlacementState = PlacementState.COMING
     component: Any = None
     seconds: float = 0.0
     error: BaseException | None = None
     pins: int = 0
     last_used: int = 0
     score: float = 0.0
-    base: Entry | None = None
+    base: Placement | None = None
     is_compact: bool = False
     unwanted: bool = False
 
     @property
-    def key(self) -> Key:
+    def key(self) -> PlacementKey:
         """Its content and place."""
         return content_of(self.recipe), self.location
 
     @property
     def is_idle(self) -> bool:
         """Whether it is there and nobody uses it."""
-        return self.state is State.THERE and not self.pins
+        return self.state is PlacementState.THERE and not self.pins
 
     def resident(self) -> Resident:
         """What may be told of it."""

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidValue, NodegraphError
-from nodegraph.residency.entries import HOST, Content, Entry, Resident, State, content_of
+from nodegraph.residency.entries import (
+    HOST,
+    Content,
+    Placement,
+    PlacementState,
+    Resident,
+    content_of,
+)
 from nodegraph.residency.failures import OutOfMemory, explained, is_out_of_memory, mebibytes
 from nodegraph.residency.measure import component_bytes
 from nodegraph.residency.memory import empty_reserves, free_bytes
@@ -37,8 +44,8 @@ class _Filling:
         is_tight: Whether others had to go as memory, not only the budget, had no room for it.
     """
 
-    entry: Entry
-    source: Entry | None
+    entry: Placement
+    source: Placement | None
     leaving: Sequence[Leaving] = field(default_factory=list)
     may_evict: bool = True
     is_tight: bool = False
@@ -107,20 +114,31 @@ class ResidencyManager:
         self._changed = Condition()
 
     @contextmanager
-    def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Any]:
+    def use(
+        self,
+        recipe: Recipe,
+        device: str,
+        footprint: Footprint = "full",
+        *,
+        calls_only: bool = False,
+    ) -> Iterator[Any]:
         """The component of a recipe to compute on a device, kept inside the `with`.
 
         Args:
             footprint: ``small`` takes as little memory of the device as it can.
+            calls_only: It may be held compactly, as nobody looks into it.
         Raises:
             NodegraphError: The files are missing or damaged, or memory ran out even after
                 everything that isn't in use was evicted.
         """
         if footprint == "full" or self._small is None:
-            with self._using(recipe, device) as component:
+            with self._using(recipe, device, calls_only) as component:
                 yield component
             return
-        with self._using(recipe, HOST) as component, self._small(component, device) as smaller:
+        with (
+            self._using(recipe, HOST, calls_only) as component,
+            self._small(component, device) as smaller,
+        ):
             yield smaller
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
@@ -142,7 +160,12 @@ class ResidencyManager:
 
     def size(self, recipe: Recipe) -> int:
         """Bytes that a recipe's component takes, as measured or expected; 0 if unknown."""
-        return self._expected(recipe)
+        known = self._measured.get(content_of(recipe))
+        if known is not None:
+            return known
+        if recipe.adapters or self._estimate is None:
+            return 0
+        return self._estimate(recipe)
 
     def relieve(self, device: str) -> int:
         """Evict all on a device that isn't in use, and free what the framework holds in reserve.
@@ -194,14 +217,14 @@ class ResidencyManager:
         return measuring(device)
 
     @contextmanager
-    def _using(self, recipe: Recipe, location: str) -> Iterator[Any]:
-        entry = self._acquire(recipe, location)
+    def _using(self, recipe: Recipe, location: str, calls_only: bool) -> Iterator[Any]:
+        entry = self._acquire(recipe, location, may_be_compact=calls_only)
         try:
             yield entry.component
         finally:
             self._release(entry)
 
-    def _acquire(self, recipe: Recipe, location: str) -> Entry:
+    def _acquire(self, recipe: Recipe, location: str, *, may_be_compact: bool = False) -> Placement:
         """The entry of a recipe, pinned and filled, by this thread if it is the first to ask."""
         if recipe.adapters and self._derive is None:
             raise InvalidValue(
@@ -212,7 +235,7 @@ class ResidencyManager:
         need: Need | None = None
         while True:
             with self._changed:
-                entry = self._settled(recipe, location)
+                entry = self._usable(recipe, location, may_be_compact)
                 if entry is not None:
                     if self._join(entry):
                         return entry
@@ -220,32 +243,44 @@ class ResidencyManager:
                 if need is not None:
                     filling = self._begin(recipe, location, need)
                     break
-            need = self._need(recipe, location)
+            need = self._need(recipe, location, may_be_compact=may_be_compact)
         self._fill(filling)
         return filling.entry
 
-    def _settled(self, recipe: Recipe, location: str) -> Entry | None:
+    def _settled(self, recipe: Recipe, location: str) -> Placement | None:
         """The entry of a recipe, once neither it nor a copy at the host is being moved."""
 
         def on_the_move() -> bool:
             here = self._shelves.find(recipe, location)
             if here is not None:
-                return here.state is State.LEAVING
+                return here.state is PlacementState.LEAVING
             return self._is_promoted(recipe, location) and self._is_moving(recipe)
 
         while on_the_move():
             self._changed.wait()
         return self._shelves.find(recipe, location)
 
+    def _usable(self, recipe: Recipe, location: str, may_be_compact: bool) -> Placement | None:
+        """As `_settled`, or nothing if it is compact and mustn't be; then it goes if it is idle."""
+        entry = self._settled(recipe, location)
+        if entry is None or may_be_compact or not entry.is_compact:
+            return entry
+        if entry.is_idle:
+            self._shelves.drop(entry)
+        return None
+
     def _is_moving(self, recipe: Recipe) -> bool:
         source = self._shelves.find(recipe, HOST)
-        return source is not None and source.state in (State.COMING, State.LEAVING)
+        return source is not None and source.state in (
+            PlacementState.COMING,
+            PlacementState.LEAVING,
+        )
 
     def _is_promoted(self, recipe: Recipe, location: str) -> bool:
         """Whether a copy at the host is moved rather than loaded again."""
         return location != HOST and self._move is not None and not recipe.adapters
 
-    def _join(self, entry: Entry) -> bool:
+    def _join(self, entry: Placement) -> bool:
         """Pin an entry; wait for somebody else's load and share its result, or its failure.
 
         Returns:
@@ -253,13 +288,13 @@ class ResidencyManager:
         """
         self._pin(entry)
         try:
-            self._changed.wait_for(lambda: entry.state is not State.COMING)
+            self._changed.wait_for(lambda: entry.state is not PlacementState.COMING)
         except BaseException:
             self._unpin(entry)
             raise
         if entry.error is not None:
             raise entry.error
-        return entry.state is State.THERE
+        return entry.state is PlacementState.THERE
 
     def _begin(
         self, recipe: Recipe, location: str, need: Need, *, may_evict: bool = True
@@ -274,15 +309,21 @@ class ResidencyManager:
         expected = need.bytes(is_compact=is_compact)
         free = need.free if may_evict else None
         leaving = self._shelves.make_room(location, expected, free)
-        entry = self._shelves.add(Entry(recipe, location, expected, pins=1, is_compact=is_compact))
+        entry = Placement(recipe, location, expected, pins=1, is_compact=is_compact)
+        if self._shelves.find(recipe, location) is None:
+            self._shelves.add(entry)
+        else:
+            # Others are at work with a compact one: this is for one use alone.
+            entry.unwanted = True
         is_tight = free is not None and expected > free
         return _Filling(entry, source, leaving, may_evict, is_tight)
 
-    def _need(self, recipe: Recipe, location: str) -> Need:
+    def _need(self, recipe: Recipe, location: str, *, may_be_compact: bool) -> Need:
         compact = None
-        if self._compact is not None and location == HOST and not recipe.adapters:
+        could_be = location == HOST and not recipe.adapters
+        if self._compact is not None and may_be_compact and could_be:
             compact = self._compact.size(recipe)
-        return Need(self._expected(recipe), compact, self._free(location))
+        return Need(self.size(recipe), compact, self._free(location))
 
     def _is_compact(self, recipe: Recipe, location: str, need: Need) -> bool:
         """Whether a component that isn't there yet is to be held compactly."""
@@ -307,7 +348,7 @@ class ResidencyManager:
                 self._give_up(filling)
             raise
         with self._changed:
-            entry.component, entry.bytes, entry.state = component, size, State.THERE
+            entry.component, entry.bytes, entry.state = component, size, PlacementState.THERE
             if not entry.is_compact:
                 self._measured[content_of(entry.recipe)] = size
             if source is not None:
@@ -351,7 +392,7 @@ class ResidencyManager:
             entry.base = base
         return self._timed(filling, lambda: derive(base.component, entry.recipe))
 
-    def _promoted(self, filling: _Filling, source: Entry) -> Any:
+    def _promoted(self, filling: _Filling, source: Placement) -> Any:
         """The component moved from the host; loaded anew if memory runs out on the way."""
         assert self._move is not None
         entry = filling.entry
@@ -390,7 +431,7 @@ class ResidencyManager:
         entry.seconds = self._clock() - start
         return made
 
-    def _does_not_fit(self, entry: Entry) -> OutOfMemory:
+    def _does_not_fit(self, entry: Placement) -> OutOfMemory:
         with self._changed:
             held = self._held(entry.location)
         need = f"about {mebibytes(entry.bytes)}" if entry.bytes else "an unknown amount"
@@ -400,20 +441,20 @@ class ResidencyManager:
             hint="Load the model with a smaller dtype, or close other programs on that device.",
         )
 
-    def _release(self, entry: Entry) -> None:
+    def _release(self, entry: Placement) -> None:
         with self._changed:
             self._unpin(entry)
             leaving = self._shelves.make_room(entry.location)
         self._carry_out(leaving)
 
-    def _pin(self, entry: Entry) -> None:
+    def _pin(self, entry: Placement) -> None:
         if not entry.pins and entry.base is not None:
             self._pin(entry.base)
         entry.pins += 1
 
-    def _unpin(self, entry: Entry) -> None:
+    def _unpin(self, entry: Placement) -> None:
         entry.pins -= 1
-        if entry.state is not State.THERE:
+        if entry.state is not PlacementState.THERE:
             return
         self._shelves.touch(entry)
         if entry.pins:
@@ -458,7 +499,7 @@ class ResidencyManager:
             self._changed.notify_all()
 
     def _prefetched(self, recipe: Recipe, device: str) -> bool:
-        need = self._need(recipe, device)
+        need = self._need(recipe, device, may_be_compact=True)
         with self._changed:
             entry = self._settled(recipe, device)
             if entry is not None:
@@ -475,30 +516,24 @@ class ResidencyManager:
         self._fill(filling)
         return self._kept(filling.entry)
 
-    def _kept(self, entry: Entry) -> bool:
+    def _kept(self, entry: Placement) -> bool:
         """Let go of what was pre-loaded; it is the first to go if it took more than there is."""
         with self._changed:
             self._unpin(entry)
             room = self._shelves.room(entry.location)
             if entry.is_idle and room is not None and room < 0:
                 self._shelves.drop(entry)
-            return entry.state is State.THERE
+            return entry.state is PlacementState.THERE
 
     def _held(self, device: str) -> int:
         return sum(
-            entry.bytes for entry in self._shelves.entries(device) if entry.state is State.THERE
+            entry.bytes
+            for entry in self._shelves.entries(device)
+            if entry.state is PlacementState.THERE
         )
 
-    def _expected(self, recipe: Recipe) -> int:
-        known = self._measured.get(content_of(recipe))
-        if known is not None:
-            return known
-        if recipe.adapters or self._estimate is None:
-            return 0
-        return self._estimate(recipe)
 
-
-def _interrupted(entry: Entry) -> NodegraphError:
+def _interrupted(entry: Placement) -> NodegraphError:
     return NodegraphError(f"loading {entry.recipe.source} was interrupted")
 
 

@@ -5,16 +5,15 @@ Nothing here imports torch: where it isn't loaded, it holds nothing either.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 from typing import Any
 
-from nodegraph.core.host_memory import Memory, host_memory
+from nodegraph.core.host_memory import HostMemory, host_memory
 from nodegraph.residency.entries import HOST
 
 
-def memory_of(device: str) -> Memory | None:
+def memory_of(device: str) -> HostMemory | None:
     """What a device has; None where it can't be told."""
     if device == HOST:
         return host_memory()
@@ -24,7 +23,7 @@ def memory_of(device: str) -> Memory | None:
     free, total = torch.cuda.mem_get_info(device)
     # What the allocator keeps in reserve is free to those who use the allocator.
     spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return Memory(free + spare, total)
+    return HostMemory(free + spare, total)
 
 
 def free_bytes(device: str) -> int | None:
@@ -51,6 +50,8 @@ def empty_reserves(device: str) -> None:
 def _trim_heap() -> None:
     """Give freed memory back to the system where the C library keeps it, as glibc does."""
     if sys.platform == "linux":
+        import ctypes  # memory runs out seldom
+
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)

@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from nodegraph.core.values import Recipe
-from nodegraph.residency.entries import HOST, Content, Entry, Key, State, content_of
-from nodegraph.residency.policy import MOVING_RATE, GreedyDual
+from nodegraph.residency.entries import (
+    HOST,
+    Content,
+    Placement,
+    PlacementKey,
+    PlacementState,
+    content_of,
+)
+
+MOVING_RATE = 8 * 2**30
+"""Bytes per second between host and accelerator: about what a PCI Express 4.0 link carries. As it
+is the same for all, what comes back this way goes in the order of its last use."""
+
+
+class GreedyDual:
+    """Scores by which to evict: seconds to bring back, per byte, on top of a rising level.
+
+    The level of a place is the score of what was evicted there last. What is used gets its score
+    anew from the present level, so that in the end the dear and unused goes too.
+
+    Source: Cao & Irani 1997, "Cost-Aware WWW Proxy Caching Algorithms", GreedyDual-Size.
+    """
+
+    def __init__(self) -> None:
+        self._levels: defaultdict[str, float] = defaultdict(float)
+
+    def score(self, location: str, seconds: float, size: int) -> float:
+        """What something is worth that was used just now.
+
+        Args:
+            seconds: That it takes to bring it back.
+            size: Bytes.
+        """
+        return self._levels[location] + seconds / max(size, 1)
+
+    def evicted(self, location: str, score: float) -> None:
+        """Let the level rise, as something of this score went."""
+        self._levels[location] = max(self._levels[location], score)
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """A component that is to be moved to the host's memory."""
 
-    entry: Entry
-    arriving: Entry
+    entry: Placement
+    arriving: Placement
 
 
 class Shelves:
@@ -35,12 +72,12 @@ class Shelves:
         if "host" in budgets:
             self._budgets[HOST] = min(budgets["host"], budgets.get(HOST, budgets["host"]))
         self._has_host_tier = has_host_tier
-        self._entries: dict[Key, Entry] = {}
+        self._entries: dict[PlacementKey, Placement] = {}
         self._crowded_out: set[Content] = set()
         self._policy = GreedyDual()
         self._clock = count(1)
 
-    def find(self, recipe: Recipe, location: str) -> Entry | None:
+    def find(self, recipe: Recipe, location: str) -> Placement | None:
         """The entry of a recipe at a place."""
         return self._entries.get((content_of(recipe), location))
 
@@ -52,36 +89,36 @@ class Shelves:
         """Forget what had to leave."""
         self._crowded_out.clear()
 
-    def entries(self, location: str | None = None) -> list[Entry]:
+    def entries(self, location: str | None = None) -> list[Placement]:
         """Those at a place, or all."""
         return [item for item in self._entries.values() if location in (None, item.location)]
 
-    def there(self) -> list[Entry]:
+    def there(self) -> list[Placement]:
         """What is in memory, least recently used first."""
-        found = [item for item in self._entries.values() if item.state is State.THERE]
+        found = [item for item in self._entries.values() if item.state is PlacementState.THERE]
         return sorted(found, key=_last_used)
 
-    def add(self, entry: Entry) -> Entry:
+    def add(self, entry: Placement) -> Placement:
         """Note something that is coming."""
         self._entries[entry.key] = entry
         return entry
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, entry: Placement) -> None:
         """Forget an entry and what shares its weights, and let go of the component."""
         for other in self._sharing(entry):
             self.drop(other)
         if self._entries.get(entry.key) is entry:
             del self._entries[entry.key]
-        entry.state = State.GONE
+        entry.state = PlacementState.GONE
         entry.component = entry.base = None
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: Placement) -> None:
         """Note that an entry is being moved away, and let go of what shares its weights."""
         for other in self._sharing(entry):
             self.drop(other)
-        entry.state = State.LEAVING
+        entry.state = PlacementState.LEAVING
 
-    def touch(self, entry: Entry) -> None:
+    def touch(self, entry: Placement) -> None:
         """Note that an entry was used just now."""
         entry.last_used = next(self._clock)
         self._rate(entry)
@@ -126,13 +163,13 @@ class Shelves:
         """Note that a component that was leaving is at the host now."""
         arriving = leaving.arriving
         self.drop(leaving.entry)
-        arriving.state = State.THERE
+        arriving.state = PlacementState.THERE
         self._rate(arriving)
         if arriving.unwanted and arriving.is_idle:
             self.drop(arriving)
 
-    def _evict(self, entry: Entry) -> list[Leaving]:
-        if entry.state is not State.THERE:
+    def _evict(self, entry: Placement) -> list[Leaving]:
+        if entry.state is not PlacementState.THERE:
             return []  # it went along with what it shares weights with
         self._policy.evicted(entry.location, entry.score)
         if not self._goes_to_host(entry) or not self._make_host_room(entry):
@@ -141,12 +178,12 @@ class Shelves:
             self.drop(entry)
             return []
         self.take(entry)
-        arriving = Entry(
+        arriving = Placement(
             entry.recipe, HOST, entry.bytes, seconds=entry.seconds, last_used=entry.last_used
         )
         return [Leaving(entry, self.add(arriving))]
 
-    def _make_host_room(self, entry: Entry) -> bool:
+    def _make_host_room(self, entry: Placement) -> bool:
         """Whether the host took nothing of the kind yet and has room now; else nothing changes."""
         if self.find(entry.recipe, HOST) is not None:
             return False
@@ -157,12 +194,12 @@ class Shelves:
             self.make_room(HOST, entry.bytes)
         return True
 
-    def _goes_to_host(self, entry: Entry) -> bool:
+    def _goes_to_host(self, entry: Placement) -> bool:
         budget = self._budgets.get(HOST)
         fits = budget is None or entry.bytes <= budget
         return self._has_host_tier and entry.location != HOST and not entry.recipe.adapters and fits
 
-    def _rate(self, entry: Entry) -> None:
+    def _rate(self, entry: Placement) -> None:
         seconds = entry.bytes / MOVING_RATE if self._goes_to_host(entry) else entry.seconds
         entry.score = self._policy.score(entry.location, seconds, entry.bytes)
 
@@ -171,22 +208,22 @@ class Shelves:
         return sum(
             item.bytes
             for item in self._entries.values()
-            if item.location == location and item.state is not State.LEAVING
+            if item.location == location and item.state is not PlacementState.LEAVING
         )
 
-    def _idle(self, location: str) -> list[Entry]:
+    def _idle(self, location: str) -> list[Placement]:
         return [item for item in self.entries(location) if item.is_idle]
 
-    def _by_worth(self, location: str) -> list[Entry]:
+    def _by_worth(self, location: str) -> list[Placement]:
         return sorted(self._idle(location), key=_worth)
 
-    def _sharing(self, base: Entry) -> list[Entry]:
+    def _sharing(self, base: Placement) -> list[Placement]:
         return [item for item in self._entries.values() if item.base is base]
 
 
-def _last_used(entry: Entry) -> int:
+def _last_used(entry: Placement) -> int:
     return entry.last_used
 
 
-def _worth(entry: Entry) -> tuple[float, int]:
+def _worth(entry: Placement) -> tuple[float, int]:
     return entry.score, entry.last_used

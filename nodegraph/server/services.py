@@ -45,7 +45,7 @@ from nodegraph.server.rules import (
     worker_specs,
 )
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.known_types import KnownTypes
 from nodegraph.server.workflows.model_watch import ModelWatch
 from nodegraph.server.workflows.pack_checks import PackChecks
@@ -248,7 +248,7 @@ class Services:
         call = partial(copy_context().run, function, *args, **options)
         return await loop.run_in_executor(self._threads, call)
 
-    async def refresh_node_types(self) -> NodeTypes:
+    async def refresh_node_types(self) -> DeclaredTypes:
         """Have packs read anew; workers take them up as soon as they have no job.
 
         Raises:

@@ -134,7 +134,7 @@ def _upload_types(value: object) -> object:
     return found
 
 
-class Uploads(_Part):
+class UploadLimits(_Part):
     """What may be brought.
 
     Attributes:
@@ -188,7 +188,7 @@ class ServerSettings(_Part):
     limits: BodyLimits = BodyLimits()
     rates: RateLimits = RateLimits()
     retention: Retention = Retention()
-    uploads: Uploads = Uploads()
+    uploads: UploadLimits = UploadLimits()
     clients: ClientLimits = ClientLimits()
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None

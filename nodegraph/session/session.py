@@ -10,20 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from nodegraph.core.analysis import check_workflow
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import Graph
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.uploads import may_name, with_references
-from nodegraph.core.validation import check_workflow
-from nodegraph.core.versions import with_versions
+from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.packs.installed import remembered_packs
 from nodegraph.packs.manifest import ManifestCache
@@ -41,10 +41,7 @@ from nodegraph.session.settings import Settings, load_settings
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from nodegraph.core.events import Listener
-    from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.engine import Engine
-    from nodegraph.engine.lanes import Share
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.stock import Stock
     from nodegraph.engine.planning.why import NodeWhy
@@ -72,21 +69,6 @@ def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
 def folder_stamps(settings: Settings) -> list[Stamp | None]:
     """What changes when a pack comes into one of the settings' folders or goes; cheap."""
     return [stamp_of(folder) for folder in settings.pack_folders]
-
-
-class SessionRunOptions(TypedDict, total=False):
-    """Options of `Session.run`; see `Session.run_async`."""
-
-    parameters: Mapping[str, Any] | None
-    targets: Sequence[str] | None
-    listener: Listener | None
-    cancel: CancelToken | None
-    deadline: float | None
-    check_mutation: bool
-    values: bool
-    share: Share | None
-    previews: bool
-    granted: Collection[Path]
 
 
 class Session:
@@ -127,12 +109,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -255,10 +232,10 @@ class Session:
         """Everything that is wrong with a workflow; nothing runs.
 
         Args:
-            granted: See `run_async`.
+            granted: See `RunOptions`.
         """
         self.look_anew()
-        environment = self._environment(granted)
+        environment = self.environment.granting(granted)
         return check_workflow(workflow, self.registry, environment, targets=targets)
 
     def graph(
@@ -271,35 +248,24 @@ class Session:
         """The executable graph of a workflow.
 
         Args:
-            granted: See `run_async`.
+            granted: See `RunOptions`.
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
         """
         from nodegraph.core.building import build_graph
 
-        environment = self._environment(granted)
+        environment = self.environment.granting(granted)
         return build_graph(workflow, self.registry, environment, targets=targets)
 
-    def _graph(
-        self,
-        packed: bytes | None,
-        workflow: Workflow,
-        targets: Sequence[str] | None,
-        granted: Collection[Path],
-    ) -> Graph:
+    def _graph(self, packed: bytes | None, workflow: Workflow, options: RunOptions) -> Graph:
         """The graph to run; one that was built before, if it would come out the same."""
         if packed is None:
             # It has values that no file has; where they are objects, they may have changed.
-            return self.graph(workflow, targets=targets, granted=granted)
-        environment = self._environment(granted)
+            return self.graph(workflow, targets=options.targets, granted=options.granted)
+        environment = self.environment.granting(options.granted)
         return self._graphs.built(
-            digest_bytes(packed), workflow, self.registry, environment, targets=targets
+            digest_bytes(packed), workflow, self.registry, environment, targets=options.targets
         )
-
-    def _environment(self, granted: Collection[Path]) -> Environment:
-        if not granted:
-            return self.environment
-        return replace(self.environment, granted=frozenset(granted))
 
     def plan(
         self,
@@ -316,7 +282,7 @@ class Session:
         Args:
             problems: What is known to be wrong, to stand in the plan beside what is wrong with
                 the workflow itself.
-            granted: See `run_async`.
+            granted: See `RunOptions`.
             stock: What the process holds in memory that would run it; if not given, it is this one.
             values: Whether the run is to give the values of the targets' outputs, as it does if
                 nothing else is said: one that isn't kept is then computed again.
@@ -330,7 +296,7 @@ class Session:
         kept = self.persistence
         self.measure_machine()
         stores = () if kept is None else (kept.store, *kept.others)
-        shared = self.engine.shared.within(self._environment(granted))
+        shared = self.engine.shared.granting(granted)
         weights = frozenset(self.resident() if stock is None else stock.weights)
         return plan_workflow(
             workflow,
@@ -382,54 +348,32 @@ class Session:
     async def run_async(
         self,
         workflow: Workflow,
-        *,
-        parameters: Mapping[str, Any] | None = None,
-        targets: Sequence[str] | None = None,
-        listener: Listener | None = None,
-        cancel: CancelToken | None = None,
-        deadline: float | None = None,
-        check_mutation: bool = False,
-        values: bool = True,
-        share: Share | None = None,
-        previews: bool = True,
-        granted: Collection[Path] = (),
+        options: RunOptions = AS_USUAL,
+        **keywords: Unpack[RunKeywords],
     ) -> RunResult:
         """Run a workflow on the running event loop.
 
         Args:
-            parameters: Values of the workflow's named parameters.
-            targets: Nodes to run, with what they need; all sinks if not given.
-            listener: Is handed every event, in order, from any thread.
-            cancel: Stops the run at the next step once set; pauses and resumes it.
-            deadline: Seconds after which the run is cancelled.
-            check_mutation: Find nodes that change their inputs.
-            values: Whether the values of the targets' outputs are wanted.
-            share: Whose run it is, and how urgent, where several compete.
-            previews: Whether the listener has a use for pictures of unfinished work.
-            granted: Files among the uploads that this run may read, of which none else may be.
+            options: How; see `nodegraph.engine.options.RunOptions`.
+            keywords: The same by keywords, which go before what the options say: parameters,
+                targets, listener, cancel, deadline, check_mutation, values, share, previews,
+                granted.
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
+            InvalidValue: An option has a wrong value.
+            TypeError: There is no such option.
         """
+        options = options.but(**keywords)
         self.look_anew()
         with NoCollecting():
-            workflow = workflow.with_parameters(parameters or {})
+            workflow = workflow.with_parameters(options.parameters or {})
             # What sinks keep is to mean the same after an upgrade of the nodes.
-            document = with_versions(workflow, self.registry).to_dict()
+            document = versioned(workflow, self.registry)
             packed = _packed(document)
-        graph = self._graph(packed, workflow, targets, granted)
-        with self._recorded(document, targets, share) as record:
+        graph = self._graph(packed, workflow, options)
+        with self._recorded(document, options) as record:
             result = await self.engine.run(
-                graph,
-                workflow=self._told(document, packed),
-                listener=listener,
-                cancel=cancel,
-                deadline=deadline,
-                check_mutation=check_mutation,
-                values=values,
-                share=share,
-                run_id=record.id,
-                previews=previews,
-                environment=self._environment(granted),
+                graph, options, workflow=self._told(document, packed), run_id=record.id
             )
             result = replace(result, run=record.id)
             record.result = result
@@ -459,12 +403,7 @@ class Session:
         return found
 
     @contextmanager
-    def _recorded(
-        self,
-        document: Mapping[str, Any],
-        targets: Sequence[str] | None,
-        share: Share | None,
-    ) -> Iterator[_Record]:
+    def _recorded(self, document: Mapping[str, Any], options: RunOptions) -> Iterator[_Record]:
         """Note in the store that a run begins, and how it ended."""
         kept = self.persistence
         if kept is None or kept.runs is None:
@@ -485,10 +424,13 @@ class Session:
                     numerics=_profile(self.engine),
                     packs=self.registry.pack_versions(),
                 )
-                client = share.client if share is not None else ""
                 with NoCollecting():
                     noted = record_of(
-                        record.result, document, environment, targets=targets, client=client
+                        record.result,
+                        document,
+                        environment,
+                        targets=options.targets,
+                        client=options.share.client if options.share is not None else "",
                     )
         finally:
             status = record.result.status if record.result is not None else "failed"
@@ -506,14 +448,19 @@ class Session:
         except sqlite3.Error as error:
             self.problems.append(f"the run couldn't be noted in the store's index: {error}")
 
-    def run(self, workflow: Workflow, **options: Unpack[SessionRunOptions]) -> RunResult:
+    def run(
+        self,
+        workflow: Workflow,
+        options: RunOptions = AS_USUAL,
+        **keywords: Unpack[RunKeywords],
+    ) -> RunResult:
         """As `run_async`, waiting for the end.
 
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own. Several threads may call it: they take turns.
         """
         with self._one_at_a_time:
-            return wait_for(self.run_async(workflow, **options))
+            return wait_for(self.run_async(workflow, options, **keywords))
 
     def close(self) -> None:
         """Let go of threads and weights."""

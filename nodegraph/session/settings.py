@@ -78,8 +78,8 @@ def _listed(value: Any) -> Any:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
-Folder = Annotated[Path, AfterValidator(_at_home)]
-Folders = Annotated[tuple[Folder, ...], BeforeValidator(_listed)]
+FolderPath = Annotated[Path, AfterValidator(_at_home)]
+Folders = Annotated[tuple[FolderPath, ...], BeforeValidator(_listed)]
 
 
 class Settings(BaseModel):
@@ -120,20 +120,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    home: Folder | None = None
+    home: FolderPath | None = None
     models: Folders = ()
     packs: Folders = ()
-    outputs: Folder | None = None
-    inputs: Folder | None = None
+    outputs: FolderPath | None = None
+    inputs: FolderPath | None = None
     readable: Folders | None = None
-    uploads: Folder | None = None
-    cache: Folder | None = None
+    uploads: FolderPath | None = None
+    cache: FolderPath | None = None
     device: str = "auto"
     allow_pickle: bool = False
     memory_cache: Bytes = Field(default_factory=_default_memory_cache)
     disk_cache: Bytes = 20 << 30
     keep_cheap: bool = False
-    store: Folder | None = None
+    store: FolderPath | None = None
     stores: Folders = ()
     checkpoint_seconds: Annotated[float, NUMBER, Field(ge=0)] = 2.0
     import_seconds: Annotated[float, NUMBER, Field(gt=0)] = 60.0

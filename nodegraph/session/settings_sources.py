@@ -24,11 +24,11 @@ else:
     from tomli import TOMLDecodeError
 
 M = TypeVar("M", bound=BaseModel)
-Place = tuple[str, ...]
+SettingPlace = tuple[str, ...]
 """Of a setting: ``("port",)``, ``("limits", "body")``."""
 
 
-def setting_places(model: type[BaseModel], above: Place = ()) -> Iterator[Place]:
+def setting_places(model: type[BaseModel], above: SettingPlace = ()) -> Iterator[SettingPlace]:
     """Every setting there is."""
     for name, field in model.model_fields.items():
         kind = field.annotation

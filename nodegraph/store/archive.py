@@ -30,7 +30,6 @@ from nodegraph.store.archive_reader import (
     ENTRIES,
     FORMAT,
     STEP,
-    UNREADABLE,
     VERSION,
     ArchivedArtifact,
     ArchiveReader,
@@ -38,8 +37,9 @@ from nodegraph.store.archive_reader import (
 from nodegraph.store.blobs import Staged
 from nodegraph.store.eviction import level_of
 from nodegraph.store.info import leaves
-from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.rows import pack_outputs, unpack_outputs
 from nodegraph.store.store import Store
+from nodegraph.store.zip_reader import opened_zip
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of files of how many are done."""
@@ -159,7 +159,8 @@ class _Export:
                 except ValueError:
                     self._done.left_out += 1
                     continue
-                file.write(msgpack.packb(row))
+                packed = None if row[1] is None else pack_outputs(outputs)
+                file.write(msgpack.packb((row[0], packed, *row[2:])))
                 self._done.entries += 1
                 wanted.update((leaf.digest, None) for leaf in leaves(outputs))
         artifacts = self._copied([*self._artifacts(wanted)])
@@ -255,20 +256,11 @@ def import_(store: Store, path: Path, *, progress: Progress | None = None) -> Im
         raise store.only_read()
     store.flush()
     try:
-        with path.open("rb") as file, _opened(path, file) as archive:
-            reader = ArchiveReader(path, archive, os.fstat(file.fileno()).st_size)
-            return _Import(store, reader, progress or _untold).run()
+        refusal, expected = f"{path} is no archive of a store", "a file that was exported"
+        with opened_zip(path, refusal, expected) as archive:
+            return _Import(store, ArchiveReader(path, archive), progress or _untold).run()
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-
-
-def _opened(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except UNREADABLE as error:
-        raise InvalidFile(
-            f"{path} is no archive of a store: {error}", expected="a file that was exported"
-        ) from error
 
 
 class _Import:
@@ -324,7 +316,7 @@ class _Import:
         blobs = self._store.blobs
         try:
             staged = blobs.stage(self._archive.chunks(artifact), artifact.suffix)
-        except UNREADABLE:
+        except InvalidFile:
             return None
         if staged.blob.digest != artifact.file:
             blobs.discard(staged)

@@ -9,13 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-import stat
-import struct
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +23,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.store.entries import Stored
 from nodegraph.store.packing import unpack
 from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.zip_reader import STORED, ZipReader
 
 FORMAT = "nodegraph store"
 VERSION = 1
@@ -48,18 +45,6 @@ _DIGEST_BYTES = 32
 _NONE = type(None)
 _ENTRY = (bytes, (bytes, _NONE), (str, _NONE), str, float, float, str, (bytes, _NONE))
 _ARTIFACT = (bytes, bytes, str, int, float)
-UNREADABLE = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
-"""What `zipfile` and msgpack raise about a file that is damaged, or made to do harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,57 +74,32 @@ class ArchiveReader:
 
     Args:
         path: Only to speak of it.
-        size: Bytes of the whole file.
     Attributes:
         artifacts: Those that it lists.
     Raises:
         InvalidFile: It isn't what `export` writes.
     """
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, size: int) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path = path
-        self._archive = archive
-        with self._reading():
-            self._members = self._checked_members(size)
+        self._zip = ZipReader(path, archive, "the archive", kinds=(STORED,))
+        self._refused = self._zip.refused
+        self._check_members()
+        with self._zip.reading():
             self._about = self._checked_about()
             self.artifacts = self._checked_artifacts()
+        self._files = {each.digest: (each.file, each.suffix) for each in self.artifacts}
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except UNREADABLE as error:
-            raise InvalidFile(f"the archive {self._path} is damaged: {error}") from error
-
-    def _refused(self, reason: str, given: str | None = None) -> InvalidFile:
-        return InvalidFile(f"the archive {self._path} is refused: {reason}", given=given)
-
-    def _checked_members(self, size: int) -> Mapping[str, zipfile.ZipInfo]:
-        members: dict[str, zipfile.ZipInfo] = {}
-        for member in self._archive.infolist():
-            name = member.filename
+    def _check_members(self) -> None:
+        for name in self._zip.sizes:
             if name not in (ABOUT, ENTRIES, ARTIFACTS) and not _FILE.fullmatch(name):
-                raise self._refused("it holds a file that doesn't belong there", name[:200])
-            if name in members:
-                raise self._refused("it holds a file twice", name)
-            mode = member.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise self._refused("it holds something that is no plain file", name)
-            is_plain = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
-            if not is_plain or member.file_size != member.compress_size:
-                raise self._refused("it holds a compressed or encrypted file", name)
-            members[name] = member
-        if sum(member.file_size for member in members.values()) > size:
-            raise self._refused("its files would be larger than the archive")
+                raise self._refused("it holds a file that doesn't belong there", name)
         for name in (ABOUT, ENTRIES, ARTIFACTS):
-            if name not in members:
+            if name not in self._zip.sizes:
                 raise self._refused(f"it has no {name}, so it isn't an archive of a store")
-        return members
 
     def _checked_about(self) -> Mapping[str, Any]:
-        if self._members[ABOUT].file_size > _LONGEST_ABOUT:
-            raise self._refused(f"its {ABOUT} is too long")
-        about = json.loads(self._archive.read(ABOUT))
+        about = json.loads(self._zip.read(ABOUT, _LONGEST_ABOUT))
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise self._refused("it isn't an archive of a store")
         version = about.get("version")
@@ -159,15 +119,14 @@ class ArchiveReader:
             each = ArchivedArtifact(
                 self._hex(digest), self._hex(file), suffix, size, _seconds(seconds)
             )
-            member = self._members.get(each.member)
-            if member is None or member.file_size != each.bytes or not each.bytes:
+            if self._zip.sizes.get(each.member) != each.bytes or not each.bytes:
                 raise self._refused("its list of artifacts isn't that of its files", each.file)
             artifacts.append(each)
         return artifacts
 
     def _rows(self, member: str, count: Any) -> Iterator[Any]:
         found = 0
-        with self._archive.open(member) as file:
+        with self._zip.open(member) as file:
             rows = msgpack.Unpacker(
                 file,
                 max_buffer_size=_LONGEST_ROW,
@@ -202,7 +161,7 @@ class ArchiveReader:
         Raises:
             InvalidFile: One can't be one.
         """
-        with self._reading():
+        with self._zip.reading():
             for row in self._rows(ENTRIES, self._about.get("entries")):
                 yield self._entry(self._columns(row, _ENTRY))
 
@@ -228,13 +187,15 @@ class ArchiveReader:
         if not makes_sense:
             raise self._refused("it has an entry whose outputs make no sense")
         # Packed anew, so that nothing else is in it.
-        return pack_outputs(outputs)
+        return pack_outputs(outputs, self._files)
 
     def chunks(self, artifact: ArchivedArtifact) -> Iterator[bytes]:
-        """The bytes of a file, no more than were told."""
-        with self._archive.open(artifact.member) as file:
-            while chunk := file.read(STEP):
-                yield chunk
+        """The bytes of a file, no more than were told.
+
+        Raises:
+            InvalidFile: It is damaged.
+        """
+        return self._zip.chunks(artifact.member, STEP)
 
 
 def _are_parts(packed: bytes) -> bool:

@@ -81,7 +81,7 @@ class Checkpoints:
             _sync(self._index)
             with self._index.writing() as connection:
                 self._remove_unused(connection, before)
-        self._prune(self._budget, spared=key)
+        self.prune(self._budget, spared=key)
 
     def load(self, key: Key) -> Checkpoint | None:
         """The checkpoint of a key, if it is there whole; one that is damaged is set aside."""
@@ -136,15 +136,12 @@ class Checkpoints:
         with self._index.writing() as connection:
             self._forget(connection, key)
 
-    def prune(self, budget: int) -> int:
-        """Forget the oldest until all take no more than so many bytes.
+    def prune(self, budget: int, spared: Key | None = None) -> int:
+        """Forget the oldest, but for one that is spared, until all take no more than so many bytes.
 
         Returns:
             How many were forgotten.
         """
-        return self._prune(budget)
-
-    def _prune(self, budget: int, spared: Key | None = None) -> int:
         excess = self._index.one("SELECT sum(bytes) FROM checkpoints")[0] or 0
         if excess <= budget:
             return 0

@@ -29,7 +29,9 @@ class Format:
 
     Attributes:
         application: Marks the file, so that no other program's database is taken for one.
-        migrations: Step `n` leads a file of version `n` to `n + 1`; an empty file is version 0.
+        migrations: Step `n` leads a file of version `n` to `n + 1`; an empty file is version 0. One
+            that is only a note keeps older programs from a file that they can't read; this one
+            reads both.
         name: The file, as in "the store's index".
         whole: What it is part of, as in "the store".
         foreign: What another file isn't, as in "the index of a store".
@@ -184,7 +186,9 @@ class Database:
         found, version = _number(connection, "user_version"), self._format.version
         if _number(connection, "application_id") != self._format.application:
             raise self._foreign()
-        if found != version:
+        missing = self._format.migrations[found:]
+        # A step that is only a note changes nothing for those who read.
+        if found > version or any(any(_statements(script)) for script in missing):
             raise InvalidFile(
                 f"{self._format.name} {self.path} is of another version",
                 given=str(found),
@@ -222,6 +226,14 @@ class Database:
             hint=f"Remove it, {self.path.name}-wal and {self.path.name}-shm to start "
             f"{self._format.whole} afresh: {self._format.loss}",
         )
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What SQLite raises in the `with` is raised in words."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
 
     def one(self, query: str, values: Sequence[Any] = ()) -> Any:
         """The first row of a query, or None; the quickest way to look something up."""

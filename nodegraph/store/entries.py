@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.core.digests import Digest
@@ -35,12 +35,14 @@ class Stored:
         inline: The encoded value, where it is so small that the index holds it.
         items: The items' outputs, if its port's type is a list; then the rest is about the list
             as a whole and its value is made of theirs.
+        file: Digest and suffix of the file that the value was written to, which may be gone since.
     """
 
     digest: Digest
     size: int
     inline: bytes | None = None
     items: tuple[Stored, ...] | None = None
+    file: tuple[Digest, str] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Unsaved:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class SharedValue:
     """A value that a call was handed and that others share.
 
     Attributes:
@@ -121,4 +123,4 @@ class NewEntry:
     seconds: float
     run: str
     parts: Callable[[], Mapping[str, Any]] | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[SharedValue, ...] = ()

@@ -16,7 +16,7 @@ from nodegraph.store.index import Index
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
 
-Order = Literal["newest", "oldest", "largest", "slowest"]
+EntryOrder = Literal["newest", "oldest", "largest", "slowest"]
 
 _AT_ONCE = 1000
 """Rows that are read with one query, so that a long list keeps nobody else from reading."""
@@ -24,11 +24,11 @@ _SELECT = "SELECT rowid, key, outputs, node_type, seconds, created, used, run FR
 _BY_NUMBER = f"""
 {_SELECT} rowid > ? AND node_type GLOB ? AND created < ? ORDER BY rowid LIMIT {_AT_ONCE}
 """
-_BY_TIME: Mapping[Order, str] = {
+_BY_TIME: Mapping[EntryOrder, str] = {
     "newest": f"{_SELECT} node_type GLOB ? AND created < ? ORDER BY created DESC LIMIT ?",
     "oldest": f"{_SELECT} node_type GLOB ? AND created < ? ORDER BY created LIMIT ?",
 }
-_LARGEST: Mapping[Order, str] = {"largest": "bytes", "slowest": "seconds"}
+_LARGEST: Mapping[EntryOrder, str] = {"largest": "bytes", "slowest": "seconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class EntryInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class TypeInfo:
+class TypeUse:
     """All that is kept of a node type's calls.
 
     Attributes:
@@ -93,7 +93,7 @@ class StoreInfo:
     seconds: float
     oldest: float | None
     newest: float | None
-    types: Sequence[TypeInfo]
+    types: Sequence[TypeUse]
     runs: int
     checkpoints: int
     checkpoint_bytes: int
@@ -139,7 +139,7 @@ def list_entries(
     *,
     node_type: str = "*",
     before: float | None = None,
-    order: Order = "newest",
+    order: EntryOrder = "newest",
     limit: int = 50,
 ) -> list[EntryInfo]:
     """Some of the entries.
@@ -210,7 +210,7 @@ def _outputs(packed: bytes | None) -> Sequence[Stored] | None:
         return None
 
 
-def _types(index: Index) -> tuple[list[TypeInfo], int]:
+def _types(index: Index) -> tuple[list[TypeUse], int]:
     """What is kept of each type, and how many entries are whole."""
     sizes = _ArtifactSizes(index)
     found: dict[str, _Sum] = {}
@@ -233,7 +233,7 @@ def _types(index: Index) -> tuple[list[TypeInfo], int]:
             whole += 1
             total.seconds += seconds
     types = [
-        TypeInfo(node_type, total.entries, total.bytes, total.seconds)
+        TypeUse(node_type, total.entries, total.bytes, total.seconds)
         for node_type, total in found.items()
     ]
     return sorted(types, key=lambda each: (-each.bytes, each.node_type)), whole

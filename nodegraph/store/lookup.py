@@ -109,17 +109,22 @@ class Lookup:
         return Stored(output.digest, output.size, inline)
 
     def has(self, output: Stored) -> bool:
-        """Whether an output's value can be loaded, as far as the index knows."""
+        """Whether an output's value can be loaded, as far as can be told without reading it."""
         if output.items is not None:
             return all(self.has(item) for item in output.items)
         if output.inline is not None or self._backlog.value(output.digest) is not None:
             return True
-        return output.digest not in self._missing and self._artifact(output.digest) is not None
+        return output.digest not in self._missing and self._file(output) is not None
 
-    def _artifact(self, digest: Digest) -> tuple[Digest, str] | None:
-        """The file of an artifact."""
+    def _file(self, output: Stored) -> tuple[Digest, str] | None:
+        """Digest and suffix of the file that has an output's value.
+
+        The entry's row tells it along, so the index is asked only where that file is gone.
+        """
+        if output.file is not None and self._blobs.exists(*output.file):
+            return output.file
         try:
-            row = self._index.one(_FILE, (bytes.fromhex(digest),))
+            row = self._index.one(_FILE, (bytes.fromhex(output.digest),))
         except sqlite3.ProgrammingError:
             raise  # the store is closed
         except sqlite3.Error as error:
@@ -140,7 +145,7 @@ class Lookup:
                 return decode_inline(output.inline, self._serializers())
             waiting = self._backlog.value(output.digest)
             if waiting is None:
-                return self._read(output.digest)
+                return self._read(output)
         except Undecodable as error:
             self._failed(NodegraphError(f"a result on disk can't be read: {error}"))
             raise Gone(str(error)) from error
@@ -148,8 +153,8 @@ class Lookup:
             raise Gone("it was changed after its node had given it")
         return waiting.value
 
-    def _read(self, digest: Digest) -> Any:
-        found = self._artifact(digest)
+    def _read(self, output: Stored) -> Any:
+        digest, found = output.digest, self._file(output)
         if found is None:
             raise Gone("it isn't stored")
         file, suffix = found

@@ -14,7 +14,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.store.backlog import Put
 from nodegraph.store.blobs import Blobs, Staged
 from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
-from nodegraph.store.entries import UNLOADED, Source, Stored, Unsaved
+from nodegraph.store.entries import UNLOADED, SharedValue, Stored, Unsaved
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack
 from nodegraph.store.plain import SerializerFailed
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileToKeep:
     """A file that is to become an artifact.
 
     Attributes:
@@ -52,18 +52,18 @@ class File:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedRows:
     """What one transaction is to write.
 
     Attributes:
-        known: Values that were put again and are on disk already.
+        known: Values that were put again and are on disk already, and their files.
         intact: Whether values, by identity, are those that their digests name. Found out while
             all calls that were handed them have ended, so once is enough for all of these.
     """
 
     rows: list[Row] = field(default_factory=list)
-    files: dict[Digest, File] = field(default_factory=dict)
-    known: set[Digest] = field(default_factory=set)
+    files: dict[Digest, FileToKeep] = field(default_factory=dict)
+    known: dict[Digest, tuple[Digest, str]] = field(default_factory=dict)
     intact: dict[int, bool] = field(default_factory=dict)
 
 
@@ -100,7 +100,7 @@ class Preparing:
         """End the threads."""
         self._pool.shutdown()
 
-    def finish(self, prepared: Prepared) -> None:
+    def finish(self, prepared: PreparedRows) -> None:
         """Wait until all files are on the disk; what doesn't get there is left out."""
         for file in tuple(prepared.files.values()):
             try:
@@ -110,7 +110,7 @@ class Preparing:
                 self._blobs.discard(file.staged)
                 del prepared.files[file.digest]
 
-    def add(self, put: Put, prepared: Prepared) -> None:
+    def add(self, put: Put, prepared: PreparedRows) -> None:
         """Prepare an entry, unless what it was computed from isn't what it was taken for."""
         if not all(self._is_sound(source, prepared) for source in put.entry.sources):
             return
@@ -122,7 +122,7 @@ class Preparing:
             row = Row(put, None if outputs is None else tuple(map(_bare, outputs)))
         prepared.rows.append(row)
 
-    def _is_sound(self, source: Source, prepared: Prepared) -> bool:
+    def _is_sound(self, source: SharedValue, prepared: PreparedRows) -> bool:
         known = prepared.intact.get(id(source.value))
         if known is None:
             known = prepared.intact[id(source.value)] = source.is_intact()
@@ -137,7 +137,7 @@ class Preparing:
             )
         return known
 
-    def _row(self, put: Put, prepared: Prepared) -> Row:
+    def _row(self, put: Put, prepared: PreparedRows) -> Row:
         entry = put.entry
         parts = None if entry.parts is None else pack(entry.parts())
         if entry.outputs is None:
@@ -156,13 +156,14 @@ class Preparing:
             inline = self._inline(output, call)
         return Stored(output.digest, output.size, inline)
 
-    def _is_on_disk(self, output: Unsaved, prepared: Prepared) -> bool:
+    def _is_on_disk(self, output: Unsaved, prepared: PreparedRows) -> bool:
         if output.size <= LONGEST_INLINE or output.digest in prepared.files:
             return output.digest in prepared.files
-        query = "SELECT 1 FROM artifacts WHERE digest = ?"
-        if self._index.one(query, (bytes.fromhex(output.digest),)) is None:
+        query = "SELECT file, suffix FROM artifacts WHERE digest = ?"
+        row = self._index.one(query, (bytes.fromhex(output.digest),))
+        if row is None:
             return False
-        prepared.known.add(output.digest)
+        prepared.known[output.digest] = (row[0].hex(), row[1])
         return True
 
     def _inline(self, output: Unsaved, call: _Call) -> bytes | None:
@@ -183,7 +184,7 @@ class Preparing:
         inline = encoded.inline()
         return inline if self._is_intact(output, call.prepared) else None
 
-    def _is_intact(self, output: Unsaved, prepared: Prepared) -> bool:
+    def _is_intact(self, output: Unsaved, prepared: PreparedRows) -> bool:
         """Asked once the value's bytes were read, so it counts for those who used it, too."""
         if output.is_intact is None:
             return True
@@ -227,7 +228,7 @@ class Preparing:
                 continue
             synced = self._pool.submit(self._sync, staged, took)
             share = seconds * encoded.size / size
-            call.prepared.files[digest] = File(digest, staged, share, synced)
+            call.prepared.files[digest] = FileToKeep(digest, staged, share, synced)
 
     def _sync(self, staged: Staged, before: float) -> float:
         start = perf_counter()
@@ -248,7 +249,7 @@ class _Call:
     """What one entry needs on the way."""
 
     key: Key
-    prepared: Prepared
+    prepared: PreparedRows
     large: dict[Digest, _Large] = field(default_factory=dict)
     inlines: dict[Digest, bytes] | None = None
 

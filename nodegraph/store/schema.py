@@ -118,7 +118,11 @@ ALTER TABLE costs ADD COLUMN kind TEXT NOT NULL DEFAULT ''; -- its shape without
 ALTER TABLE costs ADD COLUMN amount REAL; -- of work in each call; NULL where it isn't known
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK)
+_FILES = """
+-- Outputs say which files they were written to: nothing changes for those that don't.
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import time
-from types import TracebackType
 from typing import Any
 
 from nodegraph.core.digests import Digest
@@ -26,7 +25,7 @@ from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
 from nodegraph.store.preparing import Preparing
 from nodegraph.store.speeds import Speeds
-from nodegraph.store.writing import Writer, reported
+from nodegraph.store.writing import StoreWriter, reported
 
 __all__ = ["Gone", "Pins", "Store", "Swept", "Trimmed", "open_store"]
 
@@ -114,7 +113,7 @@ class Store:
             self._note_use,
             self._failed,
         )
-        self._writer: Writer | None = None
+        self._writer: StoreWriter | None = None
         self._starting = Lock()
         self._is_closed = False
         self._sweep_temporaries()
@@ -165,7 +164,7 @@ class Store:
         return self._lookup.entry(key)
 
     def has(self, output: Stored) -> bool:
-        """Whether an output's value can be loaded, as far as the index knows."""
+        """Whether an output's value can be loaded, as far as can be told without reading it."""
         return self._lookup.has(output)
 
     def load(self, output: Stored) -> Any:
@@ -216,7 +215,7 @@ class Store:
                     self._failed,
                     keep_cheap=self.keep_cheap,
                 )
-                self._writer = Writer(
+                self._writer = StoreWriter(
                     self.index,
                     self.blobs,
                     self._backlog,
@@ -303,12 +302,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -31,7 +31,7 @@ _BYTES = "SELECT coalesce(sum(bytes), 0) FROM (SELECT DISTINCT file, bytes FROM 
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """What was found.
 
     Attributes:
@@ -64,7 +64,7 @@ class Report:
         return not any(wrong) and not self.count_is_off
 
 
-def verify(store: Store, *, repair: bool = False, progress: Progress | None = None) -> Report:
+def verify(store: Store, *, repair: bool = False, progress: Progress | None = None) -> VerifyReport:
     """Read everything in a store and compare it with the names and the index.
 
     Other processes may go on with the store meanwhile.
@@ -107,9 +107,9 @@ class _Checking:
         self._progress = progress
         self._repair = repair
         self._checkpoints = Checkpoints(store)
-        self._report = Report(repaired=repair)
+        self._report = VerifyReport(repaired=repair)
 
-    def report(self) -> Report:
+    def report(self) -> VerifyReport:
         self._check_index()
         if self._report.index:
             # What it says of the files can't be relied on.

@@ -8,13 +8,14 @@ from threading import Thread
 from time import time
 from typing import Any
 
+from nodegraph.core.digests import Digest
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.store.backlog import Backlog, Put, Use
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.eviction import Eviction, bytes_on_disk, level_of
 from nodegraph.store.index import Index
-from nodegraph.store.preparing import File, Prepared, Preparing, Row
-from nodegraph.store.rows import pack_outputs
+from nodegraph.store.preparing import FileToKeep, PreparedRows, Preparing, Row
+from nodegraph.store.rows import Files, pack_outputs
 from nodegraph.store.speeds import Speeds
 
 _SLACK = 0.95
@@ -39,7 +40,7 @@ UPDATE artifacts SET used = max(used, ?), score = max(score, ? + seconds / bytes
 """
 
 
-class Writer:
+class StoreWriter:
     """Writes what is put, in a thread of its own.
 
     Args:
@@ -97,7 +98,7 @@ class Writer:
                     self._failed(error)
 
     def _write(self, batch: Sequence[Put], uses: Sequence[Use]) -> None:
-        prepared = Prepared()
+        prepared = PreparedRows()
         try:
             for put in batch:
                 self._preparing.add(put, prepared)
@@ -114,17 +115,18 @@ class Writer:
             self._eviction.trim(int(self._budget * _SLACK), 2 * self._budget)
 
     def _commit(
-        self, connection: sqlite3.Connection, prepared: Prepared, uses: Sequence[Use]
+        self, connection: sqlite3.Connection, prepared: PreparedRows, uses: Sequence[Use]
     ) -> None:
         now = time()
         level = level_of(connection)
+        files = dict(prepared.known)
         for file in prepared.files.values():
             try:
-                self._place(connection, file, level, now)
+                files[file.digest] = self._place(connection, file, level, now)
             except OSError as error:
                 self._failed(error)
                 self._blobs.discard(file.staged)
-        connection.executemany(_PUT_ENTRY, [_values(row) for row in prepared.rows])
+        connection.executemany(_PUT_ENTRY, [_values(row, files) for row in prepared.rows])
         used = [(now, level, bytes.fromhex(digest)) for digest in prepared.known]
         used += [
             (when, level, bytes.fromhex(digest))
@@ -139,7 +141,10 @@ class Writer:
         if prepared.files:
             self._speeds.save(connection)
 
-    def _place(self, connection: sqlite3.Connection, file: File, level: float, now: float) -> None:
+    def _place(
+        self, connection: sqlite3.Connection, file: FileToKeep, level: float, now: float
+    ) -> tuple[Digest, str]:
+        """Give a file its name, and a row; gives the digest and suffix of the one that counts."""
         digest = bytes.fromhex(file.digest)
         blob = file.staged.blob
         query = "SELECT file, suffix FROM artifacts WHERE digest = ?"
@@ -148,17 +153,18 @@ class Writer:
             # Another process wrote an equal value in other bytes.
             if self._blobs.exists(known[0].hex(), known[1]):
                 self._blobs.discard(file.staged)
-                return
+                return known[0].hex(), known[1]
             connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
         self._blobs.place(file.staged)
         score = level + file.seconds / blob.bytes
         values = (digest, bytes.fromhex(blob.digest), blob.suffix, blob.bytes, file.seconds)
         connection.execute(_PUT_ARTIFACT, (*values, score, now))
+        return blob.digest, blob.suffix
 
 
-def _values(row: Row) -> tuple[Any, ...]:
+def _values(row: Row, files: Files) -> tuple[Any, ...]:
     put, entry = row.put, row.put.entry
-    outputs = None if row.outputs is None else pack_outputs(row.outputs)
+    outputs = None if row.outputs is None else pack_outputs(row.outputs, files)
     return (
         bytes.fromhex(put.key),
         outputs,

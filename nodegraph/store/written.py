@@ -26,7 +26,7 @@ _KEPT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenFile:
+class LeftFile:
     """A file as a sink left it.
 
     Attributes:
@@ -45,7 +45,7 @@ class WrittenFile:
     ctime_ns: int = _UNKNOWN
 
     @classmethod
-    def at(cls, path: Path, kind: str, node: str) -> WrittenFile:
+    def at(cls, path: Path, kind: str, node: str) -> LeftFile:
         """A file as it is now.
 
         Raises:
@@ -56,7 +56,7 @@ class WrittenFile:
         mtime, ctime = _lasting(stamp)
         return cls(path, kind, node, stamp.size, mtime, hash_file(path), ctime)
 
-    def now(self) -> WrittenFile | None:
+    def now(self) -> LeftFile | None:
         """The same file if its content is still the same, else None."""
         try:
             stamp = FileStamp.of(self.path)
@@ -78,7 +78,7 @@ class Written:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def remember(self, key: Key, files: Iterable[WrittenFile]) -> None:
+    def remember(self, key: Key, files: Iterable[LeftFile]) -> None:
         """Note what a sink wrote, in place of what it wrote before.
 
         Raises:
@@ -109,7 +109,7 @@ class Written:
                     (count - _KEPT,),
                 )
 
-    def unchanged(self, key: Key) -> tuple[WrittenFile, ...] | None:
+    def unchanged(self, key: Key) -> tuple[LeftFile, ...] | None:
         """The files that a sink wrote if each still lies there with the same content, else None.
 
         Files are told apart by size and times; one that only has other times is read.
@@ -120,7 +120,7 @@ class Written:
             ).fetchone()
         if row is None:
             return None
-        before = [WrittenFile(Path(path), *rest) for path, *rest in unpack(row[0])]
+        before = [LeftFile(Path(path), *rest) for path, *rest in unpack(row[0])]
         files = []
         for file in before:
             now = file.now()
@@ -131,7 +131,7 @@ class Written:
             self._refresh(key, files)
         return tuple(files)
 
-    def _refresh(self, key: Key, files: Sequence[WrittenFile]) -> None:
+    def _refresh(self, key: Key, files: Sequence[LeftFile]) -> None:
         if self._index.read_only:
             return
         try:

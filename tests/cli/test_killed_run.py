@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -157,21 +156,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return digests
 
 
-@pytest.mark.parametrize(
-    ("sampler", "seed"), [("dpmpp_2m", 1), ("euler_ancestral", 2), ("euler_ancestral", 3)]
-)
 def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_file(
-    machine: Machine, undisturbed: dict[str, str], sampler: str, seed: int
+    machine: Machine, undisturbed: dict[str, str]
 ) -> None:
-    saved, last = machine.kill_at(random.Random(seed).randint(1, STEPS // 2), sampler=sampler)
+    saved, last = machine.kill_at(3, sampler="euler_ancestral")
     assert not list(machine.outputs.glob("*.png"))
-    events = machine.finish(sampler=sampler)
+    events = machine.finish(sampler="euler_ancestral")
     ((restored),) = restored_in(events)
     # What is written after its step was told of, and before the kill, is one step ahead at most.
     assert 1 <= saved <= restored["step"] <= last + 1
     assert restored["total"] == STEPS
     assert steps_of(events) == list(range(restored["step"] + 1, STEPS + 1))
-    assert machine.digest == undisturbed[sampler]
+    assert machine.digest == undisturbed["euler_ancestral"]
     assert machine._saved_step() is None, "a finished sampling leaves no checkpoint behind"
 
 
@@ -184,6 +180,7 @@ def test_a_run_killed_twice_does_no_step_again(
     events = machine.finish()
     ((restored),) = restored_in(events)
     assert restored["step"] >= second
+    assert steps_of(events) == list(range(restored["step"] + 1, STEPS + 1))
     assert machine.digest == undisturbed["dpmpp_2m"]
 
 

@@ -74,6 +74,14 @@ def test_a_warm_listing_imports_no_pack(arguments: list[str], pack: Path) -> Non
     assert node_modules(modules) == set()
 
 
+def test_checking_what_the_built_in_pack_runs_imports_its_hooks_alone() -> None:
+    command = ["validate", Path(__file__).parents[2] / "workflows" / "text_to_image.json"]
+    imported(command)
+    modules = imported(command)
+    assert not modules & (NEVER | {"sqlite3", "logging", "nodegraph.core.node"})
+    assert node_modules(modules) == set()
+
+
 @pytest.mark.parametrize(
     "line",
     ["cache info", "cache list", "cache prune", "cache verify", "runs list", "runs show"],

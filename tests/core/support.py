@@ -22,12 +22,12 @@ from nodegraph.api import (
     Vae,
     node,
 )
+from nodegraph.core.analysis import check_workflow
 from nodegraph.core.building import build_graph
 from nodegraph.core.graph import Graph
 from nodegraph.core.node import NodeDefinition, definition_of
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
-from nodegraph.core.validation import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Conditioning, Image, Mask, node
-from nodegraph.core.graph import Graph, Source
+from nodegraph.core.graph import Graph, LinkSource
 from nodegraph.core.links import Link
 from nodegraph.core.types import Fit
 from nodegraph.core.workflow import Workflow
@@ -90,8 +90,8 @@ def test_literals_are_filled_in_and_converted() -> None:
         "seed": 7, "negative": None, "steps": 20, "cfg": 4.0, "sampler": "euler",
     }  # fmt: skip
     assert type(sample.literals["cfg"]) is float
-    assert sample.links["model"] == Source("load", "model")
-    assert sample.links["latent"] == Source("size", "latent")
+    assert sample.links["model"] == LinkSource("load", "model")
+    assert sample.links["latent"] == LinkSource("size", "latent")
 
 
 def test_paths_and_choices_stay_plain() -> None:

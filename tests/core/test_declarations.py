@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from nodegraph.core.validation import check_workflow
+from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import Workflow
 from tests.core.support import ENVIRONMENT, NODES, Functions, check, text_to_image, texts
 

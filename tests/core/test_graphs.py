@@ -145,8 +145,9 @@ def test_a_graph_with_a_list_that_its_node_may_change_is_built_anew(place: Place
     assert place.built(nodes).nodes["listed"].literals["items"] == [1, 2]
 
 
-def test_so_many_nodes_are_remembered_and_no_more(place: Place) -> None:
-    place.graphs = Graphs(most_nodes=7)
+@pytest.mark.parametrize("bound", [{"most_nodes": 7}, {"most": 2}])
+def test_so_many_are_remembered_and_no_more(place: Place, bound: dict[str, int]) -> None:
+    place.graphs = Graphs(**bound)
     chains = [{**CHAIN, "a": {"type": "Start", "inputs": {"value": at}}} for at in range(3)]
     first, second, third = (place.built(nodes) for nodes in chains)
     assert place.built(chains[2]) is third

@@ -13,7 +13,7 @@ HEAVY = ("networkx", "torch", "asyncio", "pydantic_settings", "packaging", "nump
 
 
 @pytest.mark.parametrize(
-    "module", ["nodegraph.core.validation", "nodegraph.core.workflow", "nodegraph.api"]
+    "module", ["nodegraph.core.analysis", "nodegraph.core.workflow", "nodegraph.api"]
 )
 def test_validation_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"

@@ -8,7 +8,7 @@ import pytest
 
 from nodegraph.api import Image, Mask, node
 from nodegraph.core.analysis import analyse
-from nodegraph.core.graph import Source
+from nodegraph.core.graph import LinkSource
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.core.support import ENVIRONMENT, Functions, build, check, texts, written
@@ -88,7 +88,7 @@ def test_an_optional_input_from_a_muted_node_counts_as_not_given() -> None:
 
 def test_a_bypassed_node_hands_on_its_input() -> None:
     graph = build(chain("bypass"), *NODES)
-    assert graph.nodes["save"].links["image"] == Source("load", "image")
+    assert graph.nodes["save"].links["image"] == LinkSource("load", "image")
     assert "blur" not in graph.nodes
 
 
@@ -289,7 +289,7 @@ def test_a_muted_block_leaves_all_of_it_out() -> None:
 def test_a_bypassed_block_hands_on_its_input() -> None:
     graph = build(block("bypass"), *NODES)
     assert list(graph.nodes) == ["load", "save", "other"]
-    assert graph.nodes["save"].links["image"] == Source("load", "image")
+    assert graph.nodes["save"].links["image"] == LinkSource("load", "image")
 
 
 def test_nodes_inside_a_block_may_be_muted_and_bypassed() -> None:
@@ -299,8 +299,8 @@ def test_nodes_inside_a_block_may_be_muted_and_bypassed() -> None:
 
     assert list(build(inside("mute"), *NODES).nodes) == ["load", "other"]
     bypassed = build(inside("bypass"), *NODES)
-    assert bypassed.nodes["soft/extra"].links["image"] == Source("load", "image")
-    assert bypassed.nodes["save"].links["image"] == Source("load", "image")
+    assert bypassed.nodes["soft/extra"].links["image"] == LinkSource("load", "image")
+    assert bypassed.nodes["save"].links["image"] == LinkSource("load", "image")
 
 
 def test_a_target_inside_a_muted_block_is_told() -> None:

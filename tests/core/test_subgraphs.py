@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.api import Image, node
-from nodegraph.core.graph import Source
+from nodegraph.core.graph import LinkSource
 from nodegraph.core.subgraphs import subgraph_spec
 from nodegraph.core.workflow import Workflow
 from tests.core.support import DIFFUSION, Functions, SaveImage, build, check, texts, written
@@ -50,9 +50,9 @@ def using(inputs: dict[str, Any], **subgraphs: Any) -> Workflow:
 def test_a_block_is_inlined() -> None:
     graph = build(using({"picture": {"from": "load"}, "radius": 3}), *NODES)
     assert list(graph.nodes) == ["load", "twice/one", "twice/two", "save"]
-    assert graph.nodes["twice/one"].links["image"] == Source("load", "image")
-    assert graph.nodes["twice/two"].links["image"] == Source("twice/one", "image")
-    assert graph.nodes["save"].links["image"] == Source("twice/two", "image")
+    assert graph.nodes["twice/one"].links["image"] == LinkSource("load", "image")
+    assert graph.nodes["twice/two"].links["image"] == LinkSource("twice/one", "image")
+    assert graph.nodes["save"].links["image"] == LinkSource("twice/two", "image")
     assert repr(graph.nodes["twice/two"].literals["radius"]) == "3.0"
 
 

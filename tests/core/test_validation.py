@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Image, Latent, node
-from nodegraph.core.validation import check_workflow, workflow_warnings
+from nodegraph.core.analysis import check_workflow, workflow_warnings
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from tests.core.support import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.api import node
-from nodegraph.core.versions import with_versions
+from nodegraph.core.versions import versioned, with_versions
+from nodegraph.core.workflow import Workflow
 from tests.core.support import Functions, build, written
 
 
@@ -35,3 +36,17 @@ def test_versions_that_are_there_and_types_that_are_not_stay_as_they_are() -> No
     found = with_versions(written(nodes, subgraphs={"Block": block}), Functions(Old))
     assert [entry.version for entry in found.nodes.values()] == [7, None, None]
     assert found.subgraphs["Block"].nodes["inner"].version == 1
+
+
+def test_what_else_a_file_says_stays_as_it_is() -> None:
+    node = {"type": "Old", "version": 1, "inputs": {"txt": "a"}, "always": True, "mine": 3}
+    block = {"nodes": {"inner": {"type": "Old", "version": 1}}, "outputs": {}, "other": [1]}
+    said = {"format": "nodegraph/1", "title": "T", "nodes": {"say": node}, "more": {"a": 1}}
+    whole = Workflow.from_dict({**said, "subgraphs": {"Block": block}})
+    bare = Workflow.from_dict(
+        {**said, "nodes": {"say": {**node, "version": None}}, "subgraphs": {"Block": block}}
+    )
+    document = versioned(bare, Functions(Old))
+    assert list(document["nodes"]["say"]) == list(whole.to_dict()["nodes"]["say"])
+    assert document == whole.to_dict()
+    assert with_versions(bare, Functions(Old)) == whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -74,6 +75,14 @@ def assert_equal(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> Non
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)
+
+
+def assert_same(
+    found: Iterable[tuple[str, Tensor]], expected: Iterable[tuple[str, Tensor]]
+) -> None:
+    one, other = dict(found), dict(expected)
+    assert list(one) == list(other)
+    assert_equal(tuple(one.values()), tuple(other.values()))
 
 
 def test_results_are_those_of_widened_weights(halves: ModelRecipes) -> None:
@@ -166,7 +175,7 @@ def test_two_models_by_turns_stay_where_only_one_fits_in_full(
     given = []
     for turn in range(8):
         with ExitStack() as held:
-            uses = (manager.use(item, "cpu") for item in order(models[turn % 2]))
+            uses = (manager.use(item, "cpu", calls_only=True) for item in order(models[turn % 2]))
             given.append([held.enter_context(use) for use in uses])
         assert_equal(picture(*given[-1]), expected[turn % 2])
 
@@ -175,6 +184,23 @@ def test_two_models_by_turns_stay_where_only_one_fits_in_full(
     assert sum(item.bytes for item in there) <= budget
     assert all(one is other for one, other in zip(given[6], given[4], strict=True))
     assert all(one is other for one, other in zip(given[7], given[5], strict=True))
+
+
+def test_who_looks_into_a_model_finds_what_a_usual_one_holds(halves: ModelRecipes) -> None:
+    recipe = halves.model
+    manager = residency_manager(
+        Settings(host_weights_budget=int(estimate_bytes(recipe) * 0.7)), "cpu", []
+    )
+    for _ in range(2):  # it has to go after the first
+        with manager.use(recipe, "cpu", calls_only=True):
+            pass
+    assert manager.resident()[0].bytes < 0.6 * estimate_bytes(recipe)
+
+    with manager.use(recipe, "cpu") as found:
+        usual = load_component(recipe, "cpu")
+        assert found.unet.dtype == torch.float32
+        assert_same(found.unet.named_parameters(), usual.unet.named_parameters())
+        assert_same(found.unet.state_dict().items(), usual.unet.state_dict().items())
 
 
 def order(recipes: ModelRecipes) -> tuple[Recipe, ...]:

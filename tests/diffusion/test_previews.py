@@ -38,7 +38,7 @@ class Asking:
         self.logged: list[str] = []
         self._weights = ResidencyManager(self._load, estimate=estimate_bytes)
 
-    def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
+    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
         return self._weights.use(recipe, "cpu")
 
     def log(self, message: str, level: str = "info") -> None:

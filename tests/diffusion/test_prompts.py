@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.prompts import Span, escape_prompt, parse_prompt
+from nodegraph.diffusion.prompts import WeightedText, escape_prompt, parse_prompt
 from nodegraph.errors import InvalidValue
 
 MARKUP = "()[]\\:"
@@ -61,7 +61,7 @@ def test_text_without_markup_has_weight_one(prompt: str) -> None:
 
 @given(st.text())
 def test_an_escaped_text_means_itself(text: str) -> None:
-    assert parse_prompt(escape_prompt(text)) == [Span(text, 1.0)]
+    assert parse_prompt(escape_prompt(text)) == [WeightedText(text, 1.0)]
 
 
 @given(st.text(), st.integers(0, 6), st.integers(0, 6))
@@ -93,14 +93,14 @@ def test_any_prompt_is_read_without_loss_of_words(prompt: str) -> None:
 def test_weights_come_back_as_written(parts: list[tuple[str, float]]) -> None:
     prompt = "".join(f"({escape_prompt(text)}:{weight:.2f})" for text, weight in parts)
 
-    expected: list[Span] = []
+    expected: list[WeightedText] = []
     for text, weight in parts:
         rounded = float(f"{weight:.2f}")
         if expected and expected[-1].weight == rounded:
-            expected[-1] = Span(expected[-1].text + text, rounded)
+            expected[-1] = WeightedText(expected[-1].text + text, rounded)
         else:
-            expected.append(Span(text, rounded))
-    assert parse_prompt(prompt) == (expected or [Span("", 1.0)])
+            expected.append(WeightedText(text, rounded))
+    assert parse_prompt(prompt) == (expected or [WeightedText("", 1.0)])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from nodegraph.diffusion.models import open_model
 from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images import room
-from nodegraph.images.room import TooLarge
+from nodegraph.images.room import ImageTooLarge
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +166,9 @@ def test_what_only_fits_in_tiles_is_begun_only_in_tiles(
     assert decode_latent(tiles, latent).shape == (1, 64, 64, 3)
     assert encode_image(tiles, image).batch_size == 1
     monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 16)
-    with pytest.raises(TooLarge, match="64 x 64 pixels") as raised:
+    with pytest.raises(ImageTooLarge, match="64 x 64 pixels") as raised:
         decode_latent(tiles, latent)
     assert raised.value.problem.port == "latent"
-    with pytest.raises(TooLarge, match="64 x 64 pixels") as raised:
+    with pytest.raises(ImageTooLarge, match="64 x 64 pixels") as raised:
         encode_image(tiles, image)
     assert raised.value.problem.port == "image"

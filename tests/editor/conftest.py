@@ -19,7 +19,11 @@ from tests.editor.serving import Server
 from tests.editor.watching import Watch
 
 PATIENCE = 90_000.0
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = (
+    "chromium-headless-shell",
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+)
+"""The first is the same browser without a window's own parts: a page takes it 40 % less work."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -75,12 +79,25 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def shared_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all modules that leave no traces on it."""
+    with Server(tmp_path_factory.mktemp("shared") / "home") as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Server]:
     """`nodegraph serve` with a worker; one for all tests of a module.
 
-    A test that kills it starts it again.
+    A test that kills it starts it again. Modules that run and save nothing say so by
+    `pytestmark = pytest.mark.only_edits`; they share one.
     """
+    if request.node.get_closest_marker("only_edits"):
+        yield request.getfixturevalue("shared_server")
+        return
     with Server(tmp_path_factory.mktemp("server") / "home") as server:
         yield server
 

@@ -15,6 +15,8 @@ from tests.editor.editing import Editor
 from tests.editor.graphs import CHAIN, Point, drag, middle, written
 from tests.server.hosting import eventually
 
+pytestmark = pytest.mark.only_edits
+
 Places = dict[str, list[float]]
 
 
@@ -59,26 +61,31 @@ def gaps(at: Places, axis: int) -> list[float]:
     return [after - before for before, after in pairwise(ordered)]
 
 
+def are_one(axis: int) -> Callable[[Places], bool]:
+    return lambda at: len({place[axis] for place in at.values()}) == 1
+
+
+IN_ORDER: dict[str, Callable[[Places], bool]] = {
+    "Align left edges": are_one(0),
+    "Align right edges": are_one(0),
+    "Align centres": are_one(0),
+    "Align top edges": are_one(1),
+    "Distribute across": lambda at: max(gaps(at, 0)) - min(gaps(at, 0)) <= 1,
+}
+"""Commands for what is selected, and what is so afterwards."""
+
+
 class TestPlaces:
-    @pytest.mark.parametrize(
-        ("command", "is_so"),
-        [
-            ("Align right edges", lambda at: len({x for x, _ in at.values()}) == 1),
-            ("Align centres", lambda at: len({x for x, _ in at.values()}) == 1),
-            ("Distribute across", lambda at: max(gaps(at, 0)) - min(gaps(at, 0)) <= 1),
-        ],
-    )
-    def test_of_several_are_put_in_order(
-        self, chain: Editor, command: str, is_so: Callable[[Places], bool]
-    ) -> None:
+    def test_of_several_are_put_in_order(self, chain: Editor) -> None:
         before = layout(chain)["positions"]
-        assert not is_so(before)
         chain.click_card("size")
         chain.page.keyboard.press("ControlOrMeta+a")
-        chain.command(command)
-        assert is_so(layout(chain)["positions"])
-        chain.page.keyboard.press("ControlOrMeta+z")
-        assert layout(chain)["positions"] == before
+        for command, is_so in IN_ORDER.items():
+            assert not is_so(before)
+            chain.command(command)
+            assert is_so(layout(chain)["positions"]), command
+            chain.page.keyboard.press("ControlOrMeta+z")
+            assert layout(chain)["positions"] == before, command
 
     def test_arranging_is_one_step(self, chain: Editor) -> None:
         before = layout(chain)["positions"]

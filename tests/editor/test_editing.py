@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from json import dumps
 from pathlib import Path
 
@@ -392,22 +391,6 @@ class TestNodes:
         chain.page.keyboard.press("Delete")
         expect(chain.cards).to_have_count(3)
         assert set(written(chain)["nodes"]) == {"size", "load", "save"}
-
-    @pytest.mark.parametrize(
-        ("command", "is_so"),
-        [
-            ("Align top edges", lambda at: at["size"][1] == at["load"][1]),
-            ("Align left edges", lambda at: at["size"][0] == at["save"][0]),
-            ("Arrange automatically", lambda at: at["size"][0] < at["decode"][0] < at["save"][0]),
-        ],
-    )
-    def test_put_in_order(
-        self, chain: Editor, command: str, is_so: Callable[[dict[str, list[int]]], bool]
-    ) -> None:
-        chain.click_card("size")
-        chain.page.keyboard.press("ControlOrMeta+a")
-        chain.command(command)
-        assert is_so(written(chain)["ui"]["positions"])
 
 
 class TestBesidesNodes:

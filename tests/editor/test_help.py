@@ -13,6 +13,8 @@ from tests.editor.editing import Editor
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
+pytestmark = pytest.mark.only_edits
+
 STEPS = (
     ("Welcome to nodegraph", "main"),
     ("Run it", "[data-tour=run]"),

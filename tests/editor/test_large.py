@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from playwright.sync_api import Error, expect
 
 from tests.editor.editing import Editor
+
+pytestmark = pytest.mark.only_edits
 
 CHAINS = 8
 _MISSING = """(links) => {

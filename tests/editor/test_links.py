@@ -12,6 +12,8 @@ from tests.editor.editing import Editor
 from tests.editor.graphs import CHAIN, Point, drag, middle, written
 from tests.server.hosting import eventually
 
+pytestmark = pytest.mark.only_edits
+
 PAIR: dict[str, Any] = {
     "format": "nodegraph/1",
     "title": "Pair",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.editor.editing import Editor
 from tests.editor.graphs import CHAIN, written
+
+pytestmark = pytest.mark.only_edits
 
 
 def without_places() -> dict[str, Any]:

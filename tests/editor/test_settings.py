@@ -15,6 +15,8 @@ from tests.editor.editing import Editor
 from tests.editor.graphs import drag, middle, written
 from tests.editor.serving import Server
 
+pytestmark = pytest.mark.only_edits
+
 BACKGROUNDS = {
     "Light": "rgb(246, 246, 248)",
     "Dark": "rgb(21, 22, 26)",
@@ -40,12 +42,12 @@ def done(editor: Editor) -> None:
 
 
 class TestTheme:
-    @pytest.mark.parametrize("name", BACKGROUNDS)
-    def test_is_seen_at_once_and_kept(self, editor: Editor, name: str) -> None:
-        settings(editor).get_by_role("radio", name=name).check(force=True)
-        see_theme(editor, name)
-        editor.reload()
-        see_theme(editor, name)
+    def test_is_seen_at_once_and_kept(self, editor: Editor) -> None:
+        for name in BACKGROUNDS:
+            settings(editor).get_by_role("radio", name=name).check(force=True)
+            see_theme(editor, name)
+            editor.reload()
+            see_theme(editor, name)
 
     def test_follows_the_system(self, new_browser: NewBrowser, server: Server) -> None:
         editor = new_browser(server, color_scheme="dark").open()
@@ -62,14 +64,14 @@ class TestTheme:
 
 
 class TestCanvas:
-    @pytest.mark.parametrize(("style", "path"), [("Straight", "^[^CQ]+$"), ("Curves", "C")])
-    def test_links_have_the_shape_chosen(self, editor: Editor, style: str, path: str) -> None:
-        settings(editor, "Canvas").get_by_label("Shape of links").select_option(style)
-        done(editor)
+    def test_links_have_the_shape_chosen(self, editor: Editor) -> None:
         line = editor.link("decode", "save").locator("path").first
-        expect(line).to_have_attribute("d", re.compile(path))
-        editor.reload()
-        expect(line).to_have_attribute("d", re.compile(path))
+        for style, path in (("Straight", "^[^CQ]+$"), ("Curves", "C")):
+            settings(editor, "Canvas").get_by_label("Shape of links").select_option(style)
+            done(editor)
+            expect(line).to_have_attribute("d", re.compile(path))
+            editor.reload()
+            expect(line).to_have_attribute("d", re.compile(path))
 
     def test_nodes_stay_on_the_grid(self, editor: Editor) -> None:
         settings(editor, "Canvas").get_by_label("Snap to the grid").check(force=True)

@@ -9,6 +9,8 @@ from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
 from tests.editor.serving import Server
 
+pytestmark = pytest.mark.only_edits
+
 
 def theme(editor: Editor) -> Locator:
     return editor.page.locator("html")

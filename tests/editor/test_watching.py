@@ -9,6 +9,8 @@ from tests.editor.editing import Editor
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
+pytestmark = pytest.mark.only_edits
+
 
 @pytest.mark.parametrize(
     ("script", "words"),

@@ -12,6 +12,8 @@ from playwright.sync_api import Error, expect
 from tests.editor.editing import Editor
 from tests.editor.graphs import CHAIN, drag, middle, written
 
+pytestmark = pytest.mark.only_edits
+
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 GALLERY = sorted(
     path
@@ -53,20 +55,21 @@ def expect_none(editor: Editor, finder: str) -> None:
     try:
         editor.page.wait_for_function(f"() => ({finder})().length === 0", timeout=30_000)
     except Error:
-        raise AssertionError(f"there is {editor.page.evaluate(finder)}") from None
+        found = editor.page.evaluate(finder)
+        raise AssertionError(f"{editor.tab.inner_text()}: there is {found}") from None
 
 
-@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
-def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor, path: Path) -> None:
-    workflow = json.loads(path.read_text(encoding="utf-8"))
-    editor.drop(path.name, json.dumps(workflow).encode(), "application/json")
-    expect(editor.tab).to_have_text(workflow["title"])
-    editor.ready()
-    expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
-    expect_none(editor, _BEHIND)
-    expect_none(editor, _COVERED)
-    editor.command("Arrange automatically")
-    expect_none(editor, _BEHIND)
+def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor) -> None:
+    for path in GALLERY:
+        workflow = json.loads(path.read_text(encoding="utf-8"))
+        editor.drop(path.name, json.dumps(workflow).encode(), "application/json")
+        expect(editor.tab).to_have_text(workflow["title"])
+        editor.ready()
+        expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
+        expect_none(editor, _BEHIND)
+        expect_none(editor, _COVERED)
+        editor.command("Arrange automatically")
+        expect_none(editor, _BEHIND)
 
 
 def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(editor: Editor) -> None:

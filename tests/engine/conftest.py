@@ -20,6 +20,7 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 
@@ -60,7 +61,9 @@ class Bench:
             workflow, engine.shared.registry, self.environment, targets=targets or list(nodes)[-1:]
         )
         self.events = []
-        return await engine.run(graph, listener=self.events.append, cancel=cancel, **options)
+        return await engine.run(
+            graph, RunOptions(listener=self.events.append, cancel=cancel, **options)
+        )
 
     def run(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
         return asyncio.run(self.run_async(nodes, *targets, **options))

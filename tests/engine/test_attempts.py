@@ -45,7 +45,14 @@ class FakeWeights:
     seconds: float = 0.0
 
     @contextmanager
-    def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Any]:
+    def use(
+        self,
+        recipe: Recipe,
+        device: str,
+        footprint: Footprint = "full",
+        *,
+        calls_only: bool = False,
+    ) -> Iterator[Any]:
         self.asked.append((device, footprint))
         sleep(self.seconds)
         yield f"weights with a {footprint} footprint"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.api import HookInputs, Seed, node, port_type
-from nodegraph.engine.artifact import Artifact
-from nodegraph.engine.memory_cache import Asked, MemoryCache, Outputs
+from nodegraph.engine.memory_cache import Asked, CallOutputs, MemoryCache
+from nodegraph.engine.product import Product
 from nodegraph.packs.registry import Registry
 from tests.engine.conftest import Bench, link
 
@@ -218,7 +218,7 @@ def test_asked_steps_take_little_room() -> None:
 def test_the_memory_cache_keeps_to_its_budget(puts: list[tuple[int, int]]) -> None:
     cache = MemoryCache(8000)
     for key, size in puts:
-        entry = Outputs((Artifact(b"x" * size, "digest", size),))
+        entry = CallOutputs((Product(b"x" * size, "digest", size),))
         cache.put(str(key), entry)
         assert cache.used <= 8000
         assert cache.get(str(key)) is entry
@@ -235,8 +235,8 @@ def test_what_is_dear_for_its_size_stays_until_it_is_old() -> None:
     assert cache.get("dear") is None
 
 
-def outputs(value: int, *, seconds: float) -> Outputs:
-    return Outputs((Artifact(value, str(value), 28),), seconds)
+def outputs(value: int, *, seconds: float) -> CallOutputs:
+    return CallOutputs((Product(value, str(value), 28),), seconds)
 
 
 def test_of_equals_the_least_recently_used_result_goes_first() -> None:

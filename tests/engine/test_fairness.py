@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nodegraph.engine.lanes.fairness import Entry, FairQueue, Share
+from nodegraph.engine.lanes.fairness import FairQueue, Share, Waiter
 from nodegraph.errors import InvalidValue
 
 NEVER = 10**9
@@ -28,13 +28,13 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.queue: FairQueue[int] = FairQueue(1.0, self.patience)
-        self.waiting: list[Entry[int]] = []
-        self.started: list[Entry[int]] = []
+        self.waiting: list[Waiter[int]] = []
+        self.started: list[Waiter[int]] = []
         self.seen: set[int] = set()
         self.held: set[int] = set()
         self.pushed = 0
 
-    def free(self) -> list[Entry[int]]:
+    def free(self) -> list[Waiter[int]]:
         return [entry for entry in self.waiting if entry.owner not in self.held]
 
     @rule(owner=OWNERS, client=CLIENTS, urgency=URGENCIES, priority=st.integers(0, 3))
@@ -63,7 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.waiting.remove(entry)
         self.started.append(entry)
 
-    def check_order(self, entry: Entry[int], free: list[Entry[int]]) -> None:
+    def check_order(self, entry: Waiter[int], free: list[Waiter[int]]) -> None:
         assert entry.share.urgency == min(other.share.urgency for other in free)
         peers = [other for other in free if other.share.urgency == entry.share.urgency]
         if any(other.comes_back for other in peers):
@@ -111,7 +111,7 @@ class ImpatientMachine(Machine):
 
     patience = 2
 
-    def check_order(self, entry: Entry[int], free: list[Entry[int]]) -> None:
+    def check_order(self, entry: Waiter[int], free: list[Waiter[int]]) -> None:
         assert entry.level <= entry.share.urgency
 
 
@@ -122,7 +122,7 @@ TestOrder = Machine.TestCase
 TestOrderWithAge = ImpatientMachine.TestCase
 
 
-def start(queue: FairQueue[str], seconds: float) -> Entry[str]:
+def start(queue: FairQueue[str], seconds: float) -> Waiter[str]:
     """Start what goes next, and end it at once."""
     entry = queue.pop()
     assert entry is not None

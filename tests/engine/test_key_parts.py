@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.api import Latent, Seed, node
-from nodegraph.core.graph import GraphNode, Source
+from nodegraph.core.graph import GraphNode, LinkSource
 from nodegraph.core.node import definition_of
 from nodegraph.engine.key_parts import LONGEST, key_parts, literal_text, short
 
@@ -33,7 +33,7 @@ SPEC = definition_of(Sample).spec
 
 def made(**literals: Any) -> GraphNode:
     given = {port.name: port.default for port in SPEC.inputs if port.name != "latent"} | literals
-    return GraphNode("sample", SPEC, given, {"latent": Source("size", "latent")})
+    return GraphNode("sample", SPEC, given, {"latent": LinkSource("size", "latent")})
 
 
 def test_parts_hold_digests_sources_and_texts() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.engine.lanes import Lane, Lanes, Place, Share, current_place
+from nodegraph.engine.lanes import Lane, LanePlace, Lanes, Share, current_place
 from nodegraph.engine.lanes.mailbox import Mailbox
 from nodegraph.errors import Cancelled, InvalidValue
 
@@ -51,7 +51,7 @@ class Case:
         return future
 
 
-def a_place() -> Place:
+def a_place() -> LanePlace:
     """That of this thread."""
     place = current_place()
     assert place is not None

@@ -10,8 +10,7 @@ import pytest
 from nodegraph.core.context import Environment, Preview
 from nodegraph.core.events import Event, EventStream
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.node_context import NodeContext
-from nodegraph.engine.pacing import LEAST, SHARE, PreviewPace
+from nodegraph.engine.node_context import LEAST, SHARE, NodeContext, PreviewPace
 
 HERE = Path()
 

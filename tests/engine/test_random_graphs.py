@@ -159,10 +159,9 @@ def test_nothing_is_computed_twice(pair: tuple[Graph, Graph]) -> None:
 @given(graphs())
 def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
     from nodegraph.core.building import build_graph
-    from nodegraph.core.events import EventStream
     from nodegraph.core.workflow import Workflow
-    from nodegraph.engine.cancel import CancelToken
-    from nodegraph.engine.run import Job, Run
+    from nodegraph.engine.options import AS_USUAL
+    from nodegraph.engine.run import Run
 
     with TemporaryDirectory() as folder:
         import asyncio
@@ -173,7 +172,7 @@ def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
         built = build_graph(workflow, bench.registry, bench.environment, targets=[target])
 
         async def run() -> Run:
-            run = Run(bench.engine.shared, built, Job({}, EventStream(), CancelToken()))
+            run = Run(bench.engine.shared, built, AS_USUAL, {})
             await run.execute()
             return run
 
@@ -181,7 +180,7 @@ def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
         held = [
             name
             for name, state in states.items()
-            if any(artifact.is_loaded for artifact in state.artifacts or ())
+            if any(product.is_loaded for product in state.products or ())
         ]
         assert set(held) <= {target}
         bench.engine.close()

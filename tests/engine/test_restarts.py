@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sqlite3
 import threading
 import time
 from collections import UserList
@@ -24,6 +26,7 @@ from nodegraph.engine.cache import Cache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
@@ -150,7 +153,7 @@ class Process:
     async def run_async(self, nodes: Mapping[str, Any], *targets: str, **options: Any) -> RunResult:
         self.events = []
         return await self.engine.run(
-            self.graph(nodes, *targets), listener=self.events.append, **options
+            self.graph(nodes, *targets), RunOptions(listener=self.events.append, **options)
         )
 
     def close(self) -> None:
@@ -209,6 +212,41 @@ def test_nothing_runs_after_a_restart(run: Run) -> None:
     assert ran == []
     assert again["n.number"] == first["n.number"] == 10_000
     assert {report.source for report in again.nodes.values()} == {"disk"}
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the index is asked for results and their files, by whichever thread."""
+    found: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(
+            lambda asked: found.append(asked) if re.search("FROM (entries|artifacts)", asked) else 0
+        )
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return found
+
+
+def test_a_known_result_costs_one_look_into_the_index(run: Run, looks: list[str]) -> None:
+    run(chain())
+    looks.clear()
+    assert run(chain(plus=1))["n.number"] == 10_001
+    assert ran == ["Length"]
+    # One for the text, one for what is read from its file, one for the length, which isn't known.
+    assert len(looks) == 3
+
+
+def test_a_known_list_costs_one_look_however_long(run: Run, looks: list[str]) -> None:
+    nodes = {"t": {"type": "Texts", "inputs": {"count": 6}}, "s": of("Slow", "t")}
+    run(nodes)
+    looks.clear()
+    assert len(run(nodes)["s.text"]) == 6
+    assert ran == []
+    assert len(looks) == 1 + 6  # the list, and a call for each of its items
 
 
 def test_only_what_took_long_to_compute_is_written(run: Run, folder: Path) -> None:
@@ -423,7 +461,7 @@ def test_who_waits_for_another_process_can_be_cancelled(folder: Path) -> None:
                 token.cancel("enough")
 
         graph = process.graph(nodes)
-        return await process.engine.run(graph, listener=listen, cancel=token)
+        return await process.engine.run(graph, RunOptions(listener=listen, cancel=token))
 
     assert other.claims is not None
     held: list[str] = []

@@ -16,6 +16,7 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import NoCache
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from tests.engine.conftest import Bench, Holder, link
 
@@ -320,7 +321,7 @@ def test_a_listener_that_fails_breaks_no_run(
     async def run() -> RunResult:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"x": number(1)}})
         graph = build_graph(workflow, bench.registry, bench.environment, targets=["x"])
-        return await bench.engine.run(graph, listener=listen)
+        return await bench.engine.run(graph, RunOptions(listener=listen))
 
     assert asyncio.run(run()).is_ok
     assert heard == ["job.started"]

@@ -30,12 +30,13 @@ from nodegraph.core.events import Event
 from nodegraph.core.graph import Graph
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.artifact import leaves as leaves_of
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import RunOptions
+from nodegraph.engine.product import leaves as leaves_of
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
 from nodegraph.errors import InvalidValue
@@ -451,7 +452,9 @@ class GraphsOnAStore(RuleBasedStateMachine):
                 pause_after if is_first else None,
             )
             graph = process.graph(nodes, names)
-            jobs.append(process.engine.run(graph, listener=listen, cancel=token, values=values))
+            jobs.append(
+                process.engine.run(graph, RunOptions(listener=listen, cancel=token, values=values))
+            )
         results = self._finish(jobs)
         ran = Counter(world.log)
         for process in dict.fromkeys(on):
@@ -661,8 +664,8 @@ def _check_nothing_held(run: Run, targets: Iterable[str]) -> None:
     held = [
         name
         for name, state in run.states.items()
-        for artifact in leaves_of(state.artifacts or ())
-        if artifact.is_loaded and artifact.size > 4096
+        for product in leaves_of(state.products or ())
+        if product.is_loaded and product.size > 4096
     ]
     assert set(held) <= set(targets)
     assert not [name for name, state in run.states.items() if state.watchers or state.followers]

@@ -20,6 +20,7 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.store import Store
@@ -203,7 +204,7 @@ class Process:
         wanted = targets or list(nodes)[-1:]
         graph = build_graph(workflow, self.registry, self.environment, targets=wanted)
         options.setdefault("listener", self.events.append)
-        return self.loop.create_task(self.engine.run(graph, **options))
+        return self.loop.create_task(self.engine.run(graph, RunOptions(**options)))
 
     def finish(self, *jobs: asyncio.Task[RunResult]) -> list[RunResult]:
         """The results of runs, which mustn't hang."""
@@ -455,8 +456,8 @@ def test_a_value_that_differs_each_time_is_made_once_in_a_run(process: Process) 
 
 
 def test_a_list_whose_items_were_used_one_by_one_leaves_memory(process: Process) -> None:
-    from nodegraph.core.events import EventStream
-    from nodegraph.engine.run import Job, Run
+    from nodegraph.engine.options import AS_USUAL
+    from nodegraph.engine.run import Run
 
     nodes = {
         "t": of("Texts", count=3),
@@ -472,13 +473,13 @@ def test_a_list_whose_items_were_used_one_by_one_leaves_memory(process: Process)
     process.run({**nodes, "l": of("Length", text="> t", plus=1)}, "l")
 
     async def run() -> Run:
-        run = Run(process.engine.shared, graph, Job({}, EventStream(), CancelToken()))
+        run = Run(process.engine.shared, graph, AS_USUAL, {})
         await run.execute()
         return run
 
     found = process.loop.run_until_complete(run())
-    assert found.states["t"].artifacts is not None
-    assert not any(artifact.resident_size for artifact in found.states["t"].artifacts)
+    assert found.states["t"].products is not None
+    assert not any(product.resident_size for product in found.states["t"].products)
 
 
 # Cancelled, paused, too late

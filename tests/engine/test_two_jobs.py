@@ -14,6 +14,7 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.graph import Graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.lanes import Share
+from nodegraph.engine.options import RunOptions
 
 from .conftest import Bench, Holder, link
 
@@ -89,11 +90,11 @@ def test_a_client_with_one_job_does_not_wait_for_anothers_hundred(bench: Bench) 
     async def scene() -> None:
         blocked = asyncio.create_task(bench.engine.run(held))
         await holder.has_started()
-        crowd = asyncio.create_task(bench.engine.run(many, share=Share("many")))
+        crowd = asyncio.create_task(bench.engine.run(many, RunOptions(share=Share("many"))))
         lane = bench.engine.shared.lanes["gpu"]
         while lane.waiting < 100:
             await asyncio.sleep(0)
-        single = asyncio.create_task(bench.engine.run(one, share=Share("one")))
+        single = asyncio.create_task(bench.engine.run(one, RunOptions(share=Share("one"))))
         while lane.waiting < 101:
             await asyncio.sleep(0)
         holder.go.set()
@@ -128,11 +129,15 @@ def test_an_urgent_job_goes_first(bench: Bench) -> None:
     async def scene() -> None:
         blocked = asyncio.create_task(bench.engine.run(held))
         await holder.has_started()
-        low = asyncio.create_task(bench.engine.run(job("low"), share=Share("a", urgency=2)))
+        low = asyncio.create_task(
+            bench.engine.run(job("low"), RunOptions(share=Share("a", urgency=2)))
+        )
         lane = bench.engine.shared.lanes["gpu"]
         while lane.waiting < 5:
             await asyncio.sleep(0)
-        high = asyncio.create_task(bench.engine.run(job("high"), share=Share("b", urgency=0)))
+        high = asyncio.create_task(
+            bench.engine.run(job("high"), RunOptions(share=Share("b", urgency=0)))
+        )
         while lane.waiting < 10:
             await asyncio.sleep(0)
         holder.go.set()

@@ -10,7 +10,7 @@ import pytest
 
 from nodegraph.api import Estimate, HookInputs, Latent, Seed, node
 from nodegraph.core.context import Environment
-from nodegraph.core.graph import GraphNode, Source
+from nodegraph.core.graph import GraphNode, LinkSource
 from nodegraph.core.node import definition_of
 from nodegraph.core.values import Vae
 from nodegraph.engine.engine import Engine
@@ -65,7 +65,7 @@ def work(kind: Any = Sample, batch: int = 2, mask: Mapping[str, Any] = {}, **lit
     given = {port.name: port.default for port in spec.inputs if port.name != "latent"} | literals
     size = {"latent": {"width": 64, "height": 32, "batch": batch}}
     before = GraphNode("size", definition_of(Empty).spec, {}, {}, facts=size)
-    links = {"latent": Source("size", "latent")} if "latent" in spec.inputs_by_name else {}
+    links = {"latent": LinkSource("size", "latent")} if "latent" in spec.inputs_by_name else {}
     made = GraphNode("sample", spec, given, links, facts={"latent": mask} if mask else {})
     engine = Engine(registry, environment=Environment((), *[Path()] * 3))
     try:

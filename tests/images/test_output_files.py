@@ -9,12 +9,8 @@ from pathlib import Path
 import pytest
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.images.output_files import (
-    check_folder,
-    check_name,
-    save_by_content,
-    save_numbered,
-)
+from nodegraph.images.output_files import save_by_content, save_numbered
+from nodegraph.images.output_names import check_folder, check_name
 
 
 def names(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from nodegraph.errors import InvalidValue
 from nodegraph.images import room
 from nodegraph.images.resizing import resize_image
-from nodegraph.images.room import TooLarge, check_room
+from nodegraph.images.room import ImageTooLarge, check_room
 from nodegraph.images.sheets import contact_sheet
 
 GIB = 1 << 30
@@ -20,7 +20,7 @@ def one_gibibyte(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_error_names_the_size_and_what_there_is() -> None:
-    with pytest.raises(TooLarge) as raised:
+    with pytest.raises(ImageTooLarge) as raised:
         check_room(16384, 8192, 3, 2 * GIB, port="width")
     problem = raised.value.problem
     assert (problem.code, problem.port) == ("too-large", "width")
@@ -37,7 +37,7 @@ def test_what_fits_is_begun_and_so_is_all_where_memory_is_unknown(
 
 
 def test_a_size_that_comes_through_a_link_is_refused_before_the_work() -> None:
-    with pytest.raises(TooLarge, match="16384 x 16384 pixels"):
+    with pytest.raises(ImageTooLarge, match="16384 x 16384 pixels"):
         resize_image(torch.zeros(1, 8, 8, 3), 16384, 16384)
 
 
@@ -46,7 +46,7 @@ def test_pictures_that_are_too_many_for_one_are_refused_before_the_work(
 ) -> None:
     monkeypatch.setattr("nodegraph.images.images.to_pil", _begun)
     picture = torch.zeros(1, 1, 1, 3)
-    with pytest.raises(TooLarge, match="8000 x 8000 pixels"):
+    with pytest.raises(ImageTooLarge, match="8000 x 8000 pixels"):
         contact_sheet([picture.expand(4, 4000, 4000, 3)], gap=0)
     with pytest.raises(InvalidValue, match="32000 x 32000 pixels"):
         contact_sheet([picture.expand(64, 4000, 4000, 3)], gap=0)

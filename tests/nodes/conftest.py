@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nodegraph import Image, Session, Settings, Vae, Workflow, node
+from nodegraph.core.analysis import workflow_warnings
 from nodegraph.core.events import Event
-from nodegraph.core.validation import workflow_warnings
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodeFailed, Problem
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures

@@ -24,15 +24,16 @@ from nodegraph import (
     Recipe,
     node,
 )
+from nodegraph.core.analysis import check_workflow
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
-from nodegraph.core.validation import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.engine.engine import Engine
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import ModelNotFound, NodegraphError, Problem
 from nodegraph.packs.registry import Registry
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
@@ -98,7 +99,14 @@ class Weights:
     """Gives out the one model."""
 
     @contextmanager
-    def use(self, recipe: Recipe, device: str, footprint: Footprint = "full") -> Iterator[Denoiser]:
+    def use(
+        self,
+        recipe: Recipe,
+        device: str,
+        footprint: Footprint = "full",
+        *,
+        calls_only: bool = False,
+    ) -> Iterator[Denoiser]:
         assert (device, footprint) == ("cpu", "full")
         if not isinstance(recipe, DiffusionModel):
             raise ModelNotFound("the model brings no decoder for previews")
@@ -153,7 +161,7 @@ def value(nodes: Mapping[str, Any], output: str, listener: Callable[[Event], Non
     try:
         target = output.partition(".")[0]
         graph = build_graph(workflow(nodes), registry, ENVIRONMENT, targets=[target])
-        result = asyncio.run(engine.run(graph, listener=listener))
+        result = asyncio.run(engine.run(graph, RunOptions(listener=listener)))
         for problem in result.errors:
             raise AssertionError(str(problem))
         return result[output]

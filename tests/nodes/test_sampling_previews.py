@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event
-from nodegraph.engine import pacing
+from nodegraph.engine import node_context
 from tests.nodes.conftest import Bench, link
 from tests.nodes.test_sampling_resume import Attempts
 
@@ -22,8 +22,8 @@ STEPS = 4
 @pytest.fixture
 def at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a preview costs."""
-    monkeypatch.setattr(pacing, "LEAST", 0.0)
-    monkeypatch.setattr(pacing, "SHARE", 1.0)
+    monkeypatch.setattr(node_context, "LEAST", 0.0)
+    monkeypatch.setattr(node_context, "SHARE", 1.0)
 
 
 def graph(kind: str, batch: int = 1, seed: int = 5) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_checkpoints_are_the_same_with_and_without(monkeypatch: pytest.MonkeyPat
     assert len(watched.told("node.preview")) == 3
     resumed = watched.run()
     assert [event["step"] for event in watched.told("node.restored")] == [3]
-    monkeypatch.setattr(pacing, "LEAST", 1e9)
+    monkeypatch.setattr(node_context, "LEAST", 1e9)
     alone = Attempts()
     alone.stopped_at(3)
     assert alone.told("node.preview") == []

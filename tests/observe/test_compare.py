@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.observe.compare import Change, compare
+from nodegraph.observe.compare import RunDifference, compare
 
 NODE = {"type": "Sample", "status": "ran", "seconds": 2.0, "outputs": {"latent": "aa"}}
 RECORD: dict[str, Any] = {
@@ -47,21 +47,21 @@ def test_equal_runs_differ_in_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "change"),
     [
-        (["nodes", "sample", "inputs", "seed"], 4, Change("sample.seed", 3, 4)),
-        (["nodes", "sample", "inputs", "seed"], 3.0, Change("sample.seed", 3, 3.0)),
-        (["nodes", "sample", "inputs", "cfg"], None, Change("sample.cfg", None, None)),
-        (["nodes", "load", "type"], "Load", Change("load (type)", "LoadModel", "Load")),
-        (["nodes", "load", "mode"], "mute", Change("load (mode)", None, "mute")),
-        (["nodes", "save"], {"type": "Save"}, Change("save", None, "Save")),
+        (["nodes", "sample", "inputs", "seed"], 4, RunDifference("sample.seed", 3, 4)),
+        (["nodes", "sample", "inputs", "seed"], 3.0, RunDifference("sample.seed", 3, 3.0)),
+        (["nodes", "sample", "inputs", "cfg"], None, RunDifference("sample.cfg", None, None)),
+        (["nodes", "load", "type"], "Load", RunDifference("load (type)", "LoadModel", "Load")),
+        (["nodes", "load", "mode"], "mute", RunDifference("load (mode)", None, "mute")),
+        (["nodes", "save"], {"type": "Save"}, RunDifference("save", None, "Save")),
         (
             ["subgraphs", "Pair", "nodes", "first", "inputs", "value"],
             2,
-            Change("Pair/first.value", 1, 2),
+            RunDifference("Pair/first.value", 1, 2),
         ),
     ],
 )
 def test_what_was_changed_in_the_workflow_is_named(
-    path: list[str], value: Any, change: Change
+    path: list[str], value: Any, change: RunDifference
 ) -> None:
     assert compare(RECORD, changed("workflow", *path, to=value)).inputs == (change,)
 
@@ -73,7 +73,7 @@ def test_what_only_the_reader_sees_is_no_change() -> None:
 
 def test_versions_that_differ_are_named() -> None:
     other = changed("environment", "libraries", "torch", to="2.10")
-    assert compare(RECORD, other).environment == (Change("libraries.torch", "2.9", "2.10"),)
+    assert compare(RECORD, other).environment == (RunDifference("libraries.torch", "2.9", "2.10"),)
 
 
 def test_nodes_are_paired() -> None:

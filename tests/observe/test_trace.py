@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.events import Event
 from nodegraph.errors import OutputError
-from nodegraph.observe.places import Places
-from nodegraph.observe.trace import Trace
+from nodegraph.observe.trace import LanePlaces, Trace
 from tests.observe.conftest import Told
 
 
@@ -236,7 +235,7 @@ def test_no_two_calls_of_a_track_overlap(
 
 
 def test_the_lowest_free_place_is_taken() -> None:
-    places = Places()
+    places = LanePlaces()
     assert [places.take("cpu"), places.take("cpu"), places.take("io")] == [0, 1, 0]
     places.leave("cpu", 0)
     assert [places.take("cpu"), places.take("cpu")] == [0, 2]

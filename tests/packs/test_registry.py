@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.api import node
-from nodegraph.core.validation import check_workflow
+from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import PackError
 from nodegraph.packs.code import CodeDigests

@@ -87,9 +87,15 @@ def lying(manager: ResidencyManager, device: str) -> list[str]:
     return [name_of(item.recipe) for item in manager.resident() if item.device == device]
 
 
-def used(manager: ResidencyManager, recipe: Recipe, device: str = "cuda:0") -> Component:
+def used(
+    manager: ResidencyManager,
+    recipe: Recipe,
+    device: str = "cuda:0",
+    *,
+    calls_only: bool = True,
+) -> Component:
     """Use a component for a moment."""
-    with manager.use(recipe, device) as component:
+    with manager.use(recipe, device, calls_only=calls_only) as component:
         found: Component = component
     return found
 

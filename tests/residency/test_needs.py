@@ -139,6 +139,32 @@ def test_pre_loading_takes_the_form_that_a_use_takes() -> None:
     assert bytes_of(manager) == {"a": HALF, "b": HALF}
 
 
+def test_who_looks_into_it_is_given_the_usual_one() -> None:
+    machine = Narrow()
+    manager = machine.manager(14)
+    for recipe in (A, B, A):
+        used(manager, recipe, "cpu")
+    used(manager, B, "cpu")
+    assert bytes_of(manager)["b"] == HALF
+
+    used(manager, B, "cpu", calls_only=False)
+
+    assert machine.loaded.count(("b", "cpu")) == 2
+    assert bytes_of(manager)["b"] == 10
+
+
+def test_who_looks_into_it_while_another_is_at_work_has_one_for_itself() -> None:
+    machine = Narrow()
+    manager = machine.manager(100, free=lambda device: 7)
+    with manager.use(A, "cpu", calls_only=True) as at_work:
+        whole = used(manager, A, "cpu", calls_only=False)
+
+        assert whole is not at_work
+        assert machine.loaded == [("a", "cpu")]
+        assert bytes_of(manager) == {"a": HALF}
+        assert used(manager, A, "cpu") is at_work
+
+
 def test_an_accelerators_components_are_in_full() -> None:
     machine = Narrow()
     compact = Compact(machine.load_compact, lambda _: HALF)

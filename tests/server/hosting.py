@@ -153,7 +153,7 @@ def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
         ws=AbortableProtocol,
         timeout_graceful_shutdown=5,
         # Longer than `client` keeps a connection: else it may send on one that is just closed.
-        timeout_keep_alive=PATIENCE,
+        timeout_keep_alive=int(PATIENCE),
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -16,7 +16,7 @@ from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import Job, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.server.events.hub import EventHub, Message, Subscription
+from nodegraph.server.events.hub import EventHub, HubMessage, Subscription
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, until
 
@@ -67,30 +67,30 @@ async def hub_on(folder: Path, **options: Any) -> AsyncIterator[Hub]:
             tail.close()
 
 
-async def taken(subscription: Subscription, count: int) -> list[Message]:
+async def taken(subscription: Subscription, count: int) -> list[HubMessage]:
     """The next messages, so many at least."""
-    found: list[Message] = []
+    found: list[HubMessage] = []
     while len(found) < count:
         batch = await asyncio.wait_for(subscription.next(), PATIENCE)
         found += batch.messages
     return found
 
 
-async def left(subscription: Subscription) -> list[Message]:
+async def left(subscription: Subscription) -> list[HubMessage]:
     """What waits to be taken."""
-    found: list[Message] = []
+    found: list[HubMessage] = []
     while batch := (await subscription.next(0.01)).messages:
         found += batch
     return found
 
 
-def content(message: Message) -> dict[str, Any]:
+def content(message: HubMessage) -> dict[str, Any]:
     """What a message says, which is the same in both forms."""
     packed: dict[str, Any] = msgpack.unpackb(message.packed)
     assert json.loads(message.json).keys() == packed.keys()
     return packed
 
 
-def kinds(messages: list[Message]) -> list[str]:
+def kinds(messages: list[HubMessage]) -> list[str]:
     """The kinds of messages."""
     return [message.kind for message in messages]

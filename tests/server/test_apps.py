@@ -28,7 +28,7 @@ from nodegraph.server.content.pages.page import Markup, element, joined
 from nodegraph.server.content.saved import SavedWorkflow, Version
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 
 PORTS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "text": ({"type": "string"}, {"type": "str", "widget": "multiline", "help": "What to see."}),
@@ -67,7 +67,7 @@ SPEC = NodeSpec(
         InputSpec(name=name, json_schema=schema, **more) for name, (schema, more) in PORTS.items()
     ),
 )
-TYPES = NodeTypes(specs={"Paint": SPEC})
+TYPES = DeclaredTypes(specs={"Paint": SPEC})
 USABLE = [name for name in PORTS if name != "image"]
 
 

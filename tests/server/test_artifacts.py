@@ -19,8 +19,7 @@ from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.artifacts.words import wanted_words
-from nodegraph.server.content.files.gone import Gone
-from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, finished, picture, written
@@ -139,7 +138,7 @@ def test_a_file_that_vanished_is_gone(artifacts: Artifacts, queue: JobQueue, out
     finished(queue, [written(outputs / "apple.png", PICTURE)])
     assert content(artifacts) == PICTURE
     (outputs / "apple.png").unlink()
-    with pytest.raises(Gone, match="moved or deleted"):
+    with pytest.raises(FileGone, match="moved or deleted"):
         content(artifacts)
 
 
@@ -149,7 +148,7 @@ def test_a_file_that_was_changed_is_gone(
     finished(queue, [written(outputs / "apple.png", PICTURE)])
     assert content(artifacts) == PICTURE
     (outputs / "apple.png").write_bytes(PICTURE[:-1] + b"x")
-    with pytest.raises(Gone, match="changed"):
+    with pytest.raises(FileGone, match="changed"):
         content(artifacts)
 
 
@@ -162,7 +161,7 @@ def test_a_change_is_seen_also_of_a_file_that_was_remembered(
     assert content(artifacts) == content(artifacts) == PICTURE
     path.write_bytes(PICTURE[:-1] + b"x")
     os.utime(path, (1e9 + 1, 1e9 + 1))
-    with pytest.raises(Gone, match="changed"):
+    with pytest.raises(FileGone, match="changed"):
         content(artifacts)
 
 
@@ -191,7 +190,7 @@ def test_files_elsewhere_are_not_handed_out(
     artifacts: Artifacts, queue: JobQueue, tmp_path: Path
 ) -> None:
     finished(queue, [written(tmp_path / "elsewhere" / "apple.png", PICTURE)])
-    with pytest.raises(Gone, match="outside of the folders"):
+    with pytest.raises(FileGone, match="outside of the folders"):
         content(artifacts)
 
 
@@ -220,7 +219,7 @@ def test_no_path_leads_out_of_the_folder(
     (outputs / "folder").symlink_to(home)
     os.mkfifo(outputs / "pipe")
     finished(queue, [{**listed, "path": path if path.startswith("/") else f"{home}/{path}"}])
-    with pytest.raises(Gone):
+    with pytest.raises(FileGone):
         content(artifacts)
 
 

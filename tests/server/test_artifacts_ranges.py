@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nodegraph.server.http.errors import PreconditionFailed
 from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
-from nodegraph.server.http.sending import NoSuchRange, Part, read_range
+from nodegraph.server.http.sending import ByteRange, NoSuchRange, read_range
 from nodegraph.server.http.types import content_headers
 
 
@@ -31,7 +31,7 @@ def test_a_range_is_those_bytes_and_no_others(size: int, first: int, last: int) 
 @given(size=st.integers(1, 5000), count=st.integers(1, 6000))
 def test_a_suffix_is_the_last_bytes(size: int, count: int) -> None:
     part = read_range(f"bytes=-{count}", size)
-    assert part == Part(max(size - count, 0), size)
+    assert part == ByteRange(max(size - count, 0), size)
 
 
 @given(size=st.integers(0, 100), header=st.text(max_size=40))
@@ -69,8 +69,8 @@ def test_a_range_without_a_byte_is_refused(header: str) -> None:
 
 
 def test_numbers_of_thousands_of_digits_are_read() -> None:
-    assert read_range("bytes=0-" + "9" * 5000, 10) == Part(0, 10)
-    assert read_range("bytes=" + "0" * 5000 + "2-3", 10) == Part(2, 4)
+    assert read_range("bytes=0-" + "9" * 5000, 10) == ByteRange(0, 10)
+    assert read_range("bytes=" + "0" * 5000 + "2-3", 10) == ByteRange(2, 4)
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1)))

@@ -9,8 +9,8 @@ import pytest
 
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.server.events.hub.errors import SlowConsumer
-from nodegraph.server.events.hub.message import Message, numbered, unnumbered
+from nodegraph.server.events.hub import SlowConsumer
+from nodegraph.server.events.hub.message import HubMessage, numbered, unnumbered
 from nodegraph.server.events.hub.pending import Pending
 from tests.jobs.queue.support import event
 from tests.jobs.supervisor.dispatching import run
@@ -123,13 +123,15 @@ def test_who_comes_late_sees_what_is_shown_now(tmp_path: Path) -> None:
     run(test())
 
 
-def progress(step: int, node: str = "node", kind: str = "node.progress", size: int = 0) -> Message:
+def progress(
+    step: int, node: str = "node", kind: str = "node.progress", size: int = 0
+) -> HubMessage:
     told = event(step, kind, step=step, image=b"x" * size)  # type: ignore[arg-type]
     told = type(told)(step, told.kind, node, 0.0, told.data)
     return unnumbered(LiveEvent("job", "ann", 1, 0, told), 0)
 
 
-def kept(seq: int, kind: str = "log", size: int = 0) -> Message:
+def kept(seq: int, kind: str = "log", size: int = 0) -> HubMessage:
     data = {"text": "x" * size}
     return numbered(JobEvent(seq, "job", "ann", 1, seq, kind, 0.0, "node", 0.0, data))
 

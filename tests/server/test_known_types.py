@@ -14,7 +14,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.packs import hanging
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.workflows import known_types
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.known_types import KnownTypes
 from nodegraph.session.session import Session, specs_folder
 from nodegraph.session.settings import Settings
@@ -48,7 +48,7 @@ async def fails() -> None:
 
 
 def test_what_was_read_before_is_known_at_once(home: Path) -> None:
-    async def look() -> NodeTypes:
+    async def look() -> DeclaredTypes:
         known = KnownTypes(Settings(home=home), (), never)
         await known.load()
         return await asyncio.wait_for(known.current(), PATIENCE)
@@ -62,7 +62,7 @@ def test_what_was_read_before_is_known_at_once(home: Path) -> None:
 def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
     (home / "packs" / "later.py").write_text(MORE)
 
-    async def look() -> tuple[list[str], NodeTypes]:
+    async def look() -> tuple[list[str], DeclaredTypes]:
         known = KnownTypes(Settings(home=home), (), reader(home))
         told: list[str] = []
         known.listen(lambda types: told.append(types.digest))
@@ -81,7 +81,7 @@ def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
 
 
 def test_a_pack_that_is_edited_later_is_read_when_somebody_asks(home: Path) -> None:
-    async def look() -> tuple[NodeTypes, NodeTypes, int]:
+    async def look() -> tuple[DeclaredTypes, DeclaredTypes, int]:
         known = KnownTypes(Settings(home=home), (), reader(home))
         await known.refresh()
         (home / "packs" / "later.py").write_text(MORE)
@@ -103,7 +103,7 @@ def test_a_pack_that_is_edited_later_is_read_when_somebody_asks(home: Path) -> N
 def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> None:
     (home / "packs" / "later.py").write_text(MORE)
 
-    async def look() -> NodeTypes:
+    async def look() -> DeclaredTypes:
         known = KnownTypes(Settings(home=home), (), fails)
         await known.load()
         with pytest.raises(NodegraphError):
@@ -126,7 +126,7 @@ def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path)
     for name in [name for name in sys.modules if "partly" in name]:
         del sys.modules[name]
 
-    async def look() -> NodeTypes:
+    async def look() -> DeclaredTypes:
         known = KnownTypes(Settings(home=home), (), None)
         await known.load()
         return known.now
@@ -143,7 +143,7 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
 ) -> None:
     monkeypatch.setattr(known_types, "_PATIENCE_AGAIN", 0.01)
 
-    async def look() -> list[NodeTypes]:
+    async def look() -> list[DeclaredTypes]:
         known = KnownTypes(Settings(home=home), (), never)
         await known.load()
         (home / "packs" / "endless.py").write_text("while True: pass")
@@ -157,7 +157,7 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(hom
     text = "pack `endless`: importing it has taken 60 s and goes on, in endless.py, line 1"
     path = home / "packs" / "endless.py"
 
-    async def look() -> tuple[NodeTypes, NodeTypes]:
+    async def look() -> tuple[DeclaredTypes, DeclaredTypes]:
         known = KnownTypes(Settings(home=home), (), reader(home))
         await known.load()
         path.write_text("while True: pass")

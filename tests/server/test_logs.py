@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.server.operations.logs import JsonLines, TextLines, configure
-from nodegraph.server.operations.logs.context import CURRENT, Asked
+from nodegraph.server.operations.logs.context import CURRENT, CurrentRequest
 from nodegraph.server.operations.logs.writer import LineWriter
 from tests.server.hosting import Hosted, hosted, workflow
 
@@ -137,6 +137,12 @@ def test_a_line_that_cant_be_made_costs_nobody_elses(capsys: pytest.CaptureFixtu
     assert "not all arguments converted" in capsys.readouterr().err
 
 
+def is_alive(writer: LineWriter) -> bool:
+    """Whether its thread hasn't ended."""
+    thread = writer._listener._thread
+    return thread is not None and thread.is_alive()
+
+
 @contextmanager
 def stuck() -> Iterator[tuple[LineWriter, int]]:
     """A writer to a pipe that nobody reads, with room for some 130 lines of 500 characters."""
@@ -174,8 +180,8 @@ def test_the_end_comes_though_nobody_reads() -> None:
         start = time.monotonic()
         writer.close()
         assert time.monotonic() - start < PATIENCE / 2
-        assert writer._thread.is_alive()
-        while writer._thread.is_alive():
+        assert is_alive(writer)
+        while is_alive(writer):
             # It may end between the two looks, with nothing left to read.
             if select.select([reading], [], [], 0.05)[0]:
                 os.read(reading, 65_536)
@@ -189,7 +195,7 @@ def test_a_disk_that_is_full_breaks_nothing() -> None:
             writer.flush()
             logger.info("two")
             writer.flush()
-            assert writer._thread.is_alive()
+            assert is_alive(writer)
 
 
 # Settings.
@@ -380,7 +386,7 @@ def test_what_is_logged_for_no_request_bears_no_id() -> None:
     writer.setFormatter(JsonLines())
     with logging_to(writer) as logger:
         logger.info("before")
-        token = CURRENT.set(Asked("one", {}))
+        token = CURRENT.set(CurrentRequest("one", {}))
         logger.info("during")
         CURRENT.reset(token)
         logger.info("after")

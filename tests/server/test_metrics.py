@@ -17,7 +17,7 @@ from nodegraph.core.events import Event
 from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, State
+from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, ServerState
 from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
 from nodegraph.server.operations.metrics.jobs import JobFigures
 from tests.jobs.queue.support import claim, open_queue, submit, told
@@ -26,7 +26,7 @@ from tests.server.talking import talk
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 NO_TOKEN = {"status": "401", "code": "unauthenticated"}
-NOTHING = State(None, False, True, 0, [], 0, None, None)
+NOTHING = ServerState(None, False, True, 0, [], 0, None, None)
 
 
 def values(text: str) -> Values:
@@ -348,7 +348,7 @@ def test_workers_are_told_of_one_by_one() -> None:
         WorkerStatus("worker-2", "worker", "dead", "cuda:1", restarts=9),
         WorkerStatus("planner", "planner", "idle", "auto", memory=3),
     ]
-    state = State(Counts(queued=5, held=2, running=1), True, False, 4, workers, 6, 10, 100)
+    state = ServerState(Counts(queued=5, held=2, running=1), True, False, 4, workers, 6, 10, 100)
     found = values(Metrics().text(state).decode())
     assert value(found, "workers", state="busy") == 1
     assert value(found, "workers", state="dead") == 1

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.server.operations.backup.databases import PARTS
-from nodegraph.server.operations.metrics import Metrics, State
+from nodegraph.server.operations.metrics import Metrics, ServerState
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
 from nodegraph.session.settings_sources import setting_places
 
@@ -41,7 +41,7 @@ def named(cell: str) -> list[str]:
 
 def test_every_figure_is_in_the_table_with_its_kind_and_labels() -> None:
     workers = [WorkerStatus("worker-1", "worker", "idle", "cpu", memory=1, device_memory=1)]
-    state = State(Counts(), False, True, 0, workers, 0, 1, 1)
+    state = ServerState(Counts(), False, True, 0, workers, 0, 1, 1)
     metrics = Metrics()
     told: dict[str, tuple[str, frozenset[str]]] = {}
     for metric in metrics._figures.registry._collector_to_names:

@@ -17,7 +17,7 @@ import pytest
 from nodegraph.jobs.supervisor.errors import NoAnswer
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.server.workflows.catalog import NodeTypes, last_known
+from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
 from nodegraph.server.workflows.pack_checks import PackChecks
 from nodegraph.session.session import all_packs, specs_folder
 from nodegraph.session.settings import Settings
@@ -49,12 +49,12 @@ class Planner:
 
 
 @pytest.fixture(scope="module")
-def types(known_packs: Path) -> NodeTypes:
+def types(known_packs: Path) -> DeclaredTypes:
     settings = Settings(home=known_packs)
     return last_known(all_packs(settings), specs_folder(settings))
 
 
-def asked(planner: Planner, types: NodeTypes, *wishes: tuple[Any, Any]) -> list[list[str]]:
+def asked(planner: Planner, types: DeclaredTypes, *wishes: tuple[Any, Any]) -> list[list[str]]:
     """What is found in workflows, each with parameters, one after the other."""
 
     async def ask() -> list[list[str]]:
@@ -69,7 +69,7 @@ def asked(planner: Planner, types: NodeTypes, *wishes: tuple[Any, Any]) -> list[
     return asyncio.run(ask())
 
 
-def test_only_what_has_checks_is_asked_about_and_that_once(types: NodeTypes) -> None:
+def test_only_what_has_checks_is_asked_about_and_that_once(types: DeclaredTypes) -> None:
     planner = Planner()
     plain, checked = (workflow(), {}), (workflow(look=GOOD), {})
     inner = workflow(block={"type": "inner"}) | {"subgraphs": {"inner": {"nodes": {"a": GOOD}}}}
@@ -85,7 +85,7 @@ def sampling(**inputs: Any) -> dict[str, Any]:
     return found | {"subgraphs": {"inner": {"nodes": inner}}, "parameters": {"s": "sample.seed"}}
 
 
-def test_another_seed_is_nothing_else_to_ask_about(types: NodeTypes) -> None:
+def test_another_seed_is_nothing_else_to_ask_about(types: DeclaredTypes) -> None:
     planner = Planner()
     seeds = [(sampling(seed=seed), {}) for seed in (1, 2)]
     assert asked(planner, types, *seeds, (sampling(), {})) == [[]] * 3
@@ -97,14 +97,14 @@ def test_another_seed_is_nothing_else_to_ask_about(types: NodeTypes) -> None:
     assert len(planner.asked) == 5
 
 
-def test_what_is_wrong_is_asked_about_again(types: NodeTypes) -> None:
+def test_what_is_wrong_is_asked_about_again(types: DeclaredTypes) -> None:
     planner = Planner(problems=[SAID])
     bad = (workflow(look=BAD), {})
     assert asked(planner, types, bad, bad) == [["this is bad"]] * 2
     assert len(planner.asked) == 2
 
 
-def test_nobody_waits_for_a_planner_that_is_not_there(types: NodeTypes) -> None:
+def test_nobody_waits_for_a_planner_that_is_not_there(types: DeclaredTypes) -> None:
     states: list[WorkerState] = ["starting", "dead", "stopped"]
     for state in states:
         planner = Planner(state, problems=[SAID])

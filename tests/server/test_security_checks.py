@@ -16,7 +16,7 @@ from nodegraph.server.access.headers import DATA_POLICY, PAGE_POLICY, completed
 from nodegraph.server.access.origins import Hosts, Origins
 from nodegraph.server.access.rates import Buckets, network
 from nodegraph.server.http.errors import Refused, TooLarge
-from nodegraph.server.http.limits.body import Body
+from nodegraph.server.http.limits.body import CountedBody
 from nodegraph.server.operations.logs import JsonLines, TextLines, redacted
 from nodegraph.server.settings import BodyLimits, ServerSettings, is_loopback
 
@@ -181,7 +181,7 @@ def test_a_body_that_is_too_large_is_told_where_large_things_belong(
     asked = head(path, content_length=str(10**12))
     asked.method = "POST"
     with pytest.raises(TooLarge) as caught:
-        Body(asked, nothing, BodyLimits())
+        CountedBody(asked, nothing, BodyLimits())
     assert caught.value.problem.given == "1000000000000 bytes"
     assert ("upload them" in str(caught.value.problem.hint)) is is_told
 

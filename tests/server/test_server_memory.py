@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from nodegraph.core import host_memory
-from nodegraph.core.host_memory import Memory
+from nodegraph.core.host_memory import HostMemory
 from nodegraph.server.rules import supervision_rules, worker_specs
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
@@ -18,7 +18,7 @@ GIB = 1 << 30
 @pytest.fixture(autouse=True)
 def seven_gibibytes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A container that may take so much."""
-    monkeypatch.setattr(host_memory, "host_memory", lambda: Memory(5 * GIB, 7 * GIB))
+    monkeypatch.setattr(host_memory, "host_memory", lambda: HostMemory(5 * GIB, 7 * GIB))
     host_memory.total_memory.cache_clear()
     yield
     host_memory.total_memory.cache_clear()
@@ -50,6 +50,6 @@ def test_results_in_memory_have_a_share_of_it_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert Settings().memory_cache == 7 * GIB // 16
-    monkeypatch.setattr(host_memory, "host_memory", lambda: Memory(GIB, 900 * GIB))
+    monkeypatch.setattr(host_memory, "host_memory", lambda: HostMemory(GIB, 900 * GIB))
     host_memory.total_memory.cache_clear()
     assert Settings().memory_cache == 4 * GIB

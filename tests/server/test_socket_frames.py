@@ -19,7 +19,7 @@ from nodegraph.server.events.sockets import JSON, MSGPACK, Codec, SocketRules
 from nodegraph.server.events.sockets.codec import check_packed
 from nodegraph.server.events.sockets.commands import Newest, Superseded
 from nodegraph.server.events.sockets.requests import Wrong, request_in
-from nodegraph.server.events.sockets.rules import Closing, Unreadable
+from nodegraph.server.events.sockets.rules import Closing, UnreadableMessage
 from tests.jobs.supervisor.dispatching import run
 
 RULES = SocketRules(depth=8, values=200, frame=4096)
@@ -44,7 +44,7 @@ def test_plain_values_come_through(value: Any) -> None:
 def test_msgpack_without_its_extension_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodegraph.server.events.sockets.codec.msgpack.unpackb", fallback)
     assert MSGPACK.read({"bytes": msgpack.packb({"it": {"a": 1}})}, RULES) == {"it": {"a": 1}}
-    with pytest.raises(Unreadable, match="occurs twice"):
+    with pytest.raises(UnreadableMessage, match="occurs twice"):
         MSGPACK.read({"bytes": b"\x82\xa1a\x01\xa1a\x02"}, RULES)
 
 
@@ -60,7 +60,7 @@ def fallback(data: bytes, **options: Any) -> Any:
 def test_what_is_let_through_can_be_unpacked(data: bytes) -> None:
     try:
         check_packed(data, 8, 200)
-    except Unreadable:
+    except UnreadableMessage:
         return
     try:
         found = msgpack.unpackb(data, strict_map_key=False)
@@ -75,7 +75,7 @@ def test_levels(levels: int, limit: int, opening: bytes) -> None:
     if levels <= limit:
         check_packed(data, limit, 1000)
     else:
-        with pytest.raises(Unreadable, match="levels"):
+        with pytest.raises(UnreadableMessage, match="levels"):
             check_packed(data, limit, 1000)
 
 
@@ -85,7 +85,7 @@ def test_values(count: int) -> None:
     if count < 200:
         check_packed(data, 8, 200)
     else:
-        with pytest.raises(Unreadable, match="more values"):
+        with pytest.raises(UnreadableMessage, match="more values"):
             check_packed(data, 8, 200)
 
 
@@ -114,7 +114,7 @@ def test_messages_are_requests_or_say_what_is_wrong(codec: Codec, message: Any) 
 def test_anything_else_is_unreadable(data: bytes | str) -> None:
     codec = JSON if isinstance(data, str) else MSGPACK
     received = {"text" if isinstance(data, str) else "bytes": data}
-    with contextlib.suppress(Unreadable, Wrong):
+    with contextlib.suppress(UnreadableMessage, Wrong):
         assert request_in(received, codec, RULES) is None
 
 

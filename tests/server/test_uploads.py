@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.server.content.files.gone import Gone
 from nodegraph.server.content.files.names import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
-from nodegraph.server.http.errors import NotFound, TooLarge, UnsupportedType
+from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, picture, pieces
 
@@ -353,7 +352,7 @@ def test_what_nobody_brought_is_not_found(uploads: Uploads, digest: str) -> None
 def test_a_file_deleted_by_another_hand_is_gone(uploads: Uploads, tmp_path: Path) -> None:
     upload, _ = receive(uploads, PICTURE)
     uploads.path(upload).unlink()
-    with pytest.raises(Gone):
+    with pytest.raises(FileGone):
         uploads.open(upload)
     receive(uploads, PICTURE)
     assert content(uploads, upload) == PICTURE
@@ -364,7 +363,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(uploads: Uploads, tmp_path:
     (tmp_path / "secret").write_text("secret")
     uploads.path(upload).unlink()
     uploads.path(upload).symlink_to(tmp_path / "secret")
-    with pytest.raises(Gone):
+    with pytest.raises(FileGone):
         uploads.open(upload)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nodegraph.core.events import EventKind
 from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules, rules
-from nodegraph.server.events.sockets.requests import Request, read_request
+from nodegraph.server.events.sockets.requests import SocketRequest, read_request
 from tests.server.hosting import Hosted
 from tests.server.talking import talk
 
@@ -41,7 +41,7 @@ def test_every_kind_of_event_is_told() -> None:
 def test_every_request_is_told() -> None:
     kinds = {
         kind
-        for model in get_args(Request)
+        for model in get_args(SocketRequest)
         for kind in get_args(model.model_fields["type"].annotation)
     }
     for kind in kinds:

@@ -12,6 +12,7 @@ import pytest
 
 import nodegraph
 from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidWorkflow, NodeFailed
 from nodegraph.session.settings import load_settings
 
@@ -220,3 +221,24 @@ def test_one_session_serves_several_threads(settings: Settings) -> None:
     with Session(settings, nodes=[Start]) as session, ThreadPoolExecutor(4) as threads:
         running = [threads.submit(session.run, workflow, targets=["start"]) for _ in range(8)]
         assert {run.result()["start.number"] for run in running} == {5}
+
+
+def test_an_option_that_is_none_is_told_with_the_nearest(settings: Settings) -> None:
+    with (
+        Session(settings) as session,
+        pytest.raises(TypeError, match=r"no option `target`.* `targets`"),
+    ):
+        session.run(Workflow.from_dict(WORKFLOW), target=["save"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"no option `pack`.* `packs`"):
+        nodegraph.run(WORKFLOW, settings=settings, pack=["mine"])  # type: ignore[call-arg]
+
+
+def test_options_and_keywords_may_be_given_together(settings: Settings) -> None:
+    kinds: list[str] = []
+    noting = RunOptions(listener=lambda event: kinds.append(event.kind))
+    with Session(settings, nodes=[Start]) as session:
+        assert (
+            session.run(Workflow.from_dict(WORKFLOW), noting, targets=["start"])["start.number"]
+            == 5
+        )
+    assert (kinds[0], kinds[-1]) == ("job.started", "job.finished")

@@ -193,6 +193,22 @@ def test_an_older_index_is_brought_up_to_date(path: Path, request: pytest.Fixtur
         index.close()
 
 
+def test_an_older_index_can_be_read_where_only_what_rows_say_is_new(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index(path)
+    note(index, 7)
+    index.close()
+    monkeypatch.setattr(index_module, "MIGRATIONS", (*MIGRATIONS, "-- Rows may say more."))
+    older = Index(path, read_only=True)
+    assert noted(older) == 7
+    older.close()
+    Index(path).close()
+    monkeypatch.setattr(index_module, "MIGRATIONS", MIGRATIONS)
+    with pytest.raises(InvalidFile, match="version"):
+        Index(path, read_only=True)
+
+
 def test_a_failed_migration_leaves_the_index_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nodegraph.store.checkpoints import Checkpoints
-from nodegraph.store.info import Order, describe, list_entries
+from nodegraph.store.info import EntryOrder, describe, list_entries
 from nodegraph.store.store import Store
 from tests.store.support import files, key_of, new_entry, open_at
 
@@ -77,7 +77,7 @@ def test_an_empty_store(tmp_path: Path) -> None:
         ("slowest", ["sample", "again", "decode", "small", "cheap"]),
     ],
 )
-def test_the_order_of_entries(store: Store, order: Order, names: list[str]) -> None:
+def test_the_order_of_entries(store: Store, order: EntryOrder, names: list[str]) -> None:
     found = [entry.key for entry in list_entries(store, order=order)]
     assert found == [key_of(name) for name in names]
     found = [entry.key for entry in list_entries(store, order=order, limit=2)]

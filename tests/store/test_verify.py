@@ -10,7 +10,7 @@ import pytest
 
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.store import Store
-from nodegraph.store.verify import Report, verify
+from nodegraph.store.verify import VerifyReport, verify
 from tests.store.support import files, key_of, new_entry, open_at, output, put
 
 _SIZE = 10_000
@@ -41,7 +41,7 @@ def _damage(path: Path) -> None:
 def test_nothing_is_wrong_with_a_fresh_store(store: Store) -> None:
     told: list[tuple[int, int]] = []
     report = verify(store, progress=lambda done, total: told.append((done, total)))
-    assert report == Report(files=4, bytes=report.bytes)
+    assert report == VerifyReport(files=4, bytes=report.bytes)
     assert report.is_sound
     assert report.bytes > 4 * _SIZE
     assert told[-1] == (report.bytes, report.bytes)
@@ -81,7 +81,7 @@ def test_files_that_nobody_knows_of(store: Store, kind: str, name: str) -> None:
     assert path.exists()
     verify(store, repair=True)
     assert not path.exists()
-    assert verify(store) == Report(files=4, bytes=report.bytes)
+    assert verify(store) == VerifyReport(files=4, bytes=report.bytes)
 
 
 def test_entries_that_cannot_be_read(store: Store) -> None:

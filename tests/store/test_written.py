@@ -13,7 +13,7 @@ import pytest
 
 from nodegraph.store import written as written_files
 from nodegraph.store.index import Index
-from nodegraph.store.written import Written, WrittenFile
+from nodegraph.store.written import LeftFile, Written
 
 _KEY = "ab" * 32
 
@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def _remember(written: Written, *paths: Path) -> None:
-    written.remember(_KEY, [WrittenFile.at(path, "image", "save") for path in paths])
+    written.remember(_KEY, [LeftFile.at(path, "image", "save") for path in paths])
 
 
 def test_what_was_not_written_is_not_there(written: Written) -> None:

@@ -762,7 +762,7 @@ export interface ServerSettings {
   limits: BodyLimits;
   rates: RateLimits;
   retention: Retention;
-  uploads: Uploads;
+  uploads: UploadLimits;
   clients: ClientLimits;
   most_waiting: number;
   stall_seconds: number | null;
@@ -883,21 +883,21 @@ export interface UploadEntry {
   href: string;
 }
 
-/** Some uploads, the newest first. */
-export interface UploadList {
-  items: UploadEntry[];
-  /** Cursor of the next page; none if this is the last. */
-  next: string | null;
-}
-
 /**
  * What may be brought.
  *
  * Attributes:
  * types: Of files, as their bytes tell. Weights are taken only where they are named here.
  */
-export interface Uploads {
+export interface UploadLimits {
   types: ("png" | "jpeg" | "webp" | "gif" | "workflow" | "safetensors")[];
+}
+
+/** Some uploads, the newest first. */
+export interface UploadList {
+  items: UploadEntry[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
 }
 
 /** The versions of a saved workflow that are kept, the newest first. */

@@ -6,15 +6,8 @@
  */
 import { t } from "@/i18n";
 import { keptIn } from "./kept";
-import type { JsonSchema, NodeSpec, NodeTypes, PortType } from "./spec";
-
-export const ANY = "Any";
-export type PortTypes = ReadonlyMap<string, PortType>;
-
-export type TypeExpr =
-  | { readonly kind: "name"; readonly name: string }
-  | { readonly kind: "list"; readonly item: TypeExpr }
-  | { readonly kind: "union"; readonly members: readonly TypeExpr[] };
+import type { NodeSpec, NodeTypes } from "./spec";
+import { ANY, isAny, namesIn, type PortTypes, parseType, type TypeExpr, typeText } from "./types";
 
 /** Whether a link is possible, and what happens to the value on its way. */
 export type Fit =
@@ -31,7 +24,6 @@ export type Fit =
     }
   | { readonly fits: false; readonly reason: string; readonly hint?: string };
 
-const MOST_LISTS = 16;
 /** Levels of lists that a node may be run over. */
 const MOST_LEVELS = 8;
 
@@ -63,11 +55,6 @@ export function describeType(types: NodeTypes, type: string): string {
   const expr = parseType(type);
   const name = expr && [...namesIn(expr)][0];
   return (name && types.portTypes.get(name)?.description) || "";
-}
-
-/** A type in this many lists. */
-export function inLists(type: string, levels: number): string {
-  return levels === 0 ? type : `list[${inLists(type, levels - 1)}]`;
 }
 
 const PLAIN = "#9aa0a6";
@@ -123,8 +110,6 @@ export function conversionText(conversion: string): string {
   const text = t(`fit.conversion.${each ? conversion.slice(5) : conversion}`);
   return each ? t("fit.each", { text }) : text;
 }
-
-// Ways
 
 /** How an output's value gets into an input. */
 export interface Way {
@@ -205,10 +190,6 @@ function isAssignable(source: TypeExpr, target: TypeExpr, portTypes: PortTypes):
   return isSubtype(source.name, target.name, portTypes);
 }
 
-function isAny(expr: TypeExpr): boolean {
-  return expr.kind === "name" && expr.name === ANY;
-}
-
 function isSubtype(name: string, of: string, portTypes: PortTypes): boolean {
   if (of === ANY || of === name) return true;
   // Packs may declare parents that lead back to the type itself.
@@ -231,141 +212,4 @@ function conversionBetween(
     }
   }
   return null;
-}
-
-// Expressions
-
-const parsed = new Map<string, TypeExpr | null>();
-
-/** A type expression such as `list[Image] | Mask`; null if it isn't one. */
-export function parseType(text: string): TypeExpr | null {
-  let found = parsed.get(text);
-  if (found === undefined) {
-    found = readType(text);
-    if (parsed.size > 4096) parsed.clear();
-    parsed.set(text, found);
-  }
-  return found;
-}
-
-function readType(text: string): TypeExpr | null {
-  const tokens = text.match(/list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*/g) ?? [];
-  if (tokens.length === 0 || tokens.join("") !== text.replace(/\s/g, "")) return null;
-  if (tokens.filter((token) => token === "list[").length > MOST_LISTS) return null;
-  const reader = new TypeReader(tokens);
-  const expr = reader.union();
-  return reader.isAtEnd ? expr : null;
-}
-
-class TypeReader {
-  private at = 0;
-
-  constructor(private readonly tokens: readonly string[]) {}
-
-  get isAtEnd(): boolean {
-    return this.at === this.tokens.length;
-  }
-
-  union(): TypeExpr | null {
-    const members: TypeExpr[] = [];
-    do {
-      const member = this.atom();
-      if (member === null) return null;
-      members.push(member);
-    } while (this.take("|"));
-    return unionOf(members);
-  }
-
-  private atom(): TypeExpr | null {
-    if (this.take("list[")) {
-      const item = this.union();
-      return item !== null && this.take("]") ? { kind: "list", item } : null;
-    }
-    const name = this.tokens[this.at];
-    if (name === undefined || name === "]" || name === "|") return null;
-    this.at += 1;
-    return { kind: "name", name };
-  }
-
-  private take(token: string): boolean {
-    if (this.tokens[this.at] !== token) return false;
-    this.at += 1;
-    return true;
-  }
-}
-
-/** The union, flattened, without doubles; a single member stands for itself. */
-function unionOf(members: readonly TypeExpr[]): TypeExpr | null {
-  const flat = new Map<string, TypeExpr>();
-  for (const member of members) {
-    for (const item of member.kind === "union" ? member.members : [member]) {
-      flat.set(typeText(item), item);
-    }
-  }
-  const found = [...flat.values()];
-  return found.length === 1 ? (found[0] ?? null) : { kind: "union", members: found };
-}
-
-export function typeText(expr: TypeExpr): string {
-  if (expr.kind === "name") return expr.name;
-  if (expr.kind === "list") return `list[${typeText(expr.item)}]`;
-  return expr.members.map(typeText).join(" | ");
-}
-
-/** Every type name in an expression. */
-export function* namesIn(expr: TypeExpr): Iterable<string> {
-  if (expr.kind === "name") yield expr.name;
-  else if (expr.kind === "list") yield* namesIn(expr.item);
-  else for (const member of expr.members) yield* namesIn(member);
-}
-
-/** The type that is written, in its usual spelling; null if none is, or one that isn't known. */
-export function declaredType(text: string, portTypes: PortTypes): string | null {
-  const expr = text === "" ? null : parseType(text);
-  if (!expr || [...namesIn(expr)].some((name) => !portTypes.has(name))) return null;
-  return typeText(expr);
-}
-
-/** A type in which `Any`, also as a list's item, stands for another type. */
-export function fillIn(type: string, inner: string): string {
-  const expr = parseType(type);
-  const other = parseType(inner);
-  if (!expr || !other) return type;
-  const found = typeText(filledIn(expr, other));
-  return found.split("list[").length - 1 > MOST_LISTS ? type : found;
-}
-
-function filledIn(expr: TypeExpr, inner: TypeExpr): TypeExpr {
-  if (isAny(expr)) return inner;
-  return expr.kind === "list" ? { kind: "list", item: filledIn(expr.item, inner) } : expr;
-}
-
-const SCHEMAS: ReadonlyMap<string, string> = new Map([
-  ["int", "integer"],
-  ["float", "number"],
-  ["bool", "boolean"],
-  ["str", "string"],
-  ["dict", "object"],
-  ["Path", "string"],
-  ["Subgraph", "string"],
-]);
-
-/** The JSON Schema of a type's literals; null for types that can only be linked. */
-export function schemaOfType(type: string): JsonSchema | null {
-  const expr = parseType(type);
-  return expr && schemaOf(expr);
-}
-
-function schemaOf(expr: TypeExpr): JsonSchema | null {
-  if (expr.kind === "list") {
-    const items = schemaOf(expr.item);
-    return items && { type: "array", items };
-  }
-  if (expr.kind === "union") {
-    const anyOf = expr.members.map(schemaOf).filter((schema) => schema !== null);
-    return anyOf.length > 0 ? { anyOf } : null;
-  }
-  if (expr.name === ANY) return {};
-  const type = SCHEMAS.get(expr.name);
-  return type === undefined ? null : { type };
 }

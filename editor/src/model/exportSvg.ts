@@ -1,6 +1,6 @@
 /** A graph as an SVG picture that stands alone: no scripts, nothing to be fetched. */
 import { autoLayout } from "./arrange";
-import { ANY, colorOf } from "./compat";
+import { colorOf } from "./compat";
 import { outputType } from "./flow";
 import { edgesOf } from "./graph";
 import { ExactNumber, isObject, type Json, writeJson } from "./json";
@@ -9,6 +9,7 @@ import { isLink, literalOf } from "./links";
 import { nodesOf, type Scope } from "./scope";
 import { around, type Extent } from "./sizes";
 import { labelOf, type NodeSpec, type NodeTypes, typeOf } from "./spec";
+import { ANY } from "./types";
 import type { NodeEntry, Workflow } from "./workflow";
 
 const HEAD = 44;

@@ -4,7 +4,7 @@
  */
 
 import { t } from "@/i18n";
-import { ANY, type Fit, fillIn, fit, inLists, wayBetween } from "./compat";
+import { type Fit, fit, wayBetween } from "./compat";
 import { wouldCycle } from "./graph";
 import type { Json } from "./json";
 import { keptIn } from "./kept";
@@ -19,6 +19,7 @@ import {
   outputOf,
   typeOf,
 } from "./spec";
+import { ANY, fillIn, inLists } from "./types";
 import type { NodeEntry, Workflow } from "./workflow";
 
 const DEEPEST = 32;

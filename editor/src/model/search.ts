@@ -1,6 +1,7 @@
 /** Finding node types by what is typed, and by what fits a link. */
-import { ANY, type Fit, fit } from "./compat";
+import { type Fit, fit } from "./compat";
 import { labelOf, type NodeSpec, type NodeTypes, subgraphType } from "./spec";
+import { ANY } from "./types";
 import type { Workflow } from "./workflow";
 
 export interface SearchOptions {

@@ -4,14 +4,20 @@
  *
  * The rules are those of nodegraph/core/subgraphs.py.
  */
-import { ANY, declaredType, fillIn, type PortTypes, schemaOfType } from "./compat";
 import type { Json } from "./json";
 import { fromPlain } from "./json";
 import { keptIn } from "./kept";
 import { linkOf, literalOf, parseLink, targetOf } from "./links";
+import {
+  ANY,
+  declaredType,
+  fillIn,
+  type JsonSchema,
+  type PortType,
+  type PortTypes,
+  schemaOfType,
+} from "./types";
 import type { NodeEntry, Subgraph, SubgraphInput, Workflow } from "./workflow";
-
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** How a node uses the subgraph that one of its inputs names. */
 export interface BodySpec {
@@ -70,13 +76,6 @@ export interface NodeSpec {
   readonly experimental: boolean;
   readonly tags: readonly string[];
   readonly facts: Readonly<Record<string, Readonly<Record<string, string>>>>;
-}
-
-export interface PortType {
-  readonly name: string;
-  readonly color: string;
-  readonly parents: readonly string[];
-  readonly description: string;
 }
 
 export interface NodeTypes {

@@ -2,7 +2,8 @@
 import { t } from "@/i18n";
 import { ExactNumber, fromPlain, isObject, type Json, numberOf, sameJson } from "./json";
 import { linkOf, literalOf } from "./links";
-import type { InputSpec, JsonSchema } from "./spec";
+import type { InputSpec } from "./spec";
+import type { JsonSchema } from "./types";
 
 export type FileKind = "image" | "model" | "any";
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.cli.kept import opened
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import (
-    Part,
+    StyledText,
     counted,
     print_json,
     print_table,
@@ -60,8 +60,8 @@ def _print(found: StoreInfo, settings: Settings) -> None:
         _print_types(found)
 
 
-def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[Part, ...]]:
-    rows: list[tuple[Part, ...]] = [
+def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
+    rows: list[tuple[StyledText, ...]] = [
         ("memory", "", f"up to {shown_size(settings.memory_cache)} in each process"),
         (
             "disk",

@@ -10,13 +10,13 @@ import typer
 
 from nodegraph.cli.kept import opened_store
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import Part, print_json, print_table, say, shown_seconds, shown_size
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_seconds, shown_size
 from nodegraph.cli.times import shown_age
 
 if TYPE_CHECKING:
-    from nodegraph.store.info import EntryInfo, Order
+    from nodegraph.store.info import EntryInfo, EntryOrder
 
-_ORDERS: dict[str | None, Order] = {
+_ORDERS: dict[str | None, EntryOrder] = {
     None: "newest",
     "bytes": "largest",
     "seconds": "slowest",
@@ -65,7 +65,7 @@ def _print(found: Sequence[EntryInfo]) -> None:
     print_table([heads, *(_row(entry) for entry in found)])
 
 
-def _row(entry: EntryInfo) -> list[Part]:
+def _row(entry: EntryInfo) -> list[StyledText]:
     return [
         entry.node_type,
         entry.key[:12],

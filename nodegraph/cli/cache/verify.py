@@ -14,7 +14,7 @@ from nodegraph.cli.output import counted, print_json, say, shown_size
 from nodegraph.cli.watching import bytes_progress
 
 if TYPE_CHECKING:
-    from nodegraph.store.verify import Report
+    from nodegraph.store.verify import VerifyReport
 
 
 def verify(
@@ -44,7 +44,7 @@ def verify(
     return FINE if found.is_sound or is_repaired else FAILED
 
 
-def _print(found: Report) -> None:
+def _print(found: VerifyReport) -> None:
     for text in found.index:
         say(("the index is damaged: ", "red"), text)
     for title, names in (
@@ -62,7 +62,7 @@ def _print(found: Report) -> None:
     say(f"{counted(found.files, 'file')} of {shown_size(found.bytes)} read: ", _verdict(found), ".")
 
 
-def _verdict(found: Report) -> tuple[str, str]:
+def _verdict(found: VerifyReport) -> tuple[str, str]:
     if found.is_sound:
         return ("all sound", "green")
     if found.index:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.job_filters import OlderOption, StateOption, TagOption, TextOption, matching
-from nodegraph.cli.job_view import document, print_jobs
+from nodegraph.cli.job_view import print_jobs
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say, tell
 
@@ -39,7 +40,7 @@ def list_(
     with connected(server) as client:
         listed = list(client.list(most=limit, limit=min(limit, _LARGEST_PAGE), **which))
     if json:
-        print_json({"jobs": [document(each) for each in listed]})
+        print_json({"jobs": [asdict(each) for each in listed]})
     else:
         _print(listed)
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.job_names import find_job
-from nodegraph.cli.job_view import document, state_part
+from nodegraph.cli.job_view import state_part
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, say, tell
 from nodegraph.errors import InvalidValue
@@ -57,7 +58,7 @@ def move(
         elif places:
             found = client.move(found, "first" if first else "last")
     if json:
-        print_json(document(found))
+        print_json(asdict(found))
     else:
         say(found.id, "  ", state_part(found), f", priority {found.priority}")
         tell("`nodegraph queue` shows what comes next.")

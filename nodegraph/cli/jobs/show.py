@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.job_names import LAST, JobArgument, find_job
-from nodegraph.cli.job_view import document, print_job
+from nodegraph.cli.job_view import print_job
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json
 
@@ -18,5 +20,5 @@ def show(
     """
     with connected(server) as client:
         found = find_job(client, job)
-    print_json(document(found)) if json else print_job(found)
+    print_json(asdict(found)) if json else print_job(found)
     return 0

@@ -9,7 +9,7 @@ import typer
 
 from nodegraph.cli.connecting import ServerOption, connected
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import Part, print_json, print_table, say
+from nodegraph.cli.output import StyledText, print_json, print_table, say
 from nodegraph.cli.runs.list_ import shown_title
 from nodegraph.cli.times import shown_time
 
@@ -44,7 +44,7 @@ def print_state(queue: QueueState, *, json: bool) -> None:
         say("The queue ", _state_part(queue), ".")
 
 
-def _state_part(queue: QueueState) -> Part:
+def _state_part(queue: QueueState) -> StyledText:
     return ("is paused", "yellow") if queue.paused else "goes on"
 
 
@@ -52,7 +52,7 @@ def _print(queue: QueueState) -> None:
     print_state(queue, json=False)
     counts = queue.counts
     ended = f"{counts.finished} finished, {counts.failed} failed, {counts.cancelled} cancelled"
-    rows: list[tuple[Part, ...]] = [
+    rows: list[tuple[StyledText, ...]] = [
         ("waiting", f"{counts.queued}, {counts.held} of them held"),
         ("running", str(counts.running)),
         ("ended", ended),
@@ -64,6 +64,6 @@ def _print(queue: QueueState) -> None:
         print_table([heads, *(_row(job) for job in queue.upcoming)])
 
 
-def _row(job: JobSummary) -> list[Part]:
+def _row(job: JobSummary) -> list[StyledText]:
     name = shown_title(job.name)
     return [job.id, str(job.priority), job.client, shown_time(job.created), name]

@@ -10,7 +10,7 @@ import typer
 from nodegraph.cli.kept import opened_runs
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import (
-    Part,
+    StyledText,
     counted,
     print_json,
     print_table,
@@ -24,7 +24,7 @@ from nodegraph.cli.times import shown_time
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.observe.compare import Change, Comparison, NodePair
+    from nodegraph.observe.compare import Comparison, NodePair, RunDifference
     from nodegraph.store.records import RunRecord, Runs
 
 _LONGEST = 60
@@ -80,7 +80,7 @@ def _print(one: RunRecord, other: RunRecord, found: Comparison) -> None:
     _print_changes("Environment", "", found.environment)
 
 
-def _heading(name: str, run: RunRecord) -> list[Part]:
+def _heading(name: str, run: RunRecord) -> list[StyledText]:
     took = "" if run.seconds is None else shown_seconds(run.seconds)
     return [
         name,
@@ -92,7 +92,7 @@ def _heading(name: str, run: RunRecord) -> list[Part]:
     ]
 
 
-def _print_changes(title: str, otherwise: str, changes: Sequence[Change]) -> None:
+def _print_changes(title: str, otherwise: str, changes: Sequence[RunDifference]) -> None:
     if not changes and not otherwise:
         return
     say()
@@ -131,7 +131,7 @@ def _is_dull(pair: NodePair) -> bool:
     )
 
 
-def _row(pair: NodePair) -> list[Part]:
+def _row(pair: NodePair) -> list[StyledText]:
     return [
         pair.name,
         _status(pair.first),
@@ -142,7 +142,7 @@ def _row(pair: NodePair) -> list[Part]:
     ]
 
 
-def _status(node: Any) -> Part:
+def _status(node: Any) -> StyledText:
     return ("not there", "dim") if node is None else shown_status(node)
 
 
@@ -162,7 +162,7 @@ def _ratio(pair: NodePair) -> str:
     return f"×{pair.ratio:.2f}" if max(times) >= _SHORTEST else ""
 
 
-def _outputs(pair: NodePair) -> Part:
+def _outputs(pair: NodePair) -> StyledText:
     if pair.same_outputs is None:
         return ""
     if pair.same_outputs:

@@ -9,7 +9,7 @@ import typer
 
 from nodegraph.cli.kept import opened_runs
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import Part, print_json, print_table, say, shown_seconds, tell
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_seconds, tell
 from nodegraph.cli.times import shown_time
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def _print(found: Sequence[RunSummary]) -> None:
     tell("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
 
 
-def _row(run: RunSummary) -> list[Part]:
+def _row(run: RunSummary) -> list[StyledText]:
     took = "" if run.seconds is None else shown_seconds(run.seconds)
     return [run.id, shown_time(run.started), status_part(run.status), took, shown_title(run.title)]
 
 
-def status_part(status: str) -> Part:
+def status_part(status: str) -> StyledText:
     """A run's or a node's status in its colour."""
     return (status, STYLES[status]) if status in STYLES else status
 

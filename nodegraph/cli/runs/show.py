@@ -11,7 +11,7 @@ import typer
 from nodegraph.cli.kept import opened_runs
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import (
-    Part,
+    StyledText,
     print_json,
     print_table,
     say,
@@ -85,7 +85,7 @@ def _print(run: RunRecord, record: Mapping[str, Any]) -> None:
         print_problems(problems, line=say)
 
 
-def _row(name: str, node: Mapping[str, Any]) -> list[Part]:
+def _row(name: str, node: Mapping[str, Any]) -> list[StyledText]:
     return [
         name,
         node.get("type", ""),
@@ -96,7 +96,7 @@ def _row(name: str, node: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def shown_status(node: Mapping[str, Any]) -> Part:
+def shown_status(node: Mapping[str, Any]) -> StyledText:
     """How a node fared and, if it came from the cache, from where."""
     source = node.get("source")
     return f"{node['status']} ({source})" if source else status_part(node["status"])

@@ -10,11 +10,11 @@ import httpx
 
 from nodegraph.client.async_wire import AsyncHttp, in_thread, pause
 from nodegraph.client.connection import Connection, unreadable
-from nodegraph.client.downloads import Part
+from nodegraph.client.downloads import PartialFile
 from nodegraph.client.errors import PASSING, ConnectionLost, NotReachable
 from nodegraph.client.problems import error_of
 from nodegraph.client.reading import page
-from nodegraph.client.requests import Answer, Query, Request
+from nodegraph.client.requests import Query, Reply, Request
 from nodegraph.client.retries import Retries, Trouble
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class AsyncChannel:
         """Close all connections."""
         await self._http.aclose()
 
-    async def exchange(self, request: Request, part: Part | None = None) -> Answer:
+    async def exchange(self, request: Request, part: PartialFile | None = None) -> Reply:
         """The answer to a request that is sent once, whatever it is.
 
         Args:
@@ -56,7 +56,7 @@ class AsyncChannel:
         except httpx.RequestError as error:
             raise self.connection.fault(error) from error
 
-    async def send(self, request: Request, retries: Retries | None = None) -> Answer:
+    async def send(self, request: Request, retries: Retries | None = None) -> Reply:
         """What the server says to a request.
 
         Where no connection could be made, nothing was sent, and anything is tried again. Where it

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from types import TracebackType
 
 from nodegraph.client.asynchronous.channel import AsyncChannel
 from nodegraph.client.asynchronous.files import AsyncAsksForFiles
 from nodegraph.client.asynchronous.jobs import AsyncAsksForJobs
-from nodegraph.client.asynchronous.server import AsyncAsksForServer, AsyncQueue, AsyncSettings
+from nodegraph.client.asynchronous.server import (
+    AsyncAsksForServer,
+    AsyncQueue,
+    AsyncSettingsOfServer,
+)
 from nodegraph.client.asynchronous.workflows import AsyncApps, AsyncTemplates, AsyncWorkflows
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
@@ -56,17 +59,12 @@ class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
         self.templates = AsyncTemplates(channel)
         self.apps = AsyncApps(channel)
         self.queue = AsyncQueue(channel)
-        self.settings = AsyncSettings(channel)
+        self.settings = AsyncSettingsOfServer(channel)
 
     async def __aenter__(self) -> AsyncClient:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

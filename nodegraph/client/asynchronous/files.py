@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from nodegraph.client.async_wire import pause
 from nodegraph.client.asynchronous.channel import AsyncAsks
-from nodegraph.client.downloads import Part, Progress, Pulled, files_of, target_of
+from nodegraph.client.downloads import PartialFile, Progress, Pulled, files_of, target_of
 from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
 from nodegraph.client.problems import error_of
 from nodegraph.client.reading import one, picture
-from nodegraph.client.requests import Answer, Request, place, query
+from nodegraph.client.requests import Reply, Request, place, query
 from nodegraph.client.retries import Trouble
 from nodegraph.client.shapes import Artifact, Job, JobSummary, OutputFile, Upload
 from nodegraph.client.shapes.jobs import id_of
@@ -81,7 +81,7 @@ class AsyncAsksForFiles(AsyncAsks):
     async def _downloaded(
         self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
     ) -> None:
-        part = Part(file, target, told)
+        part = PartialFile(file, target, told)
         try:
             if not (part.is_whole and part.was_begun):
                 await self._filled(file, part)
@@ -97,7 +97,7 @@ class AsyncAsksForFiles(AsyncAsks):
         finally:
             part.close()
 
-    async def _filled(self, file: AnyFile, part: Part) -> None:
+    async def _filled(self, file: AnyFile, part: PartialFile) -> None:
         """Download what a part lacks, going on where an attempt stopped."""
         trouble = Trouble(self._channel.retries, self._channel.retries.seconds)
         while True:
@@ -190,7 +190,7 @@ def _share(progress: Progress | None, before: int, total: int) -> Callable[[int]
     return None if progress is None else lambda size: progress(before + size, total)
 
 
-def _fault_of(file: AnyFile, answer: Answer) -> NodegraphError:
+def _fault_of(file: AnyFile, answer: Reply) -> NodegraphError:
     """Why an answer didn't bring the file.
 
     Raises:

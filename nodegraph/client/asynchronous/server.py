@@ -124,7 +124,7 @@ class AsyncQueue(AsyncAsks):
         return count("cancelled", await self._channel.send(request))
 
 
-class AsyncSettings(AsyncAsks):
+class AsyncSettingsOfServer(AsyncAsks):
     """A server's settings; for tokens that may administer."""
 
     async def get(self) -> Mapping[str, Any]:

@@ -10,11 +10,11 @@ from typing import BinaryIO, TypeVar
 import httpx
 
 from nodegraph.client.connection import Connection, unreadable
-from nodegraph.client.downloads import Part
+from nodegraph.client.downloads import PartialFile
 from nodegraph.client.errors import PASSING, ConnectionLost, NotReachable
 from nodegraph.client.problems import error_of
 from nodegraph.client.reading import page
-from nodegraph.client.requests import Answer, Query, Request
+from nodegraph.client.requests import Query, Reply, Request
 from nodegraph.client.retries import Retries, Trouble
 from nodegraph.client.wire import Http, in_thread, pause
 
@@ -34,7 +34,7 @@ class Channel:
         """Close all connections."""
         self._http.close()
 
-    def exchange(self, request: Request, part: Part | None = None) -> Answer:
+    def exchange(self, request: Request, part: PartialFile | None = None) -> Reply:
         """The answer to a request that is sent once, whatever it is.
 
         Args:
@@ -57,7 +57,7 @@ class Channel:
         except httpx.RequestError as error:
             raise self.connection.fault(error) from error
 
-    def send(self, request: Request, retries: Retries | None = None) -> Answer:
+    def send(self, request: Request, retries: Retries | None = None) -> Reply:
         """What the server says to a request.
 
         Where no connection could be made, nothing was sent, and anything is tried again. Where it

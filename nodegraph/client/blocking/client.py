@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import ssl
-from types import TracebackType
 
 from nodegraph.client.blocking.channel import Channel
 from nodegraph.client.blocking.files import AsksForFiles
 from nodegraph.client.blocking.jobs import AsksForJobs
-from nodegraph.client.blocking.server import AsksForServer, Queue, Settings
+from nodegraph.client.blocking.server import (
+    AsksForServer,
+    Queue,
+    SettingsOfServer,
+)
 from nodegraph.client.blocking.workflows import Apps, Templates, Workflows
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
@@ -57,17 +60,12 @@ class Client(AsksForJobs, AsksForFiles, AsksForServer):
         self.templates = Templates(channel)
         self.apps = Apps(channel)
         self.queue = Queue(channel)
-        self.settings = Settings(channel)
+        self.settings = SettingsOfServer(channel)
 
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -125,7 +125,7 @@ class Queue(Asks):
         return count("cancelled", self._channel.send(request))
 
 
-class Settings(Asks):
+class SettingsOfServer(Asks):
     """A server's settings; for tokens that may administer."""
 
     def get(self) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ class Share:
 
 
 @dataclass(eq=False, slots=True)
-class Entry(Generic[Item]):
+class Waiter(Generic[Item]):
     """Something that waits for its turn, or has had it and isn't charged yet.
 
     Attributes:
@@ -77,7 +77,7 @@ class Entry(Generic[Item]):
 Slot = list[Any]
 """Place in a heap: what orders it, then the entry, or None once that has left."""
 
-Turn = tuple[int, int, "_Client[Item]"]
+Ranked = tuple[int, int, "_Client[Item]"]
 
 
 @dataclass(eq=False, slots=True)
@@ -99,30 +99,30 @@ class _Client(Generic[Item]):
     used: float = 0.0
     floor: float = 0.0
     ready: list[Slot] = field(default_factory=list)
-    oldest: OrderedDict[Entry[Item], Slot] = field(default_factory=OrderedDict)
+    oldest: OrderedDict[Waiter[Item], Slot] = field(default_factory=OrderedDict)
     overtaken: int = 0
-    turn: Turn[Item] | None = None
+    turn: Ranked[Item] | None = None
     open: int = 0
     added: int = 0
 
-    def next(self, patience: int) -> Entry[Item]:
+    def next(self, patience: int) -> Waiter[Item]:
         """What goes next: the most urgent, unless another owner's has waited for too long."""
         oldest = next(iter(self.oldest))
         if self.overtaken >= patience:
             return oldest
         while (entry := self.ready[0][-1]) is None:
             heappop(self.ready)
-        assert isinstance(entry, Entry)
+        assert isinstance(entry, Waiter)
         self.overtaken = 0 if entry.owner is oldest.owner else self.overtaken + 1
         return entry
 
-    def add(self, entry: Entry[Item]) -> None:
+    def add(self, entry: Waiter[Item]) -> None:
         """It waits here."""
         self.added += 1
         slot = self.oldest[entry] = [entry.priority, entry.count, self.added, entry]
         heappush(self.ready, slot)
 
-    def drop(self, entry: Entry[Item]) -> None:
+    def drop(self, entry: Waiter[Item]) -> None:
         """It waits here no more."""
         if next(iter(self.oldest)) is entry:
             self.overtaken = 0
@@ -144,19 +144,19 @@ class _Class(Generic[Item]):
     """
 
     def __init__(self, quantum: float, patience: int) -> None:
-        self.waiting: OrderedDict[Entry[Item], None] = OrderedDict()
+        self.waiting: OrderedDict[Waiter[Item], None] = OrderedDict()
         self._quantum = quantum
         self._patience = patience
         self._passed = 0
         self._running = 0
-        self._back: OrderedDict[Entry[Item], None] = OrderedDict()
+        self._back: OrderedDict[Waiter[Item], None] = OrderedDict()
         self._clients: dict[str, _Client[Item]] = {}
-        self._turns: list[Turn[Item]] = []
+        self._turns: list[Ranked[Item]] = []
         self._count = count()
         self._round = 0
         self._sweep_at = 64
 
-    def add(self, entry: Entry[Item]) -> None:
+    def add(self, entry: Waiter[Item]) -> None:
         """It waits here."""
         name = entry.share.client
         if not self.waiting and not self._running and self._clients.keys() != {name}:
@@ -176,7 +176,7 @@ class _Class(Generic[Item]):
         if client.turn is None:
             self._line_up(client)
 
-    def drop(self, entry: Entry[Item]) -> None:
+    def drop(self, entry: Waiter[Item]) -> None:
         """It waits here no more."""
         client = entry.client
         assert client is not None
@@ -190,7 +190,7 @@ class _Class(Generic[Item]):
             # Its client's turn, if it has nothing left to do with it, goes when it comes up.
             client.drop(entry)
 
-    def take(self) -> Entry[Item]:
+    def take(self) -> Waiter[Item]:
         """Start what goes next; something must wait."""
         entry = next(iter(self._back)) if self._back else self._next()
         client = entry.client
@@ -202,7 +202,7 @@ class _Class(Generic[Item]):
         client.used += entry.charged
         return entry
 
-    def let_pass(self) -> Entry[Item] | None:
+    def let_pass(self) -> Waiter[Item] | None:
         """Something more urgent was started; the entry that has seen enough of that, taken out."""
         self._passed += 1
         if self._passed < self._patience:
@@ -211,7 +211,7 @@ class _Class(Generic[Item]):
         self.drop(oldest)
         return oldest
 
-    def _next(self) -> Entry[Item]:
+    def _next(self) -> Waiter[Item]:
         while True:
             turn = self._turns[0]
             client = turn[2]
@@ -228,7 +228,7 @@ class _Class(Generic[Item]):
                 self._round = max(self._round, turn[0])
                 return client.next(self._patience)
 
-    def charge(self, entry: Entry[Item], seconds: float) -> None:
+    def charge(self, entry: Waiter[Item], seconds: float) -> None:
         """What a started entry really took, instead of what was expected."""
         client = entry.client
         assert client is not None
@@ -285,7 +285,7 @@ class FairQueue(Generic[Item]):
 
     def __init__(self, quantum: float = QUANTUM, patience: int = PATIENCE) -> None:
         self._count = count()
-        self._owned: dict[object, dict[Entry[Item], None]] = {}
+        self._owned: dict[object, dict[Waiter[Item], None]] = {}
         self._held: set[object] = set()
         self._waiting = 0
         self._classes = [_Class[Item](quantum, patience) for _ in range(CLASSES)]
@@ -303,7 +303,7 @@ class FairQueue(Generic[Item]):
         expected: float = 0.0,
         *,
         comes_back: bool = False,
-    ) -> Entry[Item]:
+    ) -> Waiter[Item]:
         """Let something wait for its turn.
 
         Args:
@@ -311,7 +311,7 @@ class FairQueue(Generic[Item]):
             expected: Seconds that it may take.
             comes_back: Put it before what is new in its class; `priority` doesn't count then.
         """
-        entry = Entry(
+        entry = Waiter(
             item, owner, priority, share, expected, comes_back, next(self._count), share.urgency
         )
         self._owned.setdefault(owner, {})[entry] = None
@@ -319,18 +319,18 @@ class FairQueue(Generic[Item]):
             self._add(entry)
         return entry
 
-    def _add(self, entry: Entry[Item]) -> None:
+    def _add(self, entry: Waiter[Item]) -> None:
         entry.level = entry.share.urgency
         self._classes[entry.level].add(entry)
         self._waiting += 1
 
-    def _drop(self, entry: Entry[Item]) -> None:
+    def _drop(self, entry: Waiter[Item]) -> None:
         if entry.client is not None:
             self._classes[entry.level].drop(entry)
             entry.client = None
             self._waiting -= 1
 
-    def pop(self) -> Entry[Item] | None:
+    def pop(self) -> Waiter[Item] | None:
         """Start what goes next; None if nothing may."""
         if not self._waiting:
             return None
@@ -353,17 +353,17 @@ class FairQueue(Generic[Item]):
                     risen.level = lower - 1
                     self._classes[risen.level].add(risen)
 
-    def _disown(self, entry: Entry[Item]) -> None:
+    def _disown(self, entry: Waiter[Item]) -> None:
         owned = self._owned[entry.owner]
         del owned[entry]
         if not owned:
             del self._owned[entry.owner]
 
-    def charge(self, entry: Entry[Item], seconds: float) -> None:
+    def charge(self, entry: Waiter[Item], seconds: float) -> None:
         """Charge a started entry's client with what it took."""
         self._classes[entry.level].charge(entry, seconds)
 
-    def withdraw(self, owner: object) -> list[Entry[Item]]:
+    def withdraw(self, owner: object) -> list[Waiter[Item]]:
         """Take out all that an owner has waiting, held or not, in order of arrival."""
         entries = list(self._owned.pop(owner, ()))
         for entry in entries:
@@ -384,7 +384,7 @@ class FairQueue(Generic[Item]):
             for entry in self._owned.get(owner, ()):
                 self._add(entry)
 
-    def clear(self) -> list[Entry[Item]]:
+    def clear(self) -> list[Waiter[Item]]:
         """Take out everything, held or not, and forget who is held."""
         self._held.clear()
         return [entry for owner in tuple(self._owned) for entry in self.withdraw(owner)]

@@ -17,21 +17,21 @@ from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from nodegraph.engine.lanes.fairness import Entry, FairQueue, Priority, Share
+from nodegraph.engine.lanes.fairness import FairQueue, Priority, Share, Waiter
 from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
 from nodegraph.engine.lanes.worker_threads import Told, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
-__all__ = ["Done", "Lane", "Lanes", "Place", "Priority", "Share", "Work", "current_place"]
+__all__ = ["Done", "Lane", "LanePlace", "LaneWork", "Lanes", "Priority", "Share", "current_place"]
 
-Work = Callable[[], Any]
+LaneWork = Callable[[], Any]
 
 _ANYBODY = Share()
 _LEAST_PLACES = 8
 _CLOSED = "the engine was closed"
 
 
-class Place:
+class LanePlace:
     """A piece of work and its place in a lane.
 
     Once it runs, its methods are for its own thread.
@@ -49,12 +49,12 @@ class Place:
         "_work",
     )
 
-    def __init__(self, lane: Lane, mailbox: Mailbox, work: Work, done: Done) -> None:
+    def __init__(self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done) -> None:
         self._lane = lane
         self._mailbox = mailbox
         self._work = work
         self._done = done
-        self._entry: Entry[Place] | None = None
+        self._entry: Waiter[LanePlace] | None = None
         self._since = 0.0
         self._is_out = False
         self._back: Lock | None = None
@@ -103,7 +103,7 @@ class Place:
         """Whether anybody is left to be told of the result."""
         return self._back is not None or not self._mailbox.loop.is_closed()
 
-    def begin(self, entry: Entry[Place]) -> None:
+    def begin(self, entry: Waiter[LanePlace]) -> None:
         """It has a place: start its work, or let its thread go on."""
         self._entry = entry
         if self._back is not None:
@@ -170,13 +170,13 @@ class Place:
 
 
 class _ThisThread(threading.local):
-    place: Place | None = None
+    place: LanePlace | None = None
 
 
 _this_thread = _ThisThread()
 
 
-def current_place() -> Place | None:
+def current_place() -> LanePlace | None:
     """The place of the work that runs in this thread, if it runs in a lane."""
     return _this_thread.place
 
@@ -197,7 +197,7 @@ class Lane:
         self.places = places
         self._mailboxes = mailboxes or Mailboxes()
         self._threads = WorkerThreads(f"nodegraph-{name}", places)
-        self._queue: FairQueue[Place] = FairQueue()
+        self._queue: FairQueue[LanePlace] = FairQueue()
         self._lock = Lock()
         self._taken = 0
         self._closed = False
@@ -214,7 +214,7 @@ class Lane:
         owner: object,
         loop: AbstractEventLoop,
         priority: Priority,
-        work: Work,
+        work: LaneWork,
         done: Done,
         *,
         share: Share = _ANYBODY,
@@ -234,7 +234,7 @@ class Lane:
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                place = Place(self, mailbox, work, done)
+                place = LanePlace(self, mailbox, work, done)
                 self._queue.push(place, owner, priority, share, expected)
         if is_closed:
             done(None, Cancelled(_CLOSED))
@@ -287,7 +287,7 @@ class Lane:
                 self._taken += 1
             entry.item.begin(entry)
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, place: LanePlace) -> None:
         """A thread ends its work, or steps out."""
         seconds = place.take_seconds()
         entry = place._entry
@@ -296,7 +296,7 @@ class Lane:
             self._taken -= 1
             self._queue.charge(entry, seconds)
 
-    def _let_back(self, place: Place) -> None:
+    def _let_back(self, place: LanePlace) -> None:
         """A thread that stepped out waits for a place again."""
         entry = place._entry
         assert entry is not None

@@ -16,7 +16,7 @@ from enum import Enum
 from threading import Lock, Thread
 
 Told = Callable[[], object]
-Work = Callable[[], Told]
+ThreadTask = Callable[[], Told]
 """What it returns is called once its thread is free for other work."""
 
 
@@ -50,13 +50,13 @@ class WorkerThreads:
         self._name = name
         self._keep = keep
         self._lock = Lock()
-        self._todo: deque[Work] = deque()
+        self._todo: deque[ThreadTask] = deque()
         self._idle: list[_Worker] = []
         self._is_waking = False
         self._made = 0
         self._closed = False
 
-    def run(self, work: Work) -> None:
+    def run(self, work: ThreadTask) -> None:
         """Run work at once, in an idle thread or a new one. It must not raise.
 
         Raises:
@@ -93,7 +93,7 @@ class WorkerThreads:
                 self._is_waking = False
                 raise
 
-    def take(self, *, was_woken: bool) -> Work | None:
+    def take(self, *, was_woken: bool) -> ThreadTask | None:
         """What a thread is to do, if others haven't done it already."""
         with self._lock:
             if was_woken:

@@ -10,7 +10,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.engine.key_parts import Parts
 from nodegraph.engine.outside import shown
 
-Kind = Literal["input", "link", "code", "version", "profile", "outside"]
+DifferenceKind = Literal["input", "link", "code", "version", "profile", "outside"]
 _SHOWN = 5
 """Modules named in one sentence."""
 _NOTHING = "(not given)"
@@ -26,7 +26,7 @@ class Difference:
         source: Of a link, the ``node.port`` that it comes from now.
     """
 
-    kind: Kind
+    kind: DifferenceKind
     port: str = ""
     old: str = ""
     new: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nodegraph.engine.artifact import Artifact, leaves, listed
+from nodegraph.engine.product import Product, leaves, listed
 
 
 class Unknown:
@@ -37,7 +37,7 @@ class Unknown:
         return Unknown(tuple(item for item in self.items if not item.is_blocked))
 
 
-Foreseen = Artifact | Unknown
+Foreseen = Product | Unknown
 """What is known of a value on a link."""
 
 UNKNOWN = Unknown()
@@ -45,13 +45,13 @@ UNKNOWN = Unknown()
 
 def foreseen_list(items: Sequence[Foreseen]) -> Foreseen:
     """What is known of a list of which this is known of the items."""
-    known = [item for item in items if isinstance(item, Artifact)]
+    known = [item for item in items if isinstance(item, Product)]
     return listed(known) if len(known) == len(items) else Unknown(tuple(items))
 
 
-def known_leaves(value: Foreseen) -> Iterator[Artifact]:
-    """The artifacts in it that have values of their own, as far as they are known."""
-    if isinstance(value, Artifact):
+def known_leaves(value: Foreseen) -> Iterator[Product]:
+    """The products in it that have values of their own, as far as they are known."""
+    if isinstance(value, Product):
         yield from leaves((value,))
         return
     for item in value.items or ():

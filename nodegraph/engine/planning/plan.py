@@ -9,18 +9,18 @@ from typing import Any, Literal
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.values import Recipe
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.planning.expectation import Basis, Expectations
 from nodegraph.engine.planning.foreseen import known_leaves
 from nodegraph.engine.planning.prediction import (
     Demand,
-    Place,
+    FoundIn,
     PlannedCall,
     PlannedNode,
     Reason,
     SinkState,
     predict,
 )
+from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.sinks import lying_there
 from nodegraph.engine.work import RECIPES
@@ -36,6 +36,7 @@ _SMALL = 1 << 16
 
 Residency = Callable[[Recipe, str], bool]
 """Whether a recipe's weights are in a device's memory."""
+_PLACES: Sequence[FoundIn] = ("memory", "shared", "blocked", "files", "disk", "digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class NodePlan:
     reason: Reason
     certain: bool
     device: str
-    place: Place | None = None
+    place: FoundIn | None = None
     calls: int | None = 1
     cached: int = 0
     seconds: float | None = None
@@ -271,7 +272,7 @@ def _weights(calls: Sequence[PlannedCall]) -> Mapping[str, Digest]:
     return {
         port: value.digest
         for port, value in calls[0].inputs.items()
-        if types[port].type in RECIPES and isinstance(value, Artifact)
+        if types[port].type in RECIPES and isinstance(value, Product)
     }
 
 
@@ -311,10 +312,7 @@ def _reason(found: PlannedNode, calls: Sequence[PlannedCall], status: Status) ->
     return order[0] if order else "new"
 
 
-_PLACES: Sequence[Place] = ("memory", "shared", "blocked", "files", "disk", "digest")
-
-
-def _place(hits: Sequence[PlannedCall]) -> Place | None:
+def _place(hits: Sequence[PlannedCall]) -> FoundIn | None:
     """The least handy of the places where the results are."""
     places = [place for call in hits if (place := call.place) is not None]
     return max(places, key=_PLACES.index, default=None)
@@ -380,7 +378,7 @@ class _Loads:
         upstream = self._predicted[source]
         names = [output.name for output in upstream.node.spec.outputs]
         value = upstream.outputs[names.index(port)]
-        if not isinstance(value, Artifact) or value.size > _SMALL or not value.is_there:
+        if not isinstance(value, Product) or value.size > _SMALL or not value.is_there:
             return None
         try:
             found = value.value

@@ -17,10 +17,9 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
-from nodegraph.engine.artifact import Artifact, blocked
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested, spread
-from nodegraph.engine.memory_cache import Asked, Outputs
+from nodegraph.engine.memory_cache import Asked, CallOutputs
 from nodegraph.engine.outside import looked_up
 from nodegraph.engine.planning.foreseen import (
     UNKNOWN,
@@ -30,6 +29,7 @@ from nodegraph.engine.planning.foreseen import (
     has_length,
     known_leaves,
 )
+from nodegraph.engine.product import Product, blocked
 from nodegraph.engine.shared import Shared
 
 Reason = Literal[
@@ -59,7 +59,7 @@ are the files that it wrote. ``shared``: an equal call runs for it. ``blocked``:
 value this time. ``unasked``: nobody asks for it.
 """
 Verdict = Literal["hit", "run", "perhaps"]
-Place = Literal["memory", "disk", "digest", "files", "shared", "blocked"]
+FoundIn = Literal["memory", "disk", "digest", "files", "shared", "blocked"]
 
 _CHEAP = 1 << 20
 """Bytes of an input's value that may be loaded to ask for what a node reads outside."""
@@ -96,16 +96,16 @@ class PlannedCall:
     verdict: Verdict = "perhaps"
     reason: Reason = "upstream"
     asks_more: bool = False
-    entry: Outputs | None = None
+    entry: CallOutputs | None = None
     outputs: tuple[Foreseen, ...] = ()
     passed: list[Key] = field(default_factory=list)
     files: tuple[Digest, ...] = ()
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> FoundIn | None:
         """Where its result is; None if it is nowhere."""
         if self.reason in ("files", "shared", "blocked"):
-            return cast(Place, self.reason)
+            return cast(FoundIn, self.reason)
         return place_of(self.entry) if self.entry is not None else None
 
 
@@ -244,7 +244,7 @@ class _Forwards:
         if not all(has_length(inputs[port], depth) for port, depth in depths.items()):
             return None
         # It only takes lists apart, whatever the items are.
-        taken = spread(cast("dict[str, Artifact]", inputs), depths)
+        taken = spread(cast("dict[str, Product]", inputs), depths)
         return self._named(node, cast("Nested[dict[str, Foreseen]]", taken), node.name)
 
     def _named(
@@ -313,7 +313,7 @@ class _Forwards:
             call.passed.append(call.key)
             key = lazy_key(call.key, entry.port, value.digest)
             call.key, entry = looked_up(key, get, inputs, call.passed)
-        if isinstance(entry, Outputs):
+        if isinstance(entry, CallOutputs):
             call.entry = entry
             call.asks_more = False
         if not node.is_repeatable:
@@ -322,7 +322,7 @@ class _Forwards:
             if files is not None:
                 call.verdict, call.reason, call.files = "hit", "files", files
         elif call.entry is not None:
-            call.verdict, call.reason, call.outputs = "hit", "kept", call.entry.artifacts
+            call.verdict, call.reason, call.outputs = "hit", "kept", call.entry.products
         else:
             call.verdict, call.reason = "run", "new"
 
@@ -333,14 +333,14 @@ class _Forwards:
             spec, call.inputs, self._shared.environment
         ):
             return ""
-        known = [value for value in call.inputs.values() if isinstance(value, Artifact)]
+        known = [value for value in call.inputs.values() if isinstance(value, Product)]
         if not all(value.is_loaded or (value.size <= _CHEAP and value.is_there) for value in known):
             return None
         try:
             linked: dict[str, Any] = {
                 port: value.value
                 for port, value in call.inputs.items()
-                if isinstance(value, Artifact)
+                if isinstance(value, Product)
             }
             given = {**call.node.literals, **linked}
             check_paths(call.node.name, spec, given, self._shared.environment)

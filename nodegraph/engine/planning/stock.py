@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.cache import Cache, place_of
-from nodegraph.engine.memory_cache import Asked, Entry, Outputs
+from nodegraph.engine.memory_cache import Asked, CallOutputs, Entry
+from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.store.entries import UNLOADED, Gone
 
@@ -51,13 +51,13 @@ def packed(entry: Entry) -> Any:
     """An entry of plain values, without what was computed."""
     if isinstance(entry, Asked):
         return entry.port
-    return [entry.seconds, [_packed(artifact) for artifact in entry.artifacts]]
+    return [entry.seconds, [_packed(product) for product in entry.products]]
 
 
-def _packed(artifact: Artifact) -> list[Any]:
-    told: list[Any] = [artifact.digest, artifact.size]
-    if artifact.items is not None:
-        told.append([_packed(item) for item in artifact.items])
+def _packed(product: Product) -> list[Any]:
+    told: list[Any] = [product.digest, product.size]
+    if product.items is not None:
+        told.append([_packed(item) for item in product.items])
     return told
 
 
@@ -77,14 +77,14 @@ class _With(Cache):
         if isinstance(told, str):
             return Asked(told)
         seconds, outputs = told
-        return Outputs(tuple(_artifact(output) for output in outputs), seconds)
+        return CallOutputs(tuple(_product(output) for output in outputs), seconds)
 
 
-def _artifact(told: Sequence[Any]) -> Artifact:
+def _product(told: Sequence[Any]) -> Product:
     digest, size, *items = told
     if items:
-        return Artifact(UNLOADED, digest, size, tuple(_artifact(item) for item in items[0]))
-    return Artifact(UNLOADED, digest, size, None, _ELSEWHERE)
+        return Product(UNLOADED, digest, size, tuple(_product(item) for item in items[0]))
+    return Product(UNLOADED, digest, size, None, _ELSEWHERE)
 
 
 class _Elsewhere:

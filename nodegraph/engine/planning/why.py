@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.keys import Key
-from nodegraph.engine.artifact import Artifact
 from nodegraph.engine.key_parts import Parts, key_parts
 from nodegraph.engine.outside import fingerprint
 from nodegraph.engine.planning.differences import Difference, differences
 from nodegraph.engine.planning.plan import NodePlan, Plan, may_run
 from nodegraph.engine.planning.prediction import PlannedCall
+from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 
 COMPARED = 200
@@ -41,7 +41,7 @@ class EarlierResult(Protocol):
     def parts(self) -> Parts | None: ...
 
 
-class Results(Protocol):
+class EarlierResults(Protocol):
     """Finds results of earlier; see `nodegraph.store.history.History`."""
 
     def of(self, key: Key) -> EarlierResult | None:
@@ -75,7 +75,7 @@ class Past:
         is_known: Tells whether a node of a type has ever run here.
     """
 
-    results: Results | None = None
+    results: EarlierResults | None = None
     runs: Iterable[EarlierRun] = ()
     modules: Callable[[Digest], Mapping[str, Digest] | None] | None = None
     is_known: Callable[[str], bool] | None = None
@@ -282,7 +282,7 @@ class _Explained:
         found = []
         for port, source in node.links.items():
             value = None if call is None else call.inputs.get(port)
-            if not isinstance(value, Artifact) and may_run(self._plan.predicted[source.node]):
+            if not isinstance(value, Product) and may_run(self._plan.predicted[source.node]):
                 found.append(f"input {port}: `{source.node}` runs first")
         return found
 
@@ -344,7 +344,7 @@ class _Explained:
             links = {
                 port: value.digest
                 for port, value in call.inputs.items()
-                if isinstance(value, Artifact)
+                if isinstance(value, Product)
             }
         identity = self._shared.identity(node.spec)
         return key_parts(

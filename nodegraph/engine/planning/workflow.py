@@ -16,6 +16,8 @@ from nodegraph.engine.planning.why import NodeWhy, Past, why
 from nodegraph.engine.shared import Shared
 from nodegraph.errors import Problem
 
+_UNKNOWN_TYPE = "unknown-node-type"
+
 
 @dataclass(frozen=True)
 class PlannedWorkflow:
@@ -128,6 +130,3 @@ def _missing(workflow: Workflow, shared: Shared, problems: Sequence[Problem]) ->
         prefixes = [name.partition(":")[0] for name in types if ":" in name]
         packs += [pack for pack in prefixes if pack not in installed]
     return Missing(tuple(dict.fromkeys(models)), tuple(dict.fromkeys(packs)))
-
-
-_UNKNOWN_TYPE = "unknown-node-type"

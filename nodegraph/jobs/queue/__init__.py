@@ -14,11 +14,11 @@ from nodegraph.jobs.queue.errors import (
 from nodegraph.jobs.queue.events import EventPage, JobEvent
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, Page
+from nodegraph.jobs.queue.listing import Counts, Filter, JobPage
 from nodegraph.jobs.queue.queue import JobQueue
 from nodegraph.jobs.queue.reader import QueueReader
 from nodegraph.jobs.queue.retention import RetentionRules
-from nodegraph.jobs.queue.states import STATES, State, Wanted
+from nodegraph.jobs.queue.states import STATES, Interruption, State
 from nodegraph.jobs.queue.submission import Submission
 from nodegraph.jobs.queue.submitting import Submitted
 from nodegraph.jobs.queue.turns import Turn
@@ -30,14 +30,15 @@ __all__ = [
     "Death",
     "EventPage",
     "Filter",
+    "Interruption",
     "Job",
     "JobEvent",
     "JobNotFound",
+    "JobPage",
     "JobQueue",
     "JobSummary",
     "KeyReused",
     "Limits",
-    "Page",
     "QueueFull",
     "QueueInUse",
     "QueueReader",
@@ -48,6 +49,5 @@ __all__ = [
     "Submitted",
     "TooMuchKept",
     "Turn",
-    "Wanted",
     "WrongState",
 ]

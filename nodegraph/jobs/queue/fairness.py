@@ -44,7 +44,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingJob:
     """A job that may be claimed, as far as its turn depends on it."""
 
     number: int
@@ -59,11 +59,11 @@ def charged(tag: float, clock: float, cost: float, weight: float) -> tuple[float
 
 
 def order(
-    waiting: Iterable[Waiting],
+    waiting: Iterable[WaitingJob],
     tags: Mapping[str, float],
     clock: float,
     weights: Mapping[str, float],
-) -> Iterator[Waiting]:
+) -> Iterator[WaitingJob]:
     """The jobs of one class in the order in which they would be picked.
 
     Args:
@@ -71,7 +71,7 @@ def order(
         tags: Of the clients; 0 for those that it doesn't hold.
         weights: Of the clients; 1 for those that it doesn't hold.
     """
-    queues: dict[str, list[Waiting]] = {}
+    queues: dict[str, list[WaitingJob]] = {}
     for job in waiting:
         queues.setdefault(job.client, []).append(job)
     heap = [(tags.get(client, 0.0), client) for client in queues]

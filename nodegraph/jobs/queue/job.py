@@ -10,7 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue.errors import JobNotFound
 from nodegraph.jobs.queue.ids import is_id
-from nodegraph.jobs.queue.states import State, Wanted
+from nodegraph.jobs.queue.states import Interruption, State
 
 _COLUMNS = (
     *("number", "id", "client", "name", "state", "held", "wanted", "priority", "created"),
@@ -69,7 +69,7 @@ class JobSummary:
     name: str
     state: State
     held: bool
-    wanted: Wanted | None
+    wanted: Interruption | None
     priority: int
     created: float
     started: float | None

@@ -51,7 +51,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class JobPage:
     """Some jobs of a list.
 
     Attributes:
@@ -80,7 +80,7 @@ class Counts:
 
 def page(
     connection: Connection, which: Filter, order: Order, limit: int, cursor: str | None
-) -> Page:
+) -> JobPage:
     """A page of jobs, of one moment; the connection is in a transaction.
 
     Jobs that are submitted meanwhile neither repeat nor hide others: pages are cut at numbers.
@@ -95,7 +95,7 @@ def page(
     found = _numbers(connection, which, order, limit + 1, _read(cursor, which, order))
     jobs = summaries(connection, found[:limit])
     more = len(found) > limit
-    return Page(tuple(jobs), _cursor(found[limit - 1], which, order) if more else None)
+    return JobPage(tuple(jobs), _cursor(found[limit - 1], which, order) if more else None)
 
 
 def _numbers(

@@ -24,7 +24,7 @@ _WROTE = "SELECT seq, body FROM events WHERE job = ? AND kind = 'node.wrote'"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenOutputs:
     """What a job gave: a file that it has just written, or everything once it has finished.
 
     Attributes:
@@ -49,7 +49,7 @@ class GivenPage:
         is_complete: Whether there was no more.
     """
 
-    given: tuple[Given, ...]
+    given: tuple[GivenOutputs, ...]
     last: int
     is_complete: bool
 
@@ -59,7 +59,7 @@ def given_after(connection: Connection, seq: int, limit: int) -> GivenPage:
     last = newest(connection)
     rows = connection.execute(_GIVEN, (seq, limit)).fetchall()
     given = tuple(
-        Given(number, job, client, at, _outputs(kind, body, outputs))
+        GivenOutputs(number, job, client, at, _outputs(kind, body, outputs))
         for number, job, client, at, kind, body, outputs in rows
     )
     is_complete = len(given) < limit

@@ -21,7 +21,7 @@ _SELF = "SELECT client, priority FROM jobs WHERE id = ? AND state = 'queued'"
 _NEXT_BELOW = f"SELECT max(position) {_AMONG} AND id <> ? AND position <= ?"
 _LAST_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
 
-End = Literal["front", "back"]
+QueueEnd = Literal["front", "back"]
 
 
 def place_of(number: int) -> int:
@@ -29,7 +29,7 @@ def place_of(number: int) -> int:
     return number * _ROOM
 
 
-def move(connection: Connection, id: str, to: End, now: float) -> None:
+def move(connection: Connection, id: str, to: QueueEnd, now: float) -> None:
     """Put a waiting job before or behind all others of its client and priority.
 
     Raises:

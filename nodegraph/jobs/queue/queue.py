@@ -34,7 +34,7 @@ from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
 from nodegraph.jobs.queue.submitting import Submitted
 from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.queue.writer import Action, Writer
+from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
 from nodegraph.store.database import Database
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class JobQueue(QueueView):
             database = Database(path, queue_format(), patience=patience)
             opened.callback(database.close)
             super().__init__(database, limits, default_limits)
-            self._writer = Writer(database, self._committed, synced=synced)
+            self._writer = QueueWriter(database, self._committed, synced=synced)
             opened.callback(self._writer.close)
             self._put(ownership.mark_opened).result()
             opened.callback(self._mark_closed)
@@ -222,7 +222,7 @@ class JobQueue(QueueView):
             lambda connection: steering.prioritize(connection, id, priority, self._clock())
         )
 
-    def move(self, id: str, to: positions.End) -> Future[None]:
+    def move(self, id: str, to: positions.QueueEnd) -> Future[None]:
         """Put a waiting job before or behind all others of its client and priority.
 
         Raises:
@@ -399,9 +399,9 @@ class JobQueue(QueueView):
 
     # How.
 
-    def _put(self, action: Action[T], *, synced: bool = True) -> Future[T]:
+    def _put(self, action: QueueChange[T], *, synced: bool = True) -> Future[T]:
         return self._writer.put(action, synced=synced)
 
 
-def _deleting(numbers: Sequence[int]) -> Action[int]:
+def _deleting(numbers: Sequence[int]) -> QueueChange[int]:
     return lambda connection: retention.delete(connection, numbers)

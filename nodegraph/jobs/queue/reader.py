@@ -13,7 +13,7 @@ from nodegraph.jobs.queue.changes import setting
 from nodegraph.jobs.queue.events import EventPage
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, Order, Page
+from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order
 from nodegraph.jobs.queue.outputs import GivenPage
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.turns import Turn
@@ -72,11 +72,11 @@ class QueueView:
         order: Order = "newest",
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page:
+    ) -> JobPage:
         """A page of the jobs that match.
 
         Args:
-            cursor: `Page.next` of the page before; None for the first.
+            cursor: `JobPage.next` of the page before; None for the first.
         Raises:
             InvalidValue: The cursor is of another list, or the limit no number of jobs.
         """
@@ -143,11 +143,8 @@ class QueueView:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._database.snapshot() as connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise self._database.explained(error) from error
+        with self._database.explaining(), self._database.snapshot() as connection:
+            yield connection
 
 
 class QueueReader(QueueView):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
-Wanted = Literal["cancel", "pause"]
+Interruption = Literal["cancel", "pause"]
 """What a running job's worker is asked to do."""
 Action = Literal[
     "claim",
@@ -28,6 +28,10 @@ Action = Literal[
 
 STATES: tuple[State, ...] = get_args(State)
 ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
+_ASKED: Mapping[Interruption, str] = {"cancel": "cancelled", "pause": "paused"}
+_WAITING: tuple[State, ...] = ("queued",)
+_RUNNING: tuple[State, ...] = ("running",)
+_ENDED = "It has ended already."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,6 @@ class Transition:
     asks: bool = False
 
 
-_ASKED: Mapping[Wanted, str] = {"cancel": "cancelled", "pause": "paused"}
-_WAITING: tuple[State, ...] = ("queued",)
-_RUNNING: tuple[State, ...] = ("running",)
-_ENDED = "It has ended already."
-
 TRANSITIONS: Mapping[Action, Transition] = {
     "claim": Transition(_WAITING, "running", "claimed"),
     "append": Transition(_RUNNING, "running", "given events"),
@@ -72,7 +71,7 @@ TRANSITIONS: Mapping[Action, Transition] = {
 }
 
 
-def described(state: State, *, held: bool, wanted: Wanted | None) -> str:
+def described(state: State, *, held: bool, wanted: Interruption | None) -> str:
     """A state in words, such as "running, to be cancelled"."""
     if held:
         return f"{state}, paused"

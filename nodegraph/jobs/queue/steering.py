@@ -11,7 +11,7 @@ from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import JobSummary, summary
 from nodegraph.jobs.queue.listing import Filter, condition
 from nodegraph.jobs.queue.positions import put_last
-from nodegraph.jobs.queue.states import Action, Wanted
+from nodegraph.jobs.queue.states import Action, Interruption
 from nodegraph.jobs.queue.submitting import check_room
 from nodegraph.store.packing import pack
 
@@ -68,7 +68,7 @@ def unhold(connection: Connection, id: str, now: float) -> JobSummary:
 
 
 def _want(
-    connection: Connection, job: JobSummary, wanted: Wanted | None, kind: str, now: float
+    connection: Connection, job: JobSummary, wanted: Interruption | None, kind: str, now: float
 ) -> JobSummary:
     if job.wanted == wanted:
         return job

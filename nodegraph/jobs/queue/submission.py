@@ -48,7 +48,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedSubmission:
     """A submission in the form in which it is kept.
 
     Attributes:
@@ -67,7 +67,7 @@ class Prepared:
     cost: float
 
 
-def prepared(submission: Submission) -> Prepared:
+def prepared(submission: Submission) -> PreparedSubmission:
     """Check a submission.
 
     Raises:
@@ -84,7 +84,7 @@ def prepared(submission: Submission) -> Prepared:
     if not isinstance(text, str):
         text = json_text(text, "workflow")
     digest = _digest(text)
-    return Prepared(
+    return PreparedSubmission(
         submission,
         text,
         digest,

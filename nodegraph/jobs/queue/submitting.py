@@ -12,7 +12,7 @@ from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.ids import new_id
 from nodegraph.jobs.queue.job import JobSummary, summary
 from nodegraph.jobs.queue.positions import place_of
-from nodegraph.jobs.queue.submission import Prepared, json_text
+from nodegraph.jobs.queue.submission import PreparedSubmission, json_text
 
 _BY_KEY = "SELECT id, request FROM jobs WHERE client = ? AND key = ?"
 _WAITING = "SELECT total(count) FROM tallies WHERE client = ? AND state IN ('queued', 'held')"
@@ -43,7 +43,7 @@ class Submitted:
 
 def submit(
     connection: Connection,
-    wanted: Sequence[Prepared],
+    wanted: Sequence[PreparedSubmission],
     limits: Limits,
     most_waiting: int,
     now: float,
@@ -71,7 +71,7 @@ def submit(
     return found
 
 
-def _known(connection: Connection, wanted: Prepared) -> str | None:
+def _known(connection: Connection, wanted: PreparedSubmission) -> str | None:
     submission = wanted.submission
     if submission.key is None:
         return None
@@ -105,7 +105,7 @@ def _check_size(connection: Connection, client: str, limit: int) -> None:
         raise TooMuchKept(client, int(size), limit)
 
 
-def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
+def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> JobSummary:
     submission = wanted.submission
     last = connection.execute(_LAST).fetchone()
     job = JobSummary(
@@ -140,7 +140,7 @@ def _insert(connection: Connection, wanted: Prepared, now: float) -> JobSummary:
     return job
 
 
-def _workflow(connection: Connection, wanted: Prepared) -> tuple[int, int]:
+def _workflow(connection: Connection, wanted: PreparedSubmission) -> tuple[int, int]:
     """The number of its workflow, which is stored once, and the bytes that it takes more."""
     query = "SELECT number FROM workflows WHERE digest = ?"
     row = connection.execute(query, (wanted.digest,)).fetchone()

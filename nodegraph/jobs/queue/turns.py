@@ -12,7 +12,7 @@ from itertools import islice
 from sqlite3 import Connection
 
 from nodegraph.jobs.queue.changes import refusal, setting
-from nodegraph.jobs.queue.fairness import Limits, Waiting, order
+from nodegraph.jobs.queue.fairness import Limits, WaitingJob, order
 from nodegraph.jobs.queue.job import JobSummary, summaries, summary
 
 _CLASSES = "SELECT DISTINCT priority FROM shares WHERE ready > 0 ORDER BY priority DESC"
@@ -72,9 +72,9 @@ def upcoming(
     return summaries(connection, numbers)
 
 
-def _in_order(connection: Connection, limits: Callable[[str], Limits]) -> Iterator[Waiting]:
+def _in_order(connection: Connection, limits: Callable[[str], Limits]) -> Iterator[WaitingJob]:
     for (priority,) in connection.execute(_CLASSES).fetchall():
-        waiting = [Waiting(*row) for row in connection.execute(_WAITING, (priority,))]
+        waiting = [WaitingJob(*row) for row in connection.execute(_WAITING, (priority,))]
         clock = connection.execute(_CLOCK, (priority,)).fetchone()
         yield from order(
             waiting,

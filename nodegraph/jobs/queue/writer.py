@@ -14,7 +14,7 @@ from nodegraph.errors import OutputError
 from nodegraph.store.database import Database
 
 T = TypeVar("T")
-Action = Callable[[sqlite3.Connection], T]
+QueueChange = Callable[[sqlite3.Connection], T]
 
 _LONGEST_BATCH = 256
 _LONGEST_WAIT = 0.001
@@ -28,7 +28,7 @@ class _Write(Generic[T]):
 
     __slots__ = ("_action", "_error", "_result", "future", "synced")
 
-    def __init__(self, action: Action[T], synced: bool) -> None:
+    def __init__(self, action: QueueChange[T], synced: bool) -> None:
         self._action = action
         self._error: Exception | None = None
         self._result: T | None = None
@@ -61,7 +61,7 @@ class _Write(Generic[T]):
             self.future.set_result(self._result)  # type: ignore[arg-type]
 
 
-class Writer:
+class QueueWriter:
     """Makes changes in the order in which they are put, in a thread of its own.
 
     Those that were put while the disk was busy are committed together, each all or nothing by
@@ -86,7 +86,7 @@ class Writer:
         self._thread = Thread(target=self._work, name="nodegraph-jobs", daemon=True)
         self._thread.start()
 
-    def put(self, action: Action[T], *, synced: bool = True) -> Future[T]:
+    def put(self, action: QueueChange[T], *, synced: bool = True) -> Future[T]:
         """Have a change made.
 
         Args:

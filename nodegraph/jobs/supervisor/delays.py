@@ -7,10 +7,15 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.supervisor.rules import SupervisionRules
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+DATABASE_FAULTS = (OutputError, InvalidFile)
+"""What may go well another time: a full disk, a lock, a file that is put back."""
 
 
 class Backoff:
@@ -35,13 +40,6 @@ class Backoff:
         delay = self._next
         self._next = min(2 * delay, self._rules.backoff_most)
         return delay
-
-
-T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
-
-DATABASE_FAULTS = (OutputError, InvalidFile)
-"""What may go well another time: a full disk, a lock, a file that is put back."""
 
 
 class Delays:
@@ -89,10 +87,10 @@ class Health:
         self.fault = self.since = None
 
 
-def put(action: Callable[[], Future[T]]) -> Future[T]:
+def put(action: Callable[..., Future[T]], *arguments: Any) -> Future[T]:
     """An action's future; what it raises at once is in there as well."""
     try:
-        return action()
+        return action(*arguments)
     except Exception as error:  # noqa: BLE001 - whoever looks at the future is told
         failed: Future[T] = Future()
         failed.set_exception(error)

@@ -9,25 +9,25 @@ from dataclasses import dataclass
 
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
-from nodegraph.jobs.queue import Death, Job, JobEvent, JobQueue, Wanted
-from nodegraph.jobs.supervisor.claiming import Claiming
+from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health
-from nodegraph.jobs.supervisor.ends import Died, End, Failed, Released, told_end
+from nodegraph.jobs.supervisor.ends import RELEASED, AttemptEnd, died, failed, told_end
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.held import Assigned, Workers
+from nodegraph.jobs.supervisor.intake import JobIntake
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.messages import Ended, Run
+from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.recovery import Recovery
-from nodegraph.jobs.supervisor.report import Report
+from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.tail import EventTail
 
 _LOG = logging.getLogger(__name__)
-_WISHES: dict[str, Wanted | None] = {
+_WISHES: dict[str, Interruption | None] = {
     "job.cancelling": "cancel",
     "job.pausing": "pause",
     "job.unheld": None,
 }
-_REASONS: dict[Wanted, str] = {"cancel": "cancelled", "pause": "paused"}
+_REASONS: dict[Interruption, str] = {"cancel": "cancelled", "pause": "paused"}
 _TRY_EVERY = 0.5
 """Seconds between two times that others' luck with the queue is a reason to try again."""
 
@@ -67,13 +67,13 @@ class Dispatcher:
         self._live = live
         self._health = Health()
         self._assigned: dict[str, Assigned] = {}
-        self._reports: set[Report] = set()
-        self._for_new: dict[str, Run] = {}
-        self._early: dict[tuple[str, int], Wanted | None] = {}
+        self._reports: set[AttemptReport] = set()
+        self._for_new: dict[str, RunJob] = {}
+        self._early: dict[tuple[str, int], Interruption | None] = {}
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = Claiming(queue, self._health, self._claimed, self._answered)
+        self._claims = JobIntake(queue, self._health, self._claimed, self._answered)
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
         self._workers: Workers
@@ -113,7 +113,7 @@ class Dispatcher:
             await self._workers.stop()
         finally:
             for job in list(self._assigned):
-                self._close(job, Released())
+                self._close(job, RELEASED)
             await self._settle(patience)
             self._end()
 
@@ -146,7 +146,7 @@ class Dispatcher:
         try:
             self._workers.run(worker, run)
         except ProtocolFault as error:
-            self._close(run.job, Failed(error.problem.as_dict()))
+            self._close(run.job, failed(error.problem.as_dict()))
 
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         """A run goes on."""
@@ -167,7 +167,7 @@ class Dispatcher:
         if job is None or attempt is None or self._current(job, attempt) is None:
             return
         # When all are stopped, one that had to be killed says nothing about its job.
-        self._close(job, Released() if self._is_stopping else Died(death))
+        self._close(job, RELEASED if self._is_stopping else died(death))
 
     def _current(self, job: str, attempt: int) -> Assigned | None:
         assigned = self._assigned.get(job)
@@ -183,21 +183,21 @@ class Dispatcher:
 
     def _claimed(self, worker: str, job: Job) -> None:
         """A job was claimed for a worker, which may be gone by now."""
-        report = Report(self._queue, job.id, job.attempt, self._health, self._written)
+        report = AttemptReport(self._queue, job.id, job.attempt, self._health, self._written)
         self._reports.add(report)
         self._assigned[job.id] = Assigned(job, report)
         try:
             self._hand_over(worker, job)
             self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
         except ProtocolFault as error:
-            self._close(job.id, Failed(error.problem.as_dict()))
+            self._close(job.id, failed(error.problem.as_dict()))
         except KeyError:
             problem = Problem("workflow-missing", "the job's workflow isn't there any more")
-            self._close(job.id, Failed(problem.as_dict()))
+            self._close(job.id, failed(problem.as_dict()))
         except DATABASE_FAULTS as error:
             self._health.failed(error)
             self._claims.rest()
-            self._close(job.id, Released())
+            self._close(job.id, RELEASED)
 
     def _hand_over(self, worker: str, job: Job) -> None:
         text = self._queue.workflow(job.workflow)
@@ -214,20 +214,20 @@ class Dispatcher:
             except WorkerNotIdle:
                 continue
             return
-        self._close(job.id, Released())
+        self._close(job.id, RELEASED)
 
     def _is_last_chance(self, job: Job) -> bool:
         """Whether it is to run on a new worker: what harmed others may not be its fault."""
         return 0 < job.deaths >= self._queue.most_deaths - 1
 
-    def _is_assigned(self, run: Run) -> bool:
+    def _is_assigned(self, run: RunJob) -> bool:
         assigned = self._assigned.get(run.job)
         return assigned is not None and assigned.job.attempt == run.attempt
 
-    def _close(self, job: str, end: End, events: Sequence[Event] = ()) -> None:
+    def _close(self, job: str, end: AttemptEnd, events: Sequence[Event] = ()) -> None:
         self._assigned.pop(job).report.end(end, events)
 
-    def _written(self, report: Report) -> None:
+    def _written(self, report: AttemptReport) -> None:
         """An attempt is over for the queue as well."""
         self._reports.discard(report)
         assigned = self._assigned.get(report.job)
@@ -257,7 +257,7 @@ class Dispatcher:
             report.hurry()
         self._claims.hurry()
 
-    def _wish(self, job: str, attempt: int, wish: Wanted | None) -> None:
+    def _wish(self, job: str, attempt: int, wish: Interruption | None) -> None:
         assigned = self._assigned.get(job)
         if assigned is None or assigned.job.attempt != attempt:
             if self._claims.count:
@@ -267,17 +267,17 @@ class Dispatcher:
             assigned.wish = wish
             self._ask(assigned, wish)
 
-    def _ask(self, assigned: Assigned, wish: Wanted | None) -> None:
+    def _ask(self, assigned: Assigned, wish: Interruption | None) -> None:
         if wish is None:
             return  # what is given back on the way to here is claimed again
         job = assigned.job
         if any(run.job == job.id for run in self._for_new.values()):
-            self._close(job.id, Released())
+            self._close(job.id, RELEASED)
             return
         ask = self._workers.cancel if wish == "cancel" else self._workers.release
         if not ask(job.id, job.attempt, _REASONS[wish]):
             _LOG.error("no worker has %s any more; it is given back", job.id)
-            self._close(job.id, Released())
+            self._close(job.id, RELEASED)
 
     def _answered(self) -> None:
         if not self._claims.count:
@@ -290,6 +290,6 @@ class Dispatcher:
         return any((each.job, each.attempt) == (job, attempt) for each in self._reports)
 
     def _give_back(self, job: str, attempt: int) -> None:
-        report = Report(self._queue, job, attempt, self._health, self._written)
+        report = AttemptReport(self._queue, job, attempt, self._health, self._written)
         self._reports.add(report)
-        report.end(Released())
+        report.end(RELEASED)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
-from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, JobQueue
 from nodegraph.jobs.supervisor.messages import Ended
@@ -15,90 +14,40 @@ from nodegraph.jobs.supervisor.messages import Ended
 _NO_REASON = Problem("job-failed", "the job failed; its worker didn't say why").as_dict()
 
 
-class End(Protocol):
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
     """How an attempt ended.
 
     Attributes:
+        write: The queue's method that is told: of queue, job, attempt, what is in `told`, and the
+            run's last events if it takes them.
+        told: What came of it, or what was wrong.
         takes_events: Whether the run's last events are written along with it.
     """
 
-    takes_events: ClassVar[bool]
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[Any]:
-        """Tell the queue."""
+    write: Callable[..., Future[Any]]
+    told: tuple[Any, ...] = ()
+    takes_events: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The job is done."""
-
-    outputs: Mapping[str, Any]
-    takes_events: ClassVar[bool] = True
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[None]:
-        return queue.finish(job, attempt, self.outputs, events)
+RELEASED = AttemptEnd(JobQueue.release)
+"""The job was given back, to be gone on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It can't be done."""
-
-    error: Mapping[str, Any]
-    takes_events: ClassVar[bool] = True
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[None]:
-        return queue.fail(job, attempt, self.error, events)
+def failed(error: Mapping[str, Any]) -> AttemptEnd:
+    """The job can't be done."""
+    return AttemptEnd(JobQueue.fail, (error,))
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """It was cancelled."""
-
-    takes_events: ClassVar[bool] = True
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[None]:
-        return queue.stopped(job, attempt, events)
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """It was given back, to be gone on with."""
-
-    takes_events: ClassVar[bool] = True
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[Any]:
-        return queue.release(job, attempt, events)
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
+def died(death: Death) -> AttemptEnd:
     """Its worker died."""
-
-    death: Death
-    takes_events: ClassVar[bool] = False
-
-    def write(
-        self, queue: JobQueue, job: str, attempt: int, events: Sequence[Event]
-    ) -> Future[Any]:
-        return queue.died(job, attempt, self.death)
+    return AttemptEnd(JobQueue.died, (death,), takes_events=False)
 
 
-def told_end(ended: Ended) -> End:
+def told_end(ended: Ended) -> AttemptEnd:
     """The end that a worker tells."""
     if ended.status == "finished":
-        return Finished(ended.outputs or {})
+        return AttemptEnd(JobQueue.finish, (ended.outputs or {},))
     if ended.status == "failed":
-        return Failed(ended.error or _NO_REASON)
-    if ended.status == "cancelled":
-        return Stopped()
-    return Released()
+        return failed(ended.error or _NO_REASON)
+    return AttemptEnd(JobQueue.stopped) if ended.status == "cancelled" else RELEASED

@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Protocol
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.queue import Job, Wanted
+from nodegraph.jobs.queue import Interruption, Job
 from nodegraph.jobs.supervisor.live import LiveEvent, sorted_out
-from nodegraph.jobs.supervisor.messages import Run
-from nodegraph.jobs.supervisor.report import Report
+from nodegraph.jobs.supervisor.messages import RunJob
+from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 
 
@@ -22,7 +22,7 @@ class Workers(Protocol):
     def free(self) -> Sequence[str]:
         """Names of the workers that would take a job now, each as often as it would."""
 
-    def run(self, worker: str, run: Run) -> None:
+    def run(self, worker: str, run: RunJob) -> None:
         """Hand a job to a free worker."""
 
     def renewed(self, worker: str) -> bool:
@@ -49,15 +49,15 @@ class Assigned:
     """
 
     job: Job
-    report: Report
+    report: AttemptReport
     last: int = -1
-    wish: Wanted | None = None
+    wish: Interruption | None = None
 
-    def as_message(self, workflow: str) -> Run:
+    def as_message(self, workflow: str) -> RunJob:
         """What a worker is told to run."""
         job = self.job
         about = (job.parameters, job.targets, job.options, job.client, job.priority)
-        return Run(job.id, job.attempt, workflow, *about)
+        return RunJob(job.id, job.attempt, workflow, *about)
 
     def kept(self, events: Sequence[Event], live: Callable[[LiveEvent], None]) -> Sequence[Event]:
         """The events that are kept.
@@ -95,8 +95,8 @@ class Held:
         self._clock = clock
         self._since = 0.0
         self._short_ones = 0
-        self.current: Run | None = None
-        self.ahead: list[Run] = []
+        self.current: RunJob | None = None
+        self.ahead: list[RunJob] = []
 
     @property
     def count(self) -> int:
@@ -108,7 +108,7 @@ class Held:
         """How many more it would take."""
         return max(0, 1 + min(self._short_ones, self._most) - self.count)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: RunJob) -> None:
         """It was handed one more."""
         if self.current is None:
             self._begin(run)
@@ -134,17 +134,17 @@ class Held:
         if self.ahead:
             self._begin(self.ahead.pop(0))
 
-    def held_up(self) -> list[Run]:
+    def held_up(self) -> list[RunJob]:
         """Those that wait for one that isn't short after all, so that they are to be taken back."""
         if self.current is None or self._clock() - self._since < self._short:
             return []
         self._short_ones = 0
         return self.ahead
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: RunJob) -> None:
         self.current = run
         self._since = self._clock()
 
 
-def _is(run: Run, job: str, attempt: int) -> bool:
+def _is(run: RunJob, job: str, attempt: int) -> bool:
     return run.job == job and run.attempt == attempt

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nodegraph.jobs.supervisor.messages import Role
+from nodegraph.jobs.supervisor.messages import RoleName
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 
 
@@ -25,7 +25,7 @@ class Launch:
 
     parent: int
     recorder: str
-    role: Role
+    role: RoleName
     settings: dict[str, Any]
     packs: Sequence[str]
     warm: bool

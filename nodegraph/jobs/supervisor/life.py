@@ -21,10 +21,10 @@ from nodegraph.jobs.supervisor.messages import (
     Heartbeat,
     Ready,
     Release,
-    Run,
     RunEvents,
+    RunJob,
     Shutdown,
-    Stock,
+    StockNews,
 )
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.process import WorkerProcess
@@ -154,7 +154,7 @@ class Life:
         elif isinstance(message, Heartbeat):
             self.vitals.measured(message.memory, message.device_memory)
             self.vitals.stuck = message.stuck
-        elif isinstance(message, Stock):
+        elif isinstance(message, StockNews):
             self.stock.take(message)
         elif isinstance(message, Answer):
             self._asker.answered(message)
@@ -213,7 +213,7 @@ class Life:
         is_there = self.state in ("idle", "busy") and not self._is_to_end
         return self.held.places if is_there else 0
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: RunJob) -> None:
         """Hand it a job; see `Supervisor.run`."""
         if not self.places or self._process is None or self._recorder is None:
             raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)

@@ -12,7 +12,7 @@ from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 
 Fields = Mapping[str, tuple[type, ...]]
-Choices = Mapping[str, tuple[str, ...]]
+FieldChoices = Mapping[str, tuple[str, ...]]
 
 _ROW = 5
 
@@ -29,7 +29,7 @@ class Message:
     __slots__ = ()
     kind: ClassVar[str]
     fields: ClassVar[Fields]
-    choices: ClassVar[Choices] = {}
+    choices: ClassVar[FieldChoices] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """What goes into its frame."""

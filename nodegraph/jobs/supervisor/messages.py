@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.supervisor.message import Choices, Fields, Message, read_message, rows
+from nodegraph.jobs.supervisor.message import FieldChoices, Fields, Message, read_message, rows
 
-Role = Literal["worker", "planner"]
+RoleName = Literal["worker", "planner"]
 EndStatus = Literal["finished", "failed", "cancelled", "released"]
 
 _TEXT = (str,)
@@ -26,7 +26,7 @@ _JOB: Fields = {"job": _TEXT, "attempt": _NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Message):
+class RunJob(Message):
     """Run a job.
 
     Attributes:
@@ -116,13 +116,13 @@ class Ready(Message):
     """
 
     pid: int
-    role: Role
+    role: RoleName
     device: str
     versions: Mapping[str, str]
 
     kind: ClassVar[str] = "ready"
     fields: ClassVar[Fields] = {"pid": _NUMBER, "role": _TEXT, "device": _TEXT, "versions": _MAP}
-    choices: ClassVar[Choices] = {"role": get_args(Role)}
+    choices: ClassVar[FieldChoices] = {"role": get_args(RoleName)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Ended(Message):
         "error": _MAP_OR_NONE,
         "events": _LIST,
     }
-    choices: ClassVar[Choices] = {"status": get_args(EndStatus)}
+    choices: ClassVar[FieldChoices] = {"status": get_args(EndStatus)}
 
     def as_dict(self) -> dict[str, Any]:
         return {**Message.as_dict(self), "events": rows(self.events)}
@@ -218,7 +218,7 @@ class Answer(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Stock(Message):
+class StockNews(Message):
     """What a worker holds in memory; a planner is told of the one whose jobs it plans.
 
     Attributes:
@@ -243,10 +243,10 @@ class Stock(Message):
 
 
 _TO_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (Run, Cancel, Release, Ask, Stock, Shutdown)
+    item.kind: item for item in (RunJob, Cancel, Release, Ask, StockNews, Shutdown)
 }
 _FROM_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (Ready, Heartbeat, RunEvents, Stock, Ended, Answer)
+    item.kind: item for item in (Ready, Heartbeat, RunEvents, StockNews, Ended, Answer)
 }
 
 

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.jobs.queue import JobNotFound, JobQueue, WrongState
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health, put, when_done
-from nodegraph.jobs.supervisor.ends import End, Failed
+from nodegraph.jobs.supervisor.ends import AttemptEnd, failed
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _NOT_KEPT = Problem(
 )
 
 
-class Report:
+class AttemptReport:
     """Events of an attempt and how it ended: written in order, and kept until they are.
 
     A queue that can't be written is tried again, ever more slowly, until it can. An attempt that
@@ -44,7 +45,7 @@ class Report:
         job: str,
         attempt: int,
         health: Health,
-        closed: Callable[[Report], None],
+        closed: Callable[[AttemptReport], None],
     ) -> None:
         self.job = job
         self.attempt = attempt
@@ -52,7 +53,7 @@ class Report:
         self._health = health
         self._closed = closed
         self._events: list[Event] = []
-        self._end: End | None = None
+        self._end: AttemptEnd | None = None
         self._delays = Delays()
         self._timer: asyncio.TimerHandle | None = None
         self._is_writing = False
@@ -73,7 +74,7 @@ class Report:
             del self._events[:excess]
         self._write_in(_TOGETHER)
 
-    def end(self, end: End, events: Sequence[Event] = ()) -> None:
+    def end(self, end: AttemptEnd, events: Sequence[Event] = ()) -> None:
         """Take in the last events, and how it ended; what comes later is ignored."""
         if self._end is not None:
             return
@@ -106,19 +107,21 @@ class Report:
         if self._is_writing or not self._is_open:
             return
         events, end = tuple(self._events), self._end
+        about = (self._queue, self.job, self.attempt)
         written: Future[Any]
         if end is not None and (end.takes_events or not events):
-            written = put(lambda: end.write(self._queue, self.job, self.attempt, events))
+            told = (*end.told, events) if end.takes_events else end.told
+            written = put(end.write, *about, *told)
             is_end = True
         elif events:
-            written = put(lambda: self._queue.append_events(self.job, self.attempt, events))
+            written = put(JobQueue.append_events, *about, events)
             is_end = False
         else:
             return
         self._is_writing = True
-        when_done(written, lambda done: self._written(done, len(events), is_end))
+        when_done(written, partial(self._written, len(events), is_end))
 
-    def _written(self, done: Future[Any], count: int, is_end: bool) -> None:
+    def _written(self, count: int, is_end: bool, done: Future[Any]) -> None:
         self._is_writing = False
         error = done.exception()
         if error is None:
@@ -148,13 +151,13 @@ class Report:
     def _make_do(self, error: BaseException, count: int, is_end: bool) -> None:
         """Write less than was told, as the queue can't keep it."""
         if isinstance(error, InvalidValue) and is_end:
-            self._end = Failed(error.problem.as_dict())
+            self._end = failed(error.problem.as_dict())
         elif count:
             _LOG.error("%d events of %s can't be kept", count, self.job, exc_info=error)
             del self._events[:count]
-        elif not isinstance(self._end, Failed):
+        elif self._end is None or self._end.write is not JobQueue.fail:
             _LOG.error("the end of %s can't be kept", self.job, exc_info=error)
-            self._end = Failed(_NOT_KEPT.as_dict())
+            self._end = failed(_NOT_KEPT.as_dict())
         else:
             _LOG.error("%s can't even be failed", self.job, exc_info=error)
             self._close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.core.places import Places
-from nodegraph.jobs.supervisor.messages import Role
+from nodegraph.jobs.supervisor.messages import RoleName
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class WorkerSpec:
     """
 
     name: str
-    role: Role = "worker"
+    role: RoleName = "worker"
     device: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

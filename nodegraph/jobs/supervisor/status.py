@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nodegraph.jobs.supervisor.messages import Role
+from nodegraph.jobs.supervisor.messages import RoleName
 
 WorkerState = Literal["starting", "idle", "busy", "stopping", "dead", "stopped"]
 """``dead``: it waits for its next start; ``stopped``: there will be none."""
@@ -29,7 +29,7 @@ class WorkerStatus:
     """
 
     name: str
-    role: Role
+    role: RoleName
     state: WorkerState
     device: str
     pid: int | None = None

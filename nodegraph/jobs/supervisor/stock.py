@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodegraph.jobs.supervisor.messages import Stock
+from nodegraph.jobs.supervisor.messages import StockNews
+
+NOTHING = StockNews({}, [], [], is_all=True)
+"""There is no worker that a plan could be for."""
 
 
 class Stocked:
@@ -16,7 +19,7 @@ class Stocked:
         self._new: dict[str, Any] = {}
         self._weights: list[str] = []
 
-    def take(self, stock: Stock) -> None:
+    def take(self, stock: StockNews) -> None:
         """Its worker tells what has changed."""
         for key in stock.gone:
             self._results.pop(key, None)
@@ -26,19 +29,15 @@ class Stocked:
         self._new.update(stock.results)
         self._weights = list(stock.weights)
 
-    def news(self, *, is_known: bool) -> Stock:
+    def news(self, *, is_known: bool) -> StockNews:
         """What a plan has to know, besides what was handed out before.
 
         Args:
             is_known: Whether who asks has got that.
         """
         if is_known:
-            found = Stock(self._new, sorted(self._gone), self._weights)
+            found = StockNews(self._new, sorted(self._gone), self._weights)
         else:
-            found = Stock(dict(self._results), [], self._weights, is_all=True)
+            found = StockNews(dict(self._results), [], self._weights, is_all=True)
         self._new, self._gone = {}, set()
         return found
-
-
-NOTHING = Stock({}, [], [], is_all=True)
-"""There is no worker that a plan could be for."""

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from nodegraph.jobs.supervisor.life import Life
-from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, Run
+from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.questions import Questions
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
@@ -115,7 +115,7 @@ class Supervisor:
         """
         return self._workers[worker].status
 
-    def run(self, worker: str, run: Run) -> None:
+    def run(self, worker: str, run: RunJob) -> None:
         """Hand a job to a free worker.
 
         Raises:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import JobEvent, JobQueue
 
-Listener = Callable[[Sequence[JobEvent]], None]
+EventsListener = Callable[[Sequence[JobEvent]], None]
 
 _LOG = logging.getLogger(__name__)
 _PAGE = 500
@@ -31,7 +31,7 @@ class EventTail:
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[Listener] = []
+        self._listeners: list[EventsListener] = []
         self._is_called = False
         self._timer: asyncio.TimerHandle | None = None
         # Listening begins first, so that no commit falls in between.
@@ -39,7 +39,7 @@ class EventTail:
         self.newest = queue.newest_event()
         """The number of the last event that listeners were told."""
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: EventsListener) -> Callable[[], None]:
         """Have a function called with new events; with none after a commit without any.
 
         It must be quick. Listeners are called in the order in which they came.
@@ -85,7 +85,7 @@ class EventTail:
         if not page.is_complete:
             self._committed()
 
-    def _tell(self, listener: Listener, events: Sequence[JobEvent]) -> None:
+    def _tell(self, listener: EventsListener, events: Sequence[JobEvent]) -> None:
         try:
             listener(events)
         except Exception:  # noqa: BLE001 - the others are told all the same

@@ -86,7 +86,7 @@ class Vitals:
         Args:
             options: Of the job, `stall_seconds` and `deadline` among them.
         """
-        self._forget_job()
+        self.job_ended()
         deadline = options.get("deadline")
         if isinstance(deadline, int | float):
             self._deadline = self._age + deadline
@@ -95,18 +95,15 @@ class Vitals:
 
     def job_ended(self) -> None:
         """It has none any more."""
-        self._forget_job()
+        self._deadline = self._must_have_ended = None
+        self._running.clear()
+        self._types.clear()
+        self.node = None
 
     def job_cancelled(self) -> None:
         """It was asked to stop its job."""
         if self._must_have_ended is None:
             self._must_have_ended = self._age + self._rules.cancel_seconds
-
-    def _forget_job(self) -> None:
-        self._deadline = self._must_have_ended = None
-        self._running.clear()
-        self._types.clear()
-        self.node = None
 
     def happened(self, events: Iterable[Event]) -> None:
         """Its job's run told something."""

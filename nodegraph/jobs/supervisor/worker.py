@@ -13,7 +13,7 @@ from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.delays import Backoff
 from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.life import Asker, Life
-from nodegraph.jobs.supervisor.messages import Ended, Run
+from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
@@ -160,7 +160,7 @@ class Worker:
         await task
 
 
-def _overdue(run: Run, death: Death) -> Ended:
+def _overdue(run: RunJob, death: Death) -> Ended:
     """The end of a job whose worker had to die, as its deadline alone didn't stop it."""
     problem = Problem(
         "deadline",

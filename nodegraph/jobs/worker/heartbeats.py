@@ -16,8 +16,11 @@ from nodegraph.jobs.supervisor.platforms import held_memory
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.pipes import Outbox
 
+PERIOD = 1.0
+"""Seconds."""
 
-class Memory:
+
+class ProcessMemory:
     """Measures this process."""
 
     def __init__(self) -> None:
@@ -38,10 +41,6 @@ class Memory:
         return sum(int(cuda.memory_reserved(at)) for at in range(cuda.device_count()))
 
 
-PERIOD = 1.0
-"""Seconds."""
-
-
 class Heartbeats:
     """Tells regularly that this process lives.
 
@@ -55,7 +54,7 @@ class Heartbeats:
         self._outbox = outbox
         self._events = events
         self._job = job
-        self._memory = Memory()
+        self._memory = ProcessMemory()
         self._is_over = Flag()
         self._thread = Thread(target=self._work, name="nodegraph-heartbeat", daemon=True)
 

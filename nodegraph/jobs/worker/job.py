@@ -1,25 +1,41 @@
-"""One job, from what was ordered to how it ended."""
+"""One job, from what was ordered to how it ended, with the files that it writes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
+import os
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.events import Event, Listener
+from nodegraph.core.file_digests import hash_file
 from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult, WrittenFile
-from nodegraph.errors import InvalidValue, Problem
-from nodegraph.jobs.supervisor.messages import Ended, EndStatus, Run
+from nodegraph.errors import Problem
+from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.worker.faults import error_of, error_of_nodes, told
-from nodegraph.jobs.worker.files import JobFiles
 from nodegraph.session.session import Session
 from nodegraph.session.settings import places_of
+
+_LOG = logging.getLogger(__name__)
+_MOST_WORKFLOWS = 16
+_SAID = ("deadline", "check_mutation")
+"""What the options of a job say of its run; the rest is for the supervisor."""
+_SAYING = frozenset({"node.failed", "node.retried", "log"})
+"""Kinds of events that pass on what a node says, in words of its own."""
+StoppedAs = Literal["cancelled", "released"]
+_UNKNOWN = "application/octet-stream"
+_AT_ONCE = 64 << 20
+"""Bytes that are digested while others wait to tell something; larger files wait for the end."""
 
 
 def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
@@ -49,21 +65,18 @@ def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
     return None if found is None else {"node": file.node, "kind": file.kind, **found}
 
 
-Wish = Literal["cancelled", "released"]
-
-
 class Assignment:
     """One attempt at a job. What is wished for may be said from any thread.
 
     Attributes:
         token: Control of its run.
-        wish: How it is to end, if it has to; None if it may finish.
+        ending: How it is to end, if it has to; None if it may finish.
     """
 
-    def __init__(self, order: Run) -> None:
+    def __init__(self, order: RunJob) -> None:
         self.order = order
         self.token = CancelToken()
-        self.wish: Wish | None = None
+        self.ending: StoppedAs | None = None
 
     def is_of(self, job: str, attempt: int) -> bool:
         """Whether it is that job's, at that attempt."""
@@ -71,23 +84,14 @@ class Assignment:
 
     def cancel(self, reason: str) -> None:
         """Have it stop at its next step. It doesn't go on, even if it was to be released before."""
-        self.wish = "cancelled"
+        self.ending = "cancelled"
         self.token.cancel(reason)
 
     def release(self, reason: str) -> None:
         """Have it save its work at its next step and stop there."""
-        if self.wish is None:
-            self.wish = "released"
+        if self.ending is None:
+            self.ending = "released"
         self.token.cancel(reason)
-
-
-_LOG = logging.getLogger(__name__)
-
-_MOST_WORKFLOWS = 16
-
-
-_SAYING = frozenset({"node.failed", "node.retried", "log"})
-"""Kinds of events that pass on what a node says, in words of its own."""
 
 
 class Jobs:
@@ -124,18 +128,18 @@ class Jobs:
     async def _result(self, assignment: Assignment, listener: Listener) -> RunResult:
         order = assignment.order
         uploads = self._session.settings.uploads
-        return await self._session.run_async(
-            self._workflow(order.workflow),
+        said = {name: order.options[name] for name in _SAID if order.options.get(name) is not None}
+        options = RunOptions(
             parameters=order.parameters,
             targets=order.targets,
             listener=listener,
             cancel=assignment.token,
-            deadline=_option(order, "deadline", int | float, None),
-            check_mutation=_option(order, "check_mutation", bool, False),
             values=False,
             share=Share(order.client, _urgency(order.priority)),
             granted=paths_in(order.workflow, order.parameters, uploads) if uploads else (),
+            **said,
         )
+        return await self._session.run_async(self._workflow(order.workflow), options)
 
     def _workflow(self, text: str) -> Workflow:
         """Read a workflow; the same one often comes again, with other parameters."""
@@ -152,11 +156,11 @@ class Jobs:
             return _end(order, "finished", outputs=await self._outputs(result, files))
         if result.status == "failed":
             return _end(order, "failed", error=error_of_nodes(result.errors))
-        if assignment.wish is None:
+        if assignment.ending is None:
             return _end(order, "failed", error=told([Problem("deadline", result.reason)]))
-        if assignment.wish == "released":
+        if assignment.ending == "released":
             await asyncio.to_thread(self._keep)
-        return _end(order, assignment.wish)
+        return _end(order, assignment.ending)
 
     async def _outputs(self, result: RunResult, files: JobFiles) -> dict[str, Any]:
         if not result.files:
@@ -188,7 +192,7 @@ def _urgency(priority: int) -> int:
 
 
 def _end(
-    order: Run,
+    order: RunJob,
     status: EndStatus,
     *,
     outputs: dict[str, Any] | None = None,
@@ -197,9 +201,73 @@ def _end(
     return Ended(order.job, order.attempt, status, outputs, error)
 
 
-def _option(order: Run, name: str, kind: Any, default: Any) -> Any:
-    value = order.options.get(name, default)
-    is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-    if value is not None and is_wrong:
-        raise InvalidValue(f"the job's option `{name}` has a wrong value", given=repr(value))
-    return value
+class JobFiles:
+    """Describes the files of one job; what hasn't changed since is read once.
+
+    Safe to use from several threads: at worst a file is read twice.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, ...], Mapping[str, Any]]] = {}
+
+    def described(self, path: Path, *, most: int | None = None) -> Mapping[str, Any] | None:
+        """Where a file lies, its digest, size, media type and, of a picture, its pixels.
+
+        None if it is gone, or larger than wanted.
+
+        Args:
+            most: Bytes.
+        """
+        place = path.absolute()
+        try:
+            status = place.stat()
+            if most is not None and status.st_size > most:
+                return None
+            stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+            known = self._known.get(str(place))
+            if known is not None and known[0] == stamp:
+                return known[1]
+            found = _described(place, status)
+        except OSError as error:
+            _LOG.warning("%s was written and is gone: %s", place, error)
+            return None
+        self._known[str(place)] = stamp, found
+        return found
+
+    def telling(self, listener: Listener) -> Listener:
+        """A listener that is told more of each file that is written."""
+
+        def tell(event: Event) -> None:
+            if event.kind == "node.wrote" and "path" in event.data:
+                found = self.described(Path(event.data["path"]), most=_AT_ONCE)
+                event = replace(event, data={**event.data, **(found or {})})
+            listener(event)
+
+        return tell
+
+
+def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
+    media_type = mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    found = {
+        "path": str(path),
+        "media_type": media_type,
+        "size": status.st_size,
+        "digest": hash_file(path),
+    }
+    return {**found, **(_pixels(path) if media_type.startswith("image/") else {})}
+
+
+def _pixels(path: Path) -> dict[str, int]:
+    """Width and height of a picture as it is shown; nothing if that isn't known."""
+    from PIL import Image  # whatever writes pictures has it in memory by now
+
+    from nodegraph.images.picture_files import DAMAGED, is_turned
+
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            if "exif" in picture.info and is_turned(picture):
+                width, height = height, width
+    except (*DAMAGED, Image.DecompressionBombError):
+        return {}
+    return {"width": width, "height": height}

@@ -1,4 +1,4 @@
-"""The role of a worker: it runs jobs, one after the other."""
+"""The role of a worker: it runs jobs, one after the other, and tells what it holds in memory."""
 
 from __future__ import annotations
 
@@ -8,22 +8,58 @@ from collections import deque
 from dataclasses import replace
 from threading import Lock
 
+from nodegraph.core.keys import Key
+from nodegraph.engine.cache import is_in_memory
+from nodegraph.engine.planning.stock import packed
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
-from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Release, Run, Stock
+from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Release, RunJob, StockNews
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.faults import told
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.pipes import Outbox, hand_on
-from nodegraph.jobs.worker.stock import Telling
-from nodegraph.jobs.worker.upkeep import Upkeep
+from nodegraph.jobs.worker.upkeep import StoreUpkeep
 from nodegraph.session.session import Session
 
+_MOST = 4096
+"""Results that are told of, those that were kept last."""
 _LOG = logging.getLogger(__name__)
-
 MOST_AHEAD = 64
 """Jobs that may wait here for the one that runs."""
+
+
+class Telling:
+    """Finds what has changed since it was told last. It costs by what has changed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._memory = session.engine.shared.cache.memory
+        self._memory.changed()
+        self._told: dict[Key, None] = {}
+        self._weights: list[str] = []
+
+    def news(self) -> StockNews | None:
+        """What has changed; None if nothing has."""
+        results, gone = {}, []
+        for key in self._memory.changed():
+            was_told = self._told.pop(key, ...) is None
+            entry = self._memory.peek(key)
+            if entry is not None and is_in_memory(entry):
+                self._told[key] = None
+                results[key] = packed(entry)
+            elif was_told:
+                gone.append(key)
+        while len(self._told) > _MOST:
+            key = next(iter(self._told))
+            del self._told[key]
+            if results.pop(key, None) is None:
+                gone.append(key)
+        weights = self._session.resident()
+        if not results and not gone and weights == self._weights:
+            return None
+        self._weights = weights
+        return StockNews(results, gone, weights)
 
 
 class JobRunner:
@@ -38,14 +74,14 @@ class JobRunner:
     ) -> None:
         self._jobs = Jobs(session)
         self._stock = Telling(session)
-        self._upkeep = Upkeep(session)
+        self._upkeep = StoreUpkeep(session)
         self._outbox = outbox
         self._events = events
         self._loop = loop
         # Held by whoever changes what this worker has: jobs are taken back from another thread.
         self._changing = Lock()
         self._current: Assignment | None = None
-        self._ahead: deque[Run] = deque()
+        self._ahead: deque[RunJob] = deque()
         self._is_ending = False
         self._task: asyncio.Task[None] | None = None
         self._is_to_end = asyncio.Event()
@@ -57,14 +93,14 @@ class JobRunner:
 
     def told(self, message: Message) -> None:
         # Jobs are stopped from this thread, as an async node may hold up the event loop.
-        if isinstance(message, Run):
+        if isinstance(message, RunJob):
             self._take(message)
         elif isinstance(message, Cancel):
             self._stop(message, "cancelled")
         elif isinstance(message, Release):
             self._stop(message, "released")
 
-    def _take(self, order: Run) -> None:
+    def _take(self, order: RunJob) -> None:
         with self._changing:
             if self._current is not None and not self._is_ending:
                 if len(self._ahead) >= MOST_AHEAD:
@@ -92,7 +128,7 @@ class JobRunner:
         for order in waiting:
             self._give_back(order, status)
 
-    def _give_back(self, order: Run, status: EndStatus) -> None:
+    def _give_back(self, order: RunJob, status: EndStatus) -> None:
         """Tell of the end of a job that hasn't begun."""
         self._outbox.send(Ended(order.job, order.attempt, status))
 
@@ -141,7 +177,7 @@ class JobRunner:
         except ProtocolFault:
             self._send_apart(news, whole)
 
-    def _send_apart(self, news: Stock | None, ended: Ended) -> None:
+    def _send_apart(self, news: StockNews | None, ended: Ended) -> None:
         """As `_send`, where something is too large or can't be sent at all."""
         try:
             self._outbox.send(*([] if news is None else [news]))

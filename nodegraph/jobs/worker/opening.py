@@ -1,30 +1,47 @@
-"""Making a role ready to work."""
+"""Making a role ready to work, and importing what most jobs need while it has nothing to do."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Event as Flag
+from threading import Thread
 
+from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.launch import Launch
+from nodegraph.jobs.worker.answers import Answers
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
-from nodegraph.jobs.worker.questions import Questions
 from nodegraph.jobs.worker.role import Planner, Role
-from nodegraph.jobs.worker.warming import Warming
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 
 _LOG = logging.getLogger(__name__)
 _MOST_OF_A_HOOK = 30.0
 """Seconds in the planner."""
+_IDLE = 0.5
+"""Seconds before it begins: a job that comes right after the start has the processor alone."""
+_SWITCH = 0.0005
+"""Seconds after which an import lets other threads go on, rather than Python's 5 ms."""
+LIBRARIES = (
+    "nodegraph.diffusion.loading",
+    "nodegraph.diffusion.denoise",
+    "nodegraph.diffusion.text",
+    "nodegraph.diffusion.vae",
+    "nodegraph.images.images",
+    "nodegraph.images.output_files",
+)
+"""What models and pictures take; the first one takes seconds, as it imports models' classes."""
 
 
 @contextmanager
@@ -33,11 +50,11 @@ def opened(
 ) -> Iterator[tuple[Role, str]]:
     """The role that a process was started for, and its device; at the end its session is closed."""
     if launch.role == "planner":
-        questions = Questions(lambda: _session(launch))
+        answers = Answers(lambda: _session(launch))
         try:
-            yield Planner(questions, outbox, loop), questions.session.environment.device
+            yield Planner(answers, outbox, loop), answers.session.environment.device
         finally:
-            questions.close()
+            answers.close()
         return
     with _session(launch) as session:
         device = session.environment.device
@@ -83,3 +100,62 @@ def _warm(session: Session, device: str, *, libraries: bool) -> None:
     if device != "cpu":
         torch.zeros(1, device=device)  # starting a device up takes seconds
         session.measure_machine()  # the planner can't, as it has no torch
+
+
+class Warming:
+    """Imports modules, one after the other, as long as there is no job.
+
+    A job that needs one meanwhile waits for the rest of that import, which is less than all of it.
+
+    Args:
+        is_busy: Whether there is a job.
+    """
+
+    def __init__(self, is_busy: Callable[[], bool], modules: Sequence[str] = LIBRARIES) -> None:
+        self._is_busy = is_busy
+        self._modules = modules
+        self._is_over = Flag()
+        self._thread = Thread(target=self._work, name="nodegraph-warming", daemon=True)
+
+    def start(self) -> None:
+        """Begin, soon."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin with nothing more."""
+        self._is_over.set()
+
+    def _is_idle(self) -> bool:
+        """Wait until there has been no job for a moment; False if it is over before."""
+        while not self._is_over.wait(_IDLE):
+            if not self._is_busy():
+                return True
+        return False
+
+    def _work(self) -> None:
+        before = sys.getswitchinterval()
+        for module in self._modules:
+            if module in sys.modules:
+                continue
+            if not self._is_idle():
+                return
+            sys.setswitchinterval(_SWITCH)
+            try:
+                with NoCollecting():
+                    import_module(module)
+                    self._put_aside()
+            except Exception as error:  # noqa: BLE001 - whoever needs it is told
+                _LOG.warning("%s can't be imported: %s", module, error)
+                return
+            finally:
+                sys.setswitchinterval(before)
+
+    def _put_aside(self) -> None:
+        """What was imported stays: jobs needn't have the collector of garbage go through it.
+
+        Not what a job holds at this moment, which goes, nor garbage of one that was there.
+        """
+        if not self._is_busy():
+            gc.collect()
+        if not self._is_busy():
+            gc.freeze()

@@ -17,6 +17,8 @@ from nodegraph.jobs.supervisor.frames import FrameReader, FrameWriter
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import read_order
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Pipes:
@@ -79,9 +81,6 @@ def hand_on(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
     except RuntimeError:
         if not loop.is_closed():
             raise
-
-
-_LOG = logging.getLogger(__name__)
 
 
 class Orders:

@@ -8,10 +8,10 @@ from typing import Protocol
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
-from nodegraph.jobs.supervisor.messages import Answer, Ask, Stock
+from nodegraph.jobs.supervisor.messages import Answer, Ask, StockNews
+from nodegraph.jobs.worker.answers import Answers
 from nodegraph.jobs.worker.faults import error_of, told
 from nodegraph.jobs.worker.pipes import Outbox, hand_on
-from nodegraph.jobs.worker.questions import Questions
 from nodegraph.session.settings import places_of
 
 
@@ -35,34 +35,32 @@ class Role(Protocol):
 class Planner:
     """Answers one question after the other; see `Role`. Made on the event loop's thread."""
 
-    def __init__(
-        self, questions: Questions, outbox: Outbox, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._questions = questions
+    def __init__(self, answers: Answers, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+        self._answers = answers
         self._outbox = outbox
         self._loop = loop
-        self._waiting: asyncio.Queue[Ask | Stock | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Ask | StockNews | None] = asyncio.Queue()
 
     @property
     def job(self) -> str | None:
         return None
 
     def told(self, message: Message) -> None:
-        if not isinstance(message, Ask | Stock):
+        if not isinstance(message, Ask | StockNews):
             raise ProtocolFault("a planner takes no jobs", given=message.kind)
         self._put(message)
 
     def end(self, reason: str) -> None:
         self._put(None)
 
-    def _put(self, message: Ask | Stock | None) -> None:
+    def _put(self, message: Ask | StockNews | None) -> None:
         # A question may still come behind the order to end; who asked hears of the end.
         hand_on(self._loop, lambda: self._waiting.put_nowait(message))
 
     async def serve(self) -> None:
         while (ask := await self._waiting.get()) is not None:
-            if isinstance(ask, Stock):
-                self._questions.stocked(ask)
+            if isinstance(ask, StockNews):
+                self._answers.stocked(ask)
                 continue
             answer = self._answer(ask)
             try:
@@ -73,7 +71,7 @@ class Planner:
 
     def _answer(self, ask: Ask) -> Answer:
         try:
-            return Answer(ask.id, self._questions.answer(ask.question, ask.arguments))
+            return Answer(ask.id, self._answers.answer(ask.question, ask.arguments))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of a pack's hook, maybe
-            places = places_of(self._questions.session.settings)
+            places = places_of(self._answers.session.settings)
             return Answer(ask.id, error=places.plain(error_of(error)))

@@ -18,6 +18,10 @@ _IMPLIED: dict[Scope, frozenset[Scope]] = {
     "run": frozenset({"read", "run"}),
     "admin": frozenset(SCOPES),
 }
+KEY = "nodegraph"
+"""In a request's scope."""
+HEAD_ONLY = "nodegraph.head_only"
+"""Likewise: set where nobody will read the body, as the client asked for the head alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,6 @@ def implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
 
 LOCAL = Caller("local", frozenset(SCOPES))
 """Whoever comes over the loopback interface while there are no tokens."""
-
-
-KEY = "nodegraph"
-"""In a request's scope."""
-HEAD_ONLY = "nodegraph.head_only"
-"""Likewise: set where nobody will read the body, as the client asked for the head alone."""
 
 
 @dataclass(slots=True)

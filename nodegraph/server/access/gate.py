@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nodegraph.server.access.access import Access
 from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, Notes
 from nodegraph.server.access.head import HEALTH, PUBLIC, Head, check_path
-from nodegraph.server.access.headers import Answer, answer_preflight, is_preflight
+from nodegraph.server.access.headers import HeldAnswer, answer_preflight, is_preflight
 from nodegraph.server.access.origins import Hosts, Origins
 from nodegraph.server.access.rates import Buckets, network
 from nodegraph.server.access.refusals import STATUSES, answer_refusal, log_refusal
@@ -23,7 +23,7 @@ from nodegraph.server.http.errors import (
     Unauthenticated,
     no_caller,
 )
-from nodegraph.server.http.limits.body import Body, may_have_body
+from nodegraph.server.http.limits.body import CountedBody, may_have_body
 from nodegraph.server.settings import ServerSettings
 
 METRICS = "/metrics"
@@ -54,7 +54,7 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        head, answer = Head(scope), Answer(send)
+        head, answer = Head(scope), HeldAnswer(send)
         notes = scope[KEY] = Notes()
         has_body = not head.is_websocket and may_have_body(head)
         try:
@@ -63,7 +63,7 @@ class Gate:
                 await answer_preflight(answer.send)
                 return
             notes.caller = self._admitted(head, answer.origin is not None)
-            body = Body(head, receive, self._limits) if has_body else None
+            body = CountedBody(head, receive, self._limits) if has_body else None
         except Refused as error:
             notes.refusal = error
             unread = receive if has_body else None
@@ -108,7 +108,7 @@ class Gate:
         return caller
 
     async def _pass(
-        self, scope: Scope, receive: Receive, answer: Answer, body: Body | None
+        self, scope: Scope, receive: Receive, answer: HeldAnswer, body: CountedBody | None
     ) -> None:
         """Have the application answer, unless the body turns out to be more than it may be."""
         if scope.get("method") == "HEAD":

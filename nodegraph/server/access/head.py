@@ -10,6 +10,23 @@ from starlette.types import Scope
 
 from nodegraph.server.http.errors import Refused
 
+_LONGEST_PATH = 2_048
+_LONGEST_QUERY = 8_192
+# A slash or backslash that only appears by decoding, and control characters.
+_ENCODED = re.compile(rb"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
+_PLAIN = re.compile(r"[\x00-\x1f\x7f\\]")
+_DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
+LOGIN = "/login"
+LOGOUT = "/logout"
+ICON = "/favicon.svg"
+"""What stands beside the title of each page; of the one for logging in, too."""
+ICONS = (ICON, "/favicon.ico")
+"""The second one is asked for by browsers that show what is no page, such as a picture."""
+HEALTH = frozenset({b"/healthz", b"/readyz"})
+"""What tells whether the server lives and is of use, however much else it has to do."""
+PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})
+"""Paths that tell nothing: probes ask for them, and whoever has yet to say who they are."""
+
 
 class Head:
     """What a request says of itself before its body.
@@ -71,14 +88,6 @@ def _address(pair: Any) -> str:
     return str(pair[0])
 
 
-_LONGEST_PATH = 2_048
-_LONGEST_QUERY = 8_192
-# A slash or backslash that only appears by decoding, and control characters.
-_ENCODED = re.compile(rb"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
-_PLAIN = re.compile(r"[\x00-\x1f\x7f\\]")
-_DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
-
-
 class BadPath(Refused):
     """A path that climbs, hides a separator, or holds what is no character."""
 
@@ -108,15 +117,3 @@ def check_path(head: Head) -> None:
         raise BadPath("the path holds an encoded separator or control character")
     if _PLAIN.search(head.path) or ("/." in head.path and _DOTS.search(head.path)):
         raise BadPath("the path climbs, or holds a backslash or control character")
-
-
-LOGIN = "/login"
-LOGOUT = "/logout"
-ICON = "/favicon.svg"
-"""What stands beside the title of each page; of the one for logging in, too."""
-ICONS = (ICON, "/favicon.ico")
-"""The second one is asked for by browsers that show what is no page, such as a picture."""
-HEALTH = frozenset({b"/healthz", b"/readyz"})
-"""What tells whether the server lives and is of use, however much else it has to do."""
-PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})
-"""Paths that tell nothing: probes ask for them, and whoever has yet to say who they are."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.types import Message, Send
 
 from nodegraph.server.access.head import Head
-from nodegraph.server.http.limits.body import Body
+from nodegraph.server.http.limits.body import CountedBody
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +36,17 @@ _POLICY = b"content-security-policy"
 _PAGE = PAGE_POLICY.encode()
 _DATA = DATA_POLICY.encode()
 _BREAKING = (b"\r", b"\n", b"\0")
+_ALLOWED = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
+        b"range",
+    ),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+]
+_STARTS = ("http.response.start", "websocket.http.response.start")
 
 
 def completed(headers: RawHeaders, origin: str | None = None) -> list[tuple[bytes, bytes]]:
@@ -68,18 +79,6 @@ def _breaks(value: bytes) -> bool:
     return any(mark in value for mark in _BREAKING)
 
 
-_ALLOWED = [
-    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-    (
-        b"access-control-allow-headers",
-        b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
-        b"range",
-    ),
-    (b"access-control-max-age", b"600"),
-    (b"content-length", b"0"),
-]
-
-
 def is_preflight(head: Head) -> bool:
     """Whether a browser asks whether it may ask."""
     return head.method == "OPTIONS" and head.has(b"access-control-request-method")
@@ -91,10 +90,7 @@ async def answer_preflight(send: Send) -> None:
     await send({"type": "http.response.body"})
 
 
-_STARTS = ("http.response.start", "websocket.http.response.start")
-
-
-class Answer:
+class HeldAnswer:
     """Completes an answer's headers, and holds it back once the request's body was refused.
 
     Args:
@@ -110,7 +106,7 @@ class Answer:
     def __init__(self, send: Send) -> None:
         self.status = 0
         self.origin: str | None = None
-        self.body: Body | None = None
+        self.body: CountedBody | None = None
         self._send = send
 
     async def send(self, message: Message) -> None:

@@ -25,6 +25,13 @@ from nodegraph.server.settings import ServerSettings, is_loopback
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?")
 _MOST_REMEMBERED = 256
+_ORIGIN = re.compile(r"(https?)://([^/@?#\s]+)")
+_PORTS = {"http": "80", "https": "443"}
+_OWN_SITES = ("same-origin", "none")
+"""``none`` is what the user does: an address typed in, a bookmark."""
+EDITOR = "/"
+_LINKED = frozenset({EDITOR, LOGIN})
+"""Pages that links elsewhere may lead to; to the second one where the first needs a login."""
 
 
 class WrongHost(Refused):
@@ -77,17 +84,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-_ORIGIN = re.compile(r"(https?)://([^/@?#\s]+)")
-_PORTS = {"http": "80", "https": "443"}
-_OWN_SITES = ("same-origin", "none")
-"""``none`` is what the user does: an address typed in, a bookmark."""
-
-
-EDITOR = "/"
-_LINKED = frozenset({EDITOR, LOGIN})
-"""Pages that links elsewhere may lead to; to the second one where the first needs a login."""
 
 
 class WrongOrigin(Refused):

@@ -22,6 +22,10 @@ _NAME = "nodegraph_session"
 _SECURE = f"__Host-{_NAME}"
 """Browsers take a cookie of such a name from this very host only, and by https."""
 _PORT = re.compile(r":([0-9]{1,5})$")
+_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
+_MOST = 10_000
+"""Sessions that are remembered; the oldest one goes for a new one."""
+_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,2000}")
 
 
 def session_in(head: Head) -> str | None:
@@ -60,11 +64,6 @@ def _cookies(headers: Iterable[bytes]) -> Iterable[tuple[str, str]]:
         for part in header.decode("latin-1").split(";"):
             name, _, value = part.partition("=")
             yield name.strip(), value.strip()
-
-
-_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
-_MOST = 10_000
-"""Sessions that are remembered; the oldest one goes for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,6 @@ class Sessions:
 def _id(secret: str) -> str:
     # Looked up by its digest, in whatever time that takes: who has the digest hasn't the secret.
     return sha256(secret.encode()).hexdigest()
-
-
-_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,2000}")
 
 
 def would_log_in(head: Head) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from nodegraph.errors import NodegraphError
-from nodegraph.server.events.hub import HubClosed, Message, Subscription
+from nodegraph.server.events.hub import HubClosed, HubMessage, Subscription
 from nodegraph.server.http.errors import NotAcceptable
 
 EVENT_STREAM = "text/event-stream"
@@ -80,6 +80,6 @@ async def streamed(
         subscription.close()
 
 
-def _text(message: Message) -> str:
+def _text(message: HubMessage) -> str:
     number = "" if message.seq is None else f"id: {message.seq}\n"
     return f"{number}event: {message.kind}\ndata: {message.json}\n\n"

@@ -1,23 +1,31 @@
-"""The application: routes, errors and the gate before them."""
+"""The application: routes, errors and the gate before them, from its first request to its last."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from nodegraph.server.access.gate import Gate
 from nodegraph.server.http import openapi
 from nodegraph.server.http.problems import add_handlers
-from nodegraph.server.lifespan import lifespan
 from nodegraph.server.operations.observing import Observed
 from nodegraph.server.operations.readiness import Readiness
-from nodegraph.server.services import Services
+from nodegraph.server.operations.upkeep import Upkeep
+from nodegraph.server.services import Services, ended
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
-
 ROUTES = (
     *("jobs", "queue", "events", "socket"),
     *("checks", "workflows", "templates", "apps"),
@@ -25,9 +33,50 @@ ROUTES = (
     *("system", "settings"),
 )
 """Modules of `nodegraph.server.http.routes`, each with a `router` that goes below `API`."""
-
 OPEN_ROUTES = ("health", "metrics", "login", "editor")
 """Modules whose routers lie at the root: for probes, monitoring and people."""
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the services and look after what they keep; then close them."""
+    services: Services = app.state.services
+    await services.open()
+    upkeep = asyncio.create_task(Upkeep(services).run(), name="upkeep")
+    try:
+        with _heard(services.stop_soon):
+            yield
+    finally:
+        await ended(upkeep)
+        await services.close()
+
+
+@contextmanager
+def _heard(stop: Callable[[], None]) -> Iterator[None]:
+    """Inside, a signal that ends the process is heard before the web server acts on it.
+
+    That server waits for answers that are on their way; one that follows a job would never end.
+    """
+    if threading.current_thread() is not threading.main_thread():  # as tests run it
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop)
+        if callable(before[number]):
+            before[number](number, frame)
+
+    heard = [number for number in _SIGNALS if callable(before[number])]
+    for number in heard:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in heard:
+            if signal.getsignal(number) is handle:
+                signal.signal(number, before[number])
 
 
 def create_app(services: Services) -> FastAPI:
@@ -35,20 +84,27 @@ def create_app(services: Services) -> FastAPI:
     app = _Application(
         title="nodegraph",
         lifespan=lifespan,
-        generate_unique_id_function=openapi.operation_name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
     app.state.services = services
     app.state.readiness = Readiness(services)
-    for name in ROUTES:
-        app.include_router(_router(name), prefix=API)
-    for name in OPEN_ROUTES:
-        app.include_router(_router(name))
-    app.include_router(openapi.router)
+    app.router.routes.extend(_routes())
     add_handlers(app)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """The same for every application: what they take and give is worked out once in a process."""
+    made = APIRouter(generate_unique_id_function=openapi.operation_name)
+    for name in ROUTES:
+        made.include_router(_router(name), prefix=API)
+    for name in OPEN_ROUTES:
+        made.include_router(_router(name))
+    made.include_router(openapi.router)
+    return tuple(made.routes)
 
 
 class _Application(FastAPI):

@@ -23,6 +23,42 @@ from nodegraph.jobs.supervisor.errors import NoAnswer, QuestionFailed
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """That the server knows at all."""
+# The first that an error is an instance of counts.
+_KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
+    (JobNotFound, 404, "No such job"),
+    (WrongState, 409, "The job's state doesn't allow it"),
+    (KeyReused, 422, "Idempotency key of another request"),
+    (QueueFull, 429, "The queue is full"),
+    (TooMuchKept, 429, "Too much is kept"),
+    (NoAnswer, 503, "The planner doesn't answer"),
+    (QuestionFailed, 422, "The workflow can't be planned"),
+    (InvalidWorkflow, 422, "The workflow can't run"),
+    (ModelNotFound, 422, "No such model"),
+    (InvalidValue, 422, "Invalid value"),
+    (InvalidFile, 422, "Invalid document"),
+    (OutputError, 503, "The server can't write"),
+)
+TITLES: Mapping[int, str] = {
+    400: "Bad request",
+    401: "A token is needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    408: "The request came too slowly",
+    409: "Conflict",
+    410: "Not there any more",
+    412: "Changed meanwhile",
+    413: "Too large",
+    414: "Too long",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
+    421: "Not this server",
+    422: "Invalid request",
+    429: "Too many requests",
+    500: "The server failed",
+    503: "Not available now",
+}
 
 
 class Refused(NodegraphError):
@@ -107,6 +143,13 @@ class Conflict(Refused):
     status = 409
 
 
+class FileGone(Refused):
+    """A file that was changed, moved or deleted since it was listed."""
+
+    code = "gone"
+    status = 410
+
+
 class PreconditionFailed(Refused):
     """What is there isn't any more what the client goes by."""
 
@@ -163,44 +206,6 @@ class Unavailable(Refused):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Retry-After": "2"}
-
-
-# The first that an error is an instance of counts.
-_KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
-    (JobNotFound, 404, "No such job"),
-    (WrongState, 409, "The job's state doesn't allow it"),
-    (KeyReused, 422, "Idempotency key of another request"),
-    (QueueFull, 429, "The queue is full"),
-    (TooMuchKept, 429, "Too much is kept"),
-    (NoAnswer, 503, "The planner doesn't answer"),
-    (QuestionFailed, 422, "The workflow can't be planned"),
-    (InvalidWorkflow, 422, "The workflow can't run"),
-    (ModelNotFound, 422, "No such model"),
-    (InvalidValue, 422, "Invalid value"),
-    (InvalidFile, 422, "Invalid document"),
-    (OutputError, 503, "The server can't write"),
-)
-TITLES: Mapping[int, str] = {
-    400: "Bad request",
-    401: "A token is needed",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    408: "The request came too slowly",
-    409: "Conflict",
-    410: "Not there any more",
-    412: "Changed meanwhile",
-    413: "Too large",
-    414: "Too long",
-    415: "Unsupported media type",
-    416: "Range not satisfiable",
-    421: "Not this server",
-    422: "Invalid request",
-    429: "Too many requests",
-    500: "The server failed",
-    503: "Not available now",
-}
 
 
 def status_of(error: NodegraphError) -> tuple[int, str]:

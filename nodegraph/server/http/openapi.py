@@ -21,7 +21,7 @@ from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import ProblemDetails, responses
 from nodegraph.server.http.sending import json_response
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 
 PATH = "/openapi.json"
 _ABOUT = """Jobs, workflows and results of a nodegraph server.
@@ -48,11 +48,11 @@ async def get_description(request: Request, services: TheServices, caller: MayRe
     return json_response({**document, "paths": {**document["paths"], **apps}})
 
 
-def _app_paths(workflows: SavedWorkflows, types: NodeTypes) -> dict[str, Any]:
+def _app_paths(workflows: SavedWorkflows, types: DeclaredTypes) -> dict[str, Any]:
     return app_paths(_apps(workflows, types))
 
 
-def _apps(workflows: SavedWorkflows, types: NodeTypes) -> Iterator[App]:
+def _apps(workflows: SavedWorkflows, types: DeclaredTypes) -> Iterator[App]:
     for entry in workflows.page(limit=LARGEST_PAGE).entries:
         # One may be gone by now, or damaged; the others are described all the same.
         with suppress(NodegraphError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import reprlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +41,10 @@ _GIVEN = 200
 
 _REFUSALS: Mapping[int, type[Refused]] = {
     kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedType, TooLarge)
+}
+_DETAILS: Mapping[int, str] = {
+    404: "there is nothing at this path",
+    405: "this can't be done with what is at this path",
 }
 
 
@@ -154,6 +159,24 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return await _answer(request, InvalidRequest([_finding(found) for found in error.errors()]))
 
 
+def finding(found: Mapping[str, Any], name: str, where: str = "") -> Problem:
+    """What pydantic has found wrong, in words.
+
+    Args:
+        name: Of what is wrong.
+        where: That is, if it isn't plain, with a space before it.
+    """
+    value = found.get("input")
+    # Of what may hold very much, only the beginning is looked at.
+    text = reprlib.repr(value) if isinstance(value, (dict, list)) else repr(value)
+    is_missing = found["type"] == "missing"
+    given = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
+    shown = given if len(given) <= _GIVEN else f"{given[:_GIVEN]}…"
+    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
+    message = f"`{name}`{where}: {found['msg']}"
+    return Problem("invalid-request", message, given=shown or None, hint=hint)
+
+
 class InvalidRequest(Unprocessable):
     """A request whose path, query, headers or body have the wrong form; lists all of it."""
 
@@ -170,13 +193,8 @@ class InvalidRequest(Unprocessable):
 
 def _finding(found: Mapping[str, Any]) -> Problem:
     source, *place = found["loc"]
-    name = ".".join(map(str, place)) or str(source)
     where = "" if source == "body" else f" ({source})"
-    given = "" if found["type"] == "missing" else ascii(found.get("input"))
-    shown = given if len(given) <= _GIVEN else f"{given[:_GIVEN]}…"
-    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
-    message = f"`{name}`{where}: {found['msg']}"
-    return Problem("invalid-request", message, given=shown or None, hint=hint)
+    return finding(found, ".".join(map(str, place)) or str(source), where)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -189,12 +207,6 @@ async def _http(request: Request, error: Exception) -> Response:
     response = problem_response(refused, instance=request.url.path, status=status)
     response.headers.update(error.headers or {})
     return response
-
-
-_DETAILS: Mapping[int, str] = {
-    404: "there is nothing at this path",
-    405: "this can't be done with what is at this path",
-}
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -16,6 +16,13 @@ from nodegraph.server.access.caller import HEAD_ONLY
 from nodegraph.server.http.errors import Refused
 from nodegraph.server.http.etags import etag, is_known
 
+_ONE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
+_ENDLESS = 1 << 62
+_STEP = 1 << 20
+"""Bytes read and sent at a time."""
+FOREVER = "private, max-age=31536000, immutable"
+"""Of what is named by its digest, for who may see it."""
+
 
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
@@ -29,12 +36,8 @@ def json_response(
     return Response(text.encode(), status, headers, media_type="application/json")
 
 
-_ONE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
-_ENDLESS = 1 << 62
-
-
 @dataclass(frozen=True, slots=True)
-class Part:
+class ByteRange:
     """Bytes from `start`, `stop` not included."""
 
     start: int
@@ -62,7 +65,7 @@ class NoSuchRange(Refused):
         return {"Content-Range": f"bytes */{self.size}"}
 
 
-def read_range(header: str | None, size: int) -> Part | None:
+def read_range(header: str | None, size: int) -> ByteRange | None:
     """The part that a ``Range`` header asks for; None for the whole file.
 
     What can't be read, other units and several ranges at once stand for the whole, as the standard
@@ -81,12 +84,12 @@ def read_range(header: str | None, size: int) -> Part | None:
         return None
     first, last, suffix = found.groups()
     if suffix is not None:
-        part = Part(max(size - _number(suffix), 0), size)
+        part = ByteRange(max(size - _number(suffix), 0), size)
     else:
         start, end = _number(first), _number(last) if last else _ENDLESS
         if end < start:
             return None
-        part = Part(start, min(end + 1, size))
+        part = ByteRange(start, min(end + 1, size))
     if part.start >= part.stop:
         raise NoSuchRange(ranges, size)
     return part
@@ -96,12 +99,6 @@ def _number(digits: str) -> int:
     """A number; one that no file reaches where Python won't read so many digits."""
     digits = digits.lstrip("0")
     return int(digits or "0") if len(digits) < 19 else _ENDLESS
-
-
-_STEP = 1 << 20
-"""Bytes read and sent at a time."""
-FOREVER = "private, max-age=31536000, immutable"
-"""Of what is named by its digest, for who may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ def file_response(
         opened.file.close()
         raise
     if wanted is None:
-        return FilePart(opened.file, Part(0, opened.size), 200, said)
+        return FilePart(opened.file, ByteRange(0, opened.size), 200, said)
     place = f"bytes {wanted.start}-{wanted.stop - 1}/{opened.size}"
     return FilePart(opened.file, wanted, 206, {**said, "Content-Range": place})
 
@@ -151,7 +148,9 @@ def file_response(
 class FilePart(Response):
     """Bytes of an open file, which is closed in the end."""
 
-    def __init__(self, file: BinaryIO, part: Part, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, file: BinaryIO, part: ByteRange, status: int, headers: Mapping[str, str]
+    ) -> None:
         super().__init__(None, status, {**headers, "Content-Length": str(part.size)})
         self._file = file
         self._part = part

@@ -28,6 +28,15 @@ _RUN = re.compile(r"html|xml|script|pdf|flash|java|multipart|message|wasm|css|ca
 """In the name of a type that some program runs."""
 _TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
 _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+SUFFIXES: Mapping[str, str] = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "application/json": ".json",
+    "application/vnd.safetensors": ".safetensors",
+}
+"""Of the types that are taken in."""
 
 
 def content_headers(media_type: str, name: str, *, is_saved: bool = False) -> dict[str, str]:
@@ -65,14 +74,3 @@ def _disposition(way: str, name: str) -> str:
     plain = safe.encode("ascii", "replace").decode().replace("?", "_")
     extended = "" if plain == safe else f"; filename*=UTF-8''{quote(safe, safe='')}"
     return f'{way}; filename="{plain}"{extended}'
-
-
-SUFFIXES: Mapping[str, str] = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "application/json": ".json",
-    "application/vnd.safetensors": ".safetensors",
-}
-"""Of the types that are taken in."""

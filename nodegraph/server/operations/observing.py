@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nodegraph.server.access.caller import KEY, Notes
 from nodegraph.server.access.refusals import STATUSES
-from nodegraph.server.operations.logs.context import CURRENT, Asked
+from nodegraph.server.operations.logs.context import CURRENT, CurrentRequest
 from nodegraph.server.operations.metrics.metrics import RequestFigures
 
 _LOG = logging.getLogger("nodegraph.server.requests")
@@ -41,7 +41,7 @@ class Observed:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        asked = Asked(_id_of(scope), scope)
+        asked = CurrentRequest(_id_of(scope), scope)
         watched = _Watched(send, asked.id)
         before = CURRENT.set(asked)
         start = perf_counter()

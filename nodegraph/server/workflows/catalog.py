@@ -18,7 +18,7 @@ from nodegraph.packs.registry import Registry
 
 
 @dataclass(frozen=True)
-class NodeTypes:
+class DeclaredTypes:
     """What all packs declared when they were last read; a `Catalog` whose hooks say nothing.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Last(ManifestCache):
         return found
 
 
-def last_known(packs: Sequence[Pack], folder: Path) -> NodeTypes:
+def last_known(packs: Sequence[Pack], folder: Path) -> DeclaredTypes:
     """What packs declared when they were last read; imports none.
 
     Args:
@@ -93,6 +93,6 @@ def last_known(packs: Sequence[Pack], folder: Path) -> NodeTypes:
     registry = Registry(packs, manifests=manifests)
     specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
     versions, problems = registry.pack_versions(), tuple(registry.problems)
-    return NodeTypes(
+    return DeclaredTypes(
         specs, registry.types, versions, problems, manifests.are_current, registry.is_current
     )

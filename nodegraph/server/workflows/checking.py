@@ -11,7 +11,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 
 _MOST_LEVELS = 64
 """Of blocks within blocks."""
@@ -22,7 +22,7 @@ def check(
     text: str,
     parameters: Mapping[str, Any],
     targets: Sequence[str] | None,
-    types: NodeTypes,
+    types: DeclaredTypes,
     environment: Environment,
     most_nodes: int,
     graphs: Graphs,
@@ -111,7 +111,7 @@ class _Size:
         return self._known[name]
 
 
-def _is_of_older_versions(workflow: Workflow, types: NodeTypes) -> bool:
+def _is_of_older_versions(workflow: Workflow, types: DeclaredTypes) -> bool:
     parts = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
     return any(
         entry.version is not None

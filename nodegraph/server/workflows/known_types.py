@@ -11,12 +11,12 @@ from typing import Any
 from nodegraph.errors import NodegraphError
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
-from nodegraph.server.workflows.catalog import NodeTypes, last_known
+from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
 from nodegraph.session.session import all_packs, folder_stamps, specs_folder
 from nodegraph.session.settings import Settings
 
-Listener = Callable[[NodeTypes], None]
-Ask = Callable[[], Awaitable[Any]]
+TypesListener = Callable[[DeclaredTypes], None]
+AskPlanner = Callable[[], Awaitable[Any]]
 """Has a process that may import packs read those that have changed."""
 
 _LOG = logging.getLogger(__name__)
@@ -40,19 +40,19 @@ class KnownTypes:
         now: Those that are known.
     """
 
-    def __init__(self, settings: Settings, packs: Sequence[Path], ask: Ask | None) -> None:
-        self.now = NodeTypes()
+    def __init__(self, settings: Settings, packs: Sequence[Path], ask: AskPlanner | None) -> None:
+        self.now = DeclaredTypes()
         self._settings = settings
         self._packs = packs
         self._ask = ask
-        self._listeners: list[Listener] = []
+        self._listeners: list[TypesListener] = []
         self._one_at_a_time = asyncio.Lock()
         self._is_read = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._waited_until = 0.0
         self._folders = folder_stamps(settings)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: TypesListener) -> Callable[[], None]:
         """Have a function called, on the event loop, when they have changed.
 
         Returns:
@@ -65,7 +65,7 @@ class KnownTypes:
 
         return end
 
-    async def current(self) -> NodeTypes:
+    async def current(self) -> DeclaredTypes:
         """Those that are known, once packs that have changed have been read.
 
         Raises:
@@ -118,7 +118,7 @@ class KnownTypes:
         if found.digest != former.digest:
             self._tell(found)
 
-    async def refresh(self) -> NodeTypes:
+    async def refresh(self) -> DeclaredTypes:
         """Have packs that changed read anew.
 
         Raises:
@@ -134,17 +134,17 @@ class KnownTypes:
                 self._is_read.set()
         return self.now
 
-    def _tell(self, found: NodeTypes) -> None:
+    def _tell(self, found: DeclaredTypes) -> None:
         for listener in self._listeners:
             try:
                 listener(found)
             except Exception:  # noqa: BLE001 - the others are told all the same
                 _LOG.exception("a listener to changed node types failed")
 
-    def _last(self) -> NodeTypes:
+    def _last(self) -> DeclaredTypes:
         try:
             more = [pack_at(path) for path in self._packs]
             packs = all_packs(self._settings, more)
         except NodegraphError as error:
-            return NodeTypes(problems=(str(error),))
+            return DeclaredTypes(problems=(str(error),))
         return last_known(packs, specs_folder(self._settings))

@@ -16,7 +16,7 @@ from typing import Any
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 
 _LOG = logging.getLogger(__name__)
 _SECONDS = 0.5
@@ -41,7 +41,7 @@ class PackChecks:
         self,
         document: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        types: NodeTypes,
+        types: DeclaredTypes,
     ) -> Sequence[Problem]:
         """What they find; nothing if there are none, or nobody to ask.
 
@@ -72,7 +72,7 @@ class PackChecks:
         )
 
 
-def _key(document: Mapping[str, Any], arguments: Mapping[str, Any], types: NodeTypes) -> bytes:
+def _key(document: Mapping[str, Any], arguments: Mapping[str, Any], types: DeclaredTypes) -> bytes:
     """The same for workflows that differ in their seeds at most."""
     seeds = set(_seeds(document, types))
     blocks = document.get("subgraphs") or {}
@@ -95,7 +95,7 @@ def _key(document: Mapping[str, Any], arguments: Mapping[str, Any], types: NodeT
     return blake2b(json.dumps([types.digest, asked]).encode(), digest_size=16).digest()
 
 
-def _seeds(part: Mapping[str, Any], types: NodeTypes) -> Iterator[tuple[str, str]]:
+def _seeds(part: Mapping[str, Any], types: DeclaredTypes) -> Iterator[tuple[str, str]]:
     """Nodes and their inputs that are seeds, but for links."""
     for name, entry in (part.get("nodes") or {}).items():
         spec = types.spec(entry.get("type", ""))
@@ -120,11 +120,11 @@ def _target(parameter: Any) -> tuple[str, str]:
     return node, port
 
 
-def _has_checks(document: Mapping[str, Any], types: NodeTypes) -> bool:
+def _has_checks(document: Mapping[str, Any], types: DeclaredTypes) -> bool:
     return any("validate" in spec.hooks for spec in _specs(document, types))
 
 
-def _specs(document: Mapping[str, Any], types: NodeTypes) -> Iterator[NodeSpec]:
+def _specs(document: Mapping[str, Any], types: DeclaredTypes) -> Iterator[NodeSpec]:
     for part in (document, *(document.get("subgraphs") or {}).values()):
         # A file of an older format may say otherwise.
         named = {entry.get("type", "") for entry in (part.get("nodes") or {}).values()}

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote
 
+from nodegraph.client.shapes import Source, SourceLink
 from nodegraph.diffusion.families import supported
 
 _HUB = "https://huggingface.co"
@@ -28,33 +27,6 @@ _KNOWN: Mapping[str, Sequence[str]] = {
 _PLAIN = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A page elsewhere.
-
-    Attributes:
-        exact: Whether it is what was asked for; else one may find it there.
-    """
-
-    title: str
-    url: str
-    exact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where to get something.
-
-    Attributes:
-        steps: What to do, one after the other.
-    """
-
-    kind: Literal["model", "pack"]
-    name: str
-    steps: tuple[str, ...]
-    links: tuple[Link, ...]
-
-
 def model_source(name: str, folders: Sequence[str]) -> Source:
     """Where to get a model.
 
@@ -64,8 +36,8 @@ def model_source(name: str, folders: Sequence[str]) -> Source:
     """
     home = _home(name)
     stem = re.split(r"[/\\]", name)[-1].removesuffix(".safetensors")
-    search = Link(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
-    links = [search] if home is None else [Link(home, f"{_HUB}/{home}", True), search]
+    search = SourceLink(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
+    links = [search] if home is None else [SourceLink(home, f"{_HUB}/{home}", True), search]
     place = f"into {folders[0]}" if folders else "into a models folder of the server"
     steps = (
         f"Get a model of {supported()}: a .safetensors file, or a folder in the diffusers layout.",
@@ -84,7 +56,7 @@ def pack_source(name: str) -> Source:
         "Install it beside nodegraph, or put its file or folder into the packs folder.",
         "Have the server look at its packs anew, in its settings or by starting it again.",
     )
-    found = Link(
+    found = SourceLink(
         f"Search for {name}",
         f"{_CODE}/search?q={quote(f'{name} nodegraph', safe='')}&type=repositories",
         False,

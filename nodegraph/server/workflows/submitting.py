@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ class ResolvedWorkflow:
 
     def environment(self, services: Services) -> Environment:
         """The world around its run."""
-        return replace(services.environment, granted=self.granted)
+        return services.environment.granting(self.granted)
 
 
 async def resolved(services: Services, caller: Caller, wish: WorkflowWish) -> ResolvedWorkflow:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import Limits
-from nodegraph.jobs.queue.fairness import Waiting, charged, order
+from nodegraph.jobs.queue.fairness import WaitingJob, charged, order
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, wanted
 
 
-def jobs_of(counts: Mapping[str, int], cost: float = 1.0) -> list[Waiting]:
-    return [Waiting(at, client, cost) for client in counts for at in range(counts[client])]
+def jobs_of(counts: Mapping[str, int], cost: float = 1.0) -> list[WaitingJob]:
+    return [WaitingJob(at, client, cost) for client in counts for at in range(counts[client])]
 
 
 def clients(counts: Mapping[str, int], **weights: float) -> list[str]:

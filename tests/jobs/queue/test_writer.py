@@ -13,10 +13,10 @@ import pytest
 
 from nodegraph.errors import InvalidValue, NodegraphError, OutputError
 from nodegraph.jobs.queue.schema import queue_format
-from nodegraph.jobs.queue.writer import Action, Writer
+from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
 from nodegraph.store.database import Database
 
-Note = Callable[[str], Action[str]]
+Note = Callable[[str], QueueChange[str]]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def note(name: str, size: int = 1) -> Action[str]:
+def note(name: str, size: int = 1) -> QueueChange[str]:
     """A change that leaves a trace."""
 
     def change(connection: sqlite3.Connection) -> str:
@@ -47,7 +47,7 @@ class Blocked:
     def __init__(self, database: Database) -> None:
         self.commits = 0
         self._began, self._go = Event(), Event()
-        self.writer = Writer(database, self._count)
+        self.writer = QueueWriter(database, self._count)
         self.writer.put(self._wait)
         assert self._began.wait(60)
 
@@ -111,7 +111,7 @@ def test_a_full_disk_refuses_what_doesnt_fit(database: Database) -> None:
 
 def test_what_is_locked_by_another_program(database: Database) -> None:
     other = sqlite3.connect(database.path, isolation_level=None)
-    with closing(other), closing(Writer(database, lambda: None)) as writer:
+    with closing(other), closing(QueueWriter(database, lambda: None)) as writer:
         other.execute("BEGIN IMMEDIATE")
         futures = [writer.put(note(name)) for name in "ab"]
         for future in futures:
@@ -133,7 +133,7 @@ def test_who_cancels_in_time_gets_no_change(database: Database) -> None:
 
 def test_a_removed_file_is_told(database: Database) -> None:
     """What is written to it would be lost without any error."""
-    with closing(Writer(database, lambda: None)) as writer:
+    with closing(QueueWriter(database, lambda: None)) as writer:
         writer.put(note("a")).result()
         moved = database.path.rename(database.path.with_name("elsewhere"))
         with pytest.raises(OutputError, match="removed or replaced"):
@@ -147,14 +147,14 @@ def test_only_what_is_promised_waits_for_the_disk(database: Database) -> None:
     def level(connection: sqlite3.Connection) -> int:
         return int(connection.execute("PRAGMA synchronous").fetchone()[0])
 
-    with closing(Writer(database, lambda: None)) as writer:
+    with closing(QueueWriter(database, lambda: None)) as writer:
         assert [writer.put(level, synced=synced).result() for synced in (True, False)] == [2, 1]
-    with closing(Writer(database, lambda: None, synced=False)) as writer:
+    with closing(QueueWriter(database, lambda: None, synced=False)) as writer:
         assert writer.put(level).result() == 1
 
 
 def test_a_closed_writer_has_made_what_was_put(database: Database) -> None:
-    writer = Writer(database, lambda: None)
+    writer = QueueWriter(database, lambda: None)
     futures = [writer.put(note(str(at))) for at in range(20)]
     writer.close()
     assert all(future.done() for future in futures)

@@ -17,7 +17,7 @@ import psutil
 from nodegraph.core.events import Event
 from nodegraph.core.places import Places
 from nodegraph.jobs.queue import Death
-from nodegraph.jobs.supervisor.messages import Ended, Run
+from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 
@@ -119,14 +119,14 @@ class Crew:
         await self.watch.until((self.folder / name).exists)
 
 
-def run_of(nodes: Mapping[str, Any], job: str = "job", attempt: int = 1, **options: Any) -> Run:
+def run_of(nodes: Mapping[str, Any], job: str = "job", attempt: int = 1, **options: Any) -> RunJob:
     """An order to run some nodes, given as type and inputs; a `@` in an input means a link."""
     written = {
         name: {"type": f"trouble:{kind}", "inputs": {key: _input(inputs[key]) for key in inputs}}
         for name, (kind, inputs) in nodes.items()
     }
     text = json.dumps({"format": "nodegraph/1", "nodes": written})
-    return Run(job, attempt, options.pop("text", text), **options)
+    return RunJob(job, attempt, options.pop("text", text), **options)
 
 
 def _input(value: Any) -> Any:

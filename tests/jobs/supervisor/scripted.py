@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
-from nodegraph.jobs.supervisor.messages import Ended, EndStatus, Run
+from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 
 
@@ -28,7 +28,7 @@ class ScriptedWorkers:
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        self.runs: dict[str, Run | None] = {}
+        self.runs: dict[str, RunJob | None] = {}
         self.asked: dict[tuple[str, int], str] = {}
         self.had_a_job: set[str] = set()
         self.refuses: type[Exception] | None = None
@@ -41,7 +41,7 @@ class ScriptedWorkers:
     def free(self) -> Sequence[str]:
         return [name for name, run in self.runs.items() if run is None]
 
-    def run(self, worker: str, run: Run) -> None:
+    def run(self, worker: str, run: RunJob) -> None:
         if self.refuses is not None:
             raise self.refuses("no")
         if self.runs.get(worker, run) is not None:
@@ -87,7 +87,7 @@ class ScriptedWorkers:
         """Those that run something."""
         return [name for name, run in self.runs.items() if run is not None]
 
-    def running(self, worker: str) -> Run:
+    def running(self, worker: str) -> RunJob:
         """What a worker runs, which must be something."""
         run = self.runs[worker]
         assert run is not None

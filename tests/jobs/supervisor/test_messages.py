@@ -20,8 +20,8 @@ from nodegraph.jobs.supervisor.messages import (
     Heartbeat,
     Ready,
     Release,
-    Run,
     RunEvents,
+    RunJob,
     Shutdown,
     read_order,
     read_report,
@@ -32,8 +32,8 @@ EVENTS = (
     Event(1, "node.preview", "a", 0.25, {"image": b"\x00\xff", "mime": "image/png"}),
 )
 ORDERS: list[Message] = [
-    Run("job_1", 2, "{}", {"seed": 1 << 80}, ["a"], {"deadline": 1.5}, "ann", -3),
-    Run("job_1", 1, "{}"),
+    RunJob("job_1", 2, "{}", {"seed": 1 << 80}, ["a"], {"deadline": 1.5}, "ann", -3),
+    RunJob("job_1", 1, "{}"),
     Cancel("job_1", 1, "no"),
     Release("job_1", 1),
     Ask(7, "plan", {"workflow": "{}"}),

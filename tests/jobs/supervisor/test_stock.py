@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.supervisor.messages import Stock
+from nodegraph.jobs.supervisor.messages import StockNews
 from nodegraph.jobs.supervisor.stock import Stocked
 from tests.jobs.supervisor.crew import Crew, crew, run_of
 
@@ -93,7 +93,7 @@ def test_whatever_comes_and_goes_the_planner_knows_what_was_told(
             held.pop(key, None)
         elif what == "tell":
             new = {key: value for key, value in held.items() if told.get(key) != value}
-            stocked.take(Stock(new, [key for key in told if key not in held], []))
+            stocked.take(StockNews(new, [key for key in told if key not in held], []))
             told = dict(held)
         elif what == "other planner":
             known = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.worker.files import JobFiles
+from nodegraph.jobs.worker.job import JobFiles
 from tests.server.resources import digest_of, picture
 
 

@@ -20,8 +20,8 @@ from nodegraph.jobs.supervisor.messages import (
     Heartbeat,
     Ready,
     Release,
-    Run,
     RunEvents,
+    RunJob,
     Shutdown,
     read_report,
 )
@@ -91,7 +91,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.close()
 
 
-def waiting(folder: Path, **inputs: Any) -> Run:
+def waiting(folder: Path, **inputs: Any) -> RunJob:
     return run_of(alone("Wait", here=str(folder / "in"), gate=str(folder / "never"), **inputs))
 
 

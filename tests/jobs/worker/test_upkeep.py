@@ -11,7 +11,7 @@ import pytest
 from nodegraph.api import node
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.worker import upkeep
-from nodegraph.jobs.worker.upkeep import Upkeep
+from nodegraph.jobs.worker.upkeep import StoreUpkeep
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 
@@ -40,7 +40,7 @@ def test_what_calls_took_is_known_to_others_soon(
     workflow.add("it", "Often")
 
     async def use(worker: Session, planner: Session) -> None:
-        theirs, ours = Upkeep(worker), Upkeep(planner)
+        theirs, ours = StoreUpkeep(worker), StoreUpkeep(planner)
         await worker.run_async(workflow)
         assert not is_known(planner, workflow)
         theirs.plan(asyncio.get_running_loop())
@@ -58,5 +58,5 @@ def test_what_calls_took_is_known_to_others_soon(
 
 def test_without_a_store_there_is_nothing_to_keep_up(tmp_path: Path) -> None:
     with Session(Settings(home=tmp_path, disk_cache=0), nodes=[Often]) as session:
-        Upkeep(session)._work()
+        StoreUpkeep(session)._work()
         assert session.persistence is None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
+from nodegraph.client import shapes
+from nodegraph.client.shapes.telling import told_fields
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
@@ -16,16 +19,17 @@ from nodegraph.server.http.errors import NotAcceptable, Refused
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry, job_path, shown_outputs
 
-Form = Literal["json", "html", "image"]
+AnswerForm = Literal["json", "html", "image"]
 LONGEST_WAIT = 120.0
 """Seconds."""
-_TYPES: Sequence[tuple[Form, str]] = (("json", "application/json"), ("html", "text/html"))
+_TYPES: Sequence[tuple[AnswerForm, str]] = (("json", "application/json"), ("html", "text/html"))
 _RANGE = re.compile(r"\s*([a-z*]+)/([a-z0-9.+*-]+)\s*(?:;(.*))?")
 _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*")
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*")
+_ENDS = frozenset(f"job.{state}" for state in ENDED)
 
 
-def wanted_form(header: str | None) -> Form:
+def wanted_form(header: str | None) -> AnswerForm:
     """JSON, a page or a picture, whichever a client likes most; JSON if it doesn't say.
 
     A client that names types of pictures among others, as browsers do, wants none here.
@@ -76,9 +80,6 @@ def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
         if liked:
             return max(liked)
     return 0.0
-
-
-_ENDS = frozenset(f"job.{state}" for state in ENDED)
 
 
 async def job_after(services: Services, id: str, seconds: float) -> Job:
@@ -136,20 +137,14 @@ def _text(found: Mapping[str, Any], name: str) -> str | None:
 
 def described(app: App) -> dict[str, Any]:
     """An app as `shapes.App` says."""
-    return {
-        "name": app.name,
-        "title": app.title,
-        "description": app.description,
-        "version": app.version,
-        "digest": app.digest,
-        "parameters": whole_schema(app),
-        "outputs": [
-            {"node": output.node, "label": output.label, "type": output.type}
-            for output in app.outputs
-        ],
-        "problems": [problem.as_dict() for problem in app.problems],
-        "href": app_path(app.name),
-    }
+    return told_fields(
+        shapes.App,
+        app,
+        parameters=whole_schema(app),
+        outputs=[asdict(output) for output in app.outputs],
+        problems=[problem.as_dict() for problem in app.problems],
+        href=app_path(app.name),
+    )
 
 
 def answer(job: Job) -> dict[str, Any]:

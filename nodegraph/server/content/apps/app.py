@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from nodegraph.client.shapes import AppOutput
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.json_schema import DIALECT
 from nodegraph.core.links import is_link, parse_target, read_literal
@@ -18,6 +19,19 @@ from nodegraph.core.workflow import Parameter, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.content.saved import SavedWorkflow
 from nodegraph.server.http.problems import responses
+
+_JSON = "application/json"
+_ANSWER = {"schema": {"$ref": "#/components/schemas/AppAnswer"}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+REFUSALS = (400, 401, 403, 404, 406, 413, 415, 422, 429, 503)
+"""Statuses of what a run of an app is refused with."""
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=30` waits up to so many seconds for the app to finish.",
+    "schema": {"type": "string"},
+    "example": "wait=5",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +63,6 @@ class AppParameter:
     def is_file(self) -> bool:
         """Whether it names a file, which can be brought along; models lie on the server."""
         return self.port.widget.startswith("file") and self.port.widget != "file:model"
-
-
-@dataclass(frozen=True, slots=True)
-class AppOutput:
-    """A node that gives files."""
-
-    node: str
-    label: str
-    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +149,6 @@ def _outputs(workflow: Workflow, catalog: Catalog) -> tuple[AppOutput, ...]:
         if spec is not None and spec.output and entry.mode is None:
             found.append(AppOutput(name, entry.label or name, entry.type))
     return tuple(found)
-
-
-_JSON = "application/json"
-_ANSWER = {"schema": {"$ref": "#/components/schemas/AppAnswer"}}
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-REFUSALS = (400, 401, 403, 404, 406, 413, 415, 422, 429, 503)
-"""Statuses of what a run of an app is refused with."""
-_PREFER = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`wait=30` waits up to so many seconds for the app to finish.",
-    "schema": {"type": "string"},
-    "example": "wait=5",
-}
 
 
 def app_path(name: str) -> str:

@@ -27,6 +27,12 @@ from nodegraph.server.http.multipart import (
 )
 from nodegraph.server.services import Services
 
+_URLENCODED = "application/x-www-form-urlencoded"
+_JSON = "application/json"
+_LONGEST_TEXT = 1 << 20
+"""Bytes of one field."""
+_MOST_FIELDS = 1000
+
 
 def values_of(app: App, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The values that the texts of a form stand for.
@@ -97,11 +103,6 @@ def _lines(text: str) -> str:
 
 
 Texts = dict[str, list[str]]
-_URLENCODED = "application/x-www-form-urlencoded"
-_JSON = "application/json"
-_LONGEST_TEXT = 1 << 20
-"""Bytes of one field."""
-_MOST_FIELDS = 1000
 
 
 async def read_json_values(request: Request, services: Services) -> dict[str, Any]:

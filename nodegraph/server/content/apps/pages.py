@@ -13,10 +13,13 @@ from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.content.apps.app import App, AppParameter, app_path
-from nodegraph.server.content.pages.page import Child, Markup, Value, element, joined, page
+from nodegraph.server.content.pages.page import Child, Markup, PageValue, element, joined, page
 from nodegraph.server.workflows.job_entries import shown_outputs
 
 _ACCEPTED = {"file:image": "image/png,image/jpeg,image/webp,image/gif"}
+_SECONDS = 2
+"""After which a page that waits is loaded again."""
+_WAITS = {"queued": "It waits for its turn.", "running": "It is being worked on."}
 
 
 def field(parameter: AppParameter, texts: Sequence[str] | None, wrong: str = "") -> Markup:
@@ -29,7 +32,7 @@ def field(parameter: AppParameter, texts: Sequence[str] | None, wrong: str = "")
     place = f"field-{parameter.name}"
     text = _shown(parameter.default) if texts is None else "\n".join(texts)
     described = f"{place}-help" if parameter.help else None
-    shared: dict[str, Value] = {
+    shared: dict[str, PageValue] = {
         "id": place,
         "name": parameter.name,
         "required": parameter.is_required and not parameter.is_file,
@@ -44,7 +47,7 @@ def field(parameter: AppParameter, texts: Sequence[str] | None, wrong: str = "")
     return element("div", *parts)
 
 
-def _control(parameter: AppParameter, text: str, shared: dict[str, Value]) -> Markup:
+def _control(parameter: AppParameter, text: str, shared: dict[str, PageValue]) -> Markup:
     port, schema = parameter.port, parameter.port.json_schema or {}
     kind = schema.get("type")
     if "enum" in schema:
@@ -63,7 +66,7 @@ def _control(parameter: AppParameter, text: str, shared: dict[str, Value]) -> Ma
 
 
 def _select(
-    choices: Sequence[str], text: str, parameter: AppParameter, shared: dict[str, Value]
+    choices: Sequence[str], text: str, parameter: AppParameter, shared: dict[str, PageValue]
 ) -> Markup:
     options: list[Child] = []
     if not parameter.is_required and (parameter.port.nullable or text not in choices):
@@ -74,7 +77,7 @@ def _select(
     return element("select", *options, **shared)
 
 
-def _file_field(parameter: AppParameter, text: str, shared: dict[str, Value]) -> Markup:
+def _file_field(parameter: AppParameter, text: str, shared: dict[str, PageValue]) -> Markup:
     accept = _ACCEPTED.get(parameter.port.widget)
     chooser = element("input", type="file", accept=accept, **shared)
     if not text:
@@ -85,9 +88,9 @@ def _file_field(parameter: AppParameter, text: str, shared: dict[str, Value]) ->
     return joined([kept, chooser, element("p", f"Otherwise {name}.", class_="help")])
 
 
-def _number(schema: dict[str, Any], text: str, shared: dict[str, Value]) -> Markup:
+def _number(schema: dict[str, Any], text: str, shared: dict[str, PageValue]) -> Markup:
     # Its editor's step isn't the rule: it would keep a browser from sending other numbers.
-    usual: Value = "any" if schema.get("type") == "number" else 1
+    usual: PageValue = "any" if schema.get("type") == "number" else 1
     multiple = schema.get("multipleOf")
     return element(
         "input",
@@ -105,11 +108,6 @@ def _shown(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-_SECONDS = 2
-"""After which a page that waits is loaded again."""
-_WAITS = {"queued": "It waits for its turn.", "running": "It is being worked on."}
 
 
 def form_page(

@@ -90,7 +90,7 @@ class Artifacts:
         """The file of an artifact, open.
 
         Raises:
-            Gone: It was changed or deleted.
+            FileGone: It was changed or deleted.
         """
         places = self._catalogue.places(artifact.digest)
         return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)

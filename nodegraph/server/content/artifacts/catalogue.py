@@ -6,13 +6,12 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from nodegraph.core.digests import Digest
-from nodegraph.jobs.queue.outputs import Given
+from nodegraph.jobs.queue.outputs import GivenOutputs
 from nodegraph.server.content.artifacts.schema import catalogue_format
 from nodegraph.server.content.artifacts.words import folded
 from nodegraph.store.database import Database
@@ -166,7 +165,7 @@ class Catalogue:
         Args:
             queue: Which queue it is; a new one begins again.
         """
-        with self._explained():
+        with self._database.explaining():
             row = self._database.one("SELECT value FROM meta WHERE name = 'last'")
         found = json.loads(row[0]) if row is not None else {}
         return int(found.get("seq", 0)) if found.get("queue") == queue else 0
@@ -174,7 +173,7 @@ class Catalogue:
     def unknown(self, jobs: Iterable[str]) -> list[str]:
         """Those of some jobs of which nothing is in it."""
         query = "SELECT 1 FROM jobs WHERE job = ?"
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return [
                 job
                 for job in dict.fromkeys(jobs)
@@ -182,14 +181,14 @@ class Catalogue:
             ]
 
     def enter(
-        self, given: Iterable[Given], jobs: Mapping[str, JobWords], queue: str, last: int
+        self, given: Iterable[GivenOutputs], jobs: Mapping[str, JobWords], queue: str, last: int
     ) -> None:
         """Enter what jobs gave, and that all events up to one were seen.
 
         Args:
             jobs: Those that are unknown so far; what others gave that are unknown is left out.
         """
-        with self._explained(), self._database.writing() as connection:
+        with self._database.explaining(), self._database.writing() as connection:
             for each in given:
                 for file in _files(each):
                     _enter(connection, each, file, jobs.get(each.id))
@@ -228,44 +227,37 @@ class Catalogue:
         gone = list(artifacts)
         paths = dict.fromkeys(artifact.path for artifact in gone)
         numbers = [(artifact.number,) for artifact in gone]
-        with self._explained(), self._database.writing() as connection:
+        with self._database.explaining(), self._database.writing() as connection:
             connection.executemany("DELETE FROM uses WHERE number = ?", numbers)
             query = "SELECT 1 FROM files WHERE path = ?"
             return [p for p in paths if connection.execute(query, (p,)).fetchone() is None]
 
     def _artifacts(self, which: str, limit: int, jobs: str = "1", **values: Any) -> list[Artifact]:
         query = _USES.format(which=which, limit=limit, jobs=jobs)
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return [Artifact(*row) for row in connection.execute(query, values)]
 
     def places(self, digest: Digest) -> list[FilePlace]:
         """Where the bytes lie, or lay; the latest first."""
         query = "SELECT number, path, stamp FROM files WHERE digest = ? ORDER BY number DESC"
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return [FilePlace(*row) for row in connection.execute(query, (digest,))]
 
     def mark(self, place: FilePlace, stamp: str) -> None:
         """Note of a file that its bytes are still the same."""
-        with self._explained(), self._database.writing() as connection:
+        with self._database.explaining(), self._database.writing() as connection:
             connection.execute("UPDATE files SET stamp = ? WHERE number = ?", (stamp, place.number))
 
     def jobs(self, after: str, limit: int = 500) -> list[str]:
         """Ids of jobs whose files are in it, sorted, beginning after one."""
         query = "SELECT DISTINCT job FROM uses WHERE job > ? ORDER BY job LIMIT ?"
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return [job for (job,) in connection.execute(query, (after, limit))]
 
     def forget(self, jobs: Iterable[str]) -> None:
         """Forget the files of jobs; the files themselves stay."""
-        with self._explained(), self._database.writing() as connection:
+        with self._database.explaining(), self._database.writing() as connection:
             connection.executemany("DELETE FROM uses WHERE job = ?", [(job,) for job in jobs])
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._database.explained(error) from error
 
 
 def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
@@ -287,7 +279,7 @@ def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
     return text
 
 
-def _files(job: Given) -> Iterator[dict[str, Any]]:
+def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
     """The files that a job lists; a list that isn't as agreed keeps no other job's out."""
     listed = job.outputs.get("files", ())
     for file in listed if isinstance(listed, list) else ():
@@ -318,7 +310,7 @@ def _pixels(value: Any) -> int | None:
 
 
 def _enter(
-    connection: sqlite3.Connection, given: Given, file: dict[str, Any], job: JobWords | None
+    connection: sqlite3.Connection, given: GivenOutputs, file: dict[str, Any], job: JobWords | None
 ) -> None:
     if job is not None:
         values = (given.id, job.name, job.words)

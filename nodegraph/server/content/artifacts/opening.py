@@ -14,7 +14,7 @@ from blake3 import blake3
 from nodegraph.errors import OutputError
 from nodegraph.server.content.artifacts.catalogue import FilePlace
 from nodegraph.server.content.files.confined import Confined, LeadsOut
-from nodegraph.server.content.files.gone import Gone
+from nodegraph.server.http.errors import FileGone
 from nodegraph.server.http.sending import OpenFile
 
 _STEP = 4 << 20
@@ -40,7 +40,7 @@ def open_artifact(
         roots: Folders outside of which nothing is opened.
         mark: Notes that a file was seen to hold them, by its stamp.
     Raises:
-        Gone: None of them does any more; it says what became of the first.
+        FileGone: None of them does any more; it says what became of the first.
     """
     reasons = []
     for place in places:
@@ -57,7 +57,7 @@ def open_artifact(
             file.close()
             raise
         file.close()
-    raise Gone(
+    raise FileGone(
         f"the file of this artifact can't be had any more: {reasons[0]}",
         given=digest,
         hint="Submit its job's workflow once more; what is still in the store isn't computed anew.",

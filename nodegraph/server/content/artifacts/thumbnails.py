@@ -63,7 +63,7 @@ class Thumbnails:
             opened: Opens the picture.
         Raises:
             NotFound: It is no picture that can be shown.
-            Gone: See `Artifacts.open`.
+            FileGone: See `Artifacts.open`.
         """
         name = f"{digest}-{-(-size // _STEP) * _STEP}.webp"
         kept = await asyncio.to_thread(self._kept, name)

@@ -9,6 +9,7 @@ from nodegraph.server.content.pages.page import Child, Markup, element, page
 
 _TITLE = "Log in"
 _ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on its machine."
+_BUILD = "npm ci --prefix editor && npm run build --prefix editor"
 
 
 def login_page(place: str, *, problem: str = "", status: int = 200) -> HTMLResponse:
@@ -51,9 +52,6 @@ def known_page(caller: Caller) -> HTMLResponse:
     button = element("button", "Log out", type="submit")
     form = element("form", who, scopes, button, method="post", action="/logout")
     return page("Logged in", "", Markup(form))
-
-
-_BUILD = "npm ci --prefix editor && npm run build --prefix editor"
 
 
 def no_editor_page() -> HTMLResponse:

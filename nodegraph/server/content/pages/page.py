@@ -13,52 +13,8 @@ from fastapi.responses import HTMLResponse
 from nodegraph.server.access.head import ICON
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
-Value: TypeAlias = "str | int | float | bool | None"
+PageValue: TypeAlias = "str | int | float | bool | None"
 Child: TypeAlias = "Markup | str"
-
-
-class Markup(str):
-    """HTML that is safe as it is."""
-
-    __slots__ = ()
-
-
-def element(tag: str, /, *children: Child, **attributes: Value) -> Markup:
-    """An element.
-
-    Args:
-        children: Texts are escaped.
-        attributes: One that is None or False is left out, one that is True has no value. A
-            trailing underscore is no part of a name; others are dashes.
-    """
-    opening = tag + "".join(map(_attribute, attributes.items()))
-    if tag in _VOID:
-        return Markup(f"<{opening}>")
-    return Markup(f"<{opening}>{joined(children)}</{tag}>")
-
-
-def joined(children: Iterable[Child]) -> Markup:
-    """Parts one after the other."""
-    return Markup("".join(map(_safe, children)))
-
-
-def _safe(child: Child) -> str:
-    return child if isinstance(child, Markup) else escape(_visible(child))
-
-
-def _attribute(item: tuple[str, Value]) -> str:
-    name, value = item
-    if value is None or value is False:
-        return ""
-    written = name.rstrip("_").replace("_", "-")
-    return f" {written}" if value is True else f' {written}="{escape(_visible(str(value)))}"'
-
-
-def _visible(text: str) -> str:
-    """The text without what no page may hold: half characters and zero bytes."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
-
-
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --main: #2f6fed; --bad: #c62828; }
 * { box-sizing: border-box; }
@@ -86,6 +42,48 @@ figure img { display: block; height: auto; margin: 0 auto; max-width: 100%; }
 figcaption { font-size: .875rem; padding: .5rem 1rem; overflow-wrap: anywhere; }
 progress { width: 100%; }
 """
+
+
+class Markup(str):
+    """HTML that is safe as it is."""
+
+    __slots__ = ()
+
+
+def element(tag: str, /, *children: Child, **attributes: PageValue) -> Markup:
+    """An element.
+
+    Args:
+        children: Texts are escaped.
+        attributes: One that is None or False is left out, one that is True has no value. A
+            trailing underscore is no part of a name; others are dashes.
+    """
+    opening = tag + "".join(map(_attribute, attributes.items()))
+    if tag in _VOID:
+        return Markup(f"<{opening}>")
+    return Markup(f"<{opening}>{joined(children)}</{tag}>")
+
+
+def joined(children: Iterable[Child]) -> Markup:
+    """Parts one after the other."""
+    return Markup("".join(map(_safe, children)))
+
+
+def _safe(child: Child) -> str:
+    return child if isinstance(child, Markup) else escape(_visible(child))
+
+
+def _attribute(item: tuple[str, PageValue]) -> str:
+    name, value = item
+    if value is None or value is False:
+        return ""
+    written = name.rstrip("_").replace("_", "-")
+    return f" {written}" if value is True else f' {written}="{escape(_visible(str(value)))}"'
+
+
+def _visible(text: str) -> str:
+    """The text without what no page may hold: half characters and zero bytes."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _hash(text: str) -> str:

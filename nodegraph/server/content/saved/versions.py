@@ -11,6 +11,12 @@ from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.json_text import read_json
 from nodegraph.server.content.files.confined import Confined
 
+FOLDER = ".versions"
+LARGEST = 64 << 20
+"""Bytes of a workflow's text."""
+_NAME = re.compile(r"(\d{6,9})\.json")
+_REMEMBERED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -80,13 +86,6 @@ class SavedPage:
 
     entries: tuple[SavedEntry, ...]
     next: str | None
-
-
-FOLDER = ".versions"
-LARGEST = 64 << 20
-"""Bytes of a workflow's text."""
-_NAME = re.compile(r"(\d{6,9})\.json")
-_REMEMBERED = 10_000
 
 
 class Versions:

@@ -37,6 +37,13 @@ MIGRATIONS: Sequence[str] = (_FIRST,)
 
 APPLICATION = 0x6E677570
 """Marks the file, so that no other program's database is taken for one."""
+_COLUMNS = "number, digest, client, name, media_type, size, width, height, created, used"
+_ADD = """
+INSERT INTO uploads (digest, client, name, media_type, size, width, height, created, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (digest, client, name) DO UPDATE SET used = excluded.used
+"""
+_HELD = "SELECT total(size) FROM (SELECT size FROM uploads GROUP BY digest)"
 
 
 def uploads_format() -> Format:
@@ -51,15 +58,6 @@ def uploads_format() -> Format:
         loss="what was uploaded has to be uploaded again.",
         is_private=True,
     )
-
-
-_COLUMNS = "number, digest, client, name, media_type, size, width, height, created, used"
-_ADD = """
-INSERT INTO uploads (digest, client, name, media_type, size, width, height, created, used)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (digest, client, name) DO UPDATE SET used = excluded.used
-"""
-_HELD = "SELECT total(size) FROM (SELECT size FROM uploads GROUP BY digest)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +152,12 @@ class UploadIndex:
 
     def _uploads(self, which: str, order: str, limit: int, **values: Any) -> list[Upload]:
         query = f"SELECT {_COLUMNS} FROM uploads WHERE {which} ORDER BY {order} LIMIT {limit}"  # noqa: S608
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return [Upload(*row) for row in connection.execute(query, values)]
 
     def held(self) -> int:
         """Bytes that all uploads take together."""
-        with self._explained():
+        with self._database.explaining():
             return int(self._database.one(_HELD)[0])
 
     def touch(self, uploads: Sequence[Upload], now: float) -> None:
@@ -185,20 +183,13 @@ class UploadIndex:
 
     def digests(self) -> set[Digest]:
         """Of all that was brought."""
-        with self._explained(), self._database.reading() as connection:
+        with self._database.explaining(), self._database.reading() as connection:
             return {row[0] for row in connection.execute("SELECT DISTINCT digest FROM uploads")}
 
     @contextmanager
     def _writing(self, *, synced: bool = False) -> Iterator[sqlite3.Connection]:
-        with self._explained(), self._database.writing(synced=synced) as connection:
+        with self._database.explaining(), self._database.writing(synced=synced) as connection:
             yield connection
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._database.explained(error) from error
 
 
 def _one(connection: sqlite3.Connection, upload: Upload) -> Upload | None:

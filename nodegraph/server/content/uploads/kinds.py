@@ -12,10 +12,18 @@ from nodegraph.errors import InvalidFile
 from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
-from nodegraph.server.settings import Uploads, UploadType
+from nodegraph.server.settings import UploadLimits, UploadType
 from nodegraph.server.workflows.checking import check_size
 
 _DAY = 86_400.0
+_PICTURES: tuple[tuple[UploadType, bytes], ...] = (
+    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("jpeg", b"\xff\xd8\xff"),
+    ("gif", b"GIF8"),
+)
+_HEAD = 64
+_LARGEST_HEADER = 16 << 20
+"""Bytes of JSON before the weights in a safetensors file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class UploadRules:
         spared_seconds: Without being used, before which it isn't deleted to make room either.
     """
 
-    types: frozenset[UploadType] = frozenset(Uploads().types)
+    types: frozenset[UploadType] = frozenset(UploadLimits().types)
     bytes: int = 512 << 20
     pixels: int = 64_000_000
     json_bytes: int = 32 << 20
@@ -42,16 +50,6 @@ class UploadRules:
     held: int = 20 << 30
     seconds: float | None = 30 * _DAY
     spared_seconds: float = 3_600.0
-
-
-_PICTURES: tuple[tuple[UploadType, bytes], ...] = (
-    ("png", b"\x89PNG\r\n\x1a\n"),
-    ("jpeg", b"\xff\xd8\xff"),
-    ("gif", b"GIF8"),
-)
-_HEAD = 64
-_LARGEST_HEADER = 16 << 20
-"""Bytes of JSON before the weights in a safetensors file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from nodegraph.jobs.queue.reader import QueueView
 
 Find = Callable[[str], str | None]
 """The path of the file of a digest; None if there is none that the client may use."""
+_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_AT_ONCE = 500
 
 
 def resolved(document: Any, find: Find, folder: str) -> Any:
@@ -86,10 +88,6 @@ def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
         given=reference[:120],
         hint="Upload the file again; it may have been deleted as nobody used it for long.",
     )
-
-
-_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_AT_ONCE = 500
 
 
 def needed_digests(queue: QueueView) -> set[str]:

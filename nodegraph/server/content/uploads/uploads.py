@@ -14,14 +14,13 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.uploads import with_references
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.gone import Gone
 from nodegraph.server.content.files.names import safe_name
 from nodegraph.server.content.uploads.incoming import Incoming, receive
 from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
 from nodegraph.server.content.uploads.references import needed_digests, resolved
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
-from nodegraph.server.http.errors import NotFound, TooLarge
+from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
 from nodegraph.server.http.types import SUFFIXES
 
@@ -167,12 +166,12 @@ class Uploads:
         """The file of an upload, open.
 
         Raises:
-            Gone: It was deleted by another hand.
+            FileGone: It was deleted by another hand.
         """
         try:
             return OpenFile(self._files.open(upload.file), upload.size, upload.digest)
         except OSError as error:
-            raise Gone(
+            raise FileGone(
                 "the file of this upload can't be had any more",
                 given=upload.digest,
                 hint="Upload it again.",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from nodegraph.server.events.hub.errors import HubClosed, SlowConsumer
-from nodegraph.server.events.hub.hub import EventHub, Notice
-from nodegraph.server.events.hub.message import Message
+from nodegraph.server.events.hub.hub import EventHub, HubClosed, Notice
+from nodegraph.server.events.hub.message import HubMessage
+from nodegraph.server.events.hub.pending import SlowConsumer
 from nodegraph.server.events.hub.subscription import Batch, Subscription
 
 __all__ = [
     "Batch",
     "EventHub",
     "HubClosed",
-    "Message",
+    "HubMessage",
     "Notice",
     "SlowConsumer",
     "Subscription",

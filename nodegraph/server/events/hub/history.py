@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nodegraph.jobs.queue import EventPage, JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.server.events.hub.message import Message
+from nodegraph.server.events.hub.message import HubMessage
 
 
 class Ring:
@@ -23,11 +23,11 @@ class Ring:
         """All events with higher numbers are in it."""
         self._most = most
         self._most_bytes = most_bytes
-        self._messages: list[Message] = []
+        self._messages: list[HubMessage] = []
         self._numbers: list[int] = []
         self._bytes = 0
 
-    def add(self, seq: int, message: Message) -> None:
+    def add(self, seq: int, message: HubMessage) -> None:
         """Keep the newest message; the oldest may go."""
         self._messages.append(message)
         self._numbers.append(seq)
@@ -36,7 +36,7 @@ class Ring:
         if len(self._messages) > self._most + self._most // 10 or self._bytes > self._most_bytes:
             self._trim()
 
-    def after(self, seq: int, limit: int | None = None) -> list[Message]:
+    def after(self, seq: int, limit: int | None = None) -> list[HubMessage]:
         """The messages with higher numbers, the oldest first."""
         at = bisect_right(self._numbers, seq)
         return self._messages[at : None if limit is None else at + limit]

@@ -11,11 +11,12 @@ from typing import Any
 from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.server.events.hub.errors import HubClosed, SlowConsumer
 from nodegraph.server.events.hub.history import EventFilter, Ring, page
 from nodegraph.server.events.hub.live import LiveEvents
-from nodegraph.server.events.hub.message import Message, first, numbered
+from nodegraph.server.events.hub.message import HubMessage, first, numbered
+from nodegraph.server.events.hub.pending import SlowConsumer
 from nodegraph.server.events.hub.subscription import BATCH_BYTES, Batch, Subscription
+from nodegraph.server.http.errors import Unavailable
 
 _LOG = logging.getLogger(__name__)
 _LIVE_EVERY = 1 / 30
@@ -23,6 +24,12 @@ _LIVE_EVERY = 1 / 30
 _LIVE_A_SECOND = 2_000
 """Messages of progress and previews to all subscribers together, about, so that many watchers
 don't take the processor from the job that they watch."""
+
+
+class HubClosed(Unavailable):
+    """The server stops; there will be no more events."""
+
+    code = "server-stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class EventHub:
         self._open: dict[Subscription, None] = {}
         self._listeners: list[Callable[[Notice], None]] = []
         self._batch = Batch((), 0)
-        self._together: list[Message] | None = None
+        self._together: list[HubMessage] | None = None
         self.is_open = True
         """Whether there may be more subscriptions."""
         self._tail = tail
@@ -155,7 +162,7 @@ class EventHub:
 
     async def past(
         self, which: EventFilter, after: int, limit: int
-    ) -> tuple[list[Message], int, bool]:
+    ) -> tuple[list[HubMessage], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
         if after >= self._ring.start:
             recent = self._ring.after(after)
@@ -191,7 +198,7 @@ class EventHub:
                 if not followers:
                     del self._of_job[job]
 
-    def batch(self, messages: tuple[Message, ...], last: int) -> Batch:
+    def batch(self, messages: tuple[HubMessage, ...], last: int) -> Batch:
         """A batch; those who get the same one after the other share it."""
         if self._batch.last != last or self._batch.messages != messages:
             self._batch = Batch(messages, last)
@@ -214,13 +221,13 @@ class EventHub:
             self._together = None
             self._hand_out(together)
 
-    def _publish(self, message: Message) -> None:
+    def _publish(self, message: HubMessage) -> None:
         if self._together is not None:
             self._together.append(message)
         else:
             self._hand_out([message])
 
-    def _hand_out(self, messages: Sequence[Message]) -> None:
+    def _hand_out(self, messages: Sequence[HubMessage]) -> None:
         # Subscribers may leave on the way.
         for subscription in list(self._of_all):
             subscription.push(messages)
@@ -231,7 +238,7 @@ class EventHub:
             self._handed = 0
             self._hold_less()
 
-    def _give_to_followers_of_jobs(self, messages: Sequence[Message]) -> None:
+    def _give_to_followers_of_jobs(self, messages: Sequence[HubMessage]) -> None:
         if not self._of_job:
             return
         for message in messages:
@@ -260,7 +267,7 @@ class EventHub:
         return max(_LIVE_EVERY, len(self._open) / _LIVE_A_SECOND)
 
 
-def _of(which: EventFilter, messages: Sequence[Message]) -> list[Message]:
+def _of(which: EventFilter, messages: Sequence[HubMessage]) -> list[HubMessage]:
     return [
         message
         for message in messages

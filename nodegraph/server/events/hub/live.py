@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.server.events.hub.message import Message, unnumbered
+from nodegraph.server.events.hub.message import HubMessage, unnumbered
 
 _ATTEMPT_ENDS = frozenset({"job.finished", "job.failed", "job.cancelled", "job.requeued"})
 NODE_ENDS = frozenset({"node.finished", "node.failed", "node.skipped"})
@@ -34,7 +34,7 @@ class _Run:
     seen: int = -1
     early: dict[_Key, LiveEvent] = field(default_factory=dict)
     due: dict[_Key, LiveEvent] = field(default_factory=dict)
-    shown: dict[_Key, Message] = field(default_factory=dict)
+    shown: dict[_Key, HubMessage] = field(default_factory=dict)
 
 
 class LiveEvents:
@@ -48,7 +48,7 @@ class LiveEvents:
 
     def __init__(
         self,
-        publish: Callable[[Message], None],
+        publish: Callable[[HubMessage], None],
         newest: Callable[[], int],
         interval: Callable[[], float],
     ) -> None:
@@ -97,7 +97,7 @@ class LiveEvents:
                 del run.early[key]
                 self._show(run, told)
 
-    def shown(self, job: str | None) -> list[Message]:
+    def shown(self, job: str | None) -> list[HubMessage]:
         """What was shown last of each node that runs, of a job or of all."""
         runs = self._runs.values() if job is None else filter(None, [self._runs.get(job)])
         return [message for run in runs for message in run.shown.values()]

@@ -15,6 +15,9 @@ from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.server.content.artifacts.links import artifact_links
 
+_OVERHEAD = 300
+"""Bytes that a message takes besides its content."""
+
 
 def to_msgpack(value: Any) -> bytes:
     """Pack a value; whole numbers beyond 64 bits become text, and so do paths.
@@ -62,11 +65,7 @@ def _plain(value: Any) -> Any:
     return _plain(_jsonable(value))
 
 
-_OVERHEAD = 300
-"""Bytes that a message takes besides its content."""
-
-
-class Message:
+class HubMessage:
     """An event of a job.
 
     Attributes:
@@ -98,9 +97,9 @@ class Message:
         return self._json
 
 
-def first(messages: Iterable[Message], most_bytes: int) -> list[Message]:
+def first(messages: Iterable[HubMessage], most_bytes: int) -> list[HubMessage]:
     """The first messages, of so many bytes or one."""
-    found: list[Message] = []
+    found: list[HubMessage] = []
     size = 0
     for message in messages:
         size += message.size
@@ -110,7 +109,7 @@ def first(messages: Iterable[Message], most_bytes: int) -> list[Message]:
     return found
 
 
-def numbered(event: JobEvent) -> Message:
+def numbered(event: JobEvent) -> HubMessage:
     """The message of an event that is kept."""
     content = {
         "seq": event.seq,
@@ -124,7 +123,7 @@ def numbered(event: JobEvent) -> Message:
         "seconds": event.seconds,
         "data": _shown(event),
     }
-    return Message(event, event.seq, content)
+    return HubMessage(event, event.seq, content)
 
 
 def _shown(event: JobEvent) -> Mapping[str, Any]:
@@ -139,7 +138,7 @@ def _shown(event: JobEvent) -> Mapping[str, Any]:
     return {**found, **artifact_links(data["digest"], data.get("media_type", ""))}
 
 
-def unnumbered(told: LiveEvent, after: int) -> Message:
+def unnumbered(told: LiveEvent, after: int) -> HubMessage:
     """The message of progress or a preview.
 
     Args:
@@ -157,4 +156,4 @@ def unnumbered(told: LiveEvent, after: int) -> Message:
         "seconds": event.seconds,
         "data": event.data,
     }
-    return Message(told, None, content)
+    return HubMessage(told, None, content)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from nodegraph.server.events.hub.errors import SlowConsumer
+from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub.live import NODE_ENDS, PROGRESS
-from nodegraph.server.events.hub.message import Message, first
+from nodegraph.server.events.hub.message import HubMessage, first
 
 _Key = int | tuple[str, str | None, str]
+
+
+class SlowConsumer(NodegraphError):
+    """A subscriber that takes events more slowly than they happen, for too long."""
+
+    code = "slow-consumer"
 
 
 class Pending:
@@ -21,7 +27,7 @@ class Pending:
         self._most = most
         self._most_bytes = most_bytes
         # In order: what is put anew under a key goes to the end.
-        self._messages: dict[_Key, Message] = {}
+        self._messages: dict[_Key, HubMessage] = {}
         self._bytes = 0
         self._numbered = 0
 
@@ -33,7 +39,7 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._messages)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: HubMessage) -> None:
         """Take in a message.
 
         Raises:
@@ -52,7 +58,7 @@ class Pending:
         if self._numbered > self._most or self._bytes > self._most_bytes:
             self._shrink()
 
-    def take(self, most_bytes: int) -> tuple[Message, ...]:
+    def take(self, most_bytes: int) -> tuple[HubMessage, ...]:
         """The oldest messages, of so many bytes or one."""
         if self._bytes <= most_bytes:
             all_ = tuple(self._messages.values())

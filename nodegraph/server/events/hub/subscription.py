@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
-from nodegraph.server.events.hub.errors import SlowConsumer
 from nodegraph.server.events.hub.history import EventFilter
-from nodegraph.server.events.hub.message import Message, first
-from nodegraph.server.events.hub.pending import Pending
+from nodegraph.server.events.hub.message import HubMessage, first
+from nodegraph.server.events.hub.pending import Pending, SlowConsumer
 
 MOST_PENDING = 10_000
 MOST_PENDING_BYTES = 16 << 20
@@ -20,7 +19,7 @@ _AT_ONCE = 500
 """Past events that are read at once."""
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """Where events come from."""
 
     @property
@@ -29,7 +28,7 @@ class Source(Protocol):
 
     async def past(
         self, which: EventFilter, after: int, limit: int
-    ) -> tuple[list[Message], int, bool]:
+    ) -> tuple[list[HubMessage], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
 
     def enter(self, subscription: Subscription) -> None:
@@ -38,7 +37,7 @@ class Source(Protocol):
     def leave(self, subscription: Subscription) -> None:
         """Hand over no more."""
 
-    def batch(self, messages: tuple[Message, ...], last: int) -> Batch:
+    def batch(self, messages: tuple[HubMessage, ...], last: int) -> Batch:
         """A batch; those who get the same one after the other share it."""
 
 
@@ -52,7 +51,7 @@ class Batch:
         written: What it was written as, for others who get the same.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[HubMessage, ...]
     last: int
     written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -72,7 +71,7 @@ class Subscription:
 
     def __init__(
         self,
-        source: Source,
+        source: EventSource,
         which: EventFilter,
         after: int,
         overrun: Callable[[SlowConsumer], None] | None = None,
@@ -82,7 +81,7 @@ class Subscription:
         self._source = source
         self._overrun = overrun
         self._pending = Pending(MOST_PENDING, MOST_PENDING_BYTES)
-        self._past: list[Message] = []
+        self._past: list[HubMessage] = []
         self._past_last = after
         self._taken = 0
         self._is_current = False
@@ -95,7 +94,7 @@ class Subscription:
         """Bytes that it makes the server keep: what it hasn't asked for, and what it took last."""
         return self._pending.size + self._taken
 
-    def takes(self, message: Message) -> bool:
+    def takes(self, message: HubMessage) -> bool:
         """Whether it is for this subscriber."""
         which = self.which
         if which.client is not None and message.client != which.client:
@@ -106,7 +105,7 @@ class Subscription:
             return message.seq > self.position
         return which.live and (which.previews or message.kind != "node.preview")
 
-    def push(self, messages: Iterable[Message]) -> None:
+    def push(self, messages: Iterable[HubMessage]) -> None:
         """Something happens."""
         add, takes = self._pending.add, self.takes
         try:

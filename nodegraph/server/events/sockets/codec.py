@@ -15,7 +15,12 @@ import msgpack
 
 from nodegraph.server.events.hub import Batch
 from nodegraph.server.events.hub.message import to_json, to_msgpack
-from nodegraph.server.events.sockets.rules import TOO_LARGE, WRONG_KIND, SocketRules, Unreadable
+from nodegraph.server.events.sockets.rules import (
+    TOO_LARGE,
+    WRONG_KIND,
+    SocketRules,
+    UnreadableMessage,
+)
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.json_route import InvalidJson, read_document
 from nodegraph.server.http.limits.json_gauge import JsonGauge
@@ -50,7 +55,7 @@ def check_packed(data: bytes, most_levels: int, most_values: int) -> None:
             left.pop()
             continue
         if at >= end:
-            raise Unreadable("the message ends before its value does")
+            raise UnreadableMessage("the message ends before its value does")
         left[-1] -= 1
         values += 1
         at, inside = _next(data, at)
@@ -58,16 +63,16 @@ def check_packed(data: bytes, most_levels: int, most_values: int) -> None:
             continue
         # Each value takes a byte at least: so much room is never made for nothing.
         if inside > end - at:
-            raise Unreadable("the message ends before its value does")
+            raise UnreadableMessage("the message ends before its value does")
         if values + inside > most_values:
-            raise Unreadable("the message holds more values than it may", TOO_LARGE)
+            raise UnreadableMessage("the message holds more values than it may", TOO_LARGE)
         if len(left) > most_levels:
-            raise Unreadable(f"the message has more than {most_levels} levels", TOO_LARGE)
+            raise UnreadableMessage(f"the message has more than {most_levels} levels", TOO_LARGE)
         left.append(inside)
     if at > end:
-        raise Unreadable("the message ends before its value does")
+        raise UnreadableMessage("the message ends before its value does")
     if at < end:
-        raise Unreadable("the message goes on after its value")
+        raise UnreadableMessage("the message goes on after its value")
 
 
 def _next(data: bytes, at: int) -> tuple[int, int | None]:
@@ -95,12 +100,12 @@ def _next(data: bytes, at: int) -> tuple[int, int | None]:
             if kinds is _TEXTS:
                 return at + length, None
             return at, length if kinds is _LISTS else 2 * length
-    raise Unreadable("the message holds bytes or an extension: only what JSON has is read")
+    raise UnreadableMessage("the message holds bytes or an extension: only what JSON has is read")
 
 
 def _after_float(data: bytes, at: int, size: int, mark: int) -> int:
     if data[at : at + 1] and data[at] & 0x7F == 0x7F and data[at + 1 : at + 2] >= bytes([mark]):
-        raise Unreadable("the message holds a number that is not finite")
+        raise UnreadableMessage("the message holds a number that is not finite")
     return at + size
 
 
@@ -135,13 +140,13 @@ class _Msgpack:
     def read(self, received: Mapping[str, Any], rules: SocketRules) -> dict[str, Any]:
         data = received.get("bytes")
         if data is None:
-            raise Unreadable(f"{self.subprotocol} has binary messages only", WRONG_KIND)
+            raise UnreadableMessage(f"{self.subprotocol} has binary messages only", WRONG_KIND)
         _check_size(len(data), rules)
         check_packed(data, rules.depth, rules.values)
         try:
             found = msgpack.unpackb(data, object_pairs_hook=_object)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise Unreadable(f"the message is no msgpack: {error}") from None
+            raise UnreadableMessage(f"the message is no msgpack: {error}") from None
         return _map(found)
 
     def write(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,16 +172,16 @@ class _Json:
     def read(self, received: Mapping[str, Any], rules: SocketRules) -> dict[str, Any]:
         text = received.get("text")
         if text is None:
-            raise Unreadable(f"{self.subprotocol} has text messages only", WRONG_KIND)
+            raise UnreadableMessage(f"{self.subprotocol} has text messages only", WRONG_KIND)
         data = text.encode()
         _check_size(len(data), rules)
         try:
             JsonGauge(rules.depth, rules.values).feed(data)
             return _map(read_document(data))
         except TooLarge as error:
-            raise Unreadable(error.problem.message, TOO_LARGE) from None
+            raise UnreadableMessage(error.problem.message, TOO_LARGE) from None
         except InvalidJson as error:
-            raise Unreadable(error.problem.message) from None
+            raise UnreadableMessage(error.problem.message) from None
 
     def write(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "websocket.send", "text": to_json(message)}
@@ -231,10 +236,10 @@ def _object(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 
 def _check_size(size: int, rules: SocketRules) -> None:
     if size > rules.frame:
-        raise Unreadable(f"a message may have {rules.frame} bytes at most", TOO_LARGE)
+        raise UnreadableMessage(f"a message may have {rules.frame} bytes at most", TOO_LARGE)
 
 
 def _map(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise Unreadable("a message is to be a map")
+        raise UnreadableMessage("a message is to be a map")
     return found

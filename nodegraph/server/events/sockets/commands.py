@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.events.sockets.requests import Look, Ping, Request, Steer, Submit
+from nodegraph.server.events.sockets.requests import Look, Ping, SocketRequest, Steer, Submit
 from nodegraph.server.http.dependencies import allowed
 from nodegraph.server.http.errors import Conflict
 from nodegraph.server.services import Services
@@ -16,6 +16,8 @@ from nodegraph.server.workflows.job_entries import job_entry
 from nodegraph.server.workflows.jobs_access import done
 from nodegraph.server.workflows.planning import checked, planned
 from nodegraph.server.workflows.submitting import submit
+
+T = TypeVar("T")
 
 
 class Tasks:
@@ -48,9 +50,6 @@ class Tasks:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._failed(error)
-
-
-T = TypeVar("T")
 
 
 class Superseded(Conflict):
@@ -100,11 +99,11 @@ class Commands:
         self._caller = caller
         self._newest = {"validate": Newest(), "plan": Newest()}
 
-    def can_wait(self, request: Request) -> bool:
+    def can_wait(self, request: SocketRequest) -> bool:
         """Whether newer ones may take its place, so that it needs no place of its own."""
         return isinstance(request, Look)
 
-    async def result(self, request: Request) -> Mapping[str, Any]:
+    async def result(self, request: SocketRequest) -> Mapping[str, Any]:
         """What comes of it.
 
         Raises:

@@ -20,7 +20,7 @@ from nodegraph.server.events.sockets.commands import Commands, Tasks
 from nodegraph.server.events.sockets.followed import Followed
 from nodegraph.server.events.sockets.protocol import abort
 from nodegraph.server.events.sockets.requests import (
-    Request,
+    SocketRequest,
     Subscribe,
     Unsubscribe,
     Wrong,
@@ -36,7 +36,7 @@ from nodegraph.server.events.sockets.rules import (
     TOO_SLOW,
     Closing,
     SocketRules,
-    Unreadable,
+    UnreadableMessage,
 )
 from nodegraph.server.http.errors import status_of
 from nodegraph.server.http.problems import problem_response
@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 PROTOCOL = "nodegraph.v1"
 
 
-class Connection:
+class SocketConnection:
     """Serves one client until either side has enough.
 
     Args:
@@ -139,7 +139,7 @@ class Connection:
             self._heard = self._loop.time()
             try:
                 request = await self._understood(received)
-            except Unreadable as error:
+            except UnreadableMessage as error:
                 self._end(error.closing)
                 return
             except Wrong as error:
@@ -148,13 +148,13 @@ class Connection:
                 if request is not None:
                     await self._take(request)
 
-    async def _understood(self, received: Mapping[str, Any]) -> Request | None:
+    async def _understood(self, received: Mapping[str, Any]) -> SocketRequest | None:
         if is_large(received):
             # Others get their turn meanwhile.
             return await self._services.off_loop(request_in, received, self._codec, self._rules)
         return request_in(received, self._codec, self._rules)
 
-    async def _take(self, request: Request) -> None:
+    async def _take(self, request: SocketRequest) -> None:
         # A client that asks too much is read more slowly, and so held up by its own network.
         while wait := self._rates.spend(""):
             await asyncio.sleep(wait)
@@ -164,7 +164,7 @@ class Connection:
         await self._free.acquire()
         self._tasks.begin(self._answer(request)).add_done_callback(lambda _: self._free.release())
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: SocketRequest) -> None:
         try:
             if isinstance(request, Subscribe):
                 await self._subscribe(request)

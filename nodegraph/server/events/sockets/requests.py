@@ -11,7 +11,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.events.sockets.codec import Codec
 from nodegraph.server.events.sockets.rules import SocketRules
-from nodegraph.server.http.problems import InvalidRequest
+from nodegraph.server.http.problems import InvalidRequest, finding
 from nodegraph.server.workflows.wishes import JobWish, WorkflowWish
 from nodegraph.session.settings import NUMBER
 
@@ -22,6 +22,7 @@ RequestId = (
 """Whatever the client likes; the answer has the same."""
 JobId = Annotated[str, StringConstraints(max_length=64)]
 _GIVEN = 200
+_LARGE = 128 << 10
 
 
 class _Request(BaseModel):
@@ -82,17 +83,17 @@ class Look(WorkflowWish):
     id: RequestId
 
 
-Request = Ping | Subscribe | Unsubscribe | Steer | Submit | Look
+SocketRequest = Ping | Subscribe | Unsubscribe | Steer | Submit | Look
 
-_KINDS: Mapping[str, type[Request]] = {
+_KINDS: Mapping[str, type[SocketRequest]] = {
     kind: model
-    for model in get_args(Request)
+    for model in get_args(SocketRequest)
     for kind in get_args(model.model_fields["type"].annotation)
 }
-_ADAPTERS = {model: TypeAdapter(model) for model in get_args(Request)}
+_ADAPTERS = {model: TypeAdapter(model) for model in get_args(SocketRequest)}
 
 
-def read_request(message: Mapping[str, Any]) -> Request:
+def read_request(message: Mapping[str, Any]) -> SocketRequest:
     """The request that a message is.
 
     Raises:
@@ -102,13 +103,15 @@ def read_request(message: Mapping[str, Any]) -> Request:
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         hint = did_you_mean(kind, _KINDS) if isinstance(kind, str) else None
-        given = _shown(kind)
+        given = ascii(kind)[:_GIVEN]
         problem = Problem("invalid-request", "there is no such message", given=given, hint=hint)
         raise InvalidRequest([problem])
     try:
-        found: Request = _ADAPTERS[model].validate_python(message)
+        found: SocketRequest = _ADAPTERS[model].validate_python(message)
     except ValidationError as error:
-        raise InvalidRequest([_problem(each) for each in error.errors()]) from None
+        raise InvalidRequest(
+            [finding(each, ".".join(map(str, each["loc"]))) for each in error.errors()]
+        ) from None
     return found
 
 
@@ -116,21 +119,6 @@ def id_of(message: Mapping[str, Any]) -> str | int | None:
     """The id of a message that is wrong otherwise."""
     found = message.get("id")
     return found if isinstance(found, (str, int)) and len(str(found)) <= 64 else None
-
-
-def _problem(found: Mapping[str, Any]) -> Problem:
-    name = ".".join(map(str, found["loc"]))
-    given = None if found["type"] == "missing" else _shown(found.get("input"))
-    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
-    return Problem("invalid-request", f"`{name}`: {found['msg']}", given=given, hint=hint)
-
-
-def _shown(value: Any) -> str:
-    text = ascii(value) if not isinstance(value, (dict, list)) else type(value).__name__
-    return text if len(text) <= _GIVEN else f"{text[:_GIVEN]}…"
-
-
-_LARGE = 128 << 10
 
 
 class Wrong(Exception):
@@ -142,7 +130,9 @@ class Wrong(Exception):
         self.refusal = refusal
 
 
-def request_in(received: Mapping[str, Any], codec: Codec, rules: SocketRules) -> Request | None:
+def request_in(
+    received: Mapping[str, Any], codec: Codec, rules: SocketRules
+) -> SocketRequest | None:
     """The request in a message; None if it is a sign of life.
 
     Raises:

@@ -37,7 +37,7 @@ class Closing:
         object.__setattr__(self, "reason", text)
 
 
-class Unreadable(NodegraphError):
+class UnreadableMessage(NodegraphError):
     """A message that can't be answered, as nothing of it can be read."""
 
     code = "unreadable-message"

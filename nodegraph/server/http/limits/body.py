@@ -28,7 +28,7 @@ class BadLength(Refused):
     code = "bad-length"
 
 
-class Body:
+class CountedBody:
     """A request's body on its way in, counted.
 
     Args:

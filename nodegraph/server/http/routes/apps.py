@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
+from nodegraph.client.shapes.telling import told_fields
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
@@ -87,13 +88,9 @@ async def list_apps(
     """The saved workflows that can be read, by name."""
     page = await services.off_loop(services.workflows.page, limit=limit, after=cursor)
     items = [
-        {
-            "name": entry.name,
-            "title": entry.title or entry.name,
-            "description": entry.description,
-            "parameters": list(entry.parameters),
-            "href": app_path(entry.name),
-        }
+        told_fields(
+            shapes.AppItem, entry, title=entry.title or entry.name, href=app_path(entry.name)
+        )
         for entry in page.entries
         if entry.problem is None
     ]

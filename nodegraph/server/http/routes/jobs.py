@@ -13,7 +13,7 @@ from nodegraph.client import shapes
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.queue import Filter, Job, State
 from nodegraph.jobs.queue.listing import Order
-from nodegraph.jobs.queue.positions import End
+from nodegraph.jobs.queue.positions import QueueEnd
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may_run
 from nodegraph.server.http.dependencies import services as services_of
@@ -41,8 +41,9 @@ _UPLOADED = "uploads"
 JobId = Annotated[
     str, Path(description="Of a job.", max_length=64, examples=["job_01hzy3m7q8r9s0t1v2w3x4y5z6"])
 ]
-_ENDS: dict[Literal["first", "last"], End] = {"first": "front", "last": "back"}
+_ENDS: dict[Literal["first", "last"], QueueEnd] = {"first": "front", "last": "back"}
 _LOCATION = {"Location": {"description": "Of the job.", "schema": {"type": "string"}}}
+_STEERING = responses(401, 403, 404, 409, 503)
 
 
 class Deleted(BaseModel):
@@ -215,9 +216,6 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
         return json.dumps(services.uploads.shown(filled.to_dict()))
     # Most workflows name no such file, and come as they are.
     return json.dumps(services.uploads.shown(json.loads(text))) if _UPLOADED in text else text
-
-
-_STEERING = responses(401, 403, 404, 409, 503)
 
 
 @router.post(

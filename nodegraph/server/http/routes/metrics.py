@@ -12,7 +12,7 @@ from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import responses
-from nodegraph.server.operations.metrics import CONTENT_TYPE, State
+from nodegraph.server.operations.metrics import CONTENT_TYPE, ServerState
 from nodegraph.server.services import Services
 
 router = APIRouter(tags=["system"])
@@ -43,7 +43,7 @@ def _text(services: Services) -> bytes:
     counts, paused = _queue(services.queue)
     free, total = _disk(services.home)
     dispatching = services.dispatcher.status
-    state = State(
+    state = ServerState(
         counts=counts,
         paused=paused,
         writable=dispatching.fault is None,

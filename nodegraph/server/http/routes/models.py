@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,8 +12,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
+from nodegraph.client.shapes.telling import told
 from nodegraph.diffusion.models import FoundModel
-from nodegraph.server.content.model_pictures import find_model_picture, read_model_picture
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response
@@ -21,6 +22,10 @@ from nodegraph.server.http.sending import OpenFile
 from nodegraph.server.services import Services
 
 router = APIRouter(prefix="/models", tags=["models"])
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_LARGEST = 32 << 20
+"""Bytes of a picture that is read; a larger one is no picture of a model."""
 
 
 class ModelList(BaseModel):
@@ -78,7 +83,7 @@ def _picture(services: Services, name: str) -> tuple[str, bytes]:
         NotFound: There is no such model, or no picture of it.
     """
     known = {model.name: model for model in services.models.list(services.settings.model_folders)}
-    data = read_model_picture(known[name].path) if name in known else None
+    data = _read_picture(known[name].path) if name in known else None
     if data is None:
         raise NotFound("there is no picture of such a model", given=ascii(name[:80]))
     return blake3(data).hexdigest(), data
@@ -91,17 +96,32 @@ def _listed(services: Services) -> list[shapes.Model]:
 def _entry(model: FoundModel) -> shapes.Model:
     # Where files lie on this machine is nobody's business who can't see the machine.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
-    return shapes.Model(
-        name=model.name,
-        kind=model.kind,
-        family=model.family,
-        bytes=model.bytes,
-        problem=problem,
-        thumbnail=_thumbnail(model),
-    )
+    return told(shapes.Model, model, problem=problem, thumbnail=_thumbnail(model))
 
 
 def _thumbnail(model: FoundModel) -> str | None:
-    if find_model_picture(model.path) is None:
+    if _picture_of(model.path) is None:
         return None
     return f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}"
+
+
+def _picture_of(model: Path) -> Path | None:
+    """The picture of a model, in its folder or beside its file; None if there is none."""
+    if model.is_dir():
+        stems = [model / "preview", model / "thumbnail"]
+    else:
+        stems = [model.with_suffix(".preview"), model.with_suffix("")]
+    # Not `with_suffix`, which would take a part of the name off: v1.5 is no suffix.
+    places = (stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in _SUFFIXES)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read_picture(model: Path) -> bytes | None:
+    """The bytes of a model's picture; None if there is none that can be read."""
+    found = _picture_of(model)
+    try:
+        if found is None or found.stat().st_size > _LARGEST:
+            return None
+        return found.read_bytes()
+    except OSError:
+        return None

@@ -17,7 +17,7 @@ from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
-from nodegraph.server.workflows.catalog import NodeTypes
+from nodegraph.server.workflows.catalog import DeclaredTypes
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
 
@@ -111,7 +111,7 @@ async def get_node_type(
     return answer
 
 
-def _list(types: NodeTypes) -> Response:
+def _list(types: DeclaredTypes) -> Response:
     specs = (types.spec(name) for name in types.node_types())
     return json_response(
         {

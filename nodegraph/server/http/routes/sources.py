@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -44,4 +43,4 @@ async def list_sources(
     shown = folders if caller.may("admin") else []
     found = [model_source(name, shown) for name in model or ()]
     found += [pack_source(name) for name in pack or ()]
-    return SourceList.model_validate({"items": [asdict(each) for each in found]})
+    return SourceList(items=found)

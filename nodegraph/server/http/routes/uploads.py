@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
+from nodegraph.client.shapes.telling import told
 from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -182,15 +183,5 @@ async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
 
 
 def _entry(upload: Upload) -> shapes.Upload:
-    return shapes.Upload(
-        digest=upload.digest,
-        name=upload.name,
-        media_type=upload.media_type,
-        size=upload.size,
-        width=upload.width,
-        height=upload.height,
-        created=upload.created,
-        used=upload.used,
-        value=upload.reference,
-        href=f"/api/v1/uploads/{upload.digest}",
-    )
+    href = f"/api/v1/uploads/{upload.digest}"
+    return told(shapes.Upload, upload, value=upload.reference, href=href)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.description import described, example
+from nodegraph.client.shapes.telling import told, told_fields
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
@@ -148,7 +149,7 @@ async def put_workflow(
     if is_new:
         response.status_code = 201
         response.headers["Location"] = _href(name)
-    return SavedAs(name=name, **asdict(_version(name, found.version)))
+    return told(SavedAs, _version(name, found.version), name=name)
 
 
 @router.delete(
@@ -218,25 +219,10 @@ def _href(name: str, version: int | None = None) -> str:
 
 
 def _version(name: str, version: Version) -> shapes.SavedVersion:
-    return shapes.SavedVersion(
-        version=version.number,
-        digest=version.digest,
-        saved=version.saved,
-        size=version.size,
-        href=_href(name, version.number),
-    )
+    href = _href(name, version.number)
+    return told(shapes.SavedVersion, version, version=version.number, href=href)
 
 
 def _item(entry: SavedEntry) -> dict[str, Any]:
     """As `shapes.SavedItem` says."""
-    return {
-        "name": entry.name,
-        "title": entry.title,
-        "description": entry.description,
-        "digest": entry.digest,
-        "saved": entry.saved,
-        "parameters": list(entry.parameters),
-        "nodes": entry.nodes,
-        "href": _href(entry.name),
-        "problem": entry.problem,
-    }
+    return told_fields(shapes.SavedItem, entry, href=_href(entry.name))

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from nodegraph.server.operations.backup.restoring import Restored, check, restore
 from nodegraph.server.operations.backup.unfinished import finish_restore
-from nodegraph.server.operations.backup.writing import Options, Written, backup
+from nodegraph.server.operations.backup.writing import Options, WrittenBackup, backup
 
-__all__ = ["Options", "Restored", "Written", "backup", "check", "finish_restore", "restore"]
+__all__ = ["Options", "Restored", "WrittenBackup", "backup", "check", "finish_restore", "restore"]

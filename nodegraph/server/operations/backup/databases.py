@@ -24,15 +24,16 @@ def copy_database(source: Path, target: Path, kind: Format) -> None:
         InvalidFile: It is something else, is damaged, or was written by another version.
         OutputError: The copy can't be written.
     """
-    with closing(Database(source, kind, read_only=True)) as database:
-        try:
-            with closing(sqlite3.connect(target)) as copy, database.reading() as connection:
-                connection.backup(copy)
-                # One file, with no journal beside it.
-                copy.execute("PRAGMA journal_mode = DELETE")
-                _check(copy, source)
-        except sqlite3.Error as error:
-            raise database.explained(error) from error
+    with (
+        closing(Database(source, kind, read_only=True)) as database,
+        database.explaining(),
+        closing(sqlite3.connect(target)) as copy,
+        database.reading() as connection,
+    ):
+        connection.backup(copy)
+        # One file, with no journal beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        _check(copy, source)
 
 
 def check_database(path: Path, kind: Format) -> None:

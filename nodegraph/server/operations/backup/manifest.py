@@ -45,7 +45,7 @@ class FileEntry(_Part):
     mode: Annotated[int, Field(ge=0, le=0o777)]
 
 
-class Manifest(_Part):
+class BackupManifest(_Part):
     """The list.
 
     Attributes:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
-import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,25 +14,12 @@ from pydantic import ValidationError
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.operations.backup import manifest as listed
 from nodegraph.server.operations.backup.databases import PARTS
-from nodegraph.server.operations.backup.manifest import FileEntry, Manifest
+from nodegraph.server.operations.backup.manifest import BackupManifest, FileEntry
+from nodegraph.store.zip_reader import ZipReader, is_safe, opened_zip
 
 STEP = 4 << 20
 """Bytes that are copied at a time."""
 Progress = Callable[[int, int], None]
-
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
-"""What `zipfile` raises about a file that is damaged, or made to do harm."""
-_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class BackupReader:
@@ -51,63 +35,36 @@ class BackupReader:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self._path = path
-        self._archive = archive
-        with self._reading():
-            members = self._members()
-            self.manifest = self._read_list(members)
-            self._check_list(members)
+        self._zip = ZipReader(path, archive, "the backup")
+        self._refused = self._zip.refused
+        if listed.NAME not in self._zip.sizes:
+            raise self._refused("it has no list of its files, so it is no backup")
+        with self._zip.reading():
+            self.manifest = self._read_list()
+        self._check_list()
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _read_list(self) -> BackupManifest:
         try:
-            yield
+            found = BackupManifest.model_validate_json(self._zip.read(listed.NAME, listed.LARGEST))
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise self._refused(f"its list is wrong at {place}") from None
-        except _UNREADABLE as error:
-            raise InvalidFile(f"the backup {self._path} is damaged: {error}") from error
-
-    def _refused(self, reason: str, given: str | None = None) -> InvalidFile:
-        shown = None if given is None else ascii(given[:200])
-        return InvalidFile(f"the backup {self._path} is refused: {reason}", given=shown)
-
-    def _members(self) -> Mapping[str, zipfile.ZipInfo]:
-        found: dict[str, zipfile.ZipInfo] = {}
-        for member in self._archive.infolist():
-            name = member.filename
-            if name in found:
-                raise self._refused("it holds a file twice", name)
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG) or member.is_dir():
-                raise self._refused("it holds something that is no plain file", name)
-            if member.flag_bits & 1 or member.compress_type not in _KINDS:
-                raise self._refused("it holds a file of an unknown form", name)
-            found[name] = member
-        if listed.NAME not in found:
-            raise self._refused("it has no list of its files, so it is no backup")
-        return found
-
-    def _read_list(self, members: Mapping[str, zipfile.ZipInfo]) -> Manifest:
-        if members[listed.NAME].file_size > listed.LARGEST:
-            raise self._refused("its list is too long")
-        found = Manifest.model_validate_json(self._archive.read(listed.NAME))
         if unknown := [part for part in found.parts if part not in PARTS]:
             raise self._refused("it holds parts that aren't known", unknown[0])
         return found
 
-    def _check_list(self, members: Mapping[str, zipfile.ZipInfo]) -> None:
+    def _check_list(self) -> None:
         """The list is that of the files, and each lies where it may."""
         names = {listed.NAME}
         for file in self.manifest.files:
-            if not _is_safe(file.path) or file.path.split("/")[0] not in self.manifest.parts:
+            if not is_safe(file.path) or file.path.split("/")[0] not in self.manifest.parts:
                 raise self._refused("it holds a file that doesn't belong there", file.path)
-            member = members.get(file.path)
-            if member is None or member.file_size != file.size:
+            if self._zip.sizes.get(file.path) != file.size:
                 raise self._refused("a file isn't as its list says", file.path)
             names.add(file.path)
         if len(names) != len(self.manifest.files) + 1:
             raise self._refused("its list names a file twice")
-        if extra := sorted(set(members) - names):
+        if extra := sorted(set(self._zip.sizes) - names):
             raise self._refused("it holds a file that isn't listed", extra[0])
 
     def check(self, progress: Progress) -> None:
@@ -147,17 +104,12 @@ class BackupReader:
 
     def _chunks(self, file: FileEntry) -> Iterator[bytes]:
         """The bytes of a file; it raises in the end unless they are as listed."""
-        hasher, left = blake3(max_threads=blake3.AUTO), file.size
-        with self._reading():
-            with self._archive.open(file.path) as member:
-                while chunk := member.read(min(STEP, left + 1)):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise self._refused("a file is larger than its list says", file.path)
-                    hasher.update(chunk)
-                    yield chunk
-            if left or hasher.hexdigest() != file.digest:
-                raise InvalidFile(f"the backup {self._path} is damaged", given=ascii(file.path))
+        hasher = blake3(max_threads=blake3.AUTO)
+        for chunk in self._zip.chunks(file.path, STEP):
+            hasher.update(chunk)
+            yield chunk
+        if hasher.hexdigest() != file.digest:
+            raise InvalidFile(f"the backup {self._path} is damaged", given=ascii(file.path))
 
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -169,15 +121,6 @@ def _write(descriptor: int, chunk: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def _is_safe(path: str) -> bool:
-    """Whether a path stays below the folder that it is put into."""
-    parts = path.split("/")
-    is_bad = any(part in ("", ".", "..") or "\0" in part for part in parts)
-    if os.name == "nt":
-        is_bad = is_bad or any(mark in path for mark in '\\:*?"<>|')
-    return not is_bad
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[BackupReader]:
     """A backup to read from, until the end of the `with`.
@@ -185,16 +128,6 @@ def opened(path: Path) -> Iterator[BackupReader]:
     Raises:
         InvalidFile: It isn't there, is no backup, is damaged, or was written by a newer version.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-    with file:
-        try:
-            archive = zipfile.ZipFile(file)
-        except _UNREADABLE as error:
-            raise InvalidFile(
-                f"{path} is no backup: {error}", expected="a file that `nodegraph backup` has made"
-            ) from error
-        with archive:
-            yield BackupReader(path, archive)
+    expected = "a file that `nodegraph backup` has made"
+    with opened_zip(path, f"{path} is no backup", expected) as archive:
+        yield BackupReader(path, archive)

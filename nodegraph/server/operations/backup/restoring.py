@@ -20,7 +20,7 @@ from nodegraph.server.operations.backup.databases import (
     QUEUE,
     check_database,
 )
-from nodegraph.server.operations.backup.manifest import Manifest
+from nodegraph.server.operations.backup.manifest import BackupManifest
 from nodegraph.server.operations.backup.reading import BackupReader, opened
 from nodegraph.server.operations.backup.unfinished import NEW, decide, finish_restore, staging
 from nodegraph.session.settings import Settings, config_file
@@ -56,7 +56,7 @@ class Restored:
     Attributes:
         bytes: Of the files.
         came_from: Home folder that the backup was made of.
-        missing: See `Manifest`.
+        missing: See `BackupManifest`.
     """
 
     files: int
@@ -66,7 +66,7 @@ class Restored:
     missing: list[str]
 
 
-def check(path: Path, progress: Progress | None = None) -> Manifest:
+def check(path: Path, progress: Progress | None = None) -> BackupManifest:
     """Read a whole backup and compare it with its list, which it gives.
 
     Raises:

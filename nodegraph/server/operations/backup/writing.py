@@ -26,7 +26,12 @@ from nodegraph.server.operations.backup.databases import (
     copy_database,
     is_passing,
 )
-from nodegraph.server.operations.backup.manifest import FileEntry, Manifest, Reference, references
+from nodegraph.server.operations.backup.manifest import (
+    BackupManifest,
+    FileEntry,
+    Reference,
+    references,
+)
 from nodegraph.server.operations.backup.reading import STEP, opened
 from nodegraph.server.operations.backup.workspace import workspace
 from nodegraph.session.settings import Settings, config_file
@@ -63,13 +68,13 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenBackup:
     """What a backup holds.
 
     Attributes:
         size: Bytes of the backup.
         bytes: Of the files in it.
-        missing, left_out: See `Manifest`.
+        missing, left_out: See `BackupManifest`.
         elsewhere: Folders that settings name outside of the home folder; they aren't in it.
     """
 
@@ -87,7 +92,7 @@ def backup(
     target: Path,
     options: Options | None = None,
     progress: Progress | None = None,
-) -> Written:
+) -> WrittenBackup:
     """Write a home folder into one file; it is there whole and checked, or as it was before.
 
     Databases are as of one moment each, the queue first: what its jobs refer to is taken after it.
@@ -111,7 +116,7 @@ def backup(
     except OSError as error:
         hint = None if target.parent.is_dir() else f"Make the folder {target.parent} first."
         raise OutputError(f"can't write {target}: {error.strerror or error}", hint=hint) from error
-    return Written(
+    return WrittenBackup(
         size,
         len(found.files),
         found.bytes,
@@ -137,7 +142,7 @@ class _Writing:
         self._left_out: list[str] = []
         self._done = self._total = 0
 
-    def run(self) -> Manifest:
+    def run(self) -> BackupManifest:
         copies = self._copies()
         sources = {**copies, **dict(self._sources())}
         self._total = _PASSES * sum(map(_size, sources.values()))
@@ -220,11 +225,11 @@ class _Writing:
         self._done += count
         self._progress(min(self._done, self._total), self._total)
 
-    def _manifest(self, copies: Mapping[str, Path]) -> Manifest:
+    def _manifest(self, copies: Mapping[str, Path]) -> BackupManifest:
         found = references(copies, self._home)
         parts = self._options.parts
         wanted = [each for each in found.files if PurePosixPath(each.path).parts[0] in parts]
-        return Manifest(
+        return BackupManifest(
             program=VERSION,
             created=time.time(),
             home=str(self._home),
@@ -280,7 +285,7 @@ def _member(name: str) -> zipfile.ZipInfo:
     return about
 
 
-def _write_list(archive: zipfile.ZipFile, found: Manifest) -> None:
+def _write_list(archive: zipfile.ZipFile, found: BackupManifest) -> None:
     with archive.open(_member(listed.NAME), "w", force_zip64=True) as file:
         file.write(found.model_dump_json(indent=1).encode())
 

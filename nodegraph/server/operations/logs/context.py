@@ -16,7 +16,7 @@ _JOB = re.compile(r"\bjob_[0-9a-z]{26}\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CurrentRequest:
     """A request that is being answered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Asked:
         return "" if notes is None or notes.caller is None else notes.caller.name
 
 
-CURRENT: ContextVar[Asked | None] = ContextVar("nodegraph_request", default=None)
+CURRENT: ContextVar[CurrentRequest | None] = ContextVar("nodegraph_request", default=None)
 """Of the task or thread; code that is handed to a thread takes it along."""
 
 

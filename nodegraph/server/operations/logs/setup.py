@@ -73,13 +73,13 @@ class JsonLines(logging.Formatter):
         return json.dumps(found)
 
 
-Form = Literal["text", "json"]
+LogForm = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 _REFUSED = "nodegraph.server.refused"
 
 
-def configure(form: Form = "text", level: Level = "info") -> None:
+def configure(form: LogForm = "text", level: Level = "info") -> None:
     """Write log lines to stderr from now on.
 
     Args:

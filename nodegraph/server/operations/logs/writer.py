@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
-from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from collections.abc import Callable
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
+from threading import Event
 from typing import Any, TextIO
 
 from nodegraph.server.operations.logs.context import noted
@@ -46,16 +47,15 @@ def redacted_field(name: str, value: Any) -> Any:
 _MOST = 10_000
 """Records that wait; more are left out, and how many that were is told."""
 _AT_ONCE = 500
+"""Records after which it is told at the latest."""
 _PATIENCE = 2.0
 """Seconds that the end of the process waits for a reader who doesn't read."""
-_Item = logging.LogRecord | Event | None
-"""Something to write, somebody who waits until what came before is written, or the end."""
 
 
-class LineWriter(logging.Handler):
-    """Writes records to a stream, in order.
+class LineWriter(QueueHandler):
+    """Writes records to a stream, in order, from a thread of its own.
 
-    A pipe that nobody reads, or a slow disk, holds up this thread and not the server. Whatever is
+    A pipe that nobody reads, or a slow disk, holds up that thread and not the server. Whatever is
     wrong with the stream, nothing is raised where something is logged.
 
     Args:
@@ -63,31 +63,28 @@ class LineWriter(logging.Handler):
     """
 
     def __init__(self, stream: TextIO, most: int = _MOST) -> None:
-        super().__init__()
+        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        super().__init__(self._waiting)
         self._stream = stream
         self._descriptor = _descriptor(stream)
         self._most = most
-        self._waiting: SimpleQueue[_Item] = SimpleQueue()
-        self._left_out = 0
+        self._left_out = self._written = 0
         self._is_open = True
-        self._thread = Thread(target=self._work, name="nodegraph-log", daemon=True)
-        self._thread.start()
+        self._listener = _Listener(self._waiting, self._write)
+        self._listener.start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a record."""
-        if not self._is_open:
-            return
-        if self._waiting.qsize() >= self._most:
-            self._left_out += 1
-            return
-        try:
-            noted(record)
-            # Now, as what it tells of may be something else in a moment.
-            record.msg, record.args = record.getMessage(), None
-        except Exception:  # noqa: BLE001 - as handlers do: what is logged wrongly breaks nothing
-            self.handleError(record)
-        else:
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record with its text as it is now: what it tells of may soon be something else."""
+        noted(record)
+        record.msg, record.args = record.getMessage(), None
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Take a record, or leave it out."""
+        if self._is_open and self._waiting.qsize() < self._most:
             self._waiting.put(record)
+        elif self._is_open:
+            self._left_out += 1
 
     def flush(self) -> None:
         """Wait until all that was taken is written, or for as long as it makes sense."""
@@ -100,31 +97,13 @@ class LineWriter(logging.Handler):
         """Write what was taken, and end."""
         if self._is_open:
             self._is_open = False
-            self._waiting.put(None)
-            self._thread.join(_PATIENCE)
+            self._listener.stop()
         super().close()
 
-    def _work(self) -> None:
-        taken: list[_Item] = []
-        while None not in taken:
-            taken = self._taken()
-            self._write([each for each in taken if isinstance(each, logging.LogRecord)])
-            for each in taken:
-                if isinstance(each, Event):
-                    each.set()
-
-    def _taken(self) -> list[_Item]:
-        taken = [self._waiting.get()]
-        while len(taken) < _AT_ONCE:
-            try:
-                taken.append(self._waiting.get_nowait())
-            except Empty:
-                break
-        return taken
-
-    def _write(self, records: Sequence[logging.LogRecord]) -> None:
-        lines = [self._line(record) for record in records]
-        if self._left_out:
+    def _write(self, record: logging.LogRecord) -> None:
+        self._written += 1
+        lines = [self._line(record)]
+        if self._left_out and (self._waiting.empty() or self._written % _AT_ONCE == 0):
             left_out, self._left_out = self._left_out, 0
             text = f"{left_out} lines are left out here: more came than could be written"
             lines.append(self._line(_record(text)))
@@ -148,6 +127,29 @@ class LineWriter(logging.Handler):
             return self.format(record)
         except Exception as error:  # noqa: BLE001 - the others' lines are written all the same
             return f"a line of {record.name} can't be written: {type(error).__name__}"
+
+
+class _Listener(QueueListener):
+    """Has records written, and tells those who wait that it has come so far."""
+
+    def __init__(
+        self, waiting: SimpleQueue[Any], write: Callable[[logging.LogRecord], None]
+    ) -> None:
+        super().__init__(waiting)
+        self._write = write
+
+    def handle(self, record: logging.LogRecord | Event) -> None:
+        """Do what is next."""
+        if isinstance(record, Event):
+            record.set()
+        else:
+            self._write(record)
+
+    def stop(self) -> None:
+        """End, once all is written or nobody seems to read it."""
+        self.enqueue_sentinel()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
 
 def _descriptor(stream: TextIO) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nodegraph.server.operations.metrics.metrics import CONTENT_TYPE, Metrics
-from nodegraph.server.operations.metrics.state import State
+from nodegraph.server.operations.metrics.metrics import CONTENT_TYPE, Metrics, ServerState
 
-__all__ = ["CONTENT_TYPE", "Metrics", "State"]
+__all__ = ["CONTENT_TYPE", "Metrics", "ServerState"]

@@ -1,0 +1,121 @@
+"""How a workflow is run: said once here, and handed on as one object by whoever has to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nodegraph.core.events import Listener
+    from nodegraph.engine.cancel import CancelToken
+    from nodegraph.engine.lanes import Share
+
+
+class RunKeywords(TypedDict, total=False):
+    """The fields of `RunOptions`, for functions that take them as keywords."""
+
+    parameters: Mapping[str, Any] | None
+    targets: Sequence[str] | None
+    listener: Listener | None
+    cancel: CancelToken | None
+    deadline: float | None
+    check_mutation: bool
+    values: bool
+    share: Share | None
+    previews: bool
+    granted: Collection[Path]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """How a workflow is run.
+
+    Attributes:
+        parameters: Values of the workflow's named parameters.
+        targets: Nodes to run, with what they need; all sinks if not given.
+        listener: Is handed every event, in order, from any thread.
+        cancel: Stops the run at the next step once set; pauses and resumes it.
+        deadline: Seconds after which the run is cancelled, more than 0.
+        check_mutation: Compare each call's inputs before and after it, to find nodes that change
+            them; slower.
+        values: Whether the values of the targets' outputs are wanted; if not, a result that is
+            known needn't be brought into memory.
+        share: Whose run it is, and how urgent, where several compete for the lanes.
+        previews: Whether the listener has a use for pictures of unfinished work.
+        granted: Files among the uploads that this run may read, of which none else may be.
+    Raises:
+        InvalidValue: The deadline is no time to wait, or another value is of a wrong kind.
+    """
+
+    parameters: Mapping[str, Any] | None = None
+    targets: Sequence[str] | None = None
+    listener: Listener | None = None
+    cancel: CancelToken | None = None
+    deadline: float | None = None
+    check_mutation: bool = False
+    values: bool = True
+    share: Share | None = None
+    previews: bool = True
+    granted: Collection[Path] = ()
+
+    def __post_init__(self) -> None:
+        if self.deadline is not None and not _is_time(self.deadline):
+            raise InvalidValue(
+                "the run's `deadline` is no time to wait",
+                given=repr(self.deadline),
+                expected="seconds, more than 0",
+            )
+        if isinstance(self.targets, str):
+            raise InvalidValue(
+                "the run's `targets` are names of nodes",
+                given=repr(self.targets),
+                expected=f"a list of them: [{self.targets!r}]",
+            )
+        for name in ("check_mutation", "values", "previews"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidValue(
+                    f"the run's `{name}` is a yes or a no",
+                    given=repr(getattr(self, name)),
+                    expected="True or False",
+                )
+
+    def but(self, **keywords: Unpack[RunKeywords]) -> RunOptions:
+        """The same with some said anew.
+
+        Raises:
+            TypeError: There is no such option; names the nearest.
+        """
+        check_keywords(keywords, RunKeywords)
+        return replace(self, **keywords) if keywords else self
+
+
+AS_USUAL = RunOptions()
+"""How a workflow is run of which nothing is said."""
+
+
+def check_keywords(given: Mapping[str, Any], known: type) -> None:
+    """Check what a caller gave as keywords.
+
+    Args:
+        known: A `TypedDict` of those that there are.
+    Raises:
+        TypeError: There is none of that name; names the nearest.
+    """
+    names = known.__annotations__
+    for name in given:
+        if name not in names:
+            hint = did_you_mean(name, names, listed=len(names))
+            raise TypeError(f"a run has no option `{name}`. {hint}")
+
+
+def _is_time(seconds: Any) -> bool:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return is_number and 0 < seconds < inf

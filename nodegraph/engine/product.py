@@ -1,0 +1,328 @@
+"""A node's output with its digest; its value may still be on disk, or have left memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import is_
+from typing import Any, Protocol
+from uuid import uuid4
+
+from nodegraph.core.conversions import convert
+from nodegraph.core.copies import settled
+from nodegraph.core.digests import Digest, Undigestable, digest_value
+from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
+from nodegraph.core.marks import Marks, marks_of
+from nodegraph.core.ports import BLOCKED
+from nodegraph.core.summary import size_in_bytes, summarize
+from nodegraph.core.types import TypeExpr
+from nodegraph.core.value_types import described, is_of_type
+from nodegraph.store.entries import UNLOADED, Gone
+
+Digesters = Mapping[type, Callable[[Any], str]]
+
+BLOCKED_DIGEST = digest_value(BLOCKED)
+PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_SMALL = 4096
+"""Bytes; a plain value that can't be brought back stays in memory up to this size."""
+
+
+class Loader(Protocol):
+    """Where a value that left memory, or never was there, can be had."""
+
+    def __call__(self) -> Any:
+        """The value; from any thread.
+
+        Raises:
+            Gone: It is there no more.
+        """
+
+    def is_there(self) -> bool:
+        """Whether a call is likely to succeed, told without reading the value."""
+
+
+class Product:
+    """A value on a link.
+
+    Attributes:
+        digest: Of its content, or of what it was computed from.
+        size: Bytes in memory, about.
+        items: The items' products, if its port's type is a list.
+        loader: Where the value can be had when it isn't in memory.
+        base: What it is made of by a link's conversions.
+        marks: Of the value when it came into memory; None if nothing of it is shared.
+    """
+
+    __slots__ = (
+        "_conversions",
+        "_value",
+        "base",
+        "digest",
+        "items",
+        "loader",
+        "marks",
+        "size",
+    )
+
+    def __init__(
+        self,
+        value: Any,
+        digest: Digest,
+        size: int,
+        items: tuple[Product, ...] | None = None,
+        loader: Loader | None = None,
+    ) -> None:
+        self._value = value
+        self.digest = digest
+        self.size = size
+        self.items = items
+        self.loader = loader
+        self.base: Product | None = None
+        self._conversions: tuple[str, ...] = ()
+        self.marks: Marks | None = None
+
+    @property
+    def value(self) -> Any:
+        """Shared and read-only; brought into memory if it isn't there.
+
+        Raises:
+            Gone: It can't be had any more; the node that gave it must run again.
+        """
+        # What is made of others is made anew each time, as these may have been had anew.
+        if self.base is not None:
+            return convert(self.base.value, self._conversions)
+        if self.items is not None:
+            return [item.value for item in self.items]
+        value = self._value
+        if value is UNLOADED:
+            value = self._loaded()
+            self.marks = marks_of(value)
+            self._value = value
+        return value
+
+    def load(self) -> None:
+        """Bring the value into memory, for whoever must not hold on to it.
+
+        Raises:
+            Gone: See `value`.
+        """
+        self.value  # noqa: B018 - reading it is what loads it
+
+    def _loaded(self) -> Any:
+        if self.loader is not None:
+            return self.loader()
+        raise Gone("the value has left memory and isn't stored")
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the value is in memory, or is made at once from what is."""
+        if self._value is not UNLOADED:
+            return True
+        if self.base is not None:
+            return self.base.is_loaded
+        return self.items is not None and all(item.is_loaded for item in self.items)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the value, if it is in memory, bears the marks that it had."""
+        return all(lent.is_intact for lent in lent_by((self,)))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the value is in memory or stored."""
+        if self._value is not UNLOADED:
+            return True
+        if self.base is not None:
+            return self.base.is_there
+        if self.loader is not None:
+            return self.loader.is_there()
+        return self.items is not None and all(item.is_there for item in self.items)
+
+    @property
+    def resident_size(self) -> int:
+        """Bytes of what is in memory of it."""
+        if self._value is not UNLOADED:
+            return self.size
+        return sum(item.resident_size for item in self.items or ())
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it stands for a blocked output."""
+        return self.digest == BLOCKED_DIGEST
+
+    def kept_at(self, loader: Loader) -> None:
+        """Note where the value can be had once it has left memory, unless that is known."""
+        if self.loader is None and self.base is None and self.items is None:
+            self.loader = loader
+
+    def spoil(self) -> None:
+        """Let go of the value, as somebody has changed it; it is had anew or made again."""
+        self._value = UNLOADED
+        self.marks = None
+        if self.base is not None:
+            self.base.spoil()
+        for item in self.items or ():
+            item.spoil()
+
+    def stub(self) -> Product:
+        """The same without its value, which comes back when somebody asks for it."""
+        if not self._can_come_back:
+            return self
+        base = None if self.base is None else self.base.stub()
+        items = self.items
+        if items is not None:
+            # Those of a list may be in memory where the list as such isn't.
+            stubs = tuple([item.stub() for item in items])
+            items = items if all(map(is_, stubs, items)) else stubs
+        is_same = self._value is UNLOADED and items is self.items and base is self.base
+        if is_same and self.size <= _SMALL:
+            return self
+        # Others may hold this one as well, and load it later.
+        stub = Product(UNLOADED, self.digest, self.size, items, self.loader)
+        stub.base, stub._conversions = base, self._conversions
+        return stub
+
+    @property
+    def _can_come_back(self) -> bool:
+        # What can't is made again by its node, which isn't worth it for a number.
+        return (
+            self.loader is not None
+            or self.base is not None
+            or self.items is not None
+            or self.size > _SMALL
+            or type(self._value) not in PLAIN
+        )
+
+    def converted(self, conversions: tuple[str, ...]) -> Product:
+        """As a link hands it on; a blocked output stays one."""
+        if not conversions or self.is_blocked:
+            return self
+        if conversions[-1] == "one_to_list":
+            return listed([self.converted(conversions[:-1])])
+        items = None
+        if self.items is not None:
+            each = tuple(name.removeprefix("each:") for name in conversions)
+            items = tuple(item.converted(each) for item in self.items)
+        # Conversions make views and plain numbers, so the size stays about the same.
+        digest = converted_digest(self.digest, conversions)
+        found = Product(UNLOADED, digest, self.size, items)
+        found.base, found._conversions = self, conversions
+        return found
+
+    def without_blocked(self) -> Product:
+        """A list without its blocked items, and without those of the lists in it."""
+        if self.items is None:
+            return self
+        items = [item.without_blocked() for item in self.items if not item.is_blocked]
+        if len(items) == len(self.items) and all(map(is_, items, self.items)):
+            return self
+        return listed(items)
+
+
+def blocked() -> Product:
+    """The product of a blocked output."""
+    return Product(BLOCKED, BLOCKED_DIGEST, 0)
+
+
+def listed(items: Sequence[Product]) -> Product:
+    """The list of some products."""
+    digest = list_digest(item.digest for item in items)
+    size = sum(item.size for item in items)
+    return Product(UNLOADED, digest, size, tuple(items))
+
+
+def leaves(products: Iterable[Product]) -> Iterator[Product]:
+    """The products that are no lists, those in lists included."""
+    for product in products:
+        if product.items is not None:
+            yield from leaves(product.items)
+        else:
+            yield product
+
+
+def origins(products: Iterable[Product]) -> Iterator[Product]:
+    """The products whose values are neither made of others' nor converted."""
+    for product in products:
+        if product.base is not None:
+            yield from origins((product.base,))
+        elif product.items is not None:
+            yield from origins(product.items)
+        else:
+            yield product
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What a value that is handed on shares with its product.
+
+    Attributes:
+        value: Held here, as whoever finds it changed makes the product let go of it.
+    """
+
+    digest: Digest
+    value: Any
+    marks: Marks
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the value bears the marks that it had."""
+        return marks_of(self.value) == self.marks
+
+    def is_still(self, digesters: Digesters) -> bool:
+        """Whether the value is the one that the digest names, looked at in full."""
+        return is_still(self.value, self.digest, digesters)
+
+
+def lent_by(products: Iterable[Product]) -> list[Lent]:
+    """What is in memory of some products, as far as those share it who are handed their values."""
+    found = []
+    for origin in origins(products):
+        value, marks = origin._value, origin.marks
+        if value is not UNLOADED and marks is not None:
+            found.append(Lent(origin.digest, value, marks))
+    return found
+
+
+def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest) -> Product:
+    """An output's value, digested and measured.
+
+    Args:
+        expr: Its port's type.
+        unnamed: Names the value if its content has no digest.
+    Raises:
+        TypeError: The value is not of that type.
+    """
+    if value is BLOCKED:
+        return blocked()
+    if not is_of_type(value, expr):
+        raise TypeError(f"returned {summarize(value)}, but declares {described(expr)}")
+    if expr.is_list:
+        items = [
+            product_of(item, expr.item, digesters, opaque_digest(unnamed, str(at)))
+            for at, item in enumerate(value)
+        ]
+        return listed(items)
+    value = settled(value)
+    try:
+        digest = digest_value(value, digesters)
+    except (Undigestable, RecursionError):  # the latter for objects that hold themselves
+        digest = unnamed
+    found = Product(value, digest, size_in_bytes(value))
+    found.marks = marks_of(value)
+    return found
+
+
+def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:
+    """Whether a value is the one that a digest names; one without content is taken to be."""
+    try:
+        return digest_value(value, digesters) == digest
+    except (Undigestable, RecursionError):
+        return True
+
+
+def unnamed_digest(call_key: Key, port: str, *, deterministic: bool) -> Digest:
+    """Names an output whose content has no digest.
+
+    By what it was computed from; a result that differs from run to run needs a new name each time.
+    """
+    return opaque_digest(call_key if deterministic else uuid4().hex, port)

@@ -1,0 +1,121 @@
+"""The questions that a planner can answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.uploads import paths_in
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.planning.stock import Stock
+from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
+from nodegraph.jobs.supervisor.messages import StockNews
+from nodegraph.jobs.worker.upkeep import StoreUpkeep
+from nodegraph.session.session import Session
+from nodegraph.session.settings import places_of
+
+
+class Answers:
+    """Answers on a session, by the names of its methods that don't begin with an underscore.
+
+    Args:
+        session: Opens one. It is opened anew where packs may have changed.
+    """
+
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._open = session
+        self._session = session()
+        self._upkeep = StoreUpkeep(self._session)
+        self._places = places_of(self._session.settings)
+        self._stock = Stock()
+        self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+            "check": self._check,
+            "node_types": self._node_types,
+            "plan": self._plan,
+        }
+
+    @property
+    def session(self) -> Session:
+        """The one in use."""
+        return self._session
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
+    def stocked(self, told: StockNews) -> None:
+        """Plans are for a worker that holds this in memory."""
+        self._stock.update(told.results, told.gone, told.weights, is_all=told.is_all)
+
+    def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer, of plain values.
+
+        Raises:
+            NodegraphError: Why there is none.
+        """
+        found = self._known.get(question)
+        if found is None:
+            hint = did_you_mean(question, self._known)
+            raise InvalidValue("there is no such question", given=question, hint=hint)
+        return found(arguments)
+
+    def _check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that is wrong with a workflow: ``valid``, and ``problems``.
+
+        `workflow` is a document or its text; `parameters` and `targets` may be left out.
+        """
+        workflow, problems = _with_parameters(arguments)
+        targets, granted = arguments.get("targets"), self._granted(arguments)
+        problems += self._session.check(workflow, targets=targets, granted=granted)
+        told = [self._places.plain(problem.as_dict()) for problem in problems]
+        return {"valid": not problems, "problems": told}
+
+    def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""
+        workflow, problems = _with_parameters(arguments)
+        targets = arguments.get("targets")
+        # Workers have learned meanwhile what things take.
+        self._upkeep.if_due()
+        plan = self._session.plan(
+            workflow,
+            targets=targets,
+            problems=problems,
+            granted=self._granted(arguments),
+            stock=self._stock,
+        )
+        found = plan.as_dict()
+        told = self._places.plain(found["problems"])
+        return {"valid": not plan.problems, **found, "problems": told}
+
+    def _granted(self, arguments: Mapping[str, Any]) -> Collection[Path]:
+        """Uploads that whoever asks may read: a server has put their paths into the workflow."""
+        given, uploads = arguments.get("workflow"), self._session.settings.uploads
+        if uploads is None:
+            return ()
+        text = given if isinstance(given, str) else json.dumps(given)
+        return paths_in(text, arguments.get("parameters") or {}, uploads)
+
+    def _node_types(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at the packs anew, and write down what they declare, for others to read."""
+        former, self._session = self._session, self._open()
+        former.close()
+        self._upkeep = StoreUpkeep(self._session)
+        registry = self._session.registry
+        return {"node_types": len(registry.node_types()), "problems": list(registry.problems)}
+
+
+def _with_parameters(arguments: Mapping[str, Any]) -> tuple[Workflow, list[Problem]]:
+    """The workflow with its parameters set as far as that can be, and what is wrong with them.
+
+    Raises:
+        InvalidFile, InvalidWorkflow: It can't be read.
+    """
+    given = arguments.get("workflow")
+    workflow = Workflow.loads(given) if isinstance(given, str) else Workflow.from_dict(given)
+    try:
+        return workflow.with_parameters(arguments.get("parameters") or {}), []
+    except InvalidWorkflow as error:
+        return workflow, list(error.problems)

@@ -1,1 +1,0 @@
-import{u as e}from"./controller-C7VsXxny.js";import{t}from"./documents-C_75fVXH.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

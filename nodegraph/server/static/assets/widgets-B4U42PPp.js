@@ -1,1 +1,0 @@
-import"./WidgetField-DDKqiNy7.js";

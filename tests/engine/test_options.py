@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from math import inf, nan
+from typing import Any
+
+import pytest
+
+from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
+from nodegraph.errors import InvalidValue
+
+
+def test_the_keywords_are_the_fields() -> None:
+    said = {field.name: field.type for field in fields(RunOptions)}
+    keywords = {name: kind.__forward_arg__ for name, kind in RunKeywords.__annotations__.items()}
+    assert keywords == said
+
+
+def test_what_is_said_anew_goes_before_what_was_said() -> None:
+    options = RunOptions(deadline=3, values=False)
+    assert options.but(deadline=5) == RunOptions(deadline=5, values=False)
+    assert options == RunOptions(deadline=3, values=False)
+
+
+@pytest.mark.parametrize("deadline", [0, -1, nan, inf, "soon", True])
+def test_what_is_no_time_is_no_deadline(deadline: Any) -> None:
+    with pytest.raises(InvalidValue, match="`deadline` is no time to wait"):
+        AS_USUAL.but(deadline=deadline)
+
+
+def test_one_name_is_no_list_of_targets() -> None:
+    with pytest.raises(InvalidValue, match="names of nodes") as caught:
+        RunOptions(targets="save")
+    assert caught.value.problem.expected == "a list of them: ['save']"
+
+
+@pytest.mark.parametrize("name", ["check_mutation", "values", "previews"])
+def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
+    with pytest.raises(InvalidValue, match=f"`{name}` is a yes or a no"):
+        RunOptions(**{name: 1})

@@ -1,0 +1,104 @@
+"""What is imported while a worker has nothing to do."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nodegraph.jobs.worker import opening
+from nodegraph.jobs.worker.opening import LIBRARIES, Warming
+
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(opening, "_IDLE", 0.0)
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Three modules that can be imported, the second of which is broken."""
+    names = [f"warmed_{name}_{time.monotonic_ns()}" for name in ("first", "broken", "last")]
+    for name in names:
+        text = "raise RuntimeError('no')" if "broken" in name else "DONE = True"
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return names
+
+
+def until(is_so: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.001)
+
+
+def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str]) -> None:
+    it = Warming(lambda: False, [modules[0], modules[2]])
+    it.start()
+    until(lambda: all(name in sys.modules for name in (modules[0], modules[2])))
+
+
+def test_jobs_have_no_garbage_collected_among_what_was_imported(modules: list[str]) -> None:
+    """With the libraries of models there, that takes a quarter of a second each time."""
+    Warming(lambda: False, modules[:1]).start()
+    until(lambda: modules[0] in sys.modules and gc.get_freeze_count())
+    looked_at = {id(each) for each in gc.get_objects()}
+    assert id(vars(sys.modules[modules[0]])) not in looked_at
+
+
+def test_nothing_is_imported_beside_a_job(modules: list[str]) -> None:
+    asked = 0
+
+    def is_busy() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 5
+
+    it = Warming(is_busy, modules[:1])
+    it.start()
+    until(lambda: asked >= 5)
+    until(lambda: modules[0] in sys.modules)
+    assert asked >= 5
+
+
+def test_what_a_job_holds_meanwhile_is_not_put_aside(modules: list[str]) -> None:
+    answers = iter([False])
+    before = gc.get_freeze_count()
+    it = Warming(lambda: next(answers, True), modules[:1])
+    it.start()
+    it._thread.join(PATIENCE)
+    assert modules[0] in sys.modules
+    assert gc.get_freeze_count() == before
+
+
+def test_when_it_is_over_no_more_is_imported(modules: list[str]) -> None:
+    it = Warming(lambda: True, modules)
+    it.start()
+    it.stop()
+    it._thread.join(PATIENCE)
+    assert not any(name in sys.modules for name in modules)
+
+
+def test_what_cannot_be_imported_harms_nobody(
+    modules: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = Warming(lambda: False, modules[1:])
+    interval = sys.getswitchinterval()
+    it.start()
+    it._thread.join(PATIENCE)
+    assert "can't be imported: no" in caplog.text
+    assert sys.getswitchinterval() == interval
+
+
+def test_the_modules_are_there() -> None:
+    root = Path(opening.__file__).parents[3]
+    assert all((root / f"{name.replace('.', '/')}.py").is_file() for name in LIBRARIES)
