@@ -15,7 +15,7 @@ from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images.room import check_sampling_room
@@ -109,14 +109,13 @@ class Denoising:
         _check_size(model, latent, is_guided=cfg > 1)
         _check_seed(seed, latent)
         noise = NoiseSchedule.from_config(model.scheduler_config)
-        chosen = SAMPLERS[sampler]
-        ladder = sigmas_for(schedule, noise, steps, denoise, grid=chosen.grid)
+        ladder = sigmas_for(schedule, noise, steps, denoise, grid=SAMPLERS[sampler].grid)
         self._model = model
         self._latent = latent
         self._guidance = Guidance(model, positive, negative, cfg, shape)
         self._guidance.check(step / ladder.steps for step in range(ladder.steps))
         generators = item_generators(seed, latent.noise_indices)
-        self._sampler: Sampler = chosen(ladder, noise, generators)
+        self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators)
         self._noise = self._placed(draw_from(generators, shape[1:]))
         self._original = torch.zeros(shape) if latent.samples is None else latent.samples
         self._mask = _mask_in_cells(latent, shape)
@@ -192,7 +191,7 @@ class Denoising:
         sampler, rung = self._sampler, self._sampler.rung
         progress = self.step / self.total
         while sampler.rung == rung:
-            output = self._guidance(sampler.model_input(), sampler.timestep, progress)
+            output = self._guidance(sampler.model_input(), sampler.model_timestep, progress)
             sampler.feed(output)
         if self._mask is not None:
             mask = self._placed(self._mask)

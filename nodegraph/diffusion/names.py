@@ -34,6 +34,30 @@ cumulative alphas, so they can't take noise levels between two of its timesteps.
 
 SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 
+NOISE_KINDS = ("discrete", "flow")
+"""Kinds of noise that models are trained on: a variance for each of a number of timesteps, or a
+straight way from the picture to the noise (flow matching)."""
+
+_SAMPLERS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType({"discrete": SAMPLER_NAMES})
+
+
+def check_kind(sampler: str, kind: str) -> None:
+    """Refuse a sampler that can't sample models of a kind of noise.
+
+    Raises:
+        InvalidValue: On port ``sampler``, naming those that can.
+    """
+    if sampler not in ALLOWED_SCHEDULES:
+        raise _unknown("sampler", sampler, SAMPLER_NAMES)
+    fitting = _SAMPLERS_OF_KIND[kind]
+    if sampler not in fitting:
+        raise InvalidValue(
+            f"sampler {sampler} can't sample {kind} models",
+            port="sampler",
+            given=sampler,
+            expected=", ".join(fitting),
+        )
+
 
 def check_combination(sampler: str, schedule: str) -> None:
     """Refuse unknown names and pairs that make no sense.

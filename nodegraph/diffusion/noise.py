@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class NoiseSchedule:
     """What a model was trained on: the noise of each timestep and what it predicts.
 
     Attributes:
+        kind: As `nodegraph.diffusion.names.NOISE_KINDS` has it.
         betas: Variance added at each training timestep; float32 on the CPU, shape (timesteps,).
         alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape.
         sigmas: Noise level of each timestep, rising; same shape.
@@ -44,6 +45,8 @@ class NoiseSchedule:
         distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
             was distilled on, and the scale of timesteps in its boundary condition.
     """
+
+    kind: ClassVar[str] = "discrete"
 
     betas: Tensor
     alphas_cumprod: Tensor

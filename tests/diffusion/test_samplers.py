@@ -26,9 +26,10 @@ from torch import Tensor
 
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.errors import InvalidValue
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -72,7 +73,7 @@ def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kin
     noise = NoiseSchedule.from_config(config)
     ladder = sigmas_for(schedule, noise, steps, grid=SAMPLERS[name].grid, **kind)
     generators = item_generators(3, [0, 1])
-    sampler = SAMPLERS[name](ladder, noise, generators)
+    sampler = make_sampler(name, ladder, noise, generators)
     sampler.start(sampler.pure_noise(draw_from(generators, SHAPE)))
     return sampler
 
@@ -202,7 +203,7 @@ def test_an_item_does_not_depend_on_the_others(name: str) -> None:
     noise = NoiseSchedule.from_config(SD1)
     generators = item_generators(4, [0])
     ladder = sigmas_for("normal", noise, 6, grid=SAMPLERS[name].grid)
-    alone = SAMPLERS[name](ladder, noise, generators)
+    alone = make_sampler(name, ladder, noise, generators)
     alone.start(alone.pure_noise(draw_from(generators, SHAPE)))
     assert torch.equal(run(alone), batch[1:])
 
@@ -212,6 +213,21 @@ def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     sampler = make(name, "normal", SD1)
     latent, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
     assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_model_s_timesteps_are_those_of_the_ladder(name: str) -> None:
+    sampler = make(name, "normal", SD1, 3)
+    while not sampler.done:
+        assert torch.equal(sampler.model_timestep, sampler.timestep)
+        assert sampler.model_timestep.dtype == sampler.timestep.dtype
+        evaluate(sampler)
+
+
+def test_an_unknown_sampler_is_told_with_the_nearest() -> None:
+    noise = NoiseSchedule.from_config(SD1)
+    with pytest.raises(InvalidValue, match="Did you mean `euler`"):
+        make_sampler("eular", sigmas_for("normal", noise, 2), noise)
 
 
 def test_heun_asks_twice_a_step_and_once_in_the_last() -> None:

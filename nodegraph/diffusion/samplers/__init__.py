@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import torch
+
+from nodegraph.diffusion.names import check_kind
+from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
@@ -13,8 +17,9 @@ from nodegraph.diffusion.samplers.euler import Euler, EulerAncestral
 from nodegraph.diffusion.samplers.heun import Heun
 from nodegraph.diffusion.samplers.lcm import LCM
 from nodegraph.diffusion.samplers.uni_pc import UniPC
+from nodegraph.diffusion.schedules import Ladder
 
-__all__ = ["SAMPLERS", "Sampler"]
+__all__ = ["SAMPLERS", "Sampler", "make_sampler"]
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
@@ -30,3 +35,21 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     }
 )
 """By the names of `nodegraph.diffusion.names`."""
+
+
+def make_sampler(
+    name: str, ladder: Ladder, noise: NoiseSchedule, generators: Sequence[torch.Generator] = ()
+) -> Sampler:
+    """A sampler in the space that it takes for a model's noise.
+
+    Args:
+        name: One of `SAMPLERS`.
+        ladder: The noise levels, laid over `noise` for this sampler's grid.
+        noise: What the model was trained on.
+        generators: One for each item; see `Sampler`.
+    Raises:
+        InvalidValue: There is no such sampler, or it can't sample such models.
+    """
+    check_kind(name, noise.kind)
+    chosen = SAMPLERS[name]
+    return chosen(chosen.spaces[noise.kind](ladder, noise), generators)

@@ -13,29 +13,32 @@ batch. Synonyms elsewhere: scheduler (diffusers), solver (refiners).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from
+from nodegraph.diffusion.noise import draw_from
+from nodegraph.diffusion.samplers.spaces import NoiseSpace
 from nodegraph.diffusion.schedules import Grid, Ladder
+
+Spaces = Mapping[str, Callable[[Ladder, Any], NoiseSpace]]
+"""By kind of noise: what makes a space of a ladder and a model's noise."""
 
 
 class Sampler(ABC):
     """Walks a latent down a ladder of noise levels.
 
-    Scalars are 0-dimensional float32 tensors on the CPU, so that they take part in the arithmetic
-    as diffusers' do: rounded to float32, without raising the latent's own precision.
-
     Args:
-        ladder: The noise levels.
-        noise: The model's noise schedule.
+        space: How the latent is kept; of the kind that `spaces` has for the model's noise.
         generators: One for each item, already used for the initial noise; samplers that add noise
             on the way go on drawing from them.
     Attributes:
-        grid: How this sampler lays its steps.
+        spaces: By kind of noise, the space that this sampler works in; where there is none, it
+            can't sample such models.
+        grid: How this sampler lays its steps over training timesteps.
+        ladder: The noise levels.
         x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
             (batch, channels, height / 8, width / 8).
         rung: Index of the noise level that x is at.
@@ -43,16 +46,16 @@ class Sampler(ABC):
         history: What is kept of earlier evaluations, by name; same shapes.
     """
 
+    spaces: ClassVar[Spaces]
     grid: ClassVar[Grid]
 
-    def __init__(
-        self, ladder: Ladder, noise: NoiseSchedule, generators: Sequence[torch.Generator] = ()
-    ) -> None:
-        self.ladder = ladder
-        self.noise = noise
+    def __init__(self, space: NoiseSpace, generators: Sequence[torch.Generator] = ()) -> None:
+        self.space = space
+        self.ladder = space.ladder
         self.generators = tuple(generators)
-        self.rung = ladder.first
+        self.rung = self.ladder.first
         self.x = torch.empty(0)
+        self._placed_timesteps = self.ladder.timesteps
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
 
@@ -68,8 +71,13 @@ class Sampler(ABC):
 
     @property
     def timestep(self) -> Tensor:
-        """Where the model is to be evaluated next; 0-dimensional."""
-        return self.ladder.timesteps[self.rung]
+        """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
+        return self.ladder.timesteps[self._asked_rung]
+
+    @property
+    def model_timestep(self) -> Tensor:
+        """The same on the latent's device, where all of them were put once: nothing to wait for."""
+        return self._placed_timesteps[self._asked_rung]
 
     @property
     def sigma(self) -> Tensor:
@@ -81,21 +89,21 @@ class Sampler(ABC):
         """Noise level that the current step leads to; 0 in the last one."""
         return self.ladder.sigmas[self.rung + 1]
 
-    @abstractmethod
     def pure_noise(self, noise: Tensor) -> Tensor:
         """Where sampling starts when nothing is given but standard normal noise."""
+        return self.space.pure_noise(noise)
 
-    @abstractmethod
     def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
         """A clean latent with standard normal noise at a rung's level, as the sampler keeps it.
 
         Args:
             rung: 0 to the number of rungs, where the latent comes back as it is.
         """
+        return self.space.noised(latent, noise, rung)
 
-    @abstractmethod
     def model_input(self) -> Tensor:
         """x as the model takes it."""
+        return self.space.model_input(self.x, self._asked_rung)
 
     @abstractmethod
     def feed(self, output: Tensor) -> None:
@@ -104,6 +112,7 @@ class Sampler(ABC):
     def start(self, x: Tensor) -> None:
         """Begin at x, as `pure_noise` or `noised` gave it."""
         self.x = x
+        self._placed_timesteps = self.ladder.timesteps.to(x.device)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
@@ -137,6 +146,11 @@ class Sampler(ABC):
             generator.set_state(saved.get_state())
 
     @property
+    def _asked_rung(self) -> int:
+        """The rung whose noise level x has now, and whose timestep the model is asked at."""
+        return self.rung
+
+    @property
     def _generator_names(self) -> list[str]:
         return [f"generator.{index}" for index in range(len(self.generators))]
 
@@ -161,14 +175,6 @@ class Sampler(ABC):
     def _fresh_noise(self, like: Tensor) -> Tensor:
         """The generators' next noise, drawn in float32 whatever precision `like` has."""
         return draw_from(self.generators, like.shape[1:]).to(like.device, like.dtype)
-
-    def _clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
-        """The predicted latent, clipped if the scheduler file or else diffusers' default says so.
-
-        Files of latent models switch clipping off; the default matters where they are silent.
-        """
-        clip = by_default if self.noise.clip is None else self.noise.clip
-        return denoised.clamp(-self.noise.clip_range, self.noise.clip_range) if clip else denoised
 
 
 def _generator_at(state: Tensor) -> torch.Generator:

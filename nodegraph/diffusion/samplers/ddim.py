@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import TableSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
 from nodegraph.diffusion.schedules import TABLE
 
 
-class DDIM(TableSampler):
+class DDIM(Sampler):
     """Deterministic: the predicted latent and noise are mixed anew for the next noise level.
 
     Source: Song et al. 2021, arXiv:2010.02502, equation 12 with sigma 0.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
     grid = TABLE
+    space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
         epsilon = self._epsilon(output)
-        self.denoised = self._clipped(self._predicted(output, self.x), by_default=True)
+        predicted = self.space.predicted(output, self.x, self.rung)
+        self.denoised = self.space.clipped(predicted, by_default=True)
         following = self._next_alpha_bar()
         direction = (1 - following) ** 0.5 * epsilon
         self.x = following**0.5 * self.denoised + direction
@@ -27,10 +33,11 @@ class DDIM(TableSampler):
 
     def _epsilon(self, output: Tensor) -> Tensor:
         """The predicted noise."""
-        alpha, deviation = self._alpha_deviation(self.rung)
-        if self.noise.prediction_type == "epsilon":
+        alpha, deviation = self.space.alpha_deviation(self.rung)
+        prediction_type = self.space.noise.prediction_type
+        if prediction_type == "epsilon":
             return output
-        if self.noise.prediction_type == "v_prediction":
+        if prediction_type == "v_prediction":
             return alpha * output + deviation * self.x
         return (self.x - alpha * output) / deviation
 
@@ -40,9 +47,9 @@ class DDIM(TableSampler):
         On evenly spaced schedules it is that of a fixed stride below, as in diffusers. With
         leading spacing this is the next rung; with others the two can be some timesteps apart.
         """
-        table = self.noise.alphas_cumprod
-        last = torch.tensor(1.0) if self.noise.alpha_to_one else table[0]
+        table = self.space.noise.alphas_cumprod
+        last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
         if self.ladder.stride is None:
-            return self._alpha_bar(self.rung + 1, last)
+            return self.space.alpha_bar(self.rung + 1, last)
         following = int(self.timestep) - self.ladder.stride
         return table[following] if following >= 0 else last

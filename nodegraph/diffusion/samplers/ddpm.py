@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import TableSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
 from nodegraph.diffusion.schedules import TABLE
 
 
-class DDPM(TableSampler):
+class DDPM(Sampler):
     """Draws from the posterior of the next noise level, with its smaller variance.
 
     Source: Ho et al. 2020, arXiv:2006.11239, equations 6 and 7.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
     grid = TABLE
+    space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        self.denoised = self._clipped(self._predicted(output, self.x), by_default=True)
+        predicted = self.space.predicted(output, self.x, self.rung)
+        self.denoised = self.space.clipped(predicted, by_default=True)
         one = torch.tensor(1.0)
-        here, following = (self._alpha_bar(rung, one) for rung in (self.rung, self.rung + 1))
+        here, following = (self.space.alpha_bar(rung, one) for rung in (self.rung, self.rung + 1))
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
         beta = 1 - alpha

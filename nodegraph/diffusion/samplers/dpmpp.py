@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import SigmaSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import SigmaPreservingSpace
 from nodegraph.diffusion.schedules import MULTISTEP
 
 
-class DPMpp2M(SigmaSampler):
+class DPMpp2M(Sampler):
     """Extrapolates the predicted latent from this evaluation and the one before.
 
     First order in the first and the last step. Source: Lu et al. 2022, arXiv:2211.01095,
     algorithm 2.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace}
     grid = MULTISTEP
 
     def feed(self, output: Tensor) -> None:
-        denoised = self._predicted(output, self.x)
+        denoised = self.space.predicted(output, self.x, self.rung)
         x = self.x.to(torch.float32)
         stepped = self._stepped(x, denoised, self._curvature(denoised))
         self.denoised = denoised
@@ -32,14 +36,17 @@ class DPMpp2M(SigmaSampler):
         earlier = self.history.get("denoised")
         if earlier is None or self.rung == self.ladder.rungs - 1:
             return None
-        here = self._log_snr(self.rung)
-        step, last_step = self._log_snr(self.rung + 1) - here, here - self._log_snr(self.rung - 1)
+        here = self.space.log_snr(self.rung)
+        step, last_step = (
+            self.space.log_snr(self.rung + 1) - here,
+            here - self.space.log_snr(self.rung - 1),
+        )
         return (1.0 / (last_step / step)) * (denoised - earlier)
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        _, deviation = self._alpha_deviation(self.rung)
-        alpha, next_deviation = self._alpha_deviation(self.rung + 1)
-        step = self._log_snr(self.rung + 1) - self._log_snr(self.rung)
+        _, deviation = self.space.alpha_deviation(self.rung)
+        alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
+        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
         weight = alpha * (torch.exp(-step) - 1.0)
         stepped = (next_deviation / deviation) * x - weight * denoised
         return stepped if curvature is None else stepped - 0.5 * weight * curvature
@@ -52,9 +59,9 @@ class DPMpp2MSDE(DPMpp2M):
     """
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        _, deviation = self._alpha_deviation(self.rung)
-        alpha, next_deviation = self._alpha_deviation(self.rung + 1)
-        step = self._log_snr(self.rung + 1) - self._log_snr(self.rung)
+        _, deviation = self.space.alpha_deviation(self.rung)
+        alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
+        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
         weight = alpha * (1 - torch.exp(-2.0 * step))
         stepped = (next_deviation / deviation * torch.exp(-step)) * x + weight * denoised
         if curvature is not None:

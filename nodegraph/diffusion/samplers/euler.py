@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import ExplodingSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, StraightSpace
 from nodegraph.diffusion.schedules import CONTINUOUS
 
 
-class Euler(ExplodingSampler):
+class Euler(Sampler):
     """First order: follow the slope at each noise level down to the next.
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2 without churn.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
     grid = CONTINUOUS
+    space: StraightSpace
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        self.denoised = self._predicted(output, x, self.sigma)
-        self.x = self._stepped(x, self.denoised).to(output.dtype)
+        self.denoised = self.space.predicted(output, x, self.rung)
+        slope = self.space.slope(output, x, self.denoised, self.rung)
+        self.x = self._stepped(x, slope).to(output.dtype)
         self.rung += 1
 
-    def _stepped(self, x: Tensor, denoised: Tensor) -> Tensor:
-        slope = (x - denoised) / self.sigma
+    def _stepped(self, x: Tensor, slope: Tensor) -> Tensor:
         return x + slope * (self.next_sigma - self.sigma)
 
 
 class EulerAncestral(Euler):
     """Euler's method to below the next noise level, then noise up to it.
 
-    Source: k-diffusion, sample_euler_ancestral with eta 1; the variances are those of Song et
-    al. 2021, arXiv:2010.02502, equation 16.
+    Source: k-diffusion, sample_euler_ancestral with eta 1.
     """
 
-    def _stepped(self, x: Tensor, denoised: Tensor) -> Tensor:
-        sigma, following = self.sigma, self.next_sigma
-        up = (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
-        down = (following**2 - up**2) ** 0.5
-        slope = (x - denoised) / sigma
+    def _stepped(self, x: Tensor, slope: Tensor) -> Tensor:
+        down, scale, up = self.space.ancestral(self.rung)
         # noise in the model's precision, added in float32
-        return x + slope * (down - sigma) + self._fresh_noise(self.x) * up
+        return scale * (x + slope * (down - self.sigma)) + self._fresh_noise(self.x) * up

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import ExplodingSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace
 from nodegraph.diffusion.schedules import CONTINUOUS
 
 
-class Heun(ExplodingSampler):
+class Heun(Sampler):
     """Second order: each step is walked again with the mean of the slopes at its two ends.
 
     The model is evaluated twice a step, once in the last. In between, `history` holds the step's
@@ -17,19 +20,13 @@ class Heun(ExplodingSampler):
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 1.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
     grid = CONTINUOUS
 
-    @property
-    def timestep(self) -> Tensor:
-        return self.ladder.timesteps[self.rung + self._on_trial]
-
-    def model_input(self) -> Tensor:
-        return self.x / ((self._level**2 + 1) ** 0.5)
-
     def feed(self, output: Tensor) -> None:
-        predicted = self._predicted(output, self.x, self._level)
-        self.denoised = self._clipped(predicted, by_default=False)
-        slope = (self.x - self.denoised) / self._level
+        predicted = self.space.predicted(output, self.x, self._asked_rung)
+        self.denoised = self.space.clipped(predicted, by_default=False)
+        slope = (self.x - self.denoised) / self.ladder.sigmas[self._asked_rung]
         fall = self.next_sigma - self.sigma
         if self._on_trial:
             mean = (self.history["slope"] + slope) / 2
@@ -48,6 +45,5 @@ class Heun(ExplodingSampler):
         return "slope" in self.history
 
     @property
-    def _level(self) -> Tensor:
-        """Noise level of x."""
-        return self.next_sigma if self._on_trial else self.sigma
+    def _asked_rung(self) -> int:
+        return self.rung + self._on_trial

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import TableSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
 from nodegraph.diffusion.schedules import DISTILLED
 
 SIGMA_DATA = 0.5
 
 
-class LCM(TableSampler):
+class LCM(Sampler):
     """Predicts the clean latent at once, then noises it to the next level, and again.
 
     For models distilled for it, in 2 to 8 steps. Source: Luo et al. 2023, arXiv:2310.04378,
     algorithm 3, with the boundary condition of Song et al. 2023, arXiv:2303.01469, appendix C.
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
     grid = DISTILLED
+    space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        predicted = self._clipped(self._predicted(output, self.x), by_default=False)
-        scaled = self.timestep * self.noise.timestep_scaling
+        predicted = self.space.predicted(output, self.x, self.rung)
+        predicted = self.space.clipped(predicted, by_default=False)
+        scaled = self.timestep * self.space.noise.timestep_scaling
         skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
         self.denoised = out * predicted + skip * self.x
@@ -29,5 +35,5 @@ class LCM(TableSampler):
         self.rung += 1
         if not self.done:
             # In float32, unlike `noised`: 1 - alpha bar loses what is left of it in half precision.
-            alpha, deviation = self._alpha_deviation(self.rung)
+            alpha, deviation = self.space.alpha_deviation(self.rung)
             self.x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)

@@ -1,17 +1,94 @@
-"""The three ways samplers keep a noisy latent, and what a model's output says about it in each."""
+"""The ways to keep a noisy latent, and what a model's output says about it in each.
+
+A sampler is handed one of these and asks it; so the same method walks models of several kinds.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.base import Sampler
+from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.schedules import Ladder
 
 
-class ExplodingSampler(Sampler):
+class NoiseSpace(ABC):
+    """x = alpha · latent + deviation · noise, each way with its own two scales.
+
+    Scalars are 0-dimensional float32 tensors on the CPU, so that they take part in the arithmetic
+    as diffusers' do: rounded to float32, without raising the latent's own precision.
+
+    Attributes:
+        ladder: The noise levels.
+    """
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.ladder = ladder
+
+    @abstractmethod
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        """Where sampling starts when nothing is given but standard normal noise."""
+
+    @abstractmethod
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        """A clean latent with standard normal noise at a rung's level.
+
+        Args:
+            rung: 0 to the number of rungs, where the latent comes back as it is.
+        """
+
+    @abstractmethod
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        """x at a rung as the model takes it."""
+
+    @abstractmethod
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The clean latent that the model's output for x at a rung stands for."""
+
+    @abstractmethod
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """Scale of the latent and standard deviation of the noise at a rung; 0-dimensional."""
+
+    def log_snr(self, rung: int) -> Tensor:
+        """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
+        alpha, deviation = self.alpha_deviation(rung)
+        return torch.log(alpha) - torch.log(deviation)
+
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        """The predicted latent, clipped if the scheduler file or else diffusers' default says so.
+
+        Files of latent models switch clipping off; the default matters where they are silent.
+        """
+        return denoised
+
+
+class StraightSpace(NoiseSpace):
+    """Where x lies on a straight line over sigma for a given latent and noise."""
+
+    @abstractmethod
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        """Change of x by sigma at a rung; `denoised` is what `predicted` gave there."""
+
+    @abstractmethod
+    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
+        """How to step to below the next rung's noise level, and with fresh noise up to it.
+
+        Returns:
+            The level to step to, the scale of what is there, and the fresh noise's standard
+            deviation.
+        """
+
+
+class ExplodingSpace(StraightSpace):
     """Keeps x = latent + sigma · noise, whose variance explodes with sigma (k-diffusion)."""
+
+    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
+        super().__init__(ladder)
+        self.noise = noise
 
     def pure_noise(self, noise: Tensor) -> Tensor:
         sigma = self.ladder.sigmas.max()
@@ -23,23 +100,46 @@ class ExplodingSampler(Sampler):
     def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
         return latent + noise * self.ladder.sigmas[rung].to(latent.dtype)
 
-    def model_input(self) -> Tensor:
-        return self.x / ((self.sigma**2 + 1) ** 0.5)
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        return x / ((self.ladder.sigmas[rung] ** 2 + 1) ** 0.5)
 
-    def _predicted(self, output: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
         """The clean latent. Source: Karras et al. 2022, arXiv:2206.00364, table 1."""
+        sigma = self.ladder.sigmas[rung]
         if self.noise.prediction_type == "epsilon":
             return x - sigma * output
         if self.noise.prediction_type == "v_prediction":
             return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
         return output
 
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return torch.ones_like(sigma), sigma
 
-class PreservingSampler(Sampler):
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        return (x - denoised) / self.ladder.sigmas[rung]
+
+    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
+        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        up = (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
+        return (following**2 - up**2) ** 0.5, 1.0, up
+
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        return _clipped(denoised, self.noise, by_default=by_default)
+
+
+class PreservingSpace(NoiseSpace):
     """Keeps x = alpha · latent + deviation · noise, whose variance stays 1.
 
     Source: Song et al. 2021, arXiv:2011.13456, section 3.4 (VP SDE).
     """
+
+    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
+        super().__init__(ladder)
+        self.noise = noise
 
     def pure_noise(self, noise: Tensor) -> Tensor:
         return noise
@@ -47,54 +147,52 @@ class PreservingSampler(Sampler):
     def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
         if rung == self.ladder.rungs:
             return latent
-        alpha, deviation = self._alpha_deviation(rung, latent.dtype)
+        alpha, deviation = self.alpha_deviation(rung, latent.dtype)
         return alpha * latent + deviation * noise
 
-    def model_input(self) -> Tensor:
-        return self.x
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        return x
 
-    @abstractmethod
-    def _alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
-    ) -> tuple[Tensor, Tensor]:
-        """Scale of the latent and standard deviation of the noise at a rung; 0-dimensional."""
-
-    def _predicted(self, output: Tensor, x: Tensor) -> Tensor:
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
         """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""
-        alpha, deviation = self._alpha_deviation(self.rung)
+        alpha, deviation = self.alpha_deviation(rung)
         if self.noise.prediction_type == "epsilon":
             return (x - deviation * output) / alpha
         if self.noise.prediction_type == "v_prediction":
             return alpha * x - deviation * output
         return output
 
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        return _clipped(denoised, self.noise, by_default=by_default)
 
-class TableSampler(PreservingSampler):
+
+class TablePreservingSpace(PreservingSpace):
     """Reads alpha and deviation from the model's table of cumulative alphas."""
 
-    def _alpha_bar(self, rung: int, after_last: Tensor) -> Tensor:
+    def alpha_bar(self, rung: int, after_last: Tensor) -> Tensor:
+        """The table's entry for a rung; `after_last` at the number of rungs."""
         if rung == self.ladder.rungs:
             return after_last
         return self.noise.alphas_cumprod[self.ladder.timesteps[rung]]
 
-    def _alpha_deviation(
+    def alpha_deviation(
         self, rung: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        alpha_bar = self._alpha_bar(rung, torch.tensor(1.0)).to(dtype)
+        alpha_bar = self.alpha_bar(rung, torch.tensor(1.0)).to(dtype)
         return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-class SigmaSampler(PreservingSampler):
+class SigmaPreservingSpace(PreservingSpace):
     """Computes alpha and deviation from sigma, so that any noise level will do."""
 
-    def _alpha_deviation(
+    def alpha_deviation(
         self, rung: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
         sigma = self.ladder.sigmas[rung].to(dtype)
         alpha = 1 / ((sigma**2 + 1) ** 0.5)
         return alpha, sigma * alpha
 
-    def _log_snr(self, rung: int) -> Tensor:
-        """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
-        alpha, deviation = self._alpha_deviation(rung)
-        return torch.log(alpha) - torch.log(deviation)
+
+def _clipped(denoised: Tensor, noise: NoiseSchedule, *, by_default: bool) -> Tensor:
+    clip = by_default if noise.clip is None else noise.clip
+    return denoised.clamp(-noise.clip_range, noise.clip_range) if clip else denoised

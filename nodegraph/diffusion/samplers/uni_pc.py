@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.spaces import SigmaSampler
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import SigmaPreservingSpace
 from nodegraph.diffusion.schedules import MULTISTEP
 
 ORDER = 2
 
 
-class UniPC(SigmaSampler):
+class UniPC(Sampler):
     """Second-order predictor and corrector on the predicted latent, B(h) = exp(h) - 1.
 
     `history` holds the last two predictions and the point that the last step started from.
@@ -19,10 +22,11 @@ class UniPC(SigmaSampler):
     Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 5 to 8 (variant B2).
     """
 
+    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace}
     grid = MULTISTEP
 
     def feed(self, output: Tensor) -> None:
-        denoised = self._predicted(output, self.x)
+        denoised = self.space.predicted(output, self.x, self.rung)
         x = self.x if self.rung == self.ladder.first else self._corrected(denoised)
         earlier = self.history.get("denoised")
         self.history = {"start": x, "denoised": denoised}
@@ -57,14 +61,14 @@ class UniPC(SigmaSampler):
 
     def _ratio(self, rung: int) -> Tensor:
         """Length of the step before a rung over that of the step from it, negative."""
-        here = self._log_snr(rung)
-        return (self._log_snr(rung - 1) - here) / (self._log_snr(rung + 1) - here)
+        here = self.space.log_snr(rung)
+        return (self.space.log_snr(rung - 1) - here) / (self.space.log_snr(rung + 1) - here)
 
     def _step(self, x: Tensor, rung: int, change: Tensor | None) -> Tensor:
         """From x at a rung to the next rung, where `history` holds the rung's prediction."""
-        _, deviation = self._alpha_deviation(rung)
-        alpha, next_deviation = self._alpha_deviation(rung + 1)
-        decay = torch.expm1(-(self._log_snr(rung + 1) - self._log_snr(rung)))
+        _, deviation = self.space.alpha_deviation(rung)
+        alpha, next_deviation = self.space.alpha_deviation(rung + 1)
+        decay = torch.expm1(-(self.space.log_snr(rung + 1) - self.space.log_snr(rung)))
         stepped = next_deviation / deviation * x - alpha * decay * self.history["denoised"]
         if change is not None:
             stepped = stepped - alpha * decay * change
@@ -72,7 +76,7 @@ class UniPC(SigmaSampler):
 
     def _corrector_weights(self, rung: int) -> Tensor:
         """Solution of the paper's equation 11 for two points; float32, shape (2,)."""
-        h = -(self._log_snr(rung + 1) - self._log_snr(rung))
+        h = -(self.space.log_snr(rung + 1) - self.space.log_snr(rung))
         decay = torch.expm1(h)
         first = decay / h - 1
         second = first / h - 0.5
