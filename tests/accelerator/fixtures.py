@@ -1,0 +1,38 @@
+"""Fixtures with an accelerator, for all tests. Nothing here loads torch before one is asked for."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.accelerator.pretend import PretendAccelerator
+
+MIB = 2**20
+
+
+@pytest.fixture
+def pretend() -> Iterator[PretendAccelerator]:
+    """Two pretend devices of 64 and 32 MiB; gone when the test is over."""
+    import torch
+
+    if torch.backends.cuda.is_built() or sys.platform != "linux":
+        pytest.skip("the pretend accelerator needs a CPU build of torch on Linux")
+    from tests.accelerator.pretend import PretendAccelerator
+
+    with PretendAccelerator(64 * MIB, 32 * MIB) as found:
+        yield found
+        gc.collect()
+
+
+@pytest.fixture
+def cuda(request: pytest.FixtureRequest) -> None:
+    """A CUDA device: a real one, or else a pretend one with plenty of memory."""
+    import torch
+
+    if not torch.cuda.is_available():
+        request.getfixturevalue("pretend").resize(1024 * MIB)

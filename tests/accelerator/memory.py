@@ -1,0 +1,81 @@
+"""The memory of pretend devices: what lives there, to the byte, and what has no room."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tests.accelerator.relabelling import CUDA, Deleter, ManagedTensor, relabelled
+
+_BLOCK = 512
+"""Bytes that allocations are rounded up to, as torch does for CUDA."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One device's memory, in bytes.
+
+    Attributes:
+        used: By tensors that live.
+        peak: The most of these since the last reset.
+        reserved: Also what torch would keep for later ones, until its cache is emptied.
+    """
+
+    total: int
+    used: int = 0
+    peak: int = 0
+    reserved: int = 0
+
+    def take(self, size: int) -> None:
+        """Note a new tensor; what was freed is taken again first."""
+        self.used += size
+        self.peak = max(self.peak, self.used)
+        self.reserved = min(max(self.reserved, self.used), self.total)
+
+
+class Memory:
+    """That of all devices. It hears when a tensor is freed, wherever that happens."""
+
+    def __init__(self, totals: list[int]) -> None:
+        self.ledgers = [Ledger(total) for total in totals]
+        self._lock = threading.RLock()  # a tensor may be freed while its thread notes another
+        self._living: dict[int, tuple[int, Ledger, int]] = {}
+        self._freed = Deleter(self._on_freed)
+
+    def adopt(self, tensor: Tensor, index: int) -> Tensor:
+        """A new tensor of the host as one of a device.
+
+        Raises:
+            torch.OutOfMemoryError: The device has no room for it.
+        """
+        size = -(-tensor.untyped_storage().nbytes() // _BLOCK) * _BLOCK
+        ledger = self.ledgers[index]
+        with self._lock:
+            if ledger.used + size > ledger.total:
+                raise self.no_room(index, size)
+            ledger.take(size)
+
+        def watch(address: int, managed: ManagedTensor) -> None:
+            self._living[address] = managed.deleter, ledger, size
+            managed.deleter = ctypes.cast(self._freed, ctypes.c_void_p).value
+
+        return relabelled(tensor, CUDA, index, watch)
+
+    def no_room(self, index: int, size: int) -> torch.OutOfMemoryError:
+        """The error, in CUDA's words."""
+        ledger = self.ledgers[index]
+        return torch.OutOfMemoryError(
+            f"CUDA out of memory. Tried to allocate {size / 2**20:.2f} MiB. GPU {index} has a "
+            f"total capacity of {ledger.total / 2**20:.2f} MiB of which "
+            f"{(ledger.total - ledger.used) / 2**20:.2f} MiB is free."
+        )
+
+    def _on_freed(self, address: int) -> None:
+        original, ledger, size = self._living.pop(address)
+        with self._lock:
+            ledger.used -= size
+        Deleter(original)(address)
