@@ -33,8 +33,10 @@ from nodegraph.core.values import (
     DiffusionModel,
     Latent,
     Recipe,
+    Sound,
     TextEncoder,
     Vae,
+    Video,
 )
 from nodegraph.errors import (
     Cancelled,
@@ -79,11 +81,13 @@ __all__ = [
     "Range",
     "Recipe",
     "Seed",
+    "Sound",
     "Subgraph",
     "TextEncoder",
     "TypeInfo",
     "Vae",
     "Value",
+    "Video",
     "node",
     "port_type",
 ]

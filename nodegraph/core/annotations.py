@@ -25,7 +25,15 @@ from nodegraph.core.hints import (
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
 from nodegraph.core.spec import BodySpec
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
-from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
+from nodegraph.core.values import (
+    Conditioning,
+    DiffusionModel,
+    Latent,
+    Sound,
+    TextEncoder,
+    Vae,
+    Video,
+)
 
 _NAMED: Mapping[Any, str] = {
     Any: "Any",
@@ -40,6 +48,8 @@ _NAMED: Mapping[Any, str] = {
     Image: "Image",
     Mask: "Mask",
     Latent: "Latent",
+    Video: "Video",
+    Sound: "Sound",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
@@ -25,6 +26,7 @@ Digest = str
 _FORMAT = b"2"
 """Of the canonical form: a digest never means what it meant in another format."""
 _OTHER, _TENSOR, _TUPLE, _BIG, _MAPPING, _ENUM, _PATH, _RECORD, _NAMED_TUPLE = range(1, 10)
+_FRACTION = 10
 LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 """Plain types of values that hold no others and can't be changed."""
 MAPPINGS: Mapping[type, str] = {dict: "", OrderedDict: "OrderedDict", Counter: "Counter"}
@@ -93,6 +95,8 @@ def _structured(
 ) -> msgpack.ExtType:
     if isinstance(value, Enum):
         return _tagged(_ENUM, [_type_name(kind), canonical(value.value, digesters)])
+    if kind is Fraction:
+        return _tagged(_FRACTION, [value.numerator, value.denominator])
     if kind in PATHS:
         return _tagged(_PATH, [PATHS[kind], str(value)])
     if is_named_tuple(kind):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,7 @@ _PLACES = 256
 _WORD = 8
 SMALL = 4096
 """Bytes of a tensor of which all are looked at."""
-_PLAIN_OBJECTS = (str, bytes, int, float)
+_PLAIN_OBJECTS = (str, bytes, int, float, Fraction)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from typing import Any
 
 from nodegraph.core.digests import is_tensor
@@ -29,6 +30,8 @@ def _summary(value: Any) -> str:
         return f"subgraph {value.name!r}"
     if is_tensor(value):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, (list, tuple)):
         inner = f" ({summarize(value[0])}, …)" if value else ""
         return f"{type(value).__name__} of {len(value)}{inner}"

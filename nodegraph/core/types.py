@@ -43,6 +43,8 @@ BUILT_IN = (
     TypeInfo("Path", "#73daca", (), "A file or folder."),
     TypeInfo("Image", "#64b5f6", (), "float32 [batch, height, width, channels] in 0..1, sRGB."),
     TypeInfo("Mask", "#81c784", (), "float32 [batch, height, width] in 0..1."),
+    TypeInfo("Video", "#d9805f", (), "float32 [frames, height, width, 3] in 0..1, rate and sound."),
+    TypeInfo("Sound", "#c9c46b", (), "float32 [channels, samples] in -1..1, and their rate."),
     TypeInfo("Latent", "#ff9cf9", (), "Latents of a batch, or the size of one to be drawn."),
     TypeInfo("Conditioning", "#ffa931", (), "Encoded prompts."),
     TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a denoiser."),

@@ -9,7 +9,15 @@ from typing import Any
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import BLOCKED, Subgraph
 from nodegraph.core.types import TypeExpr
-from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
+from nodegraph.core.values import (
+    Conditioning,
+    DiffusionModel,
+    Latent,
+    Sound,
+    TextEncoder,
+    Vae,
+    Video,
+)
 
 
 def _tensor_of(dimensions: int) -> Callable[[Any], bool]:
@@ -34,6 +42,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "Image": _tensor_of(4),
     "Mask": _tensor_of(3),
     "Latent": _instance_of(Latent),
+    "Video": _instance_of(Video),
+    "Sound": _instance_of(Sound),
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),

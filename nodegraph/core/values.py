@@ -7,6 +7,7 @@ changed copy with `dataclasses.replace`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,44 @@ class Latent:
         if self.batch_index is not None:
             return self.batch_index
         return tuple(range(self.batch_size))
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound as samples.
+
+    Attributes:
+        samples: float32 in -1..1 on the CPU, shape (channels, samples).
+        rate: Samples a second.
+    """
+
+    samples: Tensor
+    rate: int
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long it is."""
+        return Fraction(self.samples.shape[1], self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """Pictures that follow each other, and the sound to them.
+
+    Attributes:
+        frames: float32 in 0..1 on the CPU, sRGB, shape (frames, height, width, 3).
+        rate: Frames a second, exactly: 24000/1001 is no 23.976.
+        sound: Begins with the first frame.
+    """
+
+    frames: Tensor
+    rate: Fraction
+    sound: Sound | None = None
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long its pictures are shown."""
+        return self.frames.shape[0] / self.rate
 
 
 @dataclass(frozen=True, slots=True)

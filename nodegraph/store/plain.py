@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -21,11 +22,13 @@ from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 Serializers = Mapping[type, Serializer]
 """How values of a class are stored, by class."""
 
-_BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR, _MAPPING = range(1, 9)
+_BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR, _MAPPING, _FRACTION = range(1, 10)
 _KNOWN: Serializers = {
     kind: Serializer(f"nodegraph.{kind.__name__}")
     for kind in (
         values.Latent,
+        values.Video,
+        values.Sound,
         values.ConditioningEntry,
         values.Conditioning,
         values.DiffusionModel,
@@ -110,6 +113,8 @@ class _Form:
             return self._extension(_CUSTOM, [serializer.name, _dumped(value, serializer)])
         if kind in PATHS:
             return self._extension(_PATH, [PATHS[kind], str(value)])
+        if kind is Fraction:
+            return self._extension(_FRACTION, [value.numerator, value.denominator])
         if is_plain_mapping(value):
             return self._extension(_MAPPING, [MAPPINGS[kind], self.of(dict(value))])
         if serializer is None:
@@ -198,6 +203,8 @@ class _Reader:
             return tuple(form)
         if code == _PATH:
             return _PATH_MAKERS[form[0]](form[1])
+        if code == _FRACTION:
+            return Fraction(*form)
         if code == _TENSOR and self._tensor is not None:
             return self._tensor(form)
         name, content = form

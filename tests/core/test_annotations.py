@@ -24,6 +24,8 @@ from nodegraph.api import (
     MultipleOf,
     Range,
     Seed,
+    Sound,
+    Video,
     port_type,
 )
 from nodegraph.core.annotations import read_annotation, widget
@@ -46,6 +48,8 @@ from nodegraph.core.types import TypeInfo
         (Image, "Image", None),
         (Mask, "Mask", None),
         (Latent, "Latent", None),
+        (Video, "Video", None),
+        (Sound, "Sound", None),
         (Conditioning, "Conditioning", None),
         (DiffusionModel, "DiffusionModel", None),
         (list[int], "list[int]", {"type": "array", "items": {"type": "integer"}}),

@@ -8,6 +8,7 @@ import sys
 from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.api import DiffusionModel, Latent
+from nodegraph.api import DiffusionModel, Latent, Sound, Video
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
 from tests.store.values import DIGESTERS, VALUES, same
 
@@ -196,6 +197,22 @@ def test_a_latent_holds_its_tensor() -> None:
 
     assert digest_value(latent(1.0)) == digest_value(latent(1.0))
     assert digest_value(latent(1.0)) != digest_value(latent(2.0))
+
+
+def test_a_video_is_its_frames_its_exact_rate_and_its_sound() -> None:
+    import torch
+
+    frames, sound = torch.zeros(2, 4, 4, 3), Sound(torch.zeros(1, 8), 8000)
+    videos = [
+        Video(frames, Fraction(24)),
+        Video(frames, Fraction(24000, 1001)),
+        Video(frames + 1, Fraction(24)),
+        Video(frames, Fraction(24), sound),
+        Video(frames, Fraction(24), Sound(sound.samples, 16000)),
+    ]
+    assert len({digest_value(video) for video in videos}) == len(videos)
+    assert digest_value(Video(frames.clone(), Fraction(48, 2))) == digest_value(videos[0])
+    assert digest_value(Fraction(2)) not in (digest_value(2), digest_value((2, 1)))
 
 
 def test_a_packs_type_brings_its_own_digest() -> None:

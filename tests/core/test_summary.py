@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nodegraph.api import Latent
+from fractions import Fraction
+
+from nodegraph.api import Latent, Sound, Video
 from nodegraph.core.summary import size_in_bytes, summarize
 
 
@@ -15,6 +17,17 @@ def test_a_tensor_is_its_dtype_and_shape() -> None:
     assert summarize(latent) == text
     assert size_in_bytes(latent) >= 4 * 4 * 64
     assert size_in_bytes(torch.zeros(10, dtype=torch.float16)) == 20
+
+
+def test_a_video_is_its_frames_its_rate_and_its_sound() -> None:
+    import torch
+
+    video = Video(torch.zeros(2, 4, 6, 3), Fraction(24000, 1001), Sound(torch.zeros(2, 9), 8000))
+    sound = "Sound(samples=float32 [2, 9], rate=8000)"
+    assert summarize(video) == (
+        f"Video(frames=float32 [2, 4, 6, 3], rate=24000/1001, sound={sound})"
+    )
+    assert size_in_bytes(video) >= 4 * (2 * 4 * 6 * 3 + 2 * 9)
 
 
 def test_long_values_are_cut_short() -> None:

@@ -7,6 +7,7 @@ import struct
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -15,7 +16,14 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
-from nodegraph.core.values import Conditioning, ConditioningEntry, DiffusionModel, Latent
+from nodegraph.core.values import (
+    Conditioning,
+    ConditioningEntry,
+    DiffusionModel,
+    Latent,
+    Sound,
+    Video,
+)
 
 
 @port_type()
@@ -109,6 +117,7 @@ HASHABLE = st.one_of(
     st.floats(),
     TEXT,
     st.binary(max_size=8),
+    st.fractions(),
     st.builds(Path, st.text("abc/. ", max_size=6)),
     st.builds(PurePosixPath, st.text("abc/", max_size=6)),
     st.builds(PureWindowsPath, st.text("abc\\:", max_size=6)),
@@ -143,6 +152,12 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             st.integers(8, 64),
             noise_mask=st.none() | tensors(),
             batch_index=st.none() | st.tuples(st.integers(0, 5)),
+        ),
+        st.builds(
+            Video,
+            tensors(),
+            st.fractions(min_value=Fraction(1, 1000)),
+            st.none() | st.builds(Sound, tensors(), st.integers(1, 192_000)),
         ),
         st.builds(
             Conditioning,
