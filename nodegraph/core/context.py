@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,9 +214,11 @@ class Weights(Protocol):
     def size(self, recipe: Recipe) -> int:
         """Bytes that a recipe's weights take in memory, as measured or expected; 0 if unknown."""
 
-    def relieve(self, device: str) -> int:
+    def relieve(self, device: str, *, keep: Iterable[Recipe] = ()) -> int:
         """Let go of all on a device that isn't in use, the libraries' own reserves included.
 
+        Args:
+            keep: Recipes whose weights stay all the same.
         Returns:
             Bytes of weights that left the device.
         """

@@ -11,6 +11,7 @@ from typing import Any
 
 from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
+from nodegraph.core.frames import release_frames
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
@@ -91,7 +92,7 @@ def members(enum: type[Enum], value: Any) -> Any:
 
 
 class Attempt:
-    """Runs the function behind a call, and once more with a smaller footprint if memory runs out.
+    """Runs the function behind a call, and again with more room or less need if memory runs out.
 
     Attributes:
         memory: Highest peak in bytes, where it was measured.
@@ -150,47 +151,79 @@ class Attempt:
     def run(self) -> Any:
         """Call a plain function; in a lane's thread.
 
+        If memory runs out, the weights that others have left there go, and it is called again as
+        it was. If that doesn't do, or there are none, it is called with a smaller footprint, which
+        may give slightly other results.
+
         Raises:
-            Exception: Whatever it raises; out of memory only at the second time.
+            Exception: Whatever it raises; out of memory only at the last time.
         """
-        reason = ""
         try:
             return self._run_once("full")
         except Exception as error:
-            weights = self._shared.weights
-            if weights is None or not weights.is_out_of_memory(error):
+            if not self._is_lack_of_memory(error):
                 raise
-            reason = str(error) or type(error).__name__
+            reason = _said(error)
         # Outside the handler, so that the first try's frames have let go of their memory.
+        if self._relieved_of_others(reason):
+            try:
+                return self._run_once("full")
+            except Exception as error:
+                if not self._is_lack_of_memory(error):
+                    raise
+                reason = _said(error)
         return self._run_small(reason)
+
+    def _is_lack_of_memory(self, error: Exception) -> bool:
+        weights = self._shared.weights
+        return weights is not None and weights.is_out_of_memory(error)
+
+    def _relieved_of_others(self, reason: str) -> bool:
+        """Whether weights that aren't this call's own were on the device; they are gone then."""
+        weights = self._shared.weights
+        assert weights is not None
+        own = [load.recipe for load in self.loads]
+        freed = weights.relieve(self._device, keep=own)
+        if freed:
+            self._tell_retry(reason, "the same again, without others' weights", freed)
+        return freed > 0
 
     def _run_small(self, reason: str) -> Any:
         weights = self._shared.weights
         assert weights is not None
-        device = self._shared.device_of(self._call.state.node.spec)
-        freed = weights.relieve(device)
+        measure = "smaller footprint: tiled VAE, sliced attention, offloaded weights"
+        self._tell_retry(reason, measure, weights.relieve(self._device))
+        self._call.is_exact = False
+        try:
+            return self._run_once("small")
+        except Exception as error:
+            if not self._is_lack_of_memory(error):
+                raise
+            explained = weights.explain(error, self._device)
+            # Whoever keeps what this run has told keeps the error, but none of that memory.
+            release_frames(error)
+            raise explained from error
+
+    def _tell_retry(self, reason: str, measure: str, freed: int) -> None:
         self._run.events.emit(
             "node.retried",
             self._call.name,
             reason="out of memory",
             detail=reason,
-            measure="smaller footprint: tiled VAE, sliced attention, offloaded weights",
+            measure=measure,
             freed=freed,
         )
-        self._call.is_exact = False
-        try:
-            return self._run_once("small")
-        except Exception as error:
-            if not weights.is_out_of_memory(error):
-                raise
-            raise weights.explain(error, device) from error
+
+    @property
+    def _device(self) -> str:
+        return self._shared.device_of(self._call.state.node.spec)
 
     def _run_once(self, footprint: Footprint) -> Any:
         weights = self._shared.weights
         spec = self._call.state.node.spec
         measuring: AbstractContextManager[Peak | None] = nullcontext()
         if weights is not None and spec.lane == "gpu":
-            measuring = weights.measuring(self._shared.device_of(spec))
+            measuring = weights.measuring(self._device)
         with measuring as peak, self._run.alone:
             given = self.arguments({}, footprint)
             with self.watching():
@@ -243,7 +276,7 @@ class Attempt:
     def _context(self, footprint: Footprint) -> NodeContext:
         return NodeContext(
             self._call.name,
-            device=self._shared.device_of(self._call.state.node.spec),
+            device=self._device,
             environment=self._shared.environment,
             workflow=self._workflow,
             events=self._run.events,
@@ -269,3 +302,7 @@ class Attempt:
             fingerprint=self._call.fingerprint,
         )
         return after(key, self._call.readings.steps)
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

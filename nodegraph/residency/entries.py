@@ -49,7 +49,7 @@ class Placement:
     Attributes:
         bytes: Measured, or expected as long as it is coming.
         seconds: That loading it took, or putting adapters on it.
-        error: Why it didn't come.
+        error: Why it didn't come, if others are to fail with it; without the frames of the load.
         pins: How many users hold it or wait for it.
         last_used: A count that rises with each use.
         score: What it is worth to be kept; the lowest goes first.
@@ -64,7 +64,7 @@ class Placement:
     state: PlacementState = PlacementState.COMING
     component: Any = None
     seconds: float = 0.0
-    error: BaseException | None = None
+    error: Exception | None = None
     pins: int = 0
     last_used: int = 0
     score: float = 0.0

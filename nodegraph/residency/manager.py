@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from threading import Condition
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.frames import release_frames, retold
 from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.residency.entries import (
@@ -167,15 +168,17 @@ class ResidencyManager:
             return 0
         return self._estimate(recipe)
 
-    def relieve(self, device: str) -> int:
+    def relieve(self, device: str, *, keep: Iterable[Recipe] = ()) -> int:
         """Evict all on a device that isn't in use, and free what the framework holds in reserve.
 
+        Args:
+            keep: Recipes whose components stay, with what they share weights with.
         Returns:
             Bytes of weights that left the device.
         """
         with self._changed:
             before = self._held(device)
-            leaving = self._shelves.clear(device)
+            leaving = self._shelves.clear(device, keep)
             freed = before - self._held(device)
         self._carry_out(leaving)
         self._empty_reserves(device)
@@ -284,7 +287,7 @@ class ResidencyManager:
         """Pin an entry; wait for somebody else's load and share its result, or its failure.
 
         Returns:
-            False if it didn't come and nobody knows why: ask again.
+            False if it didn't come and that says nothing about this use: ask again.
         """
         self._pin(entry)
         try:
@@ -293,7 +296,7 @@ class ResidencyManager:
             self._unpin(entry)
             raise
         if entry.error is not None:
-            raise entry.error
+            raise retold(entry.error)
         return entry.state is PlacementState.THERE
 
     def _begin(
@@ -342,9 +345,12 @@ class ResidencyManager:
             shared = entry.base.component if entry.base is not None else None
             size = component_bytes(component, besides=shared)
         except BaseException as error:
+            # Half a model may hang on its frames, and whoever is told looks for room at once.
+            release_frames(error)
             # Whatever happened here, even an interrupt, must not leave the others waiting.
             with self._changed:
-                entry.error = error if isinstance(error, Exception) else _interrupted(entry)
+                # What evicts nothing tells nothing of a use that may.
+                entry.error = _told(error, entry) if filling.may_evict else None
                 self._give_up(filling)
             raise
         with self._changed:
@@ -533,7 +539,10 @@ class ResidencyManager:
         )
 
 
-def _interrupted(entry: Placement) -> NodegraphError:
+def _told(error: BaseException, entry: Placement) -> Exception:
+    """What those are told who wait for a load that failed."""
+    if isinstance(error, Exception):
+        return retold(error)
     return NodegraphError(f"loading {entry.recipe.source} was interrupted")
 
 

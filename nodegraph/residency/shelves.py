@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -155,9 +155,16 @@ class Shelves:
         """Whether so many bytes are within a place's budget, were they all that is there."""
         return size <= self._budgets.get(location, size)
 
-    def clear(self, location: str) -> list[Leaving]:
-        """Evict all that isn't in use at a place; see `make_room`."""
-        return [gone for entry in self._by_worth(location) for gone in self._evict(entry)]
+    def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[Leaving]:
+        """Evict all that isn't in use at a place; see `make_room`.
+
+        Args:
+            keep: Recipes whose components stay, and those whose weights these share.
+        """
+        stay = [entry for recipe in keep if (entry := self.find(recipe, location)) is not None]
+        kept = {id(entry) for entry in (*stay, *(entry.base for entry in stay))}
+        leaving = [entry for entry in self._by_worth(location) if id(entry) not in kept]
+        return [gone for entry in leaving for gone in self._evict(entry)]
 
     def arrived(self, leaving: Leaving) -> None:
         """Note that a component that was leaving is at the host now."""

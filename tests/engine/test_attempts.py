@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import gc
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from nodegraph.api import Context, DiffusionModel, InvalidValue, NodegraphError, Recipe, node
 from nodegraph.core.context import Footprint
 from nodegraph.engine.engine import Engine
+from nodegraph.engine.result import RunResult
 from nodegraph.engine.work import LOADING
 from nodegraph.store.costs import Costs
 from nodegraph.store.index import Index
@@ -36,10 +39,15 @@ class Peak:
 
 @dataclass
 class FakeWeights:
-    """Remembers what it is asked for."""
+    """Remembers what it is asked for.
+
+    Attributes:
+        others: Bytes of weights on the device that nobody asked for.
+    """
 
     asked: list[tuple[str, Footprint]] = field(default_factory=list)
-    relieved: list[str] = field(default_factory=list)
+    relieved: list[tuple[str, list[Recipe]]] = field(default_factory=list)
+    others: int = 0
     prefetched: list[Recipe] = field(default_factory=list)
     loaded: Flag = field(default_factory=Flag)
     seconds: float = 0.0
@@ -65,9 +73,12 @@ class FakeWeights:
     def size(self, recipe: Recipe) -> int:
         return 500
 
-    def relieve(self, device: str) -> int:
-        self.relieved.append(device)
-        return 77
+    def relieve(self, device: str, *, keep: Iterable[Recipe] = ()) -> int:
+        """Bytes: some of others, and 77 of what is kept."""
+        self.relieved.append((device, list(keep)))
+        freed = self.others if keep else self.others + 77
+        self.others = 0
+        return freed
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, OutOfMemoryError)
@@ -89,29 +100,81 @@ def weights(bench: Bench) -> FakeWeights:
 
 @node(lane="gpu")
 def Hungry(ctx: Context, patience: int) -> str:
-    """Run out of memory, unless it may take little and is patient enough."""
+    """Run out of memory some times, unless it may take little."""
+    WORLD.calls += 1
     with ctx.weights(RECIPE) as found:
-        if ctx.footprint == "full" or not patience:
+        held = Held()
+        WORLD.held.append(weakref.ref(held))
+        if WORLD.calls <= patience and (ctx.footprint == "full" or patience > 5):
             raise OutOfMemoryError("tried to allocate 9 GiB")
         return str(found)
 
 
-def test_out_of_memory_gets_a_second_try_with_less(bench: Bench, weights: FakeWeights) -> None:
+class Held:
+    """Something that lies on the device while a node runs."""
+
+
+@dataclass
+class World:
+    calls: int = 0
+    held: list[weakref.ref[Held]] = field(default_factory=list)
+
+
+WORLD = World()
+
+
+def hungry(bench: Bench, patience: int) -> RunResult:
+    """A run of a node that runs out of memory so many times, above 5 at any footprint."""
+    WORLD.calls = 0
     bench.add(Hungry)
-    nodes = {"h": {"type": "Hungry", "inputs": {"patience": 1}}}
-    assert bench.value(nodes, "h.text") == "weights with a small footprint"
-    assert weights.relieved == ["cpu"]
+    return bench.run({"h": {"type": "Hungry", "inputs": {"patience": patience}}}, "h")
+
+
+def retries(bench: Bench) -> list[tuple[str, int]]:
+    told = [event.data for event in bench.events if event.kind == "node.retried"]
+    assert {data["reason"] for data in told} <= {"out of memory"}
+    return [(data["measure"].partition(":")[0], data["freed"]) for data in told]
+
+
+def test_out_of_memory_gets_a_second_try_in_full_once_others_weights_are_gone(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    weights.others = 50
+    assert hungry(bench, 1)["h.text"] == "weights with a full footprint"
+    assert weights.asked == [("cpu", "full"), ("cpu", "full")]
+    assert weights.relieved == [("cpu", [RECIPE])]
+    assert retries(bench) == [("the same again, without others' weights", 50)]
+
+
+def test_where_no_others_are_in_the_way_the_second_try_takes_less(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    assert hungry(bench, 1)["h.text"] == "weights with a small footprint"
     assert weights.asked == [("cpu", "full"), ("cpu", "small")]
-    (told,) = [event for event in bench.events if event.kind == "node.retried"]
-    assert told.data["reason"] == "out of memory"
-    assert told.data["freed"] == 77
+    assert weights.relieved == [("cpu", [RECIPE]), ("cpu", [])]
+    assert retries(bench) == [("smaller footprint", 77)]
 
 
-def test_a_second_failure_says_what_was_needed(bench: Bench, weights: FakeWeights) -> None:
-    bench.add(Hungry)
-    result = bench.run({"h": {"type": "Hungry", "inputs": {"patience": 0}}})
+def test_what_lacks_memory_in_full_even_alone_takes_less(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    weights.others = 50
+    assert hungry(bench, 2)["h.text"] == "weights with a small footprint"
+    assert retries(bench) == [
+        ("the same again, without others' weights", 50),
+        ("smaller footprint", 77),
+    ]
+
+
+def test_a_last_failure_says_what_was_needed_and_holds_nothing(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    weights.others = 50
+    result = hungry(bench, 9)
     assert "it needs 9 GiB, there are 8" in str(result.errors[0])
-    assert len(weights.relieved) == 1
+    assert WORLD.calls == 3
+    gc.collect()
+    assert [held() for held in WORLD.held[-3:]] == [None] * 3
 
 
 def test_other_errors_get_no_second_try(bench: Bench, weights: FakeWeights) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -223,6 +224,74 @@ def test_a_failed_load_fails_all_who_waited_and_is_tried_again_later() -> None:
 
     assert manager.resident() == []
     assert use(0) == "loaded"
+
+
+class Halves:
+    """Loads that fail halfway, as soon as somebody else waits for them."""
+
+    def __init__(self) -> None:
+        self.made: list[weakref.ref[nn.Module]] = []
+        self.awaited = threading.Event()
+
+    def __call__(self, recipe: Recipe, device: str) -> Component:
+        half = nn.Linear(2, 2)
+        self.made.append(weakref.ref(half))
+        assert self.awaited.wait(LIMIT)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def there(self) -> int:
+        return sum(made() is not None for made in self.made)
+
+
+def test_who_is_told_of_a_failed_load_finds_nothing_of_it_in_memory() -> None:
+    """Also while the thread that loaded holds its own error, as it may for long."""
+    load = Halves()
+    manager = ResidencyManager(load)
+    told = threading.Barrier(2)
+
+    def use(_: int) -> tuple[int, int]:
+        try:
+            with manager.use(recipe_of("a"), "cuda:0"):
+                raise AssertionError("it can't be there")
+        except NodegraphError as error:
+            told.wait(LIMIT)
+            return load.there(), id(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        users = [pool.submit(use, index) for index in range(2)]
+        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
+        load.awaited.set()
+        found = [user.result(LIMIT) for user in users]
+
+    assert [there for there, _ in found] == [0, 0]
+    assert len(load.made) == 2  # it was tried once more; the other one didn't try itself
+    assert len({error for _, error in found}) == 2, "an error for each"
+
+
+def test_what_could_not_be_pre_loaded_is_loaded_by_those_who_wait_for_it() -> None:
+    """They may evict what is in the way."""
+    loader, half = Loader(), Halves()
+
+    def load(recipe: Recipe, device: str) -> Component:
+        is_crowded = recipe.digest == "b" and manager.resident()
+        return half(recipe, device) if is_crowded else loader(recipe, device)
+
+    manager = ResidencyManager(load)
+    with manager.use(recipe_of("a"), "cuda:0"):
+        pass
+
+    def use() -> list[str]:
+        with manager.use(recipe_of("b"), "cuda:0"):
+            return names(manager)
+
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(manager.prefetch, recipe_of("b"), "cuda:0")
+        _wait_until(lambda: bool(half.made))
+        user = pool.submit(use)
+        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
+        half.awaited.set()
+        assert not early.result(LIMIT)
+        assert user.result(LIMIT) == ["b"]
 
 
 def test_an_error_of_the_user_lets_go() -> None:
