@@ -22,7 +22,7 @@ from nodegraph.core.values import Latent
 from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
 from nodegraph.diffusion.flow_shift import flux2_mu, line_mu
-from nodegraph.diffusion.names import FLOW_SCHEDULE_NAMES
+from nodegraph.diffusion.names import FLOW_SCHEDULE_NAMES, check_combination
 from nodegraph.diffusion.noise import add_noise, draw_noise
 from nodegraph.diffusion.schedules import (
     CONTINUOUS,
@@ -69,6 +69,10 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
 }
+
+
+def test_names_and_registries_agree() -> None:
+    assert tuple(FLOW_SCHEDULES) == FLOW_SCHEDULE_NAMES
 
 
 def test_the_spreads_are_the_pipelines() -> None:
@@ -252,6 +256,14 @@ def test_schedules_over_a_table_are_refused(name: str) -> None:
         sigmas_for(name, FlowNoise(), 5)
     assert caught.value.problem.port == "schedule"
     assert caught.value.problem.expected == ", ".join(FLOW_SCHEDULES)
+    with pytest.raises(InvalidValue, match=f"can't follow the {name}"):
+        check_combination("euler", name, "flow")
+
+
+def test_lcm_follows_more_schedules_in_flow_models() -> None:
+    check_combination("lcm", "karras", "flow")
+    with pytest.raises(InvalidValue, match="lcm can't follow the karras"):
+        check_combination("lcm", "karras", "discrete")
 
 
 @pytest.mark.parametrize(
