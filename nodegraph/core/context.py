@@ -227,7 +227,10 @@ class Weights(Protocol):
         """Whether an error says that memory ran out, of whatever library it is."""
 
     def explain(self, error: BaseException, device: str) -> NodegraphError:
-        """What was needed and what there was, for an error that says that memory ran out."""
+        """What was needed and what there was, for an error that says that memory ran out.
+
+        The error is its cause, unless it explains itself.
+        """
 
     def measuring(self, device: str) -> AbstractContextManager[Peak]:
         """Measure the memory that the inside of the `with` takes at its peak."""

@@ -77,6 +77,11 @@ class OneByOne:
 
 
 def _on(module: Module, device: str) -> Module:
-    if torch.device(device) == next(module.parameters()).device:
+    if _place(torch.device(device)) == _place(next(module.parameters()).device):
         return module
     return offloaded(module, device)
+
+
+def _place(device: torch.device) -> tuple[str, int]:
+    """Where it is; a device without a number is the first of its kind."""
+    return device.type, device.index or 0

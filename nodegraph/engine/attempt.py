@@ -11,7 +11,7 @@ from typing import Any
 
 from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
-from nodegraph.core.frames import release_frames
+from nodegraph.core.frames import retold
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
@@ -199,10 +199,9 @@ class Attempt:
         except Exception as error:
             if not self._is_lack_of_memory(error):
                 raise
-            explained = weights.explain(error, self._device)
-            # Whoever keeps what this run has told keeps the error, but none of that memory.
-            release_frames(error)
-            raise explained from error
+            told = retold(weights.explain(error, self._device))
+        # Outside the handler, and without frames: who keeps this error keeps none of that memory.
+        raise told
 
     def _tell_retry(self, reason: str, measure: str, freed: int) -> None:
         self._run.events.emit(

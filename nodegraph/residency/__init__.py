@@ -1,7 +1,7 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
 from nodegraph.core.host_memory import HostMemory
-from nodegraph.residency.entries import Resident, resident_name
+from nodegraph.residency.entries import Resident, device_name, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
@@ -17,6 +17,7 @@ __all__ = [
     "ResidencyManager",
     "Resident",
     "component_bytes",
+    "device_name",
     "is_out_of_memory",
     "measuring",
     "memory_of",

@@ -87,6 +87,11 @@ class Placement:
         return Resident(self.recipe, self.location, self.bytes, self.pins)
 
 
+def device_name(device: str) -> str:
+    """The one name of a device, by which budgets, costs and peaks are kept."""
+    return "cuda:0" if device == "cuda" else device
+
+
 def resident_name(recipe: Recipe, device: str) -> str:
     """Names a component in a device's memory, alike in all processes."""
     return f"{device} {content_of(recipe)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nodegraph.errors import NodegraphError
-from nodegraph.residency.memory import memory_of
+from nodegraph.residency.memory import memory_of, tensor_bytes
 
 _SAYINGS = (
     "out of memory",
@@ -47,21 +47,42 @@ def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
     """
     if isinstance(error, OutOfMemory):
         return error
-    needed, there = _needed(error), memory_of(device)
-    asked = f"{mebibytes(needed)} more were needed" if needed else "more was needed than there is"
-    free = (
-        "" if there is None else f"{mebibytes(there.free)} of {mebibytes(there.total)} are free, "
-    )
-    return OutOfMemory(
-        f"out of memory on {device}: {asked}; {free}weights hold {mebibytes(held)}",
+    needed = _needed(error)
+    asked = f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
+    found = OutOfMemory(
+        f"out of memory on {device}: {asked}; {division(device, held)}",
         hint="Make smaller pictures or fewer at once, load the model with a smaller dtype, or "
         "close other programs on that device.",
     )
+    found.__cause__ = error
+    return found
 
 
-def mebibytes(size: int) -> str:
-    """A size as text."""
-    return f"{size / 2**20:.1f} MiB"
+def division(device: str, held: int) -> str:
+    """Who has how much of a device's memory, in words.
+
+    Args:
+        held: Bytes of weights there.
+    """
+    weights = f"weights hold {size_text(held)}"
+    there, tensors = memory_of(device), tensor_bytes(device)
+    if there is None:
+        return weights
+    taken = there.total - there.free
+    others = {"all else": taken - held}
+    if tensors is not None:
+        # The driver's part can't be told from that of other processes.
+        others = {"other tensors": tensors - held, "other programs and the driver": taken - tensors}
+    free = f"{size_text(there.free)} of {size_text(there.total)} are free"
+    more = [f"{who} {size_text(size)}" for who, size in others.items() if size > 0]
+    return ", ".join([free, weights, *more])
+
+
+def size_text(size: int) -> str:
+    """Bytes as people read them, such as ``1.5 MiB`` or ``20.0 KiB``."""
+    if size >= 2**20:
+        return f"{size / 2**20:.1f} MiB"
+    return f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
 
 
 def _says_so(error: BaseException) -> bool:

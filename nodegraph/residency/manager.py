@@ -20,8 +20,15 @@ from nodegraph.residency.entries import (
     PlacementState,
     Resident,
     content_of,
+    device_name,
 )
-from nodegraph.residency.failures import OutOfMemory, explained, is_out_of_memory, mebibytes
+from nodegraph.residency.failures import (
+    OutOfMemory,
+    division,
+    explained,
+    is_out_of_memory,
+    size_text,
+)
 from nodegraph.residency.measure import component_bytes
 from nodegraph.residency.memory import empty_reserves, free_bytes
 from nodegraph.residency.needs import Compact, Need
@@ -71,7 +78,9 @@ class ResidencyManager:
     Args:
         load: Makes the component of a recipe on a device; may raise.
         budgets: Bytes of weights to keep per device, such as ``{"cuda:0": 8 * 2**30}``, and in
-            the host's memory as ``host``. A device that isn't named has no limit.
+            the host's memory as ``host``. A device that isn't named has no limit, unless:
+        default_budget: Bytes of weights to keep on a device that isn't named; None for no limit.
+            Asked until it gives some, as a device may not tell before it is used.
         estimate: Bytes that a recipe's component will take, to make room before the first load.
             Afterwards its measured size is remembered.
         move: Moves a component to another device and returns it; without it, what leaves an
@@ -92,6 +101,7 @@ class ResidencyManager:
         load: Callable[[Recipe, str], Any],
         budgets: Mapping[str, int] | None = None,
         *,
+        default_budget: Callable[[str], int | None] = lambda device: None,
         estimate: Callable[[Recipe], int] | None = None,
         move: Callable[[Any, str], Any] | None = None,
         derive: Callable[[Any, Recipe], Any] | None = None,
@@ -110,7 +120,7 @@ class ResidencyManager:
         self._free = free
         self._empty_reserves = empty_reserves
         self._clock = clock
-        self._shelves = Shelves(budgets or {}, has_host_tier=move is not None)
+        self._shelves = Shelves(budgets or {}, default_budget, has_host_tier=move is not None)
         self._measured: dict[Content, int] = {}
         self._changed = Condition()
 
@@ -132,6 +142,7 @@ class ResidencyManager:
             NodegraphError: The files are missing or damaged, or memory ran out even after
                 everything that isn't in use was evicted.
         """
+        device = device_name(device)
         if footprint == "full" or self._small is None:
             with self._using(recipe, device, calls_only) as component:
                 yield component
@@ -150,6 +161,7 @@ class ResidencyManager:
         Returns:
             Whether it is there now. What is missing or doesn't fit is no error here.
         """
+        device = device_name(device)
         try:
             # With adapters, it is the weights below that take the time and the room.
             if recipe.adapters and not self._prefetched(recipe.base, device):
@@ -176,6 +188,7 @@ class ResidencyManager:
         Returns:
             Bytes of weights that left the device.
         """
+        device = device_name(device)
         with self._changed:
             before = self._held(device)
             leaving = self._shelves.clear(device, keep)
@@ -211,6 +224,7 @@ class ResidencyManager:
 
     def explain(self, error: BaseException, device: str) -> OutOfMemory:
         """What was needed and what there was, for an error that says that memory ran out."""
+        device = device_name(device)
         with self._changed:
             held = self._held(device)
         return explained(error, device, held)
@@ -433,6 +447,7 @@ class ResidencyManager:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            release_frames(error)  # so that what is told as taken isn't half of this very model
             raise self._does_not_fit(entry) from error
         entry.seconds = self._clock() - start
         return made
@@ -440,10 +455,10 @@ class ResidencyManager:
     def _does_not_fit(self, entry: Placement) -> OutOfMemory:
         with self._changed:
             held = self._held(entry.location)
-        need = f"about {mebibytes(entry.bytes)}" if entry.bytes else "an unknown amount"
+        need = f"about {size_text(entry.bytes)}" if entry.bytes else "an unknown amount"
         return OutOfMemory(
             f"out of memory on {entry.location} while loading {entry.recipe.source}: it needs "
-            f"{need}, and weights in use there hold {mebibytes(held)}",
+            f"{need}; {division(entry.location, held)}",
             hint="Load the model with a smaller dtype, or close other programs on that device.",
         )
 

@@ -26,6 +26,14 @@ def memory_of(device: str) -> HostMemory | None:
     return HostMemory(free + spare, total)
 
 
+def tensor_bytes(device: str) -> int | None:
+    """What this process's tensors take on an accelerator; None where it can't be told."""
+    torch = sys.modules.get("torch")
+    if torch is None or not device.startswith("cuda") or not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.memory_allocated(device))
+
+
 def free_bytes(device: str) -> int | None:
     """Bytes that may be taken on a device; None where it can't be told."""
     found = memory_of(device)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from nodegraph.residency.entries import HOST
+from nodegraph.residency.entries import HOST, device_name
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def measuring(device: str) -> Iterator[MemoryPeak]:
     torch allocates.
     """
     found = MemoryPeak()
-    gauge = _gauge(device)
+    gauge = _gauge(device_name(device))
     if gauge is None:
         yield found
         return

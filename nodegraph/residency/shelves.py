@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -15,6 +15,7 @@ from nodegraph.residency.entries import (
     PlacementKey,
     PlacementState,
     content_of,
+    device_name,
 )
 
 MOVING_RATE = 8 * 2**30
@@ -64,11 +65,19 @@ class Shelves:
 
     Args:
         budgets: Bytes per place; ``host`` bounds the host's memory just as ``cpu`` does.
+        default_budget: Bytes of a place that has none there; None for no limit.
         has_host_tier: Whether components can be moved from accelerators to the host.
     """
 
-    def __init__(self, budgets: Mapping[str, int], *, has_host_tier: bool) -> None:
-        self._budgets = dict(budgets)
+    def __init__(
+        self,
+        budgets: Mapping[str, int],
+        default_budget: Callable[[str], int | None] = lambda location: None,
+        *,
+        has_host_tier: bool,
+    ) -> None:
+        self._budgets = {device_name(place): size for place, size in budgets.items()}
+        self._default_budget = default_budget
         if "host" in budgets:
             self._budgets[HOST] = min(budgets["host"], budgets.get(HOST, budgets["host"]))
         self._has_host_tier = has_host_tier
@@ -125,7 +134,7 @@ class Shelves:
 
     def room(self, location: str) -> int | None:
         """Bytes within the budget that are free; below 0 if it is overdrawn, None without limit."""
-        budget = self._budgets.get(location)
+        budget = self._budget(location)
         return None if budget is None else budget - self._used(location)
 
     def make_room(self, location: str, needed: int = 0, free: int | None = None) -> list[Leaving]:
@@ -153,7 +162,8 @@ class Shelves:
 
     def could_keep(self, location: str, size: int) -> bool:
         """Whether so many bytes are within a place's budget, were they all that is there."""
-        return size <= self._budgets.get(location, size)
+        budget = self._budget(location)
+        return budget is None or size <= budget
 
     def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[Leaving]:
         """Evict all that isn't in use at a place; see `make_room`.
@@ -174,6 +184,12 @@ class Shelves:
         self._rate(arriving)
         if arriving.unwanted and arriving.is_idle:
             self.drop(arriving)
+
+    def _budget(self, location: str) -> int | None:
+        known = self._budgets.get(location)
+        if known is None and (known := self._default_budget(location)) is not None:
+            self._budgets[location] = known
+        return known
 
     def _evict(self, entry: Placement) -> list[Leaving]:
         if entry.state is not PlacementState.THERE:
@@ -202,7 +218,7 @@ class Shelves:
         return True
 
     def _goes_to_host(self, entry: Placement) -> bool:
-        budget = self._budgets.get(HOST)
+        budget = self._budget(HOST)
         fits = budget is None or entry.bytes <= budget
         return self._has_host_tier and entry.location != HOST and not entry.recipe.adapters and fits
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from nodegraph.jobs.queue.fairness import INFINITE
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
+from nodegraph.session.cards import visible_cards
 from nodegraph.session.settings import Settings, places_of
 from nodegraph.session.weights import host_weights_budget
 
@@ -106,16 +106,15 @@ def _flags(settings: Settings, workers: int) -> dict[str, object]:
 
 def _devices(server: ServerSettings) -> list[str | None]:
     """Of the workers; None leaves it to the settings of the installation."""
-    names: Sequence[str | None] = server.devices or [f"cuda:{at}" for at in range(_cards())]
+    names: Sequence[str | None] = server.devices or _cards()
     if server.workers is None:
         return list(names) or [None]
-    if len(names) < 2 and not server.devices:
+    if not names:
         return [None] * server.workers
     return [names[at % len(names)] for at in range(server.workers)]
 
 
-def _cards() -> int:
-    """NVIDIA's cards in this machine, as far as that can be seen without loading a library."""
-    if sys.platform != "linux":
-        return 0
-    return sum(path.name[6:].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
+def _cards() -> list[str]:
+    """Names of this machine's cards, where there are several to share out."""
+    count = visible_cards()
+    return [f"cuda:{at}" for at in range(count)] if count > 1 else []

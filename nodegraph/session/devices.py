@@ -32,7 +32,7 @@ def share_cores() -> None:
 
 
 def checked_device(name: str) -> str:
-    """A device that there is.
+    """A device that there is, by the one name that it has here: ``cuda`` is ``cuda:0``.
 
     Raises:
         InvalidValue: There is none of that name.
@@ -41,21 +41,35 @@ def checked_device(name: str) -> str:
         return name
     import torch
 
+    from nodegraph.residency import device_name
+
     there = ["cpu", *(f"cuda:{at}" for at in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         there.append("mps")
-    if name not in there and not (name == "cuda" and len(there) > 1):
+    if device_name(name) not in there:
         raise InvalidValue(
             "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
         )
-    return name
+    return device_name(name)
 
 
 def multiplying_seconds(device: str) -> float | None:
     """Seconds that 1e9 multiplications take in a large product of matrices; None if unknown.
 
-    It takes a few milliseconds. Of an accelerator it is known only once torch is in use.
+    It takes a few milliseconds. Of an accelerator it is known only once torch is in use, and only
+    where its memory has room for them.
     """
+    from nodegraph.residency import is_out_of_memory
+
+    try:
+        return _multiplying_seconds(device)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+
+
+def _multiplying_seconds(device: str) -> float | None:
     side, times = 768, 3
     if device == "cpu":
         import numpy

@@ -108,8 +108,9 @@ class Settings(BaseModel):
         store: Folder of results on disk; ``store`` in the cache folder if not set.
         stores: Folders of more stores, which are only read: a team's, another machine's.
         checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
-        weights_budget: Bytes of model weights kept on the compute device; None for no limit but
-            that of the host's memory, where that is the compute device.
+        weights_budget: Bytes of model weights kept on the compute device. On an accelerator three
+            quarters of its memory if not set, or all but 8 GiB if that is more; on the host what
+            `host_weights_budget` says.
         host_weights_budget: Bytes of weights kept in the host's memory; six tenths of it if not
             set. Memory is what the machine has, or its container or service may take.
         import_seconds: That a pack's import may take in a process of a server, which then ends and

@@ -21,6 +21,10 @@ _WEIGHTS_SHARE = 0.6
 """Of the host's memory, for weights: the rest is for the work with them, results and others."""
 _WORK_SHARE = 0.125
 """Of the host's memory, that stays free for work when weights are loaded."""
+_DEVICE_WORK_SHARE = 0.25
+"""Of an accelerator's memory, that is left for work: for what layers hold at the largest sizes."""
+_MOST_DEVICE_WORK = 8 << 30
+"""Bytes of it that are enough, however large its memory is."""
 
 
 def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -> ResidencyManager:
@@ -37,6 +41,7 @@ def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -
     return ResidencyManager(
         load,
         _budgets(settings, device),
+        default_budget=device_weights_budget,
         estimate=_estimate_bytes,
         move=_moved,
         small=_small_footprint,
@@ -64,12 +69,26 @@ def host_weights_budget() -> int | None:
     return None if total is None else int(total * _WEIGHTS_SHARE)
 
 
+def device_weights_budget(device: str) -> int | None:
+    """Bytes of weights that are kept on an accelerator where no setting says how many.
+
+    Returns:
+        None for the host, and as long as a device doesn't tell its memory.
+    """
+    there = None if device == "cpu" else memory_of(device)
+    return None if there is None else there.total - _room_for_work(device, there.total)
+
+
 def _free_for_weights(device: str) -> int | None:
-    """Bytes of weights that may still be loaded: the host needs some memory for other work."""
+    """Bytes of weights that may still be loaded: some memory is needed for work with them."""
     there = memory_of(device)
-    if there is None:
-        return None
-    return there.free if device != "cpu" else there.free - int(there.total * _WORK_SHARE)
+    return None if there is None else there.free - _room_for_work(device, there.total)
+
+
+def _room_for_work(device: str, total: int) -> int:
+    if device == "cpu":
+        return int(total * _WORK_SHARE)
+    return min(int(total * _DEVICE_WORK_SHARE), _MOST_DEVICE_WORK)
 
 
 def _loading() -> ModuleType:

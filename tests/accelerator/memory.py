@@ -69,9 +69,9 @@ class Memory:
         """The error, in CUDA's words."""
         ledger = self.ledgers[index]
         return torch.OutOfMemoryError(
-            f"CUDA out of memory. Tried to allocate {size / 2**20:.2f} MiB. GPU {index} has a "
-            f"total capacity of {ledger.total / 2**20:.2f} MiB of which "
-            f"{(ledger.total - ledger.used) / 2**20:.2f} MiB is free."
+            f"CUDA out of memory. Tried to allocate {_written(size)}. GPU {index} has a total "
+            f"capacity of {_written(ledger.total)} of which "
+            f"{_written(ledger.total - ledger.used)} is free."
         )
 
     def _on_freed(self, address: int) -> None:
@@ -79,3 +79,11 @@ class Memory:
         with self._lock:
             ledger.used -= size
         Deleter(original)(address)
+
+
+def _written(size: int) -> str:
+    """Bytes as torch writes them."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.2f} {unit}"
+    return f"{size} bytes"

@@ -27,16 +27,15 @@ from nodegraph.diffusion.names import (
     check_combination,
 )
 from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.quantiles import beta_quantiles
 from nodegraph.diffusion.samplers import SAMPLERS
 from nodegraph.diffusion.schedules import (
     CONTINUOUS,
-    CORRECTED,
     DISTILLED,
     MULTISTEP,
     SCHEDULES,
     TABLE,
     Grid,
+    beta_quantiles,
     sigmas_for,
 )
 from nodegraph.diffusion.steps import steps_walked
@@ -54,13 +53,7 @@ SD1: dict[str, Any] = {
     "clip_sample": False,
 }
 NOISE = NoiseSchedule.from_config(SD1)
-GRIDS = {
-    "table": TABLE,
-    "continuous": CONTINUOUS,
-    "multistep": MULTISTEP,
-    "corrected": CORRECTED,
-    "distilled": DISTILLED,
-}
+GRIDS = {"table": TABLE, "continuous": CONTINUOUS, "multistep": MULTISTEP, "distilled": DISTILLED}
 grids = st.sampled_from(list(GRIDS.values()))
 names = st.sampled_from(SCHEDULE_NAMES)
 
@@ -114,7 +107,7 @@ def test_denoise_walks_the_end_of_the_whole_schedule(name: str, steps: int, deno
         (TABLE, DDIMScheduler),
         (CONTINUOUS, EulerDiscreteScheduler),
         (MULTISTEP, DPMSolverMultistepScheduler),
-        (CORRECTED, UniPCMultistepScheduler),
+        (MULTISTEP, UniPCMultistepScheduler),
         (DISTILLED, LCMScheduler),
     ],
 )
@@ -137,7 +130,7 @@ def test_normal_is_diffusers_own(
     [
         (CONTINUOUS, EulerDiscreteScheduler),
         (MULTISTEP, DPMSolverMultistepScheduler),
-        (CORRECTED, UniPCMultistepScheduler),
+        (MULTISTEP, UniPCMultistepScheduler),
     ],
 )
 def test_karras_and_exponential_are_diffusers_own(

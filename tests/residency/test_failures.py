@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.residency import OutOfMemory, ResidencyManager, is_out_of_memory, memory_of
-from nodegraph.residency.failures import explained
+from nodegraph.residency.failures import explained, size_text
 from tests.residency.support import Machine, recipe_of
 
 CUDA = (
@@ -60,6 +62,27 @@ def test_the_explanation_tells_what_was_needed_and_what_there_was() -> None:
     assert "out of memory on cuda:0: 2560.0 MiB more were needed" in said
     assert "weights hold 3.0 MiB" in said
     assert "smaller pictures" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (512, "512 bytes"), (10_240, "10.0 KiB"), (2**20, "1.0 MiB")],
+)
+def test_small_amounts_are_told_too(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+def test_what_little_was_missing_is_told_and_its_cause_kept() -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 KiB. GPU 0 has")
+    found = explained(error, "cuda:0", 3 * 2**10)
+    assert "20.0 KiB more were needed; weights hold 3.0 KiB" in str(found)
+    assert found.__cause__ is error
+    assert explained(found, "cuda:0", 0) is found
+
+
+def test_of_the_host_all_else_is_one() -> None:
+    said = str(explained(MemoryError(), "cpu", 0))
+    assert re.search(r"MiB of [\d.]+ MiB are free, weights hold 0 bytes, all else [\d.]+ MiB", said)
 
 
 def test_an_error_without_an_amount_is_explained_too() -> None:

@@ -1,1 +1,0 @@
-"""Videos: between files and frames, their sound and their rates."""

@@ -1,0 +1,35 @@
+"""What tests of the ways over an accelerator share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.accelerator.pictures import Painter, Pixels, painting
+from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
+
+
+@pytest.fixture(scope="module")
+def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pixels]]:
+    """What the CPU makes of a workflow."""
+    with painting(tmp_path_factory.mktemp("cpu"), "cpu") as painter:
+        yield painter.paint
+
+
+@pytest.fixture
+def painter_on(tmp_path: Path) -> Iterator[Callable[..., Painter]]:
+    """Opens a session on a device; more keywords are settings."""
+    with ExitStack() as opened:
+        yield lambda device, **settings: opened.enter_context(
+            painting(tmp_path / device.replace(":", "-"), device, **settings)
+        )
+
+
+@pytest.fixture
+def painter(pretend: Any, painter_on: Callable[..., Painter]) -> Painter:
+    """A session on ``cuda:0``."""
+    return painter_on("cuda:0")

@@ -1,0 +1,84 @@
+"""Pictures that are made on an accelerator equal the CPU's, also where they went other ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from nodegraph.core.events import Event
+from nodegraph.diffusion.names import SAMPLER_NAMES
+from nodegraph.engine.cancel import CancelToken
+from tests.accelerator.fixtures import MIB
+from tests.accelerator.pictures import Painter, Pixels, workflow
+from tests.accelerator.pretend import PretendAccelerator
+
+OnCpu = Callable[..., Pixels]
+
+
+@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+def test_a_picture_has_the_pixels_of_the_cpu(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu, sampler: str
+) -> None:
+    document = workflow(sampler=sampler)
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert painter.retries() == []
+    assert pretend.used() > 30 * MIB, "the weights stay"
+    painter.session._weights.release_all()
+    assert pretend.used() == 0
+
+
+def test_a_picture_that_is_encoded_goes_the_same_way(painter: Painter, on_cpu: OnCpu) -> None:
+    document = workflow()
+    again = {"image": {"from": "decode"}, "vae": {"from": "load.vae"}}
+    once_more = dict(document["nodes"]["sample"]["inputs"], latent={"from": "encode"}, denoise=0.5)
+    document["nodes"] |= {
+        "encode": {"type": "VAEEncode", "inputs": again},
+        "change": {"type": "KSampler", "inputs": once_more},
+    }
+    document["nodes"]["changed"] = {
+        "type": "VAEDecode",
+        "inputs": {"vae": {"from": "load.vae"}, "latent": {"from": "change"}},
+    }
+    document["nodes"]["save"]["inputs"]["image"] = {"from": "changed"}
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler_ancestral"])
+def test_what_was_interrupted_goes_on_to_the_same_pixels(
+    pretend: PretendAccelerator,
+    painter_on: Callable[..., Painter],
+    on_cpu: OnCpu,
+    sampler: str,
+) -> None:
+    document = workflow(steps=4, sampler=sampler)
+    stop = CancelToken()
+
+    def watch(event: Event) -> None:
+        if event.kind == "node.progress" and event.data["step"] == 2:
+            stop.cancel()
+
+    settings = {"disk_cache": 2**30, "checkpoint_seconds": 0}
+    painter = painter_on("cuda:0", **settings)
+    assert painter.run(document, watch, cancel=stop).status == "cancelled"
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert [event.data["step"] for event in painter.events if event.kind == "node.restored"] == [2]
+
+
+def test_two_devices_work_side_by_side(
+    pretend: PretendAccelerator, painter_on: Callable[..., Painter], on_cpu: OnCpu
+) -> None:
+    pretend.resize(64 * MIB, 1)
+    painters = [painter_on("cuda:0"), painter_on("cuda:1")]
+    documents = [workflow(seed=seed) for seed in range(4)]
+
+    def paint(at: int) -> Pixels:
+        return painters[at % 2].paint(documents[at])
+
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(paint, range(4)))
+    for document, picture in zip(documents, found, strict=True):
+        assert np.array_equal(picture, on_cpu(document))
+    assert min(pretend.used(0), pretend.used(1)) > 30 * MIB

@@ -1,0 +1,158 @@
+"""Memory that ends: what is in the way goes, what doesn't fit is done with less."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from nodegraph.core.file_digests import FileDigests
+from nodegraph.diffusion import (
+    ModelRecipes,
+    estimate_bytes,
+    load_component,
+    move_component,
+    open_model,
+    small_footprint,
+)
+from nodegraph.residency import ResidencyManager, measuring
+from nodegraph.session.devices import checked_device, multiplying_seconds
+from nodegraph.session.settings import Settings
+from nodegraph.session.weights import device_weights_budget, residency_manager
+from tests.accelerator.fixtures import MIB
+from tests.accelerator.pictures import Painter, Pixels, workflow
+from tests.accelerator.pretend import PretendAccelerator
+
+OnCpu = Callable[..., Pixels]
+NEAR = 12
+"""How far the values of 0..255 of a picture decoded in tiles may be off on average."""
+
+
+@pytest.fixture(scope="module")
+def recipes() -> ModelRecipes:
+    return open_model("tiny", [], digests=FileDigests())
+
+
+def test_others_weights_go_before_results_are_done_with_less(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """All weights are there and hardly room for work: others' leave, and the pixels are equal."""
+    painter.paint(workflow(seed=1))
+    gc.collect()
+    pretend.resize(pretend.used() + MIB // 4)
+    document = workflow(seed=2)
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert painter.retries()
+    assert {way for _, way in painter.retries()} == {"full"}
+
+
+def test_weights_that_never_fit_are_brought_layer_by_layer(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """The UNet alone is larger than the device; and a load that failed leaves nothing there."""
+    pretend.resize(12 * MIB)
+    for seed in range(3):
+        document = workflow(seed=seed, steps=1)
+        apart = np.abs(painter.paint(document).astype(int) - on_cpu(document))
+        assert apart.mean() < NEAR
+        assert ("sample", "small") in painter.retries()
+    painter.session._weights.release_all()
+    gc.collect()
+    assert pretend.used() == 0
+
+
+def test_a_large_picture_is_decoded_in_tiles(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    document = workflow(size=256, steps=1)
+    painter.run(document, targets=["sample"])
+    painter.session._weights.release_all()
+    pretend.resize(20 * MIB)
+    apart = np.abs(painter.paint(document).astype(int) - on_cpu(document))
+    assert painter.retries() == [("decode", "small")]
+    assert 0 < apart.mean() < NEAR
+
+
+def test_two_models_take_turns_where_both_have_no_room(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """Of one in float32 and one in float16, each has room alone."""
+    pretend.resize(48 * MIB)
+    for seed in (1, 2):
+        document = workflow(seed=seed)
+        assert np.array_equal(painter.paint(document), on_cpu(document))
+        assert painter.retries() == []
+        painter.run(workflow("float16", seed=seed))
+        assert painter.retries() == []
+        held = [item.bytes for item in painter.session._weights.resident() if item.device != "cpu"]
+        assert sum(held) <= 36 * MIB, "a quarter is left for work"
+
+
+def test_a_failure_says_who_has_the_memory_and_keeps_none(
+    painter: Painter, pretend: PretendAccelerator
+) -> None:
+    others = torch.empty(40 * MIB, dtype=torch.uint8, device="cuda:0")
+    pretend.resize(40 * MIB + 64 * 1024)
+    result = painter.run(workflow())
+    message = str(result.errors[0])
+    assert "out of memory on cuda:0: 1.6 MiB more were needed" in message
+    assert "63.0 KiB of 40.1 MiB are free, weights hold 0 bytes, other tensors 40.0 MiB" in message
+    del others
+    painter.session._weights.release_all()
+    gc.collect()
+    assert pretend.used() == 0, "the error is kept, and none of what its frames held"
+
+
+@pytest.mark.parametrize(
+    ("total", "setting", "kept"),
+    [(1024 * MIB, None, 2), (1024 * MIB, 30 * MIB, 1), (40 * MIB, None, 1)],
+)
+def test_a_device_keeps_three_quarters_of_its_memory_as_weights_unless_told(
+    pretend: PretendAccelerator, recipes: ModelRecipes, total: int, setting: int | None, kept: int
+) -> None:
+    pretend.resize(total)
+    manager = residency_manager(Settings(weights_budget=setting), "cuda:0", [])
+    for recipe in (recipes.model, recipes.vae):
+        with manager.use(recipe, "cuda:0"):
+            pass
+    assert len([item for item in manager.resident() if item.device == "cuda:0"]) == kept
+    manager.release_all()
+
+
+def test_of_a_large_device_eight_gibibytes_are_enough_for_work(pretend: PretendAccelerator) -> None:
+    pretend.resize(80 * 2**30)
+    assert device_weights_budget("cuda:0") == 72 * 2**30
+    assert device_weights_budget("cuda:1") == 24 * MIB
+    assert device_weights_budget("cpu") is None
+
+
+def test_a_device_has_one_name(
+    pretend: PretendAccelerator, painter_on: Callable[..., Painter], recipes: ModelRecipes
+) -> None:
+    assert checked_device("cuda") == "cuda:0"
+    assert painter_on("cuda").session.environment.device == "cuda:0"
+    manager = ResidencyManager(
+        load_component, {"cuda": 2**34}, move=move_component, small=small_footprint
+    )
+    with manager.use(recipes.vae, "cuda") as one, manager.use(recipes.vae, "cuda:0") as other:
+        assert one is other
+        with small_footprint(one, "cuda") as small:
+            assert small.vae is one.vae, "it is there already"
+    assert manager.relieve("cuda") >= estimate_bytes(recipes.vae)
+    assert pretend.used() == 0
+
+
+def test_peaks_that_overlap_are_told_by_whatever_name(pretend: PretendAccelerator) -> None:
+    with measuring("cuda:0") as outer:
+        torch.empty(4 * MIB, dtype=torch.uint8, device="cuda:0")
+        with measuring("cuda") as inner:
+            torch.empty(MIB, dtype=torch.uint8, device="cuda:0")
+    assert (outer.bytes, inner.bytes) == (4 * MIB, MIB)
+
+
+def test_how_fast_a_full_device_is_stays_unknown(pretend: PretendAccelerator) -> None:
+    pretend.resize(16 * MIB)
+    assert multiplying_seconds("cuda:0") is None
