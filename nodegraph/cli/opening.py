@@ -1,8 +1,9 @@
-"""Opening a workflow: a JSON file, standard input, or a picture that carries one."""
+"""Opening a workflow: a JSON file, standard input, or a picture or video that carries one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from nodegraph.errors import InvalidFile
 
 STDIN = "-"
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_MATROSKA = b"\x1aE\xdf\xa3"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Opened:
 
 
 def open_workflow(name: str) -> Opened:
-    """The workflow in a JSON file, in a picture saved by nodegraph, or at ``-`` on stdin.
+    """The workflow in a JSON file, in a picture or video by nodegraph, or at ``-`` on stdin.
 
     Raises:
         InvalidFile: There is no such file, or no workflow in it.
@@ -39,8 +41,7 @@ def open_workflow(name: str) -> Opened:
     path = Path(name)
     if not path.exists():
         raise _missing(path)
-    workflow = _from_picture(path) if _is_picture(path) else Workflow.load(path)
-    return Opened(workflow, name, path.absolute().parent)
+    return Opened(_workflow_in(path), name, path.absolute().parent)
 
 
 def _standard_input() -> str:
@@ -59,22 +60,28 @@ def _missing(path: Path) -> InvalidFile:
     return InvalidFile(f"there is no file {path}", hint=hint)
 
 
-def _is_picture(path: Path) -> bool:
+def _workflow_in(path: Path) -> Workflow:
     try:
         with path.open("rb") as file:
             start = file.read(12)
     except OSError:
-        return False  # reading it as JSON tells why
-    return start.startswith(_PICTURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
+        return Workflow.load(path)  # tells why
+    if start.startswith(_PICTURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP"):
+        from nodegraph.images.images import read_metadata
+
+        return _carried(path, read_metadata(path))
+    if start.startswith(_MATROSKA) or start[4:8] == b"ftyp":
+        from nodegraph.videos.video_files import video_texts
+
+        return _carried(path, video_texts(path))
+    return Workflow.load(path)
 
 
-def _from_picture(path: Path) -> Workflow:
-    from nodegraph.images.images import read_metadata
-
-    text = read_metadata(path).get("workflow")
+def _carried(path: Path, texts: Mapping[str, str]) -> Workflow:
+    text = texts.get("workflow")
     if text is None:
         raise InvalidFile(
             f"{path} carries no workflow",
-            hint="Pictures that nodegraph saved do, unless another program has saved them since.",
+            hint="What nodegraph saved does, unless another program has saved it since.",
         )
     return Workflow.loads(text, name=str(path))

@@ -72,7 +72,7 @@ class File:
     """A path to a file that is read.
 
     Attributes:
-        kind: What it holds: ``image``, ``model``, ``any``.
+        kind: What it holds: ``image``, ``video``, ``model``, ``any``.
     """
 
     kind: str = "any"

@@ -34,42 +34,64 @@ cumulative alphas, so they can't take noise levels between two of its timesteps.
 
 SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 
-NOISE_KINDS = ("discrete", "flow")
-"""Kinds of noise that models are trained on: a variance for each of a number of timesteps, or a
-straight way from the picture to the noise (flow matching)."""
+FLOW_SCHEDULE_NAMES = ("normal", "karras", "exponential", "sgm_uniform", "simple", "beta")
+"""Schedules that models trained by flow matching can follow: the others spread timesteps of a
+table that they don't have."""
 
-_SAMPLERS_OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType({"discrete": SAMPLER_NAMES})
+_FLOW_SAMPLERS = (*_ANY_LEVEL, "lcm")
+
+_ALLOWED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "discrete": ALLOWED_SCHEDULES,
+        "flow": MappingProxyType(dict.fromkeys(_FLOW_SAMPLERS, FLOW_SCHEDULE_NAMES)),
+    }
+)
+
+NOISE_KINDS = tuple(_ALLOWED)
+"""Kinds of noise that models are trained on: a variance for each of a number of timesteps
+(``discrete``), or a straight way from the picture to the noise (``flow``, flow matching)."""
 
 
-def check_kind(sampler: str, kind: str) -> None:
-    """Refuse a sampler that can't sample models of a kind of noise.
+def allowed_schedules(kind: str) -> Mapping[str, tuple[str, ...]]:
+    """By sampler that models of a kind of noise can be sampled with: the schedules to follow."""
+    return _ALLOWED[kind]
+
+
+def check_sampler(sampler: str, kind: str) -> None:
+    """Refuse unknown samplers and those that can't sample models of a kind of noise.
 
     Raises:
         InvalidValue: On port ``sampler``, naming those that can.
     """
-    if sampler not in ALLOWED_SCHEDULES:
+    if sampler not in SAMPLER_NAMES:
         raise _unknown("sampler", sampler, SAMPLER_NAMES)
-    fitting = _SAMPLERS_OF_KIND[kind]
-    if sampler not in fitting:
+    if sampler not in _ALLOWED[kind]:
         raise InvalidValue(
-            f"sampler {sampler} can't sample {kind} models",
+            f"sampler {sampler} can't sample {_MODELS[kind]}",
             port="sampler",
             given=sampler,
-            expected=", ".join(fitting),
+            expected=", ".join(_ALLOWED[kind]),
+            hint="Choose euler, which samples models of every kind.",
         )
 
 
-def check_combination(sampler: str, schedule: str) -> None:
-    """Refuse unknown names and pairs that make no sense.
+_MODELS = {
+    "discrete": "models of a table of noise levels",
+    "flow": "models trained by flow matching",
+}
 
+
+def check_combination(sampler: str, schedule: str, kind: str = "discrete") -> None:
+    """Refuse unknown names, and what doesn't go together.
+
+    Args:
+        kind: One of `NOISE_KINDS`: what the model is trained on.
     Raises:
         InvalidValue: On port ``sampler`` or ``schedule``, naming what is allowed.
     """
-    if sampler not in ALLOWED_SCHEDULES:
-        raise _unknown("sampler", sampler, SAMPLER_NAMES)
-    if schedule not in SCHEDULE_NAMES:
-        raise _unknown("schedule", schedule, SCHEDULE_NAMES)
-    allowed = ALLOWED_SCHEDULES[sampler]
+    check_sampler(sampler, kind)
+    check_schedule(schedule, kind)
+    allowed = _ALLOWED[kind][sampler]
     if schedule not in allowed:
         raise InvalidValue(
             f"sampler {sampler} can't follow the {schedule} schedule",
@@ -77,6 +99,24 @@ def check_combination(sampler: str, schedule: str) -> None:
             given=schedule,
             expected=", ".join(allowed),
             hint=f"{sampler} needs noise levels from the model's own table: choose normal.",
+        )
+
+
+def check_schedule(schedule: str, kind: str) -> None:
+    """Refuse unknown schedules and those that no model of a kind of noise can follow.
+
+    Raises:
+        InvalidValue: On port ``schedule``, naming what is allowed.
+    """
+    if schedule not in SCHEDULE_NAMES:
+        raise _unknown("schedule", schedule, SCHEDULE_NAMES)
+    if kind == "flow" and schedule not in FLOW_SCHEDULE_NAMES:
+        raise InvalidValue(
+            f"{_MODELS[kind]} can't follow the {schedule} schedule",
+            port="schedule",
+            given=schedule,
+            expected=", ".join(FLOW_SCHEDULE_NAMES),
+            hint="Choose normal, which is the model's own.",
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.scheduler_file import refuse_unsupported
 from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.flow_noise import ModelNoise
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
@@ -113,6 +116,62 @@ class NoiseSchedule:
         share = np.clip((below - wanted) / (below - above), 0, 1)
         return np.asarray((1 - share) * low + share * (low + 1))
 
+    def scales(
+        self, timestep: float | None = None, sigma: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scales of latent and noise at a timestep or noise level; float32, 0-dimensional.
+
+        At whole timesteps alpha bar is the table's, elsewhere 1 / (1 + sigma²).
+
+        Args:
+            timestep: 0 (nearly clean) to the number of training timesteps - 1; or give `sigma`.
+            sigma: At least 0.
+        Raises:
+            InvalidValue: One is out of range.
+        """
+        alpha_bar = self._alpha_bar(timestep, sigma)
+        return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+
+    def _alpha_bar(self, timestep: float | None, sigma: float | None) -> Tensor:
+        if timestep is not None:
+            check_timestep(timestep, self.timesteps - 1)
+            if timestep == int(timestep):
+                return self.alphas_cumprod[int(timestep)]
+            sigma = float(self.timestep_to_sigma(timestep))
+        assert sigma is not None
+        check_noise_level(sigma)
+        return torch.tensor(1.0 / (1.0 + sigma**2))
+
+
+def check_timestep(timestep: float, last: int) -> None:
+    """Refuse a timestep beyond the last.
+
+    Raises:
+        InvalidValue: On port ``timestep``.
+    """
+    if not 0 <= timestep <= last:
+        raise InvalidValue(
+            "the timestep is outside the model's training range",
+            port="timestep",
+            given=str(timestep),
+            expected=f"0 to {last}",
+        )
+
+
+def check_noise_level(sigma: float, highest: float = math.inf) -> None:
+    """Refuse a noise level that there is not.
+
+    Raises:
+        InvalidValue: On port ``sigma``.
+    """
+    if not (math.isfinite(sigma) and 0 <= sigma <= highest):
+        raise InvalidValue(
+            "a noise level is a number of at least 0"
+            + ("" if highest == math.inf else f" and at most {highest:g}"),
+            port="sigma",
+            given=str(sigma),
+        )
+
 
 def draw_noise(shape: Sequence[int], seed: int, indices: Sequence[int]) -> Tensor:
     """Standard normal noise in which each item depends on its own seed alone.
@@ -139,7 +198,7 @@ def draw_from(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Te
 
 def add_noise(
     latent: Latent,
-    schedule: NoiseSchedule,
+    schedule: ModelNoise,
     *,
     seed: int,
     timestep: float | None = None,
@@ -148,11 +207,13 @@ def add_noise(
     """A latent as the forward process leaves it at a timestep or noise level.
 
     sqrt(alpha bar) · latent + sqrt(1 - alpha bar) · noise: Ho et al. 2020, arXiv:2006.11239,
-    equation 4. At whole timesteps alpha bar is the table's, elsewhere 1 / (1 + sigma²).
+    equation 4; in flow models (1 - sigma) · latent + sigma · noise.
 
     Args:
-        timestep: 0 (nearly clean) to the number of training timesteps - 1; or give `sigma`.
-        sigma: Noise level of at least 0.
+        schedule: The model's.
+        timestep: 0 (nearly clean) to the number of training timesteps - 1, in flow models to that
+            number; or give `sigma`.
+        sigma: Noise level of at least 0, in flow models at most 1.
     Raises:
         InvalidValue: The latent is empty, or timestep or sigma are out of range.
     """
@@ -162,33 +223,12 @@ def add_noise(
             port="latent",
             hint="Link the latent of a picture, such as VAEEncode's.",
         )
-    alpha_bar = _alpha_bar(schedule, timestep, sigma)
-    noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
-    samples = alpha_bar**0.5 * latent.samples + (1 - alpha_bar) ** 0.5 * noise
-    return replace(latent, samples=samples)
-
-
-def _alpha_bar(schedule: NoiseSchedule, timestep: float | None, sigma: float | None) -> Tensor:
     if (timestep is None) == (sigma is None):
         raise ValueError("give either a timestep or a sigma")
-    if timestep is not None:
-        last = schedule.timesteps - 1
-        if not 0 <= timestep <= last:
-            raise InvalidValue(
-                "the timestep is outside the model's training range",
-                port="timestep",
-                given=str(timestep),
-                expected=f"0 to {last}",
-            )
-        if timestep == int(timestep):
-            return schedule.alphas_cumprod[int(timestep)]
-        sigma = float(schedule.timestep_to_sigma(timestep))
-    assert sigma is not None
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise InvalidValue(
-            "a noise level is a number of at least 0", port="sigma", given=str(sigma)
-        )
-    return torch.tensor(1.0 / (1.0 + sigma**2))
+    alpha, deviation = schedule.scales(timestep, sigma)
+    noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
+    samples = alpha * latent.samples + deviation * noise
+    return replace(latent, samples=samples)
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

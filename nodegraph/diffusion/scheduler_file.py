@@ -7,7 +7,7 @@ later doesn't look at the file again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,18 @@ OPTION = "scheduler"
 """Option of a recipe that holds the noise schedule, as JSON."""
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+FLOW_MATCHING_CLASSES = frozenset(
+    {
+        "FlowMatchEulerDiscreteScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+        "FlowMatchLCMScheduler",
+    }
+)
+"""Classes of diffusers whose files describe flow matching."""
+
+FLOW_SOLVER_CLASSES = frozenset({"DPMSolverMultistepScheduler", "UniPCMultistepScheduler"})
+"""Those that describe it with ``use_flow_sigmas``, and else what the next ones do."""
 
 SCHEDULER_CLASSES = frozenset(
     {
@@ -51,6 +63,8 @@ SCHEDULER_CLASSES = frozenset(
 """Classes of diffusers whose files describe what is sampled here: a variance for each of a number
 of training timesteps. Flow matching, EDM and cascades aren't among them."""
 
+_CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES}
+
 _SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "prediction_type": (PREDICTION_TYPES, "epsilon"),
     "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2"), "linear"),
@@ -60,6 +74,27 @@ _SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "use_flow_sigmas": ((False, None), False),
 }
 """By key of a scheduler file: the values that are understood, and what a missing one means."""
+
+_SUPPORTED_FLOW: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    "time_shift_type": (("exponential", "linear"), "exponential"),
+    "invert_sigmas": ((False, None), False),
+    "use_beta_sigmas": ((False, None), False),
+    "scale_factors": ((None,), None),
+}
+_SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    **_SUPPORTED_FLOW,
+    "prediction_type": (("flow_prediction",), "epsilon"),
+    "thresholding": ((False,), False),
+    "use_karras_sigmas": ((False, None), False),
+    "use_exponential_sigmas": ((False, None), False),
+}
+
+
+def noise_kind(config: Mapping[str, Any]) -> str:
+    """Which of `nodegraph.diffusion.names.NOISE_KINDS` a scheduler file describes."""
+    name = config.get("_class_name")
+    is_solver = name in FLOW_SOLVER_CLASSES and config.get("use_flow_sigmas")
+    return "flow" if name in FLOW_MATCHING_CLASSES or is_solver else "discrete"
 
 
 def scheduler_config(recipe: DiffusionModel) -> dict[str, Any]:
@@ -83,19 +118,29 @@ def scheduler_option(config: Mapping[str, Any]) -> tuple[str, str]:
     return OPTION, json.dumps(config, sort_keys=True)
 
 
-def folder_scheduler(folder: Path) -> dict[str, Any]:
+def folder_scheduler(folder: Path, kinds: Collection[str] = ("discrete",)) -> dict[str, Any]:
     """The noise schedule of a model in the diffusers layout.
 
+    Args:
+        kinds: Of `nodegraph.diffusion.names.NOISE_KINDS`: what models of the family are trained on.
+    Returns:
+        The file's content; of flow models, with the name of its class.
     Raises:
         InvalidFile: The scheduler file is missing, damaged or of a kind that isn't sampled here.
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
     config = layout.read_config(path)
-    _check_class(path, config.get("_class_name"))
+    _check_class(path, config.get("_class_name"), kinds)
     index = folder / layout.INDEX
     named = layout.read_config(index).get(layout.SCHEDULER)
-    _check_class(index, named[-1] if isinstance(named, list) and named else None)
-    refuse_unsupported(config, str(path))
+    of_index = named[-1] if isinstance(named, list) and named else None
+    _check_class(index, of_index, kinds)
+    if of_index is not None and "flow" in kinds:
+        # the pipeline's loader makes this class, whatever the scheduler's own file says
+        config = config | {"_class_name": of_index}
+    refuse_unsupported(config, str(path), kinds)
+    if noise_kind(config) == "flow":
+        return config
     # The stock pipeline corrects these two in outdated files, so they mean the same here.
     return config | {"steps_offset": 1, "clip_sample": False}
 
@@ -150,14 +195,18 @@ def overridden(
 
 
 def refuse_unsupported(
-    config: Mapping[str, Any], place: str = "the model's scheduler file"
+    config: Mapping[str, Any],
+    place: str = "the model's scheduler file",
+    kinds: Collection[str] = ("discrete",),
 ) -> None:
     """Refuse what would be sampled wrongly.
 
+    Args:
+        kinds: Of `nodegraph.diffusion.names.NOISE_KINDS`: what is sampled.
     Raises:
         InvalidFile: Names the key.
     """
-    for key, (values, default) in _SUPPORTED.items():
+    for key, (values, default) in _supported(config, place, kinds).items():
         found = config.get(key, default)
         if not any(found is value or found == value for value in values):
             names = [str(value) for value in values]
@@ -170,14 +219,31 @@ def refuse_unsupported(
             )
 
 
-def _check_class(path: Path, name: object) -> None:
-    if name is None or name in SCHEDULER_CLASSES:
-        return
-    raise InvalidFile(
-        f"{path} names a noise schedule that this kind of model isn't sampled with",
+def _supported(
+    config: Mapping[str, Any], place: str, kinds: Collection[str]
+) -> Mapping[str, tuple[tuple[Any, ...], Any]]:
+    """What a file may say, by what it describes."""
+    kind = noise_kind(config)
+    if kind not in kinds and "discrete" not in kinds:
+        raise _wrong_class(place, config.get("_class_name"), kinds)
+    if kind not in kinds or kind == "discrete":
+        return _SUPPORTED
+    solver = config.get("_class_name") in FLOW_SOLVER_CLASSES
+    return _SUPPORTED_FLOW_SOLVER if solver else _SUPPORTED_FLOW
+
+
+def _check_class(path: Path, name: object, kinds: Collection[str]) -> None:
+    if name is not None and not any(name in _CLASSES[kind] for kind in kinds):
+        raise _wrong_class(str(path), name, kinds)
+
+
+def _wrong_class(place: str, name: object, kinds: Collection[str]) -> InvalidFile:
+    known = sorted(set().union(*(_CLASSES[kind] for kind in kinds)))
+    return InvalidFile(
+        f"{place} names a noise schedule that this kind of model isn't sampled with",
         port="model",
         given=str(name),
-        expected=", ".join(sorted(SCHEDULER_CLASSES)),
-        hint=did_you_mean(str(name), sorted(SCHEDULER_CLASSES))
+        expected=", ".join(known),
+        hint=did_you_mean(str(name), known)
         or "Take the scheduler folder of the model that this one was made from.",
     )

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.core.suggest import did_you_mean
-from nodegraph.diffusion.names import SCHEDULE_NAMES, SPACINGS
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.flow_schedules import flow_levels
+from nodegraph.diffusion.names import SPACINGS, check_schedule
 from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.diffusion.steps import steps_walked
 from nodegraph.errors import InvalidValue
 
 KARRAS_RHO = 7.0
-BETA_SHAPE = 0.6
 
 Levels = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Timesteps and their noise levels, both falling, without the closing 0."""
@@ -41,6 +43,8 @@ class Grid:
         full_range: Karras' and exponential levels run between the least and the greatest noise of
             the model, not between those of the normal schedule's ends.
         distilled: The normal schedule is the one latent consistency models are distilled on.
+        flow: With flow models, its custom, of `nodegraph.diffusion.flow_schedules.FLOW_CUSTOMS`;
+            the rest isn't asked then.
     """
 
     spacing: str
@@ -49,14 +53,17 @@ class Grid:
     closing: bool = False
     full_range: bool = False
     distilled: bool = False
+    flow: str = "trained"
 
 
 TABLE = Grid("leading", whole=True, reads_table=True)
 """As diffusers' DDIM and DDPM schedulers do."""
 CONTINUOUS = Grid("linspace")
 """As diffusers' Euler and Heun schedulers do."""
-MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True)
-"""As diffusers' DPM-Solver and UniPC schedulers do."""
+MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True, flow="below_one")
+"""As diffusers' DPM-Solver schedulers do."""
+CORRECTED = replace(MULTISTEP, flow="from_one")
+"""As diffusers' UniPC scheduler does: the same but for flow models."""
 DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
 """As diffusers' LCM scheduler does."""
 
@@ -71,7 +78,7 @@ class Ladder:
             on the CPU, shape (rungs,).
         first: The rung that sampling starts on; above 0 where part of the picture is kept.
         spacing: leading, trailing or linspace: how the timesteps lie, or would in the normal
-            schedule.
+            schedule; of flow models, how the levels do, as `FlowNoise.spread` has it.
         stride: Training timesteps between rungs, rounded down, if the rungs are evenly spaced by
             a scheduler file's rule; else None.
     """
@@ -94,34 +101,39 @@ class Ladder:
 
 
 def sigmas_for(
-    schedule: str, noise: NoiseSchedule, steps: int, denoise: float = 1.0, *, grid: Grid = TABLE
+    schedule: str,
+    noise: ModelNoise,
+    steps: int,
+    denoise: float = 1.0,
+    *,
+    grid: Grid = TABLE,
+    tokens: int = 0,
 ) -> Ladder:
     """The noise levels and timesteps of a sampling.
 
     Args:
-        schedule: One of `SCHEDULES`.
+        schedule: One of `SCHEDULES`; with flow models, of `FLOW_SCHEDULES`.
         steps: Steps of the whole schedule, 1 to 10000.
         denoise: Part of the schedule that is walked, above 0 to 1. Of 20 steps, 0.25 walks the
             last 5: int(steps · denoise), as `strength` does in diffusers' image-to-image
             pipeline. (ComfyUI walks all 20 of a schedule of 80.)
         grid: The sampler's way of laying steps.
+        tokens: Of the latent, as the model's family counts them; flow models may be shifted by it.
     Raises:
-        InvalidValue: A number is out of range, or the model has too few noise levels.
+        InvalidValue: A number is out of range, the model has too few noise levels, or it can't
+            follow the schedule.
     """
-    if schedule not in SCHEDULES:
-        raise InvalidValue(
-            f"there is no schedule `{schedule}`",
-            port="schedule",
-            given=schedule,
-            expected=", ".join(SCHEDULE_NAMES),
-            hint=did_you_mean(schedule, SCHEDULE_NAMES),
-        )
+    check_schedule(schedule, noise.kind)
     first = steps - steps_walked(steps, denoise)
+    if isinstance(noise, FlowNoise):
+        levels, asked = flow_levels(schedule, noise, steps, tokens, grid.flow)
+        _check_falling(schedule, steps, asked, levels, noise.timesteps, noise.timesteps)
+        return Ladder(torch.from_numpy(levels), torch.from_numpy(asked), first, noise.spread)
     # too many steps show as levels that don't fall, and are told below
     with np.errstate(divide="ignore", invalid="ignore"):
         timesteps, sigmas = SCHEDULES[schedule](noise, steps, grid)
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
-    _check_falling(schedule, steps, timesteps, levels, noise)
+    _check_falling(schedule, steps, timesteps, levels, noise.timesteps, noise.timesteps - 1)
     even = schedule in SPACINGS or (schedule == "normal" and not grid.distilled)
     return Ladder(
         sigmas=torch.from_numpy(levels),
@@ -130,40 +142,6 @@ def sigmas_for(
         spacing=schedule if schedule in SPACINGS else noise.spacing or grid.spacing,
         stride=noise.timesteps // steps if even else None,
     )
-
-
-def beta_quantiles(chances: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
-    """Where the symmetric Beta(shape, shape) distribution reaches the given chances.
-
-    Newton's method on u = x ** shape, in which the incomplete beta function is a power series
-    with positive terms (DLMF 8.17.7), hence convex: from above it converges without overshooting.
-    Beyond the median the mirror image is taken, so the series always converges fast.
-
-    Args:
-        chances: In 0..1.
-        shape: Above 0, at most 1.
-    """
-    lower = np.minimum(chances, 1 - chances)
-    wanted = lower * math.exp(2 * math.lgamma(shape) - math.lgamma(2 * shape))
-    u = wanted * shape
-    for _ in range(_NEWTON_STEPS):
-        x = u ** (1 / shape)
-        u = u - (u * _beta_series(x, shape) - wanted) * shape * (1 - x) ** (1 - shape)
-    x = u ** (1 / shape)
-    return np.where(chances <= 0.5, x, 1 - x)
-
-
-_NEWTON_STEPS = 8
-_SERIES_TERMS = 70
-
-
-def _beta_series(x: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
-    """Sum of (1 - shape)_n / n! · x^n / (shape + n): the incomplete beta function / x^shape."""
-    factors = [1.0]
-    for n in range(1, _SERIES_TERMS):
-        factors.append(factors[-1] * (n - shape) / n)
-    coefficients = [factor / (shape + n) for n, factor in enumerate(factors)]
-    return np.asarray(np.polynomial.polynomial.polyval(x, coefficients))
 
 
 def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
@@ -289,15 +267,16 @@ SCHEDULES: Mapping[str, Callable[[NoiseSchedule, int, Grid], Levels]] = {
 def _check_falling(
     schedule: str,
     steps: int,
-    timesteps: NDArray[np.float64],
+    timesteps: NDArray[Any],
     levels: NDArray[np.float32],
-    noise: NoiseSchedule,
+    count: int,
+    last: int,
 ) -> None:
-    in_range = timesteps.max() <= noise.timesteps - 1
+    in_range = timesteps.max() <= last
     if in_range and np.isfinite(levels).all() and (np.diff(levels) < 0).all():
         return
     raise InvalidValue(
-        f"the {schedule} schedule can't lay {steps} steps over {noise.timesteps} noise levels",
+        f"the {schedule} schedule can't lay {steps} steps over {count} noise levels",
         port="steps",
         given=str(steps),
         hint="Take fewer steps.",

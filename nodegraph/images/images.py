@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from nodegraph.core.files import write_file
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.images.input_files import looks_like, missing_file
 from nodegraph.images.picture_files import DAMAGED, is_turned
 
 if TYPE_CHECKING:
@@ -210,10 +210,10 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
     try:
         image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
     except FileNotFoundError as error:
-        raise _missing(path, names) from error
+        raise missing_file(path, names=names) from error
     except UnidentifiedImageError as error:
         raise InvalidFile(
-            f"{path} is no picture that can be read: it looks like {_looks_like(path)}.",
+            f"{path} is no picture that can be read: it looks like {looks_like(path)}.",
             expected=", ".join(READABLE),
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -235,15 +235,6 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
 def _damaged(path: Path, error: Exception) -> InvalidFile:
     return InvalidFile(
         f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
-    )
-
-
-def _missing(path: Path, names: bool) -> InvalidFile:
-    has_siblings = names and path.parent.is_dir()
-    siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
-    place = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
-    return InvalidFile(
-        f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None
     )
 
 
@@ -276,49 +267,3 @@ def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
     if image.mode.startswith("I"):
         return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
     return None
-
-
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "PostScript"),
-    (b"8BPS", "a Photoshop document"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
-    (b"ID3", "music (MP3)"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
-    (b"\x89PNG", "a damaged PNG"),
-    (b"\xff\xd8\xff", "a damaged JPEG"),
-)
-_MARKUP = (
-    (b"<!doctype html", "a web page"),
-    (b"<html", "a web page"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML document"),
-    (b"{", "JSON"),
-)
-
-
-def _looks_like(path: Path) -> str:
-    """What a file that is no picture might be, by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(512)
-    if not start:
-        return "an empty file"
-    for beginning, title in _BEGINNINGS:
-        if start.startswith(beginning):
-            return title
-    if start[4:8] == b"ftyp":
-        return "a HEIC picture" if start[8:12] in (b"heic", b"mif1") else "a video (MP4)"
-    if start.startswith(b"RIFF"):
-        return {b"WAVE": "sound (WAV)", b"WEBP": "a damaged WebP"}.get(start[8:12], "a video (AVI)")
-    text = start.lstrip().lower()
-    for beginning, title in _MARKUP:
-        if text.startswith(beginning):
-            return title
-    return "plain text" if _is_text(start) else "unknown binary data"
-
-
-def _is_text(start: bytes) -> bool:
-    decoded = start.decode("utf-8", errors="replace")
-    return sum(letter.isprintable() or letter.isspace() for letter in decoded) > 0.95 * len(decoded)

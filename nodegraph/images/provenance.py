@@ -33,15 +33,21 @@ def encode_with_workflow(
     Raises:
         InvalidValue: See `encode_image_file`.
     """
-    texts = {VERSION_KEY: VERSION}
-    if not workflow:
-        return encode_image_file(image, format, texts, quality)
-    # In ASCII, with escapes, which every reader of PNG texts and EXIF understands.
-    text = json.dumps(dict(workflow))
     try:
-        return encode_image_file(image, format, {WORKFLOW: text, **texts}, quality)
+        return encode_image_file(image, format, workflow_texts(workflow), quality)
     except InvalidValue as error:
-        data = encode_image_file(image, format, texts, quality)
+        data = encode_image_file(image, format, workflow_texts({}), quality)
         if warn is not None:
             warn(f"The picture was saved without its workflow: {error}")
         return data
+
+
+def workflow_texts(workflow: Mapping[str, Any]) -> dict[str, str]:
+    """The texts that a file carries by which it can be made again, by name.
+
+    Args:
+        workflow: As it ran; left out if empty.
+    """
+    # In ASCII, with escapes, which every reader of PNG texts and EXIF understands.
+    text = {WORKFLOW: json.dumps(dict(workflow))} if workflow else {}
+    return {**text, VERSION_KEY: VERSION}

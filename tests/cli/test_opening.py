@@ -13,7 +13,9 @@ from PIL import Image, PngImagePlugin
 
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
+from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.cli.conftest import WORKFLOW, saved
+from tests.videos.making import FORMATS, video
 
 
 def picture(path: Path, texts: dict[str, str]) -> Path:
@@ -33,6 +35,16 @@ def test_a_workflow_comes_from_a_json_file(tmp_path: Path) -> None:
 def test_a_workflow_comes_from_a_picture(tmp_path: Path) -> None:
     path = picture(tmp_path / "made.png", {"workflow": json.dumps(WORKFLOW), "nodegraph": "1"})
     assert open_workflow(str(path)).workflow.title == "Greeting"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_workflow_comes_from_a_video(tmp_path: Path, format: VideoFormat) -> None:
+    path = tmp_path / "made"
+    path.write_bytes(encode_video(video(1), format, metadata={"workflow": json.dumps(WORKFLOW)}))
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+    path.write_bytes(encode_video(video(1), format))
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])

@@ -209,6 +209,16 @@ def test_an_item_does_not_depend_on_the_others(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_a_step_waits_for_nothing_on_the_latent_s_device(name: str) -> None:
+    sampler = make(name, "normal", SD1, 3)
+    sampler.start(sampler.x.to("meta"))  # whose values nobody can read
+    while not sampler.done:
+        assert sampler.model_timestep.device.type == "meta"
+        sampler.feed(torch.tanh(sampler.model_input()))
+    assert sampler.x.device.type == "meta"
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     sampler = make(name, "normal", SD1)
     latent, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)

@@ -32,7 +32,14 @@ from nodegraph.diffusion import (
     scheduler_config,
 )
 from nodegraph.diffusion.safetensors_header import Header
-from nodegraph.diffusion.scheduler_file import SCHEDULER_CLASSES, checkpoint_scheduler
+from nodegraph.diffusion.scheduler_file import (
+    FLOW_MATCHING_CLASSES,
+    FLOW_SOLVER_CLASSES,
+    SCHEDULER_CLASSES,
+    checkpoint_scheduler,
+    folder_scheduler,
+    noise_kind,
+)
 from nodegraph.errors import InvalidFile, InvalidValue
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
@@ -176,7 +183,44 @@ def test_what_would_be_sampled_wrongly_is_refused(
 
 
 def test_every_class_that_is_taken_is_one_of_diffusers() -> None:
-    assert all(hasattr(diffusers, name) for name in SCHEDULER_CLASSES)
+    known = SCHEDULER_CLASSES | FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES
+    assert all(hasattr(diffusers, name) for name in known)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({}, "discrete"),
+        ({"_class_name": "PNDMScheduler"}, "discrete"),
+        ({"_class_name": "UniPCMultistepScheduler"}, "discrete"),
+        ({"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True}, "flow"),
+        ({"_class_name": FLOW}, "flow"),
+    ],
+)
+def test_a_file_says_which_kind_of_noise_it_describes(config: dict[str, Any], kind: str) -> None:
+    assert noise_kind(config) == kind
+
+
+def test_a_family_that_takes_flow_reads_its_files(folder: Path) -> None:
+    index, path = folder / "model_index.json", folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({"shift": 3.0}))
+    index.write_text(json.dumps({"scheduler": ["diffusers", FLOW]}))
+    assert folder_scheduler(folder, ("flow",)) == {"_class_name": FLOW, "shift": 3.0}
+
+    path.write_text(json.dumps({"_class_name": FLOW, "invert_sigmas": True}))
+    with pytest.raises(InvalidFile, match="invert_sigmas"):
+        folder_scheduler(folder, ("flow", "discrete"))
+
+
+def test_a_family_that_takes_flow_alone_refuses_others(folder: Path) -> None:
+    with pytest.raises(InvalidFile, match="isn't sampled with") as error:
+        folder_scheduler(folder, ("flow",))
+    assert FLOW in str(error.value.problem.expected)
+    unclear = json.dumps({"_class_name": "UniPCMultistepScheduler"})
+    (folder / "scheduler" / "scheduler_config.json").write_text(unclear)
+    (folder / "model_index.json").write_text("{}")
+    with pytest.raises(InvalidFile, match="isn't sampled with"):
+        folder_scheduler(folder, ("flow",))
 
 
 def test_reading_it_imports_no_torch() -> None:

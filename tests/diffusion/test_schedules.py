@@ -27,15 +27,16 @@ from nodegraph.diffusion.names import (
     check_combination,
 )
 from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.quantiles import beta_quantiles
 from nodegraph.diffusion.samplers import SAMPLERS
 from nodegraph.diffusion.schedules import (
     CONTINUOUS,
+    CORRECTED,
     DISTILLED,
     MULTISTEP,
     SCHEDULES,
     TABLE,
     Grid,
-    beta_quantiles,
     sigmas_for,
 )
 from nodegraph.diffusion.steps import steps_walked
@@ -53,7 +54,13 @@ SD1: dict[str, Any] = {
     "clip_sample": False,
 }
 NOISE = NoiseSchedule.from_config(SD1)
-GRIDS = {"table": TABLE, "continuous": CONTINUOUS, "multistep": MULTISTEP, "distilled": DISTILLED}
+GRIDS = {
+    "table": TABLE,
+    "continuous": CONTINUOUS,
+    "multistep": MULTISTEP,
+    "corrected": CORRECTED,
+    "distilled": DISTILLED,
+}
 grids = st.sampled_from(list(GRIDS.values()))
 names = st.sampled_from(SCHEDULE_NAMES)
 
@@ -107,7 +114,7 @@ def test_denoise_walks_the_end_of_the_whole_schedule(name: str, steps: int, deno
         (TABLE, DDIMScheduler),
         (CONTINUOUS, EulerDiscreteScheduler),
         (MULTISTEP, DPMSolverMultistepScheduler),
-        (MULTISTEP, UniPCMultistepScheduler),
+        (CORRECTED, UniPCMultistepScheduler),
         (DISTILLED, LCMScheduler),
     ],
 )
@@ -130,7 +137,7 @@ def test_normal_is_diffusers_own(
     [
         (CONTINUOUS, EulerDiscreteScheduler),
         (MULTISTEP, DPMSolverMultistepScheduler),
-        (MULTISTEP, UniPCMultistepScheduler),
+        (CORRECTED, UniPCMultistepScheduler),
     ],
 )
 def test_karras_and_exponential_are_diffusers_own(

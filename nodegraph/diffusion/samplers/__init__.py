@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import torch
 
-from nodegraph.diffusion.names import check_kind
-from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.flow_noise import ModelNoise
+from nodegraph.diffusion.names import check_sampler
 from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
@@ -38,7 +38,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
 
 
 def make_sampler(
-    name: str, ladder: Ladder, noise: NoiseSchedule, generators: Sequence[torch.Generator] = ()
+    name: str, ladder: Ladder, noise: ModelNoise, generators: Sequence[torch.Generator] = ()
 ) -> Sampler:
     """A sampler in the space that it takes for a model's noise.
 
@@ -50,6 +50,6 @@ def make_sampler(
     Raises:
         InvalidValue: There is no such sampler, or it can't sample such models.
     """
-    check_kind(name, noise.kind)
+    check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]
     return chosen(chosen.spaces[noise.kind](ladder, noise), generators)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import SigmaPreservingSpace
+from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
 from nodegraph.diffusion.schedules import MULTISTEP
 
 
@@ -19,7 +19,7 @@ class DPMpp2M(Sampler):
     algorithm 2.
     """
 
-    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace}
+    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
     grid = MULTISTEP
 
     def feed(self, output: Tensor) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import ExplodingSpace, StraightSpace
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
 from nodegraph.diffusion.schedules import CONTINUOUS
 
 
@@ -18,7 +18,7 @@ class Euler(Sampler):
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2 without churn.
     """
 
-    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
     grid = CONTINUOUS
     space: StraightSpace
 
@@ -30,7 +30,8 @@ class Euler(Sampler):
         self.rung += 1
 
     def _stepped(self, x: Tensor, slope: Tensor) -> Tensor:
-        return x + slope * (self.next_sigma - self.sigma)
+        # the scalar first: the other way round, half precision rounds another way
+        return x + (self.next_sigma - self.sigma) * slope
 
 
 class EulerAncestral(Euler):

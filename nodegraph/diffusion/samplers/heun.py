@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import ExplodingSpace
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace
 from nodegraph.diffusion.schedules import CONTINUOUS
 
 
@@ -20,24 +20,25 @@ class Heun(Sampler):
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 1.
     """
 
-    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        predicted = self.space.predicted(output, self.x, self._asked_rung)
+        x = self.space.widened(self.x)
+        predicted = self.space.predicted(output, x, self._asked_rung)
         self.denoised = self.space.clipped(predicted, by_default=False)
-        slope = (self.x - self.denoised) / self.ladder.sigmas[self._asked_rung]
+        slope = (x - self.denoised) / self.ladder.sigmas[self._asked_rung]
         fall = self.next_sigma - self.sigma
         if self._on_trial:
             mean = (self.history["slope"] + slope) / 2
-            self.x = self.history["start"] + mean * fall
+            self.x = (self.history["start"] + mean * fall).to(output.dtype)
             self.history = {}
             self.rung += 1
         elif self.next_sigma > 0:
-            self.history = {"start": self.x, "slope": slope}
-            self.x = self.x + slope * fall
+            self.history = {"start": x, "slope": slope}
+            self.x = (x + slope * fall).to(output.dtype)
         else:
-            self.x = self.x + slope * fall
+            self.x = (x + slope * fall).to(output.dtype)
             self.rung += 1
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
+from nodegraph.diffusion.samplers.spaces import FlowSpace, TablePreservingSpace
 from nodegraph.diffusion.schedules import DISTILLED
 
 SIGMA_DATA = 0.5
@@ -17,23 +17,30 @@ class LCM(Sampler):
     """Predicts the clean latent at once, then noises it to the next level, and again.
 
     For models distilled for it, in 2 to 8 steps. Source: Luo et al. 2023, arXiv:2310.04378,
-    algorithm 3, with the boundary condition of Song et al. 2023, arXiv:2303.01469, appendix C.
+    algorithm 3; in models of a table of noise levels with the boundary condition of Song et al.
+    2023, arXiv:2303.01469, appendix C.
     """
 
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
+    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace, "flow": FlowSpace}
     grid = DISTILLED
-    space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        predicted = self.space.predicted(output, self.x, self.rung)
-        predicted = self.space.clipped(predicted, by_default=False)
-        scaled = self.timestep * self.space.noise.timestep_scaling
-        skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
-        out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
-        self.denoised = out * predicted + skip * self.x
-        self.x = self.denoised
+        x = self.space.widened(self.x)
+        predicted = self.space.predicted(output, x, self.rung)
+        self.denoised = self._bounded(self.space.clipped(predicted, by_default=False), x)
+        x = self.denoised
         self.rung += 1
         if not self.done:
             # In float32, unlike `noised`: 1 - alpha bar loses what is left of it in half precision.
             alpha, deviation = self.space.alpha_deviation(self.rung)
-            self.x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
+            x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
+        self.x = x.to(output.dtype)
+
+    def _bounded(self, predicted: Tensor, x: Tensor) -> Tensor:
+        """The prediction, at noise levels near 0 drawn to x, which is all but clean there."""
+        if not isinstance(self.space, TablePreservingSpace):
+            return predicted
+        scaled = self.timestep * self.space.noise.timestep_scaling
+        skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
+        out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
+        return out * predicted + skip * x

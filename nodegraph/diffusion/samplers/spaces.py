@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.flow_noise import FlowNoise
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.schedules import Ladder
 
@@ -57,6 +58,10 @@ class NoiseSpace(ABC):
         """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
         alpha, deviation = self.alpha_deviation(rung)
         return torch.log(alpha) - torch.log(deviation)
+
+    def widened(self, x: Tensor) -> Tensor:
+        """x in the precision that Heun's and LCM's steps are computed in: mostly its own."""
+        return x
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         """The predicted latent, clipped if the scheduler file or else diffusers' default says so.
@@ -129,6 +134,52 @@ class ExplodingSpace(StraightSpace):
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
+
+
+class FlowSpace(StraightSpace):
+    """Keeps x = (1 - sigma) · latent + sigma · noise; the model predicts noise - latent.
+
+    Source: Liu et al. 2022, arXiv:2209.03003, section 2.1.
+    """
+
+    def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
+        super().__init__(ladder)
+        self.noise = noise
+
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        return noise
+
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        if rung == self.ladder.rungs:
+            return latent
+        alpha, deviation = self.alpha_deviation(rung, latent.dtype)
+        return alpha * latent + deviation * noise
+
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        return x
+
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        return x - self.ladder.sigmas[rung] * output
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return 1.0 - sigma, sigma
+
+    def widened(self, x: Tensor) -> Tensor:
+        """In float32, as diffusers' flow-matching schedulers compute."""
+        return x.to(torch.float32)
+
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        return output
+
+    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
+        """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``), eta 1."""
+        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        down = following**2 / sigma
+        scale = (1 - following) / (1 - down)
+        return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
 
 
 class PreservingSpace(NoiseSpace):

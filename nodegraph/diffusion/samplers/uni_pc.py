@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import SigmaPreservingSpace
-from nodegraph.diffusion.schedules import MULTISTEP
+from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
+from nodegraph.diffusion.schedules import CORRECTED
 
 ORDER = 2
 
@@ -22,8 +22,8 @@ class UniPC(Sampler):
     Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 5 to 8 (variant B2).
     """
 
-    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace}
-    grid = MULTISTEP
+    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
+    grid = CORRECTED
 
     def feed(self, output: Tensor) -> None:
         denoised = self.space.predicted(output, self.x, self.rung)

@@ -1,0 +1,128 @@
+"""Noise levels of flow models: where diffusers has a schedule, the same to the last bit.
+
+Elsewhere it is ComfyUI's of the name (``comfy/samplers.py``), over the model's shifted levels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, Levels
+from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
+
+KARRAS_RHO = 7.0
+BELOW_ONE = 1e-6
+
+FlowSchedule = Callable[[FlowNoise, int, int, str], Levels]
+"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`): levels, falling,
+without the closing 0."""
+
+FLOW_CUSTOMS = ("trained", "from_one", "below_one")
+"""How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
+schedulers, as its UniPC, as its DPM-Solver. The last two ask the model at whole timesteps."""
+
+
+def flow_levels(
+    schedule: str, noise: FlowNoise, steps: int, tokens: int, custom: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+    """Noise levels, closed by a 0, and timesteps of a flow model's sampling.
+
+    Args:
+        schedule: One of `FLOW_SCHEDULES`.
+        custom: The sampler's, one of `FLOW_CUSTOMS`.
+    """
+    levels = FLOW_SCHEDULES[schedule](noise, steps, tokens, custom)
+    if custom == "trained":
+        single = levels.astype(np.float32)
+        return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
+    levels = np.array(levels, dtype=np.float64)
+    if abs(levels[0] - 1) < BELOW_ONE:
+        # where nothing is left of the picture, the log-SNR that these samplers need is infinite
+        levels[0] -= BELOW_ONE
+    timesteps = (levels * noise.timesteps).astype(np.int64)
+    return np.append(levels, 0.0).astype(np.float32), timesteps
+
+
+def _normal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """As the family's pipeline lays them."""
+    if noise.curve != "normal" and custom == "trained":
+        return FLOW_SCHEDULES[noise.curve](noise, steps, tokens, custom)
+    return _laid(noise, steps, tokens, custom)
+
+
+def _laid(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    spread = SPREADS[noise.spread]
+    if spread is not None:
+        base = spread(steps)
+        return noise.shifted(
+            base.astype(np.float32) if custom == "trained" else base, tokens, steps
+        )
+    if custom == "below_one":
+        return noise.below_one_levels(tokens, steps)
+    if custom == "from_one":
+        base = np.linspace(1, 1 / noise.timesteps, steps + 1)[:-1]
+        return noise.shifted(base, tokens, steps)
+    return noise.shifted(noise.trained_levels(steps), tokens, steps)
+
+
+def _karras(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Evenly spaced in sigma ** (1 / 7) between the normal schedule's ends.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
+    """
+    high, low = (end ** (1 / KARRAS_RHO) for end in _ends(noise, steps, tokens, custom))
+    levels: Levels = (high + np.linspace(0, 1, steps) * (low - high)) ** KARRAS_RHO
+    return levels
+
+
+def _exponential(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Evenly spaced in log sigma between the normal schedule's ends."""
+    high, low = _ends(noise, steps, tokens, custom)
+    levels: Levels = np.exp(np.linspace(math.log(high), math.log(low), steps))
+    return levels
+
+
+def _ends(noise: FlowNoise, steps: int, tokens: int, custom: str) -> tuple[float, float]:
+    levels = _laid(noise, steps, tokens, custom)
+    return float(levels[0]), float(levels[-1])
+
+
+def _sgm_uniform(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Even levels down to the least, which is left out, then shifted."""
+    least = float(noise.table(tokens, steps)[0])
+    return noise.shifted(np.linspace(1, least, steps + 1)[:-1], tokens, steps)
+
+
+def _simple(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Every (timesteps / steps)-th level from the highest, rounded towards it."""
+    skipped = (np.arange(steps) * (noise.timesteps / steps)).astype(np.int64)
+    return noise.table(tokens, steps)[noise.timesteps - 1 - skipped]
+
+
+def _beta(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Levels at quantiles of Beta(0.6, 0.6): dense at both ends, thin in the middle.
+
+    Where there are more steps than whole places, they lie between them.
+
+    Source: Lee et al. 2024, arXiv:2407.12173, section 4.
+    """
+    chances = 1 - np.linspace(0, 1, steps, endpoint=False)
+    places = beta_quantiles(chances, BETA_SHAPE) * (noise.timesteps - 1)
+    table, whole = noise.table(tokens, steps), np.rint(places)
+    if (np.diff(whole) < 0).all():
+        return table[whole.astype(np.int64)]
+    return np.interp(places, np.arange(noise.timesteps), table)
+
+
+FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
+    "normal": _normal,
+    "karras": _karras,
+    "exponential": _exponential,
+    "sgm_uniform": _sgm_uniform,
+    "simple": _simple,
+    "beta": _beta,
+}

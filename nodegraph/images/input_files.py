@@ -1,0 +1,68 @@
+"""What is said of files that can't be read: those that are missing, and those of another kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile
+
+
+def missing_file(path: Path, *, names: bool = True) -> InvalidFile:
+    """The error that tells of a file that isn't there.
+
+    Args:
+        names: Whether it may name files like that one.
+    """
+    has_siblings = names and path.parent.is_dir()
+    siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
+    place = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
+    return InvalidFile(
+        f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None
+    )
+
+
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "PostScript"),
+    (b"8BPS", "a Photoshop document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
+    (b"ID3", "music (MP3)"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+    (b"\x89PNG", "a damaged PNG"),
+    (b"\xff\xd8\xff", "a damaged JPEG"),
+)
+_MARKUP = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML document"),
+    (b"{", "JSON"),
+)
+
+
+def looks_like(path: Path) -> str:
+    """What a file might be that isn't what was expected, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return "an empty file"
+    for beginning, title in _BEGINNINGS:
+        if start.startswith(beginning):
+            return title
+    if start[4:8] == b"ftyp":
+        return "a HEIC picture" if start[8:12] in (b"heic", b"mif1") else "a video (MP4)"
+    if start.startswith(b"RIFF"):
+        return {b"WAVE": "sound (WAV)", b"WEBP": "a damaged WebP"}.get(start[8:12], "a video (AVI)")
+    text = start.lstrip().lower()
+    for beginning, title in _MARKUP:
+        if text.startswith(beginning):
+            return title
+    return "plain text" if _is_text(start) else "unknown binary data"
+
+
+def _is_text(start: bytes) -> bool:
+    decoded = start.decode("utf-8", errors="replace")
+    return sum(letter.isprintable() or letter.isspace() for letter in decoded) > 0.95 * len(decoded)

@@ -1,0 +1,1 @@
+"""Videos: between files and frames, their sound and their rates."""

@@ -1,0 +1,159 @@
+"""Video files as values: frames decoded one after the other, and the sound that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import Sound, Video
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.images.room import check_room
+from nodegraph.videos.colors import CodedPicture, coded_picture
+from nodegraph.videos.video_files import OpenVideo, opened_video
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Told = Callable[[int], None]
+"""Told how many frames are done, after each."""
+
+
+def decoding_bytes(width: int, height: int, frames: int) -> int:
+    """Bytes that frames take at the peak of their decoding."""
+    # At most as they come, in 8 bits a colour, and then as float32.
+    return width * height * 3 * frames * (1 + 4)
+
+
+def read_video(
+    path: Path,
+    *,
+    first: int = 0,
+    count: int = 0,
+    every: int = 1,
+    names: bool = True,
+    told: Told | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Video:
+    """A video, or a part of it, with the part of the sound that belongs to it.
+
+    Frames are upright; pixels are taken to be square, and colours of high dynamic range aren't
+    mapped. Where frames don't come evenly, each is shown as long as the others.
+
+    Args:
+        first: Frames that are left out at the beginning.
+        count: How many are read at most; 0 for all.
+        every: Of how many one is read; the rate is divided by it.
+        names: Whether an error may name files like one that is missing.
+        told: May raise, to stop.
+        warn: Told what is missing in the video.
+    Raises:
+        InvalidFile: It is missing, damaged, or no video.
+        InvalidValue: It has no such frames, or more than there is memory for.
+    """
+    import torch
+
+    with opened_video(path, names=names) as file:
+        rate = file.rate
+        pictures = _pictures(file, first, count, every, told)
+        has_sound = file.sound is not None or not file.container.streams.audio
+    if not has_sound and warn is not None:
+        warn(f"The sound of {path.name} can't be read, and is left out.")
+    width, height = pictures[0].size
+    frames = torch.empty(len(pictures), height, width, 3)
+    for at in range(len(pictures)):
+        # Let go of one after the other: both forms of all together are never there.
+        frames[at] = torch.from_numpy(pictures[at].rgb())
+        pictures[at] = _GONE
+    with opened_video(path) as file:
+        sound = _sound(file, first / rate, len(frames) * every / rate)
+    return Video(frames, rate / every, sound)
+
+
+def _pictures(
+    file: OpenVideo, first: int, count: int, every: int, told: Told | None
+) -> list[CodedPicture]:
+    pictures: list[CodedPicture] = []
+    index = -1
+    for index, frame in enumerate(file.frames()):
+        if index < first or (index - first) % every:
+            if told is not None:
+                told(len(pictures))
+            continue
+        number = len(pictures) + 1
+        needed = decoding_bytes(frame.width, frame.height, number)
+        check_room(frame.width, frame.height, number, needed, port="count")
+        pictures.append(coded_picture(frame))
+        if told is not None:
+            told(number)
+        if number == count:
+            break
+    if index < 0:
+        raise InvalidFile(f"{file.name} is damaged: there is no picture in it.")
+    if not pictures:
+        raise no_such_frame(first, index + 1)
+    return pictures
+
+
+def no_such_frame(first: int, frames: int) -> InvalidValue:
+    """The error that tells of a beginning behind the end."""
+    return InvalidValue(
+        "the video ends before that",
+        port="first",
+        given=f"frame {first}",
+        expected=f"0 to {frames - 1}, as it has {frames} frames",
+    )
+
+
+def _sound(file: OpenVideo, start: Fraction, seconds: Fraction) -> Sound | None:
+    """The part of the sound from `start`, as long as there is some and `seconds` at most."""
+    import numpy as np
+    import torch
+
+    if file.sound is None:
+        return None
+    rate = file.sound.codec_context.sample_rate
+    begin, end = round(start * rate), round((start + seconds) * rate)
+    parts, at = [], None
+    for frame in file.sound_frames():
+        samples = _samples(frame)
+        if at is None:
+            at = round(_lead(file, frame) * rate)
+            parts.append(np.zeros((len(samples), max(0, at - begin)), np.float32))
+        parts.append(samples[:, max(0, begin - at) : max(0, end - at)])
+        at += samples.shape[1]
+        if at >= end:
+            break
+    if not parts or len({len(part) for part in parts}) > 1:
+        return None
+    together = np.concatenate(parts, axis=1)[:, : end - begin]
+    return Sound(torch.from_numpy(np.ascontiguousarray(together)), rate)
+
+
+def _lead(file: OpenVideo, frame: Any) -> Fraction:
+    """Seconds by which the sound begins after the pictures."""
+    pictures = file.pictures
+    begins = (pictures.start_time or 0) * (pictures.time_base or 1)
+    return Fraction((frame.pts or 0) * (frame.time_base or 1) - begins)
+
+
+def _samples(frame: Any) -> NDArray[np.float32]:
+    """float32, shape (channels, samples), of whatever form they are decoded in."""
+    import numpy as np
+
+    found: Any = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        found = found.reshape(-1, channels).T
+    samples: NDArray[np.float32] = found.astype(np.float32)
+    if found.dtype == np.uint8:
+        samples -= 128
+        samples /= 128
+    elif found.dtype.kind == "i":
+        samples /= -float(np.iinfo(found.dtype).min)
+    return samples
+
+
+_GONE: Any = None

@@ -1,0 +1,308 @@
+"""Video files: what is in them, opened with nothing but their own bytes. Imports no torch.
+
+A file is a stranger's: FFmpeg opens no other file or address for it, only formats and codecs that
+are listed here, and no picture larger than allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from nodegraph.errors import InvalidFile
+from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.videos.rates import settled_rate
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+RATE = "NODEGRAPH_RATE"
+"""Name of a stream's text: the exact rate, where the container has none."""
+MAX_PIXELS = 2**26
+"""Of a frame: 67 million, more than 8K has, as a small file can claim any size."""
+READABLE = "MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, GIF"
+_FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,gif"
+_VIDEO_CODECS = (
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,h263,flv,theora,"
+    "mjpeg,prores,dnxhd,ffv1,huffyuv,ffvhuff,utvideo,qtrle,png,gif,rawvideo"
+)
+_SOUND_CODECS = (
+    "aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,ac3,eac3,pcm_u8,pcm_s16le,"
+    "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f64le"
+)
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "codec_whitelist": f"{_VIDEO_CODECS},{_SOUND_CODECS}",
+    "protocol_whitelist": "none",
+}
+_SHORTFALL = Fraction(1, 100)
+"""Part of a video's length that may be missing before it is taken to be cut short."""
+_COUNTED = 256 << 20
+"""Bytes of a file whose frames are counted where it doesn't say how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What a video file holds.
+
+    Attributes:
+        width, height: Of its frames as they are shown, in pixels.
+        frames: How many; None where it takes too long to find out.
+        rate: Frames a second; their mean, where they don't come evenly.
+        has_sound: Whether there is sound that can be read.
+    """
+
+    width: int
+    height: int
+    frames: int | None
+    rate: Fraction
+    has_sound: bool
+
+
+def video_facts(path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True) -> VideoFacts:
+    """What is in a video file; its first frame is decoded.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, holds no video, or larger frames.
+    """
+    with opened_video(path, max_pixels=max_pixels, names=names) as video:
+        first = video.first_frame()
+        is_turned = round(first.rotation / 90) % 2 == 1
+        size = (first.height, first.width) if is_turned else (first.width, first.height)
+        has_sound = video.sound is not None
+    with opened_video(path, max_pixels=max_pixels) as video:
+        return VideoFacts(*size, video.count(path), video.rate, has_sound)
+
+
+def video_texts(path: Path) -> dict[str, str]:
+    """The texts that a video file carries, by name in small letters.
+
+    Raises:
+        InvalidFile: It is missing or holds no video.
+    """
+    with opened_video(path) as video:
+        # Matroska writes names in capitals.
+        return {name.lower(): text for name, text in video.container.metadata.items()}
+
+
+class OpenVideo:
+    """A video file that is open.
+
+    Attributes:
+        pictures: Its stream of pictures.
+        sound: That of sound; None if there is none, or none that can be read.
+        rate: Frames a second; their mean, where they don't come evenly.
+    """
+
+    def __init__(self, container: InputContainer, name: str, max_pixels: int) -> None:
+        self.container = container
+        self.name = name
+        self._max_pixels = max_pixels
+        self.pictures = self._pictures()
+        self.sound = self._sound()
+        self.rate = _rate_of(self.pictures)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """All frames, in the order in which they are shown.
+
+        Raises:
+            InvalidFile: It is damaged or cut short.
+        """
+        until, size = Fraction(0), None
+        stream = self.pictures
+        for packet in self._packets(stream):
+            if packet.pts is not None:
+                length = packet.duration or 0
+                until = max(until, (packet.pts + length - (stream.start_time or 0)) * _base(stream))
+            with _told(self.name):
+                decoded = packet.decode()
+            for frame in decoded:
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    raise InvalidFile(f"{self.name} is refused: its pictures change their size.")
+                yield frame
+        self._check_length(until)
+
+    def first_frame(self) -> VideoFrame:
+        """Raises: InvalidFile: There is none."""
+        found = next(islice(self.frames(), 1), None)
+        if found is None:
+            raise _damaged(self.name, "there is no picture in it")
+        return found
+
+    def count(self, path: Path) -> int | None:
+        """How many frames there are, without decoding them."""
+        stream, length = self.pictures, self._claimed_length()
+        # Where a file was trimmed without being written anew, it still counts what isn't shown.
+        if stream.frames and length and abs(stream.frames - length * self.rate) < 1:
+            return stream.frames
+        if path.stat().st_size > _COUNTED:
+            return None
+        packets = (each for each in self._packets(stream) if each.size)
+        return sum(not each.is_discard for each in packets)
+
+    def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
+        packets = self.container.demux(stream)
+        while True:
+            with _told(self.name):
+                packet = next(packets, None)
+            if packet is None:
+                return
+            yield packet
+
+    def sound_frames(self) -> Iterator[Any]:
+        """All frames of its sound, in order; none if it has none.
+
+        Raises:
+            InvalidFile: It is damaged.
+        """
+        for packet in self._packets(self.sound) if self.sound is not None else ():
+            with _told(self.name):
+                yield from packet.decode()
+
+    def _pictures(self) -> VideoStream:
+        from av.stream import Disposition
+
+        # The cover picture of a song is a stream, too.
+        found = [
+            each
+            for each in self.container.streams.video
+            if each.codec_context is not None and not each.disposition & Disposition.attached_pic
+        ]
+        if not found:
+            raise InvalidFile(f"{self.name} is no video: there are no moving pictures in it.")
+        [stream, *_] = found
+        codec = stream.codec_context
+        if codec.codec.name not in _VIDEO_CODECS.split(","):
+            raise InvalidFile(
+                f"{self.name} is refused: its codec isn't read here.",
+                given=codec.codec.name,
+                expected="H.264, H.265, VP8, VP9, AV1, MPEG-4, ProRes, FFV1 and others",
+                hint="Convert it to MP4 (H.264) or WebM (VP9).",
+            )
+        # Some codecs don't even tell the size of what is larger.
+        if not 0 < codec.width * codec.height <= self._max_pixels:
+            raise InvalidFile(
+                f"{self.name} is refused: its pictures are too large, or damaged.",
+                given=f"{codec.width} x {codec.height} pixels" if codec.width else None,
+                expected=f"at most {self._max_pixels:,} pixels",
+            )
+        codec.options = {"max_pixels": str(self._max_pixels)}
+        codec.thread_type = "AUTO"
+        return stream
+
+    def _sound(self) -> AudioStream | None:
+        for stream in self.container.streams.audio:
+            codec = stream.codec_context
+            if codec is not None and codec.codec.name in _SOUND_CODECS.split(","):
+                return stream
+        return None
+
+    def _claimed_length(self) -> Fraction | None:
+        """Seconds that its pictures last, as the file says, if one can go by that."""
+        stream, kind = self.pictures, self.container.format.name
+        if "mp4" in kind and stream.duration:
+            return stream.duration * _base(stream)
+        if "matroska" in kind:
+            return _seconds(stream.metadata.get("DURATION", ""))
+        return None
+
+    def _check_length(self, until: Fraction) -> None:
+        length = self._claimed_length()
+        if length is not None and until < length * (1 - _SHORTFALL) - 1 / self.rate / 2:
+            raise _damaged(self.name, f"{float(until):.1f} of {float(length):.1f} s are there")
+
+
+@contextmanager
+def opened_video(
+    source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> Iterator[OpenVideo]:
+    """Open a video; nothing is decoded yet.
+
+    Args:
+        source: A file's path, or the file itself.
+        max_pixels: Of a frame.
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, holds no video, or larger frames.
+    """
+    if not isinstance(source, Path):
+        with _container(source, "the file", max_pixels) as container:
+            yield OpenVideo(container, "the file", max_pixels)
+        return
+    try:
+        file = source.open("rb")
+    except FileNotFoundError as error:
+        raise missing_file(source, names=names) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"can't read {source}: {reason}") from error
+    with file, _container(file, str(source), max_pixels, path=source) as container:
+        yield OpenVideo(container, str(source), max_pixels)
+
+
+@contextmanager
+def _container(
+    file: BinaryIO, name: str, max_pixels: int, path: Path | None = None
+) -> Iterator[InputContainer]:
+    import av
+
+    try:
+        container: Any = av.open(
+            file,
+            metadata_errors="replace",
+            container_options=dict(_OPTIONS),
+            options={"max_pixels": str(max_pixels)},
+        )
+    except (av.FFmpegError, ValueError, OSError) as error:
+        like = f": it looks like {looks_like(path)}" if path is not None else ""
+        raise InvalidFile(
+            f"{name} is no video that can be read{like}.", expected=READABLE
+        ) from error
+    with container:
+        yield container
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What FFmpeg says of damaged files, as an error of ours."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, ValueError) as error:
+        raise _damaged(name, getattr(error, "strerror", None) or str(error)) from error
+
+
+def _damaged(name: str, reason: str) -> InvalidFile:
+    return InvalidFile(
+        f"{name} is damaged or cut short: {reason}", hint="Copy or download it again."
+    )
+
+
+def _rate_of(stream: VideoStream) -> Fraction:
+    found = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
+    return settled_rate(found, stream.metadata.get(RATE, ""))
+
+
+def _base(stream: VideoStream) -> Fraction:
+    return stream.time_base or Fraction(1, 1000)
+
+
+def _seconds(text: str) -> Fraction | None:
+    """Of a time such as 00:00:01.043000000."""
+    hours, minutes, seconds = ["", "", "", *text.split(":")][-3:]
+    try:
+        return Fraction(hours) * 3600 + Fraction(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None

@@ -1,0 +1,105 @@
+"""What video nodes know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.images.room import check_room
+from nodegraph.videos.cutting import kept_frames
+from nodegraph.videos.rates import exact_rate
+from nodegraph.videos.reading import decoding_bytes, no_such_frame
+from nodegraph.videos.video_files import VideoFacts, video_facts
+
+from ._facts import finding_of, input_path
+
+
+def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
+    """Size, number and rate of the frames that LoadVideo reads."""
+    path = input_path(inputs)
+    if path is None:
+        return {}
+    try:
+        found = _known(path, file_stamp(path))
+    except NodegraphError:
+        # `check_video` tells.
+        return {}
+    rate = float(found.rate)
+    return _part(inputs, {"width": found.width, "height": found.height}, found.frames, rate)
+
+
+@lru_cache(maxsize=64)
+def _known(path: Path, stamp: str) -> VideoFacts:
+    return video_facts(path)
+
+
+def check_video(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or no videos, and frames that aren't in there or too many."""
+    path = input_path(inputs)
+    if path is None:
+        return
+    try:
+        # Whom a server serves is told nothing of files that somebody else put there.
+        if not path.exists():
+            video_facts(path, names=inputs.environment.readable is None)
+        found = _known(path, file_stamp(path))
+    except NodegraphError as error:
+        yield finding_of("path", error)
+        return
+    kept = loaded_video(inputs).get("video", {}).get("frames")
+    try:
+        if kept == 0 and found.frames is not None:
+            raise no_such_frame(inputs.literals["first"], found.frames)
+        if kept is not None:
+            needed = decoding_bytes(found.width, found.height, kept)
+            check_room(found.width, found.height, kept, needed, port="count")
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "path", error)
+
+
+def video_part(inputs: HookInputs) -> dict[str, Facts]:
+    """Size, number and rate of the frames that TrimVideo leaves."""
+    size = {
+        name: inputs.fact("video", name)
+        for name in ("width", "height")
+        if inputs.fact("video", name) is not None
+    }
+    return _part(inputs, size, inputs.fact("video", "frames"), inputs.fact("video", "rate"))
+
+
+def _part(
+    inputs: HookInputs, size: dict[str, int], frames: int | None, rate: float | None
+) -> dict[str, Facts]:
+    first, count, every = (inputs.literals.get(name) for name in ("first", "count", "every"))
+    facts: dict[str, int | float] = dict(size)
+    if frames is not None and first is not None and count is not None and every:
+        facts["frames"] = kept_frames(frames, first, count, every)
+    if rate is not None and every:
+        facts["rate"] = rate / every
+    return {"video": facts}
+
+
+def check_part(inputs: HookInputs) -> Iterator[Finding]:
+    """Find frames that aren't in the video."""
+    if video_part(inputs)["video"].get("frames") == 0:
+        error = no_such_frame(inputs.literals["first"], inputs.fact("video", "frames"))
+        yield finding_of("first", error)
+
+
+def video_images(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and number of the pictures that ImagesFromVideo gives."""
+    facts = {name: inputs.fact("video", name) for name in ("width", "height")}
+    facts |= {"batch": inputs.fact("video", "frames"), "channels": 3}
+    return {"image": {name: fact for name, fact in facts.items() if fact is not None}}
+
+
+def images_video(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and rate of what VideoFromImages gives; how many there are isn't known of a list."""
+    facts = {name: inputs.fact("images", name) for name in ("width", "height")}
+    rate = inputs.literals.get("rate")
+    if rate is not None:
+        facts["rate"] = float(exact_rate(rate))
+    return {"video": {name: fact for name, fact in facts.items() if fact is not None}}

@@ -1,0 +1,155 @@
+"""Videos: reading, writing, cutting, and between them and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from nodegraph import Advanced, Context, File, Image, Range, Sound, Video, node
+
+from ._facts import check_result_name, image_state
+from ._video_facts import (
+    check_part,
+    check_video,
+    images_video,
+    loaded_video,
+    video_images,
+    video_part,
+)
+
+
+class VideoParts(NamedTuple):
+    """What a video is made of."""
+
+    image: Image
+    rate: float
+    sound: Sound | None
+
+
+@node(
+    category="video",
+    lane="io",
+    infer=loaded_video,
+    validate=check_video,
+    fingerprint=image_state,
+    tags=("open", "read", "movie", "clip"),
+)
+def LoadVideo(
+    ctx: Context,
+    path: Annotated[str, File("video")],
+    first: Annotated[int, Range(0, 1_000_000_000)] = 0,
+    count: Annotated[int, Range(0, 1_000_000_000)] = 0,
+    every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
+) -> Video:
+    """Read a video from a file, with its sound.
+
+    Args:
+        path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
+        first: Frames to leave out at the beginning.
+        count: How many frames to read at most; 0 for all.
+        every: Read one of so many; the rate is divided by it.
+    """
+    from nodegraph.videos.reading import read_video
+
+    environment = ctx.environment
+    return read_video(
+        environment.inputs / Path(path).expanduser(),
+        first=first,
+        count=count,
+        every=every,
+        names=environment.readable is None,
+        told=lambda _: ctx.check_cancelled(),
+        warn=lambda said: ctx.log(said, "warning"),
+    )
+
+
+@node(
+    category="video",
+    lane="io",
+    output="files",
+    validate=check_result_name,
+    tags=("write", "file", "movie", "mp4"),
+)
+def SaveVideo(
+    ctx: Context,
+    video: Video,
+    name: str = "video",
+    format: Literal["mp4", "webm", "mkv"] = "mp4",
+    quality: Annotated[int, Range(1, 100), Advanced()] = 75,
+) -> None:
+    """Write a video to the output folder, with the workflow that made it.
+
+    Files are numbered: walk_00001.mp4. One with the same content is not written again.
+
+    Args:
+        video: With its sound, if it has some.
+        name: What the file names begin with; clips/walk makes a sub-folder.
+        format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1)
+            is lossless.
+        quality: Of MP4 and WebM.
+    """
+    from nodegraph.images.output_files import save_numbered
+    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.videos.encoding import VIDEO_SUFFIXES, encode_video
+
+    total, height, width, _ = video.frames.shape
+    if format != "mkv" and (height % 2 or width % 2):
+        size = f"{width + width % 2} x {height + height % 2}"
+        ctx.log(f"{format} has even sides only: {width} x {height} is written as {size}.")
+    texts = workflow_texts(ctx.workflow)
+    content = encode_video(
+        video, format, quality, texts, told=lambda done: ctx.progress(done, total)
+    )
+    folders, suffix = ctx.environment, VIDEO_SUFFIXES[format]
+    index = folders.temporary / "outputs.sqlite"
+    [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
+    ctx.wrote(saved.path, kind="video", existed=saved.existed)
+
+
+@node(category="video", infer=images_video, tags=("frames", "animate", "batch"))
+def VideoFromImages(
+    images: list[Image],
+    rate: Annotated[float, Range(0.001, 1000)] = 24.0,
+    sound: Sound | None = None,
+) -> Video:
+    """Make a video of pictures.
+
+    Args:
+        images: Its frames, all of one size; a batch counts as that many pictures.
+        rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
+        sound: Begins with the first frame.
+    """
+    from nodegraph.videos.cutting import video_of_images
+    from nodegraph.videos.rates import exact_rate
+
+    return video_of_images(images, exact_rate(rate), sound)
+
+
+@node(category="video", infer=video_images, tags=("frames", "split", "batch"))
+def ImagesFromVideo(video: Video) -> VideoParts:
+    """Take a video apart into its frames and its sound.
+
+    Args:
+        video: Its frames become a batch of pictures.
+    """
+    return VideoParts(video.frames, float(video.rate), video.sound)
+
+
+@node(category="video", infer=video_part, validate=check_part, tags=("cut", "crop", "shorten"))
+def TrimVideo(
+    video: Video,
+    first: Annotated[int, Range(0, 1_000_000_000)] = 0,
+    count: Annotated[int, Range(0, 1_000_000_000)] = 0,
+    every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
+) -> Video:
+    """Keep a part of a video, with its sound.
+
+    Args:
+        video: Of any length.
+        first: Frames to leave out at the beginning.
+        count: How many frames to keep at most; 0 for all.
+        every: Keep one of so many; the rate is divided by it.
+    """
+    from nodegraph.videos.cutting import part_of_video
+
+    return part_of_video(video, first=first, count=count, every=every)

@@ -1,0 +1,217 @@
+"""Small denoisers of every family, made from configurations written here, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+import torch
+from torch import nn
+
+
+def build(name: str, **changed: Any) -> nn.Module:
+    """A denoiser with random weights, none of them zero, in eval mode."""
+    kind, settings = DENOISERS[name]
+    made: nn.Module = getattr(diffusers, kind)(**{**settings, **changed})
+    for parameter in made.parameters():
+        if not parameter.is_meta and not bool(parameter.any()):
+            nn.init.normal_(parameter, 0, 0.02)
+    return made.eval().requires_grad_(False)
+
+
+def on_meta(name: str, **changed: Any) -> nn.Module:
+    """Its structure alone."""
+    with torch.device("meta"):
+        return build(name, **changed)
+
+
+def _unet(**changed: Any) -> tuple[str, dict[str, Any]]:
+    return "UNet2DConditionModel", {
+        "sample_size": 8,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "layers_per_block": 2,
+        "attention_head_dim": 4,
+        "cross_attention_dim": 32,
+        "norm_num_groups": 8,
+        **changed,
+    }
+
+
+_HEADS: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16}
+_FLUX: dict[str, Any] = {
+    **_HEADS,
+    "patch_size": 1,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "joint_attention_dim": 32,
+    "axes_dims_rope": (4, 6, 6),
+}
+DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "sd1": _unet(),
+    "sdxl": _unet(
+        block_out_channels=(32, 32, 64),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=[1, 1, 2],
+        use_linear_projection=True,
+        cross_attention_dim=80,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 48,
+    ),
+    "sd3": (
+        "SD3Transformer2DModel",
+        {
+            "sample_size": 32,
+            "num_layers": 2,
+            "attention_head_dim": 8,
+            "num_attention_heads": 4,
+            "joint_attention_dim": 80,
+            "caption_projection_dim": 32,
+            "pooled_projection_dim": 64,
+            "pos_embed_max_size": 24,
+            "dual_attention_layers": (0,),
+            "qk_norm": "rms_norm",
+        },
+    ),
+    "flux": (
+        "FluxTransformer2DModel",
+        {**_FLUX, "in_channels": 64, "pooled_projection_dim": 32, "guidance_embeds": True},
+    ),
+    "flux2": (
+        "Flux2Transformer2DModel",
+        {
+            **_FLUX,
+            "in_channels": 32,
+            "axes_dims_rope": (4, 4, 4, 4),
+            "timestep_guidance_channels": 32,
+        },
+    ),
+    "chroma": (
+        "ChromaTransformer2DModel",
+        {
+            **_FLUX,
+            "in_channels": 64,
+            "approximator_num_channels": 8,
+            "approximator_hidden_dim": 32,
+            "approximator_layers": 1,
+        },
+    ),
+    "qwen_image": (
+        "QwenImageTransformer2DModel",
+        {
+            **_HEADS,
+            "in_channels": 64,
+            "num_layers": 1,
+            "joint_attention_dim": 32,
+            "axes_dims_rope": (4, 6, 6),
+        },
+    ),
+    "z_image": (
+        "ZImageTransformer2DModel",
+        {
+            "in_channels": 16,
+            "dim": 32,
+            "n_layers": 1,
+            "n_refiner_layers": 1,
+            "n_heads": 2,
+            "n_kv_heads": 2,
+            "cap_feat_dim": 32,
+            "axes_dims": [4, 6, 6],
+            "axes_lens": [64, 64, 64],
+        },
+    ),
+    "lumina2": (
+        "Lumina2Transformer2DModel",
+        {
+            "sample_size": 8,
+            "hidden_size": 32,
+            "num_layers": 1,
+            "num_refiner_layers": 1,
+            "num_attention_heads": 2,
+            "num_kv_heads": 1,
+            "multiple_of": 16,
+            "axes_dim_rope": (4, 6, 6),
+            "axes_lens": (64, 64, 64),
+            "cap_feat_dim": 32,
+        },
+    ),
+    "sana": (
+        "SanaTransformer2DModel",
+        {
+            "num_attention_heads": 4,
+            "attention_head_dim": 8,
+            "num_layers": 1,
+            "num_cross_attention_heads": 2,
+            "cross_attention_head_dim": 16,
+            "cross_attention_dim": 32,
+            "caption_channels": 32,
+        },
+    ),
+    "pixart": (
+        "PixArtTransformer2DModel",
+        {
+            **_HEADS,
+            "num_layers": 1,
+            "cross_attention_dim": 32,
+            "sample_size": 32,
+            "caption_channels": 32,
+            "interpolation_scale": 1,
+            "use_additional_conditions": False,
+        },
+    ),
+    "hidream": (
+        "HiDreamImageTransformer2DModel",
+        {
+            "patch_size": 2,
+            "in_channels": 16,
+            "num_layers": 1,
+            "num_single_layers": 1,
+            "attention_head_dim": 8,
+            "num_attention_heads": 4,
+            "caption_channels": [32, 32],
+            "text_emb_dim": 64,
+            "num_routed_experts": 2,
+            "num_activated_experts": 1,
+            "axes_dims_rope": (4, 2, 2),
+            "max_resolution": (16, 16),
+            "llama_layers": [0, 1],
+        },
+    ),
+    "hunyuan_image": (
+        "HunyuanImageTransformer2DModel",
+        {
+            **_HEADS,
+            "in_channels": 32,
+            "out_channels": 32,
+            "num_layers": 1,
+            "num_single_layers": 1,
+            "num_refiner_layers": 1,
+            "patch_size": (1, 1),
+            "text_embed_dim": 32,
+            "text_embed_2_dim": 32,
+            "rope_axes_dim": (8, 8),
+        },
+    ),
+    "wan": (
+        "WanTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 36,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "image_dim": 16,
+            "added_kv_proj_dim": 32,
+        },
+    ),
+    "ltx": (
+        "LTXVideoTransformer3DModel",
+        {**_HEADS, "cross_attention_dim": 32, "num_layers": 1, "caption_channels": 32},
+    ),
+}

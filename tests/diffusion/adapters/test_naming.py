@@ -1,0 +1,95 @@
+"""A file applies in full, whatever its layers are called, and changes what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodegraph.diffusion.adapters.applying import adapted
+from nodegraph.diffusion.adapters.files import read_adapter
+from nodegraph.diffusion.adapters.layers import layers_of
+from nodegraph.diffusion.adapters.matching import match
+from nodegraph.diffusion.adapters.originals import originals
+
+from . import files
+from .denoisers import DENOISERS, build
+from .files import ALPHA, RANK, Pairs
+
+pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed`:FutureWarning")  # Chroma
+
+Writer = Callable[[Pairs, str], dict[str, Tensor]]
+
+_Layout = tuple[Writer, str, bool]
+LAYOUTS: dict[str, _Layout] = {
+    "diffusers": (files.peft_file, "transformer.", False),
+    "kohya on diffusers": (files.flat_file, "lora_unet_", False),
+    "original, peft's matrices": (files.peft_file, "diffusion_model.", True),
+    "original, kohya's matrices": (files.dotted_file, "diffusion_model.", True),
+    "kohya on the original": (files.flat_file, "lora_unet_", True),
+}
+"""Who writes it, what its names begin with, and whether they are the original ones."""
+RARE_LAYOUTS: dict[str, _Layout] = {
+    "peft": (files.peft_file, "base_model.model.", False),
+    "onetrainer": (files.flat_file, "lora_transformer_", False),
+    "lycoris": (files.flat_file, "lycoris_", False),
+    "original, bare": (files.peft_file, "", True),
+    "original, whole name": (files.dotted_file, "model.diffusion_model.", True),
+}
+
+
+@pytest.fixture(scope="module", params=DENOISERS)
+def denoiser(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return build(request.param)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layer_takes_its_change(denoiser: nn.Module, layout: str, tmp_path: Path) -> None:
+    _check(denoiser, LAYOUTS[layout], tmp_path / "lora.safetensors")
+
+
+@pytest.mark.parametrize("layout", RARE_LAYOUTS)
+def test_so_it_does_by_rarer_names(layout: str, tmp_path: Path) -> None:
+    _check(build("z_image"), RARE_LAYOUTS[layout], tmp_path / "lora.safetensors")
+
+
+def _check(denoiser: nn.Module, layout: _Layout, path: Path) -> None:
+    """A file with a change for every layer changes each weight by what it says."""
+    write, prefix, is_original = layout
+    pairs = files.original_pairs(denoiser) if is_original else files.own_pairs(denoiser)
+    name = "unet" if "UNet" in type(denoiser).__name__ else "transformer"
+    files.saved(write(pairs, f"{name}." if prefix == "transformer." else prefix), path)
+
+    matched = match(read_adapter(path).parts, {name: layers_of(denoiser)})
+    assert (len(matched.applied), matched.total) == (len(pairs), len(pairs))
+
+    scale = 1.0 if write is files.peft_file else ALPHA / RANK
+    expected = _expected(denoiser, pairs, scale, is_original=is_original)
+    fused = adapted({name: denoiser}, [files.adapter(path)], dtype="float32", fused=True)[name]
+    for layer, weight in expected.items():
+        torch.testing.assert_close(fused.get_parameter(f"{layer}.weight"), weight, msg=layer)
+
+
+def _expected(
+    module: nn.Module, pairs: Pairs, scale: float, *, is_original: bool
+) -> dict[str, Tensor]:
+    """The weights that the layers should have."""
+    changes = {
+        name: (up.flatten(1) @ down.flatten(1)) * scale for name, (down, up) in pairs.items()
+    }
+    layers = layers_of(module)
+    weights = {path: module.get_parameter(f"{path}.weight").clone() for path in layers.shapes}
+    for path in layers.shapes.keys() & changes.keys():
+        weights[path] += changes[path].reshape(weights[path].shape)
+    if is_original:
+        # A layer that goes by two names takes the changes of both.
+        for name, parts in originals(layers.kind, layers.shapes).items():
+            for part in parts if name in changes and name not in layers.shapes else ():
+                spans = part.spans or ((0, part.rows),)
+                change = torch.cat([changes[name][begin:end] for begin, end in spans])
+                weights[part.path] += change.reshape(weights[part.path].shape)
+    return weights

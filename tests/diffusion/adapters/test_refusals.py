@@ -1,0 +1,80 @@
+"""Files that are no adapters, or are for other models, are told as what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodegraph.diffusion.adapters.applying import adapted
+from nodegraph.diffusion.adapters.files import read_adapter
+from nodegraph.errors import InvalidFile
+
+from . import files
+from .denoisers import build, on_meta
+
+
+@pytest.mark.parametrize(
+    ("made_for", "title"),
+    [
+        ("sd3", "Stable Diffusion 3"),
+        ("flux", "Flux"),
+        ("qwen_image", "Qwen-Image"),
+        ("z_image", "Z-Image"),
+        ("lumina2", "Lumina 2"),
+        ("hidream", "HiDream"),
+        ("wan", "Wan"),
+        ("ltx", "LTX"),
+    ],
+)
+def test_a_file_for_another_model_says_what_it_seems_to_be_for(
+    made_for: str, title: str, tmp_path: Path
+) -> None:
+    pairs = files.own_pairs(build(made_for))
+    path = files.saved(files.flat_file(pairs, "lora_unet_"), tmp_path / "lora.safetensors")
+    with pytest.raises(InvalidFile, match=r"nothing in .*lora\.safetensors is for") as caught:
+        adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
+    assert title in str(caught.value.problem.given)
+
+
+def test_a_file_for_a_wider_model_of_the_kind_is_refused(tmp_path: Path) -> None:
+    pairs = files.own_pairs(build("sd1", cross_attention_dim=64))
+    kept = {name: pair for name, pair in pairs.items() if name.endswith("attn2.to_k")}
+    path = files.saved(files.peft_file(kept, "unet."), tmp_path / "lora.safetensors")
+    with pytest.raises(InvalidFile, match="are of another size, such as"):
+        adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
+
+
+def test_a_file_for_text_encoders_alone_is_none_for_the_denoiser(tmp_path: Path) -> None:
+    name = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
+    pair = {name: (torch.randn(2, 8), torch.randn(8, 2))}
+    path = files.saved(files.dotted_file(pair, ""), tmp_path / "lora.safetensors")
+    with pytest.raises(InvalidFile, match="are of other parts"):
+        adapted({"unet": on_meta("sd1")}, [files.adapter(path)], dtype="float32")
+
+
+def test_a_file_that_was_replaced_since_is_not_mixed_in(tmp_path: Path) -> None:
+    unet = build("sd1")
+    pairs = files.own_pairs(unet)
+    path = files.saved(files.peft_file(pairs, "unet."), tmp_path / "lora.safetensors")
+    before = files.adapter(path)
+    files.saved(files.peft_file(pairs, "unet.") | {"more": torch.ones(1)}, path)
+    with pytest.raises(InvalidFile, match="was changed while"):
+        adapted({"unet": unet}, [before], dtype="float32")
+
+
+@pytest.mark.parametrize("content", ["model", "text"])
+def test_what_is_no_adapter_is_no_adapter(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    if content == "model":
+        files.saved({"model.diffusion_model.out.2.weight": torch.ones(1)}, path)
+    else:
+        path.write_text("no tensors")
+    with pytest.raises(InvalidFile):
+        read_adapter(path)
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="no adapter file"):
+        read_adapter(tmp_path / "lora.pt")

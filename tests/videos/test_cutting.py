@@ -1,0 +1,72 @@
+"""Parts of videos that are in memory, and videos made of pictures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.errors import InvalidValue
+from nodegraph.images import room
+from nodegraph.images.room import ImageTooLarge
+from nodegraph.videos.cutting import kept_frames, part_of_video, video_of_images
+from nodegraph.videos.reading import read_video
+from tests.videos.making import moving, video, written
+
+WHOLE = video(9, 16, 16, channels=2)
+
+
+@given(st.integers(0, 8), st.integers(0, 12), st.integers(1, 5))
+def test_a_part_is_what_a_file_gives_when_that_part_is_read(
+    tmp_path_factory: pytest.TempPathFactory, first: int, count: int, every: int
+) -> None:
+    path: Path = tmp_path_factory.getbasetemp() / "whole.mkv"
+    if not path.exists():
+        written(path.parent, WHOLE).rename(path)
+
+    found = part_of_video(WHOLE, first=first, count=count, every=every)
+
+    read = read_video(path, first=first, count=count, every=every)
+    assert len(found.frames) == kept_frames(9, first, count, every)
+    assert torch.equal(found.frames, read.frames)
+    assert found.rate == read.rate == WHOLE.rate / every
+    assert found.sound is not None
+    assert read.sound is not None
+    assert torch.equal(found.sound.samples, read.sound.samples)
+
+
+def test_a_part_behind_the_end_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"frame 9.*0 to 8"):
+        part_of_video(WHOLE, first=9)
+
+
+def test_pictures_become_frames_in_their_order() -> None:
+    gray, clear = torch.rand(1, 16, 16, 1), torch.rand(2, 16, 16, 4)
+
+    found = video_of_images([gray, moving(2, 16, 16), clear], Fraction(8), WHOLE.sound)
+
+    assert found.frames.shape == (5, 16, 16, 3)
+    assert torch.equal(found.frames[0], gray[0].expand(16, 16, 3))
+    assert torch.equal(found.frames[1:3], moving(2, 16, 16))
+    assert torch.equal(found.frames[3:], clear[..., :3])
+    assert (found.rate, found.sound) == (8, WHOLE.sound)
+    assert found.seconds == Fraction(5, 8)
+
+
+def test_pictures_of_several_sizes_and_none_are_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"one size.*16 x 16, 8 x 16.*ResizeImage"):
+        video_of_images([torch.zeros(1, 16, 16, 3), torch.zeros(1, 16, 8, 3)], Fraction(8))
+    with pytest.raises(InvalidValue, match="no pictures"):
+        video_of_images([torch.zeros(0, 16, 16, 3)], Fraction(8))
+
+
+def test_more_pictures_than_there_is_memory_for_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 1 << 20)
+    with pytest.raises(ImageTooLarge, match="900 of them"):
+        video_of_images([torch.zeros(1, 64, 64, 3).expand(900, 64, 64, 3)], Fraction(8))

@@ -1,0 +1,285 @@
+"""Parts of videos, whose sound stays with them; what isn't whole, no video, or too large."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.images import room
+from nodegraph.images.room import ImageTooLarge
+from nodegraph.videos import video_files
+from nodegraph.videos.encoding import VideoFormat, encode_video
+from nodegraph.videos.reading import read_video
+from nodegraph.videos.video_files import opened_video, video_facts, video_texts
+from tests.videos.making import FORMATS, NTSC, video, written
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "every", "kept"),
+    [
+        (0, 0, 1, range(12)),
+        (3, 0, 1, range(3, 12)),
+        (3, 4, 1, range(3, 7)),
+        (1, 0, 5, (1, 6, 11)),
+        (1, 2, 5, (1, 6)),
+        (11, 99, 1, (11,)),
+    ],
+)
+def test_a_part_is_read_with_its_sound(
+    tmp_path: Path, first: int, count: int, every: int, kept: tuple[int, ...]
+) -> None:
+    made = video(12, channels=2)
+    path = written(tmp_path, made)
+
+    found = read_video(path, first=first, count=count, every=every)
+
+    assert torch.equal(found.frames, made.frames[list(kept)])
+    assert found.rate == NTSC / every
+    assert found.sound is not None
+    assert made.sound is not None
+    begin = round(first / NTSC * 48000)
+    end = min(round((first + len(kept) * every) / NTSC * 48000), made.sound.samples.shape[1])
+    assert abs(found.sound.samples.shape[1] - (end - begin)) <= 1
+    length = min(found.sound.samples.shape[1], end - begin)
+    wanted = made.sound.samples[:, begin : begin + length]
+    assert torch.equal(found.sound.samples[:, :length], wanted)
+
+
+def test_a_beginning_behind_the_end_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"ends before.*frame 5.*0 to 4, as it has 5 frames"):
+        read_video(written(tmp_path, video(5)), first=5)
+
+
+def test_reading_tells_of_each_frame_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    path, done = written(tmp_path, video(5)), []
+    read_video(path, first=1, told=done.append)
+    assert done == [0, 1, 2, 3, 4]
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_video(path, told=stop)
+
+
+def test_a_video_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
+    path, sidewise = tmp_path / "phone.mp4", video(2, 32, 16, Fraction(8))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv444p"
+        stream.set_display_rotation(-90.0)
+        for frame in sidewise.frames:
+            levels = (frame * 255).round().to(torch.uint8).numpy()
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(levels)))
+        container.mux(stream.encode(None))
+
+    found, facts = read_video(path), video_facts(path)
+
+    assert (facts.width, facts.height) == (16, 32)
+    upright = sidewise.frames.rot90(-1, dims=(1, 2))
+    torch.testing.assert_close(found.frames, upright, rtol=0, atol=0.15)
+
+
+def test_an_animation_is_a_video(tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
+    path = tmp_path / "moving.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+
+    found = read_video(path)
+
+    assert found.frames[:, 3, 4].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert (found.rate, found.sound) == (10, None)
+
+
+@pytest.mark.parametrize(("bits", "form"), [(10, "yuv420p10le"), (8, "gray"), (8, "nv12")])
+def test_other_forms_of_pixels_are_read(tmp_path: Path, bits: int, form: str) -> None:
+    gray = np.linspace(16, 235, 32).round()
+    levels = np.tile(gray, (16, 1)).astype(np.uint8)
+    path = tmp_path / "gray.mkv"
+    with av.open(str(path), "w") as container:
+        codec = "rawvideo" if form == "nv12" else "ffv1"
+        stream = container.add_stream(codec, rate=8)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, form
+        frame = av.VideoFrame.from_ndarray(np.repeat(levels[..., None], 3, -1))
+        container.mux(stream.encode(frame.reformat(format=form)))
+        container.mux(stream.encode(None))
+
+    found = read_video(path).frames[0]
+
+    assert found.shape == (16, 32, 3)
+    torch.testing.assert_close(
+        found[..., 1], torch.from_numpy(levels / np.float32(255)), rtol=0, atol=0.012
+    )
+
+
+def test_what_cannot_be_read_of_the_sound_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, said = written(tmp_path, video(3, channels=1)), []
+    monkeypatch.setattr(video_files, "_SOUND_CODECS", "aac")
+
+    assert read_video(path, warn=said.append).sound is None
+    assert said == ["The sound of video.mkv can't be read, and is left out."]
+
+
+def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
+    written(tmp_path, video(1))
+    with pytest.raises(InvalidFile, match=r"no file .*vidoe\.mkv.*Did you mean `video\.mkv`"):
+        video_facts(tmp_path / "vidoe.mkv")
+    with pytest.raises(InvalidFile, match=r"vidoe\.mkv") as raised:
+        video_facts(tmp_path / "vidoe.mkv", names=False)
+    assert raised.value.problem.hint is None
+
+
+@pytest.mark.parametrize(
+    ("content", "title"),
+    [
+        (b"", "an empty file"),
+        (b"just words", "plain text"),
+        (b"%PDF-1.7 ...", "a PDF"),
+        (b"\x89PNG\r\n\x1a\n", "a damaged PNG"),
+    ],
+)
+def test_what_is_no_video_is_named(tmp_path: Path, content: bytes, title: str) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InvalidFile, match=rf"video\.mp4 is no video.*looks like {title}.*MP4"):
+        read_video(path)
+
+
+def test_a_folder_and_a_sound_are_no_videos(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"can't read .*directory"):
+        read_video(tmp_path)
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InvalidFile, match="no moving pictures"):
+        read_video(path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.9])
+def test_a_video_that_is_cut_short_is_refused(
+    tmp_path: Path, format: VideoFormat, part: float
+) -> None:
+    path = written(tmp_path, video(24, 96, 64), format)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+
+    with pytest.raises(InvalidFile, match=rf"video\.{format}"):
+        read_video(path)
+
+
+def test_a_file_that_names_others_opens_none(tmp_path: Path) -> None:
+    written(tmp_path, video(1), "mp4")
+    lists = {
+        "concat.mp4": b"ffconcat version 1.0\nfile video.mp4\n",
+        "list.m3u8": b"#EXTM3U\n#EXTINF:1,\nvideo.mp4\n#EXT-X-ENDLIST\n",
+        "remote.sdp": b"v=0\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    }
+    for name, content in lists.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(InvalidFile, match="is no video"):
+            read_video(path)
+        with pytest.raises(InvalidFile, match="is no video"), opened_video(BytesIO(content)):
+            pass
+
+
+def claiming(content: bytes, width: int, height: int) -> bytes:
+    """An MP4 of 48 x 32 pixels that says it has others, in both places."""
+    entry = content.index(b"avc1", content.index(b"stsd")) + 28
+    assert content[entry : entry + 4] == struct.pack(">HH", 48, 32)
+    header = content.index(b"tkhd") + 80
+    sizes = struct.pack(">HH", width, height)
+    changed = content[:entry] + sizes + content[entry + 4 :]
+    whole = struct.pack(">II", width << 16, height << 16)
+    return changed[:header] + whole + changed[header + 8 :]
+
+
+def test_a_small_file_that_claims_huge_frames_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, video(1, 320, 160), "mp4")
+    with pytest.raises(InvalidFile, match=r"mp4 is refused.*320 x 160 pixels.*at most 51,199"):
+        video_facts(path, max_pixels=320 * 160 - 1)
+    path = written(tmp_path, video(1, 320, 160), "mkv")
+    with pytest.raises(InvalidFile, match=r"mkv is refused: its pictures are too large"):
+        video_facts(path, max_pixels=320 * 160 - 1)
+    assert video_facts(path, max_pixels=320 * 160).height == 160
+    path.write_bytes(claiming(encode_video(video(2), "mp4"), 65_000, 65_000))
+    with suppress(InvalidFile):
+        # The stream itself knows better than its container.
+        assert read_video(path).frames.shape == (2, 32, 48, 3)
+
+
+def test_more_frames_than_there_is_memory_for_are_refused_while_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, done = written(tmp_path, video(12)), []
+    monkeypatch.setattr(room, "total_memory", lambda: 15 * 48 * 32 * 5)
+
+    with pytest.raises(ImageTooLarge, match=r"48 x 32 pixels, 5 of them") as raised:
+        read_video(path, told=done.append)
+
+    assert raised.value.problem.port == "count"
+    assert done == [1, 2, 3, 4]
+    assert len(read_video(path, count=4).frames) == 4
+
+
+def test_frames_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "both.mpg"
+    with path.open("wb") as file:
+        for side in (32, 64):
+            part = BytesIO()
+            with av.open(part, "w", format="mpegts") as container:
+                stream = container.add_stream("mpeg2video", rate=25)
+                stream.width, stream.height, stream.pix_fmt = side, 32, "yuv420p"
+                for _ in range(30):
+                    container.mux(stream.encode(av.VideoFrame(side, 32, "yuv420p")))
+                container.mux(stream.encode(None))
+            file.write(part.getvalue())
+    with pytest.raises(InvalidFile, match="change their size"):
+        read_video(path)
+
+
+def test_names_of_texts_are_in_small_letters(tmp_path: Path) -> None:
+    path = tmp_path / "video.mkv"
+    path.write_bytes(encode_video(video(1), "mkv", metadata={"workflow": "{}"}))
+    assert video_texts(path)["workflow"] == "{}"
+
+
+CONTENTS = {kind: encode_video(video(4, channels=1), kind, metadata={"a": "b"}) for kind in FORMATS}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0), st.binary(min_size=1))))
+def test_damaged_files_raise_errors_of_ours_only(
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: VideoFormat,
+    damages: list[tuple[int, bytes]],
+) -> None:
+    content = bytearray(CONTENTS[kind])
+    for place, damage in damages:
+        start = place % len(content)
+        content[start : start + len(damage)] = damage
+    path = tmp_path_factory.mktemp("fuzz") / f"video.{kind}"
+    path.write_bytes(bytes(content))
+
+    for read in (video_facts, video_texts, read_video):
+        with suppress(InvalidFile, InvalidValue):
+            read(path)
