@@ -7,10 +7,10 @@ from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
-from nodegraph.diffusion.models import (
+from nodegraph.diffusion.models import locate_model
+from nodegraph.diffusion.opening import (
     ModelFacts,
     computed_dtype,
-    locate_model,
     model_facts,
     model_stamp,
     weight_bytes,
@@ -31,12 +31,13 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     except NodegraphError:
         # `check_model` tells.
         return {}
-    size = {"width": known["width"], "height": known["height"]}
-    channels = {"family": known["family"], "channels": known["latent_channels"]}
+    told: dict[str, object] = dict(known)
+    latents = {"format": known["format"], "channels": known["latent_channels"]}
+    size = ("width", "height", "multiple", "noise", "prediction_type")
     return {
-        "model": {**channels, **size, "prediction_type": known["prediction_type"]},
+        "model": {"family": known["family"], **latents, **{name: told[name] for name in size}},
         "text_encoder": {"family": known["family"]},
-        "vae": {**channels, "downscale": known["downscale"]},
+        "vae": {**latents, "downscale": known["downscale"]},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
@@ -19,7 +20,9 @@ LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
     yield from _check_size(inputs)
-    yield from _findings(check_combination, inputs, "sampler", "schedule")
+    kind = inputs.fact("model", "noise") or "discrete"
+    yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
+    yield from _check_multiple(inputs)
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:
@@ -34,6 +37,22 @@ def _check_size(inputs: HookInputs) -> Iterator[Finding]:
     pictures = inputs.fact("latent", "batch") or 1
     is_guided = (inputs.literals.get("cfg") or 1.0) > 1
     yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
+
+
+def _check_multiple(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sides that the model can't work on."""
+    multiple = inputs.fact("model", "multiple")
+    for side in ("width", "height"):
+        pixels = inputs.fact("latent", side)
+        if pixels is not None and multiple is not None and pixels % multiple:
+            yield Finding(
+                "latent",
+                f"its {side} is no multiple of what the model works in",
+                f"{pixels} pixels",
+                f"a multiple of {multiple}",
+                "Choose such a size.",
+                "wrong-size",
+            )
 
 
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:

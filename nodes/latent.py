@@ -40,7 +40,7 @@ def EmptyLatent(
     return Latent(None, width, height, batch_size)
 
 
-@node(category="latent", facts={"latent": {**LATENT_FACTS, "family": "latent.family"}})
+@node(category="latent", facts={"latent": {**LATENT_FACTS, "format": "latent.format"}})
 def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
     """Say which part of a latent sampling may change.
 
@@ -61,7 +61,7 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
 @node(
     category="latent",
     numerics=True,
-    facts={"latent": {**LATENT_FACTS, "family": "latent.family"}},
+    facts={"latent": {**LATENT_FACTS, "format": "latent.format"}},
 )
 def AddNoise(
     model: DiffusionModel,
@@ -77,11 +77,10 @@ def AddNoise(
         timestep: 0 is nearly clean; the last, mostly 999, is nearly noise alone.
         seed: Of the noise of the first item; the next ones count up from it.
     """
-    from nodegraph.diffusion.noise import NoiseSchedule, add_noise
-    from nodegraph.diffusion.scheduler_file import scheduler_config
+    from nodegraph.diffusion.flow_noise import recipe_noise
+    from nodegraph.diffusion.noise import add_noise
 
-    schedule = NoiseSchedule.from_config(scheduler_config(model))
-    return add_noise(latent, schedule, seed=seed, timestep=timestep)
+    return add_noise(latent, recipe_noise(model), seed=seed, timestep=timestep)
 
 
 @node(
@@ -91,7 +90,7 @@ def AddNoise(
             "width": "latent.width",
             "height": "latent.height",
             "batch": "length",
-            "family": "latent.family",
+            "format": "latent.format",
         }
     },
 )

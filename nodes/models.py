@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, node
-from nodegraph.diffusion.models import DTYPES, EMBEDDED, ModelRecipes, computed_dtype, open_model
+from nodegraph.diffusion.models import EMBEDDED
+from nodegraph.diffusion.opening import DTYPES, ModelRecipes, computed_dtype, open_model
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 
 from ._facts import check_model, model_outputs, model_state, model_weights

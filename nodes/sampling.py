@@ -25,7 +25,7 @@ from ._sampling_facts import LATENT_FACTS, check_sampling
 if TYPE_CHECKING:
     from nodegraph.diffusion.denoise import Denoising
 
-_FACTS = {**LATENT_FACTS, "channels": "model.channels", "family": "model.family"}
+_FACTS = {**LATENT_FACTS, "channels": "model.channels", "format": "model.format"}
 
 
 @node(

@@ -21,7 +21,7 @@ from ._sampling_facts import check_sampling, check_steps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nodegraph.diffusion.noise import NoiseSchedule
+    from nodegraph.diffusion.schedules import Grid, Ladder
 
     from ._plot import Curve
 
@@ -97,12 +97,10 @@ def PlotSchedule(
         width, height: Of the drawing in pixels.
     """
     from nodegraph.diffusion.samplers import SAMPLERS
-    from nodegraph.diffusion.schedules import sigmas_for
 
     from ._plot import Curve
 
-    grid = SAMPLERS[sampler].grid
-    ladder = sigmas_for(schedule, _noise(model), steps, denoise, grid=grid)
+    ladder = _ladder(model, schedule, steps, denoise, SAMPLERS[sampler].grid)
     places = range(ladder.first, steps + 1)
     sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
     curves = [
@@ -129,9 +127,9 @@ def Timesteps(
         denoise: Part of the schedule that is taken, from its end.
         order: As a sampler walks them, or as a picture drowns in noise.
     """
-    from nodegraph.diffusion.schedules import sigmas_for
+    from nodegraph.diffusion.schedules import TABLE
 
-    ladder = sigmas_for(schedule, _noise(model), steps, denoise)
+    ladder = _ladder(model, schedule, steps, denoise, TABLE)
     found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
     return found[::-1] if order == "clean first" else found
 
@@ -151,11 +149,16 @@ def SeedRange(
     return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
 
 
-def _noise(model: DiffusionModel) -> NoiseSchedule:
-    from nodegraph.diffusion.noise import NoiseSchedule
-    from nodegraph.diffusion.scheduler_file import scheduler_config
+def _ladder(model: DiffusionModel, schedule: str, steps: int, denoise: float, grid: Grid) -> Ladder:
+    """The noise levels of a sampling; of flow models at the size that they were trained on."""
+    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.flow_noise import recipe_noise
+    from nodegraph.diffusion.schedules import sigmas_for
 
-    return NoiseSchedule.from_config(scheduler_config(model))
+    family = family_named(model.family)
+    cells = family.latent.cells(family.size)
+    tokens = family.tokens((1, 1, cells, cells))
+    return sigmas_for(schedule, recipe_noise(model), steps, denoise, grid=grid, tokens=tokens)
 
 
 def _drawn(curves: Sequence[Curve], width: int, height: int) -> Image:

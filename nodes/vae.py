@@ -19,7 +19,7 @@ from ._memory import decoding, encoding
             "height": "image.height",
             "batch": "image.batch",
             "channels": "vae.channels",
-            "family": "vae.family",
+            "format": "vae.format",
         }
     },
     validate=check_encoded_size,

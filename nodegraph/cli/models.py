@@ -24,7 +24,11 @@ def models(common: Common, json: JsonOption = False) -> int:
     folders = common.settings().model_folders
     found = list_models(folders)
     if json:
-        print_json({"models": [_document(model) for model in found], "folders": folders})
+        from nodegraph.diffusion.families import FAMILIES
+
+        families = {family.name: family.title for family in FAMILIES.values()}
+        documents = [_document(model) for model in found]
+        print_json({"models": documents, "folders": folders, "families": families})
     else:
         _print(found, folders)
     return 0
@@ -42,6 +46,8 @@ def _document(model: FoundModel) -> dict[str, Any]:
 
 
 def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
+    from nodegraph.diffusion.families.identify import supported
+
     if found:
         heads: tuple[StyledText, ...] = tuple(
             (head, "bold") for head in ("name", "family", "kind", "size", "where")
@@ -54,6 +60,7 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
             say()
             say((model.name, "bold"), ": ", (model.problem, "yellow"))
     say()
+    say(f"What loads: {supported()}. docs/families.md says more.")
     say("Put models into one of these folders, or name another one with --models:")
     for folder in folders:
         say(f"  {shown_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
@@ -97,25 +97,48 @@ def finding_problem(finding: Finding, node: str, node_type: str) -> Problem:
 def family_problems(
     node: str, spec: NodeSpec, links: Mapping[str, LinkSource], inputs: HookInputs
 ) -> list[Problem]:
-    """Linked inputs of another model family than most; families that aren't known agree."""
+    """Linked inputs of another model family, or latent format, than most.
+
+    Those that aren't known agree.
+    """
     if MIXES_FAMILIES in spec.tags:
         return []
-    known = {port: found for port in links if (found := inputs.fact(port, "family")) is not None}
-    if len(set(known.values())) < 2:
-        return []
-    usual, _ = Counter(known.values()).most_common(1)[0]
-    example = next(port for port, family in known.items() if family == usual)
     return [
-        Problem(
-            "family-conflict",
-            "comes from another model family than the node's other inputs",
-            node,
-            spec.type,
-            port,
-            given=f"{family} from `{links[port].node}`",
-            expected=f"{usual}, as `{example}` from `{links[example].node}`",
-            hint="Take both from the same model.",
-        )
-        for port, family in known.items()
-        if family != usual
+        problem
+        for fact, what in _AGREEING.items()
+        for problem in _unlike(node, spec, links, inputs, fact, what)
     ]
+
+
+_AGREEING = {
+    "family": "comes from another model family than the node's other inputs",
+    "format": "is for latents of another format than the node's other inputs",
+}
+"""Facts that all inputs of a node have to agree on."""
+
+
+def _unlike(
+    node: str,
+    spec: NodeSpec,
+    links: Mapping[str, LinkSource],
+    inputs: HookInputs,
+    fact: str,
+    what: str,
+) -> Iterator[Problem]:
+    known = {port: found for port in links if (found := inputs.fact(port, fact)) is not None}
+    if len(set(known.values())) < 2:
+        return
+    usual, _ = Counter(known.values()).most_common(1)[0]
+    example = next(port for port, value in known.items() if value == usual)
+    for port, value in known.items():
+        if value != usual:
+            yield Problem(
+                "family-conflict",
+                what,
+                node,
+                spec.type,
+                port,
+                given=f"{value} from `{links[port].node}`",
+                expected=f"{usual}, as `{example}` from `{links[example].node}`",
+                hint="Take both from the same model.",
+            )

@@ -6,9 +6,13 @@ changed copy with `dataclasses.replace`.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.digests import digest_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,15 +27,17 @@ class Latent:
 
     Attributes:
         samples: float32 on the CPU, shape (batch, channels, height / f, width / f) where f is the
-            family's downscale factor; None for an empty latent, which takes its channels and
-            factor from the model that samples it.
+            format's spatial factor, with frames before the height for videos; None for an empty
+            latent, which takes its channels and factors from the model that samples it.
         width, height: Size in pixels.
-        batch_size: Number of pictures.
+        batch_size: Number of pictures, or videos.
         noise_mask: float32 in 0..1, shape (1 or batch, height, width) in pixels; 1 is denoised
             anew, 0 is kept.
-        family: Model family whose VAE made the samples, such as ``sd1``; None if empty.
+        format: Name of the latent format that the samples are in, such as ``sd`` or ``flux``: what
+            says which VAE can decode them, and which models go on with them; None if empty.
         batch_index: Place of each item in the batch that it comes from: item i draws its noise
             from a generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
+        frames: Pictures of a video; 1 for a picture.
     """
 
     samples: Tensor | None
@@ -39,8 +45,9 @@ class Latent:
     height: int
     batch_size: int = 1
     noise_mask: Tensor | None = None
-    family: str | None = None
+    format: str | None = None
     batch_index: tuple[int, ...] | None = None
+    frames: int = 1
 
     @property
     def noise_indices(self) -> tuple[int, ...]:
@@ -89,23 +96,51 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
-class ConditioningEntry:
-    """One prompt's embeddings and how they apply.
+class Control:
+    """A picture that leads a model through a network of its own (ControlNet).
 
     Attributes:
-        embeddings: float32 on the CPU, shape (1, tokens, width).
-        pooled: float32, shape (1, width), for families that use one.
-        strength: Weight among the entries that apply at the same place and step.
-        mask: float32 in 0..1, shape (1, height, width) in pixels: where the entry applies.
+        model: Recipe of that network.
+        hint: float32 in 0..1, shape (1, height, width, channels).
+        strength: How strongly it leads; 1 is as it was trained.
         start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
     """
 
-    embeddings: Tensor
-    pooled: Tensor | None = None
+    model: Recipe
+    hint: Tensor
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConditioningEntry:
+    """One prompt as a model takes it, and how it applies.
+
+    Attributes:
+        tensors: By name, on the CPU, each with a first dimension of 1: ``embeddings``
+            (1, tokens, width), and what else the family takes, such as ``pooled`` (1, width) or
+            ``mask`` (1, tokens).
+        strength: Weight among the entries that apply at the same place and step.
+        mask: float32 in 0..1, shape (1, height, width) in pixels: where the entry applies.
+        start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
+        controls: Pictures that lead beside the prompt.
+        references: Latents of pictures to look at, as editing models do; each of shape
+            (1, channels, height, width), scaled as the model was trained on.
+    """
+
+    tensors: Mapping[str, Tensor]
     strength: float = 1.0
     mask: Tensor | None = None
     start: float = 0.0
     end: float = 1.0
+    controls: tuple[Control, ...] = ()
+    references: tuple[Tensor, ...] = ()
+
+    @property
+    def embeddings(self) -> Tensor:
+        """The prompt's tokens, shape (1, tokens, width)."""
+        return self.tensors["embeddings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +148,13 @@ class Conditioning:
     """What the model is to be conditioned on: at least one entry, all of one family.
 
     Attributes:
-        unconditional: The empty prompt's embeddings by the same encoder, shape (1, tokens, width);
-            stands in where guidance needs a negative prompt and none is given.
+        unconditional: The empty prompt by the same encoder; stands in where guidance needs a
+            negative prompt and none is given. None for families that then do without.
     """
 
     entries: tuple[ConditioningEntry, ...]
     family: str | None = None
-    unconditional: Tensor | None = None
+    unconditional: ConditioningEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +175,22 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """A file that a component is made of.
+
+    Attributes:
+        role: The part that it is for, as folders of models name them: ``unet``,
+            ``text_encoder_2``, ``tokenizer``, …; ``checkpoint`` for a file that holds several.
+        path: Where it lies.
+        digest: blake3 of its content, hexadecimal.
+    """
+
+    role: str
+    path: str = field(metadata=NOT_CONTENT)
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """An immutable description of a model component, not its weights.
 
@@ -148,8 +199,7 @@ class Recipe:
 
     Attributes:
         family: Architecture, such as ``sd1``.
-        source: Folder or single file that holds the weights.
-        digest: blake3 of the files' content, hexadecimal.
+        files: What it is made of, at least one.
         dtype: Precision of the weights in memory: ``float32``, ``float16``, ``bfloat16``.
         options: Anything else that changes the module, as sorted (name, value) pairs.
         adapters: What is put on top of the weights, in this order. Recipes that differ in nothing
@@ -157,8 +207,7 @@ class Recipe:
     """
 
     family: str
-    source: str = field(metadata=NOT_CONTENT)
-    digest: str
+    files: tuple[RecipeFile, ...]
     dtype: str = "float32"
     options: tuple[tuple[str, str], ...] = ()
     adapters: tuple[Adapter, ...] = ()
@@ -167,6 +216,23 @@ class Recipe:
     def base(self) -> Recipe:
         """The recipe without adapters: what the shared weights are of."""
         return replace(self, adapters=()) if self.adapters else self
+
+    @property
+    def source(self) -> str:
+        """Where its files lie: the only one, or the folder that they share."""
+        paths = [file.path for file in self.files]
+        return paths[0] if len(paths) == 1 else os.path.commonpath(paths)
+
+    @property
+    def digest(self) -> str:
+        """Of what its files hold: equal wherever they lie. The file's own if there is only one."""
+        if len(self.files) == 1:
+            return self.files[0].digest
+        return digest_value([(file.role, file.digest) for file in self.files])
+
+    def paths(self, role: str) -> list[str]:
+        """Where the files of a part lie."""
+        return [file.path for file in self.files if file.role == role]
 
     def option(self, name: str, default: str = "") -> str:
         """The value of an option, or `default`."""

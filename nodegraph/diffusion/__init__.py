@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
     from nodegraph.diffusion.denoise import sample, sample_steps
-    from nodegraph.diffusion.families import FAMILIES
+    from nodegraph.diffusion.families import FAMILIES, Family
     from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
-    from nodegraph.diffusion.models import (
-        FoundModel,
-        ModelRecipes,
-        ModelSource,
-        list_models,
-        locate_model,
-        model_facts,
-        model_stamp,
-        open_model,
-    )
+    from nodegraph.diffusion.models import FoundModel, ModelSource, list_models, locate_model
     from nodegraph.diffusion.noise import NoiseSchedule, add_noise
+    from nodegraph.diffusion.opening import ModelRecipes, model_facts, model_stamp, open_model
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.samplers import SAMPLERS
     from nodegraph.diffusion.scheduler_file import scheduler_config
     from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
-    from nodegraph.diffusion.text import encode_prompt, match_length
+    from nodegraph.diffusion.text import encode_prompt
     from nodegraph.diffusion.vae import decode_latent, encode_image
     from nodegraph.images.images import (
         encode_image_file,
@@ -46,25 +38,23 @@ if TYPE_CHECKING:
 _HOMES = {
     "diffusion.components": ("Autoencoder", "Denoiser", "TextModel"),
     "diffusion.denoise": ("sample", "sample_steps"),
-    "diffusion.families": ("FAMILIES",),
+    "diffusion.families": ("FAMILIES", "Family"),
     "diffusion.footprint": ("small_footprint",),
     "images.images": (
         "encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically",
     ),
     "diffusion.loading": ("estimate_bytes", "load_component", "move_component"),
-    "diffusion.models": (
-        "FoundModel", "ModelRecipes", "ModelSource", "list_models", "locate_model",
-        "model_facts", "model_stamp", "open_model",
-    ),
+    "diffusion.models": ("FoundModel", "ModelSource", "list_models", "locate_model"),
     "diffusion.noise": ("NoiseSchedule", "add_noise"),
     "images.output_files": ("save_numbered",),
+    "diffusion.opening": ("ModelRecipes", "model_facts", "model_stamp", "open_model"),
     "diffusion.prompts": ("escape_prompt", "parse_prompt"),
     "images.resizing": ("resize_image",),
     "diffusion.samplers": ("SAMPLERS",),
     "diffusion.scheduler_file": ("scheduler_config",),
     "diffusion.schedules": ("SCHEDULES", "sigmas_for"),
     "images.sheets": ("contact_sheet",),
-    "diffusion.text": ("encode_prompt", "match_length"),
+    "diffusion.text": ("encode_prompt",),
     "diffusion.vae": ("decode_latent", "encode_image"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -75,6 +65,7 @@ __all__ = [
     "SCHEDULES",
     "Autoencoder",
     "Denoiser",
+    "Family",
     "FoundModel",
     "ModelRecipes",
     "ModelSource",
@@ -91,7 +82,6 @@ __all__ = [
     "list_models",
     "load_component",
     "locate_model",
-    "match_length",
     "model_facts",
     "model_stamp",
     "move_component",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from threading import local
 
 import torch
@@ -18,18 +17,23 @@ from torch.nn import functional
 
 from nodegraph.core.values import Recipe
 from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.loading import load_component, stored_tensors
-from nodegraph.diffusion.models import unchanged
+from nodegraph.diffusion.loading import load_component, recipe_parts, stored_tensors
 from nodegraph.diffusion.offloading import pretend_to_compute
+from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.weight_files import PRECISIONS
 from nodegraph.errors import InvalidFile
+
+_WIDENED = frozenset(
+    ("UNet2DConditionModel", "AutoencoderKL", "CLIPTextModel", "CLIPTextModelWithProjection")
+)
+"""Classes that can be held so."""
 
 _HALVES = {"F16": "float16", "BF16": "bfloat16"}
 """As the safetensors format names them."""
 
 
-def load_compact(recipe: Recipe, *, folders: Sequence[Path] = ()) -> Component:
+def load_compact(recipe: Recipe) -> Component:
     """As `load_component` on the CPU, with the weights in the precision of the recipe's files.
 
     Raises:
@@ -39,11 +43,9 @@ def load_compact(recipe: Recipe, *, folders: Sequence[Path] = ()) -> Component:
         half = _half(recipe)
         if half is None:
             raise InvalidFile(f"{recipe.source} isn't stored in half precision throughout.")
-        component = load_component(replace(recipe, dtype=half), "cpu", folders=folders)
-    for item in fields(component):
-        module = getattr(component, item.name)
-        if isinstance(module, nn.Module):
-            _widen_in_use(module)
+        component = load_component(replace(recipe, dtype=half), "cpu")
+    for module in component.modules.values():
+        _widen_in_use(module)
     return component
 
 
@@ -65,10 +67,20 @@ def compact_bytes(recipe: Recipe) -> int | None:
 
 def _half(recipe: Recipe) -> str | None:
     """The half precision of all of a recipe's files, if it is to be computed in float32."""
-    if recipe.dtype != "float32" or isinstance(recipe, PreviewDecoder):
+    if recipe.dtype != "float32" or not _is_known(recipe):
         return None
     kinds = {kind for _, kind in stored_tensors(recipe) if not kind.startswith(("I", "U", "BOOL"))}
     return _HALVES.get(kinds.pop()) if len(kinds) == 1 else None
+
+
+def _is_known(recipe: Recipe) -> bool:
+    """Whether all of its modules are of classes whose layers do nothing else with their weights.
+
+    Others, such as T5's, compute in the precision that a weight says.
+    """
+    if isinstance(recipe, PreviewDecoder):
+        return False
+    return all(_WIDENED.issuperset(part.classes) for part in recipe_parts(recipe))
 
 
 def _is_large(shape: Sequence[int]) -> bool:

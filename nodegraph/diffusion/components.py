@@ -7,62 +7,91 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-    from torch import Tensor
-    from transformers import CLIPTextModel, CLIPTokenizer
+    import torch
+
+    from nodegraph.core.values import ConditioningEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Denoiser:
-    """A UNet with the noise schedule it was trained on.
+class Component:
+    """Modules that work together, in eval mode, all on one device.
 
     Attributes:
-        unet: In eval mode, on the device it is to run on.
+        modules: By role, such as ``unet`` or ``text_encoder_2``; at least one.
+        family: Such as ``sd1``; of an autoencoder the name of its latent format.
+    """
+
+    modules: Mapping[str, Any]
+    family: str
+
+    @property
+    def module(self) -> Any:
+        """The first of its modules, and mostly the only one."""
+        return next(iter(self.modules.values()))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The first module's configuration."""
+        found: Mapping[str, Any] = self.module.config
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        found: torch.device = self.module.device
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        found: torch.dtype = self.module.dtype
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Denoiser(Component):
+    """A UNet or transformer, or two, with the noise that it was trained on.
+
+    Attributes:
         scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
             ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
-        family: Such as ``sd1``.
+        settings: What the family heeds of ``model_index.json``.
+        one_by_one: Whether to evaluate the items of a batch one after the other, with attention in
+            slices, which takes less memory.
     """
 
-    unet: UNet2DConditionModel
-    scheduler_config: Mapping[str, Any]
-    family: str
+    scheduler_config: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    one_by_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class TextModel:
-    """A text encoder with its tokenizer, in eval mode.
+class TextModel(Component):
+    """Text encoders with their tokenizers.
 
     Attributes:
-        empty: The empty prompt's embeddings, by the device that computed them, once they are
-            known; float32 on the CPU, shape (1, length, width). Copies are handed out.
+        tokenizers: By role, such as ``tokenizer_2``.
+        settings: What the family heeds of ``model_index.json``.
+        empty: What stands in for a missing negative prompt, by the device that computed it, once
+            it is known. Copies are handed out.
     """
 
-    model: CLIPTextModel
-    tokenizer: CLIPTokenizer
-    family: str
-    empty: dict[str, Tensor] = field(default_factory=dict, compare=False)
+    tokenizers: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    empty: dict[str, ConditioningEntry | None] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Autoencoder:
-    """A variational autoencoder, in eval mode.
+class Autoencoder(Component):
+    """A variational autoencoder.
 
     Attributes:
         tiled: Whether to work on a part of the picture at a time, which takes less memory.
     """
 
-    vae: AutoencoderKL
-    family: str
     tiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class TinyAutoencoder:
-    """A small decoder of latents for previews, in eval mode."""
-
-    vae: AutoencoderTiny
-    family: str
-
-
-Component = Denoiser | TextModel | Autoencoder | TinyAutoencoder
-"""What loading a recipe gives."""
+class TinyAutoencoder(Component):
+    """A small decoder of latents for previews."""

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.diffusion.noise import draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue, NumericalError
@@ -23,8 +26,12 @@ from nodegraph.images.room import check_sampling_room
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
 
-CELL = 8
-"""Pixels along a latent cell's side."""
+LOOKED_AT = 8
+"""Steps between two looks at whether all is finite: on an accelerator each look waits for it."""
+
+
+_GUIDER = "guider."
+"""Before the names of what a guider keeps, in a sampling's state."""
 
 
 class SamplingOptions(TypedDict):
@@ -47,7 +54,7 @@ class StepInfo:
         sigma: Noise level that the step began at.
         timestep: Where the model was asked.
         latent: The noisy latent after the step, as the sampler keeps it; on the model's device
-            and in its dtype, shape (batch, channels, height / 8, width / 8).
+            and in its dtype, shape (batch, channels, height, width) in cells, or with frames.
         denoised: The clean latent that the model predicts by now; same shape.
     """
 
@@ -103,22 +110,28 @@ class Denoising:
         schedule: str,
         denoise: float = 1.0,
     ) -> None:
-        check_combination(sampler, schedule)
-        _check_families(model, positive, negative, latent)
-        shape = _latent_shape(model, latent)
+        self._family = family_named(model.family)
+        check_combination(sampler, schedule, self._family.noise)
+        _check_values(model, self._family, positive, negative, latent)
+        shape = _latent_shape(model, self._family, latent)
         _check_size(model, latent, is_guided=cfg > 1)
         _check_seed(seed, latent)
-        noise = NoiseSchedule.from_config(model.scheduler_config)
-        ladder = sigmas_for(schedule, noise, steps, denoise, grid=SAMPLERS[sampler].grid)
+        noise = model_noise(model.scheduler_config, self._family)
+        grid, tokens = SAMPLERS[sampler].grid, self._family.tokens(shape)
+        ladder = sigmas_for(schedule, noise, steps, denoise, grid=grid, tokens=tokens)
         self._model = model
         self._latent = latent
-        self._guidance = Guidance(model, positive, negative, cfg, shape)
+        self._training_timesteps = noise.timesteps
+        size = {"width": latent.width, "height": latent.height}
+        self._guidance = Guidance(model, positive, negative, cfg, **size, shape=shape)
         self._guidance.check(step / ladder.steps for step in range(ladder.steps))
         generators = item_generators(seed, latent.noise_indices)
         self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators)
         self._noise = self._placed(draw_from(generators, shape[1:]))
         self._original = torch.zeros(shape) if latent.samples is None else latent.samples
         self._mask = _mask_in_cells(latent, shape)
+        self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
+        self._looked_at = 0
         self._begin()
 
     @property
@@ -144,7 +157,7 @@ class Denoising:
         """
         sigma, timestep = float(self._sampler.sigma), float(self._sampler.timestep)
         self._walk()
-        self._check_finite()
+        self._note_finite()
         denoised = self._sampler.denoised
         assert denoised is not None
         # clones made out here are ordinary tensors, unlike those of inference mode
@@ -158,7 +171,12 @@ class Denoising:
         )
 
     def result(self) -> Latent:
-        """The latent as it is now: the result, once all steps are walked."""
+        """The latent as it is now: the result, once all steps are walked.
+
+        Raises:
+            NumericalError: It has NaN or infinity.
+        """
+        self._check_finite()
         return self._as_latent(self._sampler.x)
 
     def denoised(self, info: StepInfo) -> Latent:
@@ -166,8 +184,16 @@ class Denoising:
         return self._as_latent(info.denoised)
 
     def state(self) -> dict[str, Tensor]:
-        """All that decides how sampling goes on: tensors on the CPU, by name."""
-        return self._sampler.state()
+        """All that decides how sampling goes on: tensors on the CPU, by name.
+
+        Raises:
+            NumericalError: A step gave NaN or infinity.
+        """
+        self._check_finite()
+        kept = self._guidance.guider.state()
+        return self._sampler.state() | {
+            f"{_GUIDER}{name}": tensor.to("cpu", copy=True) for name, tensor in kept.items()
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on, to the same bits, from what `state` returned in a sampling of equal arguments.
@@ -175,7 +201,12 @@ class Denoising:
         Raises:
             ValueError: The state is of another sampling.
         """
-        self._sampler.restore(state)
+        own = {name: item for name, item in state.items() if not name.startswith(_GUIDER)}
+        self._sampler.restore(own)
+        self._guidance.guider.restore(
+            {name.removeprefix(_GUIDER): state[name] for name in state.keys() - own.keys()}
+        )
+        self._looked_at = self.step
 
     @torch.inference_mode()
     def _begin(self) -> None:
@@ -189,13 +220,21 @@ class Denoising:
     def _walk(self) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, rung = self._sampler, self._sampler.rung
-        progress = self.step / self.total
         while sampler.rung == rung:
-            output = self._guidance(sampler.model_input(), sampler.model_timestep, progress)
-            sampler.feed(output)
+            sampler.feed(self._guidance(sampler.model_input(), self._moment()))
         if self._mask is not None:
             mask = self._placed(self._mask)
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
+
+    def _moment(self) -> Moment:
+        sampler = self._sampler
+        following = sampler.ladder.timesteps[sampler.rung + 1 :][:1]
+        return Moment(
+            timestep=sampler.model_timestep,
+            following=following[0] if len(following) else torch.zeros_like(sampler.timestep),
+            training_timesteps=self._training_timesteps,
+            progress=self.step / self.total,
+        )
 
     def _noised(self, rung: int) -> Tensor:
         return self._sampler.noised(self._placed(self._original), self._noise, rung)
@@ -212,17 +251,33 @@ class Denoising:
         if self._mask is not None:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._mask == 0, self._original, samples)
-        return replace(self._latent, samples=samples, family=self._model.family)
+        return replace(self._latent, samples=samples, format=self._family.latent.name)
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._model.unet.device, self._model.unet.dtype)
+        return tensor.to(self._model.device, self._model.dtype)
+
+    def _note_finite(self) -> None:
+        """Keep, where it computes, whether the step was finite; look at that now and then."""
+        self._finite[self.step - 1] = torch.isfinite(self._sampler.x).all()
+        is_due = self.step - self._looked_at >= LOOKED_AT or self.step == self.total
+        if is_due or self._model.device.type == "cpu":
+            self._check_finite()
 
     def _check_finite(self) -> None:
-        if bool(torch.isfinite(self._sampler.x).all()):
-            return
+        """Look at the steps since the last look.
+
+        Raises:
+            NumericalError: One of them wasn't finite.
+        """
+        since = self._finite[self._looked_at : self.step].tolist()
+        if False in since:
+            raise self._not_finite(self._looked_at + since.index(False) + 1)
+        self._looked_at = self.step
+
+    def _not_finite(self, step: int) -> NumericalError:
         dtype = self._sampler.x.dtype
-        raise NumericalError(
-            f"step {self.step} of {self.total} gave NaN or infinity",
+        return NumericalError(
+            f"step {step} of {self.total} gave NaN or infinity",
             port="model",
             given=f"a model in {str(dtype).removeprefix('torch.')}",
             hint=(
@@ -277,32 +332,48 @@ def sample_steps(
         yield denoising.denoised(info)
 
 
-def _check_families(
-    model: Denoiser, positive: Conditioning, negative: Conditioning | None, latent: Latent
+def _check_values(
+    model: Denoiser,
+    family: Family,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
 ) -> None:
-    values = {"positive": positive, "negative": negative, "latent": latent}
-    for port, value in values.items():
+    for port, value in {"positive": positive, "negative": negative}.items():
         if value is not None and value.family not in (None, model.family):
             raise InvalidValue(
                 f"the model is of family {model.family}, the {port} of {value.family}",
                 port=port,
                 given=value.family,
                 expected=model.family,
-                hint="Take model, prompts and latents from the same LoadModel.",
+                hint="Take model and prompts from the same LoadModel.",
             )
-
-
-def _latent_shape(model: Denoiser, latent: Latent) -> tuple[int, int, int, int]:
-    """Batch, channels, height and width in latent cells, once they are found to fit."""
-    if latent.width < CELL or latent.height < CELL or latent.width % CELL or latent.height % CELL:
+    if latent.format not in (None, family.latent.name):
         raise InvalidValue(
-            f"width and height must be multiples of {CELL} pixels",
+            f"the model works on latents of format {family.latent.name}, not {latent.format}",
+            port="latent",
+            given=latent.format,
+            expected=family.latent.name,
+            hint="Encode the picture with the VAE of the same LoadModel.",
+        )
+
+
+def _latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, ...]:
+    """Batch, channels, height and width in cells, with frames of videos, if they fit."""
+    multiple, pixels = family.multiple, family.latent
+    if min(latent.width, latent.height) < multiple or (
+        latent.width % multiple or latent.height % multiple
+    ):
+        near = [max(multiple, round(side / multiple) * multiple) for side in _sides(latent)]
+        raise InvalidValue(
+            f"width and height must be multiples of {multiple} pixels",
             port="latent",
             given=f"{latent.width} x {latent.height}",
-            expected=f"such as {_nearest(latent.width)} x {_nearest(latent.height)}",
+            expected=f"such as {near[0]} x {near[1]}",
         )
-    channels = int(model.unet.config.in_channels)
-    shape = (latent.batch_size, channels, latent.height // CELL, latent.width // CELL)
+    frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
+    cells = pixels.cells(latent.height), pixels.cells(latent.width)
+    shape = (latent.batch_size, family.channels(model.config), *frames, *cells)
     if latent.samples is not None and tuple(latent.samples.shape) != shape:
         raise InvalidValue(
             "the latent doesn't fit the model, or its size is not what it says",
@@ -320,13 +391,15 @@ def _latent_shape(model: Denoiser, latent: Latent) -> tuple[int, int, int, int]:
     return shape
 
 
-def _nearest(pixels: int) -> int:
-    return max(CELL, round(pixels / CELL) * CELL)
+def _sides(latent: Latent) -> tuple[int, int]:
+    return latent.width, latent.height
 
 
 def _check_size(model: Denoiser, latent: Latent, *, is_guided: bool) -> None:
-    size, device = (latent.width, latent.height), model.unet.device.type
-    check_sampling_room(size, latent.batch_size, device, is_guided=is_guided, port="latent")
+    device = model.device.type
+    check_sampling_room(
+        _sides(latent), latent.batch_size, device, is_guided=is_guided, port="latent"
+    )
 
 
 def _check_seed(seed: int, latent: Latent) -> None:
@@ -336,12 +409,13 @@ def _check_seed(seed: int, latent: Latent) -> None:
         )
 
 
-def _mask_in_cells(latent: Latent, shape: tuple[int, int, int, int]) -> Tensor | None:
-    """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells."""
+def _mask_in_cells(latent: Latent, shape: tuple[int, ...]) -> Tensor | None:
+    """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells, with a
+    1 for the frames of videos."""
     mask = latent.noise_mask
     if mask is None:
         return None
-    batch, _, height, width = shape
+    batch = shape[0]
     if mask.ndim != 3 or mask.shape[0] not in (1, batch):
         raise InvalidValue(
             "the latent's noise mask is of another batch",
@@ -349,4 +423,5 @@ def _mask_in_cells(latent: Latent, shape: tuple[int, int, int, int]) -> Tensor |
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {batch}, height, width)",
         )
-    return mask_to_cells(mask.to(torch.float32), height, width)
+    cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1])
+    return cells if len(shape) == 4 else cells.unsqueeze(2)

@@ -12,22 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.errors import InvalidFile, UnsafeFile
 
 INDEX = "model_index.json"
-UNET, VAE, TEXT_ENCODER = "unet", "vae", "text_encoder"
-TOKENIZER, SCHEDULER = "tokenizer", "scheduler"
+CONFIG = "config.json"
+SCHEDULER = "scheduler"
+SCHEDULER_FILE = "scheduler_config.json"
 PREVIEW_DECODER = "preview_decoder"
 """No part of the stock layout: a small decoder (`AutoencoderTiny`) that a model may bring."""
-SCHEDULER_FILE = "scheduler_config.json"
 
-_WEIGHTS = {
-    UNET: "diffusion_pytorch_model",
-    VAE: "diffusion_pytorch_model",
-    PREVIEW_DECODER: "diffusion_pytorch_model",
-    TEXT_ENCODER: "model",
-}
-_PICKLES = _WEIGHTS | {TEXT_ENCODER: "pytorch_model"}
+_STEMS = ("diffusion_pytorch_model", "model")
+"""Of weight files: diffusers' own, and those of text encoders."""
+_PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -35,6 +32,12 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "spiece.model",
+    "tokenizer.model",
+    "chat_template.json",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+    "processor_config.json",
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
 _MAX_JSON_BYTES = 64 * 2**20
@@ -74,20 +77,24 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_complete(folder: Path) -> None:
-    """Make sure that a folder has every component that a Stable Diffusion model needs.
+def check_complete(folder: Path, family: Family) -> None:
+    """Make sure that a folder has every component that its family needs.
 
     Raises:
         InvalidFile: Names all that is missing.
     """
+    parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
     wanted = [
         INDEX,
         f"{SCHEDULER}/{SCHEDULER_FILE}",
-        *(f"{component}/config.json" for component in (UNET, VAE, TEXT_ENCODER)),
+        *(f"{part.role}/{CONFIG}" for part in parts if not part.optional),
     ]
     missing = [name for name in wanted if not (folder / name).is_file()]
-    if not has_tokenizer(folder / TOKENIZER):
-        missing.append(f"{TOKENIZER}/vocab.json with merges.txt")
+    missing += [
+        f"{part.role}/vocab.json with merges.txt"
+        for part in family.tokenizers
+        if not part.optional and not has_tokenizer(folder / part.role)
+    ]
     if missing:
         raise InvalidFile(
             f"{folder} is no complete model folder: it has no {', no '.join(missing)}.",
@@ -96,9 +103,10 @@ def check_complete(folder: Path) -> None:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder holds a CLIP tokenizer."""
+    """Whether a folder holds what a tokenizer is made of."""
     both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    return both or (folder / "tokenizer.json").is_file()
+    single = ("tokenizer.json", "spiece.model", "tokenizer.model")
+    return both or any((folder / name).is_file() for name in single)
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
@@ -113,29 +121,33 @@ def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) ->
         InvalidFile: There are none, or a shard is missing.
         UnsafeFile: There are only pickle files, and `allow_pickle` is False.
     """
-    place, stem = folder / component, _WEIGHTS[component]
+    place = folder / component
     # A variant's name, such as fp16, stands at another place in the index's file name.
     for single, index in (
-        (f"{stem}.safetensors", f"{stem}.safetensors.index.json"),
-        (f"{stem}.*.safetensors", f"{stem}.safetensors.index.*.json"),
+        ("{}.safetensors", "{}.safetensors.index.json"),
+        ("{}.*.safetensors", "{}.safetensors.index.*.json"),
     ):
-        files = [path for path in place.glob(single) if not _SHARD.search(path.name)]
+        files = [path for path in _matching(place, single) if not _SHARD.search(path.name)]
         if files:
             return ComponentFiles((min(files, key=_fp16_first),))
-        indices = sorted(place.glob(index), key=_fp16_first)
+        indices = sorted(_matching(place, index), key=_fp16_first)
         if indices:
             return ComponentFiles(_shards(indices[0]), indices[0])
-    return _pickle_weights(place, component, allow_pickle)
+    return _pickle_weights(place, allow_pickle)
 
 
-def _pickle_weights(place: Path, component: str, allow_pickle: bool) -> ComponentFiles:
-    pickle = place / f"{_PICKLES[component]}.bin"
-    if not pickle.is_file():
-        expected = place / f"{_WEIGHTS[component]}.safetensors"
-        raise InvalidFile(f"{place} has no weights: {expected.name} is missing")
+def _matching(place: Path, pattern: str) -> list[Path]:
+    return [path for stem in _STEMS for path in place.glob(pattern.format(stem))]
+
+
+def _pickle_weights(place: Path, allow_pickle: bool) -> ComponentFiles:
+    found = [place / name for name in _PICKLES if (place / name).is_file()]
+    if not found:
+        stem = _STEMS[place.name.startswith("text_encoder")]
+        raise InvalidFile(f"{place} has no weights: {stem}.safetensors is missing")
     if not allow_pickle:
-        raise unsafe(pickle)
-    return ComponentFiles((pickle,), is_pickle=True)
+        raise unsafe(found[0])
+    return ComponentFiles((found[0],), is_pickle=True)
 
 
 def unsafe(path: Path) -> UnsafeFile:

@@ -18,12 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nodegraph.core.values import DiffusionModel
+from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.noise import NoiseSchedule, check_noise_level, check_timestep
 from nodegraph.diffusion.scheduler_file import (
     FLOW_MATCHING_CLASSES,
-    noise_kind,
     refuse_unsupported,
+    scheduler_config,
 )
 from nodegraph.errors import InvalidFile
 
@@ -176,20 +178,24 @@ ModelNoise = NoiseSchedule | FlowNoise
 """What a model was trained on."""
 
 
-def model_noise(
-    config: Mapping[str, Any], *, spread: str = "own", mu: Mu | None = None
-) -> ModelNoise:
+def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
     """What a model was trained on, by its scheduler file.
 
     Args:
         config: As `NoiseSchedule.from_config` or, of flow matching, `FlowNoise.from_config` reads.
-        spread, mu: The family's; asked with flow matching alone.
     Raises:
-        InvalidFile: It asks for something that isn't supported.
+        InvalidFile: It asks for something that isn't supported, or for another kind of noise than
+            models of the family are trained on.
     """
-    if noise_kind(config) == "flow":
-        return FlowNoise.from_config(config, spread=spread, mu=mu)
+    refuse_unsupported(config, kinds=(family.noise,))
+    if family.noise == "flow":
+        return FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
     return NoiseSchedule.from_config(config)
+
+
+def recipe_noise(recipe: DiffusionModel) -> ModelNoise:
+    """What the model of a recipe was trained on; errors as of `model_noise`."""
+    return model_noise(scheduler_config(recipe), family_named(recipe.family))
 
 
 def _curve(config: Mapping[str, Any]) -> str:

@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from nodegraph.diffusion.attention import SlicedAttention
-from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
+from nodegraph.diffusion.components import Autoencoder, Component, Denoiser
 from nodegraph.diffusion.offloading import Module, offloaded
 
 
@@ -28,52 +26,16 @@ def small_footprint(component: Any, device: str) -> Iterator[Any]:
             kinds that aren't known here are given back as they are.
         device: Where to compute.
     """
-    if isinstance(component, Denoiser):
-        yield replace(component, unet=OneByOne(_on(component.unet, device)))
-    elif isinstance(component, TextModel):
-        yield replace(component, model=_on(component.model, device))
-    elif isinstance(component, Autoencoder):
-        yield replace(component, vae=_on(component.vae, device), tiled=True)
-    else:
+    if not isinstance(component, Component):
         yield component
-
-
-class OneByOne:
-    """A UNet that takes the items of a batch one after the other, with attention in slices.
-
-    Guidance asks for several prompts in one batch: this halves what the layers hold, at least.
-    All else that is asked of it, such as its configuration, is the UNet's.
-    """
-
-    def __init__(self, unet: Any) -> None:
-        self._unet = unet
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unet, name)
-
-    def __call__(
-        self,
-        x: Tensor,
-        timestep: Tensor,
-        encoder_hidden_states: Tensor,
-        timestep_cond: Tensor | None = None,
-        return_dict: bool = False,
-    ) -> tuple[Tensor]:
-        """The UNet's outputs, shaped as x."""
-        if return_dict:
-            raise TypeError("it gives plain tuples only")
-        with SlicedAttention():
-            outputs = [
-                self._unet(
-                    x[index : index + 1],
-                    timestep,
-                    encoder_hidden_states=encoder_hidden_states[index : index + 1],
-                    timestep_cond=None if timestep_cond is None else timestep_cond[index][None],
-                    return_dict=False,
-                )[0]
-                for index in range(len(x))
-            ]
-        return (torch.cat(outputs),)
+        return
+    modules = {role: _on(module, device) for role, module in component.modules.items()}
+    if isinstance(component, Denoiser):
+        yield replace(component, modules=modules, one_by_one=True)
+    elif isinstance(component, Autoencoder):
+        yield replace(component, modules=modules, tiled=True)
+    else:
+        yield replace(component, modules=modules)
 
 
 def _on(module: Module, device: str) -> Module:

@@ -1,29 +1,81 @@
-"""Asking the model: every prompt of a step in one batch, and what their answers add up to."""
+"""Asking the model: which prompts apply at a step, and what the model's answers add up to."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import compress
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families.base import HOLE, HOLE_MASK, Asked, Moment, Side
 from nodegraph.diffusion.masks import mask_to_cells
-from nodegraph.diffusion.text import match_length
 from nodegraph.errors import InvalidValue
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A latent (n, channels, height, width), a timestep (0-dimensional) and embeddings
-(n, tokens, width) give the model's output, shaped as the latent."""
+
+class Guider(Protocol):
+    """Which sides are evaluated at a step, and what their outputs add up to.
+
+    One that keeps something between steps says so in `state`, so that a sampling that goes on
+    later goes on to the same bits.
+    """
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """What to evaluate."""
+        ...
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """The output that the sampler is fed, of those of the sides."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What is kept between steps, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        ...
 
 
-LENGTHENED = 2
-"""Times the longest prompt of a step: up to here all are brought to one length for one batch."""
+@dataclass(frozen=True, slots=True)
+class ClassifierFree:
+    """Away from the negative prompt, towards the positive one.
+
+    Attributes:
+        cfg: Guidance scale: 1 is the positive prompt alone.
+        is_guided: Whether there is a negative side.
+    """
+
+    family: Family
+    cfg: float
+    is_guided: bool
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """Both, in the order in which the family's model is asked."""
+        if not self.is_guided:
+            return ("positive",)
+        return ("positive", "negative") if self.family.positive_first else ("negative", "positive")
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """See `Family.guided`."""
+        if not self.is_guided:
+            return outputs["positive"]
+        return self.family.guided(outputs["positive"], outputs["negative"], self.cfg)
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +83,13 @@ class Prompt:
     """A conditioning entry where the model needs it.
 
     Attributes:
-        embeddings: (1, tokens, width) in the model's dtype, on its device.
+        tensors: As `Family.fit` gave them, in the model's dtype, on its device.
         weight: Share among the prompts of a step; 0-dimensional, or (1, 1, height, width) in
             latent cells where it applies to part of the picture only.
         start, end: Part of the sampling it applies to, 0 to 1.
     """
 
-    embeddings: Tensor
+    tensors: Mapping[str, Tensor]
     weight: Tensor
     start: float = 0.0
     end: float = 1.0
@@ -48,18 +100,18 @@ class Prompt:
 
 
 @dataclass(slots=True)
-class Side:
-    """The prompts that are led to, or those led away from.
+class Prompts:
+    """The prompts of one side.
 
     Attributes:
-        port: ``positive`` or ``negative``, for messages.
+        side: For messages.
         prompts: In the order of the conditioning.
         empty: The empty prompt, if the conditioning brings it.
     """
 
-    port: str
+    side: Side
     prompts: Sequence[Prompt]
-    empty: Tensor | None
+    empty: Prompt | None
     _covers: dict[tuple[bool, ...], list[Prompt]] = field(default_factory=dict)
 
     def at(self, progress: float) -> list[Prompt]:
@@ -83,33 +135,31 @@ class Side:
         if self.empty is None:
             raise InvalidValue(
                 "the empty prompt is needed and the conditioning doesn't bring it",
-                port=self.port,
-                expected=f"a {self.port} prompt for the whole picture and the whole sampling",
+                port=self.side,
+                expected=f"a {self.side} prompt for the whole picture and the whole sampling",
                 hint="Link an EncodePrompt, with empty text if nothing is to be said.",
             )
-        return Prompt(self.empty, weight)
+        return replace(self.empty, weight=weight)
 
 
 class Guidance:
-    """Classifier-free guidance: away from the negative prompt, towards the positive one.
+    """A model that is led by prompts.
 
-    All prompts of a step are evaluated in one batch, the negative ones first: the very call that
-    StableDiffusionPipeline makes, so that results are equal to the bit. Prompts whose lengths have
-    a large common multiple are evaluated length by length instead, as they would all be repeated up
-    to it. With cfg up to 1, or a
-    model that takes the scale as an input, the negative side is left out.
+    As many of a step's prompts as fit are evaluated in one batch, in the order that the stock
+    pipelines have, so that results are equal to the bit. With cfg up to 1, or a model that takes
+    the scale as an input, the negative side is left out; without a negative prompt the empty one
+    stands in where the family needs one.
 
     Where several positive (or negative) entries apply, their outputs are averaged by strength and
     mask. Where none does, the empty prompt stands in.
 
-    Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with cfg = w + 1.
-
     Args:
-        negative: None stands for the empty prompt.
+        negative: None if there is none.
         cfg: Guidance scale: 1 is the positive prompt alone.
-        shape: Of the latent: (batch, channels, height / 8, width / 8).
+        width, height: In pixels.
+        shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
     Raises:
-        InvalidValue: cfg is out of range, or embeddings don't fit the model.
+        InvalidValue: cfg is out of range, or a prompt doesn't fit the model.
     """
 
     def __init__(
@@ -118,39 +168,45 @@ class Guidance:
         positive: Conditioning,
         negative: Conditioning | None,
         cfg: float,
+        *,
+        width: int,
+        height: int,
         shape: Sequence[int],
     ) -> None:
         if not (math.isfinite(cfg) and cfg >= 0):
             raise InvalidValue(
                 "cfg is out of range", port="cfg", given=str(cfg), expected="a number from 0 up"
             )
-        self.cfg = cfg
-        self._predict = _predictor(model, cfg)
-        self._batch = shape[0]
-        empty = _empty_prompt(model, positive, negative)
-        cells = (shape[-2], shape[-1])
-        self._positive = Side("positive", _prompts(model, "positive", positive, cells), empty)
-        self._negative: Side | None = None
-        if cfg > 1 and model.unet.config.get("time_cond_proj_dim") is None:
-            against = [] if negative is None else _prompts(model, "negative", negative, cells)
-            self._negative = Side("negative", against, empty)
+        self._model = model
+        self._family = family_named(model.family)
+        self._size = width, height
+        self._shape = tuple(shape)
+        self._cfg = cfg
+        is_guided = is_guided_by(self._family, model, cfg, has_negative=negative is not None)
+        self.guider: Guider = ClassifierFree(self._family, cfg, is_guided)
+        empty = next(
+            (item.unconditional for item in (positive, negative) if item and item.unconditional),
+            None,
+        )
+        self._picture = positive.entries[0] if positive.entries else None
+        self._sides = {"positive": self._prompts("positive", positive, empty)}
+        if is_guided:
+            self._sides["negative"] = self._prompts("negative", negative, empty)
 
-    def __call__(self, x: Tensor, timestep: Tensor, progress: float) -> Tensor:
+    def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.
 
         Args:
             x: The latent as the model takes it.
-            timestep: 0-dimensional.
-            progress: Part of the sampling that is done, 0 to below 1.
         """
-        positive = self._positive.at(progress)
-        if self._negative is None:
-            return _mean(self._outputs(x, timestep, positive), positive)
-        negative = self._negative.at(progress)
-        outputs = self._outputs(x, timestep, [*negative, *positive])
-        away = _mean(outputs[: len(negative)], negative)
-        towards = _mean(outputs[len(negative) :], positive)
-        return away + self.cfg * (towards - away)
+        sides = {side: self._sides[side].at(moment.progress) for side in self.guider.sides(moment)}
+        flat = [prompt for prompts in sides.values() for prompt in prompts]
+        answers = iter(self._outputs(x, moment, flat))
+        outputs = {
+            side: _mean([next(answers) for _ in prompts], prompts)
+            for side, prompts in sides.items()
+        }
+        return self.guider.combine(outputs, moment)
 
     def check(self, moments: Iterable[float]) -> None:
         """Find out before sampling whether there is a prompt for each of these moments.
@@ -158,38 +214,85 @@ class Guidance:
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """
-        sides = [self._positive] if self._negative is None else [self._positive, self._negative]
         for progress in moments:
-            for side in sides:
+            for side in self._sides.values():
                 side.at(progress)
 
-    def _outputs(self, x: Tensor, timestep: Tensor, prompts: Sequence[Prompt]) -> list[Tensor]:
+    def _outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         found: dict[int, Tensor] = {}
-        for group in _groups([prompt.embeddings.shape[1] for prompt in prompts]):
-            embeddings = _of_one_length([prompts[place].embeddings for place in group])
-            repeated = torch.cat([item.expand(self._batch, -1, -1) for item in embeddings])
-            output = self._predict(torch.cat([x] * len(group)), timestep, repeated)
+        tensors = [prompt.tensors for prompt in prompts]
+        for group in self._family.groups(tensors):
+            output = self._evaluated(x, moment, [tensors[place] for place in group])
             found |= zip(group, output.chunk(len(group)), strict=True)
         return [found[place] for place in range(len(prompts))]
 
+    def _evaluated(
+        self, x: Tensor, moment: Moment, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Tensor:
+        family, model = self._family, self._model
+        if not model.one_by_one:
+            xs = torch.cat([x] * len(prompts))
+            return family.predict(model, xs, moment, family.join(prompts, len(x)))
+        # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
+        with SlicedAttention():
+            singles = [
+                family.predict(model, item[None], moment, family.join([prompt], 1))
+                for prompt in prompts
+                for item in x
+            ]
+        return torch.cat(singles)
 
-def _groups(lengths: Sequence[int]) -> list[list[int]]:
-    """Places of the prompts that are evaluated in one batch, by their numbers of tokens.
+    def _prompts(
+        self, side: Side, conditioning: Conditioning | None, empty: ConditioningEntry | None
+    ) -> Prompts:
+        if conditioning is not None and not conditioning.entries:
+            raise InvalidValue("the conditioning is empty", port=side, hint="Link an EncodePrompt.")
+        entries = () if conditioning is None else conditioning.entries
+        return Prompts(
+            side,
+            [self._prompt(side, entry) for entry in entries],
+            None if empty is None else self._prompt(side, empty),
+        )
 
-    All in one, unless bringing them to one length would make the longest far longer: of 7 and 8
-    windows each would become 56.
-    """
-    places = range(len(lengths))
-    if math.lcm(*lengths) <= LENGTHENED * max(lengths):
-        return [list(places)]
-    return [[at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths)]
+    def _prompt(self, side: Side, entry: ConditioningEntry) -> Prompt:
+        if entry.controls:
+            raise InvalidValue(
+                f"{self._family.title} can't be led by control pictures here",
+                port=side,
+                hint="Leave the node out that adds them.",
+            )
+        weight = torch.tensor(float(entry.strength))
+        if entry.mask is not None:
+            weight = weight * self._in_cells(entry.mask)
+        asked = Asked(side, *self._size, self._shape, self._cfg)
+        entry = self._with_picture(entry)
+        tensors = self._family.fit(self._model, entry, asked)
+        placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
+        return Prompt(placed, weight, entry.start, entry.end)
+
+    def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
+        """What the first positive prompt brings of pictures goes for those that bring none."""
+        first = self._picture
+        if first is None:
+            return entry
+        seen = {name: first.tensors[name] for name in (HOLE, HOLE_MASK) if name in first.tensors}
+        references = entry.references or first.references
+        return replace(entry, tensors={**seen, **entry.tensors}, references=references)
+
+    def _in_cells(self, mask: Tensor) -> Tensor:
+        cells = mask_to_cells(mask.float(), self._shape[-2], self._shape[-1])
+        return cells if len(self._shape) == 4 else cells.unsqueeze(2)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        dtype = self._model.dtype if tensor.is_floating_point() else tensor.dtype
+        return tensor.to(self._model.device, dtype)
 
 
-def _of_one_length(embeddings: Sequence[Tensor]) -> list[Tensor]:
-    longest = embeddings[0]
-    for other in embeddings[1:]:
-        longest, _ = match_length(longest, other)
-    return [match_length(item, longest)[0] for item in embeddings]
+def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:
+    """Whether a negative side is evaluated."""
+    if cfg <= 1 or family.takes_cfg(model.config):
+        return False
+    return has_negative or family.needs_negative
 
 
 def _mean(outputs: Sequence[Tensor], prompts: Sequence[Prompt]) -> Tensor:
@@ -203,72 +306,3 @@ def _mean(outputs: Sequence[Tensor], prompts: Sequence[Prompt]) -> Tensor:
 
 def _total(weights: Sequence[Tensor]) -> Tensor:
     return functools.reduce(torch.add, weights)
-
-
-def _prompts(
-    model: Denoiser, port: str, conditioning: Conditioning, cells: tuple[int, int]
-) -> list[Prompt]:
-    if not conditioning.entries:
-        raise InvalidValue("the conditioning is empty", port=port, hint="Link an EncodePrompt.")
-    return [_prompt(model, port, entry, cells) for entry in conditioning.entries]
-
-
-def _prompt(model: Denoiser, port: str, entry: ConditioningEntry, cells: tuple[int, int]) -> Prompt:
-    weight = torch.tensor(float(entry.strength))
-    if entry.mask is not None:
-        weight = weight * mask_to_cells(entry.mask.float(), *cells)
-    return Prompt(_embeddings(model, port, entry.embeddings), weight, entry.start, entry.end)
-
-
-def _empty_prompt(
-    model: Denoiser, positive: Conditioning, negative: Conditioning | None
-) -> Tensor | None:
-    for port, conditioning in (("positive", positive), ("negative", negative)):
-        if conditioning is not None and conditioning.unconditional is not None:
-            return _embeddings(model, port, conditioning.unconditional)
-    return None
-
-
-def _embeddings(model: Denoiser, port: str, embeddings: Tensor) -> Tensor:
-    wanted = model.unet.config.get("cross_attention_dim")
-    if embeddings.ndim != 3 or embeddings.shape[0] != 1 or embeddings.shape[2] != wanted:
-        raise InvalidValue(
-            "the prompt's embeddings don't fit the model",
-            port=port,
-            given=f"shape {tuple(embeddings.shape)}",
-            expected=f"shape (1, tokens, {wanted})",
-            hint="Encode the prompt with the text encoder of the same LoadModel.",
-        )
-    return embeddings.to(model.unet.device, model.unet.dtype)
-
-
-def _predictor(model: Denoiser, cfg: float) -> Predict:
-    unet = model.unet
-    width = unet.config.get("time_cond_proj_dim")
-    scale = None if width is None else _scale_embedding(cfg - 1, width).to(unet.device, unet.dtype)
-
-    def predict(x: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
-        output: Tensor = unet(
-            x,
-            timestep,
-            encoder_hidden_states=embeddings,
-            timestep_cond=None if scale is None else scale.expand(len(x), -1),
-            return_dict=False,
-        )[0]
-        return output
-
-    return predict
-
-
-def _scale_embedding(scale: float, width: int) -> Tensor:
-    """The guidance scale as sines and cosines, for models that were distilled with it.
-
-    Returns:
-        float32, shape (1, width).
-    Source: Meng et al. 2023, arXiv:2210.03142; the frequencies are as in diffusers.
-    """
-    half = width // 2
-    frequencies = torch.exp(torch.arange(half) * -(math.log(10000.0) / (half - 1)))
-    angles = torch.tensor([scale]) * 1000.0 * frequencies
-    padding = torch.zeros(width - 2 * half)
-    return torch.cat([angles.sin(), angles.cos(), padding]).unsqueeze(0)

@@ -1,63 +1,57 @@
-"""Recipes to live components: weights from files into modules of diffusers and transformers."""
+"""Recipes to live components."""
 
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Any, TypeVar
 
-import diffusers.utils.logging as diffusers_logging
-import torch
-import transformers.utils.logging as transformers_logging
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from torch import nn
 
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import checkpoint
-from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.building import (
+    build_module,
+    build_tokenizer,
+    diffusers_module,
+    reading,
+    transformers_module,
+)
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
-from nodegraph.diffusion.models import unchanged
+from nodegraph.diffusion.families import family_named, format_named
+from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.models import header_of
+from nodegraph.diffusion.opening import CHECKPOINT, recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
-from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
 from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.diffusion.tokenizer_folder import FILES, PLACE, tokenizer_with_digest
+from nodegraph.diffusion.tokenizer_folder import FILES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 
-Module = TypeVar("Module", bound=nn.Module)
+Held = TypeVar("Held", bound=Component)
 
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
-"""What the libraries raise on files that don't fit together, by experience."""
+_PREFIXES = {
+    "unet": checkpoint.UNET_PREFIX,
+    "vae": checkpoint.VAE_PREFIX,
+    "text_encoder": checkpoint.TEXT_PREFIX,
+}
+"""Before the names of a part's tensors in a file that holds several."""
 
-_LOADING = Lock()
-"""transformers builds modules under process-wide defaults (dtype, initialisation) and its
-verbosity is process-wide too, so one component is built at a time."""
 
-
-def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ()) -> Component:
+def load_component(recipe: Recipe, device: str) -> Component:
     """The live component that a recipe describes, in eval mode, on a device.
 
-    Args:
-        folders: The models folders, where the vocabulary of single-file checkpoints is looked
-            for.
     Raises:
         InvalidFile: A file is missing or damaged, or changed since the recipe was made.
         InvalidValue: No component is made of this kind of recipe.
     """
-    makers: dict[type[Recipe], Callable[[], Component]] = {
-        DiffusionModel: lambda: _denoiser(recipe, device),  # type: ignore[arg-type]
-        TextEncoder: lambda: _text_model(recipe, device, folders),
-        Vae: lambda: Autoencoder(_vae(recipe, device), recipe.family),
-        PreviewDecoder: lambda: load_preview_decoder(recipe, device),
+    makers: dict[type[Recipe], Callable[[Any], Component]] = {
+        DiffusionModel: _denoiser,
+        TextEncoder: _text_model,
+        Vae: _autoencoder,
+        PreviewDecoder: lambda given: load_preview_decoder(given, device),
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
@@ -66,21 +60,23 @@ def load_component(recipe: Recipe, device: str, *, folders: Sequence[Path] = ())
             expected="a diffusion model, text encoder, VAE or preview decoder in "
             + ", ".join(PRECISIONS),
         )
+    if recipe.adapters:
+        raise InvalidValue(
+            f"the adapters of {recipe.source} aren't put on by loading it",
+            hint="Load the recipe's base, and put its adapters on that.",
+        )
     # What is made holds no file, so from here on it is what the recipe says, whatever happens.
     with unchanged(recipe):
-        return maker()
+        component = maker(recipe)
+    for module in component.modules.values():
+        module.eval().requires_grad_(False)
+    return move_component(component, device)
 
 
-def move_component(component: Any, device: str) -> Any:
-    """The same component on another device; it is no longer where it was.
-
-    Args:
-        component: A dataclass some of whose fields are modules.
-    """
-    for item in fields(component):
-        value = getattr(component, item.name)
-        if isinstance(value, nn.Module):
-            value.to(device)
+def move_component(component: Held, device: str) -> Held:
+    """The same component on another device; it is no longer where it was."""
+    for module in component.modules.values():
+        module.to(device)
     return component
 
 
@@ -104,211 +100,97 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    path, prefix = Path(recipe.source), ""
-    files: Sequence[Path] = [path]
-    if path.is_dir():
-        files = layout.find_weights(path, _component_of(recipe), allow_pickle=True).files
-    else:
-        prefix = {
-            layout.UNET: checkpoint.UNET_PREFIX,
-            layout.VAE: checkpoint.VAE_PREFIX,
-            layout.TEXT_ENCODER: checkpoint.TEXT_PREFIX,
-        }[_component_of(recipe)]
-    headers = map(_header, files)
+    roles = [part.role for part in recipe_parts(recipe)]
+    files = [(Path(path), "") for role in roles for path in _weights(recipe, role)]
+    files += [(Path(path), _PREFIXES[roles[0]]) for path in recipe.paths(CHECKPOINT)]
+    headers = [(header_of(path), prefix) for path, prefix in files]
     return [
         (shape, header.dtypes.get(name, ""))
-        for header in headers
+        for header, prefix in headers
         for name, shape in header.shapes.items()
         if name.startswith(prefix)
     ]
 
 
-def _component_of(recipe: Recipe) -> str:
-    kinds = {DiffusionModel: layout.UNET, TextEncoder: layout.TEXT_ENCODER, Vae: layout.VAE}
-    return kinds[type(recipe)]
+def recipe_parts(recipe: Recipe) -> Sequence[Part]:
+    """What a recipe's component consists of, and the classes that each may be."""
+    if isinstance(recipe, Vae):
+        return (Part("vae", format_named(recipe.family).autoencoders),)
+    family = family_named(recipe.family)
+    return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
 
 
-def _denoiser(recipe: DiffusionModel, device: str) -> Denoiser:
-    config = scheduler_config(recipe)
-    path = Path(recipe.source)
-    if path.is_dir():
-        unet = _from_folder(UNet2DConditionModel, recipe)
-    else:
-        shapes, tensors = _checkpoint_part(recipe, checkpoint.UNET_PREFIX)
-        with _reading(path):
-            unet_config = checkpoint.unet_config(shapes)
-            converted = checkpoint.convert_unet(tensors, unet_config)
-            unet = _built(UNet2DConditionModel, unet_config, converted, path)
-    return Denoiser(_ready(unet, device), config, recipe.family)
+def _weights(recipe: Recipe, role: str) -> list[str]:
+    return [path for path in recipe.paths(role) if not path.endswith(".json")]
 
 
-def _vae(recipe: Recipe, device: str) -> AutoencoderKL:
-    path = Path(recipe.source)
-    if path.is_dir():
-        return _ready(_from_folder(AutoencoderKL, recipe), device)
-    shapes, tensors = _checkpoint_part(recipe, checkpoint.VAE_PREFIX)
-    with _reading(path):
-        config = checkpoint.vae_config(shapes)
-        converted = checkpoint.convert_vae(tensors, config)
-        return _ready(_built(AutoencoderKL, config, converted, path), device)
+def _modules(recipe: Recipe) -> dict[str, nn.Module]:
+    return {
+        part.role: _module(recipe, part)
+        for part in recipe_parts(recipe)
+        if recipe.paths(part.role) or not part.optional
+    }
 
 
-def _text_model(recipe: Recipe, device: str, folders: Sequence[Path]) -> TextModel:
-    path = Path(recipe.source)
-    if path.is_dir():
-        tokenizer = _read_tokenizer(path / layout.TOKENIZER)
-        place = path / layout.TEXT_ENCODER
-        tensors = _folder_tensors(recipe)
-        with _reading(place):
-            config = CLIPTextConfig.from_pretrained(place, local_files_only=True)
-            model = _built_text_model(config, tensors, recipe.dtype, place)
-    else:
-        tokenizer = _clip_tokenizer(recipe, folders)
-        shapes, tensors = _checkpoint_part(recipe, checkpoint.TEXT_PREFIX)
-        with _reading(path):
-            config = CLIPTextConfig(**checkpoint.text_config(shapes))
-            converted = checkpoint.convert_text(tensors)
-            model = _built_text_model(config, converted, recipe.dtype, path)
-        tokenizer.model_max_length = model.config.max_position_embeddings
-    return TextModel(_ready(model, device), tokenizer, recipe.family)
+def _module(recipe: Recipe, part: Part) -> nn.Module:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    if files:
+        return build_module(part.classes, files, recipe.dtype)
+    (path,) = recipe.paths(CHECKPOINT)
+    return _of_checkpoint(Path(path), part, recipe.dtype)
 
 
-def _from_folder(kind: type[Module], recipe: Recipe) -> Module:
-    """One component of a diffusers folder, as the stock loader makes it."""
-    place = Path(recipe.source) / _component_of(recipe)
-    tensors = _folder_tensors(recipe)
-    with _reading(place):
-        config = kind.load_config(place, local_files_only=True)  # type: ignore[attr-defined]
-        return _built(kind, config, tensors, place)
+def _of_checkpoint(path: Path, part: Part, dtype: str) -> nn.Module:
+    """A part of a single file."""
+    import diffusers
+    import transformers
+
+    shapes = header_of(path).shapes
+    tensors = read_tensors([path], dtype, prefix=_PREFIXES[part.role])
+    with reading(path):
+        if part.role == "unet":
+            config = checkpoint.unet_config(shapes)
+            converted = checkpoint.convert_unet(tensors, config)
+            return diffusers_module(diffusers.UNet2DConditionModel, config, converted, path)
+        if part.role == "vae":
+            config = checkpoint.vae_config(shapes)
+            converted = checkpoint.convert_vae(tensors, config)
+            return diffusers_module(diffusers.AutoencoderKL, config, converted, path)
+        text = transformers.CLIPTextConfig(**checkpoint.text_config(shapes))
+        converted = checkpoint.convert_text(tensors)
+        return transformers_module(transformers.CLIPTextModel, text, converted, path)
 
 
-def _folder_tensors(recipe: Recipe) -> dict[str, Tensor]:
-    # Whether pickle files may be opened was decided when the recipe was made.
-    weights = layout.find_weights(Path(recipe.source), _component_of(recipe), allow_pickle=True)
-    return read_tensors(weights.files, recipe.dtype)
+def _denoiser(recipe: DiffusionModel) -> Denoiser:
+    config, settings = scheduler_config(recipe), recipe_settings(recipe)
+    return Denoiser(_modules(recipe), recipe.family, config, settings)
 
 
-def _checkpoint_part(recipe: Recipe, prefix: str) -> tuple[Shapes, dict[str, Tensor]]:
-    """The shapes of all tensors of a single file, and those tensors that are of one part."""
-    path = Path(recipe.source)
-    return _header(path).shapes, read_tensors([path], recipe.dtype, prefix=prefix)
+def _autoencoder(recipe: Vae) -> Autoencoder:
+    return Autoencoder(_modules(recipe), recipe.family)
 
 
-def _built(
-    kind: type[Module], config: Mapping[str, Any], tensors: dict[str, Tensor], place: Path
-) -> Module:
-    """A module of diffusers with these weights.
-
-    Raises:
-        InvalidFile: Some are missing.
-    """
-    # On the meta device nothing is allocated or drawn at random; the weights move in as is.
-    with torch.device("meta"):
-        model = kind.from_config(config)  # type: ignore[attr-defined]
-    # Files of old name attention layers in another way.
-    model._fix_state_dict_keys_on_load(tensors)
-    _check_missing(place, model.load_state_dict(tensors, strict=False, assign=True).missing_keys)
-    return model  # type: ignore[no-any-return]
+def _text_model(recipe: TextEncoder) -> TextModel:
+    tokenizers = {
+        part.role: _tokenizer(recipe, part)
+        for part in family_named(recipe.family).tokenizers
+        if recipe.paths(part.role) or not part.optional
+    }
+    modules = _modules(recipe)
+    if recipe.paths(CHECKPOINT):
+        for tokenizer, module in zip(tokenizers.values(), modules.values(), strict=True):
+            config: Any = module.config
+            tokenizer.model_max_length = config.max_position_embeddings
+    return TextModel(modules, recipe.family, tokenizers, recipe_settings(recipe))
 
 
-def _built_text_model(
-    config: CLIPTextConfig, tensors: dict[str, Tensor], dtype: str, place: Path
-) -> CLIPTextModel:
-    model, report = CLIPTextModel.from_pretrained(
-        None,
-        config=config,
-        state_dict=tensors,
-        torch_dtype=PRECISIONS[dtype],
-        output_loading_info=True,
+def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    if files:
+        return build_tokenizer(part.classes, files)
+    raise InvalidFile(
+        f"{recipe.source} holds no vocabulary, as all single-file models, and none was found.",
+        expected=f"{' and '.join(FILES)} of CLIP ViT-L/14 in {PLACE} under a models folder",
+        hint="Copy the two files from the `tokenizer` folder of any Stable Diffusion 1.x "
+        "model in the diffusers layout.",
     )
-    _check_missing(place, [*report["missing_keys"], *report["mismatched_keys"]])
-    return model
-
-
-def _clip_tokenizer(recipe: Recipe, folders: Sequence[Path]) -> CLIPTokenizer:
-    """CLIP's tokenizer from the vocabulary that the recipe names by its digest."""
-    beside = Path(recipe.source).parent
-    digest = recipe.option("tokenizer")
-    folder = tokenizer_with_digest([*folders, beside, beside.parent], digest) if digest else None
-    if folder is None:
-        where = " or ".join(str(place / PLACE) for place in (*folders, beside))
-        raise InvalidFile(
-            f"{recipe.source} holds no vocabulary, as all single-file models, and none was found.",
-            expected=f"{' and '.join(FILES)} of CLIP ViT-L/14 in {where}",
-            hint="Copy the two files from the `tokenizer` folder of any Stable Diffusion 1.x "
-            "model in the diffusers layout.",
-        )
-    # From copies of just the two files that the digest covers, whatever lies beside them.
-    with TemporaryDirectory() as alone:
-        for name in FILES:
-            shutil.copyfile(folder / name, Path(alone) / name)
-        return _read_tokenizer(Path(alone))
-
-
-def _read_tokenizer(folder: Path) -> CLIPTokenizer:
-    with _reading(folder):
-        try:
-            return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as error:
-            # The library under it raises bare exceptions.
-            raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
-
-
-def _header(path: Path) -> Header:
-    if path.suffix == ".safetensors":
-        return read_header(path)
-    return Header(checkpoint.pickle_shapes(path), {}, {})
-
-
-def _ready(module: Module, device: str) -> Module:
-    return module.eval().requires_grad_(False).to(device)
-
-
-def _check_missing(place: Path, missing: Sequence[object]) -> None:
-    """Refuse a model of which some weights were not in the files and would be made up instead."""
-    if missing:
-        names = sorted(map(str, missing))
-        raise InvalidFile(
-            f"the weights in {place} lack {len(names)} tensors that fit, such as {names[0]}.",
-            hint="The files are damaged or don't belong together: copy the model again.",
-        )
-
-
-@contextmanager
-def _reading(place: Path) -> Iterator[None]:
-    """Build from files one at a time, silence the libraries, and name the place in errors."""
-    with _LOADING, _quiet():
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            raise
-        except _DAMAGED as error:
-            if "allocate memory" in str(error):
-                raise MemoryError(str(error)) from error
-            raise InvalidFile(
-                f"can't load {place}: {_first_line(error)}",
-                hint="The files are damaged or don't belong together: copy the model again.",
-            ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and advice of the libraries inside the `with`; as before afterwards."""
-    loggers = (diffusers_logging, transformers_logging)
-    levels = [logger.get_verbosity() for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
-    for logger in loggers:
-        logger.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -11,6 +11,7 @@ import torch
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import TinyAutoencoder
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.weight_files import read_tensors
@@ -50,8 +51,8 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
     except _DAMAGED as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InvalidFile(f"can't load {place}: {reason}") from error
-    _check(vae.config, Path(recipe.source), place)
-    return TinyAutoencoder(vae, recipe.family)
+    _check(vae.config, recipe, place)
+    return TinyAutoencoder({"vae": vae}, recipe.family)
 
 
 def preview_decoder_bytes(recipe: Recipe) -> int:
@@ -80,8 +81,10 @@ def _weights(place: Path) -> Path:
     return layout.find_weights(place.parent, place.name).files[0]
 
 
-def _check(config: Any, source: Path, place: Path) -> None:
-    channels = layout.read_config(source / layout.UNET / "config.json").get("in_channels", 4)
+def _check(config: Any, recipe: Recipe, place: Path) -> None:
+    family = family_named(recipe.family)
+    denoiser = Path(recipe.source) / family.denoisers[0].role / layout.CONFIG
+    channels = family.channels(layout.read_config(denoiser))
     if config.latent_channels != channels:
         raise InvalidFile(
             f"{place} is made for latents of {config.latent_channels} channels, "

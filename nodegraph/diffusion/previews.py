@@ -1,15 +1,16 @@
 """Small pictures of what is being sampled, while it is.
 
 A model may bring a small decoder of its own for this. Where there is none, a linear map gives the
-colours that a family's latents have on the whole.
+colours that a format's latents have on the whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.context import Preview
-from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
+from nodegraph.diffusion.diffusers_folder import CONFIG
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import ModelNotFound, NodegraphError
 
 if TYPE_CHECKING:
@@ -31,28 +35,14 @@ MOST = 4
 """Pictures of a batch that are shown, in a grid."""
 _MOST_CELLS = 128
 """Latent cells along a side that are decoded at most; more are averaged first, to bound memory."""
-_CELL = 8
-"""Pixels along a latent cell's side."""
 _QUALITY = 85
-
-Factors = tuple[tuple[float, float, float], ...]
-
-RGB_FACTORS: Mapping[str, Factors] = {
-    # Found by Kevin Turner (keturn) for Stable Diffusion 1.4:
-    # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
-    "sd1": (
-        (0.298, 0.207, 0.208),
-        (0.187, 0.286, 0.173),
-        (-0.158, 0.189, 0.264),
-        (-0.184, -0.271, -0.473),
-    ),
-}
-"""By family, red, green and blue in -1..1 of a cell for each of its channels."""
+_ROLE = "model"
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewDecoder(Recipe):
-    """Recipe of the small decoder that a model brings; source and digest are the model's own.
+    """Recipe of the small decoder that a model brings, by the model's folder and its denoiser's
+    digest.
 
     It says nothing of the decoder's files, which have no part in any result.
     """
@@ -60,7 +50,9 @@ class PreviewDecoder(Recipe):
     @classmethod
     def of(cls, model: DiffusionModel) -> PreviewDecoder:
         """The decoder that a model brings, if it brings one."""
-        return cls(model.family, model.source, model.digest, model.dtype)
+        file = Path(model.files[0].path)
+        place = file.parent.parent if file.name == CONFIG else file
+        return cls(model.family, (RecipeFile(_ROLE, str(place), model.digest),), model.dtype)
 
 
 class Previews:
@@ -76,7 +68,8 @@ class Previews:
 
     def __init__(self, ctx: Context, model: DiffusionModel) -> None:
         self._ctx = ctx
-        self._family = model.family
+        family = FAMILIES.get(model.family)
+        self._format = family.latent if family else None
         self._decoder: PreviewDecoder | None = PreviewDecoder.of(model)
 
     def of(self, latents: Tensor) -> Callable[[], Preview | None]:
@@ -93,7 +86,7 @@ class Previews:
         latents = latents[:MOST]
         pictures = self._decoded(latents)
         if pictures is None:
-            pictures = mapped(latents, self._family)
+            pictures = None if self._format is None else mapped(latents, self._format)
         return None if pictures is None else encoded(pictures)
 
     def _decoded(self, latents: Tensor) -> Tensor | None:
@@ -119,7 +112,7 @@ def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
     Raises:
         RuntimeError: They don't fit together, or memory ran out.
     """
-    vae = decoder.vae
+    vae = decoder.module
     height, width = latents.shape[-2:]
     shrink = math.ceil(max(height, width) / _MOST_CELLS)
     inputs = latents.to(vae.device, vae.dtype) / vae.config.scaling_factor
@@ -129,18 +122,18 @@ def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
     return torch.cat([vae.decode(item[None], return_dict=False)[0] for item in inputs])
 
 
-def mapped(latents: Tensor, family: str) -> Tensor | None:
-    """The colours of latents' cells by the family's linear map, in -1..1, at full size or less.
+def mapped(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
+    """The colours of latents' cells by the format's linear map, in -1..1, at full size or less.
 
     Returns:
         Shape (batch, 3, height, width) in pixels; None where no map fits.
     """
-    factors = RGB_FACTORS.get(family)
+    factors = pixels.rgb
     if factors is None or len(factors) != latents.shape[1]:
         return None
     # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
     colours = torch.einsum("bchw,cr->brhw", latents.to("cpu", torch.float32), torch.tensor(factors))
-    height, width = (side * _CELL for side in latents.shape[-2:])
+    height, width = (side * pixels.spatial for side in latents.shape[-2:])
     return _resized(colours, *_within(height, width))
 
 

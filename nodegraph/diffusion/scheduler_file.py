@@ -15,6 +15,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -118,11 +119,9 @@ def scheduler_option(config: Mapping[str, Any]) -> tuple[str, str]:
     return OPTION, json.dumps(config, sort_keys=True)
 
 
-def folder_scheduler(folder: Path, kinds: Collection[str] = ("discrete",)) -> dict[str, Any]:
+def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     """The noise schedule of a model in the diffusers layout.
 
-    Args:
-        kinds: Of `nodegraph.diffusion.names.NOISE_KINDS`: what models of the family are trained on.
     Returns:
         The file's content; of flow models, with the name of its class.
     Raises:
@@ -130,6 +129,7 @@ def folder_scheduler(folder: Path, kinds: Collection[str] = ("discrete",)) -> di
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
     config = layout.read_config(path)
+    kinds = (family.noise,)
     _check_class(path, config.get("_class_name"), kinds)
     index = folder / layout.INDEX
     named = layout.read_config(index).get(layout.SCHEDULER)
@@ -139,10 +139,7 @@ def folder_scheduler(folder: Path, kinds: Collection[str] = ("discrete",)) -> di
         # the pipeline's loader makes this class, whatever the scheduler's own file says
         config = config | {"_class_name": of_index}
     refuse_unsupported(config, str(path), kinds)
-    if noise_kind(config) == "flow":
-        return config
-    # The stock pipeline corrects these two in outdated files, so they mean the same here.
-    return config | {"steps_offset": 1, "clip_sample": False}
+    return config | dict(family.scheduler)
 
 
 def checkpoint_scheduler(header: Header) -> dict[str, Any]:
@@ -176,6 +173,8 @@ def overridden(
                 hint=did_you_mean(given, values),
             )
     found = dict(config)
+    if noise_kind(config) == "flow":
+        _refuse_of_flow(prediction_type, zero_terminal_snr)
     if prediction_type != "auto":
         found["prediction_type"] = prediction_type
     if zero_terminal_snr == "on":
@@ -192,6 +191,18 @@ def overridden(
     elif zero_terminal_snr == "off":
         found["rescale_betas_zero_snr"] = False
     return found
+
+
+def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
+    given = {"prediction_type": prediction_type, "zero_terminal_snr": zero_terminal_snr}
+    for port, value in given.items():
+        if value != "auto":
+            raise InvalidValue(
+                "the model was trained by flow matching, which leaves nothing to choose here",
+                port=port,
+                given=value,
+                expected="auto",
+            )
 
 
 def refuse_unsupported(

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from nodegraph.core.digests import Digest, digest_bytes, digest_value
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import identify_pipeline
+from nodegraph.diffusion.families.identify import identify_folder
+from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.errors import InvalidFile
 
 PLACE = "tokenizers/clip-l"
 """Where under a models folder to put vocab.json and merges.txt."""
+TOKENIZER = "tokenizer"
 FILES = ("vocab.json", "merges.txt")
 
 
@@ -31,27 +32,9 @@ def find_tokenizer(folders: Sequence[Path], vocabulary: int) -> Path | None:
     return next(fitting, None)
 
 
-def tokenizer_with_digest(folders: Sequence[Path], digest: Digest) -> Path | None:
-    """The first folder whose vocabulary has that digest."""
-    same = (place for place in _places(folders) if tokenizer_digest(place) == digest)
-    return next(same, None)
-
-
-def tokenizer_digest(folder: Path) -> Digest:
-    """Digest of the vocabulary files in a folder.
-
-    Raises:
-        InvalidFile: They can't be read.
-    """
-    try:
-        return digest_value([digest_bytes((folder / name).read_bytes()) for name in FILES])
-    except OSError as error:
-        raise InvalidFile(f"can't read {error.filename}: {error.strerror}") from error
-
-
 def _places(folders: Sequence[Path]) -> Iterator[Path]:
     named = (folder / PLACE for folder in folders)
-    within_models = (model / layout.TOKENIZER for folder in folders for model in _models(folder))
+    within_models = (model / TOKENIZER for folder in folders for model in _models(folder))
     for place in chain(named, within_models):
         if all((place / name).is_file() for name in FILES):
             yield place
@@ -69,10 +52,10 @@ def _is_sd1(folder: Path) -> bool:
     # Stable Diffusion 2.x has the same vocabulary but pads with another token.
     try:
         class_name = str(layout.read_config(folder / layout.INDEX).get("_class_name"))
-        config = layout.read_config(folder / layout.UNET / "config.json")
+        config = layout.read_config(folder / SD1.denoisers[0].role / layout.CONFIG)
     except InvalidFile:
         return False
-    return identify_pipeline(class_name, config).family is not None
+    return identify_folder(class_name, {SD1.denoisers[0].role: config}).family is SD1
 
 
 def _size(folder: Path) -> int:

@@ -13,14 +13,21 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
+from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.tiling import tiled
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images.room import ImageTooLarge, check_room, coding_bytes
 
 
+def latent_format(autoencoder: Autoencoder) -> LatentFormat:
+    """What it makes and reads."""
+    return format_named(autoencoder.family)
+
+
 def downscale(autoencoder: Autoencoder) -> int:
     """Pixels per latent cell, along one side."""
-    return int(2 ** (len(autoencoder.vae.config.block_out_channels) - 1))
+    return latent_format(autoencoder).spatial
 
 
 @torch.no_grad()
@@ -44,14 +51,12 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
     _check_finite(image, "the picture has NaN or infinity")
-    vae = autoencoder.vae
     # Contiguous, as convolutions may give other last bits for other strides.
-    scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(vae.device, vae.dtype)
-    modes = [_encoded(autoencoder, item[None]) for item in scaled]
-    samples = (torch.cat(modes) - _shift(autoencoder)) * vae.config.scaling_factor
+    scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
+    samples = torch.cat([_encoded(autoencoder, item[None]) for item in scaled])
     samples = samples.to("cpu", torch.float32)
     _check_finite(samples, "encoding gave NaN or infinity")
-    return Latent(samples, width, height, pictures, family=autoencoder.family)
+    return Latent(samples, width, height, pictures, format=autoencoder.family)
 
 
 @torch.no_grad()
@@ -73,11 +78,8 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     height, width = (side * downscale(autoencoder) for side in samples.shape[2:])
     _check_size(autoencoder, width, height, len(samples), layer=1, port="latent")
     _check_finite(samples, "the latent has NaN or infinity")
-    vae = autoencoder.vae
-    # In this order and precision the stock pipeline computes, which makes the bits equal.
-    samples = samples.contiguous().to(vae.device, vae.dtype)
-    inputs = samples / vae.config.scaling_factor + _shift(autoencoder)
-    images = torch.cat([_decoded(autoencoder, item[None]) for item in inputs])
+    samples = samples.contiguous().to(autoencoder.device, autoencoder.dtype)
+    images = torch.cat([_decoded(autoencoder, item[None]) for item in samples])
     images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
     _check_finite(images, "decoding gave NaN or infinity")
     return images.movedim(1, -1).contiguous()
@@ -85,8 +87,7 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
 
 def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
     def encode(part: Tensor) -> Tensor:
-        mode: Tensor = autoencoder.vae.encode(part.contiguous()).latent_dist.mode()
-        return mode
+        return latent_format(autoencoder).encode(autoencoder.module, part.contiguous())
 
     if not autoencoder.tiled:
         return encode(picture)
@@ -96,17 +97,12 @@ def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
 
 def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
     def decode(part: Tensor) -> Tensor:
-        picture: Tensor = autoencoder.vae.decode(part.contiguous(), return_dict=False)[0]
-        return picture
+        return latent_format(autoencoder).decode(autoencoder.module, part.contiguous())
 
     if not autoencoder.tiled:
         return decode(latent)
     with SlicedAttention():
         return tiled(latent, decode, cells=1, out=downscale(autoencoder))
-
-
-def _shift(autoencoder: Autoencoder) -> float:
-    return getattr(autoencoder.vae.config, "shift_factor", None) or 0.0
 
 
 def _check_image(image: Tensor, factor: int) -> None:
@@ -136,16 +132,15 @@ def _check_size(
         layer: The layer at full size that holds most, of those whose widths the model names.
     """
     check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
-    vae = autoencoder.vae
-    if autoencoder.tiled or vae.device.type != "cpu":
+    widths = autoencoder.config.get("block_out_channels")
+    if autoencoder.tiled or not widths or autoencoder.device.type != "cpu":
         return
-    widths = vae.config.block_out_channels
     needed = coding_bytes(
         width,
         height,
         pictures,
         channels=widths[min(layer, len(widths) - 1)],
-        item=vae.dtype.itemsize,
+        item=autoencoder.dtype.itemsize,
     )
     try:
         check_room(width, height, pictures, needed, port=port)
@@ -167,14 +162,14 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             expected="a latent with content",
             hint="Sample it first, with KSampler.",
         )
-    if latent.family is not None and latent.family != autoencoder.family:
+    if latent.format is not None and latent.format != autoencoder.family:
         raise InvalidValue(
-            "latent and VAE are of different model families",
-            given=f"a latent of {latent.family}",
-            expected=f"one of {autoencoder.family}",
+            "the VAE reads latents of another format",
+            given=f"a latent of format {latent.format}",
+            expected=f"one of format {autoencoder.family}",
             hint="Use the VAE of the model that sampled the latent.",
         )
-    channels = autoencoder.vae.config.latent_channels
+    channels = latent_format(autoencoder).latent_channels(autoencoder.config)
     if samples.ndim != 4 or samples.shape[1] != channels or 0 in samples.shape:
         raise InvalidValue(
             "the latent doesn't fit the VAE",

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.engine.memory_cache import Asked, CallOutputs, Entry, MemoryCache
+from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry, MemoryCache
 from nodegraph.engine.product import Digesters, Product, is_still, leaves, origins
 from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
 from nodegraph.store.entries import Entry as StoredEntry
@@ -143,7 +143,7 @@ class Cache:
 
     def _entry(self, store: Storing, key: Key, stored: StoredEntry) -> Entry:
         if stored.outputs is None:
-            return Asked(stored.asked or "")
+            return AskedPort(stored.asked or "")
         prepare = partial(self._prepare, stored.node_type) if self._prepare else None
         load = partial(_FromStore, store, key, prepare, self.gone)
         return CallOutputs(tuple(_product(load, out) for out in stored.outputs), stored.seconds)
@@ -161,12 +161,12 @@ class NoCache(Cache):
 
 def is_in_memory(entry: Entry) -> bool:
     """Whether all of an entry's values are in memory; asks no store."""
-    return isinstance(entry, Asked) or all(product.is_loaded for product in entry.products)
+    return isinstance(entry, AskedPort) or all(product.is_loaded for product in entry.products)
 
 
 def place_of(entry: Entry) -> KeptIn:
     """Where an entry's values are."""
-    if isinstance(entry, Asked) or is_in_memory(entry):
+    if isinstance(entry, AskedPort) or is_in_memory(entry):
         return "memory"
     return "disk" if all(product.is_there for product in entry.products) else "digest"
 

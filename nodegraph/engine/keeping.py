@@ -12,7 +12,7 @@ from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache, unsaved
 from nodegraph.engine.key_parts import key_parts
-from nodegraph.engine.memory_cache import Asked
+from nodegraph.engine.memory_cache import AskedPort
 from nodegraph.engine.node_context import Load
 from nodegraph.engine.outside import after
 from nodegraph.engine.product import Product
@@ -87,7 +87,7 @@ class Keeping:
             key = after(key, [step])
 
     def _note_step(self, call: Call, key: Key, name: str) -> None:
-        self._cache.keep(key, Asked(name))
+        self._cache.keep(key, AskedPort(name))
         if self._cache.store is not None:
             node_type = call.state.node.spec.type
             self._cache.store.put(key, NewEntry(None, name, node_type, 0.0, self._run_id))

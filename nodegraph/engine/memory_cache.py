@@ -29,13 +29,13 @@ class CallOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPort:
     """A node with lazy inputs asked for this one next; its digest leads to the next key."""
 
     port: str
 
 
-Entry = CallOutputs | Asked
+Entry = CallOutputs | AskedPort
 
 
 @dataclass(slots=True, eq=False)
@@ -176,6 +176,6 @@ class MemoryCache:
 
 def entry_size(entry: Entry) -> int:
     """Bytes that an entry takes in memory, about."""
-    if isinstance(entry, Asked):
+    if isinstance(entry, AskedPort):
         return _OVERHEAD
     return _OVERHEAD + sum(product.resident_size for product in entry.products)

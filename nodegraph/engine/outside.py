@@ -18,7 +18,7 @@ from threading import Lock
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
 from nodegraph.core.keys import Key, lazy_key
-from nodegraph.engine.memory_cache import Asked, Entry
+from nodegraph.engine.memory_cache import AskedPort, Entry
 from nodegraph.errors import InvalidFile
 
 _FILE, _VARIABLE = "file:", "variable:"
@@ -157,7 +157,7 @@ def shown(name: str) -> str:
 
 def is_outside(entry: Entry | None) -> bool:
     """Whether an entry says what a node read next."""
-    return isinstance(entry, Asked) and entry.port.startswith((_FILE, _VARIABLE))
+    return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE))
 
 
 def after(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
@@ -177,7 +177,7 @@ def looked_up(
         passed: Is given the keys on the way there.
     """
     entry = get(key)
-    while isinstance(entry, Asked) and is_outside(entry):
+    while isinstance(entry, AskedPort) and is_outside(entry):
         if passed is not None:
             passed.append(key)
         key = lazy_key(key, entry.port, fingerprint(entry.port, inputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ def component_bytes(component: Any, *, besides: Any = None) -> int:
     """Bytes of the parameters and buffers of a component's modules.
 
     Args:
-        component: A module, or a dataclass some of whose fields are modules.
+        component: A module, or a dataclass some of whose fields are modules, or hold some by name.
         besides: Another component; weights shared with it don't count.
     Returns:
         The sum over distinct tensors: weights tied between modules count once.
@@ -39,8 +39,10 @@ def _modules(component: Any) -> Iterator[Any]:
     if _is_module(component):
         yield component
     elif is_dataclass(component):
-        values = (getattr(component, item.name) for item in fields(component))
-        yield from filter(_is_module, values)
+        for item in fields(component):
+            value = getattr(component, item.name)
+            several = value.values() if isinstance(value, Mapping) else [value]
+            yield from filter(_is_module, several)
 
 
 def _is_module(value: Any) -> bool:

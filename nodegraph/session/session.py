@@ -220,7 +220,7 @@ class Session:
     def _weights(self) -> ResidencyManager:
         from nodegraph.session.weights import residency_manager
 
-        return residency_manager(self.settings, self._device, self.environment.models)
+        return residency_manager(self.settings, self._device)
 
     def check(
         self,

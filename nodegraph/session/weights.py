@@ -5,9 +5,7 @@ What loads torch is imported when weights are first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,16 +25,15 @@ _MOST_DEVICE_WORK = 8 << 30
 """Bytes of it that are enough, however large its memory is."""
 
 
-def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -> ResidencyManager:
+def residency_manager(settings: Settings, device: str) -> ResidencyManager:
     """Weights in memory, within the settings' budgets.
 
     Args:
         device: That nodes compute on.
-        models: Folders that recipes' files are looked for in.
     """
 
     def load(recipe: Recipe, where: str) -> Any:
-        return _loading().load_component(recipe, where, folders=tuple(models))
+        return _loading().load_component(recipe, where)
 
     return ResidencyManager(
         load,
@@ -46,7 +43,7 @@ def residency_manager(settings: Settings, device: str, models: Sequence[Path]) -
         move=_moved,
         small=_small_footprint,
         # On an accelerator what lies at the host is on its way, and whole.
-        compact=_compact(models) if device == "cpu" else None,
+        compact=_compact() if device == "cpu" else None,
         free=_free_for_weights,
     )
 
@@ -107,11 +104,11 @@ def _moved(component: Any, device: str) -> Any:
     return _loading().move_component(component, device)
 
 
-def _compact(models: Sequence[Path]) -> Compact:
+def _compact() -> Compact:
     def load(recipe: Recipe) -> Any:
         from nodegraph.diffusion.compact import load_compact
 
-        return load_compact(recipe, folders=tuple(models))
+        return load_compact(recipe)
 
     def size(recipe: Recipe) -> int | None:
         from nodegraph.diffusion.compact import compact_bytes

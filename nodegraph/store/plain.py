@@ -30,11 +30,13 @@ _KNOWN: Serializers = {
         values.Video,
         values.Sound,
         values.ConditioningEntry,
+        values.Control,
         values.Conditioning,
         values.DiffusionModel,
         values.TextEncoder,
         values.Vae,
         values.Recipe,
+        values.RecipeFile,
     )
 } | {Blocked: Serializer("nodegraph.Blocked", lambda _: b"", lambda _: BLOCKED)}
 _MAPPING_MAKERS = {name: kind for kind, name in MAPPINGS.items()}
@@ -234,9 +236,9 @@ def _record(kind: Any, content: Mapping[str, Any]) -> Any:
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
-    if isinstance(record, values.Recipe) and not Path(record.source).exists():
+    if isinstance(record, values.RecipeFile) and not Path(record.path).exists():
         # Equal recipes may lie elsewhere: the node that makes them knows where by now.
-        raise Undecodable(f"{record.source} isn't there any more")
+        raise Undecodable(f"{record.path} isn't there any more")
     return record
 
 

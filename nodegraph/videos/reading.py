@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.values import Sound, Video
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.room import check_room
-from nodegraph.videos.colors import CodedPicture, coded_picture
 from nodegraph.videos.video_files import OpenVideo, opened_video
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from nodegraph.videos.colors import CodedPicture
+
 
 Told = Callable[[int], None]
 """Told how many frames are done, after each."""
@@ -75,6 +77,8 @@ def read_video(
 def _pictures(
     file: OpenVideo, first: int, count: int, every: int, told: Told | None
 ) -> list[CodedPicture]:
+    from nodegraph.videos.colors import coded_picture
+
     pictures: list[CodedPicture] = []
     index = -1
     for index, frame in enumerate(file.frames()):

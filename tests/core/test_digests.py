@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.api import DiffusionModel, Latent, Sound, Video
+from nodegraph.api import DiffusionModel, Latent, RecipeFile, Sound, Video
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
 from tests.store.values import DIGESTERS, VALUES, same
 
@@ -171,9 +171,11 @@ def test_a_record_is_its_type_and_the_fields_that_count() -> None:
 
 
 def test_where_a_models_files_lie_does_not_count() -> None:
-    here = DiffusionModel(family="sd1", source="/a", digest="0" * 64)
-    there = DiffusionModel(family="sd1", source="/b", digest="0" * 64)
-    assert digest_value(here) == digest_value(there)
+    here, there, other = (
+        DiffusionModel("sd1", (RecipeFile("unet", path, digest * 64),))
+        for path, digest in (("/a", "0"), ("/b", "0"), ("/a", "1"))
+    )
+    assert digest_value(here) == digest_value(there) != digest_value(other)
 
 
 def test_a_tensor_is_its_dtype_shape_and_bytes() -> None:

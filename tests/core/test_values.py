@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.api import DiffusionModel, HookInputs, Latent
+from nodegraph.api import DiffusionModel, HookInputs, Latent, RecipeFile
 from nodegraph.core.spec import InputSpec, NodeSpec
 from tests.core.support import ENVIRONMENT
 
@@ -15,7 +15,7 @@ def test_an_items_noise_goes_by_its_place_in_the_batch_it_comes_from() -> None:
 
 
 def test_a_recipe_has_options() -> None:
-    recipe = DiffusionModel("sd1", "/a", "0" * 64, options=(("lora", "x"),))
+    recipe = DiffusionModel("sd1", (RecipeFile("", "/a", "0" * 64),), options=(("lora", "x"),))
     assert recipe.option("lora") == "x"
     assert recipe.option("vae", "none") == "none"
 

@@ -18,7 +18,7 @@ from nodegraph.diffusion import load_component, open_model
 def main(model: Path) -> None:
     recipes = open_model(str(model), [], dtype="float32", allow_pickle=True)
     components = [load_component(recipe, "cpu") for recipe in recipes]
-    modules = [components[0].unet, components[1].model, components[2].vae]
+    modules = [component.module for component in components]
     before = [copies(module) for module in modules]
     files = [*model.glob("*/*.safetensors"), *model.glob("*/*.bin")]
     for file in files:

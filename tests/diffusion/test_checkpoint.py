@@ -15,9 +15,10 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.models import (
+from nodegraph.diffusion.models import locate_model
+from nodegraph.diffusion.opening import (
+    CHECKPOINT,
     ModelRecipes,
-    locate_model,
     model_facts,
     model_stamp,
     open_model,
@@ -86,17 +87,17 @@ def recipes(models: Path) -> ModelRecipes:
 def test_the_unet_comes_back_equal(recipes: ModelRecipes, parts: dict[str, nn.Module]) -> None:
     denoiser = load_component(recipes.model, "cpu")
 
-    _same_weights(denoiser.unet, parts["unet"])
+    _same_weights(denoiser.module, parts["unet"])
     latent, step, context = torch.randn(1, 4, 8, 8), torch.tensor(500), torch.randn(1, 77, 64)
     with torch.no_grad():
         expected = parts["unet"].eval()(latent, step, context).sample
-        assert torch.equal(denoiser.unet(latent, step, context).sample, expected)
+        assert torch.equal(denoiser.module(latent, step, context).sample, expected)
     assert denoiser.scheduler_config["prediction_type"] == "epsilon"
-    assert not denoiser.unet.training
+    assert not denoiser.module.training
 
 
 def test_the_vae_comes_back_equal(recipes: ModelRecipes, parts: dict[str, nn.Module]) -> None:
-    vae = load_component(recipes.vae, "cpu").vae
+    vae = load_component(recipes.vae, "cpu").module
 
     _same_weights(vae, parts["vae"])
     with torch.no_grad():
@@ -109,15 +110,15 @@ def test_the_vae_comes_back_equal(recipes: ModelRecipes, parts: dict[str, nn.Mod
 def test_the_text_encoder_comes_back_equal(
     recipes: ModelRecipes, parts: dict[str, nn.Module], models: Path
 ) -> None:
-    text = load_component(recipes.text_encoder, "cpu", folders=[models])
+    text = load_component(recipes.text_encoder, "cpu")
 
-    _same_weights(text.model, parts["text"])
+    _same_weights(text.module, parts["text"])
     ids = torch.tensor([[VOCABULARY - 2, 3, 4, VOCABULARY - 1]])
     with torch.no_grad():
         expected = parts["text"].eval()(ids).last_hidden_state
-        assert torch.equal(text.model(ids).last_hidden_state, expected)
-    assert text.tokenizer.model_max_length == 77
-    assert text.tokenizer("red apple").input_ids == [520, 517, 515, 521]
+        assert torch.equal(text.module(ids).last_hidden_state, expected)
+    assert text.tokenizers["tokenizer"].model_max_length == 77
+    assert text.tokenizers["tokenizer"]("red apple").input_ids == [520, 517, 515, 521]
 
 
 def test_older_files_without_the_text_model_level_load_too(
@@ -129,8 +130,8 @@ def test_older_files_without_the_text_model_level_load_too(
 
     opened = open_model(str(tmp_path / "older"), [models], digests=FileDigests())
 
-    text = load_component(opened.text_encoder, "cpu", folders=[models])
-    _same_weights(text.model, parts["text"])
+    text = load_component(opened.text_encoder, "cpu")
+    _same_weights(text.module, parts["text"])
 
 
 def test_weights_are_cast_to_the_recipes_dtype(models: Path) -> None:
@@ -138,7 +139,7 @@ def test_weights_are_cast_to_the_recipes_dtype(models: Path) -> None:
 
     denoiser = load_component(opened.model, "cpu")
 
-    assert {weight.dtype for weight in denoiser.unet.parameters()} == {torch.float16}
+    assert {weight.dtype for weight in denoiser.module.parameters()} == {torch.float16}
     assert estimate_bytes(opened.model) == component_bytes(denoiser)
 
 
@@ -147,10 +148,13 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
 
     assert model_facts(source) == {
         "family": "sd1",
+        "format": "sd",
         "latent_channels": 4,
         "downscale": 8,
+        "multiple": 8,
         "width": 512,
         "height": 512,
+        "noise": "discrete",
         "prediction_type": "epsilon",
         "context_width": 64,
     }
@@ -175,7 +179,7 @@ def test_without_a_vocabulary_the_encoder_says_where_to_put_it(
     opened = open_model("alone", [tmp_path], digests=FileDigests())
 
     with pytest.raises(InvalidFile, match=r"vocab\.json and merges\.txt .*tokenizers/clip-l"):
-        load_component(opened.text_encoder, "cpu", folders=[tmp_path])
+        load_component(opened.text_encoder, "cpu")
     assert isinstance(load_component(opened.model, "cpu").family, str)
 
 
@@ -189,8 +193,8 @@ def test_the_vocabulary_is_borrowed_from_a_diffusers_model(
 
     opened = open_model("alone", folders, digests=FileDigests())
 
-    text = load_component(opened.text_encoder, "cpu", folders=folders)
-    assert text.tokenizer("fox").input_ids == [520, 519, 521]
+    text = load_component(opened.text_encoder, "cpu")
+    assert text.tokenizers["tokenizer"]("fox").input_ids == [520, 519, 521]
 
 
 def test_another_vocabulary_is_another_recipe(tmp_path: Path, models: Path) -> None:
@@ -225,7 +229,7 @@ def test_pickle_checkpoints_are_refused_unless_allowed(
         locate_model("old.ckpt", [tmp_path])
 
     opened = open_model("old.ckpt", [tmp_path], digests=FileDigests(), allow_pickle=True)
-    _same_weights(load_component(opened.vae, "cpu").vae, parts["vae"])
+    _same_weights(load_component(opened.vae, "cpu").module, parts["vae"])
 
 
 def test_a_pickle_that_would_run_code_is_refused_even_if_allowed(tmp_path: Path) -> None:
@@ -247,7 +251,8 @@ def test_block_numbers_from_a_file_are_counted_not_trusted() -> None:
 
 
 def test_recipes_name_one_file_for_all_parts(recipes: ModelRecipes) -> None:
-    assert len({recipe.source for recipe in recipes}) == 1
+    assert len({path for recipe in recipes for path in recipe.paths(CHECKPOINT)}) == 1
+    assert recipes.model.files == recipes.vae.files
     assert isinstance(recipes.model, DiffusionModel)
     assert all(isinstance(recipe, Recipe) for recipe in recipes)
 

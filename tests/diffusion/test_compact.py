@@ -170,7 +170,7 @@ def test_two_models_by_turns_stay_where_only_one_fits_in_full(
         picture(*(load_component(item, "cpu") for item in order(model))) for model in models
     ]
     budget = int(sum(estimate_bytes(item) for model in models for item in model) * 0.7)
-    manager = residency_manager(Settings(host_weights_budget=budget), "cpu", [])
+    manager = residency_manager(Settings(host_weights_budget=budget), "cpu")
 
     given = []
     for turn in range(8):
@@ -189,7 +189,7 @@ def test_two_models_by_turns_stay_where_only_one_fits_in_full(
 def test_who_looks_into_a_model_finds_what_a_usual_one_holds(halves: ModelRecipes) -> None:
     recipe = halves.model
     manager = residency_manager(
-        Settings(host_weights_budget=int(estimate_bytes(recipe) * 0.7)), "cpu", []
+        Settings(host_weights_budget=int(estimate_bytes(recipe) * 0.7)), "cpu"
     )
     for _ in range(2):  # it has to go after the first
         with manager.use(recipe, "cpu", calls_only=True):
@@ -198,9 +198,9 @@ def test_who_looks_into_a_model_finds_what_a_usual_one_holds(halves: ModelRecipe
 
     with manager.use(recipe, "cpu") as found:
         usual = load_component(recipe, "cpu")
-        assert found.unet.dtype == torch.float32
-        assert_same(found.unet.named_parameters(), usual.unet.named_parameters())
-        assert_same(found.unet.state_dict().items(), usual.unet.state_dict().items())
+        assert found.module.dtype == torch.float32
+        assert_same(found.module.named_parameters(), usual.module.named_parameters())
+        assert_same(found.module.state_dict().items(), usual.module.state_dict().items())
 
 
 def order(recipes: ModelRecipes) -> tuple[Recipe, ...]:

@@ -37,17 +37,21 @@ OPTIONS: dict[str, Any] = {
 def model(sd1_folder: Path) -> Denoiser:
     config = json.loads((sd1_folder / "scheduler" / "scheduler_config.json").read_text())
     unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet")
-    return Denoiser(unet.eval(), config, "sd1")
+    return Denoiser({"unet": unet.eval()}, "sd1", config)
 
 
 @pytest.fixture(scope="module")
 def positive() -> Conditioning:
     embeddings = draw_noise((7, 32), 1, [0])
-    return Conditioning((ConditioningEntry(embeddings),), "sd1", draw_noise((7, 32), 2, [0]))
+    return Conditioning(
+        (ConditioningEntry({"embeddings": embeddings}),),
+        "sd1",
+        ConditioningEntry({"embeddings": draw_noise((7, 32), 2, [0])}),
+    )
 
 
 def picture(batch: int = 1) -> Latent:
-    return Latent(draw_noise((4, 8, 8), 3, range(batch)), 64, 64, batch, family="sd1")
+    return Latent(draw_noise((4, 8, 8), 3, range(batch)), 64, 64, batch, format="sd")
 
 
 def right_half() -> Tensor:
@@ -56,7 +60,7 @@ def right_half() -> Tensor:
     return mask
 
 
-def test_the_result_is_a_latent_of_the_models_family(
+def test_the_result_is_a_latent_of_the_models_format(
     model: Denoiser, positive: Conditioning
 ) -> None:
     latent = replace(EMPTY, width=96, height=64, batch_size=2)
@@ -65,7 +69,7 @@ def test_the_result_is_a_latent_of_the_models_family(
     assert found.samples.shape == (2, 4, 8, 12)
     assert found.samples.dtype == torch.float32
     assert not found.samples.is_inference()
-    assert found.family == "sd1"
+    assert found.format == "sd"
     assert (found.width, found.height, found.batch_size) == (96, 64, 2)
 
 
@@ -120,7 +124,7 @@ def test_what_the_callback_raises_ends_the_sampling(
 def test_sample_steps_ends_in_the_result(model: Denoiser, positive: Conditioning) -> None:
     steps = list(sample_steps(model, positive, None, EMPTY, **OPTIONS))
     assert len(steps) == 4
-    assert all(step.family == "sd1" for step in steps)
+    assert all(step.format == "sd" for step in steps)
     final = sample(model, positive, None, EMPTY, **OPTIONS)
     torch.testing.assert_close(steps[-1].samples, final.samples)
 
@@ -184,7 +188,7 @@ def test_the_kept_part_is_exact_in_lower_precision_too(
 ) -> None:
     unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").to(torch.bfloat16)
     latent = replace(picture(), noise_mask=right_half())
-    found = sample(replace(model, unet=unet), positive, None, latent, **OPTIONS)
+    found = sample(replace(model, modules={"unet": unet}), positive, None, latent, **OPTIONS)
     assert torch.equal(found.samples[..., :4], latent.samples[..., :4])
 
 
@@ -207,7 +211,7 @@ def test_a_cell_is_kept_only_if_all_its_pixels_are(model: Denoiser, positive: Co
 
 
 def test_infinities_are_told_with_the_step(model: Denoiser, positive: Conditioning) -> None:
-    broken = replace(positive.entries[0], embeddings=torch.full((1, 7, 32), float("inf")))
+    broken = ConditioningEntry({"embeddings": torch.full((1, 7, 32), float("inf"))})
     with pytest.raises(NumericalError, match="step 1 of 4") as caught:
         sample(model, replace(positive, entries=(broken,)), None, EMPTY, **OPTIONS)
     assert caught.value.problem.given == "a model in float32"
@@ -219,7 +223,7 @@ def test_float16_overflow_is_told_with_the_way_out(
     unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").half()
     with torch.no_grad():
         unet.conv_out.weight.fill_(60000.0)
-    half = replace(model, unet=unet)
+    half = replace(model, modules={"unet": unet})
     with pytest.raises(NumericalError, match="dtype float32"):
         sample(half, positive, None, EMPTY, **OPTIONS)
 
@@ -229,7 +233,7 @@ def test_lower_precision_gives_nearly_the_same(
     sd1_folder: Path, model: Denoiser, positive: Conditioning, dtype: torch.dtype
 ) -> None:
     unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").to(dtype)
-    low = sample(replace(model, unet=unet), positive, None, EMPTY, **OPTIONS)
+    low = sample(replace(model, modules={"unet": unet}), positive, None, EMPTY, **OPTIONS)
     full = sample(model, positive, None, EMPTY, **OPTIONS)
     assert low.samples.dtype == torch.float32
     # bfloat16 has 8 bits of mantissa
@@ -272,7 +276,7 @@ LATENTS: dict[str, tuple[str, Change]] = {
     "batch": ("doesn't fit", lambda latent: replace(latent, batch_size=2)),
     "indices": ("batch index", lambda latent: replace(latent, batch_index=(0, 1))),
     "no items": ("at least one", lambda latent: replace(latent, samples=None, batch_size=0)),
-    "family": ("family sd1", lambda latent: replace(latent, family="sdxl")),
+    "format": ("format sd,", lambda latent: replace(latent, format="sdxl")),
     "mask": ("mask", lambda latent: replace(latent, noise_mask=torch.zeros(3, 64, 64))),
 }
 

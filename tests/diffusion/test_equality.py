@@ -35,8 +35,8 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import sample
 from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.models import open_model
 from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.diffusion.vae import decode_latent
 
@@ -72,7 +72,7 @@ class Model:
     def components(self, sampler: str, **options: Any) -> dict[str, Any]:
         scheduler, own = SCHEDULERS[sampler]
         return {
-            "unet": self.denoiser.unet,
+            "unet": self.denoiser.module,
             "scheduler": scheduler.from_config(self.config, **own, **options),
             "vae": None,
             "text_encoder": None,
@@ -90,12 +90,13 @@ def model(request: pytest.FixtureRequest, sd1_folder: Path, sd1_v_folder: Path) 
     # what files of latent models say; diffusers' default is to clip, as if they were pictures
     config |= {"clip_sample": False}
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").eval()
-    return Model(Denoiser(unet, config, "sd1"), config)
+    return Model(Denoiser({"unet": unet}, "sd1", config), config)
 
 
 def ours(model: Model, latent: Latent, **options: Any) -> Tensor:
     positive, negative = (
-        Conditioning((ConditioningEntry(embeddings),)) for embeddings in (POSITIVE, NEGATIVE)
+        Conditioning((ConditioningEntry({"embeddings": embeddings}),))
+        for embeddings in (POSITIVE, NEGATIVE)
     )
     options = {"schedule": "normal", **options}
     found = sample(model.denoiser, positive, negative, latent, seed=SEED, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.core.values import Latent
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
 from nodegraph.diffusion.flow_shift import flux2_mu, line_mu
@@ -285,12 +287,14 @@ def test_what_would_be_sampled_wrongly_is_refused(config: dict[str, Any], given:
 
 
 def test_a_scheduler_file_says_what_the_model_was_trained_on() -> None:
-    flow = model_noise(FLUX, spread="ramp", mu=line_mu)
+    family = replace(family_named("sd1"), noise="flow", spread="ramp", mu=line_mu)
+    flow = model_noise(FLUX, family)
     assert isinstance(flow, FlowNoise)
     assert (flow.kind, flow.spread) == ("flow", "ramp")
-    assert model_noise({"_class_name": "DDIMScheduler"}, spread="ramp", mu=line_mu).kind == (
-        "discrete"
-    )
+    ddim = {"_class_name": "DDIMScheduler"}
+    assert model_noise(ddim, family_named("sd1")).kind == "discrete"
+    with pytest.raises(InvalidFile, match="isn't sampled"):
+        model_noise(ddim, family)
 
 
 @pytest.mark.parametrize("timestep", [0, 1, 500, 1000])

@@ -14,13 +14,21 @@ from torch import Tensor, nn
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.errors import InvalidValue
 
 SHAPE = (2, 4, 4, 4)
 LATENT = torch.zeros(SHAPE)
+SIZE = {"width": 32, "height": 32}
 TIMESTEP = torch.tensor(500)
+CONFIG = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "cross_attention_dim": 3,
+    "time_cond_proj_dim": None,
+}
 
 
 class Echo(nn.Module):
@@ -28,7 +36,7 @@ class Echo(nn.Module):
 
     def __init__(self, **config: Any) -> None:
         super().__init__()
-        self.config = FrozenDict({"cross_attention_dim": 3, "time_cond_proj_dim": None, **config})
+        self.config = FrozenDict({**CONFIG, **config})
         self.device, self.dtype = torch.device("cpu"), torch.float32
         self.calls: list[dict[str, Any]] = []
 
@@ -43,8 +51,12 @@ def says(value: float, tokens: int = 5) -> Tensor:
     return torch.full((1, tokens, 3), value)
 
 
+def saying(value: float, tokens: int = 5, **options: Any) -> ConditioningEntry:
+    return ConditioningEntry({"embeddings": says(value, tokens)}, **options)
+
+
 def prompt(value: float, **entry: Any) -> Conditioning:
-    return Conditioning((ConditioningEntry(says(value), **entry),))
+    return Conditioning((saying(value, **entry),))
 
 
 def both(first: Conditioning, second: Conditioning) -> Conditioning:
@@ -58,8 +70,17 @@ def answer(
     progress: float = 0.0,
     unet: Echo | None = None,
 ) -> Tensor:
-    model: Any = Denoiser(unet or Echo(), {}, "sd1")  # type: ignore[arg-type]
-    return Guidance(model, positive, negative, cfg, SHAPE)(LATENT, TIMESTEP, progress)
+    model = denoiser(unet or Echo())
+    guidance = Guidance(model, positive, negative, cfg, **SIZE, shape=SHAPE)
+    return guidance(LATENT, moment(progress))
+
+
+def denoiser(unet: nn.Module) -> Denoiser:
+    return Denoiser({"unet": unet}, "sd1")
+
+
+def moment(progress: float = 0.0) -> Moment:
+    return Moment(TIMESTEP, torch.tensor(0), 1000, progress)
 
 
 def left_half() -> Tensor:
@@ -97,8 +118,7 @@ def test_prompts_are_not_repeated_up_to_a_large_common_multiple(
 ) -> None:
     unet = Echo()
     against, towards = (
-        Conditioning((ConditioningEntry(says(value, tokens)),))
-        for value, tokens in zip((1.0, 3.0), lengths, strict=True)
+        prompt(value, tokens=tokens) for value, tokens in zip((1.0, 3.0), lengths, strict=True)
     )
     found = answer(towards, against, cfg=4.0, unet=unet)
 
@@ -114,7 +134,7 @@ def test_prompts_are_not_repeated_up_to_a_large_common_multiple(
 def test_prompts_of_three_lengths_keep_their_places() -> None:
     positive = Conditioning(
         tuple(
-            ConditioningEntry(says(value, tokens), mask=mask)
+            saying(value, tokens, mask=mask)
             for value, tokens, mask in (
                 (1.0, 35, left_half()),
                 (2.0, 40, 1 - left_half()),
@@ -129,12 +149,14 @@ def test_prompts_of_three_lengths_keep_their_places() -> None:
 
 def test_evaluating_length_by_length_gives_what_repeating_gives(sd1_folder: Path) -> None:
     unet = UNet2DConditionModel.from_pretrained(sd1_folder, subfolder="unet").eval()
-    model = Denoiser(unet, {}, "sd1")
     towards, against = (draw_noise((tokens, 32), tokens, [0]) for tokens in (21, 28))
     latent = draw_noise((4, 8, 8), 3, [0, 1])
-    sides = [Conditioning((ConditioningEntry(item),)) for item in (towards, against)]
+    sides = [
+        Conditioning((ConditioningEntry({"embeddings": item}),)) for item in (towards, against)
+    ]
     with torch.no_grad():
-        found = Guidance(model, *sides, 4.0, latent.shape)(latent, TIMESTEP, 0.0)
+        guidance = Guidance(denoiser(unet), *sides, 4.0, width=64, height=64, shape=latent.shape)
+        found = guidance(latent, moment())
         repeated = torch.cat([against.repeat(2, 3, 1), towards.repeat(2, 4, 1)])
         away, to = unet(torch.cat([latent] * 2), TIMESTEP, repeated).sample.chunk(2)
     torch.testing.assert_close(found, away + 4.0 * (to - away), rtol=1e-4, atol=1e-5)
@@ -148,14 +170,14 @@ def test_without_guidance_the_negative_prompt_is_not_asked(cfg: float) -> None:
 
 
 def test_no_negative_stands_for_the_empty_prompt() -> None:
-    positive = dataclasses.replace(prompt(3.0), unconditional=says(1.0))
+    positive = dataclasses.replace(prompt(3.0), unconditional=saying(1.0))
     assert (answer(positive, cfg=2.0) == 5).all()
 
 
 def test_no_negative_and_no_empty_prompt_is_told() -> None:
-    guidance: Any = Denoiser(Echo(), {}, "sd1")  # type: ignore[arg-type]
+    guidance = Guidance(denoiser(Echo()), prompt(3.0), None, 2.0, **SIZE, shape=SHAPE)
     with pytest.raises(InvalidValue, match="empty prompt") as caught:
-        Guidance(guidance, prompt(3.0), None, 2.0, SHAPE).check([0.0])
+        guidance.check([0.0])
     assert caught.value.problem.port == "negative"
 
 
@@ -176,7 +198,7 @@ def test_masks_say_where_an_entry_applies() -> None:
 
 
 def test_the_empty_prompt_stands_in_where_no_mask_reaches() -> None:
-    positive = dataclasses.replace(prompt(2.0, mask=left_half()), unconditional=says(9.0))
+    positive = dataclasses.replace(prompt(2.0, mask=left_half()), unconditional=saying(9.0))
     found = answer(positive)
     assert (found[..., :2] == 2).all()
     assert (found[..., 2:] == 9).all()
@@ -190,7 +212,7 @@ def test_entries_apply_in_their_part_of_the_sampling() -> None:
 
 
 def test_the_empty_prompt_stands_in_when_no_entry_applies() -> None:
-    positive = dataclasses.replace(prompt(2.0, end=0.5), unconditional=says(9.0))
+    positive = dataclasses.replace(prompt(2.0, end=0.5), unconditional=saying(9.0))
     assert (answer(positive, progress=0.9) == 9).all()
 
 
@@ -204,7 +226,7 @@ def test_models_that_take_the_scale_are_asked_once_with_it(width: int) -> None:
 
 
 def test_embeddings_of_another_model_are_refused() -> None:
-    wide = Conditioning((ConditioningEntry(torch.zeros(1, 5, 8)),))
+    wide = Conditioning((ConditioningEntry({"embeddings": torch.zeros(1, 5, 8)}),))
     with pytest.raises(InvalidValue, match="don't fit the model") as caught:
         answer(prompt(1.0), wide, cfg=2.0)
     assert caught.value.problem.port == "negative"

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Recipe
-from nodegraph.diffusion import loading
+from nodegraph.diffusion import building
 from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
 from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.models import ModelRecipes, open_model
+from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import ResidencyManager, component_bytes
 
@@ -53,9 +53,9 @@ def test_components_hold_the_weights_that_the_pipeline_holds(
     assert isinstance(text, TextModel)
     assert isinstance(autoencoder, Autoencoder)
     for ours, theirs in (
-        (denoiser.unet, sd1_pipeline.unet),
-        (text.model, sd1_pipeline.text_encoder),
-        (autoencoder.vae, sd1_pipeline.vae),
+        (denoiser.module, sd1_pipeline.unet),
+        (text.module, sd1_pipeline.text_encoder),
+        (autoencoder.module, sd1_pipeline.vae),
     ):
         assert not ours.training
         assert not any(weight.requires_grad for weight in ours.parameters())
@@ -67,12 +67,7 @@ def test_components_hold_the_weights_that_the_pipeline_holds(
 def test_the_recipe_decides_the_precision(sd1_folder: Path, dtype: str) -> None:
     for recipe in recipes_of(sd1_folder, dtype):
         component = load_component(recipe, "cpu")
-        module = next(
-            getattr(component, name)
-            for name in ("unet", "model", "vae")
-            if hasattr(component, name)
-        )
-        assert {weight.dtype for weight in module.parameters()} == {getattr(torch, dtype)}
+        assert {weight.dtype for weight in component.module.parameters()} == {getattr(torch, dtype)}
         # Buffers, such as position ids, are not in the files.
         assert estimate_bytes(recipe) == pytest.approx(component_bytes(component), rel=0.01)
 
@@ -83,7 +78,7 @@ def test_files_in_half_precision_are_widened(folder: Path) -> None:
     save_file(halves, folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
     (folder / UNET_WEIGHTS).unlink()
 
-    unet = load_component(recipes_of(folder).model, "cpu").unet
+    unet = load_component(recipes_of(folder).model, "cpu").module
 
     found = unet.state_dict()
     assert all(torch.equal(found[name], tensor.float()) for name, tensor in halves.items())
@@ -111,7 +106,7 @@ def test_shards_load_as_one(folder: Path, shard: str, index: str) -> None:
 
     recipe = recipes_of(folder).model
 
-    found = load_component(recipe, "cpu").unet.state_dict()
+    found = load_component(recipe, "cpu").module.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
     assert estimate_bytes(recipe) == sum(tensor.nbytes for tensor in weights.values())
     unet = UNet2DConditionModel.from_pretrained(
@@ -125,7 +120,7 @@ def test_allowed_pickles_load(folder: Path) -> None:
     (folder / UNET_WEIGHTS).unlink()
     torch.save(weights, folder / "unet" / "diffusion_pytorch_model.bin")
 
-    unet = load_component(recipes_of(folder, allow_pickle=True).model, "cpu").unet
+    unet = load_component(recipes_of(folder, allow_pickle=True).model, "cpu").module
 
     found = unet.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
@@ -146,7 +141,6 @@ def test_the_scheduler_config_is_the_file_with_the_pipelines_corrections(folder:
     [
         ("model", UNET_WEIGHTS),
         ("model", "unet/config.json"),
-        ("model", "scheduler/scheduler_config.json"),
         ("text_encoder", "text_encoder/model.safetensors"),
         ("text_encoder", "tokenizer/merges.txt"),
         ("vae", "vae/diffusion_pytorch_model.safetensors"),
@@ -164,11 +158,20 @@ def test_files_that_changed_since_the_recipe_was_made_are_refused(
         load_component(recipe, "cpu")
 
 
+def test_the_schedule_is_that_of_the_recipe_whatever_becomes_of_its_file(folder: Path) -> None:
+    recipe = recipes_of(folder).model
+    expected = load_component(recipe, "cpu").scheduler_config
+
+    (folder / "scheduler" / "scheduler_config.json").write_text("{}")
+
+    assert load_component(recipe, "cpu").scheduler_config == expected
+
+
 def test_a_file_that_is_changed_while_it_is_read_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipes_of(folder).vae
-    before = loading.read_tensors
+    before = building.read_tensors
 
     def read(files: Sequence[Path], dtype: str) -> dict[str, Tensor]:
         content = bytearray(files[0].read_bytes())
@@ -176,7 +179,7 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(
         files[0].write_bytes(content)
         return before(files, dtype)
 
-    monkeypatch.setattr(loading, "read_tensors", read)
+    monkeypatch.setattr(building, "read_tensors", read)
 
     with pytest.raises(InvalidFile, match="was changed while a run used it"):
         load_component(recipe, "cpu")
@@ -249,7 +252,7 @@ def test_a_damaged_tokenizer_is_named(folder: Path) -> None:
 def test_other_recipes_are_refused(sd1_folder: Path) -> None:
     recipe = recipes_of(sd1_folder).model
     with pytest.raises(InvalidValue, match="can't load a Recipe"):
-        load_component(Recipe("sd1", recipe.source, recipe.digest), "cpu")
+        load_component(Recipe("sd1", recipe.files), "cpu")
     with pytest.raises(InvalidValue, match="in int4"):
         load_component(replace(recipe, dtype="int4"), "cpu")
 
@@ -276,7 +279,7 @@ def test_components_load_from_several_threads(sd1_folder: Path) -> None:
 
     def dtype_of(recipe: Recipe) -> bool:
         with manager.use(recipe, "cpu") as component:
-            return component.family == "sd1"
+            return component.family == recipe.family
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(dtype_of, recipes * 3))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from torch import nn
 
-from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion.loading import _from_folder
+from nodegraph.diffusion.building import build_module
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.residency import measuring
 
@@ -76,8 +75,10 @@ def test_reading_in_half_precision_takes_half(single_file: Path) -> None:
 
 
 def test_a_folder_is_never_in_memory_twice(unet_folder: Path) -> None:
-    def load() -> Any:
-        return _from_folder(UNet2DConditionModel, DiffusionModel("sd1", str(unet_folder), ""))
+    files = sorted((unet_folder / "unet").iterdir())
+
+    def load() -> nn.Module:
+        return build_module(["UNet2DConditionModel"], files, "float32")
 
     size = sum(item.nbytes for item in load().parameters())
     with measuring("cpu") as peak:

@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,8 @@ from hypothesis import strategies as st
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import models
-from nodegraph.diffusion.models import (
-    ModelRecipes,
-    ModelSource,
-    list_models,
-    locate_model,
-    model_facts,
-    model_stamp,
-    open_model,
-)
+from nodegraph.diffusion.models import ModelSource, list_models, locate_model
+from nodegraph.diffusion.opening import ModelRecipes, model_facts, model_stamp, open_model
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
     InvalidFile,
@@ -40,6 +32,10 @@ SD1_SHAPES = {
     "model.diffusion_model.input_blocks.0.0.weight": (4, 4, 1, 1),
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (1, 1),
     "first_stage_model.encoder.conv_in.weight": (1, 1),
+}
+
+SD2_SHAPES = {
+    name.replace(".transformer.text_model.", ".model."): shape for name, shape in SD1_SHAPES.items()
 }
 
 
@@ -205,9 +201,8 @@ def test_a_folder_of_pickles_is_refused_unless_allowed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "unet", "title"),
     [
-        ({"_class_name": "FluxPipeline"}, {}, "a FluxPipeline"),
-        ({}, {"cross_attention_dim": 1024}, r"Stable Diffusion 2\.x"),
-        ({}, {"in_channels": 9}, "an inpainting model"),
+        ({"_class_name": "KandinskyPipeline"}, {}, "a KandinskyPipeline"),
+        ({}, {"in_channels": 8}, "an InstructPix2Pix model"),
         ({"_class_name": None}, {}, "a None"),
     ],
 )
@@ -220,6 +215,13 @@ def test_an_unsupported_folder_is_named(
 
     with pytest.raises(InvalidFile, match=rf"{title}.*expected: a whole model of Stable Diff"):
         locate_model("fruit/apples", [folder])
+
+
+def test_the_width_of_the_embeddings_tells_two_versions_apart(folder: Path) -> None:
+    file = folder / "fruit" / "apples" / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"cross_attention_dim": 1024}))
+
+    assert locate_model("fruit/apples", [folder]).family == "sd2"
 
 
 def test_a_latent_may_have_any_number_of_channels(folder: Path) -> None:
@@ -236,7 +238,7 @@ def test_a_latent_may_have_any_number_of_channels(folder: Path) -> None:
         ({"conditioner.embedders.0.x": (1,)}, "Stable Diffusion XL"),
         ({"model.diffusion_model.joint_blocks.0.context_block.x": (1,)}, "Stable Diffusion 3"),
         ({"double_blocks.0.img_attn.qkv.weight": (1,)}, "Flux"),
-        (SD1_SHAPES | {"cond_stage_model.model.ln_final.weight": (1,)}, "Stable Diffusion 2.x"),
+        (SD2_SHAPES, "Stable Diffusion 2.x"),
         ({"control_model.zero": (1,)}, "a ControlNet"),
         ({"unet.x.lora_A.weight": (1,)}, "a LoRA"),
         ({"decoder.conv_in.weight": (1,)}, "a VAE alone"),
@@ -271,10 +273,13 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
 
     assert facts == {
         "family": "sd1",
+        "format": "sd",
         "latent_channels": 4,
         "downscale": 8,
+        "multiple": 8,
         "width": 64,
         "height": 64,
+        "noise": "discrete",
         "prediction_type": "epsilon",
         "context_width": 32,
     }
@@ -288,6 +293,7 @@ def test_damaged_configuration_is_told(folder: Path) -> None:
         model_facts(source)
 
     (source.path / "vae" / "config.json").write_text("{}")
+    (source.path / "unet" / "config.json").write_text("{}")
     with pytest.raises(InvalidFile, match="apples is damaged"):
         model_facts(source)
 
@@ -307,7 +313,10 @@ def test_a_recipe_changes_with_its_own_files_alone(folder: Path, changed: str, p
     before = _open(folder)
     path = folder / "fruit" / "apples" / changed
     content = path.read_bytes()
-    path.write_bytes(content[:-1] + b"\x01" if changed.endswith("tensors") else content + b"\n")
+    if changed.endswith("tensors"):
+        path.write_bytes(content[:-1] + b"\x01")
+    else:
+        path.write_bytes(content.replace(b"0.012", b"0.013") + b"\n")
 
     after = _open(folder)
 
@@ -320,7 +329,8 @@ def test_equal_content_elsewhere_has_equal_digests(folder: Path, sd1_folder: Pat
     there = open_model(str(sd1_folder), [], digests=FileDigests())
 
     assert [digest_value(item) for item in here] == [digest_value(item) for item in there]
-    assert here.model == replace(there.model, source=here.model.source)
+    assert [file.digest for file in here.model.files] == [file.digest for file in there.model.files]
+    assert here.model.digest == there.model.digest
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph import Latent, Preview
-from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.models import embedded_folder
-from nodegraph.diffusion.previews import LONGEST, RGB_FACTORS, PreviewDecoder, Previews
+from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews
 from nodegraph.errors import ModelNotFound
 from nodegraph.residency import ResidencyManager
 from tests.diffusion.conftest import write_json
@@ -67,6 +68,11 @@ def embedded() -> DiffusionModel:
     return open_model("tiny", ()).model
 
 
+def folder_of(model: DiffusionModel) -> Path:
+    """Where the UNet's folder lies."""
+    return Path(model.source).parent
+
+
 def bring_decoder(model: DiffusionModel, **changes: Any) -> Path:
     """Put a random decoder beside a model's UNet."""
     torch.manual_seed(0)
@@ -76,7 +82,7 @@ def bring_decoder(model: DiffusionModel, **changes: Any) -> Path:
         "num_encoder_blocks": (1,) * 4,
         "num_decoder_blocks": (1,) * 4,
     }
-    place = Path(model.source) / "preview_decoder"
+    place = folder_of(model) / "preview_decoder"
     AutoencoderTiny(**sizes | changes).save_pretrained(place)
     return place
 
@@ -142,14 +148,14 @@ def test_without_a_decoder_the_familys_map_gives_the_colours(
     given[:, channel] = 0.5
     found = pixels(shown(ctx, model, given))
     assert found.shape == (64, 64, 3)
-    wanted = (0.5 * np.array(RGB_FACTORS["sd1"][channel]) + 1) / 2
+    wanted = (0.5 * np.array(SD.rgb[channel]) + 1) / 2
     np.testing.assert_allclose(found.mean((0, 1)), wanted, atol=0.02)
     assert ctx.logged == []
 
 
 def test_a_decoder_beside_the_unet_is_used_and_kept(ctx: Asking, model: DiffusionModel) -> None:
     bring_decoder(model)
-    stock = AutoencoderTiny.from_pretrained(Path(model.source) / "preview_decoder").eval()
+    stock = AutoencoderTiny.from_pretrained(folder_of(model) / "preview_decoder").eval()
     given = latents()
     first, second = previews(ctx, model), previews(ctx, model)
     found = [pixels(made.of(given)()) for made in (first, first, second)]
@@ -290,15 +296,17 @@ def test_it_computes_as_the_model_does(ctx: Asking, model: DiffusionModel, dtype
     bring_decoder(model)
     recipe = PreviewDecoder.of(replace(model, dtype=dtype))
     loaded: Any = load_component(recipe, "cpu")
-    assert loaded.vae.dtype == getattr(torch, dtype)
-    assert estimate_bytes(recipe) == sum(item.nbytes for item in loaded.vae.parameters())
+    assert loaded.module.dtype == getattr(torch, dtype)
+    assert estimate_bytes(recipe) == sum(item.nbytes for item in loaded.module.parameters())
     low = shown(ctx, replace(model, dtype=dtype), latents().to(getattr(torch, dtype)))
     assert psnr(pixels(low), pixels(shown(ctx, model, latents()))) > 25
 
 
 def test_a_model_without_one_says_so(model: DiffusionModel, tmp_path: Path) -> None:
-    for source in (model.source, str(tmp_path / "model.safetensors")):
-        recipe = PreviewDecoder.of(replace(model, source=source))
+    single = replace(
+        model, files=(RecipeFile("checkpoint", str(tmp_path / "model.safetensors"), ""),)
+    )
+    for recipe in map(PreviewDecoder.of, (model, single)):
         with pytest.raises(ModelNotFound):
             load_component(recipe, "cpu")
         with pytest.raises(ModelNotFound):
@@ -324,6 +332,10 @@ def damaged_companion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_embedded_model_goes_without_previews_if_its_companion_is_damaged(
     ctx: Asking, embedded: DiffusionModel, damaged_companion: Path
 ) -> None:
-    model = replace(embedded, source=str(damaged_companion))
+    files = [
+        replace(file, path=str(damaged_companion / file.role / Path(file.path).name))
+        for file in embedded.files
+    ]
+    model = replace(embedded, files=tuple(files))
     assert shown(ctx, model, latents(channels=8)) is None
     assert len(ctx.logged) == 1

@@ -27,9 +27,11 @@ from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 pytestmark = pytest.mark.slow
 
 PROMPT = Conditioning(
-    (ConditioningEntry(draw_noise((7, 32), 1, [0])),), "sd1", draw_noise((7, 32), 2, [0])
+    (ConditioningEntry({"embeddings": draw_noise((7, 32), 1, [0])}),),
+    "sd1",
+    ConditioningEntry({"embeddings": draw_noise((7, 32), 2, [0])}),
 )
-LATE = replace(PROMPT.entries[0], embeddings=draw_noise((7, 32), 4, [0]), start=0.4)
+LATE = ConditioningEntry({"embeddings": draw_noise((7, 32), 4, [0])}, start=0.4)
 
 
 @cache
@@ -38,7 +40,7 @@ def model(dtype: torch.dtype, prediction: str) -> Denoiser:
     torch.manual_seed(0)
     unet = tiny_unet().eval().to(dtype)
     torch.set_rng_state(state)
-    return Denoiser(unet, SD1_SCHEDULER | {"prediction_type": prediction}, "sd1")
+    return Denoiser({"unet": unet}, "sd1", SD1_SCHEDULER | {"prediction_type": prediction})
 
 
 def halves(soft: bool) -> Tensor:
@@ -63,7 +65,7 @@ def samplings(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "positive": replace(PROMPT, entries=entries),
         "negative": None,
-        "latent": Latent(samples, 64, 64, batch, mask, "sd1" if samples is not None else None),
+        "latent": Latent(samples, 64, 64, batch, mask, "sd" if samples is not None else None),
         "seed": draw(st.integers(0, 2**64 - 1)),
         "steps": steps,
         "cfg": draw(st.sampled_from([1.0, 5.0])),
@@ -123,7 +125,7 @@ def test_every_sampler_after_every_step(sampler: str, mask: Tensor | None) -> No
         "model": model(torch.float32, "epsilon"),
         "positive": PROMPT,
         "negative": None,
-        "latent": Latent(draw_noise((4, 8, 8), 3, [0]), 64, 64, noise_mask=mask, family="sd1"),
+        "latent": Latent(draw_noise((4, 8, 8), 3, [0]), 64, 64, noise_mask=mask, format="sd"),
         "seed": 7,
         "steps": 5,
         "cfg": 2.0,

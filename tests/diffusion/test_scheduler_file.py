@@ -31,6 +31,7 @@ from nodegraph.diffusion import (
     sample,
     scheduler_config,
 )
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.scheduler_file import (
     FLOW_MATCHING_CLASSES,
@@ -43,6 +44,7 @@ from nodegraph.diffusion.scheduler_file import (
 from nodegraph.errors import InvalidFile, InvalidValue
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
+FLOWING = replace(family_named("sd1"), noise="flow", scheduler={})
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -205,22 +207,22 @@ def test_a_family_that_takes_flow_reads_its_files(folder: Path) -> None:
     index, path = folder / "model_index.json", folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps({"shift": 3.0}))
     index.write_text(json.dumps({"scheduler": ["diffusers", FLOW]}))
-    assert folder_scheduler(folder, ("flow",)) == {"_class_name": FLOW, "shift": 3.0}
+    assert folder_scheduler(folder, FLOWING) == {"_class_name": FLOW, "shift": 3.0}
 
     path.write_text(json.dumps({"_class_name": FLOW, "invert_sigmas": True}))
     with pytest.raises(InvalidFile, match="invert_sigmas"):
-        folder_scheduler(folder, ("flow", "discrete"))
+        folder_scheduler(folder, FLOWING)
 
 
 def test_a_family_that_takes_flow_alone_refuses_others(folder: Path) -> None:
     with pytest.raises(InvalidFile, match="isn't sampled with") as error:
-        folder_scheduler(folder, ("flow",))
+        folder_scheduler(folder, FLOWING)
     assert FLOW in str(error.value.problem.expected)
     unclear = json.dumps({"_class_name": "UniPCMultistepScheduler"})
     (folder / "scheduler" / "scheduler_config.json").write_text(unclear)
     (folder / "model_index.json").write_text("{}")
     with pytest.raises(InvalidFile, match="isn't sampled with"):
-        folder_scheduler(folder, ("flow",))
+        folder_scheduler(folder, FLOWING)
 
 
 def test_reading_it_imports_no_torch() -> None:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion.components import TextModel
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.models import open_model
-from nodegraph.diffusion.text import encode_prompt, match_length
+from nodegraph.diffusion.opening import open_model
+from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue, NumericalError
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
 
@@ -133,7 +134,7 @@ def test_a_prompt_without_end_is_refused(text_model: TextModel) -> None:
 def test_infinite_embeddings_are_told(sd1_folder: Path) -> None:
     broken = open_text_model(sd1_folder)
     with torch.no_grad():
-        next(broken.model.parameters()).fill_(float("nan"))
+        next(broken.module.parameters()).fill_(float("nan"))
 
     with pytest.raises(NumericalError, match="text encoder gave NaN"):
         encode_prompt(broken, "red")
@@ -144,30 +145,38 @@ def test_a_tokenizer_without_a_length_takes_the_encoders(text_model: TextModel) 
         model_max_length = 10**30
 
         def __getattr__(self, name: str) -> object:
-            return getattr(text_model.tokenizer, name)
+            return getattr(text_model.tokenizers["tokenizer"], name)
 
         def __call__(self, *args: object, **options: object) -> object:
-            return text_model.tokenizer(*args, **options)
+            return text_model.tokenizers["tokenizer"](*args, **options)
 
-    unlimited = replace(text_model, tokenizer=Unlimited())
+    unlimited = replace(text_model, tokenizers={"tokenizer": Unlimited()})
 
     assert torch.equal(embeddings(unlimited, "fox"), embeddings(text_model, "fox"))
 
 
-def test_lengths_are_matched_by_repeating(text_model: TextModel) -> None:
+def joined(*embeddings: Tensor) -> Tensor:
+    """Of prompts for one call of a UNet."""
+    joined: Tensor = family_named("sd1").join([{"embeddings": item} for item in embeddings], 1)[
+        "embeddings"
+    ]
+    return joined
+
+
+def test_lengths_are_matched_by_repeating() -> None:
     two, three = torch.randn(1, 4, 3), torch.randn(1, 6, 3)
 
-    first, second = match_length(two, three)
+    first, second = joined(two, three)
 
-    assert torch.equal(first, torch.cat([two, two, two], dim=1))
-    assert torch.equal(second, torch.cat([three, three], dim=1))
-    assert match_length(two, two)[0] is two
+    assert torch.equal(first[None], torch.cat([two, two, two], dim=1))
+    assert torch.equal(second[None], torch.cat([three, three], dim=1))
+    assert torch.equal(joined(two, two), torch.cat([two, two]))
 
 
 def test_repeating_changes_nothing_in_what_attention_gives() -> None:
     torch.manual_seed(0)
     query, context = torch.randn(1, 5, 8), torch.randn(1, 4, 8)
-    repeated, _ = match_length(context, torch.randn(1, 12, 8))
+    repeated = joined(context, torch.randn(1, 12, 8))[:1]
     attend = torch.nn.functional.scaled_dot_product_attention
 
     torch.testing.assert_close(
@@ -178,7 +187,7 @@ def test_repeating_changes_nothing_in_what_attention_gives() -> None:
 def test_the_empty_prompt_is_encoded_once_for_each_encoder(sd1_folder: Path) -> None:
     text_model = load_component(open_model(str(sd1_folder), []).text_encoder, "cpu")
     asked: list[int] = []
-    text_model.model.register_forward_pre_hook(lambda *_: asked.append(1))
+    text_model.module.register_forward_pre_hook(lambda *_: asked.append(1))
 
     first = encode_prompt(text_model, "a red apple")
     assert len(asked) == 2
@@ -187,8 +196,10 @@ def test_the_empty_prompt_is_encoded_once_for_each_encoder(sd1_folder: Path) -> 
     empty = encode_prompt(text_model, "")
     assert len(asked) == 3
 
-    assert torch.equal(first.unconditional, second.unconditional)
-    assert torch.equal(empty.entries[0].embeddings, first.unconditional)
-    first.unconditional.zero_()
+    given, expected = (made.unconditional.embeddings for made in (first, second))
+    assert torch.equal(given, expected)
+    assert torch.equal(empty.entries[0].embeddings, expected)
+    given.zero_()
     empty.entries[0].embeddings.zero_()
-    assert torch.equal(encode_prompt(text_model, "a fox").unconditional, second.unconditional)
+    again = encode_prompt(text_model, "a fox")
+    assert torch.equal(again.unconditional.embeddings, expected)

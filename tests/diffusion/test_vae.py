@@ -14,7 +14,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.models import open_model
+from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images import room
@@ -31,7 +31,7 @@ def autoencoder(sd1_folder: Path) -> Autoencoder:
 
 def latent_of(samples: Tensor) -> Latent:
     batch, _, height, width = samples.shape
-    return Latent(samples, width * 8, height * 8, batch, family="sd1")
+    return Latent(samples, width * 8, height * 8, batch, format="sd")
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 8, 8), (1, 4, 5, 9)])
@@ -70,11 +70,11 @@ def test_encoding_takes_the_mode_scaled(autoencoder: Autoencoder) -> None:
 
     with torch.no_grad():
         pixels = (image[:1].movedim(-1, 1) * 2 - 1).contiguous()
-        posterior = autoencoder.vae.encode(pixels).latent_dist
+        posterior = autoencoder.module.encode(pixels).latent_dist
     assert latent.samples is not None
     assert torch.equal(latent.samples[:1], posterior.mean * 0.18215)
     assert latent.samples.shape == (2, 4, 4, 6)
-    assert (latent.width, latent.height, latent.batch_size, latent.family) == (48, 32, 2, "sd1")
+    assert (latent.width, latent.height, latent.batch_size, latent.format) == (48, 32, 2, "sd")
     # The same picture, laid out in memory in another way.
     strided = image.movedim(-1, 1).contiguous().movedim(1, -1)
     assert torch.equal(encode_image(autoencoder, strided).samples, latent.samples)
@@ -84,7 +84,7 @@ def test_a_shifted_vae_is_shifted_both_ways(autoencoder: Autoencoder) -> None:
     image = torch.rand(1, 16, 16, 3)
     plain = encode_image(autoencoder, image)
     decoded = decode_latent(autoencoder, plain)
-    autoencoder.vae.register_to_config(shift_factor=0.1)
+    autoencoder.module.register_to_config(shift_factor=0.1)
     try:
         shifted = encode_image(autoencoder, image)
         assert shifted.samples is not None
@@ -92,7 +92,7 @@ def test_a_shifted_vae_is_shifted_both_ways(autoencoder: Autoencoder) -> None:
         torch.testing.assert_close(shifted.samples, plain.samples - 0.1 * 0.18215)
         torch.testing.assert_close(decode_latent(autoencoder, shifted), decoded, rtol=0, atol=1e-5)
     finally:
-        autoencoder.vae.register_to_config(shift_factor=None)
+        autoencoder.module.register_to_config(shift_factor=None)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_an_empty_latent_is_to_be_sampled_first(autoencoder: Autoencoder) -> Non
         decode_latent(autoencoder, Latent(None, 64, 64))
 
 
-def test_another_family_is_refused(autoencoder: Autoencoder) -> None:
-    latent = replace(latent_of(torch.zeros(1, 4, 8, 8)), family="sdxl")
+def test_another_format_is_refused(autoencoder: Autoencoder) -> None:
+    latent = replace(latent_of(torch.zeros(1, 4, 8, 8)), format="sdxl")
 
-    with pytest.raises(InvalidValue, match=r"a latent of sdxl.*one of sd1"):
+    with pytest.raises(InvalidValue, match=r"a latent of format sdxl.*one of format sd"):
         decode_latent(autoencoder, latent)
 
 

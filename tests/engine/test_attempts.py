@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from nodegraph.api import Context, DiffusionModel, InvalidValue, NodegraphError, Recipe, node
+from nodegraph.api import (
+    Context,
+    DiffusionModel,
+    InvalidValue,
+    NodegraphError,
+    Recipe,
+    RecipeFile,
+    node,
+)
 from nodegraph.core.context import Footprint
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.result import RunResult
@@ -25,7 +33,7 @@ from nodegraph.store.index import Index
 
 from .conftest import Bench, link
 
-RECIPE = DiffusionModel("sd1", "somewhere", "00" * 32)
+RECIPE = DiffusionModel("sd1", (RecipeFile("", "somewhere", "00" * 32),))
 
 
 class OutOfMemoryError(Exception):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.api import HookInputs, Seed, node, port_type
-from nodegraph.engine.memory_cache import Asked, CallOutputs, MemoryCache
+from nodegraph.engine.memory_cache import AskedPort, CallOutputs, MemoryCache
 from nodegraph.engine.product import Product
 from nodegraph.packs.registry import Registry
 from tests.engine.conftest import Bench, link
@@ -210,8 +210,8 @@ def test_a_seed_is_part_of_the_key(bench: Bench) -> None:
 
 def test_asked_steps_take_little_room() -> None:
     cache = MemoryCache(4000)
-    cache.put("k", Asked("image"))
-    assert cache.get("k") == Asked("image")
+    cache.put("k", AskedPort("image"))
+    assert cache.get("k") == AskedPort("image")
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 600)), max_size=60))
@@ -242,7 +242,7 @@ def outputs(value: int, *, seconds: float) -> CallOutputs:
 def test_of_equals_the_least_recently_used_result_goes_first() -> None:
     cache = MemoryCache(4000)
     for key in "abc":
-        cache.put(key, Asked("x"))
+        cache.put(key, AskedPort("x"))
     cache.get("a")
-    cache.put("d", Asked("x"))
+    cache.put("d", AskedPort("x"))
     assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]

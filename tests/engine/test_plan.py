@@ -18,7 +18,7 @@ from nodegraph.api import BLOCKED, Context, Estimate, HookInputs, Lazy, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import Graph
-from nodegraph.core.values import Vae
+from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import Cache, place_of
 from nodegraph.engine.engine import Engine
@@ -498,7 +498,7 @@ def failing(inputs: HookInputs) -> Estimate:
 @node(estimate=opened)
 def Open(name: str = "a") -> Vae:
     """Weights."""
-    return Vae("sd1", "/nowhere", "0" * 64)
+    return Vae("sd1", (RecipeFile("", "/nowhere", "0" * 64),))
 
 
 @node(lane="gpu", estimate=lambda inputs: Estimate(seconds=3.0, memory=70))

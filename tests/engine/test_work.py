@@ -12,7 +12,7 @@ from nodegraph.api import Estimate, HookInputs, Latent, Seed, node
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import GraphNode, LinkSource
 from nodegraph.core.node import definition_of
-from nodegraph.core.values import Vae
+from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.work import Work, loading_work, work_of
 from nodegraph.packs.registry import Registry
@@ -118,7 +118,7 @@ def test_other_weights_are_work_of_another_kind() -> None:
 
 
 def test_loading_grows_with_the_size_of_weights() -> None:
-    recipes = [Vae("sd1", "/one", digest * 64) for digest in "ab"]
+    recipes = [Vae("sd1", (RecipeFile("", "/one", digest * 64),)) for digest in "ab"]
     one, other = (loading_work(recipe, 500) for recipe in recipes)
     assert one.shape != other.shape
     assert (one.kind, one.amount) == (other.kind, other.amount) == ("Vae", 500)

@@ -22,6 +22,7 @@ from nodegraph import (
     Latent,
     Mask,
     Recipe,
+    RecipeFile,
     node,
 )
 from nodegraph.core.analysis import check_workflow
@@ -42,20 +43,26 @@ HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
 
 
-@node(facts={"diffusion_model": {"family": "family"}})
-def Model(family: str = "sd1") -> DiffusionModel:
-    return DiffusionModel(family, "nowhere", "0" * 64, options=(scheduler_option(SD1_SCHEDULER),))
+@node(facts={"diffusion_model": {"family": "family", "format": "format"}})
+def Model(family: str = "sd1", format: str = "sd") -> DiffusionModel:
+    return DiffusionModel(
+        family,
+        (RecipeFile("unet", "nowhere", "0" * 64),),
+        options=(scheduler_option(SD1_SCHEDULER),),
+    )
 
 
 @node
 def Prompt(said: int = 1, empty: bool = True) -> Conditioning:
-    entry = ConditioningEntry(draw_noise((7, 32), said, [0]))
-    return Conditioning((entry,), "sd1", draw_noise((7, 32), 0, [0]) if empty else None)
+    entry, nothing = (
+        ConditioningEntry({"embeddings": draw_noise((7, 32), seed, [0])}) for seed in (said, 0)
+    )
+    return Conditioning((entry,), "sd1", nothing if empty else None)
 
 
 @node(facts={"latent": {"width": "width", "height": "height"}})
 def Picture(batch: int = 1, width: int = 64, height: int = 64) -> Latent:
-    return Latent(draw_noise((4, 8, 8), 3, range(batch)), width, height, batch, family="sd1")
+    return Latent(draw_noise((4, 8, 8), 3, range(batch)), width, height, batch, format="sd")
 
 
 @node
@@ -86,7 +93,7 @@ def denoiser() -> Denoiser:
     torch.manual_seed(0)
     unet = tiny_unet().eval()
     torch.set_rng_state(state)
-    return Denoiser(unet, SD1_SCHEDULER, "sd1")
+    return Denoiser({"unet": unet}, "sd1", SD1_SCHEDULER)
 
 
 class Unmeasured:

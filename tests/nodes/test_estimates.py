@@ -12,7 +12,8 @@ import pytest
 
 from nodegraph.core.context import Environment
 from nodegraph.core.hooks import HookInputs
-from nodegraph.diffusion.models import locate_model, open_model, weight_bytes
+from nodegraph.diffusion.models import locate_model
+from nodegraph.diffusion.opening import open_model, weight_bytes
 from nodes._facts import model_weights
 from nodes._memory import decoding, encoding, sampling
 

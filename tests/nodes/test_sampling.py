@@ -27,7 +27,7 @@ def test_ksampler_gives_what_sample_gives() -> None:
     found = value({"sample": sampler(**options)}, "sample.latent")
     expected = sample(denoiser(), Prompt(), None, Latent(None, 64, 64), **options)
     assert torch.equal(found.samples, expected.samples)
-    assert found.family == "sd1"
+    assert found.format == "sd"
 
 
 def test_the_negative_prompt_leads_away() -> None:
@@ -93,9 +93,9 @@ def test_what_cannot_work_is_found_before_running(
     assert (problem.node, problem.port) == ("sample", port)
 
 
-def test_a_latent_of_another_family_is_found_before_running() -> None:
+def test_a_latent_of_another_format_is_found_before_running() -> None:
     nodes = {
-        "other": {"type": "Model", "inputs": {"family": "sdxl"}},
+        "other": {"type": "Model", "inputs": {"format": "sdxl"}},
         "first": sampler(),
         "second": sampler(model=link("other"), latent=link("first")),
     }

@@ -19,6 +19,7 @@ from nodegraph import (
     Environment,
     InvalidValue,
     Latent,
+    RecipeFile,
 )
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
@@ -34,7 +35,9 @@ from tests.nodes.sampling_graphs import Weights, denoiser
 
 HERE = Path()
 PROMPT = Conditioning(
-    (ConditioningEntry(draw_noise((7, 32), 1, [0])),), "sd1", draw_noise((7, 32), 0, [0])
+    (ConditioningEntry({"embeddings": draw_noise((7, 32), 1, [0])}),),
+    "sd1",
+    ConditioningEntry({"embeddings": draw_noise((7, 32), 0, [0])}),
 )
 KEY = "ab" * 32
 
@@ -75,7 +78,7 @@ class Attempts:
             checkpoints=call,
         )
         given: dict[str, Any] = {
-            "model": DiffusionModel("sd1", "memory", "0" * 64),
+            "model": DiffusionModel("sd1", (RecipeFile("", "memory", "0" * 64),)),
             "positive": PROMPT,
             "latent": Latent(None, 64, 64),
             "seed": 5,
@@ -203,7 +206,7 @@ def test_a_checkpoint_that_does_not_fit_is_told_of_and_left(attempts: Attempts) 
 
 
 def test_a_part_of_the_schedule_has_steps_of_its_own(attempts: Attempts) -> None:
-    picture = Latent(draw_noise((4, 8, 8), 3, [0]), 64, 64, family="sd1")
+    picture = Latent(draw_noise((4, 8, 8), 3, [0]), 64, 64, format="sd")
     whole = attempts.run(latent=picture, denoise=0.5)
     assert attempts.steps == [1, 2, 3]
     attempts.run(latent=picture, denoise=0.5, end_step=2)

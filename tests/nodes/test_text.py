@@ -32,7 +32,7 @@ def test_it_gives_the_pipelines_embeddings(
     found = bench.value(encode(sd1_folder, "a red apple"), "text.conditioning")
 
     assert torch.equal(found.entries[0].embeddings, expected)
-    assert torch.equal(found.unconditional, empty)
+    assert torch.equal(found.unconditional.embeddings, empty)
     assert bench.told("log") == []
 
 

@@ -36,7 +36,7 @@ def test_a_picture_goes_there_and_back(bench: Bench, sd1_folder: Path) -> None:
     result = bench.run(graph(sd1_folder, width=32, height=16, batch=2), "encode", "decode")
 
     latent, image = result["encode.latent"], result["decode.image"]
-    assert (latent.width, latent.height, latent.batch_size, latent.family) == (32, 16, 2, "sd1")
+    assert (latent.width, latent.height, latent.batch_size, latent.format) == (32, 16, 2, "sd")
     assert latent.samples.shape == (2, 4, 2, 4)
     assert image.shape == (2, 16, 32, 3)
     assert torch.isfinite(image).all()

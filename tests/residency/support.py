@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nodegraph.core.values import Adapter, DiffusionModel, Recipe
+from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile
 from nodegraph.residency import ResidencyManager
 
 DERIVING = 0.25
@@ -69,7 +69,7 @@ def manager_of(machine: Machine, budgets: dict[str, int], **options: Any) -> Res
 
 def recipe_of(name: str, size: int = 10, seconds: float = 0.0) -> DiffusionModel:
     options = (("seconds", str(seconds)), ("size", str(size)))
-    return DiffusionModel("sd1", f"/models/{name}", name, options=options)
+    return DiffusionModel("sd1", (RecipeFile("", f"/models/{name}", name),), options=options)
 
 
 def adapted(recipe: DiffusionModel, adapter: str, size: int = 2) -> DiffusionModel:

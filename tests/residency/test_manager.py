@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from nodegraph.core.values import DiffusionModel, Recipe, Vae
+from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.residency import ResidencyManager
 
@@ -43,7 +43,9 @@ class Loader:
 
 
 def recipe_of(name: str, size: int = 10) -> DiffusionModel:
-    return DiffusionModel("sd1", f"/models/{name}", name, options=(("size", str(size)),))
+    return DiffusionModel(
+        "sd1", (RecipeFile("", f"/models/{name}", name),), options=(("size", str(size)),)
+    )
 
 
 def names(manager: ResidencyManager) -> list[str]:
@@ -65,7 +67,7 @@ def test_a_second_use_shares_what_the_first_loaded() -> None:
 def test_equal_content_is_shared_wherever_the_files_lie() -> None:
     loader = Loader()
     manager = ResidencyManager(loader)
-    moved = replace(recipe_of("a"), source="/elsewhere/a")
+    moved = replace(recipe_of("a"), files=(RecipeFile("", "/elsewhere/a", "a"),))
 
     with manager.use(recipe_of("a"), "cpu") as first, manager.use(moved, "cpu") as second:
         assert second is first
@@ -76,7 +78,7 @@ def test_equal_content_is_shared_wherever_the_files_lie() -> None:
     [
         replace(recipe_of("a"), dtype="float16"),
         replace(recipe_of("a"), options=(("size", "3"),)),
-        Vae("sd1", "/models/a", "a", options=(("size", "10"),)),
+        Vae("sd1", (RecipeFile("", "/models/a", "a"),), options=(("size", "10"),)),
     ],
 )
 def test_recipes_that_differ_are_loaded_apart(other: Recipe) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Serializer, port_type
+from nodegraph.core.values import RecipeFile
 from nodegraph.store.codec import (
     Serializers,
     Undecodable,
@@ -261,7 +262,7 @@ def test_a_class_that_changed_is_not_filled_with_old_fields() -> None:
 def test_a_recipe_is_of_use_only_while_its_model_is_there(tmp_path: Path) -> None:
     model = tmp_path / "model.safetensors"
     model.touch()
-    recipe = replace(RECIPE, source=str(model))
+    recipe = replace(RECIPE, files=(*RECIPE.files, RecipeFile("vae", str(model), "00" * 32)))
     data, suffix = written([recipe])
     assert decode(data, suffix, {}) == [recipe]
     model.unlink()

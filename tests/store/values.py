@@ -21,6 +21,7 @@ from nodegraph.core.values import (
     ConditioningEntry,
     DiffusionModel,
     Latent,
+    RecipeFile,
     Sound,
     Video,
 )
@@ -169,7 +170,9 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 VALUES = st.recursive(st.one_of(PLAIN, tensors()), _mixed, max_leaves=6)
 """Whatever may travel on a link."""
-RECIPE = DiffusionModel("sd1", str(Path(__file__)), "ab" * 32, "float16", (("a", "b"),))
+RECIPE = DiffusionModel(
+    "sd1", (RecipeFile("", str(Path(__file__)), "ab" * 32),), "float16", (("a", "b"),)
+)
 
 
 def same(left: Any, right: Any) -> bool:

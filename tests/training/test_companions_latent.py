@@ -248,7 +248,7 @@ def test_it_paints_what_nodegraph_paints(folder, pipeline):
         load_component(recipes.model, "cpu"),
         encode_prompt(texts, "a dog"),
         encode_prompt(texts, ""),
-        Latent(latents, 8 * SIDE, 8 * SIDE, noise_mask=pixels, family="sd1"),
+        Latent(latents, 8 * SIDE, 8 * SIDE, noise_mask=pixels, format="sd"),
         seed=7,
         steps=3,
         cfg=3.0,

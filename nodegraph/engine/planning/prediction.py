@@ -19,7 +19,7 @@ from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested, spread
-from nodegraph.engine.memory_cache import Asked, CallOutputs
+from nodegraph.engine.memory_cache import AskedPort, CallOutputs
 from nodegraph.engine.outside import looked_up
 from nodegraph.engine.planning.foreseen import (
     UNKNOWN,
@@ -301,7 +301,7 @@ class _Forwards:
         assert call.key is not None
         call.passed.clear()
         call.key, entry = looked_up(call.key, get, inputs, call.passed)
-        while isinstance(entry, Asked) and entry.port in lazy:
+        while isinstance(entry, AskedPort) and entry.port in lazy:
             value = self._linked(node, entry.port)
             call.inputs[entry.port] = value
             if self._is_blocked(node, entry.port, value):

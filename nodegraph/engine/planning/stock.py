@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.core.keys import Key
 from nodegraph.engine.cache import Cache, place_of
-from nodegraph.engine.memory_cache import Asked, CallOutputs, Entry
+from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.store.entries import UNLOADED, Gone
@@ -49,7 +49,7 @@ class Stock:
 
 def packed(entry: Entry) -> Any:
     """An entry of plain values, without what was computed."""
-    if isinstance(entry, Asked):
+    if isinstance(entry, AskedPort):
         return entry.port
     return [entry.seconds, [_packed(product) for product in entry.products]]
 
@@ -75,7 +75,7 @@ class _With(Cache):
             return found
         told = self._results[key]
         if isinstance(told, str):
-            return Asked(told)
+            return AskedPort(told)
         seconds, outputs = told
         return CallOutputs(tuple(_product(output) for output in outputs), seconds)
 

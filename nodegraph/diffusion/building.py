@@ -1,0 +1,204 @@
+"""Modules of diffusers and transformers from configurations and tensors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+import diffusers
+import diffusers.utils.logging as diffusers_logging
+import torch
+import transformers
+import transformers.utils.logging as transformers_logging
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.weight_files import read_tensors
+from nodegraph.errors import InvalidFile
+
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
+"""What the libraries raise on files that don't fit together, by experience."""
+
+_LOADING = Lock()
+"""transformers builds modules under process-wide defaults (dtype, initialisation) and its
+verbosity is process-wide too, so one component is built at a time."""
+
+_DRAWN = {torch.empty, torch.rand, torch.randn}
+"""What makes weights, and never what is computed once for good."""
+_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.trunc_normal_}
+
+
+class _WithoutWeights(TorchFunctionMode):
+    """Inside the `with`, this thread's new weights are not allocated, nor drawn at random.
+
+    Weights of ones or zeros, and what modules compute of their configuration, are made as ever.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in _DRAWING:
+            return args[0] if args else given["tensor"]
+        if func in _DRAWN and given.get("device") is None:
+            given["device"] = "meta"
+        return func(*args, **given)
+
+
+def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> nn.Module:
+    """A module from its configuration and weights, on the CPU.
+
+    Args:
+        classes: Names of the classes that it may be, the usual one first.
+        files: config.json, and weights.
+        dtype: Precision to hold the weights in; see `weight_files.PRECISIONS`.
+    Raises:
+        InvalidFile: They are damaged or don't fit together.
+    """
+    config_file = next(path for path in files if path.name == layout.CONFIG)
+    weights = [path for path in files if path.suffix != ".json"]
+    place = config_file.parent
+    with reading(place):
+        config = layout.read_config(config_file)
+        kind = _class(place, config, classes)
+        if issubclass(kind, diffusers.ModelMixin):
+            return diffusers_module(kind, config, read_tensors(weights, dtype), place)
+        return transformers_module(
+            kind, kind.config_class.from_pretrained(place), read_tensors(weights, dtype), place
+        )
+
+
+def diffusers_module(
+    kind: Any, config: Mapping[str, Any], tensors: dict[str, Tensor], place: Path
+) -> nn.Module:
+    """A module of diffusers with these weights.
+
+    Raises:
+        InvalidFile: Some are missing.
+    """
+    with _WithoutWeights():
+        model: nn.Module = kind.from_config(config)
+    # Files of old name attention layers in another way.
+    model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
+    check_missing(place, model.load_state_dict(tensors, strict=False, assign=True).missing_keys)
+    return model
+
+
+def transformers_module(
+    kind: Any, config: Any, tensors: dict[str, Tensor], place: Path, dtype: str = ""
+) -> nn.Module:
+    """A module of transformers with these weights.
+
+    Raises:
+        InvalidFile: Some are missing.
+    """
+    model, report = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=tensors,
+        torch_dtype=next(item.dtype for item in tensors.values() if item.is_floating_point()),
+        output_loading_info=True,
+    )
+    check_missing(place, [*report["missing_keys"], *report["mismatched_keys"]])
+    found: nn.Module = model
+    return found
+
+
+def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
+    """A tokenizer from copies of just these files, whatever lies beside them.
+
+    Raises:
+        InvalidFile: They are damaged.
+    """
+    with TemporaryDirectory() as alone, reading(files[0].parent):
+        for file in files:
+            shutil.copyfile(file, Path(alone) / file.name)
+        named = Path(alone) / "tokenizer_config.json"
+        given = json.loads(named.read_text("utf-8")) if named.is_file() else {}
+        kind = _tokenizer_class(str(given.get("tokenizer_class")), classes)
+        try:
+            return kind.from_pretrained(alone, local_files_only=True)
+        except Exception as error:
+            # The library under it raises bare exceptions.
+            raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
+
+
+def check_missing(place: Path, missing: Sequence[object]) -> None:
+    """Refuse a model of which some weights were not in the files and would be made up instead."""
+    if missing:
+        names = sorted(map(str, missing))
+        raise InvalidFile(
+            f"the weights in {place} lack {len(names)} tensors that fit, such as {names[0]}.",
+            hint="The files are damaged or don't belong together: copy the model again.",
+        )
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Build from files one at a time, silence the libraries, and name the place in errors."""
+    with _LOADING, _quiet():
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except _DAMAGED as error:
+            if "allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise InvalidFile(
+                f"can't load {place}: {_first_line(error)}",
+                hint="The files are damaged or don't belong together: copy the model again.",
+            ) from error
+
+
+def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str]) -> Any:
+    """The class that a configuration names, if it may be that."""
+    architectures = config.get("architectures") or [None]
+    named = config.get("_class_name") or architectures[0]
+    if named is not None and config.get("_class_name") and named not in classes:
+        raise InvalidFile(
+            f"{place} holds a {named}, which this kind of model doesn't have.",
+            expected=" or ".join(classes),
+        )
+    name = named if named in classes else classes[0]
+    library = diffusers if hasattr(diffusers, name) else transformers
+    return getattr(library, name)
+
+
+def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:
+    plain = name.removesuffix("Fast")
+    return getattr(transformers, plain if plain in classes else classes[0])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and advice of the libraries inside the `with`; as before afterwards."""
+    loggers = (diffusers_logging, transformers_logging)
+    levels = [logger.get_verbosity() for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,177 @@
+"""CLIP's text encoders: tokens in windows of the encoder's length, weighted, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.families.base import Warn
+from nodegraph.diffusion.prompts import parse_prompt
+from nodegraph.errors import InvalidValue
+
+WHOLE_WORD = 8
+"""Words of fewer tokens are never split between two windows; as ComfyUI's
+``comfy/sd1_clip.py``, `SDTokenizer.max_word_length`."""
+MAX_WINDOWS = 100
+"""Longer prompts are refused: their embeddings would fill the memory for no use."""
+
+_WORD_END = "</w>"
+
+WeightedToken = tuple[int, float]
+"""Id and weight."""
+Window = list[WeightedToken]
+
+Encoded = tuple[Tensor, Tensor]
+"""Embeddings (1, tokens, width) and the pooled prompt (1, width); float32 on the CPU."""
+
+_EMPTY: WeakKeyDictionary[Any, dict[tuple[str, str, int], Encoded]] = WeakKeyDictionary()
+"""Empty windows, by encoder and by its device, the layer and the length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A CLIP text encoder, and what is taken from it.
+
+    Attributes:
+        model: CLIPTextModel or CLIPTextModelWithProjection of transformers.
+        tokenizer: CLIPTokenizer of transformers.
+        layer: The ``last`` hidden state, normalised, or the ``penultimate`` one as it is.
+    """
+
+    model: Any
+    tokenizer: Any
+    layer: Literal["last", "penultimate"]
+
+    @property
+    def length(self) -> int:
+        """Tokens per window; a tokenizer that doesn't say takes what the encoder takes."""
+        most = self.model.config.max_position_embeddings
+        return int(min(self.tokenizer.model_max_length, most))
+
+    def embed(self, tokens: Sequence[int]) -> Encoded:
+        """One window between its begin and end token, padded as the stock pipeline pads."""
+        return self._computed(tokens) if tokens else self._empty()
+
+    def _empty(self) -> Encoded:
+        """The window without tokens, which most prompts need: computed once for each encoder."""
+        known = _EMPTY.setdefault(self.model, {})
+        place = str(self.model.device), self.layer, self.length
+        if place not in known:
+            known[place] = self._computed(())
+        hidden, pooled = known[place]
+        # Copies, as somebody may write into a result.
+        return hidden.clone(), pooled.clone()
+
+    @torch.no_grad()
+    def _computed(self, tokens: Sequence[int]) -> Encoded:
+        tokenizer = self.tokenizer
+        whole = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
+        padding = [tokenizer.pad_token_id] * (self.length - len(whole))
+        ids = torch.tensor([whole + padding], device=self.model.device)
+        mask = None
+        if getattr(self.model.config, "use_attention_mask", False):
+            mask = torch.tensor([[1] * len(whole) + [0] * len(padding)], device=ids.device)
+        penultimate = self.layer == "penultimate"
+        found = self.model(ids, attention_mask=mask, output_hidden_states=penultimate)
+        # Of an encoder with a projection the first output is the projected one.
+        pooled = getattr(found, "text_embeds", None)
+        pooled = found.pooler_output if pooled is None else pooled
+        hidden = found.hidden_states[-2] if penultimate else found.last_hidden_state
+        return hidden.to("cpu", torch.float32), pooled.to("cpu", torch.float32)
+
+
+def encode_windows(clips: Sequence[Clip], text: str, warn: Warn | None = None) -> Encoded:
+    """A prompt by some encoders, side by side, with the weights in brackets applied.
+
+    The prompt is cut into windows as long as the encoders take, each with its own begin and end
+    token, and the windows' embeddings are joined along the tokens. Without weights, a prompt of
+    one window gives the very bits of diffusers' pipelines.
+
+    A weight moves a token's embedding away from where the empty prompt has its own at the same
+    place: ``empty + (embedding - empty) * weight``.
+
+    Args:
+        clips: At least one.
+        warn: Told, in one sentence, if the prompt takes more than one window.
+    Returns:
+        Embeddings (1, windows · length, widths), and the last encoder's pooled first window.
+    Raises:
+        InvalidValue: The prompt is far too long or has an absurd weight.
+    Source of the weighting: ComfyUI ``comfy/sd1_clip.py``,
+        `ClipTokenWeightEncoder.encode_token_weights`.
+    """
+    cut = [_windows(clip, text) for clip in clips]
+    most = max(map(len, cut))
+    if most > 1 and warn is not None:
+        warn(_too_long(cut[0], clips[0].length))
+    embeddings, pooled = [], torch.empty(0)
+    for clip, windows in zip(clips, cut, strict=True):
+        # One window at a time, so that a window's bits don't depend on how many there are.
+        padding: list[Window] = [[]] * (most - len(windows))
+        encoded = [_encode_window(clip, window) for window in windows + padding]
+        embeddings.append(torch.cat([hidden for hidden, _ in encoded], dim=1))
+        pooled = encoded[0][1]
+    return torch.cat(embeddings, dim=-1), pooled
+
+
+def _encode_window(clip: Clip, window: Window) -> Encoded:
+    embeddings, pooled = clip.embed([token for token, _ in window])
+    weights = _pad_weights(window, clip.length)
+    if all(weight == 1.0 for weight in weights):
+        return embeddings, pooled
+    empty, _ = clip.embed([])
+    factors = torch.tensor(weights).view(1, -1, 1)
+    # Tokens of weight 1 keep their bits: empty + (embedding - empty) would round.
+    return torch.where(factors == 1, embeddings, empty + (embeddings - empty) * factors), pooled
+
+
+def _pad_weights(window: Window, length: int) -> list[float]:
+    weights = [1.0, *(weight for _, weight in window)]
+    return weights + [1.0] * (length - len(weights))
+
+
+def _windows(clip: Clip, text: str) -> list[Window]:
+    """The prompt's tokens in windows that leave room for the begin and end token."""
+    room = clip.length - 2
+    windows: list[Window] = [[]]
+    for word in _words(clip.tokenizer, text):
+        if len(word) < min(WHOLE_WORD, room + 1) and len(windows[-1]) + len(word) > room:
+            windows.append([])
+        for token in word:
+            if len(windows[-1]) == room:
+                windows.append([])
+            windows[-1].append(token)
+        if len(windows) > MAX_WINDOWS:
+            raise InvalidValue(
+                "the prompt is too long",
+                given=f"{len(text)} characters",
+                expected=f"at most {MAX_WINDOWS * room} tokens",
+            )
+    return windows
+
+
+def _words(tokenizer: Any, text: str) -> Iterator[Window]:
+    """The prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary."""
+    for span in parse_prompt(text):
+        ids = tokenizer(span.text, add_special_tokens=False, verbose=False).input_ids
+        word: Window = []
+        for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
+            word.append((token, span.weight))
+            if name.endswith(_WORD_END):
+                yield word
+                word = []
+        if word:
+            yield word
+
+
+def _too_long(windows: Sequence[Window], length: int) -> str:
+    tokens = sum(map(len, windows))
+    return (
+        f"The prompt has {tokens} tokens, more than the {length - 2} that the text encoder takes "
+        f"at once; it is encoded in {len(windows)} parts."
+    )

@@ -1,0 +1,64 @@
+"""Text encoders besides CLIP's windows: a prompt in one piece, padded to a fixed length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.families.base import Warn
+
+
+def padded(
+    tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn | None = None, **how: Any
+) -> dict[str, Tensor]:
+    """Tokens of prompts and their mask, padded and cut to a length; int64, (prompts, length)."""
+    found = tokenizer(
+        texts,
+        padding="max_length",
+        max_length=length,
+        truncation=True,
+        return_tensors="pt",
+        **how,
+    )
+    if warn is not None and bool(found["attention_mask"][:, -1].all()):
+        _warn_of_cut(tokenizer, texts, length, warn)
+    return {"input_ids": found["input_ids"], "attention_mask": found["attention_mask"]}
+
+
+def t5_states(model: Any, tokens: dict[str, Tensor], *, masked: bool = False) -> Tensor:
+    """The last hidden states of a T5 encoder; float32 on the CPU, (1, tokens, width).
+
+    Args:
+        masked: Whether the encoder is told which tokens are padding.
+    """
+    ids = tokens["input_ids"].to(model.device)
+    mask = tokens["attention_mask"].to(model.device) if masked else None
+    hidden: Tensor = model(ids, attention_mask=mask)[0]
+    return hidden.to("cpu", torch.float32)
+
+
+def clip_states(model: Any, tokens: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The last but one hidden states of a CLIP encoder with a projection, and the projected
+    prompt; float32 on the CPU, (1, tokens, width) and (1, width)."""
+    found = model(tokens["input_ids"].to(model.device), output_hidden_states=True)
+    hidden: Tensor = found.hidden_states[-2]
+    return hidden.to("cpu", torch.float32), found[0].to("cpu", torch.float32)
+
+
+def clip_pooled(model: Any, tokens: dict[str, Tensor]) -> Tensor:
+    """The pooled prompt of a CLIP encoder; float32 on the CPU, (1, width)."""
+    found: Tensor = model(tokens["input_ids"].to(model.device)).pooler_output
+    return found.to("cpu", torch.float32)
+
+
+def _warn_of_cut(tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn) -> None:
+    every = [texts] if isinstance(texts, str) else texts
+    counts = [len(tokenizer(text, verbose=False)["input_ids"]) for text in every]
+    if max(counts) > length:
+        warn(
+            f"The prompt has {max(counts)} tokens, more than the {length} that a text encoder "
+            "takes: it doesn't see the rest."
+        )

@@ -1,0 +1,266 @@
+"""What a model family is: everything that tells one architecture from another, in one object.
+
+Loading, sampling, guidance and the checks before a run know no family by name: they ask this.
+docs/families.md shows how to add one. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from nodegraph.diffusion.flow_shift import Mu
+from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.lazy import torch
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.safetensors_header import Shapes
+
+Config = Mapping[str, Any]
+"""A configuration file of diffusers or transformers."""
+
+Batch = Mapping[str, Any]
+"""The tensors of several prompts, joined for one call of a model."""
+
+Side = Literal["positive", "negative"]
+
+Warn = Callable[[str], None]
+
+HOLE, HOLE_MASK = "hole", "hole_mask"
+"""Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
+what `Family.hole_mask` makes of the mask."""
+
+
+def check_hole(tensors: Mapping[str, Tensor], side: Side) -> None:
+    """Refuse a prompt without a masked picture.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if HOLE not in tensors:
+        raise InvalidValue(
+            "the model fills masked pictures, and the conditioning brings none",
+            port=side,
+            hint="Put an InpaintConditioning between the prompts and the sampler.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of a model, in a folder of its own where the model is a folder.
+
+    Attributes:
+        role: Name of the folder, such as ``text_encoder_2``.
+        classes: Of diffusers or transformers, that may fill it; the first where files don't say.
+        optional: Whether models may come without it.
+    """
+
+    role: str
+    classes: tuple[str, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be sampled: all that families fit prompts to.
+
+    Attributes:
+        side: Whether the prompt leads to or away from what it says.
+        width, height: In pixels.
+        shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
+            height for videos.
+        cfg: Guidance scale.
+    """
+
+    side: Side
+    width: int
+    height: int
+    shape: tuple[int, ...]
+    cfg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in a sampling a model is asked.
+
+    Attributes:
+        timestep: As the sampler has it; 0-dimensional.
+        following: The next one, 0 after the last; 0-dimensional.
+        training_timesteps: Of the model.
+        progress: Part of the sampling that is done, 0 to below 1.
+    """
+
+    timestep: Tensor
+    following: Tensor
+    training_timesteps: int
+    progress: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture that can be loaded and sampled; subclasses say how its model is called.
+
+    Attributes:
+        name: As in recipes and prompts, such as ``sd1``.
+        title: As people call it.
+        latent: The latents that it works on.
+        pipelines: Classes of diffusers whose folders hold it.
+        denoisers: What removes the noise: the first, and its second expert where there is one.
+        encoders: What reads prompts.
+        tokenizers: What splits them up, in the order of the encoders.
+        vae: The autoencoder's role.
+        noise: What it was trained on: ``discrete`` variances, or a ``flow`` from noise to latent.
+        scheduler: What the pipeline sets in the scheduler's configuration, whatever its file says.
+        spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
+        mu: How it shifts them by the latent's size; see `flow_shift`.
+        settings: Entries of ``model_index.json`` that it heeds, and what missing ones mean.
+        multiple: Pixels that sides must be multiples of.
+        size: Pixels per side of the pictures that it was trained on, if its files don't say.
+        needs_negative: Whether the empty prompt stands in for a negative prompt that isn't given;
+            if not, guidance is left out then.
+        joint: Whether all prompts of a step are evaluated in one batch, as far as they fit.
+        positive_first: Their order in that batch.
+        weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
+    """
+
+    name: str
+    title: str
+    latent: LatentFormat
+    pipelines: tuple[str, ...]
+    denoisers: tuple[Part, ...]
+    encoders: tuple[Part, ...]
+    tokenizers: tuple[Part, ...]
+    vae: str = "vae"
+    noise: Literal["discrete", "flow"] = "discrete"
+    scheduler: Config = field(default_factory=dict)
+    spread: str = "own"
+    mu: Mu | None = None
+    settings: Config = field(default_factory=dict)
+    multiple: int = 8
+    size: int = 1024
+    needs_negative: bool = True
+    joint: bool = True
+    positive_first: bool = False
+    weighs_words: bool = False
+
+    # Recognising it.
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        """What a folder of one of its pipelines is instead, if it isn't this family.
+
+        Args:
+            configs: By role; of each part that is there.
+        """
+        return None
+
+    def recognises(self, shapes: Shapes) -> bool:
+        """Whether a single file holds it, by names and shapes of tensors."""
+        return False
+
+    # Its numbers.
+
+    def channels(self, config: Config) -> int:
+        """Channels of its latents, by the denoiser's configuration."""
+        return int(config["in_channels"])
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        """Width and height in pixels that it was trained on."""
+        size = config.get("sample_size")
+        if not size:
+            return self.size, self.size
+        height, width = (size, size) if isinstance(size, int) else size
+        return int(width) * self.latent.spatial, int(height) * self.latent.spatial
+
+    def context_width(self, config: Config) -> int | None:
+        """Width of the embeddings that its denoiser takes; None if it doesn't say."""
+        return None
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        """Tokens of a latent, that schedules are shifted by; shape as in `Asked`."""
+        return int(shape[-2] // 2) * int(shape[-1] // 2)
+
+    # Prompts.
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        """A prompt as the denoiser takes it; see `nodegraph.diffusion.text.encode_prompt`."""
+        raise NotImplementedError
+
+    def unconditional(self, model: TextModel) -> ConditioningEntry | None:
+        """What stands in for a negative prompt that isn't given; None where nothing does."""
+        return self.encode(model, "") if self.needs_negative else None
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """The tensors of a prompt for one item, each with a first dimension of 1.
+
+        Raises:
+            InvalidValue: They don't fit the model.
+        """
+        embeddings = entry.embeddings
+        wanted = self.context_width(model.config)
+        if embeddings.ndim != 3 or (wanted is not None and embeddings.shape[-1] != wanted):
+            raise InvalidValue(
+                "the prompt's embeddings don't fit the model",
+                port=asked.side,
+                given=f"shape {tuple(embeddings.shape)}",
+                expected=f"shape (1, tokens, {wanted})",
+                hint="Encode the prompt with the text encoder of the same LoadModel.",
+            )
+        return dict(entry.tensors)
+
+    def hole_mask(self, mask: Tensor) -> Tensor:
+        """A mask as models that fill masked pictures take it, beside the picture's rest.
+
+        Args:
+            mask: 1 is made anew; 0 or 1, shape (1, 1, height, width) in pixels.
+        Returns:
+            Shape (1, channels, height, width) in cells.
+        """
+        cells = self.latent.cells(mask.shape[-2]), self.latent.cells(mask.shape[-1])
+        return torch.nn.functional.interpolate(mask, size=cells)
+
+    def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
+        """Places of the prompts that are evaluated in one batch: all in one, if they fit."""
+        shapes = [{name: item.shape[1:] for name, item in prompt.items()} for prompt in prompts]
+        if self.joint and all(shape == shapes[0] for shape in shapes):
+            return [list(range(len(prompts)))]
+        return [[place] for place in range(len(prompts))]
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        """The prompts of one group, each for all items of a batch, one prompt after the other."""
+        names = prompts[0]
+        return {
+            name: torch.cat(
+                [prompt[name].expand(batch, *prompt[name].shape[1:]) for prompt in prompts]
+            )
+            for name in names
+        }
+
+    # The model.
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        """The model's output: the noise, the velocity or what else its noise schedule says.
+
+        Args:
+            x: The latent as the model takes it, (n, channels, …) for n = prompts · items.
+            batch: What `join` gave.
+        Returns:
+            Shaped as x.
+        """
+        raise NotImplementedError
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """What two outputs add up to.
+
+        Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with cfg = w + 1.
+        """
+        return away + cfg * (towards - away)
+
+    def takes_cfg(self, config: Config) -> bool:
+        """Whether the model takes the guidance scale as an input, in place of a negative prompt."""
+        return False

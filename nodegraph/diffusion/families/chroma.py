@@ -1,0 +1,58 @@
+"""Chroma: Flux.1's transformer without its guidance and CLIP, led by T5 alone. Imports no torch.
+
+Source: https://huggingface.co/lodestones/Chroma
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Batch, Part, Warn
+from nodegraph.diffusion.families.flux import FLUX, Flux
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import TextModel
+
+_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class ChromaFamily(Flux):
+    """A prompt's padding is hidden from the transformer, but for its first token."""
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import padded, t5_states
+
+        tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
+        states = t5_states(model.modules["text_encoder"], tokens, masked=True)
+        length = tokens["attention_mask"].sum(1, keepdim=True)
+        seen = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
+        return ConditioningEntry({"embeddings": states, "mask": seen})
+
+    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+        mask: Tensor = batch["mask"]
+        picture = torch.ones(len(mask), tokens, dtype=torch.bool, device=mask.device)
+        return {"attention_mask": torch.cat([mask, picture], 1)}
+
+
+CHROMA = ChromaFamily(
+    "chroma",
+    "Chroma",
+    latent=FLUX.latent,
+    pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline"),
+    denoisers=(Part("transformer", ("ChromaTransformer2DModel",)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    joint=False,
+)

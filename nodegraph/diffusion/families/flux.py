@@ -1,0 +1,132 @@
+"""Flux.1: dev, schnell, Fill and Kontext. Imports no torch.
+
+Source: https://github.com/black-forest-labs/flux; guidance distillation is Meng et al. 2023,
+arXiv:2210.03142.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import (
+    HOLE,
+    HOLE_MASK,
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    check_hole,
+)
+from nodegraph.diffusion.families.patches import packed, places, unpacked
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+GUIDANCE = 3.5
+"""Scale that guidance-distilled models are told where the conditioning says none."""
+
+_T5_TOKENS = 512
+_FILL_CHANNELS = 384
+
+
+@dataclass(frozen=True)
+class Flux(Family):
+    """A transformer led by T5, and by CLIP's pooled prompt.
+
+    Latents are seen as 2 x 2 patches. Editing models see the tokens of reference pictures beside
+    them; filling models see with each token the rest of the picture and the mask.
+    """
+
+    def channels(self, config: Config) -> int:
+        return int(config.get("out_channels") or config["in_channels"]) // 4
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import clip_pooled, padded, t5_states
+
+        clip = model.modules["text_encoder"]
+        first = padded(model.tokenizers["tokenizer"], text, clip.config.max_position_embeddings)
+        second = padded(model.tokenizers["tokenizer_2"], text, _T5_TOKENS, warn)
+        states = t5_states(model.modules["text_encoder_2"], second)
+        return ConditioningEntry({"embeddings": states, "pooled": clip_pooled(clip, first)})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        if model.config.get("guidance_embeds"):
+            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+        else:
+            found.pop("guidance", None)
+        for place, reference in enumerate(entry.references, 1):
+            found[f"reference {place}"] = reference
+        if model.config["in_channels"] == _FILL_CHANNELS:
+            check_hole(found, asked.side)
+        else:
+            found = {name: item for name, item in found.items() if name not in (HOLE, HOLE_MASK)}
+        return found
+
+    def hole_mask(self, mask: Tensor) -> Tensor:
+        """Each pixel of a cell is a channel."""
+        cell, (height, width) = self.latent.spatial, mask.shape[-2:]
+        cut = mask[:, 0].view(1, height // cell, cell, width // cell, cell)
+        return cut.permute(0, 2, 4, 1, 3).reshape(1, cell**2, height // cell, width // cell)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        height, width = x.shape[-2:]
+        tokens, grid = packed(x), [places(height // 2, width // 2)]
+        own = tokens.shape[1]
+        if HOLE in batch:
+            tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
+        for name in sorted(name for name in batch if name.startswith("reference ")):
+            seen = batch[name]
+            tokens = torch.cat([tokens, packed(seen)], 1)
+            grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, first=1))
+        output: Tensor = model.module(
+            hidden_states=tokens,
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            encoder_hidden_states=batch["embeddings"],
+            txt_ids=torch.zeros(batch["embeddings"].shape[1], 3, device=x.device),
+            img_ids=torch.cat(grid).to(x.device),
+            return_dict=False,
+            **self.also(batch, tokens.shape[1]),
+        )[0][:, :own]
+        return unpacked(output, height, width)
+
+    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+        """Further inputs of the model, for so many tokens of pictures."""
+        return {"pooled_projections": batch["pooled"], "guidance": batch.get("guidance")}
+
+
+FLUX = Flux(
+    "flux",
+    "Flux.1",
+    latent=FLUX_LATENTS,
+    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxFillPipeline", "FluxKontextPipeline"),
+    denoisers=(Part("transformer", ("FluxTransformer2DModel",)),),
+    encoders=(
+        Part("text_encoder", ("CLIPTextModel",)),
+        Part("text_encoder_2", ("T5EncoderModel",)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("CLIPTokenizer",)),
+        Part("tokenizer_2", ("T5Tokenizer",)),
+    ),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    needs_negative=False,
+    joint=False,
+)

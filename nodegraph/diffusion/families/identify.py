@@ -1,0 +1,103 @@
+"""What a file or folder holds, told without reading weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nodegraph.diffusion.families.base import Config, Family
+from nodegraph.diffusion.families.registry import FAMILIES
+from nodegraph.diffusion.families.unet import more_channels
+from nodegraph.diffusion.safetensors_header import Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What a file or folder turned out to be.
+
+    Attributes:
+        title: In words.
+        family: None where it isn't supported.
+    """
+
+    title: str
+    family: Family | None = None
+
+
+def supported() -> str:
+    """The supported families, in words."""
+    return ", ".join(family.title for family in FAMILIES.values())
+
+
+def families_of_pipeline(class_name: str) -> list[Family]:
+    """The families that a pipeline class of diffusers may hold."""
+    return [family for family in FAMILIES.values() if class_name in family.pipelines]
+
+
+def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
+    """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
+    found = f"a {class_name}"
+    for family in families_of_pipeline(class_name):
+        mismatch = family.mismatch(configs)
+        if mismatch is None:
+            return Identified(family.title, family)
+        found = mismatch
+    return Identified(found)
+
+
+def identify_tensors(shapes: Shapes) -> Identified:
+    """What a single file holds, by the names and shapes of its tensors."""
+    for title, matches in _NO_MODELS:
+        if matches(shapes):
+            return Identified(title)
+    for family in FAMILIES.values():
+        if family.recognises(shapes):
+            return Identified(family.title, family)
+    for title, matches in _OTHERS:
+        if matches(shapes):
+            return Identified(title)
+    return Identified(_near(shapes))
+
+
+def _near(shapes: Shapes) -> str:
+    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
+    if first is None or len(first) != 4:
+        return "no model that is known here"
+    if first[1] != 4:
+        return more_channels(first[1], 4)
+    parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
+    missing = [part for part, prefix in parts.items() if not _any(prefix)(shapes)]
+    return f"Stable Diffusion 1.x without its {' and its '.join(missing)}"
+
+
+def _any(*beginnings: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(name.startswith(beginnings) for name in shapes)
+
+
+def _any_within(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for name in shapes for part in parts)
+
+
+def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
+    """A single component saved alone: no name has the prefix of a whole checkpoint."""
+    whole = _any("model.diffusion_model.", "cond_stage_model.", "conditioner.")
+    starts = _any(*beginnings)
+    return lambda shapes: starts(shapes) and not whole(shapes)
+
+
+Rules = tuple[tuple[str, Callable[[Shapes], bool]], ...]
+
+_NO_MODELS: Rules = (
+    ("a LoRA", _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a ControlNet", _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
+    ("a textual inversion", _any("emb_params", "string_to_param")),
+)
+_OTHERS: Rules = (
+    ("Stable Diffusion XL", _any("conditioner.embedders.")),
+    ("Stable Diffusion 3", _any_within("joint_blocks.0.context_block.")),
+    ("Flux", _any_within("double_blocks.0.img_attn.")),
+    ("Stable Diffusion 2.x", _any("cond_stage_model.model.")),
+    ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),
+    ("a text encoder alone", _bare("text_model.encoder.")),
+    ("a UNet alone", _bare("down_blocks.0.", "input_blocks.0.")),
+)

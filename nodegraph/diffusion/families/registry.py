@@ -1,0 +1,98 @@
+"""The families that there are: those that come along, and those that packages bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from logging import getLogger
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.chroma import CHROMA
+from nodegraph.diffusion.families.flux import FLUX
+from nodegraph.diffusion.families.sd3 import SD3
+from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
+from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
+from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.errors import InvalidValue
+
+GROUP = "nodegraph.families"
+"""Entry points of this group name a `Family`, or a list of them, that a package brings."""
+
+_BUILT_IN = (SD1, SD2, SDXL, SDXL_REFINER, SD3, FLUX, CHROMA)
+_LOG = getLogger(__name__)
+
+
+class _Families(Mapping[str, Family]):
+    """By name; packages are asked for theirs when one is first looked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Family] | None = None
+
+    def __getitem__(self, name: str) -> Family:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, Family]:
+        if self._found is None:
+            found: dict[str, Family] = {family.name: family for family in _BUILT_IN}
+            for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+                for family in _brought(point):
+                    found.setdefault(family.name, family)
+            self._found = found
+        return self._found
+
+
+FAMILIES: Mapping[str, Family] = _Families()
+
+
+def family_named(name: str) -> Family:
+    """The family of a recipe or prompt.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    if name not in FAMILIES:
+        raise InvalidValue(
+            f"there is no model family `{name}`",
+            given=name,
+            expected=", ".join(FAMILIES),
+            hint=did_you_mean(name, FAMILIES),
+        )
+    return FAMILIES[name]
+
+
+def format_named(name: str) -> LatentFormat:
+    """The latent format of a latent or of an autoencoder's recipe.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    formats = {family.latent.name: family.latent for family in FAMILIES.values()}
+    if name not in formats:
+        raise InvalidValue(
+            f"there is no latent format `{name}`",
+            given=name,
+            expected=", ".join(formats),
+            hint=did_you_mean(name, formats),
+        )
+    return formats[name]
+
+
+def _brought(point: EntryPoint) -> list[Family]:
+    """The families of an entry point; one that fails is told and left out."""
+    try:
+        found = point.load()
+    except Exception:  # noqa: BLE001 - a package's own code may raise anything
+        _LOG.exception("the model family %s of %s can't be loaded", point.name, point.value)
+        return []
+    families = found if isinstance(found, (list, tuple)) else [found]
+    wrong = [item for item in families if not isinstance(item, Family)]
+    if wrong:
+        _LOG.error("%s (%s) is no model family", point.name, point.value)
+    return [item for item in families if isinstance(item, Family)]

@@ -1,0 +1,95 @@
+"""Stable Diffusion 3 and 3.5. Imports no torch.
+
+Source: Esser et al. 2024, arXiv:2403.03206.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_CLIP_TOKENS, _T5_TOKENS = 77, 256
+
+
+@dataclass(frozen=True)
+class StableDiffusion3(Family):
+    """A transformer led by two CLIP encoders side by side, and T5 after them."""
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import clip_states, padded, t5_states
+
+        states = [
+            clip_states(
+                model.modules[f"text_encoder{end}"],
+                padded(model.tokenizers[f"tokenizer{end}"], text, _CLIP_TOKENS),
+            )
+            for end in ("", "_2")
+        ]
+        pooled = torch.cat([projected for _, projected in states], -1)
+        both = torch.cat([hidden for hidden, _ in states], -1)
+        if "text_encoder_3" not in model.modules:
+            return ConditioningEntry({"embeddings": both, "pooled": pooled})
+        tokens = padded(model.tokenizers["tokenizer_3"], text, _T5_TOKENS, warn)
+        third = t5_states(model.modules["text_encoder_3"], tokens)
+        embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
+        return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """Zeros stand for what T5 says where a model comes without it."""
+        width = self.context_width(model.config)
+        if width is not None and entry.embeddings.shape[1] == _CLIP_TOKENS:
+            both = _widened(entry.embeddings, width)
+            whole = torch.cat([both, torch.zeros(1, _T5_TOKENS, width)], -2)
+            entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})
+        return super().fit(model, entry, asked)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        output: Tensor = model.module(
+            hidden_states=x,
+            timestep=moment.timestep.expand(len(x)),
+            encoder_hidden_states=batch["embeddings"],
+            pooled_projections=batch["pooled"],
+            return_dict=False,
+        )[0]
+        return output
+
+
+def _widened(hidden: Tensor, width: int) -> Tensor:
+    return torch.nn.functional.pad(hidden, (0, width - hidden.shape[-1]))
+
+
+_CLIP = ("CLIPTextModelWithProjection",)
+SD3 = StableDiffusion3(
+    "sd3",
+    "Stable Diffusion 3",
+    latent=SD3_LATENTS,
+    pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+    denoisers=(Part("transformer", ("SD3Transformer2DModel",)),),
+    encoders=(
+        Part("text_encoder", _CLIP),
+        Part("text_encoder_2", _CLIP),
+        Part("text_encoder_3", ("T5EncoderModel",), optional=True),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("CLIPTokenizer",)),
+        Part("tokenizer_2", ("CLIPTokenizer",)),
+        Part("tokenizer_3", ("T5Tokenizer",), optional=True),
+    ),
+    noise="flow",
+    mu=line_mu,
+    multiple=16,
+)

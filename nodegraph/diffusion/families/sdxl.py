@@ -1,0 +1,102 @@
+"""Stable Diffusion XL: base, turbo and lightning models, and the refiner. Imports no torch.
+
+Source: Podell et al. 2023, arXiv:2307.01952.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Asked, Config, Part, Warn
+from nodegraph.diffusion.families.unet import UNetFamily
+from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_SCORES = {"positive": 6.0, "negative": 2.5}
+"""How beautiful the picture is to be, and how beautiful what it is led away from; of the refiner.
+As in diffusers."""
+
+
+@dataclass(frozen=True)
+class StableDiffusionXL(UNetFamily):
+    """A UNet led by the last but one hidden states of its text encoders, side by side.
+
+    It is also told the pooled prompt, and the sizes that the picture had in training: here that
+    it is asked for, uncropped.
+
+    Attributes:
+        is_refiner: Whether it only finishes pictures: it reads one encoder and takes a score in
+            place of the target size.
+    """
+
+    settings: Config = field(default_factory=lambda: {"force_zeros_for_empty_prompt": True})
+    is_refiner: bool = False
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        if ("text_encoder" in configs) == self.is_refiner:
+            return "a Stable Diffusion XL without its text encoders"
+        return super().mismatch(configs)
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.clip import Clip, encode_windows
+
+        clips = [
+            Clip(model.modules[encoder.role], model.tokenizers[tokenizer.role], "penultimate")
+            for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
+        ]
+        embeddings, pooled = encode_windows(clips, text, warn)
+        return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
+
+    def unconditional(self, model: TextModel) -> ConditioningEntry | None:
+        """Zeros for most models; a negative prompt that is given, empty or not, is encoded."""
+        found = self.encode(model, "")
+        if not model.settings["force_zeros_for_empty_prompt"]:
+            return found
+        zeros = {name: torch.zeros_like(item) for name, item in found.tensors.items()}
+        return replace(found, tensors=zeros)
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        size = [float(asked.height), float(asked.width)]
+        end = [_SCORES[asked.side]] if self.is_refiner else size
+        found.setdefault("time_ids", torch.tensor([[*size, 0.0, 0.0, *end]]))
+        return found
+
+
+_ENCODER = Part("text_encoder_2", ("CLIPTextModelWithProjection",))
+_TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",))
+_COMMON: dict[str, Any] = {
+    "latent": SDXL_LATENTS,
+    "denoisers": (Part("unet", ("UNet2DConditionModel",)),),
+    "weighs_words": True,
+    "pipelines": (
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
+    ),
+}
+
+SDXL = StableDiffusionXL(
+    "sdxl",
+    "Stable Diffusion XL",
+    encoders=(Part("text_encoder", ("CLIPTextModel",)), _ENCODER),
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",)), _TOKENIZER),
+    **_COMMON,
+)
+SDXL_REFINER = StableDiffusionXL(
+    "sdxl-refiner",
+    "the refiner of Stable Diffusion XL",
+    encoders=(_ENCODER,),
+    tokenizers=(_TOKENIZER,),
+    settings={"force_zeros_for_empty_prompt": False},
+    is_refiner=True,
+    **_COMMON,
+)

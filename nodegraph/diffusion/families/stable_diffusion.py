@@ -1,0 +1,84 @@
+"""Stable Diffusion 1.x and 2.x. Imports no torch.
+
+Source: Rombach et al. 2022, arXiv:2112.10752.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Config, Part, Warn
+from nodegraph.diffusion.families.unet import UNetFamily
+from nodegraph.diffusion.latent_formats import SD
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.components import TextModel
+    from nodegraph.diffusion.safetensors_header import Shapes
+
+_SD2_WIDTH = 1024
+"""Width of OpenCLIP-H's embeddings, which tells Stable Diffusion 2.x from 1.x."""
+
+
+@dataclass(frozen=True)
+class StableDiffusion(UNetFamily):
+    """A UNet led by the last hidden state of one CLIP text encoder.
+
+    Attributes:
+        text_prefix: Of the text encoder's tensors in a single file; empty where those aren't read.
+        is_second: Whether its text encoder is OpenCLIP-H.
+    """
+
+    text_prefix: str = ""
+    is_second: bool = False
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        found = super().mismatch(configs)
+        width = configs.get("unet", {}).get("cross_attention_dim")
+        if found is None and (width == _SD2_WIDTH) != self.is_second:
+            return "a Stable Diffusion of another version"
+        return found
+
+    def recognises(self, shapes: Shapes) -> bool:
+        if not self.text_prefix:
+            return False
+        first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
+        parts = (self.text_prefix, "first_stage_model.")
+        return (
+            first is not None
+            and len(first) == 4
+            and first[1] == 4
+            and all(any(name.startswith(part) for name in shapes) for part in parts)
+        )
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.clip import Clip, encode_windows
+
+        clip = Clip(model.modules["text_encoder"], model.tokenizers["tokenizer"], "last")
+        embeddings, _ = encode_windows([clip], text, warn)
+        return ConditioningEntry({"embeddings": embeddings})
+
+
+SD1 = StableDiffusion(
+    "sd1",
+    "Stable Diffusion 1.x",
+    latent=SD,
+    pipelines=(
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
+    ),
+    denoisers=(Part("unet", ("UNet2DConditionModel",)),),
+    encoders=(Part("text_encoder", ("CLIPTextModel",)),),
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",)),),
+    # The stock pipeline corrects these two in outdated files.
+    scheduler={"steps_offset": 1, "clip_sample": False},
+    size=512,
+    weighs_words=True,
+    text_prefix="cond_stage_model.transformer.",
+)
+SD2 = replace(
+    SD1, name="sd2", title="Stable Diffusion 2.x", size=768, text_prefix="", is_second=True
+)

@@ -1,0 +1,133 @@
+"""What families with a UNet and cross-attention have in common. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.diffusion.families.base import (
+    HOLE,
+    HOLE_MASK,
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    check_hole,
+)
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.diffusion.components import Denoiser
+
+LENGTHENED = 2
+"""Times the longest prompt of a step: up to here all are brought to one length for one batch."""
+
+
+@dataclass(frozen=True)
+class UNetFamily(Family):
+    """Prompts of several windows of tokens are repeated up to one length for one batch.
+
+    Cross-attention weighs all tokens of a prompt against each other, so repeating every one of
+    them equally often changes nothing in what it gives.
+    """
+
+    def channels(self, config: Config) -> int:
+        return int(config.get("out_channels", 4))
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["cross_attention_dim"])
+
+    def takes_cfg(self, config: Config) -> bool:
+        return config.get("time_cond_proj_dim") is not None
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        taken, given = (
+            configs.get("unet", {}).get(name, 4) for name in ("in_channels", "out_channels")
+        )
+        # Any latent will do, as a folder says how many channels its own has. A UNet that takes
+        # more than it gives wants something else beside it.
+        return None if taken in (given, _filling(given)) else more_channels(taken, given)
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        if _fills(model.config):
+            check_hole(found, asked.side)
+        else:
+            found = {name: item for name, item in found.items() if name not in (HOLE, HOLE_MASK)}
+        if self.takes_cfg(model.config):
+            width = int(model.config["time_cond_proj_dim"])
+            found["guidance"] = scale_embedding(asked.cfg - 1, width)
+        return found
+
+    def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
+        """All in one, unless bringing them to one length would make the longest far longer: of 7
+        and 8 windows each would become 56."""
+        lengths = [prompt["embeddings"].shape[1] for prompt in prompts]
+        places = range(len(prompts))
+        if math.lcm(*lengths) <= LENGTHENED * max(lengths):
+            return [list(places)]
+        return [[at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths)]
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))
+        return super().join([_lengthened(prompt, tokens) for prompt in prompts], batch)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        seen = torch.cat([x, batch[HOLE_MASK], batch[HOLE]], 1) if HOLE in batch else x
+        output: Tensor = model.module(
+            seen,
+            moment.timestep,
+            encoder_hidden_states=batch["embeddings"],
+            timestep_cond=batch.get("guidance"),
+            added_cond_kwargs=added or None,
+            return_dict=False,
+        )[0]
+        return output
+
+
+def _filling(channels: int) -> int:
+    """Channels that a UNet takes which fills masked pictures: the mask and the rest's beside."""
+    return 2 * channels + 1
+
+
+def _fills(config: Config) -> bool:
+    return bool(config["in_channels"] == _filling(config["out_channels"]))
+
+
+_ADDED = {"text_embeds": "pooled", "time_ids": "time_ids"}
+"""Names of a UNet's further inputs, and those of the tensors of a prompt."""
+
+
+def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tensor]:
+    times = tokens // prompt["embeddings"].shape[1]
+    if times == 1:
+        return prompt
+    return {**prompt, "embeddings": prompt["embeddings"].repeat(1, times, 1)}
+
+
+def more_channels(taken: int, given: int) -> str:
+    """In words, a UNet that takes more channels than it gives."""
+    kinds = {2 * given: "an InstructPix2Pix model", _filling(given): "an inpainting model"}
+    kind = kinds.get(taken, "a model")
+    return f"{kind} whose UNet takes {taken} channels instead of {given}"
+
+
+def scale_embedding(scale: float, width: int) -> Tensor:
+    """The guidance scale as sines and cosines, for models that were distilled with it.
+
+    Returns:
+        float32, shape (1, width).
+    Source: Meng et al. 2023, arXiv:2210.03142; the frequencies are as in diffusers.
+    """
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half) * -(math.log(10000.0) / (half - 1)))
+    angles = torch.tensor([scale]) * 1000.0 * frequencies
+    padding = torch.zeros(width - 2 * half)
+    return torch.cat([angles.sin(), angles.cos(), padding]).unsqueeze(0)

@@ -1,0 +1,60 @@
+"""Masked pictures for models that were made to fill them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import HOLE, HOLE_MASK
+from nodegraph.errors import InvalidValue
+
+_GREY = 0.5
+"""Stands for what is masked: 0 where pictures are in -1..1."""
+
+
+def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """A mask of 0 and 1, and what a picture keeps beside it.
+
+    Args:
+        image: In 0..1, shape (1, height, width, 3).
+        mask: In 0..1, shape (1, height, width); from a half up it is filled.
+    Returns:
+        The mask, shape (1, 1, height, width), and the picture with grey where it is 1.
+    Raises:
+        InvalidValue: They are of different sizes, or several.
+    """
+    if image.shape[0] != 1 or mask.shape != image.shape[:3]:
+        raise InvalidValue(
+            "the mask must be as large as the picture, and there may be one of each",
+            port="mask",
+            given=f"shape {tuple(mask.shape)} for a picture of {tuple(image.shape)}",
+            expected=f"shape {(1, *image.shape[1:3])}",
+            hint="Put a ResizeImage before.",
+        )
+    hole = (mask >= 0.5).to(torch.float32)
+    return hole[:, None], torch.where(hole[..., None] == 1, _GREY, image)
+
+
+def with_hole(conditioning: Conditioning, rest: Tensor, mask: Tensor) -> Conditioning:
+    """Prompts that bring a masked picture.
+
+    Args:
+        rest: Latent of what the picture keeps, shape (1, channels, height, width) in cells.
+        mask: As `masked_picture` gave it.
+    """
+    family = family_named(conditioning.family or "")
+    seen = {HOLE: rest, HOLE_MASK: family.hole_mask(mask)}
+
+    def shown(entry: ConditioningEntry) -> ConditioningEntry:
+        return replace(entry, tensors={**entry.tensors, **seen})
+
+    empty = conditioning.unconditional
+    return replace(
+        conditioning,
+        entries=tuple(map(shown, conditioning.entries)),
+        unconditional=None if empty is None else shown(empty),
+    )

@@ -1,0 +1,29 @@
+"""Folders of tiny random models, made once in a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .equality import Model, random_pipeline
+
+Pair = tuple[Any, Model]
+
+
+@pytest.fixture(scope="module")
+def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], Pair]:
+    """A stock pipeline, and the same saved as a folder and opened by nodegraph."""
+    known: dict[Callable[[], Any], Pair] = {}
+
+    def made(build: Callable[[], Any]) -> Pair:
+        if build not in known:
+            pipeline = random_pipeline(build)
+            folder: Path = tmp_path_factory.mktemp("models") / build.__name__
+            pipeline.save_pretrained(folder)
+            known[build] = pipeline, Model(folder)
+        return known[build]
+
+    return made

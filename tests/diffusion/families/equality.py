@@ -1,0 +1,147 @@
+"""Whole pictures by nodegraph and by the stock pipelines of diffusers, from the same folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from nodegraph.core.values import Conditioning, Latent
+from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model, sample
+
+SEED = 7
+PROMPT = "a red cat"
+NEGATIVE = "blurry, red"
+
+
+def random_pipeline(build: Callable[[], Any]) -> Any:
+    """A pipeline of random weights.
+
+    None stays at a zero that it starts with, which would hide wrong calls. They ask for no
+    gradients, as nodegraph's: torch takes other kernels for those that do, even where it makes
+    none, which may give other last bits.
+    """
+    torch.manual_seed(0)
+    pipeline = build()
+    with torch.no_grad():
+        for part in pipeline.components.values():
+            if not isinstance(part, nn.Module):
+                continue
+            part.eval().requires_grad_(False)
+            for weight in part.parameters():
+                if weight.is_floating_point() and not bool(weight.any()):
+                    weight.normal_(0, 0.02)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@dataclass
+class Made:
+    """What a sampling gave.
+
+    Attributes:
+        latents: As nodegraph keeps them: never packed, scaled as the model was trained on.
+        pixels: In 0..1, shape (batch, 3, height, width).
+    """
+
+    latents: Tensor
+    pixels: Tensor
+
+
+@dataclass
+class Model:
+    """A folder opened and loaded, in one precision."""
+
+    folder: Path
+    dtype: str = "float32"
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    def part(self, name: str) -> Any:
+        """model, text_encoder or vae."""
+        if name not in self.loaded:
+            recipes = open_model(str(self.folder), [], dtype=self.dtype)
+            self.loaded[name] = load_component(getattr(recipes, name), "cpu")
+        return self.loaded[name]
+
+    def encode(self, text: str | None) -> Conditioning | None:
+        return None if text is None else encode_prompt(self.part("text_encoder"), text)
+
+    def make(
+        self,
+        width: int,
+        height: int,
+        *,
+        batch: int = 1,
+        prompt: str = PROMPT,
+        negative: str | None = None,
+        latent: Latent | None = None,
+        change: Callable[[Conditioning], Conditioning] = lambda given: given,
+        **options: Any,
+    ) -> Made:
+        """Sample and decode, as the nodes do."""
+        positive, against = self.encode(prompt), self.encode(negative)
+        assert positive is not None
+        start = latent or Latent(None, width, height, batch)
+        usual = {"seed": SEED, "steps": 2, "schedule": "normal", "sampler": "euler"}
+        found = sample(self.part("model"), change(positive), against, start, **{**usual, **options})
+        assert found.samples is not None
+        pixels = decode_latent(self.part("vae"), found)
+        return Made(found.samples, pixels.movedim(-1, 1))
+
+
+def stock(
+    pipeline: Any,
+    *,
+    batch: int = 1,
+    prompt: str = PROMPT,
+    negative: str | None = None,
+    steps: int = 2,
+    out: str = "images",
+    **options: Any,
+) -> Made:
+    """The same by the stock pipeline, with a generator for each picture."""
+    called: Mapping[str, Any] = {
+        "prompt": prompt,
+        "num_inference_steps": steps,
+        "num_images_per_prompt": batch,
+        **({} if negative is None else {"negative_prompt": negative}),
+        **options,
+    }
+    found = []
+    for kind in ("latent", "pt"):
+        generators = [torch.Generator().manual_seed(SEED + item) for item in range(batch)]
+        # What the stock pipeline is warned of is none of our business.
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer = pipeline(generator=generators, output_type=kind, **called)
+        found.append(torch.as_tensor(getattr(answer, out)))
+    return Made(*found)
+
+
+def assert_same(
+    found: Made, expected: Made, unpack: Callable[[Tensor], Tensor] | None = None
+) -> None:
+    """Equal to the last bit, and no flat picture.
+
+    Pictures of a batch are decoded one by one here, so that one's bits don't depend on others; the
+    stock pipelines decode them at once, which differs in last bits.
+    """
+    latents = expected.latents if unpack is None else unpack(expected.latents)
+    assert latents.std() > 1e-4
+    assert expected.pixels.std() > 1e-4
+    assert torch.equal(found.latents, latents), (found.latents - latents).abs().max()
+    rounding = 0.0 if len(latents) == 1 else 1e-4
+    torch.testing.assert_close(found.pixels, expected.pixels, rtol=0, atol=rounding)
+
+
+def picture(width: int, height: int) -> Image.Image:
+    """Of random dots."""
+    dots = np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(dots, "RGB")

@@ -1,0 +1,117 @@
+"""Models made to fill masked pictures give what diffusers' pipelines give, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import diffusers as d
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nodegraph.diffusion import encode_image
+from nodegraph.diffusion.families.patches import packed
+from nodegraph.diffusion.inpainting import masked_picture, with_hole
+from nodegraph.errors import InvalidValue
+
+from .conftest import Pair
+from .equality import SEED, Made, Model, assert_same, picture, stock
+from .parts import clip_text, ddim, dynamic_flow, flux_vae, t5_text, unet, vae
+from .test_flux import flux_net, unpack
+from .words import clip_words, t5_words
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+WIDTH, HEIGHT = 96, 64
+
+
+def sd1_fill() -> Any:
+    words = clip_words()
+    parts = (vae(), clip_text(words), words, unet(32, 4, in_channels=9), ddim(), None, None)
+    return d.StableDiffusionInpaintPipeline(*parts, requires_safety_checker=False)
+
+
+def flux_fill() -> Any:
+    one, two = clip_words(), t5_words()
+    parts = (dynamic_flow(), flux_vae(), clip_text(one), one, t5_text(two), two)
+    return d.FluxFillPipeline(*parts, flux_net(384))
+
+
+def masked() -> tuple[Tensor, Tensor]:
+    """A picture (1, height, width, 3) and its mask (1, height, width)."""
+    image = torch.from_numpy(np.asarray(picture(WIDTH, HEIGHT)).astype(np.float32) / 255)[None]
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, HEIGHT // 4 : HEIGHT // 2, WIDTH // 4 :] = 1
+    return image, mask
+
+
+def filled(model: Model, **options: Any) -> tuple[Made, Tensor]:
+    """What nodegraph makes of it, and the latent of what is kept."""
+    hole, rest = masked_picture(*masked())
+    seen = encode_image(model.part("vae"), rest).samples
+    assert seen is not None
+    change: Any = lambda given: with_hole(given, seen, hole)  # noqa: E731
+    return model.make(WIDTH, HEIGHT, change=change, **options), seen
+
+
+def test_nine_channels_are_diffusers(model_of: ModelOf) -> None:
+    pipeline, model = model_of(sd1_fill)
+    image, mask = masked()
+    for batch in (1, 2):
+        found, seen = filled(model, batch=batch, sampler="ddim", cfg=7.5)
+        expected = stock(
+            pipeline,
+            batch=batch,
+            image=Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8)),
+            mask_image=Image.fromarray((mask[0].numpy() * 255).astype(np.uint8)),
+            masked_image_latents=seen,
+            strength=1.0,
+            guidance_scale=7.5,
+            width=WIDTH,
+            height=HEIGHT,
+        )
+        assert_same(found, expected)
+
+
+def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:
+    """The stock pipeline draws the latent of what is kept, so it is handed on from there."""
+    pipeline, model = model_of(flux_fill)
+    image, mask = masked()
+    hole, _ = masked_picture(image, mask)
+    given, where = picture(WIDTH, HEIGHT), Image.fromarray((mask[0].numpy() * 255).astype(np.uint8))
+    pixels = pipeline.image_processor.preprocess(given, height=HEIGHT, width=WIDTH)
+    with torch.no_grad():
+        posterior = model.part("vae").module.encode(pixels * (1 - hole)).latent_dist
+    drawn = posterior.sample(torch.Generator().manual_seed(SEED))
+    seen = (drawn - pipeline.vae.config.shift_factor) * pipeline.vae.config.scaling_factor
+    noise = torch.randn(1, 16, *seen.shape[2:], generator=torch.Generator().manual_seed(SEED))
+    change: Any = lambda prompts: with_hole(prompts, seen, hole)  # noqa: E731
+    found = model.make(WIDTH, HEIGHT, change=change, cfg=1.0)
+    expected = stock(
+        pipeline,
+        image=given,
+        mask_image=where,
+        latents=packed(noise),
+        guidance_scale=3.5,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    assert_same(found, expected, unpack(WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("build", [sd1_fill, flux_fill])
+def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    _, model = model_of(build)
+    with pytest.raises(InvalidValue, match="fills masked pictures") as error:
+        model.make(WIDTH, HEIGHT, cfg=1.0)
+    assert error.value.problem.port == "positive"
+
+
+def test_a_mask_of_another_size_is_refused() -> None:
+    image, mask = masked()
+    with pytest.raises(InvalidValue, match="as large as the picture"):
+        masked_picture(image, mask[:, ::2])

@@ -1,0 +1,101 @@
+"""A package brings a family of its own, and one that is broken breaks no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodegraph.diffusion import FAMILIES, Family
+from nodegraph.diffusion.families import family_named, format_named
+from nodegraph.errors import InvalidValue
+
+_PACKAGE = """
+from dataclasses import replace
+from nodegraph.diffusion.families.sd3 import SD3
+MINE = replace(SD3, name="mine", title="Mine", pipelines=("MinePipeline",))
+"""
+_POINTS = """[nodegraph.families]
+broken = no_such_package:FAMILY
+mine = my_family:MINE
+wrong = my_family:replace
+"""
+
+
+def listed(site: Path, code: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "my_family.py").write_text(_PACKAGE)
+    metadata = tmp_path / "my_family-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-family\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(_POINTS)
+    return tmp_path
+
+
+def test_a_package_brings_a_family(site: Path) -> None:
+    code = (
+        "from nodegraph.diffusion.families import FAMILIES, family_named\n"
+        "from nodegraph.diffusion.families.identify import identify_folder\n"
+        "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
+        "print('sd1' in FAMILIES)"
+    )
+    found = listed(site, code)
+    assert found.stdout.split() == ["mine", "Mine", "True"]
+    assert "the model family broken" in found.stderr
+    assert "no model family" in found.stderr
+
+
+def test_listing_families_imports_no_torch() -> None:
+    code = (
+        "import sys; from nodegraph.diffusion import FAMILIES; len(FAMILIES); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert listed(Path("/"), code).returncode == 0
+
+
+def test_each_is_found_by_its_name() -> None:
+    for name, family in FAMILIES.items():
+        assert family_named(name) is family
+        assert family.name == name
+        assert format_named(family.latent.name) is family.latent
+
+
+def test_names_that_there_are_none_of_are_refused() -> None:
+    with pytest.raises(InvalidValue, match="no model family `sdx`") as error:
+        family_named("sdx")
+    assert "sdxl" in str(error.value.problem.hint)
+    with pytest.raises(InvalidValue, match="no latent format"):
+        format_named("sdd")
+
+
+def test_two_families_of_one_format_share_it() -> None:
+    """What tells latents apart is the format's name: two of one name would let them be mixed."""
+    formats = {family.latent.name: family.latent for family in FAMILIES.values()}
+    assert all(family.latent == formats[family.latent.name] for family in FAMILIES.values())
+
+
+def test_the_docs_list_them_all() -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "families.md").read_text("utf-8").splitlines()
+    rows = set(lines[lines.index("<!-- families -->") : lines.index("<!-- end -->")])
+    for family in FAMILIES.values():
+        assert row_of(family) in rows, f"docs/families.md lacks: {row_of(family)}"
+
+
+def row_of(family: Family) -> str:
+    pipelines = ", ".join(f"`{name.removesuffix('Pipeline')}`" for name in family.pipelines)
+    cells = (family.title, f"`{family.name}`", pipelines, f"`{family.latent.name}`", family.noise)
+    return f"| {' | '.join(cells)} |"
