@@ -9,10 +9,10 @@ from pathlib import Path
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
+from nodegraph.videos.video_files import begins_like_video, video_texts
 
 STDIN = "-"
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-_MATROSKA = b"\x1aE\xdf\xa3"
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def _workflow_in(path: Path) -> Workflow:
         from nodegraph.images.images import read_metadata
 
         return _carried(path, read_metadata(path))
-    if start.startswith(_MATROSKA) or start[4:8] == b"ftyp":
-        from nodegraph.videos.video_files import video_texts
-
+    if begins_like_video(start):
         return _carried(path, video_texts(path))
     return Workflow.load(path)
 

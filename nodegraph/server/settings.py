@@ -119,7 +119,7 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-UploadType = Literal["png", "jpeg", "webp", "gif", "workflow", "safetensors"]
+UploadType = Literal["png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "workflow", "safetensors"]
 _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)
 
 
@@ -143,7 +143,7 @@ class UploadLimits(_Part):
 
     types: Annotated[
         tuple[UploadType, ...], BeforeValidator(_upload_types), Field(min_length=1)
-    ] = ("png", "jpeg", "webp", "gif", "workflow")
+    ] = ("png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "workflow")
 
 
 class ServerSettings(_Part):

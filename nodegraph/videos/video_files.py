@@ -29,6 +29,8 @@ RATE = "NODEGRAPH_RATE"
 MAX_PIXELS = 2**26
 """Of a frame: 67 million, more than 8K has, as a small file can claim any size."""
 READABLE = "MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, GIF"
+MATROSKA = b"\x1aE\xdf\xa3"
+"""What each of its files begins with, WebM's included."""
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,gif"
 _VIDEO_CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,h263,flv,theora,"
@@ -47,6 +49,12 @@ _SHORTFALL = Fraction(1, 100)
 """Part of a video's length that may be missing before it is taken to be cut short."""
 _COUNTED = 256 << 20
 """Bytes of a file whose frames are counted where it doesn't say how many there are."""
+
+
+def begins_like_video(start: bytes) -> bool:
+    """Whether a file may be an MP4, MOV, WebM or Matroska by its first 12 bytes."""
+    is_still = start[8:12] in (b"avif", b"avis", b"heic", b"mif1")
+    return start[:4] == MATROSKA or (start[4:8] == b"ftyp" and not is_still)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +112,12 @@ class OpenVideo:
         rate: Frames a second; their mean, where they don't come evenly.
     """
 
-    def __init__(self, container: InputContainer, name: str, max_pixels: int) -> None:
+    def __init__(self, container: InputContainer, name: str, max_pixels: int, threads: int) -> None:
         self.container = container
         self.name = name
         self._max_pixels = max_pixels
         self.pictures = self._pictures()
+        self.pictures.codec_context.thread_count = threads
         self.sound = self._sound()
         self.rate = _rate_of(self.pictures)
 
@@ -225,7 +234,11 @@ class OpenVideo:
 
 @contextmanager
 def opened_video(
-    source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS, names: bool = True
+    source: Path | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    names: bool = True,
+    threads: int = 0,
 ) -> Iterator[OpenVideo]:
     """Open a video; nothing is decoded yet.
 
@@ -233,12 +246,13 @@ def opened_video(
         source: A file's path, or the file itself.
         max_pixels: Of a frame.
         names: Whether an error may name files like one that is missing.
+        threads: That decode; 0 for as many as there are processors.
     Raises:
         InvalidFile: It is missing, damaged, holds no video, or larger frames.
     """
     if not isinstance(source, Path):
         with _container(source, "the file", max_pixels) as container:
-            yield OpenVideo(container, "the file", max_pixels)
+            yield OpenVideo(container, "the file", max_pixels, threads)
         return
     try:
         file = source.open("rb")
@@ -248,7 +262,7 @@ def opened_video(
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {source}: {reason}") from error
     with file, _container(file, str(source), max_pixels, path=source) as container:
-        yield OpenVideo(container, str(source), max_pixels)
+        yield OpenVideo(container, str(source), max_pixels, threads)
 
 
 @contextmanager

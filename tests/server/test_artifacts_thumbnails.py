@@ -6,21 +6,26 @@ import asyncio
 import struct
 import zlib
 from collections.abc import Coroutine, Iterator
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from nodegraph import Video
 from nodegraph.errors import InvalidFile
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
+from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.server.resources import digest_of, opened, picture
+from tests.videos.making import FORMATS, video
 
 PIXELS = 1_000_000
 
@@ -212,3 +217,25 @@ def test_a_damaged_picture_is_read_or_refused_and_nothing_else(data: st.DataObje
             read()
         except (InvalidFile, TooLarge):
             continue
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_video_shows_its_first_frame(thumbnails: Thumbnails, format: VideoFormat) -> None:
+    frames = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])[:, None, None].expand(2, 100, 200, 3)
+    source = Source(encode_video(Video(frames, Fraction(8)), format))
+
+    made = opened(thumbnail(thumbnails, source))
+
+    assert (made.format, made.size) == ("WEBP", (128, 64))
+    red, green, blue = made.convert("RGB").getpixel((64, 32))
+    assert red > 240
+    assert max(green, blue) < 20
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_damaged_or_huge_video_has_none(thumbnails: Thumbnails, format: VideoFormat) -> None:
+    whole = encode_video(video(2, 64, 64), format)
+    with pytest.raises(NotFound):
+        thumbnail(thumbnails, Source(whole[:60] + bytes(500)))
+    with pytest.raises(InvalidFile, match="too large"):
+        make_thumbnail(BytesIO(whole), 64, pixels=64 * 64 - 1)

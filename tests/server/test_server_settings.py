@@ -58,7 +58,9 @@ def test_lists_in_variables_are_parted_by_commas(
 def test_types_of_uploads_are_a_list_as_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert loaded(tmp_path).uploads.types == ("png", "jpeg", "webp", "gif", "workflow")
+    assert loaded(tmp_path).uploads.types == (
+        *("png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "workflow"),
+    )
     monkeypatch.setenv("NODEGRAPH_SERVER_UPLOADS_TYPES", "png, safetensors")
     assert loaded(tmp_path).uploads.types == ("png", "safetensors")
 

@@ -23,8 +23,10 @@ from nodegraph.server.content.files.names import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType
+from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, picture, pieces
+from tests.videos.making import FORMATS, video
 
 PICTURE = picture(64, 48)
 DAY = 86_400.0
@@ -186,6 +188,15 @@ def test_nothing_else_is_taken_in(uploads: Uploads, tmp_path: Path, data: bytes)
         receive(uploads, data, "apple.png")
     assert kept(tmp_path) == []
     assert uploads.page(None).uploads == ()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_video_is_taken_in_by_its_bytes(uploads: Uploads, kind: VideoFormat) -> None:
+    data = encode_video(video(1), kind)
+    found, _ = receive(uploads, data, "walk.png")
+    media_type = "video/x-matroska" if kind == "mkv" else f"video/{kind}"
+    assert (found.name, found.media_type) == (f"walk.{kind}", media_type)
+    assert found.width is None
 
 
 def test_a_damaged_picture_is_refused(uploads: Uploads, tmp_path: Path) -> None:

@@ -73,13 +73,13 @@ export interface ArtifactEntry {
   job: string;
   /** Unix time at which it was written. */
   created: number;
-  /** Pixels, of a picture; None where that isn't known. */
+  /** Pixels, of a picture or video; None where that isn't known. */
   width: number | null;
-  /** Pixels, of a picture; None where that isn't known. */
+  /** Pixels, of a picture or video; None where that isn't known. */
   height: number | null;
   /** Where the server has it. */
   href: string;
-  /** Where it has a small picture of it; None if it is no picture. */
+  /** Where it has a small picture of it; None if it shows none. */
   thumbnail: string | null;
   job_name: string;
   /** How many jobs gave the same bytes. */
@@ -508,13 +508,13 @@ export interface OutputFile {
   size: number;
   /** blake3 of the bytes. */
   digest: string;
-  /** Pixels, of a picture; None where that isn't known. */
+  /** Pixels, of a picture or video; None where that isn't known. */
   width: number | null;
-  /** Pixels, of a picture; None where that isn't known. */
+  /** Pixels, of a picture or video; None where that isn't known. */
   height: number | null;
   /** Where the server has it. */
   href: string;
-  /** Where it has a small picture of it; None if it is no picture. */
+  /** Where it has a small picture of it; None if it shows none. */
   thumbnail: string | null;
 }
 
@@ -890,7 +890,7 @@ export interface UploadEntry {
  * types: Of files, as their bytes tell. Weights are taken only where they are named here.
  */
 export interface UploadLimits {
-  types: ("png" | "jpeg" | "webp" | "gif" | "workflow" | "safetensors")[];
+  types: ("png" | "jpeg" | "webp" | "gif" | "mp4" | "webm" | "mkv" | "workflow" | "safetensors")[];
 }
 
 /** Some uploads, the newest first. */

@@ -29,9 +29,9 @@ class OutputFile:
         kind: What it is to people.
         size: Bytes.
         digest: blake3 of the bytes.
-        width, height: Pixels, of a picture; None where that isn't known.
+        width, height: Pixels, of a picture or video; None where that isn't known.
         href: Where the server has it.
-        thumbnail: Where it has a small picture of it; None if it is no picture.
+        thumbnail: Where it has a small picture of it; None if it shows none.
     """
 
     __pydantic_config__ = described("OutputFile", is_open=False)

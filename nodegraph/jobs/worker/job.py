@@ -20,7 +20,7 @@ from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult, WrittenFile
-from nodegraph.errors import Problem
+from nodegraph.errors import InvalidFile, Problem
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.worker.faults import error_of, error_of_nodes, told
 from nodegraph.session.session import Session
@@ -34,6 +34,8 @@ _SAYING = frozenset({"node.failed", "node.retried", "log"})
 """Kinds of events that pass on what a node says, in words of its own."""
 StoppedAs = Literal["cancelled", "released"]
 _UNKNOWN = "application/octet-stream"
+_VIDEOS = {".mp4": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska"}
+"""Not every system knows them."""
 _AT_ONCE = 64 << 20
 """Bytes that are digested while others wait to tell something; larger files wait for the end."""
 
@@ -247,14 +249,28 @@ class JobFiles:
 
 
 def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
-    media_type = mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    guessed = mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    media_type = _VIDEOS.get(path.suffix.lower(), guessed)
     found = {
         "path": str(path),
         "media_type": media_type,
         "size": status.st_size,
         "digest": hash_file(path),
     }
+    if media_type.startswith("video/"):
+        return {**found, **_frame_pixels(path)}
     return {**found, **(_pixels(path) if media_type.startswith("image/") else {})}
+
+
+def _frame_pixels(path: Path) -> dict[str, int]:
+    """Width and height of a video as it is shown; nothing if that isn't known."""
+    from nodegraph.videos.video_files import video_facts
+
+    try:
+        facts = video_facts(path)
+    except InvalidFile:
+        return {}
+    return {"width": facts.width, "height": facts.height}
 
 
 def _pixels(path: Path) -> dict[str, int]:

@@ -33,6 +33,9 @@ SUFFIXES: Mapping[str, str] = {
     "image/jpeg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "video/x-matroska": ".mkv",
     "application/json": ".json",
     "application/vnd.safetensors": ".safetensors",
 }

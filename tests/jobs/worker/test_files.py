@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
+
+import pytest
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.worker.job import JobFiles
+from nodegraph.videos.encoding import VideoFormat
 from tests.server.resources import digest_of, picture
+from tests.videos.making import FORMATS, video, written
 
 
 def test_a_picture_is_told_of_with_its_digest_and_pixels(tmp_path: Path) -> None:
@@ -57,3 +62,17 @@ def test_a_file_that_was_changed_is_read_again_and_one_that_is_gone_is_none(
     assert files.described(path, most=3) is None
     path.unlink()
     assert files.described(path) is None
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_video_is_told_with_its_size_and_its_type(
+    tmp_path: Path, format: VideoFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", lambda _: (None, None))
+    found = JobFiles().described(written(tmp_path, video(1, 32, 16), format))
+    assert found is not None
+    kind = "x-matroska" if format == "mkv" else format
+    assert (found["media_type"], found["width"], found["height"]) == (f"video/{kind}", 32, 16)
+    path = tmp_path / f"video.{format}"
+    path.write_bytes(b"just words")
+    assert "width" not in (JobFiles().described(path) or {})

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def artifact_links(digest: Any, media_type: Any) -> dict[str, str | None]:
-    """The address of a file, and that of a small picture of it; None for what is no picture."""
+    """The address of a file, and that of a small picture of it; None for what shows none."""
     href = f"/api/v1/artifacts/{digest}"
-    is_picture = str(media_type).startswith("image/")
-    return {"href": href, "thumbnail": f"{href}/thumbnail" if is_picture else None}
+    has_picture = str(media_type).startswith(("image/", "video/"))
+    return {"href": href, "thumbnail": f"{href}/thumbnail" if has_picture else None}

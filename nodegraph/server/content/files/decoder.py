@@ -19,6 +19,8 @@ MEMORY = 2 << 30
 SECONDS = 60.0
 """For a picture."""
 _STEP = 1 << 20
+_MOST = 256 << 20
+"""Bytes of a file that are looked at."""
 
 
 class PictureDecoder:
@@ -87,9 +89,10 @@ def _asked(
     process: subprocess.Popen[bytes], picture: OpenFile, side: int, pixels: int
 ) -> tuple[Mapping[str, Any], bytes]:
     asks, tells = _there(process.stdin), _there(process.stdout)
-    question = {"bytes": picture.size, "side": side, "pixels": pixels}
+    # Of a video, the beginning has the first frame, in our own and in others that are streamed.
+    left = min(picture.size, _MOST)
+    question = {"bytes": left, "side": side, "pixels": pixels}
     asks.write(json.dumps(question).encode() + b"\n")
-    left = picture.size
     picture.file.seek(0)
     while left:
         piece = picture.file.read(min(left, _STEP))

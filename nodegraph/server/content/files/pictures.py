@@ -1,4 +1,4 @@
-"""Pictures of strangers: what they are, by their bytes, and small ones made of them."""
+"""Pictures and videos of strangers: what they are, by their bytes, and small pictures of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from nodegraph.errors import InvalidFile
 from nodegraph.images.picture_files import DAMAGED, is_turned
 from nodegraph.server.http.errors import TooLarge
+from nodegraph.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 
 FORMATS: Mapping[str, str] = {
     "PNG": "image/png",
@@ -54,7 +55,7 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
 
 
 def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
-    """A picture upright and within a square, as WebP; of an animation the first.
+    """A picture upright and within a square, as WebP; of an animation or a video the first.
 
     Args:
         size: Pixels of the square's side.
@@ -62,13 +63,29 @@ def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
         InvalidFile: It is no picture, or damaged.
         TooLarge: It has more pixels.
     """
+    file.seek(0)
+    if begins_like_video(file.read(12)):
+        return _small(_first_frame(file, pixels), size)
     with _opened(file, pixels) as picture:
         picture.draft("RGB", (size, size))  # a JPEG can be read smaller
-        upright = ImageOps.exif_transpose(_colors(picture))
-        upright.thumbnail((size, size))
-        made = BytesIO()
-        upright.save(made, "WEBP", quality=80, method=2)
+        return _small(ImageOps.exif_transpose(_colors(picture)), size)
+
+
+def _small(picture: Image.Image, size: int) -> bytes:
+    picture.thumbnail((size, size))
+    made = BytesIO()
+    picture.save(made, "WEBP", quality=80, method=2)
     return made.getvalue()
+
+
+def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:
+    from nodegraph.videos.colors import coded_picture
+
+    file.seek(0)
+    # One thread: this process has little room.
+    with opened_video(file, max_pixels=min(pixels, MAX_PIXELS), threads=1) as video:
+        frame = coded_picture(video.first_frame()).rgb()
+    return Image.fromarray((frame * 255).round().astype("uint8"))
 
 
 def _media_type(picture: Image.Image) -> str:

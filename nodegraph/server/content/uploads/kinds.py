@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
 from nodegraph.server.workflows.checking import check_size
+from nodegraph.videos.video_files import MATROSKA, begins_like_video
 
 _DAY = 86_400.0
 _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
@@ -21,6 +23,11 @@ _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
     ("jpeg", b"\xff\xd8\xff"),
     ("gif", b"GIF8"),
 )
+_VIDEOS: Mapping[UploadType, str] = {
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+}
 _HEAD = 64
 _LARGEST_HEADER = 16 << 20
 """Bytes of JSON before the weights in a safetensors file."""
@@ -92,6 +99,9 @@ def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
             expected=", ".join(sorted(rules.types)),
             hint="Put models into a models folder instead." if found == "safetensors" else None,
         )
+    if found in _VIDEOS:
+        # What is in there is decoded by workers only, and for thumbnails in a process of its own.
+        return Kind(found, _VIDEOS[found])
     if found == "workflow":
         _check_workflow(file, size, rules)
         return Kind(found, "application/json")
@@ -109,6 +119,9 @@ def _type(head: bytes) -> UploadType | None:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if begins_like_video(head):
+        is_matroska = head.startswith(MATROSKA)
+        return ("webm" if b"webm" in head else "mkv") if is_matroska else "mp4"
     if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 40:
         return "safetensors"
     return "workflow" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
