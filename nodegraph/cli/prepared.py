@@ -42,7 +42,9 @@ class Wish:
 
 WorkflowArgument = Annotated[
     str,
-    typer.Argument(metavar="WORKFLOW", help="A JSON file, a picture by nodegraph, or - (stdin)."),
+    typer.Argument(
+        metavar="WORKFLOW", help="A JSON file, a picture or video by nodegraph, or - (stdin)."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -42,7 +42,9 @@ def validate(
     common: Common,
     workflows: Annotated[
         list[str],
-        typer.Argument(metavar="WORKFLOW", help="JSON files, pictures by nodegraph, or - (stdin)."),
+        typer.Argument(
+            metavar="WORKFLOW", help="JSON files, pictures or videos by nodegraph, or - (stdin)."
+        ),
     ],
     to: Annotated[
         list[str] | None,
