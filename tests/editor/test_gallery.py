@@ -217,3 +217,34 @@ def test_a_deleted_job_takes_its_pictures_out_of_the_list(editor: Editor) -> Non
 
 def is_gone(server: Server, digest: str) -> bool:
     return server.client.get(f"artifacts/{digest}").status_code == httpx.codes.NOT_FOUND
+
+
+def test_a_video_shows_its_first_frame_and_plays_in_full(editor: Editor, server: Server) -> None:
+    workflow = prompted("a red kite", name="walk")
+    nodes = workflow["nodes"]
+    nodes["size"]["inputs"]["batch_size"] = 3
+    nodes["video"] = {
+        "type": "VideoFromImages",
+        "inputs": {"images": {"from": "decode"}, "rate": 8},
+    }
+    nodes["save"] = {
+        "type": "SaveVideo",
+        "inputs": {"video": {"from": "video"}, "name": "walk", "format": "webm"},
+    }
+    workflow.pop("parameters", None)
+    [file] = server.outputs(server.submit(workflow))
+    assert (file["media_type"], file["width"], file["height"]) == ("video/webm", 64, 64)
+    panel = editor.show("Results")
+    expect_picture(cell(panel, "walk").locator("img"))
+
+    cell(panel, "walk").click()
+
+    dialog = editor.dialog(re.compile("^walk"))
+    player = dialog.locator("video")
+    # All of it can be played.
+    expect(player).to_have_js_property("readyState", 4)
+    expect(player).to_have_js_property("videoWidth", 64)
+    assert player.evaluate("video => video.duration") == pytest.approx(3 / 8, abs=0.01)
+    expect(dialog.get_by_role("complementary", name="About it")).to_contain_text("64 × 64")
+    editor.page.keyboard.press("Escape")
+    expect(editor.page.get_by_role("dialog")).to_have_count(0)

@@ -5,7 +5,9 @@ import { linkOf, literalOf } from "./links";
 import type { InputSpec } from "./spec";
 import type { JsonSchema } from "./types";
 
-export type FileKind = "image" | "model" | "any";
+const FILE_KINDS = ["image", "video", "model", "any"] as const;
+
+export type FileKind = (typeof FILE_KINDS)[number];
 
 export type Widget =
   | {
@@ -43,7 +45,7 @@ function declaredWidget(input: InputSpec): Widget | null {
   if (name === "subgraph") return { kind: "subgraph" };
   if (name === "color" || name === "colour") return { kind: "color" };
   if (name === "file") {
-    const file = detail === "image" || detail === "model" ? detail : "any";
+    const file = FILE_KINDS.find((kind) => kind === detail) ?? "any";
     return { kind: "file", file };
   }
   if (name === "multiline") return { kind: "text", multiline: true, prompt: isPrompt(input) };

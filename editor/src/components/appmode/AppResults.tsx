@@ -205,14 +205,15 @@ function Result({ file, list, large }: ResultProps) {
 interface OpenerProps {
   readonly file: ArtifactEntry;
   readonly list: readonly ArtifactEntry[];
-  /** Of the small picture; null for the picture itself. */
+  /** Of the small picture; null for the picture itself, or the first of a video. */
   readonly size: 128 | 512 | null;
 }
 
 function Opener({ file, list, size }: OpenerProps) {
   const isPicture = file.thumbnail !== null;
   const look = size === null ? styles.large : size === 128 ? styles.small : styles.even;
-  const source = size === null ? artifactAddress(file.digest) : thumbnailAddress(file, size);
+  const isWhole = size === null && file.media_type.startsWith("image/");
+  const source = isWhole ? artifactAddress(file.digest) : thumbnailAddress(file, size ?? 512);
   return (
     <button
       type="button"

@@ -1,4 +1,4 @@
-import { act, render, screen, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ArtifactEntry } from "@/api/schema";
@@ -108,6 +108,24 @@ describe("Viewer", () => {
     divider.focus();
     await user.keyboard("{ArrowRight}{Shift>}{ArrowRight}{/Shift}");
     expect(divider).toHaveAttribute("aria-valuenow", "61");
+  });
+});
+
+describe("a video among the results", () => {
+  const video = { ...artifact(0), name: "walk_00001.mp4", media_type: "video/mp4", kind: "video" };
+
+  it("is shown by its first frame, and played in the viewer", () => {
+    useGallery.setState({ items: [video], next: null, state: "ready" });
+    const { unmount } = render(<GalleryPanel />);
+    const picture = document.querySelector("img");
+    expect(picture?.getAttribute("src")).toContain(`${video.href}/thumbnail?size=`);
+    unmount();
+    render(<Viewer artifact={video} onClose={() => undefined} />);
+    const player = screen.getByLabelText<HTMLVideoElement>(video.name, { selector: "video" });
+    expect(player).toHaveAttribute("src", video.href);
+    expect(player).toHaveAttribute("controls");
+    fireEvent.error(player);
+    expect(screen.getByText("This can't be shown here")).toBeInTheDocument();
   });
 });
 

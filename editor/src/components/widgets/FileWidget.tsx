@@ -14,10 +14,10 @@ import { FilePicker } from "./FilePicker";
 import styles from "./FileWidget.module.css";
 import { type FileChoice, useWidgetServices } from "./services";
 import type { WidgetProps } from "./types";
-import { pictureIn, useUpload } from "./useUpload";
+import { pictureIn, type ShownKind, useUpload } from "./useUpload";
 import { useMarks, WidgetFrame } from "./WidgetFrame";
 
-type Props = WidgetProps & { readonly file: "image" | "any" };
+type Props = WidgetProps & { readonly file: ShownKind };
 
 /** A file of the server: chosen, uploaded, dropped, pasted or named; pictures can be masked. */
 export function FileWidget(props: Props) {
@@ -55,7 +55,7 @@ export function FileWidget(props: Props) {
     <WidgetFrame marks={marks} fault={uploading.fault ?? fault ?? props.problem}>
       {/* What is dropped and pasted here is also had by the buttons. */}
       <div className={cx(styles.file, over && styles.over, "nodrag")} onPaste={paste} {...dropping}>
-        {kind === "image" && <Picture value={value} />}
+        {kind !== "any" && <Picture value={value} />}
         <div className={styles.row}>
           <PathField {...props} text={value} marks={marks.field} />
           <Actions
@@ -76,7 +76,7 @@ export function FileWidget(props: Props) {
 }
 
 interface ActionProps {
-  readonly kind: "image" | "any";
+  readonly kind: ShownKind;
   readonly disabled: boolean;
   readonly value: string;
   readonly onFile: (file: File) => void;
@@ -112,7 +112,7 @@ function Actions({ kind, disabled, value, onFile, onChoose, onMask }: ActionProp
         type="file"
         hidden
         aria-label={t("widgets.upload")}
-        {...(kind === "image" ? { accept: "image/*" } : {})}
+        {...(kind === "any" ? {} : { accept: `${kind}/*` })}
         onChange={(event) => {
           const found = event.target.files?.[0];
           // The same file may be chosen again after it was changed on disk.
@@ -190,7 +190,7 @@ function Picture({ value }: { readonly value: string }) {
   );
 }
 
-function useDrop(kind: "image" | "any", disabled: boolean, send: (file: File) => void) {
+function useDrop(kind: ShownKind, disabled: boolean, send: (file: File) => void) {
   const [over, setOver] = useState(false);
   const holdsFiles = (event: DragEvent) =>
     !disabled && [...event.dataTransfer.types].includes("Files");

@@ -309,6 +309,21 @@ describe("other values", () => {
   });
 });
 
+describe("a video", () => {
+  it("is uploaded by drop; a picture isn't taken for one", async () => {
+    const { last } = show(inputOf({ widget: "file:video", required: true }), "");
+    const field = screen.getByLabelText("Field");
+    const [dog, walk] = [
+      new File(["x"], "dog.png", { type: "image/png" }),
+      new File(["x"], "walk.mp4", { type: "video/mp4" }),
+    ];
+    fireEvent.drop(field, { dataTransfer: { files: [dog, walk], types: ["Files"] } });
+    await eventually(() => expect(last()).toBe('"upload:2/walk.mp4"'));
+    expect(document.querySelector("input[type=file]")).toHaveAttribute("accept", "video/*");
+    expect(screen.queryByRole("button", { name: "Paint a mask" })).toBeNull();
+  });
+});
+
 describe("a picture", () => {
   const IMAGE = inputOf({ widget: "file:image", required: true });
   const file = new File(["x"], "dog.png", { type: "image/png" });

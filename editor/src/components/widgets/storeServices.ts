@@ -24,7 +24,8 @@ export const storeServices: WidgetServices = {
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),
   recentFiles: async (kind) => {
     const { items } = await listUploads({ limit: MOST_FILES });
-    const wanted = (item: UploadEntry) => kind !== "image" || item.media_type.startsWith("image/");
+    const isShown = kind === "image" || kind === "video";
+    const wanted = (item: UploadEntry) => !isShown || item.media_type.startsWith(`${kind}/`);
     return items.filter(wanted).map(fileOf);
   },
   upload: async (file, onProgress) => fileOf(await upload(file, { onProgress })),
@@ -59,7 +60,7 @@ function fileOf(item: UploadEntry): FileChoice {
     value: item.value,
     name: item.name,
     detail: item.width === null ? size : `${item.width} × ${item.height}`,
-    picture: item.media_type.startsWith("image/") ? pictureOf(item.value, 128) : null,
+    picture: /^(image|video)\//.test(item.media_type) ? pictureOf(item.value, 128) : null,
   };
 }
 

@@ -57,9 +57,12 @@ function faultText(name: string, problem: unknown): string {
   return [failed, allowed, hint ?? ""].filter((part) => part !== "").join(" ");
 }
 
-/** The first file of a drop or a paste that an image input can use. */
-export function pictureIn(data: DataTransfer | null, kind: "image" | "any"): File | null {
+/** What an input takes that shows its file. */
+export type ShownKind = "image" | "video" | "any";
+
+/** The first file of a drop or a paste that an input can use. */
+export function pictureIn(data: DataTransfer | null, kind: ShownKind): File | null {
   const files = [...(data?.files ?? [])];
   if (kind === "any") return files[0] ?? null;
-  return files.find((file) => file.type.startsWith("image/")) ?? null;
+  return files.find((file) => file.type.startsWith(`${kind}/`)) ?? null;
 }

@@ -309,7 +309,7 @@ function entries(
     "separator",
     {
       label: t("panels.gallery.copy"),
-      disabled: !isOne || first.thumbnail === null,
+      disabled: !isOne || !first.media_type.startsWith("image/"),
       run: () => void copyPicture(first),
     },
     { label: t("panels.gallery.download"), keys: "d", run: () => download(items) },

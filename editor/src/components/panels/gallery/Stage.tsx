@@ -1,6 +1,14 @@
 /** One picture to be zoomed and moved, or two compared: beside, over, or subtracted. */
 import { ImageOff } from "lucide-react";
-import { type KeyboardEvent, type PointerEvent, type ReactNode, useState } from "react";
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
+import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { EmptyState } from "@/components/ui";
 import { t } from "@/i18n";
@@ -101,6 +109,9 @@ interface PictureProps {
 
 function Picture({ artifact, view, size, onSize }: PictureProps) {
   const [isBroken, setBroken] = useState(false);
+  if (artifact.media_type.startsWith("video/") && !isBroken) {
+    return <Player artifact={artifact} onSize={onSize} onBroken={() => setBroken(true)} />;
+  }
   if (!artifact.media_type.startsWith("image/") || isBroken) {
     return (
       <div className={styles.none}>
@@ -127,6 +138,41 @@ function Picture({ artifact, view, size, onSize }: PictureProps) {
         onSize?.({ width, height });
       }}
       onError={() => setBroken(true)}
+    />
+  );
+}
+
+interface PlayerProps {
+  readonly artifact: ArtifactEntry;
+  readonly onSize: ((size: Size) => void) | undefined;
+  readonly onBroken: () => void;
+}
+
+/** A video, which fits its frame: what is done to its controls moves nothing else. */
+function Player({ artifact, onSize, onBroken }: PlayerProps) {
+  const player = useRef<HTMLVideoElement>(null);
+  const tell = (video: HTMLVideoElement) =>
+    onSize?.({ width: video.videoWidth, height: video.videoHeight });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was read before it was shown, once
+  useEffect(() => {
+    if (player.current && player.current.readyState > 0) tell(player.current);
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: what nodes make has none
+    <video
+      ref={player}
+      className={styles.video}
+      src={artifact.href}
+      poster={thumbnailAddress(artifact, 512) ?? undefined}
+      aria-label={artifact.name}
+      controls
+      loop
+      playsInline
+      preload="metadata"
+      onPointerDown={(event) => event.stopPropagation()}
+      onDoubleClick={(event) => event.stopPropagation()}
+      onLoadedMetadata={(event) => tell(event.currentTarget)}
+      onError={onBroken}
     />
   );
 }

@@ -1,5 +1,13 @@
 /** A file of a job seen small; what is no picture by its kind and name. */
-import { File, FileAudio, FileJson, FileText, FileVideo, type LucideIcon } from "lucide-react";
+import {
+  File,
+  FileAudio,
+  FileJson,
+  FileText,
+  FileVideo,
+  type LucideIcon,
+  Play,
+} from "lucide-react";
 import { useState } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
@@ -23,20 +31,28 @@ export function Thumbnail({ artifact, size }: Props) {
     );
   }
   return (
-    <img
-      className={styles.picture}
-      src={address}
-      alt=""
-      loading="lazy"
-      decoding="async"
-      draggable={false}
-      onError={() => setBroken(true)}
-    />
+    <>
+      <img
+        className={styles.picture}
+        src={address}
+        alt=""
+        loading="lazy"
+        decoding="async"
+        draggable={false}
+        onError={() => setBroken(true)}
+      />
+      {isVideo(artifact) && <Play aria-hidden className={styles.play} size={16} />}
+    </>
   );
 }
 
-function iconOf({ media_type, kind }: ArtifactEntry): LucideIcon {
-  if (kind === "video" || media_type.startsWith("video/")) return FileVideo;
+function isVideo({ media_type, kind }: ArtifactEntry): boolean {
+  return kind === "video" || media_type.startsWith("video/");
+}
+
+function iconOf(artifact: ArtifactEntry): LucideIcon {
+  const { media_type, kind } = artifact;
+  if (isVideo(artifact)) return FileVideo;
   if (kind === "audio" || media_type.startsWith("audio/")) return FileAudio;
   if (media_type.endsWith("json")) return FileJson;
   return media_type.startsWith("text/") ? FileText : File;

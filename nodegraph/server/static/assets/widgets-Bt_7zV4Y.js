@@ -1,0 +1,1 @@
+import"./WidgetField-XTtl5R7f.js";
