@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
-from nodegraph import Advanced, Choices, Context, File, node
+from nodegraph import (
+    BLOCKED,
+    Advanced,
+    Choices,
+    Context,
+    DiffusionModel,
+    File,
+    Range,
+    TextEncoder,
+    node,
+)
+from nodegraph.diffusion.adapters.files import locate_adapter
+from nodegraph.diffusion.adapters.inversion_files import read_inversion
+from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inversion
 from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES, ModelRecipes, computed_dtype, open_model
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 
 from ._facts import check_model, model_outputs, model_state, model_weights
+from ._lora import (
+    check_inversion,
+    check_lora,
+    inversion_state,
+    located_inversion,
+    lora_outputs,
+    lora_state,
+    told,
+)
 
 
 @node(
@@ -54,3 +76,90 @@ def LoadModel(
         prediction_type=prediction_type,
         zero_terminal_snr=zero_terminal_snr,
     )
+
+
+class LoadedLora(NamedTuple):
+    model: DiffusionModel
+    text_encoder: TextEncoder
+
+
+@node(
+    category="models",
+    label="Load LoRA",
+    lane="io",
+    infer=lora_outputs,
+    validate=check_lora,
+    fingerprint=lora_state,
+    tags=("lora", "loha", "lokr", "dora", "adapter", "style"),
+)
+def LoadLora(
+    ctx: Context,
+    model: DiffusionModel,
+    text_encoder: TextEncoder | None = None,
+    *,
+    lora: Annotated[str, File("lora")] = f"{EMBEDDED}/lcm_lora",
+    strength_model: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+    strength_encoder: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+    fused: Annotated[bool, Advanced()] = False,
+    expert: Annotated[Expert, Advanced()] = "both",
+) -> LoadedLora:
+    """Put a LoRA, LoHa, LoKr or DoRA on a model and its text encoder.
+
+    The model's weights are shared with all who use it without, or with others: nothing is loaded
+    again when one is changed. Put several behind each other for all of them.
+
+    Args:
+        model: To put it on.
+        text_encoder: Of the same model, if the file has something for it.
+        lora: Name under a models folder or path of a .safetensors file, in whatever naming; or
+            tiny/lcm_lora or tiny/style_lora, which come along with the model tiny.
+        strength_model: How strongly it changes the model; 0 leaves that as it is.
+        strength_encoder: How strongly it changes the text encoder.
+        fused: Add it to copies of the weights that it changes: samples as fast as without, and
+            takes memory for the copies.
+        expert: Of a model with two, such as Wan 2.2, the one that it is for: the first denoises
+            what is mostly noise, the second the rest.
+    """
+    opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
+    put_on = opened.put_on(model, strength_model, expert)
+    found = [put_on.matched]
+    encoder: Any = BLOCKED
+    if text_encoder is not None:
+        encoded = opened.put_on(text_encoder, strength_encoder)
+        encoder = encoded.recipe
+        found.append(encoded.matched)
+    opened.check_applies(found)
+    for part, matched in zip(("model", "text encoder"), found, strict=False):
+        for message, level in told(lora, part, matched):
+            ctx.log(message, level)
+    return LoadedLora(put_on.recipe, encoder)
+
+
+@node(
+    category="models",
+    label="Load textual inversion",
+    lane="io",
+    facts={"text_encoder": {"family": "text_encoder.family"}},
+    validate=check_inversion,
+    fingerprint=inversion_state,
+    tags=("embedding", "token", "prompt"),
+)
+def LoadTextualInversion(
+    ctx: Context,
+    text_encoder: TextEncoder,
+    embedding: Annotated[str, File("embedding")],
+    token: str = "",
+) -> TextEncoder:
+    """Teach a text encoder a word that was learnt from pictures: a textual inversion.
+
+    The word may then stand in prompts, weighted as any other.
+
+    Args:
+        text_encoder: Of the model that the file was made for.
+        embedding: Name under a models folder or path of a .safetensors file.
+        token: The word. If empty, the file's own, or else its name.
+    """
+    file = read_inversion(located_inversion(embedding, ctx.environment))
+    taught = with_inversion(text_encoder, file, token)
+    ctx.log(f"{embedding}: `{taught.adapters[-1].token}` in prompts")
+    return taught

@@ -13,7 +13,8 @@ from nodegraph.core.context import Environment
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import InvalidValue, Problem
 
-_MODEL = "file:model"
+_IN_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
+"""Inputs whose names are looked for in the folders of models."""
 
 
 class PathOutside(InvalidValue):
@@ -59,7 +60,7 @@ def path_problems(
     if environment.readable is None:
         return
     for port in spec.file_ports:
-        is_model = spec.inputs_by_name[port].widget == _MODEL
+        is_model = spec.inputs_by_name[port].widget in _IN_MODELS
         for name in _names(values.get(port)):
             if _climbs(name) if is_model else not _is_readable(name, environment):
                 yield Problem(

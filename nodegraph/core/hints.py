@@ -72,7 +72,8 @@ class File:
     """A path to a file that is read.
 
     Attributes:
-        kind: What it holds: ``image``, ``video``, ``model``, ``any``.
+        kind: What it holds: ``image``, ``video``, ``model``, ``lora``,
+            ``embedding``, ``any``.
     """
 
     kind: str = "any"

@@ -166,12 +166,16 @@ class Adapter:
         source: The file that holds them.
         digest: blake3 of the file's content, hexadecimal.
         strength: How strongly they apply; 1 is as they were trained.
+        modules: Roles of the modules that they apply to, such as ``transformer_2``; all if empty.
+        token: The word in prompts that stands for them, where they are one.
     """
 
     kind: str
     source: str = field(metadata=NOT_CONTENT)
     digest: str
     strength: float = 1.0
+    modules: tuple[str, ...] = ()
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

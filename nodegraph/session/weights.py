@@ -41,6 +41,7 @@ def residency_manager(settings: Settings, device: str) -> ResidencyManager:
         default_budget=device_weights_budget,
         estimate=_estimate_bytes,
         move=_moved,
+        derive=_derived,
         small=_small_footprint,
         # On an accelerator what lies at the host is on its way, and whole.
         compact=_compact() if device == "cpu" else None,
@@ -102,6 +103,12 @@ def _estimate_bytes(recipe: Recipe) -> int:
 
 def _moved(component: Any, device: str) -> Any:
     return _loading().move_component(component, device)
+
+
+def _derived(component: Any, recipe: Recipe) -> Any:
+    from nodegraph.diffusion.adapters.applying import derive
+
+    return derive(component, recipe)
 
 
 def _compact() -> Compact:

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.values import Adapter
+from nodegraph.core.values import Adapter, Recipe
 from nodegraph.diffusion.adapters.changes import LayerChange
-from nodegraph.diffusion.adapters.files import nothing_applies, read_adapter
+from nodegraph.diffusion.adapters.files import FUSED, nothing_applies, read_adapter
+from nodegraph.diffusion.adapters.inversion_files import INVERSION
+from nodegraph.diffusion.adapters.inversions import with_word
 from nodegraph.diffusion.adapters.layers import changed, layers_of
 from nodegraph.diffusion.adapters.matching import match
 from nodegraph.diffusion.adapters.reading import AdapterTensors
+from nodegraph.diffusion.components import Component, TextModel
 from nodegraph.errors import InvalidFile
 
 _Changes = dict[str, dict[str, list[LayerChange]]]
 """By module and path."""
 
 
+def derive(component: Component, recipe: Recipe) -> Component:
+    """A component with a recipe's adapters on it, from the one without, whose weights it shares.
+
+    Args:
+        component: Of the recipe's base; it stays as it is.
+    Raises:
+        InvalidFile: See `adapted`.
+    """
+    layered = [item for item in recipe.adapters if item.kind != INVERSION]
+    modules = adapted(component.modules, layered, dtype=recipe.dtype)
+    if not isinstance(component, TextModel):
+        return replace(component, modules=modules)
+    # An empty prompt, too, is another one with adapters.
+    text_model = replace(component, modules=modules, empty={})
+    for item in recipe.adapters:
+        if item.kind == INVERSION:
+            with _unchanged(item):
+                text_model = with_word(text_model, item, recipe.dtype)
+    return text_model
+
+
 def adapted(
-    modules: Mapping[str, nn.Module],
-    adapters: Sequence[Adapter],
-    *,
-    dtype: str,
-    fused: bool = False,
+    modules: Mapping[str, nn.Module], adapters: Sequence[Adapter], *, dtype: str
 ) -> dict[str, nn.Module]:
     """Modules with adapters on them; the given ones stay as they are and share their weights.
 
@@ -33,7 +55,6 @@ def adapted(
         modules: By name, such as ``unet`` or ``text_encoder_2``.
         adapters: Applied in this order. At strength 0 one changes nothing, to the last bit.
         dtype: Precision of the recipe, which the adapters' tensors are brought to.
-        fused: See `layers.changed`.
     Raises:
         InvalidFile: Nothing in a file is for these modules, or it can't be read, or was changed
             since the recipe was made.
@@ -42,7 +63,7 @@ def adapted(
     for adapter in adapters:
         _collect(adapter, modules, dtype, changes)
     return {
-        name: changed(module, changes[name], fused=fused) if name in changes else module
+        name: changed(module, changes[name]) if name in changes else module
         for name, module in modules.items()
     }
 
@@ -50,16 +71,26 @@ def adapted(
 def _collect(
     adapter: Adapter, modules: Mapping[str, nn.Module], dtype: str, changes: _Changes
 ) -> None:
+    with _unchanged(adapter):
+        _collect_layers(adapter, modules, dtype, changes)
+
+
+def _collect_layers(
+    adapter: Adapter, modules: Mapping[str, nn.Module], dtype: str, changes: _Changes
+) -> None:
     path = Path(adapter.source)
     file = read_adapter(path)
-    _check_unchanged(path, adapter)
-    matched = match(file.parts, {name: layers_of(module) for name, module in modules.items()})
+    layers = {
+        name: layers_of(module)
+        for name, module in modules.items()
+        if name in (adapter.modules or modules)
+    }
+    matched = match(file.parts, layers)
     if not matched.applied:
         raise nothing_applies(file, matched)
     if not adapter.strength:
         return
     tensors = AdapterTensors(path, dtype, file.metadata)
-    _check_unchanged(path, adapter)
     for change in matched.changes:
         layer = modules[change.module].get_submodule(change.place.path)
         parts, spans = file.parts[change.stem], change.place.spans
@@ -74,15 +105,26 @@ def _collect(
                 )
             weight = layer.get_parameter("weight")
             made.set_lengths(values.to(weight.device), weight, of_rows=of_rows)
-        made.strength = adapter.strength
+        made.strength, made.is_fused = adapter.strength, adapter.kind == FUSED
         of_module = changes.setdefault(change.module, {})
         of_module.setdefault(change.place.path, []).append(made.requires_grad_(False))
 
 
-def _check_unchanged(path: Path, adapter: Adapter) -> None:
-    if FILE_DIGESTS.digest(path) != adapter.digest:
+@contextmanager
+def _unchanged(adapter: Adapter) -> Iterator[None]:
+    """Make sure that an adapter's file is, from begin to end of the `with`, the recipe's."""
+    _check_digest(adapter)
+    try:
+        yield
+    finally:
+        # What a half-written file makes fail is told as what it is.
+        _check_digest(adapter)
+
+
+def _check_digest(adapter: Adapter) -> None:
+    if FILE_DIGESTS.digest(Path(adapter.source)) != adapter.digest:
         raise InvalidFile(
-            f"{path} was changed while a run used it.",
+            f"{adapter.source} was changed while a run used it.",
             expected="files that stay as they are while a run uses them",
             hint="Run it again: it will use the new file.",
         )

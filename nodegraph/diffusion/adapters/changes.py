@@ -25,6 +25,8 @@ class LayerChange(nn.Module):
     Attributes:
         scale: What the product of its matrices is multiplied by, mostly alpha / rank.
         strength: What all of it is multiplied by.
+        is_fused: Whether it is to be added to a copy of the layer's weight, once: quicker, at the
+            cost of memory for that.
         bias: Added to the layer's bias, shape (rows,); None for nothing.
     """
 
@@ -40,7 +42,7 @@ class LayerChange(nn.Module):
             spans: Rows that it takes of the whole product; None for all.
         """
         super().__init__()
-        self.scale, self.strength = scale, 1.0
+        self.scale, self.strength, self.is_fused = scale, 1.0, False
         self._spans, self._gain_is_of_rows = spans, True
         self.register_buffer("bias", bias)
         self.register_buffer("_gain", None)
@@ -162,7 +164,9 @@ class LowRank(LayerChange):
     def _through(self, x: Tensor, layer: Any) -> Tensor:
         x = x.to(self.down.dtype)
         if isinstance(layer, nn.Linear):
-            return functional.linear(functional.linear(x, self.down), self.up, self.up_bias)
+            # Of what was a pointwise convolution when it was trained, two dimensions are left.
+            narrow = functional.linear(x, self.down.flatten(1))
+            return functional.linear(narrow, self.up, self.up_bias)
         if layer.groups > 1:
             # Each group of channels is mixed by itself, which two layers in a row can't do.
             narrow = run(layer, x, self._whole(layer.weight))

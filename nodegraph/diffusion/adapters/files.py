@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.adapters.guessing import guess
 from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
+from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, ModelNotFound
 
+PLAIN = "lora"
+"""Kind of an adapter, of whatever sort, that is worked out in each call."""
+FUSED = "fused lora"
+"""Kind of an adapter that is added to copies of the weights."""
+
+_COMPANIONS = f"{EMBEDDED}/"
 _SAFETENSORS = ".safetensors"
+_IN_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
+"""Names that diffusers and peft give to the file where they write a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,51 @@ class AdapterFile:
         """What kind of model it seems to be for, in words; None if that can't be told."""
         found = guess(self.parts)
         return None if found is None else found.title
+
+
+def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -> Path:
+    """The file that a name means.
+
+    Args:
+        name: Under a models folder (first hit wins; ``.safetensors`` may be left out), a path, or
+            ``tiny/`` and the name of one that comes along with that model. Of a folder it is the
+            file that diffusers or peft writes into one.
+        title: What is looked for, in words.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+    """
+    places = [folder / name for folder in folders] + [Path(name).expanduser()]
+    beside = embedded_folder().parent / "companions"
+    if name.startswith(_COMPANIONS):
+        places.insert(0, beside / name.removeprefix(_COMPANIONS))
+    for place in places if name.strip() else ():
+        files = (place, place.with_name(place.name + _SAFETENSORS))
+        for path in (*files, *(place / file for file in _IN_FOLDER)):
+            if _is_file(path):
+                return path
+    known = [path for folder in folders for path in _known(folder)]
+    known += [_COMPANIONS + path for path in _known(beside)]
+    searched = ", ".join(map(str, folders)) or "no models folder"
+    raise ModelNotFound(
+        f"there is no {title} `{name}`; searched {searched}.",
+        given=name,
+        hint=did_you_mean(name, known) if name else f"Name a {title}.",
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A name too long for the file system, or with a zero byte, names nothing.
+        return False
+
+
+def _known(folder: Path) -> list[str]:
+    """Names of what may be adapters under a folder."""
+    found = sorted(folder.rglob(f"*{_SAFETENSORS}")) if folder.is_dir() else []
+    places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in found]
+    return [place.relative_to(folder).as_posix() for place in places]
 
 
 def read_adapter(path: Path) -> AdapterFile:

@@ -98,3 +98,9 @@ _SIGNS = tuple(
     )
 )
 """The first that some layer of a file shows decides."""
+
+
+def is_told_apart(family: str | None) -> bool:
+    """Whether a family is one that guesses are made for; packages may bring others."""
+    known = [_UNET, *_BY_CONTEXT.values(), *(found for _, found in _SIGNS)]
+    return any(family in found.families for found in known)

@@ -40,22 +40,23 @@ def _weight_shape(layer: nn.Module) -> Shape | None:
     return None if weight is None or not weight.dim() else tuple(weight.shape)
 
 
-def changed(module: Module, changes: Changes, *, fused: bool = False) -> Module:
+def changed(module: Module, changes: Changes) -> Module:
     """A module with changed layers; the given one stays as it is, and shares its weights.
 
     Args:
         changes: Paths are the module's, see `layers_of`.
-        fused: Add the changes to copies of the weights instead of working them out in each call:
-            quicker, at the cost of memory for the layers that are changed.
     """
     twin = structural_copy(module)
     for path, of_layer in changes.items():
         layer = twin.get_submodule(path)
-        if fused or not isinstance(layer, (nn.Linear, *_CONVOLUTIONS)):
-            # Of a norm and the like, whose few numbers cost nothing.
-            _fuse(layer, of_layer)
-        else:
-            _adapt(layer, of_layer)
+        # What a norm and the like have are so few numbers that a copy costs nothing.
+        is_large = isinstance(layer, (nn.Linear, *_CONVOLUTIONS))
+        fused = [change for change in of_layer if change.is_fused or not is_large]
+        apart = [change for change in of_layer if change not in fused]
+        if fused:
+            _fuse(layer, fused)
+        if apart:
+            _adapt(layer, apart)
     return twin
 
 

@@ -77,11 +77,14 @@ class LayerParts:
         """Rows and columns of the change as a matrix: outputs, and inputs times the kernel.
 
         Returns:
-            Columns are 0 where only the bias changes; None if something is missing.
+            Columns are 0 where only the bias changes; None if something is missing, or doesn't go
+            together.
         """
         kind = self.kind
         try:
-            return None if kind is None else _SIZES[kind](self.shapes)
+            if kind is None or not _fits(self.shapes):
+                return None
+            return _SIZES[kind](self.shapes)
         except IndexError:
             return None
 
@@ -128,6 +131,37 @@ def _split(name: str) -> tuple[str, str | None]:
         if match is not None:
             return name[: match.start()], part
     return name, None
+
+
+def _fits(shapes: Mapping[str, Shape]) -> bool:
+    """Whether what is multiplied has the ranks for it, and alpha is one number."""
+    joints = [
+        (shapes[left][left_side], shapes[right][right_side])
+        for left, left_side, right, right_side in _JOINTS
+        if left in shapes and right in shapes
+    ]
+    if "mid" not in shapes and {"down", "up"} <= shapes.keys():
+        joints.append((shapes["up"][1], shapes["down"][0]))
+    for first, core, second in (("w1_a", "t1", "w1_b"), ("w2_a", "t2", "w2_b")):
+        if first in shapes and core not in shapes:
+            joints.append((shapes[first][1], shapes[second][0]))
+    if "right_a" in shapes and "right_core" not in shapes:
+        joints.append((shapes["right_a"][1], shapes["right_b"][0]))
+    return all(left == right for left, right in joints) and prod(shapes.get("alpha", ())) == 1
+
+
+_JOINTS = (
+    ("up", 1, "mid", 0),
+    ("mid", 1, "down", 0),
+    ("w1_a", 0, "t1", 0),
+    ("t1", 1, "w1_b", 0),
+    ("w2_a", 0, "t2", 0),
+    ("t2", 1, "w2_b", 0),
+    ("left_a", 1, "left_b", 0),
+    ("right_a", 0, "right_core", 0),
+    ("right_core", 1, "right_b", 0),
+)
+"""Dimensions that are multiplied with each other, where both are there."""
 
 
 def _is_kronecker(parts: Iterable[str]) -> bool:

@@ -86,6 +86,6 @@ def saved(
     return path
 
 
-def adapter(path: Path, strength: float = 1.0) -> Adapter:
+def adapter(path: Path, strength: float = 1.0, *, kind: str = "lora") -> Adapter:
     """What a recipe holds for a file."""
-    return Adapter("lora", str(path), FILE_DIGESTS.digest(path), strength)
+    return Adapter(kind, str(path), FILE_DIGESTS.digest(path), strength)

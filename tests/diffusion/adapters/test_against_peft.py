@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import adapted
+from nodegraph.diffusion.adapters.applying import FUSED, adapted
 
 from . import files
 from .denoisers import build
@@ -64,7 +65,8 @@ def test_at_strength_0_it_is_the_model_to_the_last_bit(unet: nn.Module, two: lis
 def test_fused_it_is_the_same_but_for_rounding(unet: nn.Module, two: list[Path]) -> None:
     adapters = [files.adapter(two[0], 0.7), files.adapter(two[1], -0.3)]
     apart = adapted({"unet": unet}, adapters, dtype="float32")["unet"]
-    fused = adapted({"unet": unet}, adapters, dtype="float32", fused=True)["unet"]
+    fused_adapters = [replace(item, kind=FUSED) for item in adapters]
+    fused = adapted({"unet": unet}, fused_adapters, dtype="float32")["unet"]
     torch.testing.assert_close(_run(fused), _run(apart), atol=1e-4, rtol=1e-4)
     assert sum(tensor.numel() for tensor in fused.parameters()) == sum(
         tensor.numel() for tensor in unet.parameters()
@@ -106,6 +108,6 @@ def test_a_layer_is_changed_as_peft_does_it(
 
     expected = _run(theirs.eval())
     assert (expected - _run(unet)).abs().max() > 1e-3
-    for fused in (False, True):
-        ours = adapted({"unet": unet}, [files.adapter(path)], dtype="float32", fused=fused)["unet"]
+    for way in ("lora", FUSED):
+        ours = adapted({"unet": unet}, [files.adapter(path, kind=way)], dtype="float32")["unet"]
         torch.testing.assert_close(_run(ours), expected, atol=2e-5, rtol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import adapted
+from nodegraph.diffusion.adapters.applying import FUSED, adapted
 from nodegraph.diffusion.adapters.files import read_adapter
 from nodegraph.diffusion.adapters.layers import layers_of
 from nodegraph.diffusion.adapters.matching import match
@@ -69,7 +69,7 @@ def _check(denoiser: nn.Module, layout: _Layout, path: Path) -> None:
 
     scale = 1.0 if write is files.peft_file else ALPHA / RANK
     expected = _expected(denoiser, pairs, scale, is_original=is_original)
-    fused = adapted({name: denoiser}, [files.adapter(path)], dtype="float32", fused=True)[name]
+    fused = adapted({name: denoiser}, [files.adapter(path, kind=FUSED)], dtype="float32")[name]
     for layer, weight in expected.items():
         torch.testing.assert_close(fused.get_parameter(f"{layer}.weight"), weight, msg=layer)
 

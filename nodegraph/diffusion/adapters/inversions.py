@@ -1,0 +1,139 @@
+"""Textual inversions on text encoders: words that stand for learnt embeddings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nodegraph.core.values import Adapter
+from nodegraph.diffusion.adapters.inversion_files import places, read_inversion
+from nodegraph.diffusion.adapters.layers import structural_copy
+from nodegraph.diffusion.components import TextModel
+from nodegraph.diffusion.weight_files import read_tensors
+
+_LARGEST = 2
+"""What CLIP's configuration had by mistake as the end token: transformers then looks for the
+largest token instead."""
+
+
+def with_word(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
+    """A text model that knows one more word; the given one stays as it is.
+
+    Args:
+        adapter: Of the kind `INVERSION`.
+        dtype: Precision of the recipe.
+    Raises:
+        InvalidFile: The file holds none, or none for this model.
+    """
+    file = read_inversion(Path(adapter.source))
+    tensors = read_tensors([file.path], dtype)
+    modules, tokenizers = dict(component.modules), dict(component.tokenizers)
+    for role, name in places(file, _widths(modules)).items():
+        rows = tensors[name].reshape(-1, tensors[name].shape[-1])
+        tokenizer_role = role.replace("text_encoder", "tokenizer")
+        known = tokenizers[tokenizer_role]
+        modules[role] = _with_rows(modules[role], rows, len(known))
+        _find_end(modules[role], known.eos_token_id)
+        tokenizers[tokenizer_role] = _with_tokens(known, adapter.token, len(rows))
+    return replace(component, modules=modules, tokenizers=tokenizers, empty={})
+
+
+def _widths(modules: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        role: module.get_input_embeddings().embedding_dim
+        for role, module in modules.items()
+        if type(module).__name__.startswith("CLIPText")
+    }
+
+
+class WordTokenizer:
+    """A tokenizer to which some words stand for several tokens of their own.
+
+    All else that is asked of it is the tokenizer's.
+
+    Args:
+        tokenizer: Of transformers; with the tokens added.
+        words: The text that each word is replaced by: its tokens, with blanks between.
+    """
+
+    def __init__(self, tokenizer: Any, words: Mapping[str, str]) -> None:
+        self._tokenizer, self.words = tokenizer, dict(words)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+    def __call__(self, text: Any, *args: Any, **options: Any) -> Any:
+        """As the tokenizer's, of a text or several."""
+        several = not isinstance(text, str)
+        replaced = [self._replaced(item) for item in text] if several else self._replaced(text)
+        return self._tokenizer(replaced, *args, **options)
+
+    def _replaced(self, text: str) -> str:
+        for word, tokens in self.words.items():
+            # A word of its own, not a part of one; it may begin and end with any sign.
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: tokens, text)  # noqa: B023
+        return text
+
+
+def _with_tokens(tokenizer: Any, word: str, count: int) -> WordTokenizer:
+    known = tokenizer.words if isinstance(tokenizer, WordTokenizer) else {}
+    base = tokenizer._tokenizer if isinstance(tokenizer, WordTokenizer) else tokenizer
+    more = deepcopy(base)
+    # Signs that no prompt has: the words are replaced by them before the tokenizer sees any.
+    first = len(more)
+    tokens = [f"\ue000{first + at}\ue001" for at in range(count)]
+    more.add_tokens(tokens, special_tokens=True)
+    return WordTokenizer(more, {**known, word: " ".join(tokens)})
+
+
+class _LongerEmbedding(nn.Embedding):
+    """An embedding with some rows more, which are kept apart.
+
+    Attributes:
+        first: Token that the first of them is of.
+        more: Shape (tokens, width).
+    """
+
+    first: int
+    more: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        is_added = input >= self.first
+        found = functional.embedding(input.masked_fill(is_added, 0), self.weight)
+        added = functional.embedding((input - self.first).clamp(min=0), self.more)
+        return torch.where(is_added[..., None], added, found)
+
+
+def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:
+    """An encoder with embeddings for tokens from `first` on, or after those that it has so."""
+    twin: Any = structural_copy(module)
+    layer = twin.get_input_embeddings()
+    rows = rows.to(layer.weight.device, layer.weight.dtype)
+    if isinstance(layer, _LongerEmbedding):
+        layer.more = torch.cat([layer.more, rows])
+        return twin  # type: ignore[no-any-return]
+    layer.__class__ = _LongerEmbedding
+    layer.first = first
+    layer.register_buffer("more", rows)
+    return twin  # type: ignore[no-any-return]
+
+
+def _find_end(module: Any, end: int) -> None:
+    """Let CLIP look for the end of a prompt by its token.
+
+    Of old models it takes the largest one for that, which would be an added one.
+    """
+    for part in module.modules():
+        if getattr(part, "eos_token_id", None) == _LARGEST:
+            part.eos_token_id = end

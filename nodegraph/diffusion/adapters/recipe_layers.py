@@ -1,0 +1,81 @@
+"""The layers of a recipe's modules, from its files' headers: nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder
+from nodegraph.diffusion import checkpoint
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.adapters.matching import ModuleLayers
+from nodegraph.diffusion.adapters.parts import Shape
+from nodegraph.diffusion.models import SAFETENSORS, header_of
+from nodegraph.diffusion.opening import CHECKPOINT
+from nodegraph.diffusion.safetensors_header import read_header
+
+_WEIGHT = ".weight"
+
+
+def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
+    """The layers that an adapter may change, by the role of the module, such as ``unet``.
+
+    Returns:
+        None where only loading it would tell.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    if recipe.paths(CHECKPOINT):
+        return _of_checkpoint(recipe)
+    found = {}
+    for role in dict.fromkeys(file.role for file in recipe.files):
+        paths = [Path(path) for path in recipe.paths(role)]
+        config = [path for path in paths if path.name == layout.CONFIG]
+        weights = [path for path in paths if path.suffix != ".json"]
+        if not config or not weights or role.startswith("tokenizer"):
+            continue
+        if any(path.suffix != SAFETENSORS for path in weights):
+            return None
+        shapes = {
+            name: shape for path in weights for name, shape in read_header(path).shapes.items()
+        }
+        found[role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+    return found
+
+
+def _kind(config: Path) -> str:
+    given = layout.read_config(config)
+    return str(given.get("_class_name") or next(iter(given.get("architectures") or ()), ""))
+
+
+def _layers(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    return {
+        name.removesuffix(_WEIGHT): shape
+        for name, shape in shapes.items()
+        if name.endswith(_WEIGHT) and shape
+    }
+
+
+def _of_checkpoint(recipe: Recipe) -> dict[str, ModuleLayers] | None:
+    """Of a file in the names of who made the model: these are converted as if it were loaded."""
+    import torch
+
+    (path,) = recipe.paths(CHECKPOINT)
+    shapes = header_of(Path(path)).shapes
+    is_denoiser = isinstance(recipe, DiffusionModel)
+    if recipe.family != "sd1" or not (is_denoiser or isinstance(recipe, TextEncoder)):
+        return None
+    prefix = checkpoint.UNET_PREFIX if is_denoiser else checkpoint.TEXT_PREFIX
+    tensors = {
+        name: torch.empty(shape, device="meta")
+        for name, shape in shapes.items()
+        if name.startswith(prefix)
+    }
+    if is_denoiser:
+        role, kind = "unet", "UNet2DConditionModel"
+        converted = checkpoint.convert_unet(tensors, checkpoint.unet_config(shapes))
+    else:
+        role, kind = "text_encoder", "CLIPTextModel"
+        converted = checkpoint.convert_text(tensors)
+    named = {name: tuple(tensor.shape) for name, tensor in converted.items()}
+    return {role: ModuleLayers(kind, _layers(named))}

@@ -1,0 +1,79 @@
+"""What LoadLora and LoadTextualInversion check before they run, and tell. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nodegraph import Environment, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
+from nodegraph.diffusion.adapters.guessing import guess, is_told_apart
+from nodegraph.diffusion.adapters.inversion_files import read_inversion
+from nodegraph.diffusion.adapters.matching import Matched
+from nodegraph.diffusion.file_stamps import file_stamp
+
+from ._facts import finding_of
+
+
+def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model and text encoder that it hands on: all that was before."""
+    return {port: dict(inputs.facts.get(port, {})) for port in ("model", "text_encoder")}
+
+
+def check_lora(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no LoRA, files that hold none, and those for another kind of model."""
+    name = inputs.literals.get("lora")
+    if name is None:
+        return
+    try:
+        file = read_adapter(locate_adapter(name, inputs.environment.models))
+    except NodegraphError as error:
+        yield finding_of("lora", error)
+        return
+    family, found = inputs.fact("model", "family"), guess(file.parts)
+    if found is None or not is_told_apart(family) or family in found.families:
+        return
+    yield Finding(
+        "lora",
+        f"it seems to be for {found.title}, which the model isn't",
+        name,
+        f"a LoRA for {family}",
+        code="wrong-family",
+    )
+
+
+def lora_state(inputs: HookInputs) -> str:
+    """Changes when the file does."""
+    return file_stamp(locate_adapter(inputs.literals["lora"], inputs.environment.models))
+
+
+def check_inversion(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no textual inversion, and files that hold none."""
+    name = inputs.literals.get("embedding")
+    if name is not None:
+        try:
+            read_inversion(located_inversion(name, inputs.environment))
+        except NodegraphError as error:
+            yield finding_of("embedding", error)
+
+
+def inversion_state(inputs: HookInputs) -> str:
+    """Changes when the file does."""
+    return file_stamp(located_inversion(inputs.literals["embedding"], inputs.environment))
+
+
+def located_inversion(name: str, environment: Environment) -> Path:
+    """The file that a name means."""
+    return locate_adapter(name, environment.models, title="textual inversion")
+
+
+def told(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, str]]:
+    """What is said of a LoRA's effect on a part of the model: messages and their levels."""
+    if matched is None:
+        yield f"{name}: how many layers of the {part} it changes shows when it is loaded", "info"
+        return
+    if matched.total:
+        yield f"{name}: {len(matched.applied)} of {matched.total} layers of the {part}", "info"
+    lost = (*matched.misfits, *matched.unknown)
+    if lost:
+        yield f"{name}: no place in the {part} for {len(lost)}, such as {lost[0]}", "warning"

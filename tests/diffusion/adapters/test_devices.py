@@ -1,0 +1,57 @@
+"""Adapters on an accelerator, and over weights that stay at the host; it is a pretended one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodegraph.diffusion.adapters.applying import adapted
+from nodegraph.diffusion.offloading import offloaded
+
+from . import files
+from .denoisers import build
+
+
+@pytest.fixture
+def unet() -> nn.Module:
+    torch.manual_seed(0)
+    return build("sd1")
+
+
+@pytest.fixture
+def path(unet: nn.Module, tmp_path: Path) -> Path:
+    pairs = files.own_pairs(unet)
+    return files.saved(files.peft_file(pairs, "unet."), tmp_path / "lora.safetensors")
+
+
+def _run(unet: Any, device: str) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    x, text = (torch.randn(*shape, generator=generator) for shape in ((1, 4, 8, 8), (1, 5, 32)))
+    with torch.no_grad():
+        found: Tensor = unet(
+            x.to(device), torch.tensor(500, device=device), text.to(device), return_dict=False
+        )[0]
+    return found.cpu()
+
+
+def _changed(unet: nn.Module, path: Path) -> nn.Module:
+    return adapted({"unet": unet}, [files.adapter(path, 0.5)], dtype="float32")["unet"]
+
+
+def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: None) -> None:
+    expected = _run(_changed(unet, path), "cpu")
+    there = _changed(deepcopy(unet).to("cuda:0"), path)
+    assert {tensor.device.type for tensor in there.buffers()} == {"cuda"}
+    torch.testing.assert_close(_run(there, "cuda:0"), expected)
+
+
+def test_they_go_with_the_layer_that_is_at_work(unet: nn.Module, path: Path, cuda: None) -> None:
+    changed = _changed(unet, path)
+    expected = _run(changed, "cpu")
+    torch.testing.assert_close(_run(offloaded(changed, "cuda:0"), "cuda:0"), expected)
+    assert {tensor.device.type for tensor in changed.buffers()} == {"cpu"}
