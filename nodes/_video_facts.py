@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.images.room import check_room
 from nodegraph.videos.cutting import kept_frames
@@ -23,12 +23,20 @@ def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
     if path is None:
         return {}
     try:
-        found = _known(path, file_stamp(path))
+        found = _facts_of(path)
     except NodegraphError:
         # `check_video` tells.
         return {}
     rate = float(found.rate)
     return _part(inputs, {"width": found.width, "height": found.height}, found.frames, rate)
+
+
+def _facts_of(path: Path, *, names: bool = True) -> VideoFacts:
+    try:
+        stamp = file_stamp(path)
+    except InvalidFile:
+        return video_facts(path, names=names)  # tells more of what is wrong
+    return _known(path, stamp)
 
 
 @lru_cache(maxsize=64)
@@ -43,9 +51,7 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        if not path.exists():
-            video_facts(path, names=inputs.environment.readable is None)
-        found = _known(path, file_stamp(path))
+        found = _facts_of(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield finding_of("path", error)
         return

@@ -66,6 +66,7 @@ def test_a_video_comes_from_the_cache_until_its_file_changes(bench: Bench) -> No
     ("name", "inputs", "port", "message"),
     [
         ("vidoe.mkv", {}, "path", "Did you mean `video.mkv`?"),
+        ("x" * 5000, {}, "path", "File name too long"),
         ("words.mp4", {}, "path", "it looks like plain text"),
         ("cut.mkv", {}, "path", "damaged or cut short"),
         ("video.mkv", {"first": 5}, "first", "as it has 5 frames"),
