@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.scheduler_file import scheduler_config
     from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
     from nodegraph.diffusion.text import encode_prompt
-    from nodegraph.diffusion.vae import decode_latent, encode_image
+    from nodegraph.diffusion.vae import decode_latent, decode_video, encode_image, encode_video
     from nodegraph.images.images import (
         encode_image_file,
         read_image,
@@ -55,7 +55,7 @@ _HOMES = {
     "diffusion.schedules": ("SCHEDULES", "sigmas_for"),
     "images.sheets": ("contact_sheet",),
     "diffusion.text": ("encode_prompt",),
-    "diffusion.vae": ("decode_latent", "encode_image"),
+    "diffusion.vae": ("decode_latent", "decode_video", "encode_image", "encode_video"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -74,9 +74,11 @@ __all__ = [
     "add_noise",
     "contact_sheet",
     "decode_latent",
+    "decode_video",
     "encode_image",
     "encode_image_file",
     "encode_prompt",
+    "encode_video",
     "escape_prompt",
     "estimate_bytes",
     "list_models",

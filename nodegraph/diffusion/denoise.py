@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
@@ -114,7 +115,7 @@ class Denoising:
         check_combination(sampler, schedule, self._family.noise)
         _check_values(model, self._family, positive, negative, latent)
         shape = _latent_shape(model, self._family, latent)
-        _check_size(model, latent, is_guided=cfg > 1)
+        _check_size(model, latent, shape, is_guided=cfg > 1)
         _check_seed(seed, latent)
         noise = model_noise(model.scheduler_config, self._family)
         grid, tokens = SAMPLERS[sampler].grid, self._family.tokens(shape)
@@ -234,6 +235,7 @@ class Denoising:
             following=following[0] if len(following) else torch.zeros_like(sampler.timestep),
             training_timesteps=self._training_timesteps,
             progress=self.step / self.total,
+            at=float(sampler.timestep),
         )
 
     def _noised(self, rung: int) -> Tensor:
@@ -254,7 +256,8 @@ class Denoising:
         return replace(self._latent, samples=samples, format=self._family.latent.name)
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._model.device, self._model.dtype)
+        dtype = torch.float32 if self._family.wide else self._model.dtype
+        return tensor.to(self._model.device, dtype)
 
     def _note_finite(self) -> None:
         """Keep, where it computes, whether the step was finite; look at that now and then."""
@@ -371,6 +374,7 @@ def _latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int,
             given=f"{latent.width} x {latent.height}",
             expected=f"such as {near[0]} x {near[1]}",
         )
+    _check_frames(family, latent.frames)
     frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
     cells = pixels.cells(latent.height), pixels.cells(latent.width)
     shape = (latent.batch_size, family.channels(model.config), *frames, *cells)
@@ -391,15 +395,36 @@ def _latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int,
     return shape
 
 
+def _check_frames(family: Family, frames: int) -> None:
+    if not family.latent.temporal and frames != 1:
+        raise InvalidValue(
+            f"{family.title} makes pictures, no videos",
+            port="latent",
+            given=f"{frames} frames",
+            expected="a picture's latent",
+            hint="Link an EmptyLatent, or load a video model.",
+        )
+    nearest = family.latent.nearest_frames(frames)
+    if frames not in nearest:
+        step = family.latent.temporal
+        raise InvalidValue(
+            f"{family.title} makes videos of {step}k + 1 frames",
+            port="latent",
+            given=f"{frames} frames",
+            expected=" or ".join(map(str, nearest)),
+        )
+
+
 def _sides(latent: Latent) -> tuple[int, int]:
     return latent.width, latent.height
 
 
-def _check_size(model: Denoiser, latent: Latent, *, is_guided: bool) -> None:
+def _check_size(
+    model: Denoiser, latent: Latent, shape: tuple[int, ...], *, is_guided: bool
+) -> None:
     device = model.device.type
-    check_sampling_room(
-        _sides(latent), latent.batch_size, device, is_guided=is_guided, port="latent"
-    )
+    pictures = latent.batch_size * math.prod(shape[2:-2])
+    check_sampling_room(_sides(latent), pictures, device, is_guided=is_guided, port="latent")
 
 
 def _check_seed(seed: int, latent: Latent) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.diffusion.lazy import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -77,9 +79,76 @@ class LatentFormat:
         """Latent frames of a video of some frames."""
         return (frames - 1) // self.temporal + 1 if self.temporal else 1
 
+    def nearest_frames(self, frames: int) -> tuple[int, ...]:
+        """Numbers of frames that videos can have, around one: itself alone if it is such."""
+        if not self.temporal:
+            return (1,)
+        below = self.pixel_frames(self.latent_frames(max(1, frames)))
+        return (below,) if below == frames else (below, below + self.temporal)
+
+    def pixel_frames(self, latent_frames: int) -> int:
+        """Frames of the video that some latent frames stand for."""
+        return (latent_frames - 1) * self.temporal + 1 if self.temporal else 1
+
 
 def _shift(vae: Any) -> float:
     return getattr(vae.config, "shift_factor", None) or 0.0
+
+
+@dataclass(frozen=True)
+class WanFormat(LatentFormat):
+    """Videos, or pictures, whose autoencoder says a mean and a deviation for each channel."""
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        mean, inverse = _means(vae)
+        mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
+        return (mode - mean) * inverse
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, inverse = (item.to(latents.dtype) for item in _means(vae))
+        # Divided, not multiplied by the deviation: so do the stock pipelines.
+        pixels: Tensor = vae.decode(latents / inverse + mean, return_dict=False)[0]
+        return pixels
+
+    def latent_channels(self, config: Mapping[str, Any]) -> int:
+        return int(config.get("z_dim") or self.channels)
+
+
+def _means(vae: Any) -> tuple[Tensor, Tensor]:
+    """Mean and one over the deviation of each channel; float32, (1, channels, 1, 1, 1)."""
+    mean, deviation = (
+        torch.tensor(vae.config[name], device=vae.device).view(1, -1, 1, 1, 1)
+        for name in ("latents_mean", "latents_std")
+    )
+    return mean, 1.0 / deviation
+
+
+@dataclass(frozen=True)
+class LTXFormat(LatentFormat):
+    """Videos whose autoencoder holds a mean and a deviation for each channel beside its weights.
+
+    Those of later versions end the denoising as they decode, at a timestep; here at its end, 0.
+    """
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        mode: Tensor = vae.encode(pixels).latent_dist.mode()
+        mean, deviation = _buffers(vae, mode.dtype)
+        return (mode - mean) * vae.config.scaling_factor / deviation
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents.dtype)
+        inputs = latents * deviation / vae.config.scaling_factor + mean
+        timed = vae.config.timestep_conditioning
+        timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
+        pixels: Tensor = vae.decode(inputs, timestep if timed else None, return_dict=False)[0]
+        return pixels
+
+
+def _buffers(vae: Any, dtype: Any) -> tuple[Tensor, Tensor]:
+    mean, deviation = (
+        item.view(1, -1, 1, 1, 1).to(dtype) for item in (vae.latents_mean, vae.latents_std)
+    )
+    return mean, deviation
 
 
 SD = LatentFormat(
@@ -104,3 +173,13 @@ SD3 = LatentFormat("sd3", 16)
 
 FLUX = LatentFormat("flux", 16)
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
+
+_WAN_VAE = ("AutoencoderKLWan",)
+WAN = WanFormat("wan", 16, temporal=4, autoencoders=_WAN_VAE)
+"""Wan 2.1, and Wan 2.2 with two experts."""
+
+WAN22 = WanFormat("wan22", 48, spatial=16, temporal=4, autoencoders=_WAN_VAE)
+"""Wan 2.2 5B."""
+
+LTX = LTXFormat("ltx", 128, spatial=32, temporal=8, autoencoders=("AutoencoderKLLTXVideo",))
+"""LTX-Video."""

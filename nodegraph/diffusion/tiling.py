@@ -39,7 +39,7 @@ def tiled(given: Tensor, work: Callable[[Tensor], Tensor], *, cells: int, out: i
     """The result of `work` on a whole picture or latent, put together from its tiles.
 
     Args:
-        given: Shape (1, channels, height, width).
+        given: Shape (1, channels, height, width), or with frames before the height.
         work: Takes a part of it to a result whose sides are `out / cells` times as long.
         cells, out: Steps per latent cell, along a side, of what is given and of the result.
     Returns:
@@ -53,7 +53,7 @@ def tiled(given: Tensor, work: Callable[[Tensor], Tensor], *, cells: int, out: i
             part = given[(..., _steps(rows, cells), _steps(columns, cells))]
             made = work(part).to("cpu", torch.float32)
             if total is None:
-                total = torch.zeros(1, made.shape[1], *weights.shape[-2:])
+                total = torch.zeros(*made.shape[:-2], *weights.shape[-2:])
             weight = _fading(rows, height, out)[:, None] * _fading(columns, width, out)
             place = (..., _steps(rows, out), _steps(columns, out))
             total[place] += made * weight

@@ -48,15 +48,43 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
         NumericalError: The picture or the result has NaN or infinity.
     """
     _check_image(image, downscale(autoencoder))
+    return _latent_of(autoencoder, image, with_frames=False)
+
+
+@torch.no_grad()
+def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
+    """The latent of a video: the most likely one.
+
+    Args:
+        frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
+            as many as the latent format's `nearest_frames` allows.
+    Returns:
+        As `encode_image`, a batch of one.
+    Raises:
+        InvalidValue: The shape is wrong, or the VAE is one of pictures.
+        TooLarge, MemoryError, NumericalError: As of `encode_image`.
+    """
+    _check_image(frames, downscale(autoencoder))
+    _check_frames(autoencoder, len(frames))
+    return _latent_of(autoencoder, frames, with_frames=True)
+
+
+def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) -> Latent:
+    """The latent of pictures, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
     _check_finite(image, "the picture has NaN or infinity")
     # Contiguous, as convolutions may give other last bits for other strides.
     scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
-    samples = torch.cat([_encoded(autoencoder, item[None]) for item in scaled])
+    if with_frames:
+        items = [scaled.movedim(0, 1)[None]]
+    else:
+        items = [_with_frame(autoencoder, item[None]) for item in scaled]
+    samples = torch.cat([_encoded(autoencoder, item) for item in items])
     samples = samples.to("cpu", torch.float32)
     _check_finite(samples, "encoding gave NaN or infinity")
-    return Latent(samples, width, height, pictures, format=autoencoder.family)
+    frames = pictures if with_frames else 1
+    return Latent(samples, width, height, len(samples), format=autoencoder.family, frames=frames)
 
 
 @torch.no_grad()
@@ -75,14 +103,66 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
         NumericalError: The latent or the result has NaN or infinity.
     """
     samples = _check_latent(autoencoder, latent)
-    height, width = (side * downscale(autoencoder) for side in samples.shape[2:])
-    _check_size(autoencoder, width, height, len(samples), layer=1, port="latent")
+    if samples.ndim == 5 and samples.shape[2] > 1:
+        raise InvalidValue(
+            "the latent is a video's",
+            port="latent",
+            given=f"{latent.frames} frames",
+            expected="a picture's",
+            hint="Put a VAEDecodeVideo in place of the VAEDecode.",
+        )
+    images = _pictures_of(autoencoder, samples)
+    return (
+        images.squeeze(2).movedim(1, -1).contiguous()
+        if images.ndim == 5
+        else images.movedim(1, -1).contiguous()
+    )
+
+
+@torch.no_grad()
+def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The frames of the video that a latent stands for.
+
+    Args:
+        latent: A batch of one.
+    Returns:
+        float32 in 0..1 on the CPU, shape (frames, height, width, 3).
+    Raises:
+        InvalidValue: The latent is empty, or of several videos, or of pictures, or of another
+            format than the VAE.
+        TooLarge, MemoryError, NumericalError: As of `decode_latent`.
+    """
+    samples = _check_latent(autoencoder, latent)
+    if samples.ndim != 5:
+        raise _no_videos(autoencoder)
+    if len(samples) != 1:
+        raise InvalidValue(
+            "there are several videos in the latent",
+            port="latent",
+            given=f"a batch of {len(samples)}",
+            expected="a batch of 1",
+            hint="Take one with LatentFromBatch.",
+        )
+    return _pictures_of(autoencoder, samples)[0].movedim(0, -1).contiguous()
+
+
+def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
+    """What latents stand for in 0..1, channels first; float32 on the CPU."""
+    height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])
+    frames = latent_format(autoencoder).pixel_frames(samples.shape[2]) if samples.ndim == 5 else 1
+    pictures = len(samples) * frames
+    _check_size(autoencoder, width, height, pictures, layer=1, port="latent")
     _check_finite(samples, "the latent has NaN or infinity")
     samples = samples.contiguous().to(autoencoder.device, autoencoder.dtype)
     images = torch.cat([_decoded(autoencoder, item[None]) for item in samples])
     images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
     _check_finite(images, "decoding gave NaN or infinity")
-    return images.movedim(1, -1).contiguous()
+    return images
+
+
+def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+    """A picture as the autoencoder takes it: those of videos take videos of one frame."""
+    return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
 
 
 def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
@@ -103,6 +183,29 @@ def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
         return decode(latent)
     with SlicedAttention():
         return tiled(latent, decode, cells=1, out=downscale(autoencoder))
+
+
+def _check_frames(autoencoder: Autoencoder, frames: int) -> None:
+    found = latent_format(autoencoder)
+    if not found.temporal:
+        raise _no_videos(autoencoder)
+    nearest = found.nearest_frames(frames)
+    if frames not in nearest:
+        raise InvalidValue(
+            f"the VAE takes videos of {found.temporal}k + 1 frames",
+            given=f"{frames} frames",
+            expected=" or ".join(map(str, nearest)),
+            hint="Cut the video.",
+        )
+
+
+def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
+    return InvalidValue(
+        "the VAE is one of pictures, not of videos",
+        port="vae",
+        given=f"one of format {autoencoder.family}",
+        hint="Take the VAE of a video model.",
+    )
 
 
 def _check_image(image: Tensor, factor: int) -> None:
@@ -134,6 +237,9 @@ def _check_size(
     check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
     widths = autoencoder.config.get("block_out_channels")
     if autoencoder.tiled or not widths or autoencoder.device.type != "cpu":
+        return
+    if latent_format(autoencoder).temporal:
+        # Nothing is at full size in them but the pictures.
         return
     needed = coding_bytes(
         width,
@@ -169,13 +275,15 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             expected=f"one of format {autoencoder.family}",
             hint="Use the VAE of the model that sampled the latent.",
         )
-    channels = latent_format(autoencoder).latent_channels(autoencoder.config)
-    if samples.ndim != 4 or samples.shape[1] != channels or 0 in samples.shape:
+    found = latent_format(autoencoder)
+    channels = found.latent_channels(autoencoder.config)
+    axes = 5 if found.temporal else 4
+    if samples.ndim != axes or samples.shape[1] != channels or 0 in samples.shape:
         raise InvalidValue(
             "the latent doesn't fit the VAE",
             given=f"shape {tuple(samples.shape)}",
-            expected=f"(batch, {channels}, height / {downscale(autoencoder)}, "
-            f"width / {downscale(autoencoder)})",
+            expected=f"(batch, {channels}, {'frames, ' if found.temporal else ''}"
+            f"height / {downscale(autoencoder)}, width / {downscale(autoencoder)})",
         )
     return samples
 

@@ -94,12 +94,14 @@ class Moment:
         following: The next one, 0 after the last; 0-dimensional.
         training_timesteps: Of the model.
         progress: Part of the sampling that is done, 0 to below 1.
+        at: The timestep as a number of the host: to decide by it waits for no device.
     """
 
     timestep: Tensor
     following: Tensor
     training_timesteps: int
     progress: float
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class Family:
         joint: Whether all prompts of a step are evaluated in one batch, as far as they fit.
         positive_first: Their order in that batch.
         weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
+        wide: Whether latents are float32 between steps whatever the model computes in; `predict`
+            is then handed such.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Family:
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
+    wide: bool = False
 
     # Recognising it.
 

@@ -10,16 +10,18 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.chroma import CHROMA
 from nodegraph.diffusion.families.flux import FLUX
+from nodegraph.diffusion.families.ltx import LTX
 from nodegraph.diffusion.families.sd3 import SD3
 from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
 from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
+from nodegraph.diffusion.families.wan import WAN, WAN22_5B
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
 
-_BUILT_IN = (SD1, SD2, SDXL, SDXL_REFINER, SD3, FLUX, CHROMA)
+_BUILT_IN = (SD1, SD2, SDXL, SDXL_REFINER, SD3, FLUX, LTX, WAN, CHROMA, WAN22_5B)
 _LOG = getLogger(__name__)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model, sample
+from nodegraph.diffusion import (
+    decode_latent,
+    decode_video,
+    encode_prompt,
+    load_component,
+    open_model,
+    sample,
+)
 
 SEED = 7
 PROMPT = "a red cat"
@@ -48,7 +55,8 @@ class Made:
 
     Attributes:
         latents: As nodegraph keeps them: never packed, scaled as the model was trained on.
-        pixels: In 0..1, shape (batch, 3, height, width).
+        pixels: In 0..1, shape (batch, 3, height, width), of videos (batch, frames, 3, height,
+            width).
     """
 
     latents: Tensor
@@ -79,6 +87,7 @@ class Model:
         height: int,
         *,
         batch: int = 1,
+        frames: int = 1,
         prompt: str = PROMPT,
         negative: str | None = None,
         latent: Latent | None = None,
@@ -88,12 +97,19 @@ class Model:
         """Sample and decode, as the nodes do."""
         positive, against = self.encode(prompt), self.encode(negative)
         assert positive is not None
-        start = latent or Latent(None, width, height, batch)
+        start = latent or Latent(None, width, height, batch, frames=frames)
         usual = {"seed": SEED, "steps": 2, "schedule": "normal", "sampler": "euler"}
         found = sample(self.part("model"), change(positive), against, start, **{**usual, **options})
         assert found.samples is not None
+        if found.samples.ndim == 5:
+            return Made(found.samples, self._films(found))
         pixels = decode_latent(self.part("vae"), found)
         return Made(found.samples, pixels.movedim(-1, 1))
+
+    def _films(self, latent: Latent) -> Tensor:
+        assert latent.samples is not None
+        items = [replace(latent, samples=item[None], batch_size=1) for item in latent.samples]
+        return torch.stack([decode_video(self.part("vae"), item) for item in items]).movedim(-1, 2)
 
 
 def stock(
@@ -110,7 +126,7 @@ def stock(
     called: Mapping[str, Any] = {
         "prompt": prompt,
         "num_inference_steps": steps,
-        "num_images_per_prompt": batch,
+        f"num_{'images' if out == 'images' else 'videos'}_per_prompt": batch,
         **({} if negative is None else {"negative_prompt": negative}),
         **options,
     }

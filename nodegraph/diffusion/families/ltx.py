@@ -1,0 +1,81 @@
+"""LTX-Video: videos from prompts, and from prompts and a first picture. Imports no torch.
+
+Source: HaCohen et al. 2024, arXiv:2501.00103; https://github.com/Lightricks/LTX-Video
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+RATE = 25
+"""Frames a second that a video is to have where the conditioning doesn't say."""
+
+_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class LTXVideo(Family):
+    """A transformer led by T5, that is told which tokens are padding. Each cell is a token."""
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        return 704, 512
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["caption_channels"])
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        return math.prod(shape[2:])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import padded, t5_states
+
+        tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
+        states = t5_states(model.modules["text_encoder"], tokens)
+        return ConditioningEntry({"embeddings": states, "mask": tokens["attention_mask"].bool()})
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        frames, height, width = x.shape[2:]
+        spatial = self.latent.spatial
+        output: Tensor = model.module(
+            hidden_states=x.flatten(2).transpose(1, 2).to(model.dtype),
+            encoder_hidden_states=batch["embeddings"],
+            timestep=moment.timestep.expand(len(x)),
+            encoder_attention_mask=batch["mask"],
+            num_frames=frames,
+            height=height,
+            width=width,
+            rope_interpolation_scale=(self.latent.temporal / RATE, spatial, spatial),
+            return_dict=False,
+        )[0]
+        # guidance adds up in float32, as the pipeline does
+        return output.float().transpose(1, 2).reshape(x.shape)
+
+
+LTX = LTXVideo(
+    "ltx",
+    "LTX-Video",
+    latent=LTX_LATENTS,
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
+    denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=32,
+    wide=True,
+)

@@ -1,0 +1,123 @@
+"""Wan 2.1 and 2.2: videos from prompts, and from prompts and a first picture. Imports no torch.
+
+Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
+from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class WanFamily(Family):
+    """A transformer led by UMT5, whose padding counts as zeros.
+
+    Wan 2.2 has two of them: one for the first, noisy part of a sampling and one for the rest. The
+    setting ``boundary_ratio`` says where the second takes over, as a part of the timesteps.
+
+    Attributes:
+        landscape: Width and height in pixels that models were trained on, among others.
+    """
+
+    landscape: tuple[int, int] = (832, 480)
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        taken = configs.get("vae", {}).get("z_dim", self.latent.channels)
+        wanted = self.latent.channels
+        return None if taken == wanted else f"a Wan model with latents of {taken} channels"
+
+    def channels(self, config: Config) -> int:
+        return int(config["out_channels"])
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        return self.landscape
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["text_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import padded, t5_states
+
+        tokens = padded(model.tokenizers["tokenizer"], _cleaned(text), _TOKENS, warn)
+        states = t5_states(model.modules["text_encoder"], tokens, masked=True)
+        length = int(tokens["attention_mask"].sum())
+        states[:, length:] = 0
+        return ConditioningEntry({"embeddings": states})
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        expert = self.expert(model, moment)
+        output: Tensor = expert(
+            hidden_states=x.to(model.dtype),
+            timestep=_timesteps(model, x, moment.timestep),
+            encoder_hidden_states=batch["embeddings"],
+            return_dict=False,
+        )[0]
+        return output
+
+    def is_late(self, model: Denoiser, moment: Moment) -> bool:
+        """Whether it is the second expert's turn."""
+        ratio = model.settings.get("boundary_ratio")
+        has_two = ratio is not None and "transformer_2" in model.modules
+        return has_two and moment.at < ratio * moment.training_timesteps
+
+    def expert(self, model: Denoiser, moment: Moment) -> Any:
+        """The transformer whose turn it is."""
+        return model.modules["transformer_2" if self.is_late(model, moment) else "transformer"]
+
+
+def _cleaned(text: str) -> str:
+    """A prompt as Wan was trained on: without broken characters, entities and runs of spaces."""
+    from ftfy import fix_text
+
+    plain = html.unescape(html.unescape(fix_text(text))).strip()
+    return re.sub(r"\s+", " ", plain).strip()
+
+
+def _timesteps(model: Denoiser, x: Tensor, timestep: Tensor) -> Tensor:
+    """A timestep for each item, or for each of its tokens where the model takes such."""
+    if not model.settings.get("expand_timesteps"):
+        return timestep.expand(len(x))
+    ones = torch.ones(x.shape[2:], device=x.device)[:, ::2, ::2]
+    return (ones * timestep).flatten()[None].expand(len(x), -1)
+
+
+_COMMON: dict[str, Any] = {
+    "pipelines": ("WanPipeline", "WanImageToVideoPipeline"),
+    "denoisers": (
+        Part("transformer", ("WanTransformer3DModel",)),
+        Part("transformer_2", ("WanTransformer3DModel",), optional=True),
+    ),
+    "encoders": (Part("text_encoder", ("UMT5EncoderModel",)),),
+    "tokenizers": (Part("tokenizer", ("T5Tokenizer",)),),
+    "noise": "flow",
+    "settings": {"boundary_ratio": None, "expand_timesteps": False},
+    "joint": False,
+    "wide": True,
+}
+
+WAN = WanFamily("wan", "Wan", latent=WAN_LATENTS, multiple=16, **_COMMON)
+WAN22_5B = WanFamily(
+    "wan22_5b",
+    "Wan 2.2 5B",
+    latent=WAN22_LATENTS,
+    multiple=32,
+    landscape=(1280, 704),
+    **_COMMON,
+)
