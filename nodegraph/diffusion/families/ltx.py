@@ -14,7 +14,6 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
-from nodegraph.diffusion.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
