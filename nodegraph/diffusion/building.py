@@ -63,7 +63,8 @@ def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> n
     Args:
         classes: Names of the classes that it may be, the usual one first.
         files: config.json, and weights.
-        dtype: Precision to hold the weights in; see `weight_files.PRECISIONS`.
+        dtype: Precision to hold the weights in, but for layers that their class of diffusers
+            wants in float32; see `weight_files.PRECISIONS`.
     Raises:
         InvalidFile: They are damaged or don't fit together.
     """
@@ -74,7 +75,8 @@ def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> n
         config = layout.read_config(config_file)
         kind = _class(place, config, classes)
         if issubclass(kind, diffusers.ModelMixin):
-            return diffusers_module(kind, config, read_tensors(weights, dtype), place)
+            wide = kind._keep_in_fp32_modules or ()
+            return diffusers_module(kind, config, read_tensors(weights, dtype, wide=wide), place)
         return transformers_module(
             kind, kind.config_class.from_pretrained(place), read_tensors(weights, dtype), place
         )

@@ -100,12 +100,13 @@ class WanFormat(LatentFormat):
     """Videos, or pictures, whose autoencoder says a mean and a deviation for each channel."""
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mean, inverse = _means(vae)
         mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
-        return (mode - mean) * inverse
+        mean, inverse = _means(vae, mode.dtype)
+        scaled: Tensor = (mode - mean) * inverse
+        return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, inverse = (item.to(latents.dtype) for item in _means(vae))
+        mean, inverse = _means(vae, latents.dtype)
         # Divided, not multiplied by the deviation: so do the stock pipelines.
         pixels: Tensor = vae.decode(latents / inverse + mean, return_dict=False)[0]
         return pixels
@@ -114,10 +115,10 @@ class WanFormat(LatentFormat):
         return int(config.get("z_dim") or self.channels)
 
 
-def _means(vae: Any) -> tuple[Tensor, Tensor]:
-    """Mean and one over the deviation of each channel; float32, (1, channels, 1, 1, 1)."""
+def _means(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and one over the deviation of each channel; (1, channels, 1, 1, 1)."""
     mean, deviation = (
-        torch.tensor(vae.config[name], device=vae.device).view(1, -1, 1, 1, 1)
+        torch.tensor(vae.config[name], device=vae.device).view(1, -1, 1, 1, 1).to(dtype)
         for name in ("latents_mean", "latents_std")
     )
     return mean, 1.0 / deviation
@@ -133,7 +134,8 @@ class LTXFormat(LatentFormat):
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels).latent_dist.mode()
         mean, deviation = _buffers(vae, mode.dtype)
-        return (mode - mean) * vae.config.scaling_factor / deviation
+        scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
+        return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         mean, deviation = _buffers(vae, latents.dtype)
@@ -144,7 +146,7 @@ class LTXFormat(LatentFormat):
         return pixels
 
 
-def _buffers(vae: Any, dtype: Any) -> tuple[Tensor, Tensor]:
+def _buffers(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     mean, deviation = (
         item.view(1, -1, 1, 1, 1).to(dtype) for item in (vae.latents_mean, vae.latents_std)
     )

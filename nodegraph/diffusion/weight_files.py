@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,28 +39,40 @@ _STORED = {
 """As the safetensors format names them."""
 
 
-def read_tensors(files: Iterable[Path], dtype: str, *, prefix: str = "") -> dict[str, Tensor]:
+Precision = Callable[[str], torch.dtype]
+"""What a tensor of some name is held in."""
+
+
+def read_tensors(
+    files: Iterable[Path], dtype: str, *, prefix: str = "", wide: Collection[str] = ()
+) -> dict[str, Tensor]:
     """The tensors of some files whose names start with `prefix`, on the CPU.
 
     A file without the suffix .safetensors is unpickled: whether it may be is for the caller to say.
 
     Args:
         dtype: One of `PRECISIONS`, for floating point tensors; others stay as they are.
+        wide: Layers whose tensors are float32 all the same: parts of names between dots.
     Raises:
         InvalidFile: A file can't be read, is damaged or cut short.
     """
+
+    def precision(name: str) -> torch.dtype:
+        return torch.float32 if not kept.isdisjoint(name.split(".")) else PRECISIONS[dtype]
+
+    kept = frozenset(wide)
     found: dict[str, Tensor] = {}
     for path in files:
         read = _safetensors if path.suffix == ".safetensors" else _pickled
-        found |= read(path, PRECISIONS[dtype], prefix)
+        found |= read(path, precision, prefix)
     return found
 
 
-def _safetensors(path: Path, dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+def _safetensors(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
             header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
-            return _Reader(file, path, header, dtype).read(prefix)
+            return _Reader(file, path, header, precision).read(prefix)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
@@ -68,8 +80,9 @@ def _safetensors(path: Path, dtype: torch.dtype, prefix: str) -> dict[str, Tenso
 class _Reader:
     """Reads tensors of a safetensors file whose header was just read."""
 
-    def __init__(self, file: BinaryIO, path: Path, header: Header, dtype: torch.dtype) -> None:
-        self._file, self._path, self._header, self._dtype = file, path, header, dtype
+    def __init__(self, file: BinaryIO, path: Path, header: Header, precision: Precision) -> None:
+        self._file, self._path, self._header = file, path, header
+        self._precision = precision
         self._begin = file.tell()
         # What is converted goes through one place in memory: many would leave holes behind.
         self._between = torch.empty(0, dtype=torch.uint8)
@@ -79,11 +92,12 @@ class _Reader:
 
     def _tensor(self, name: str) -> Tensor:
         stored, shape = self._stored_type(name), self._header.shapes[name]
+        dtype = self._precision(name)
         start, end = self._header.offsets[name]
         size = math.prod(shape) * stored.itemsize
         if end - start != size:
             raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
-        if stored == self._dtype or not stored.is_floating_point:
+        if stored == dtype or not stored.is_floating_point:
             content = torch.empty(size, dtype=torch.uint8)
             self._fill(content, name, start)
             return content.view(stored).reshape(shape)
@@ -91,7 +105,7 @@ class _Reader:
             self._between = torch.empty(size, dtype=torch.uint8)
         content = self._between[:size]
         self._fill(content, name, start)
-        return content.view(stored).reshape(shape).to(self._dtype, copy=True)
+        return content.view(stored).reshape(shape).to(dtype, copy=True)
 
     def _stored_type(self, name: str) -> torch.dtype:
         found = self._header.dtypes[name]
@@ -109,10 +123,10 @@ class _Reader:
             raise damaged(self._path, f"it is cut short within {name}")
 
 
-def _pickled(path: Path, dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
     unpickled = pickle_tensors(path, prefix)
     # Copies, as several may share one memory; one by one, so that they are never all there twice.
-    return {name: _copied(unpickled.pop(name), dtype) for name in list(unpickled)}
+    return {name: _copied(unpickled.pop(name), precision(name)) for name in list(unpickled)}
 
 
 def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -173,11 +174,11 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(
     recipe = recipes_of(folder).vae
     before = building.read_tensors
 
-    def read(files: Sequence[Path], dtype: str) -> dict[str, Tensor]:
+    def read(files: Sequence[Path], dtype: str, **options: Any) -> dict[str, Tensor]:
         content = bytearray(files[0].read_bytes())
         content[-2] ^= 1
         files[0].write_bytes(content)
-        return before(files, dtype)
+        return before(files, dtype, **options)
 
     monkeypatch.setattr(building, "read_tensors", read)
 

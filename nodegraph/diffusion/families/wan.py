@@ -74,8 +74,9 @@ class WanFamily(Family):
     def is_late(self, model: Denoiser, moment: Moment) -> bool:
         """Whether it is the second expert's turn."""
         ratio = model.settings.get("boundary_ratio")
-        has_two = ratio is not None and "transformer_2" in model.modules
-        return has_two and moment.at < ratio * moment.training_timesteps
+        if ratio is None or "transformer_2" not in model.modules:
+            return False
+        return moment.at < float(ratio) * moment.training_timesteps
 
     def expert(self, model: Denoiser, moment: Moment) -> Any:
         """The transformer whose turn it is."""
