@@ -33,11 +33,11 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     told: dict[str, object] = dict(known)
     latents = {"format": known["format"], "channels": known["latent_channels"]}
-    size = ("width", "height", "multiple", "noise", "prediction_type")
+    size = ("width", "height", "multiple", "temporal", "noise", "prediction_type")
     return {
         "model": {"family": known["family"], **latents, **{name: told[name] for name in size}},
         "text_encoder": {"family": known["family"]},
-        "vae": {**latents, "downscale": known["downscale"]},
+        "vae": {**latents, "downscale": known["downscale"], "temporal": known["temporal"]},
     }
 
 

@@ -28,18 +28,28 @@ multiplies 0.4e12 times for 512 × 512 pixels."""
 _DECODED_USE = 15e-3 / 2
 """The same of a VAE's parameters, of which the decoder has a good half."""
 _ENCODED_USE = 15e-3 / 4
+_FEWEST = 4
+"""Frames that share a latent frame, where the model doesn't say; as many a VAE works on at once."""
+_KEPT = 3 * 3 * 4
+"""Bytes for each pixel of each frame: as it is made, as it is put together, as it is scaled."""
 
 
 def sampling(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
     guided = (inputs.literals.get("cfg") or 2.0) > 1
     # With the negative prompt and without: two pictures in one.
-    pictures = 2 if guided else 1
+    pictures = (2 if guided else 1) * _latent_frames(inputs)
     found = _on_pixels(inputs, "latent", pictures * _SAMPLED, pictures * _SAMPLED_USE)
     evaluations = _evaluations(inputs)
     if found.work is None or evaluations is None:
         return replace(found, work=None)
     return replace(found, work=found.work * evaluations)
+
+
+def _latent_frames(inputs: HookInputs) -> int:
+    """How many frames there are in the latent."""
+    frames, step = inputs.fact("latent", "frames") or 1, inputs.fact("model", "temporal")
+    return 1 + (frames - 1) // (step or _FEWEST)
 
 
 def _evaluations(inputs: HookInputs) -> int | None:
@@ -64,6 +74,25 @@ def decoding(inputs: HookInputs) -> Estimate:
 def encoding(inputs: HookInputs) -> Estimate:
     """What VAEEncode takes."""
     return _on_pixels(inputs, "image", _ENCODED, _ENCODED_USE)
+
+
+def decoding_video(inputs: HookInputs) -> Estimate:
+    """What VAEDecodeVideo takes."""
+    return _on_frames(inputs, "latent", _DECODED, _DECODED_USE)
+
+
+def encoding_video(inputs: HookInputs) -> Estimate:
+    """What VAEEncodeVideo takes."""
+    return _on_frames(inputs, "video", _ENCODED, _ENCODED_USE)
+
+
+def _on_frames(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:
+    found, frames = _on_pixels(inputs, port, numbers, use), inputs.fact(port, "frames")
+    if found.memory is None or found.work is None or frames is None:
+        return Estimate()
+    pixels = inputs.fact(port, "width") * inputs.fact(port, "height")
+    memory = found.memory * min(frames, _FEWEST) + pixels * frames * _KEPT
+    return Estimate(memory=memory, work=found.work * frames)
 
 
 def _on_pixels(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:

@@ -12,8 +12,11 @@ from nodegraph.diffusion.steps import last_step, steps_walked
 from nodegraph.images.room import check_sampling_room
 
 from ._facts import finding_of
+from ._video_latent_facts import check_frames
 
-LATENT_FACTS = {name: f"latent.{name}" for name in ("width", "height", "batch", "channels")}
+LATENT_FACTS = {
+    name: f"latent.{name}" for name in ("width", "height", "batch", "frames", "channels")
+}
 """Facts of a latent that a node hands on."""
 
 
@@ -23,6 +26,8 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     kind = inputs.fact("model", "noise") or "discrete"
     yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
     yield from _check_multiple(inputs)
+    frames = inputs.fact("latent", "frames")
+    yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:

@@ -90,6 +90,7 @@ def AddNoise(
             "width": "latent.width",
             "height": "latent.height",
             "batch": "length",
+            "frames": "latent.frames",
             "format": "latent.format",
         }
     },

@@ -12,7 +12,7 @@ from nodegraph.core.digests import LEAVES
 
 Facts = Mapping[str, Any]
 """What is known of an output before it is computed: ``width``, ``height``, ``batch``,
-``channels``, ``family``, ``format``; absent where unknown."""
+``channels``, ``frames``, ``family``, ``format``; absent where unknown."""
 
 
 @dataclass(frozen=True, slots=True)

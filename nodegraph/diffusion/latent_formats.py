@@ -36,6 +36,7 @@ class LatentFormat:
         overflows: Whether its autoencoder overflows in float16, unless its configuration says not
             (``force_upcast``).
         rgb: The colours of its channels on the whole, for previews; None if not known.
+        rgb_bias: The colour of a cell of zeros.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LatentFormat:
     autoencoders: tuple[str, ...] = ("AutoencoderKL",)
     overflows: bool = False
     rgb: Factors | None = None
+    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of pictures, as models are trained on.
@@ -177,7 +179,32 @@ FLUX = LatentFormat("flux", 16)
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
 
 _WAN_VAE = ("AutoencoderKLWan",)
-WAN = WanFormat("wan", 16, temporal=4, autoencoders=_WAN_VAE)
+WAN = WanFormat(
+    "wan",
+    16,
+    temporal=4,
+    autoencoders=_WAN_VAE,
+    # ComfyUI's (``comfy/latent_formats.py``, Wan21)
+    rgb=(
+        (-0.1299, -0.1692, 0.2932),
+        (0.0671, 0.0406, 0.0442),
+        (0.3568, 0.2548, 0.1747),
+        (0.0372, 0.2344, 0.1420),
+        (0.0313, 0.0189, -0.0328),
+        (0.0296, -0.0956, -0.0665),
+        (-0.3477, -0.4059, -0.2925),
+        (0.0166, 0.1902, 0.1975),
+        (-0.0412, 0.0267, -0.1364),
+        (-0.1293, 0.0740, 0.1636),
+        (0.0680, 0.3019, 0.1128),
+        (0.0032, 0.0581, 0.0639),
+        (-0.1251, 0.0927, 0.1699),
+        (0.0060, -0.0633, 0.0005),
+        (0.3477, 0.2275, 0.2950),
+        (0.1984, 0.0913, 0.1861),
+    ),
+    rgb_bias=(-0.1835, -0.0868, -0.3360),
+)
 """Wan 2.1, and Wan 2.2 with two experts."""
 
 WAN22 = WanFormat("wan22", 48, spatial=16, temporal=4, autoencoders=_WAN_VAE)

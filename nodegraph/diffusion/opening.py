@@ -61,7 +61,8 @@ class ModelFacts(TypedDict):
     `format` names its latents, which have `latent_channels` in cells of `downscale` pixels; sides
     of pictures are multiples of `multiple` pixels. `width` and `height` are the size in pixels
     that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
-    ``flow``), `context_width` the width of the embeddings it takes, 0 if it doesn't say.
+    ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
+    `context_width` the width of the embeddings it takes, 0 if it doesn't say.
     """
 
     family: str
@@ -69,6 +70,7 @@ class ModelFacts(TypedDict):
     latent_channels: int
     downscale: int
     multiple: int
+    temporal: int
     width: int
     height: int
     noise: str
@@ -347,6 +349,7 @@ def _facts(family: Family, denoiser: Config, vae: Config, schedule: Config) -> M
         latent_channels=family.latent.latent_channels(vae),
         downscale=family.latent.spatial,
         multiple=family.multiple,
+        temporal=family.latent.temporal,
         width=width,
         height=height,
         noise=family.noise,

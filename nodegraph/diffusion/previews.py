@@ -77,13 +77,13 @@ class Previews:
 
         Args:
             latents: The clean latents that the model predicts by now, scaled as it was trained
-                on, shape (batch, channels, height / 8, width / 8).
+                on, shape (batch, channels, height, width) in cells, or with frames.
         """
         return lambda: self._preview(latents)
 
     @torch.no_grad()
     def _preview(self, latents: Tensor) -> Preview | None:
-        latents = latents[:MOST]
+        latents = in_the_middle(latents[:MOST])
         pictures = self._decoded(latents)
         if pictures is None:
             pictures = None if self._format is None else mapped(latents, self._format)
@@ -102,6 +102,11 @@ class Previews:
             self._ctx.log(f"previews do without the model's own decoder: {said[0]}", "warning")
         self._decoder = None
         return None
+
+
+def in_the_middle(latents: Tensor) -> Tensor:
+    """The frame in the middle of videos' latents; pictures' as they are."""
+    return latents[:, :, latents.shape[2] // 2] if latents.ndim == 5 else latents
 
 
 def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
@@ -133,6 +138,7 @@ def mapped(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
         return None
     # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
     colours = torch.einsum("bchw,cr->brhw", latents.to("cpu", torch.float32), torch.tensor(factors))
+    colours += torch.tensor(pixels.rgb_bias).view(3, 1, 1)
     height, width = (side * pixels.spatial for side in latents.shape[-2:])
     return _resized(colours, *_within(height, width))
 

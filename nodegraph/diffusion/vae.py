@@ -112,11 +112,8 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             hint="Put a VAEDecodeVideo in place of the VAEDecode.",
         )
     images = _pictures_of(autoencoder, samples)
-    return (
-        images.squeeze(2).movedim(1, -1).contiguous()
-        if images.ndim == 5
-        else images.movedim(1, -1).contiguous()
-    )
+    images = images.squeeze(2) if images.ndim == 5 else images
+    return images.movedim(1, -1).contiguous()
 
 
 @torch.no_grad()

@@ -152,6 +152,7 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "latent_channels": 4,
         "downscale": 8,
         "multiple": 8,
+        "temporal": 0,
         "width": 512,
         "height": 512,
         "noise": "discrete",

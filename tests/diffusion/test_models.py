@@ -277,6 +277,7 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "latent_channels": 4,
         "downscale": 8,
         "multiple": 8,
+        "temporal": 0,
         "width": 64,
         "height": 64,
         "noise": "discrete",

@@ -115,7 +115,7 @@ _COMMON: dict[str, Any] = {
 
 WAN = WanFamily("wan", "Wan", latent=WAN_LATENTS, multiple=16, **_COMMON)
 WAN22_5B = WanFamily(
-    "wan22_5b",
+    "wan22-5b",
     "Wan 2.2 5B",
     latent=WAN22_LATENTS,
     multiple=32,

@@ -111,36 +111,3 @@ def dynamic_flow(**more: Any) -> Any:
         "max_image_seq_len": 4096,
     }
     return flow(**{**usual, **more})
-
-
-def umt5_text(words: Any) -> Any:
-    return t5_text(words, kind=tf.UMT5EncoderModel)
-
-
-def wan_vae(latents: int = 16, **more: Any) -> Any:
-    return d.AutoencoderKLWan(
-        base_dim=8,
-        z_dim=latents,
-        dim_mult=[1, 2, 2, 2],
-        num_res_blocks=1,
-        temperal_downsample=[False, True, True],
-        **more,
-    )
-
-
-def uni_pc_flow(shift: float = 3.0) -> Any:
-    return d.UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift
-    )
-
-
-def ltx_vae(**more: Any) -> Any:
-    return d.AutoencoderKLLTXVideo(
-        block_out_channels=(8, 8, 8, 8),
-        decoder_block_out_channels=(8, 8, 8, 8),
-        layers_per_block=(1,) * 5,
-        decoder_layers_per_block=(1,) * 5,
-        latent_channels=128,
-        decoder_inject_noise=(False,) * 5,
-        **more,
-    )

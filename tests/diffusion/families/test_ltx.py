@@ -5,40 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import diffusers as d
 from torch import Tensor
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, stock
-from .parts import dynamic_flow, ltx_vae, t5_text
-from .words import t5_words
+from .video_models import ltx, ltx_timed
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
-
-
-def ltx_parts(**more: Any) -> tuple[Any, ...]:
-    words = t5_words(128)
-    net = d.LTXVideoTransformer3DModel(
-        in_channels=128,
-        out_channels=128,
-        num_attention_heads=2,
-        attention_head_dim=16,
-        cross_attention_dim=32,
-        num_layers=2,
-        caption_channels=32,
-    )
-    scheduler = dynamic_flow(
-        shift=1.0, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024, shift_terminal=0.1
-    )
-    return scheduler, ltx_vae(**more), t5_text(words), words, net
-
-
-def ltx() -> Any:
-    return d.LTXPipeline(*ltx_parts())
-
-
-def ltx_timed() -> Any:
-    return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
 
 
 def unpack(width: int, height: int, frames: int) -> Callable[[Tensor], Tensor]:

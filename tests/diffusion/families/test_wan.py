@@ -12,56 +12,9 @@ import torch
 
 from .conftest import Pair
 from .equality import NEGATIVE, Model, assert_same, stock
-from .parts import umt5_text, uni_pc_flow, wan_vae
-from .words import t5_words
+from .video_models import wan, wan22, wan22_5b
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
-
-
-def wan_net(taken: int = 16, given: int = 16, **more: Any) -> Any:
-    return d.WanTransformer3DModel(
-        patch_size=(1, 2, 2),
-        num_attention_heads=2,
-        attention_head_dim=16,
-        in_channels=taken,
-        out_channels=given,
-        text_dim=32,
-        freq_dim=32,
-        ffn_dim=64,
-        num_layers=2,
-        rope_max_seq_len=64,
-        **more,
-    )
-
-
-def wan() -> Any:
-    words = t5_words()
-    return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net())
-
-
-def wan22() -> Any:
-    words, two = t5_words(), {"transformer_2": wan_net(), "boundary_ratio": 0.875}
-    return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net(), **two)
-
-
-def wan22_vae() -> Any:
-    return wan_vae(
-        48,
-        is_residual=True,
-        decoder_base_dim=8,
-        in_channels=12,
-        out_channels=12,
-        patch_size=2,
-        scale_factor_spatial=16,
-        latents_mean=[0.1] * 48,
-        latents_std=[0.7] * 48,
-    )
-
-
-def wan22_5b() -> Any:
-    words = t5_words()
-    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), wan_net(48, 48))
-    return d.WanPipeline(*parts, expand_timesteps=True)
 
 
 @pytest.mark.parametrize(("build", "side"), [(wan, 16), (wan22, 16), (wan22_5b, 32)])

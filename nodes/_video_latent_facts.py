@@ -1,0 +1,61 @@
+"""What the nodes between videos and latents check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, InvalidValue
+from nodegraph.images.room import check_room, coding_bytes
+
+from ._facts import finding_of
+
+
+def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of videos that there isn't enough memory for."""
+    yield from _room(inputs, "latent")
+
+
+def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
+    """Find videos that the VAE can't encode, or that there isn't enough memory for."""
+    yield from _room(inputs, "video")
+    cell, step = inputs.fact("vae", "downscale"), inputs.fact("vae", "temporal")
+    for side in ("width", "height"):
+        pixels = inputs.fact("video", side)
+        if pixels is not None and cell is not None and pixels % cell:
+            yield Finding(
+                "video",
+                f"its {side} is no multiple of what the VAE works in",
+                f"{pixels} pixels",
+                f"a multiple of {cell}",
+                code="wrong-size",
+            )
+    yield from check_frames("video", inputs.fact("video", "frames"), step)
+
+
+def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Finding]:
+    """Find numbers of frames that a model or VAE can't work on.
+
+    Args:
+        step: Frames that share a latent frame, 0 of what works on pictures alone; None if unknown.
+    """
+    if frames is None or step is None or (frames - 1) % (step or frames + 1) == 0:
+        return
+    below = (frames - 1) // step * step + 1 if step else 1
+    yield Finding(
+        port,
+        "the model can't work on that many frames",
+        f"{frames} frames",
+        f"{below} or {below + step}" if step else "a picture",
+        code="wrong-size",
+    )
+
+
+def _room(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
+    frames = inputs.fact(port, "frames")
+    if None in (width, height, frames):
+        return
+    try:
+        check_room(width, height, frames, coding_bytes(width, height, frames), port=port)
+    except InvalidValue as error:
+        yield finding_of(port, error)

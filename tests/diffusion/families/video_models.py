@@ -1,0 +1,115 @@
+"""Tiny random video models of the true architectures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers as d
+import transformers as tf
+
+from .parts import dynamic_flow, t5_text
+from .words import t5_words
+
+
+def umt5_text(words: Any) -> Any:
+    return t5_text(words, kind=tf.UMT5EncoderModel)
+
+
+def wan_vae(latents: int = 16, **more: Any) -> Any:
+    return d.AutoencoderKLWan(
+        base_dim=8,
+        z_dim=latents,
+        dim_mult=[1, 2, 2, 2],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        **more,
+    )
+
+
+def uni_pc_flow(shift: float = 3.0) -> Any:
+    return d.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift
+    )
+
+
+def ltx_vae(**more: Any) -> Any:
+    return d.AutoencoderKLLTXVideo(
+        block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1,) * 5,
+        decoder_layers_per_block=(1,) * 5,
+        latent_channels=128,
+        decoder_inject_noise=(False,) * 5,
+        **more,
+    )
+
+
+def wan_net(taken: int = 16, given: int = 16, **more: Any) -> Any:
+    return d.WanTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=taken,
+        out_channels=given,
+        text_dim=32,
+        freq_dim=32,
+        ffn_dim=64,
+        num_layers=2,
+        rope_max_seq_len=64,
+        **more,
+    )
+
+
+def wan() -> Any:
+    words = t5_words()
+    return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net())
+
+
+def wan22() -> Any:
+    words, two = t5_words(), {"transformer_2": wan_net(), "boundary_ratio": 0.875}
+    return d.WanPipeline(words, umt5_text(words), wan_vae(), uni_pc_flow(), wan_net(), **two)
+
+
+def wan22_vae() -> Any:
+    return wan_vae(
+        48,
+        is_residual=True,
+        decoder_base_dim=8,
+        in_channels=12,
+        out_channels=12,
+        patch_size=2,
+        scale_factor_spatial=16,
+        latents_mean=[0.1] * 48,
+        latents_std=[0.7] * 48,
+    )
+
+
+def wan22_5b() -> Any:
+    words = t5_words()
+    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), wan_net(48, 48))
+    return d.WanPipeline(*parts, expand_timesteps=True)
+
+
+def ltx_parts(**more: Any) -> tuple[Any, ...]:
+    words = t5_words(128)
+    net = d.LTXVideoTransformer3DModel(
+        in_channels=128,
+        out_channels=128,
+        num_attention_heads=2,
+        attention_head_dim=16,
+        cross_attention_dim=32,
+        num_layers=2,
+        caption_channels=32,
+    )
+    scheduler = dynamic_flow(
+        shift=1.0, base_shift=0.95, max_shift=2.05, base_image_seq_len=1024, shift_terminal=0.1
+    )
+    return scheduler, ltx_vae(**more), t5_text(words), words, net
+
+
+def ltx() -> Any:
+    return d.LTXPipeline(*ltx_parts())
+
+
+def ltx_timed() -> Any:
+    return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
