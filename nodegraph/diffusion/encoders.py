@@ -40,6 +40,19 @@ def t5_states(model: Any, tokens: dict[str, Tensor], *, masked: bool = False) ->
     return hidden.to("cpu", torch.float32)
 
 
+def hidden_states(model: Any, tokens: dict[str, Tensor], layer: int) -> Tensor:
+    """What a layer of a language model gives, counted as in Python from 0, the embedded tokens, to
+    -1, the last after its norm; float32 on the CPU, (1, tokens, width).
+
+    Args:
+        tokens: All that the model takes, such as `padded` gives.
+    """
+    placed = {name: item.to(model.device) for name, item in tokens.items()}
+    # without the head, which would say for every token how likely each word is to follow
+    found: Tensor = model.base_model(**placed, output_hidden_states=True).hidden_states[layer]
+    return found.to("cpu", torch.float32)
+
+
 def clip_states(model: Any, tokens: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The last but one hidden states of a CLIP encoder with a projection, and the projected
     prompt; float32 on the CPU, (1, tokens, width) and (1, width)."""

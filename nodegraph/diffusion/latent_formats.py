@@ -103,27 +103,43 @@ class WanFormat(LatentFormat):
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
-        mean, inverse = _means(vae, mode.dtype)
-        scaled: Tensor = (mode - mean) * inverse
+        mean, deviation = _means(vae, mode.dtype)
+        scaled: Tensor = (mode - mean) * (1.0 / deviation)
         return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, inverse = _means(vae, latents.dtype)
-        # Divided, not multiplied by the deviation: so do the stock pipelines.
-        pixels: Tensor = vae.decode(latents / inverse + mean, return_dict=False)[0]
+        mean, deviation = _means(vae, latents.dtype)
+        # Divided by one over it, not multiplied by it: so do the stock pipelines.
+        inputs = latents / (1.0 / deviation) + mean
+        pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         return int(config.get("z_dim") or self.channels)
 
 
+@dataclass(frozen=True)
+class QwenImageFormat(WanFormat):
+    """Pictures, by an autoencoder for videos: each is a video of one frame."""
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        mode: Tensor = vae.encode(pixels.unsqueeze(2)).latent_dist.mode()
+        mean, deviation = _means(vae, mode.dtype)
+        # As editing pipelines encode what the model looks at; WanFormat's way rounds otherwise.
+        scaled: Tensor = (mode - mean) / deviation
+        return scaled.squeeze(2)
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        return super().decode(vae, latents.unsqueeze(2)).squeeze(2)
+
+
 def _means(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Mean and one over the deviation of each channel; (1, channels, 1, 1, 1)."""
+    """Mean and deviation of each channel; (1, channels, 1, 1, 1)."""
     mean, deviation = (
         torch.tensor(vae.config[name], device=vae.device).view(1, -1, 1, 1, 1).to(dtype)
         for name in ("latents_mean", "latents_std")
     )
-    return mean, 1.0 / deviation
+    return mean, deviation
 
 
 @dataclass(frozen=True)
@@ -178,32 +194,35 @@ SD3 = LatentFormat("sd3", 16)
 FLUX = LatentFormat("flux", 16)
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
 
+# ComfyUI's (``comfy/latent_formats.py``, Wan21), which it takes for Qwen-Image, too.
+_WAN_RGB: Factors = (
+    (-0.1299, -0.1692, 0.2932),
+    (0.0671, 0.0406, 0.0442),
+    (0.3568, 0.2548, 0.1747),
+    (0.0372, 0.2344, 0.1420),
+    (0.0313, 0.0189, -0.0328),
+    (0.0296, -0.0956, -0.0665),
+    (-0.3477, -0.4059, -0.2925),
+    (0.0166, 0.1902, 0.1975),
+    (-0.0412, 0.0267, -0.1364),
+    (-0.1293, 0.0740, 0.1636),
+    (0.0680, 0.3019, 0.1128),
+    (0.0032, 0.0581, 0.0639),
+    (-0.1251, 0.0927, 0.1699),
+    (0.0060, -0.0633, 0.0005),
+    (0.3477, 0.2275, 0.2950),
+    (0.1984, 0.0913, 0.1861),
+)
+_WAN_BIAS = (-0.1835, -0.0868, -0.3360)
+
 _WAN_VAE = ("AutoencoderKLWan",)
 WAN = WanFormat(
     "wan",
     16,
     temporal=4,
     autoencoders=_WAN_VAE,
-    # ComfyUI's (``comfy/latent_formats.py``, Wan21)
-    rgb=(
-        (-0.1299, -0.1692, 0.2932),
-        (0.0671, 0.0406, 0.0442),
-        (0.3568, 0.2548, 0.1747),
-        (0.0372, 0.2344, 0.1420),
-        (0.0313, 0.0189, -0.0328),
-        (0.0296, -0.0956, -0.0665),
-        (-0.3477, -0.4059, -0.2925),
-        (0.0166, 0.1902, 0.1975),
-        (-0.0412, 0.0267, -0.1364),
-        (-0.1293, 0.0740, 0.1636),
-        (0.0680, 0.3019, 0.1128),
-        (0.0032, 0.0581, 0.0639),
-        (-0.1251, 0.0927, 0.1699),
-        (0.0060, -0.0633, 0.0005),
-        (0.3477, 0.2275, 0.2950),
-        (0.1984, 0.0913, 0.1861),
-    ),
-    rgb_bias=(-0.1835, -0.0868, -0.3360),
+    rgb=_WAN_RGB,
+    rgb_bias=_WAN_BIAS,
 )
 """Wan 2.1, and Wan 2.2 with two experts."""
 
@@ -212,3 +231,12 @@ WAN22 = WanFormat("wan22", 48, spatial=16, temporal=4, autoencoders=_WAN_VAE)
 
 LTX = LTXFormat("ltx", 128, spatial=32, temporal=8, autoencoders=("AutoencoderKLLTXVideo",))
 """LTX-Video."""
+
+QWEN_IMAGE = QwenImageFormat(
+    "qwen-image",
+    16,
+    autoencoders=("AutoencoderKLQwenImage",),
+    rgb=_WAN_RGB,
+    rgb_bias=_WAN_BIAS,
+)
+"""Qwen-Image and Qwen-Image-Edit."""

@@ -11,17 +11,34 @@ from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.chroma import CHROMA
 from nodegraph.diffusion.families.flux import FLUX
 from nodegraph.diffusion.families.ltx import LTX
+from nodegraph.diffusion.families.lumina2 import LUMINA2
+from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE
 from nodegraph.diffusion.families.sd3 import SD3
 from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
 from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
 from nodegraph.diffusion.families.wan import WAN, WAN22_5B
+from nodegraph.diffusion.families.z_image import Z_IMAGE
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
 
-_BUILT_IN = (SD1, SD2, SDXL, SDXL_REFINER, SD3, FLUX, LTX, WAN, CHROMA, WAN22_5B)
+_BUILT_IN = (
+    SD1,
+    SD2,
+    SDXL,
+    SDXL_REFINER,
+    SD3,
+    FLUX,
+    LTX,
+    LUMINA2,
+    WAN,
+    CHROMA,
+    WAN22_5B,
+    QWEN_IMAGE,
+    Z_IMAGE,
+)
 _LOG = getLogger(__name__)
 
 

@@ -1,0 +1,105 @@
+"""Qwen-Image. Imports no torch.
+
+Source: Wu et al. 2025, arXiv:2508.02324.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.norms import guided_by_norm
+from nodegraph.diffusion.families.patches import packed, unpacked
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_SEEN, _TOKENS = 1024, 512
+"""Tokens of a prompt that the encoder is shown, and that the model is led by."""
+
+_TEMPLATE = (
+    "<|im_start|>system\n"
+    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial "
+    "relationships of the objects and background:<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+"""What is said around a prompt; the model was trained with it, so each letter counts.
+
+Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipeline has it.
+"""
+_TEMPLATE_TOKENS = 34
+"""Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+@dataclass(frozen=True)
+class QwenImage(Family):
+    """A transformer led by Qwen2.5-VL, which takes latents as 2 x 2 patches."""
+
+    def channels(self, config: Config) -> int:
+        return int(config["in_channels"]) // 4
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        tokenizer = model.tokenizers["tokenizer"]
+        tokens = tokenizer(
+            _TEMPLATE.format(text),
+            max_length=_SEEN + _TEMPLATE_TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        )
+        states = last_states(model, tokens)[:, _TEMPLATE_TOKENS:]
+        if warn is not None and states.shape[1] > _TOKENS:
+            warn(
+                f"The prompt has {states.shape[1]} tokens or more, and the model is led by the "
+                f"first {_TOKENS}: it doesn't see the rest."
+            )
+        return ConditioningEntry({"embeddings": states[:, :_TOKENS]})
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        height, width = x.shape[-2:]
+        output: Tensor = model.module(
+            hidden_states=packed(x),
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            encoder_hidden_states=batch["embeddings"],
+            encoder_hidden_states_mask=None,
+            img_shapes=[[(1, height // 2, width // 2)]] * len(x),
+            return_dict=False,
+        )[0]
+        return unpacked(output, height, width)
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """Each patch stays as long as the positive prompt alone has it."""
+        height, width = towards.shape[-2:]
+        return unpacked(guided_by_norm(packed(towards), packed(away), cfg), height, width)
+
+
+def last_states(model: TextModel, tokens: Any) -> Tensor:
+    """What the encoder makes of tokens, and of pictures between them; (1, tokens, width)."""
+    from nodegraph.diffusion.encoders import hidden_states
+
+    return hidden_states(model.modules["text_encoder"], tokens, layer=-1)
+
+
+QWEN_IMAGE = QwenImage(
+    "qwen-image",
+    "Qwen-Image",
+    latent=QWEN_IMAGE_LATENTS,
+    pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+    denoisers=(Part("transformer", ("QwenImageTransformer2DModel",)),),
+    encoders=(Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    needs_negative=False,
+    joint=False,
+)

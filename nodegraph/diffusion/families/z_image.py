@@ -1,0 +1,92 @@
+"""Z-Image and Z-Image-Turbo. Imports no torch.
+
+Source: Z-Image Team 2025, arXiv:2511.22699.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class ZImage(Family):
+    """A transformer led by Qwen3, which reads a prompt as what a user says to it.
+
+    It takes pictures and prompts as lists, so prompts of any lengths are evaluated in one batch;
+    and it counts time from noise to picture, with the velocity in that direction.
+
+    `cfg` is the pipeline's guidance scale + 1, as 1 is the positive prompt alone here and 0 there.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["cap_feat_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import hidden_states, padded
+
+        tokenizer = model.tokenizers["tokenizer"]
+        said = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=True,
+        )
+        tokens = padded(tokenizer, said, _TOKENS, warn)
+        seen = tokens["attention_mask"].bool()
+        states = hidden_states(
+            model.modules["text_encoder"], {**tokens, "attention_mask": seen}, layer=-2
+        )
+        return ConditioningEntry({"embeddings": states[seen][None]})
+
+    def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
+        return [list(range(len(prompts)))]
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        return {"embeddings": [prompt["embeddings"][0] for prompt in prompts for _ in range(batch)]}
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        time = (moment.training_timesteps - moment.timestep) / moment.training_timesteps
+        pictures = x.to(model.dtype).unsqueeze(2)
+        velocities: list[Tensor] = model.module(
+            list(pictures.unbind()),
+            time.expand(len(x)),
+            batch["embeddings"],
+            return_dict=False,
+        )[0]
+        return -torch.stack(velocities).squeeze(2).to(x.dtype)
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """As the pipeline adds up, which rounds in another way than `Family.guided`."""
+        return towards + (cfg - 1) * (towards - away)
+
+
+Z_IMAGE = ZImage(
+    "z-image",
+    "Z-Image",
+    latent=FLUX_LATENTS,
+    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline"),
+    denoisers=(Part("transformer", ("ZImageTransformer2DModel",)),),
+    encoders=(Part("text_encoder", ("Qwen3Model",)),),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
+    noise="flow",
+    spread="ramp32",
+    mu=line_mu,
+    multiple=16,
+    positive_first=True,
+    wide=True,
+)

@@ -1,0 +1,86 @@
+"""What every family is held to, whatever its stock pipeline calls things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.errors import InvalidValue
+
+from .conftest import Pair
+from .equality import NEGATIVE, Made, Model, assert_same, stock
+
+Case = tuple[int, int, int, str | None, float]
+"""Width, height, pictures, negative prompt, cfg."""
+
+CASES: Sequence[Case] = ((64, 64, 1, None, 4.5), (96, 64, 2, NEGATIVE, 4.0), (64, 64, 1, None, 1.0))
+
+Unpack = Callable[[int, int], Callable[[Tensor], Tensor]]
+"""Of width and height: what makes nodegraph's latents of a pipeline's."""
+
+
+def assert_like_stock(
+    pair: Pair,
+    cases: Sequence[Case] = CASES,
+    *,
+    sampler: str = "euler",
+    unpack: Unpack | None = None,
+    steps: int = 2,
+    **options: Any,
+) -> None:
+    """Text to image, equal to the last bit.
+
+    Args:
+        options: Of the stock pipeline.
+    """
+    pipeline, model = pair
+    for width, height, batch, negative, cfg in cases:
+        both = {"batch": batch, "negative": negative, "steps": steps}
+        found = model.make(width, height, sampler=sampler, cfg=cfg, **both)
+        called = {"width": width, "height": height, "guidance_scale": cfg, **options}
+        expected = stock(pipeline, **both, **called)
+        assert_same(found, expected, unpack(width, height) if unpack else None)
+
+
+def in_bfloat16(
+    pair: Pair, *, cfg: float = 4.5, sampler: str = "euler", **options: Any
+) -> tuple[Made, Made]:
+    """A picture by nodegraph and by the stock pipeline, both in bfloat16."""
+    pipeline, model = pair
+    loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
+    loaded.set_progress_bar_config(disable=True)
+    called = {"width": 64, "height": 64, "guidance_scale": cfg, **options}
+    found = Model(model.folder, "bfloat16").make(64, 64, cfg=cfg, sampler=sampler)
+    return found, stock(loaded, **called)
+
+
+def assert_samples_by(model: Model, samplers: Mapping[str, str]) -> None:
+    """Pictures by samplers that aren't the pipeline's own, by the schedules that they follow."""
+    for sampler, schedule in samplers.items():
+        made = model.make(64, 64, cfg=3.0, steps=3, sampler=sampler, schedule=schedule)
+        assert torch.isfinite(made.latents).all()
+        assert made.pixels.std() > 1e-4
+
+
+def assert_refuses(model: Model, *, near: str) -> None:
+    """What doesn't fit the model is refused before anything is computed.
+
+    Args:
+        near: What is offered in place of 72 x 64 pixels.
+    """
+    with pytest.raises(InvalidValue, match=f"such as {near}"):
+        model.make(72, 64, cfg=1.0)
+    prompt = model.encode("a cat")
+    assert prompt is not None
+    with pytest.raises(InvalidValue, match="the positive of sd1"):
+        model.make(64, 64, cfg=1.0, change=lambda given: replace(given, family="sd1"))
+    (entry,) = prompt.entries
+    wide = {**entry.tensors, "embeddings": torch.zeros(1, 4, 7)}
+    wrong = replace(prompt, entries=(replace(entry, tensors=wide),))
+    with pytest.raises(InvalidValue, match="embeddings don't fit"):
+        model.make(64, 64, cfg=1.0, change=lambda given: wrong)
