@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 
@@ -30,6 +31,9 @@ _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeErr
 _LOADING = Lock()
 """transformers builds modules under process-wide defaults (dtype, initialisation) and its
 verbosity is process-wide too, so one component is built at a time."""
+
+_CLIP_LENGTH = 77
+"""Tokens of a prompt that published CLIP encoders take."""
 
 _DRAWN = {torch.empty, torch.rand, torch.randn}
 """What makes weights, and never what is computed once for good."""
@@ -137,6 +141,14 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
 
 
+def clip_tokenizer(merges: Path, padding: str) -> Any:
+    """CLIP's tokenizer from the vocabulary that comes along."""
+    words, pairs = clip_words(merges)
+    return transformers.CLIPTokenizer(
+        vocab=words, merges=pairs, pad_token=padding, model_max_length=_CLIP_LENGTH
+    )
+
+
 def check_missing(place: Path, missing: Sequence[object]) -> None:
     """Refuse a model of which some weights were not in the files and would be made up instead."""
     if missing:
@@ -164,6 +176,12 @@ def reading(place: Path) -> Iterator[None]:
             ) from error
 
 
+def library_class(name: str) -> Any:
+    """A class of diffusers or transformers."""
+    library = diffusers if hasattr(diffusers, name) else transformers
+    return getattr(library, name)
+
+
 def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str]) -> Any:
     """The class that a configuration names, if it may be that."""
     architectures = config.get("architectures") or [None]
@@ -173,9 +191,7 @@ def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str]) -> An
             f"{place} holds a {named}, which this kind of model doesn't have.",
             expected=" or ".join(classes),
         )
-    name = named if named in classes else classes[0]
-    library = diffusers if hasattr(diffusers, name) else transformers
-    return getattr(library, name)
+    return library_class(named if named in classes else classes[0])
 
 
 def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.core.values import Recipe
+from nodegraph.diffusion.checkpoint_parts import recipe_parts
 from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.loading import load_component, recipe_parts, stored_tensors
+from nodegraph.diffusion.loading import load_component, stored_tensors
 from nodegraph.diffusion.offloading import pretend_to_compute
 from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.previews import PreviewDecoder

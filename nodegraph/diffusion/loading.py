@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
 
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
-from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion.building import (
     build_module,
     build_tokenizer,
+    clip_tokenizer,
     diffusers_module,
+    library_class,
     reading,
     transformers_module,
 )
+from nodegraph.diffusion.checkpoint_parts import checkpoint_part, part_prefix, recipe_parts
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
-from nodegraph.diffusion.families import family_named, format_named
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.models import header_of
 from nodegraph.diffusion.opening import CHECKPOINT, recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.diffusion.tokenizer_folder import FILES, PLACE
+from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 
 Held = TypeVar("Held", bound=Component)
-
-_PREFIXES = {
-    "unet": checkpoint.UNET_PREFIX,
-    "vae": checkpoint.VAE_PREFIX,
-    "text_encoder": checkpoint.TEXT_PREFIX,
-}
-"""Before the names of a part's tensors in a file that holds several."""
 
 
 def load_component(recipe: Recipe, device: str) -> Component:
@@ -102,7 +97,11 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
     """
     roles = [part.role for part in recipe_parts(recipe)]
     files = [(Path(path), "") for role in roles for path in _weights(recipe, role)]
-    files += [(Path(path), _PREFIXES[roles[0]]) for path in recipe.paths(CHECKPOINT)]
+    files += [
+        (Path(path), part_prefix(recipe, role))
+        for path in recipe.paths(CHECKPOINT)
+        for role in roles
+    ]
     headers = [(header_of(path), prefix) for path, prefix in files]
     return [
         (shape, header.dtypes.get(name, ""))
@@ -110,14 +109,6 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
         for name, shape in header.shapes.items()
         if name.startswith(prefix)
     ]
-
-
-def recipe_parts(recipe: Recipe) -> Sequence[Part]:
-    """What a recipe's component consists of, and the classes that each may be."""
-    if isinstance(recipe, Vae):
-        return (Part("vae", format_named(recipe.family).autoencoders),)
-    family = family_named(recipe.family)
-    return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
 
 
 def _weights(recipe: Recipe, role: str) -> list[str]:
@@ -137,28 +128,19 @@ def _module(recipe: Recipe, part: Part) -> nn.Module:
     if files:
         return build_module(part.classes, files, recipe.dtype)
     (path,) = recipe.paths(CHECKPOINT)
-    return _of_checkpoint(Path(path), part, recipe.dtype)
+    return _of_checkpoint(recipe, Path(path), part)
 
 
-def _of_checkpoint(path: Path, part: Part, dtype: str) -> nn.Module:
+def _of_checkpoint(recipe: Recipe, path: Path, part: Part) -> nn.Module:
     """A part of a single file."""
-    import diffusers
-    import transformers
-
-    shapes = header_of(path).shapes
-    tensors = read_tensors([path], dtype, prefix=_PREFIXES[part.role])
+    tensors = read_tensors([path], recipe.dtype, prefix=part_prefix(recipe, part.role))
     with reading(path):
-        if part.role == "unet":
-            config = checkpoint.unet_config(shapes)
-            converted = checkpoint.convert_unet(tensors, config)
-            return diffusers_module(diffusers.UNet2DConditionModel, config, converted, path)
-        if part.role == "vae":
-            config = checkpoint.vae_config(shapes)
-            converted = checkpoint.convert_vae(tensors, config)
-            return diffusers_module(diffusers.AutoencoderKL, config, converted, path)
-        text = transformers.CLIPTextConfig(**checkpoint.text_config(shapes))
-        converted = checkpoint.convert_text(tensors)
-        return transformers_module(transformers.CLIPTextModel, text, converted, path)
+        found = checkpoint_part(recipe, part, header_of(path).shapes)
+        kind = library_class(found.class_name)
+        if isinstance(recipe, TextEncoder):
+            config = kind.config_class(**found.config)
+            return transformers_module(kind, config, found.convert(tensors), path)
+        return diffusers_module(kind, found.config, found.convert(tensors), path)
 
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:
@@ -186,11 +168,12 @@ def _text_model(recipe: TextEncoder) -> TextModel:
 
 def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     files = [Path(path) for path in recipe.paths(part.role)]
+    if files == [MERGES]:
+        return clip_tokenizer(MERGES, part.padding)
     if files:
         return build_tokenizer(part.classes, files)
     raise InvalidFile(
         f"{recipe.source} holds no vocabulary, as all single-file models, and none was found.",
-        expected=f"{' and '.join(FILES)} of CLIP ViT-L/14 in {PLACE} under a models folder",
-        hint="Copy the two files from the `tokenizer` folder of any Stable Diffusion 1.x "
-        "model in the diffusers layout.",
+        expected=f"its {' and '.join(FILES)} in {PLACE} under a models folder",
+        hint="Copy the two files from the `tokenizer` folder of the model that it was made from.",
     )

@@ -30,8 +30,8 @@ from nodegraph.diffusion.scheduler_file import (
     overridden,
     scheduler_option,
 )
-from nodegraph.diffusion.tokenizer_folder import FILES as VOCABULARY
-from nodegraph.diffusion.tokenizer_folder import find_tokenizer
+from nodegraph.diffusion.text_checkpoint import text_config
+from nodegraph.diffusion.vocabulary import find_vocabulary
 from nodegraph.errors import InvalidFile, InvalidValue
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
@@ -232,8 +232,7 @@ def weight_bytes(
     """
     found = {}
     ports = _ports(source, family_named(source.family), (), allow_pickle=allow_pickle)
-    prefixes = (checkpoint.UNET_PREFIX, checkpoint.TEXT_PREFIX, checkpoint.VAE_PREFIX)
-    for name, port, prefix in zip(ModelRecipes._fields, ports, prefixes, strict=True):
+    for name, port, prefixes in zip(ModelRecipes._fields, ports, _prefixes(source), strict=True):
         weights = [path for part in port for path in part.weights]
         if weights and all(path.suffix == SAFETENSORS for path in weights):
             item = _ITEM_BYTES[_precision(dtype, port, device)]
@@ -241,9 +240,19 @@ def weight_bytes(
                 prod(shape)
                 for path in weights
                 for tensor, shape in read_header(path).shapes.items()
-                if source.is_folder or tensor.startswith(prefix)
+                if tensor.startswith(prefixes)
             )
     return found
+
+
+def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
+    """What names of tensors begin with, by port; all do in a folder's files."""
+    family = family_named(source.family)
+    if source.is_folder or family.single_file is None:
+        return ("",), ("",), ("",)
+    known = family.single_file.prefixes
+    roles = [family.denoisers, family.encoders, [Part(family.vae, ())]]
+    return tuple(tuple(known[part.role] for part in parts) for parts in roles)
 
 
 def _ports(
@@ -252,7 +261,7 @@ def _ports(
     """The files of a model's denoiser, text encoder and VAE."""
     if not source.is_folder:
         whole = _PartFiles(CHECKPOINT, [source.path], [source.path])
-        return [whole], [whole, *_vocabulary(source, folders)], [whole]
+        return [whole], [whole, *_vocabularies(source, family, folders)], [whole]
 
     def found(parts: Sequence[Part]) -> list[_PartFiles]:
         return [
@@ -275,14 +284,19 @@ def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> _PartFiles:
     return _PartFiles(role, [folder / role / layout.CONFIG, *weights.files, *index], weights.files)
 
 
-def _vocabulary(source: ModelSource, folders: Sequence[Path]) -> list[_PartFiles]:
+def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) -> list[_PartFiles]:
     """CLIP's words for a single file, which carries none; nothing where none are found."""
-    try:
-        vocabulary = checkpoint.text_config(header_of(source.path).shapes)["vocab_size"]
-    except (KeyError, ValueError, IndexError) as error:
-        raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
-    found = find_tokenizer([*folders, source.path.parent], vocabulary)
-    return [_PartFiles("tokenizer", [found / name for name in VOCABULARY])] if found else []
+    assert family.single_file is not None
+    found = []
+    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=True):
+        prefix = family.single_file.prefixes[encoder.role]
+        try:
+            size = text_config(header_of(source.path).shapes, prefix)["vocab_size"]
+        except (KeyError, ValueError, IndexError) as error:
+            raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
+        files = find_vocabulary([*folders, source.path.parent], size)
+        found.append(_PartFiles(tokenizer.role, files))
+    return found
 
 
 def _scheduler_files(source: ModelSource) -> list[Path]:
@@ -326,7 +340,7 @@ def _vae_precision(
 def _schedule(source: ModelSource) -> dict[str, Any]:
     if source.is_folder:
         return folder_scheduler(source.path, family_named(source.family))
-    return checkpoint_scheduler(header_of(source.path))
+    return checkpoint_scheduler(header_of(source.path), family_named(source.family))
 
 
 def _configs(source: ModelSource) -> tuple[Config, Config]:
@@ -336,8 +350,8 @@ def _configs(source: ModelSource) -> tuple[Config, Config]:
         roles = (family.denoisers[0].role, family.vae)
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
-    shapes = header_of(source.path).shapes
-    return checkpoint.unet_config(shapes), checkpoint.vae_config(shapes)
+    shapes, family = header_of(source.path).shapes, family_named(source.family)
+    return checkpoint.unet_config(shapes, family), checkpoint.vae_config(shapes, family)
 
 
 def _facts(family: Family, denoiser: Config, vae: Config, schedule: Config) -> ModelFacts:

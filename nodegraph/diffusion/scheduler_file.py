@@ -142,9 +142,10 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     return config | dict(family.scheduler)
 
 
-def checkpoint_scheduler(header: Header) -> dict[str, Any]:
+def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
     """The noise schedule of a single file: SD 1.x's own, with what the file declares of itself."""
-    return checkpoint.scheduler_config(header.metadata, header.shapes)
+    says = family.single_file is None or family.single_file.says_prediction
+    return checkpoint.scheduler_config(header.metadata, header.shapes, says_prediction=says)
 
 
 def overridden(
@@ -177,6 +178,15 @@ def overridden(
         _refuse_of_flow(prediction_type, zero_terminal_snr)
     if prediction_type != "auto":
         found["prediction_type"] = prediction_type
+    if found.get("prediction_type", "epsilon") is None:
+        raise InvalidValue(
+            "the file doesn't say what its model predicts, and models of its kind differ",
+            port="prediction_type",
+            given="auto",
+            expected="epsilon or v_prediction",
+            hint="Those made for 768 x 768 pixels mostly predict v (v_prediction), those for "
+            "512 x 512 the noise (epsilon).",
+        )
     if zero_terminal_snr == "on":
         found |= checkpoint.ZERO_TERMINAL_SNR
         if found.get("prediction_type", "epsilon") == "epsilon":

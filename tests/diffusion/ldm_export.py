@@ -1,4 +1,4 @@
-"""Diffusers modules to the layout of single-file SD 1.x checkpoints: the converter's inverse.
+"""Diffusers modules to the layout of single-file checkpoints: the converter's inverse.
 
 Written from the original code (https://github.com/CompVis/stable-diffusion,
 ``ldm/modules/diffusionmodules``), independently of the converter under test.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 Names = dict[str, str]
@@ -36,19 +36,70 @@ def ldm_checkpoint(
     unet: UNet2DConditionModel, vae: AutoencoderKL, text_model: CLIPTextModel
 ) -> dict[str, Tensor]:
     """Everything that a single file of SD 1.x holds."""
-    tensors = {
-        f"model.diffusion_model.{_renamed(name, dict(_unet_names(unet)))}": tensor
-        for name, tensor in unet.state_dict().items()
-    }
-    tensors |= {f"first_stage_model.{name}": tensor for name, tensor in _vae_tensors(vae).items()}
-    tensors |= {
-        f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}": tensor
-        for name, tensor in text_model.state_dict().items()
-    }
+    tensors = pictures(unet, vae) | clip(text_model, "cond_stage_model.transformer.")
     positions = torch.arange(text_model.config.max_position_embeddings)[None]
     tensors["cond_stage_model.transformer.text_model.embeddings.position_ids"] = positions
     tensors["alphas_cumprod"] = torch.zeros(1000)
     return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def pictures(unet: UNet2DConditionModel, vae: AutoencoderKL) -> dict[str, Tensor]:
+    """UNet and autoencoder."""
+    names = dict(_unet_names(unet))
+    tensors = {
+        f"model.diffusion_model.{_renamed(name, names)}": tensor
+        for name, tensor in unet.state_dict().items()
+    }
+    return tensors | {f"first_stage_model.{name}": item for name, item in _vae_tensors(vae).items()}
+
+
+def clip(model: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """A CLIP encoder as transformers named it once."""
+    return {
+        f"{prefix}text_model.{name.removeprefix('text_model.')}": tensor
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def open_clip(model: nn.Module, prefix: str, *, more_layers: int = 0) -> dict[str, Tensor]:
+    """A CLIP encoder as OpenCLIP names it: https://github.com/mlfoundations/open_clip.
+
+    Args:
+        more_layers: Copies of the last layer after it, which Stable Diffusion 2.x leaves out.
+    """
+    given = {name.removeprefix("text_model."): item for name, item in model.state_dict().items()}
+    layers = model.config.num_hidden_layers
+    tensors = {}
+    for name, tensor in given.items():
+        new = name
+        for old, short in _OPEN_CLIP.items():
+            new = new.replace(old, short)
+        if ".self_attn." in name and ".out_proj." not in name:
+            continue
+        tensors[new] = tensor.T if name == "text_projection.weight" else tensor
+    for layer in range(layers):
+        for end in ("weight", "bias"):
+            parts = [given[f"encoder.layers.{layer}.self_attn.{part}_proj.{end}"] for part in "qkv"]
+            tensors[f"transformer.resblocks.{layer}.attn.in_proj_{end}"] = torch.cat(parts)
+    for more in range(more_layers):
+        old, new = (f"transformer.resblocks.{number}." for number in (layers - 1, layers + more))
+        copied = {name.replace(old, new): item for name, item in tensors.items() if old in name}
+        tensors |= {name: item + 1 for name, item in copied.items()}
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+_OPEN_CLIP = {
+    "encoder.layers.": "transformer.resblocks.",
+    "self_attn.out_proj": "attn.out_proj",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "final_layer_norm": "ln_final",
+    "embeddings.token_embedding": "token_embedding",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "text_projection.weight": "text_projection",
+}
 
 
 def _unet_names(unet: UNet2DConditionModel) -> Iterator[tuple[str, str]]:
@@ -59,6 +110,8 @@ def _unet_names(unet: UNet2DConditionModel) -> Iterator[tuple[str, str]]:
         "time_embedding.linear_2": "time_embed.2",
         "conv_norm_out": "out.0",
         "conv_out": "out.2",
+        "add_embedding.linear_1": "label_emb.0.0",
+        "add_embedding.linear_2": "label_emb.0.2",
         "mid_block.resnets.0": "middle_block.0",
         "mid_block.attentions.0": "middle_block.1",
         "mid_block.resnets.1": "middle_block.2",

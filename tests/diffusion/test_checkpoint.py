@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion import checkpoint
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import (
@@ -248,7 +249,7 @@ def test_block_numbers_from_a_file_are_counted_not_trusted() -> None:
     shapes = {"model.diffusion_model.input_blocks.99999999999.0.weight": (1,)}
 
     with pytest.raises(KeyError):
-        checkpoint.unet_config(shapes)
+        checkpoint.unet_config(shapes, family_named("sd1"))
 
 
 def test_recipes_name_one_file_for_all_parts(recipes: ModelRecipes) -> None:

@@ -86,7 +86,7 @@ def header(*marks: str, **metadata: str) -> Header:
 def test_a_single_file_says_what_it_predicts(
     found: Header, prediction: str, zero_snr: bool
 ) -> None:
-    config = checkpoint_scheduler(found)
+    config = checkpoint_scheduler(found, family_named("sd1"))
 
     assert config["prediction_type"] == prediction
     assert config.get("rescale_betas_zero_snr", False) is zero_snr
@@ -118,7 +118,7 @@ def test_a_marked_file_is_sampled_as_the_stock_pipeline_samples_its_kind(
 
     recipes = open_model(str(sd1_folder), [], prediction_type="v_prediction")
     denoiser, text_model, _ = (load_component(recipe, "cpu") for recipe in recipes)
-    marked = checkpoint_scheduler(header("v_pred", "ztsnr"))
+    marked = checkpoint_scheduler(header("v_pred", "ztsnr"), family_named("sd1"))
     options = {"steps": 5, "cfg": 7.5, "sampler": sampler, "schedule": "normal", "seed": 3}
     found = sample(
         replace(denoiser, scheduler_config=marked),

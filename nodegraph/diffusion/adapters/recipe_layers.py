@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder
-from nodegraph.diffusion import checkpoint
+from nodegraph.core.values import Recipe, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.parts import Shape
+from nodegraph.diffusion.checkpoint_parts import checkpoint_part, part_prefix, recipe_parts
 from nodegraph.diffusion.models import SAFETENSORS, header_of
 from nodegraph.diffusion.opening import CHECKPOINT
 from nodegraph.diffusion.safetensors_header import read_header
@@ -60,22 +60,19 @@ def _of_checkpoint(recipe: Recipe) -> dict[str, ModuleLayers] | None:
     """Of a file in the names of who made the model: these are converted as if it were loaded."""
     import torch
 
+    if isinstance(recipe, Vae):
+        return None
     (path,) = recipe.paths(CHECKPOINT)
     shapes = header_of(Path(path)).shapes
-    is_denoiser = isinstance(recipe, DiffusionModel)
-    if recipe.family != "sd1" or not (is_denoiser or isinstance(recipe, TextEncoder)):
-        return None
-    prefix = checkpoint.UNET_PREFIX if is_denoiser else checkpoint.TEXT_PREFIX
-    tensors = {
-        name: torch.empty(shape, device="meta")
-        for name, shape in shapes.items()
-        if name.startswith(prefix)
-    }
-    if is_denoiser:
-        role, kind = "unet", "UNet2DConditionModel"
-        converted = checkpoint.convert_unet(tensors, checkpoint.unet_config(shapes))
-    else:
-        role, kind = "text_encoder", "CLIPTextModel"
-        converted = checkpoint.convert_text(tensors)
-    named = {name: tuple(tensor.shape) for name, tensor in converted.items()}
-    return {role: ModuleLayers(kind, _layers(named))}
+    found = {}
+    for part in recipe_parts(recipe):
+        prefix = part_prefix(recipe, part.role)
+        tensors = {
+            name: torch.empty(shape, device="meta")
+            for name, shape in shapes.items()
+            if name.startswith(prefix)
+        }
+        made = checkpoint_part(recipe, part, shapes)
+        named = {name: tuple(item.shape) for name, item in made.convert(tensors).items()}
+        found[part.role] = ModuleLayers(made.class_name, _layers(named))
+    return found

@@ -59,11 +59,34 @@ class Part:
         role: Name of the folder, such as ``text_encoder_2``.
         classes: Of diffusers or transformers, that may fill it; the first where files don't say.
         optional: Whether models may come without it.
+        padding: Of a tokenizer of CLIP's words: the word that prompts are padded with, where files
+            don't say.
     """
 
     role: str
     classes: tuple[str, ...]
     optional: bool = False
+    padding: str = "<|endoftext|>"
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """How the original training code lays a model in one file.
+
+    Attributes:
+        prefixes: By role: before the names of a part's tensors.
+        scaling_factor: Of its autoencoder.
+        heads: Attention heads of the UNet's blocks; None for heads that are 64 wide.
+        drops_last: Whether the last layer of its text encoder isn't used.
+        says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
+            whoever opens it has to say.
+    """
+
+    prefixes: Mapping[str, str]
+    scaling_factor: float
+    heads: int | None = None
+    drops_last: bool = False
+    says_prediction: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +154,7 @@ class Family:
         weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
         wide: Whether latents are float32 between steps whatever the model computes in; `predict`
             is then handed such.
+        single_file: How it lies in a single file; None where such files aren't read.
     """
 
     name: str
@@ -153,6 +177,7 @@ class Family:
     positive_first: bool = False
     weighs_words: bool = False
     wide: bool = False
+    single_file: SingleFile | None = None
 
     # Recognising it.
 
@@ -165,8 +190,11 @@ class Family:
         return None
 
     def recognises(self, shapes: Shapes) -> bool:
-        """Whether a single file holds it, by names and shapes of tensors."""
-        return False
+        """Whether a single file holds it whole, by names and shapes of tensors."""
+        if self.single_file is None:
+            return False
+        prefixes = self.single_file.prefixes.values()
+        return all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
 
     # Its numbers.
 

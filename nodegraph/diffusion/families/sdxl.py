@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Config, Part, Warn
+from nodegraph.diffusion.families.base import Asked, Config, Part, SingleFile, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -72,7 +72,8 @@ class StableDiffusionXL(UNetFamily):
 
 
 _ENCODER = Part("text_encoder_2", ("CLIPTextModelWithProjection",))
-_TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",))
+_TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",), padding="!")
+_PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 _COMMON: dict[str, Any] = {
     "latent": SDXL_LATENTS,
     "denoisers": (Part("unet", ("UNet2DConditionModel",)),),
@@ -89,6 +90,14 @@ SDXL = StableDiffusionXL(
     "Stable Diffusion XL",
     encoders=(Part("text_encoder", ("CLIPTextModel",)), _ENCODER),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",)), _TOKENIZER),
+    single_file=SingleFile(
+        {
+            **_PREFIXES,
+            "text_encoder": "conditioner.embedders.0.transformer.",
+            "text_encoder_2": "conditioner.embedders.1.model.",
+        },
+        0.13025,
+    ),
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(
@@ -98,5 +107,8 @@ SDXL_REFINER = StableDiffusionXL(
     tokenizers=(_TOKENIZER,),
     settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
+    single_file=SingleFile(
+        {**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}, 0.13025
+    ),
     **_COMMON,
 )

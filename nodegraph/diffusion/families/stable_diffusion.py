@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Config, Part, Warn
+from nodegraph.diffusion.families.base import Config, Part, SingleFile, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import TextModel
-    from nodegraph.diffusion.safetensors_header import Shapes
 
 _SD2_WIDTH = 1024
 """Width of OpenCLIP-H's embeddings, which tells Stable Diffusion 2.x from 1.x."""
@@ -27,11 +26,9 @@ class StableDiffusion(UNetFamily):
     """A UNet led by the last hidden state of one CLIP text encoder.
 
     Attributes:
-        text_prefix: Of the text encoder's tensors in a single file; empty where those aren't read.
         is_second: Whether its text encoder is OpenCLIP-H.
     """
 
-    text_prefix: str = ""
     is_second: bool = False
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
@@ -41,18 +38,6 @@ class StableDiffusion(UNetFamily):
             return "a Stable Diffusion of another version"
         return found
 
-    def recognises(self, shapes: Shapes) -> bool:
-        if not self.text_prefix:
-            return False
-        first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
-        parts = (self.text_prefix, "first_stage_model.")
-        return (
-            first is not None
-            and len(first) == 4
-            and first[1] == 4
-            and all(any(name.startswith(part) for name in shapes) for part in parts)
-        )
-
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.diffusion.clip import Clip, encode_windows
 
@@ -60,6 +45,8 @@ class StableDiffusion(UNetFamily):
         embeddings, _ = encode_windows([clip], text, warn)
         return ConditioningEntry({"embeddings": embeddings})
 
+
+_PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 
 SD1 = StableDiffusion(
     "sd1",
@@ -77,8 +64,22 @@ SD1 = StableDiffusion(
     scheduler={"steps_offset": 1, "clip_sample": False},
     size=512,
     weighs_words=True,
-    text_prefix="cond_stage_model.transformer.",
+    single_file=SingleFile(
+        {**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}, 0.18215, heads=8
+    ),
 )
 SD2 = replace(
-    SD1, name="sd2", title="Stable Diffusion 2.x", size=768, text_prefix="", is_second=True
+    SD1,
+    name="sd2",
+    title="Stable Diffusion 2.x",
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",), padding="!"),),
+    size=768,
+    is_second=True,
+    # Some predict the noise and others v, which no tensor shows.
+    single_file=SingleFile(
+        {**_PREFIXES, "text_encoder": "cond_stage_model.model."},
+        0.18215,
+        drops_last=True,
+        says_prediction=False,
+    ),
 )

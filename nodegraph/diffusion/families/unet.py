@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser
+    from nodegraph.diffusion.safetensors_header import Shapes
 
 LENGTHENED = 2
 """Times the longest prompt of a step: up to here all are brought to one length for one batch."""
@@ -53,6 +54,12 @@ class UNetFamily(Family):
         # Any latent will do, as a folder says how many channels its own has. A UNet that takes
         # more than it gives wants something else beside it.
         return None if taken in (given, _filling(given)) else more_channels(taken, given)
+
+    def recognises(self, shapes: Shapes) -> bool:
+        first = shapes.get("model.diffusion_model.input_blocks.0.0.weight", ())
+        last = shapes.get("model.diffusion_model.out.2.weight", (4,))
+        fits = len(first) == 4 and first[1] in (last[0], _filling(last[0]))
+        return fits and super().recognises(shapes)
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)

@@ -1,0 +1,202 @@
+"""SD 2.x, SDXL and its refiner in one file: told by names and shapes, all tensors come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nodegraph.diffusion import load_component, locate_model, model_facts, open_model
+from nodegraph.diffusion.opening import weight_bytes
+from nodegraph.diffusion.vocabulary import WORDS
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.residency import component_bytes
+from tests.diffusion import ldm_export as ldm
+
+from .parts import clip_text, unet
+
+LEVELS = {"block_out_channels": (64, 128), "layers_per_block": 1, "norm_num_groups": 32}
+
+
+class Words:
+    """As many words as the vocabulary that comes along."""
+
+    bos_token_id, eos_token_id = WORDS - 2, WORDS - 1
+
+    def __len__(self) -> int:
+        return WORDS
+
+
+def autoencoder(scale: float) -> Any:
+    return d.AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        scaling_factor=scale,
+    )
+
+
+def net(cross: int, depths: tuple[int, int], told: int = 0) -> Any:
+    more: dict[str, Any] = {}
+    if told:
+        more = {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": told,
+        }
+    return unet(
+        cross,
+        [1, 2],
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        use_linear_projection=True,
+        transformer_layers_per_block=list(depths),
+        sample_size=128,
+        **LEVELS,
+        **more,
+    )
+
+
+def one(words: Any = Words()) -> Any:  # noqa: B008
+    return clip_text(words, 64)
+
+
+def two(projection: int | None = 128) -> Any:
+    return clip_text(Words(), 128, projection, "gelu")
+
+
+Parts = dict[str, Any]
+Written = Callable[[Parts], dict[str, Tensor]]
+
+
+def sd2() -> tuple[Parts, dict[str, Tensor]]:
+    parts = {"unet": net(128, (1, 1)), "vae": autoencoder(0.18215), "text_encoder": two(None)}
+    return parts, ldm.open_clip(parts["text_encoder"], "cond_stage_model.model.", more_layers=1)
+
+
+def sdxl() -> tuple[Parts, dict[str, Tensor]]:
+    parts = {
+        "unet": net(64 + 128, (1, 3), 6 * 256 + 128),
+        "vae": autoencoder(0.13025),
+        "text_encoder": one(),
+        "text_encoder_2": two(),
+    }
+    first = ldm.clip(parts["text_encoder"], "conditioner.embedders.0.transformer.")
+    return parts, first | ldm.open_clip(parts["text_encoder_2"], "conditioner.embedders.1.model.")
+
+
+def refiner() -> tuple[Parts, dict[str, Tensor]]:
+    parts = {
+        "unet": net(128, (1, 2), 5 * 256 + 128),
+        "vae": autoencoder(0.13025),
+        "text_encoder_2": two(),
+    }
+    return parts, ldm.open_clip(parts["text_encoder_2"], "conditioner.embedders.0.model.")
+
+
+BUILDS = {"sd2": sd2, "sdxl": sdxl, "sdxl-refiner": refiner}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Parts]]:
+    folder = tmp_path_factory.mktemp("models")
+    found = {}
+    for name, build in BUILDS.items():
+        torch.manual_seed(0)
+        parts, encoders = build()
+        tensors = ldm.pictures(parts["unet"], parts["vae"]) | encoders
+        path = folder / f"{name}.safetensors"
+        save_file({key: item.detach().clone().contiguous() for key, item in tensors.items()}, path)
+        found[name] = path, parts
+    return found
+
+
+OPTIONS = {"sd2": {"prediction_type": "v_prediction"}}
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_every_tensor_comes_back(files: dict[str, tuple[Path, Parts]], name: str) -> None:
+    path, parts = files[name]
+    recipes = open_model(str(path), [], **OPTIONS.get(name, {}))
+    assert recipes.model.family == name
+    modules = {}
+    for recipe in recipes:
+        component = load_component(recipe, "cpu")
+        modules |= component.modules
+    assert modules.keys() == parts.keys()
+    for role, module in modules.items():
+        expected, found = parts[role].state_dict(), module.state_dict()
+        assert expected.keys() == found.keys(), role
+        assert all(torch.equal(found[key], item) for key, item in expected.items()), role
+    expected_bytes = {
+        port: component_bytes(load_component(recipe, "cpu"))
+        for port, recipe in zip(recipes._fields, recipes, strict=True)
+    }
+    source = locate_model(str(path), [])
+    for port, size in weight_bytes(source).items():
+        assert size == pytest.approx(expected_bytes[port], rel=0.2)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_its_unet_computes_the_same(files: dict[str, tuple[Path, Parts]], name: str) -> None:
+    """What no tensor shows, such as the heads, is as it was."""
+    path, parts = files[name]
+    recipes = open_model(str(path), [], **OPTIONS.get(name, {}))
+    module = load_component(recipes.model, "cpu").module
+    width = module.config.cross_attention_dim
+    told = module.config.get("projection_class_embeddings_input_dim")
+    sizes = 0 if told is None else (told - 128) // 256
+    given = {
+        "encoder_hidden_states": torch.randn(1, 7, width),
+        "added_cond_kwargs": {"text_embeds": torch.randn(1, 128), "time_ids": torch.ones(1, sizes)},
+    }
+    x, step = torch.randn(1, 4, 8, 8), torch.tensor(500)
+    with torch.no_grad():
+        expected = parts["unet"].eval().requires_grad_(False)(x, step, **given).sample
+        assert torch.equal(module(x, step, **given).sample, expected)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_its_words_come_along(files: dict[str, tuple[Path, Parts]], name: str) -> None:
+    recipes = open_model(str(files[name][0]), [], **OPTIONS.get(name, {}))
+    tokenizers = load_component(recipes.text_encoder, "cpu").tokenizers
+    for role, words in tokenizers.items():
+        found = words("a photo of an astronaut", padding="max_length", max_length=77).input_ids
+        # As OpenAI's CLIP has it: https://github.com/openai/CLIP/blob/main/clip/simple_tokenizer.py
+        assert found[:7] == [49406, 320, 1125, 539, 550, 18376, 49407]
+        assert found[-1] == (49407 if role == "tokenizer" and name == "sdxl" else 0)
+
+
+def test_what_an_sd2_predicts_has_to_be_said(files: dict[str, tuple[Path, Parts]]) -> None:
+    with pytest.raises(InvalidValue, match="doesn't say what its model predicts") as error:
+        open_model(str(files["sd2"][0]), [])
+    assert error.value.problem.port == "prediction_type"
+
+
+def test_what_is_known_without_loading(files: dict[str, tuple[Path, Parts]]) -> None:
+    facts = model_facts(locate_model(str(files["sdxl"][0]), []))
+    assert (facts["family"], facts["format"], facts["latent_channels"]) == ("sdxl", "sdxl", 4)
+    assert (facts["width"], facts["context_width"]) == (1024, 64 + 128)
+
+
+def test_a_file_without_an_encoder_is_refused(
+    files: dict[str, tuple[Path, Parts]], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    kept = {
+        name: item
+        for name, item in load_file(files["sdxl"][0]).items()
+        if not name.startswith("conditioner.embedders.1.")
+    }
+    save_file(kept, tmp_path / "half.safetensors")
+    with pytest.raises(InvalidFile, match="can't be loaded here"):
+        locate_model(str(tmp_path / "half.safetensors"), [])
