@@ -34,10 +34,25 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     told: dict[str, object] = dict(known)
     latents = {"format": known["format"], "channels": known["latent_channels"]}
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type")
+    weights = _weight_facts(inputs)
     return {
-        "model": {"family": known["family"], **latents, **{name: told[name] for name in size}},
-        "text_encoder": {"family": known["family"]},
+        "model": {
+            "family": known["family"],
+            **latents,
+            **{name: told[name] for name in size},
+            **weights["model"],
+        },
+        "text_encoder": {"family": known["family"], **weights["text_encoder"]},
         "vae": {**latents, "downscale": known["downscale"], "temporal": known["temporal"]},
+    }
+
+
+def _weight_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Bytes of the weights, for nodes that hand a part on with something put on it."""
+    known = model_weights(inputs).weights
+    return {
+        part: {"weight_bytes": known[part]} if part in known else {}
+        for part in ("model", "text_encoder")
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodegraph import Environment, Facts, Finding, HookInputs, NodegraphError
+from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
 from nodegraph.diffusion.adapters.guessing import guess, is_told_apart
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
@@ -17,7 +17,11 @@ from ._facts import finding_of
 
 def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model and text encoder that it hands on: all that was before."""
-    return {port: dict(inputs.facts.get(port, {})) for port in ("model", "text_encoder")}
+    sizes = {port: {"weight_bytes": size} for port, size in lora_weights(inputs).weights.items()}
+    return {
+        port: {**inputs.facts.get(port, {}), **sizes.get(port, {})}
+        for port in ("model", "text_encoder")
+    }
 
 
 def check_lora(inputs: HookInputs) -> Iterator[Finding]:
@@ -45,6 +49,30 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
 def lora_state(inputs: HookInputs) -> str:
     """Changes when the file does."""
     return file_stamp(locate_adapter(inputs.literals["lora"], inputs.environment.models))
+
+
+def lora_weights(inputs: HookInputs) -> Estimate:
+    """What the parts of the model take in memory once a node needs them, with the LoRA."""
+    name = inputs.literals.get("lora")
+    if name is None:
+        return Estimate()
+    try:
+        file = read_adapter(locate_adapter(name, inputs.environment.models))
+    except NodegraphError:
+        # `check_lora` tells.
+        return Estimate()
+    found = {}
+    for port in ("model", "text_encoder"):
+        base = inputs.fact(port, "weight_bytes")
+        if base is not None:
+            found[port] = base + file.bytes(of_encoders=port == "text_encoder")
+    return Estimate(memory=0, weights=found)
+
+
+def word_weights(inputs: HookInputs) -> Estimate:
+    """What the text encoder takes in memory: its word is next to nothing."""
+    base = inputs.fact("text_encoder", "weight_bytes")
+    return Estimate(memory=0, weights={} if base is None else {"text_encoder": base})
 
 
 def check_inversion(inputs: HookInputs) -> Iterator[Finding]:

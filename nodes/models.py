@@ -30,7 +30,9 @@ from ._lora import (
     located_inversion,
     lora_outputs,
     lora_state,
+    lora_weights,
     told,
+    word_weights,
 )
 
 
@@ -90,6 +92,7 @@ class LoadedLora(NamedTuple):
     infer=lora_outputs,
     validate=check_lora,
     fingerprint=lora_state,
+    estimate=lora_weights,
     tags=("lora", "loha", "lokr", "dora", "adapter", "style"),
 )
 def LoadLora(
@@ -139,9 +142,15 @@ def LoadLora(
     category="models",
     label="Load textual inversion",
     lane="io",
-    facts={"text_encoder": {"family": "text_encoder.family"}},
+    facts={
+        "text_encoder": {
+            "family": "text_encoder.family",
+            "weight_bytes": "text_encoder.weight_bytes",
+        }
+    },
     validate=check_inversion,
     fingerprint=inversion_state,
+    estimate=word_weights,
     tags=("embedding", "token", "prompt"),
 )
 def LoadTextualInversion(

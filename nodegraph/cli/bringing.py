@@ -18,7 +18,7 @@ from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Nodegra
 if TYPE_CHECKING:
     from nodegraph.client import Client, NodeTypes
 
-_FILE, _MODEL = "file:", "file:model"
+_FILE = "file:"
 _OF_FILES = (413, 415, 422)
 """Statuses that say something of the file that was sent."""
 
@@ -129,4 +129,4 @@ def _is_about_file(error: NodegraphError) -> bool:
 
 
 def _takes_file(port: InputSpec) -> bool:
-    return port.widget.startswith(_FILE) and port.widget != _MODEL
+    return port.widget.startswith(_FILE) and not port.lies_with_models

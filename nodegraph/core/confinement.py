@@ -13,9 +13,6 @@ from nodegraph.core.context import Environment
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import InvalidValue, Problem
 
-_IN_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
-"""Inputs whose names are looked for in the folders of models."""
-
 
 class PathOutside(InvalidValue):
     """A file outside the folders that may be read."""
@@ -60,7 +57,7 @@ def path_problems(
     if environment.readable is None:
         return
     for port in spec.file_ports:
-        is_model = spec.inputs_by_name[port].widget in _IN_MODELS
+        is_model = spec.inputs_by_name[port].lies_with_models
         for name in _names(values.get(port)):
             if _climbs(name) if is_model else not _is_readable(name, environment):
                 yield Problem(

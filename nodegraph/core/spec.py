@@ -49,6 +49,9 @@ class BodySpec(_Frozen):
     passes_on: bool = False
 
 
+_WITH_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
+
+
 class InputSpec(_Frozen):
     """A typed input.
 
@@ -83,6 +86,11 @@ class InputSpec(_Frozen):
     help: str = ""
     body: BodySpec | None = None
     passed_on: bool = False
+
+    @property
+    def lies_with_models(self) -> bool:
+        """Whether it names a file in the folders of models, which nobody brings along."""
+        return self.widget in _WITH_MODELS
 
     @cached_property
     def expr(self) -> TypeExpr:

@@ -4,12 +4,15 @@ can't be put on, and while running what took effect."""
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from nodegraph import Workflow
+from nodegraph.core.confinement import path_problems
 from tests.diffusion.adapters import files
 from tests.diffusion.conftest import tiny_text_model, tiny_unet
 from tests.nodes.conftest import Bench, link
@@ -135,6 +138,26 @@ def test_a_file_that_was_replaced_is_another_lora(bench: Bench, models: Path) ->
     assert bench.value(nodes, "lora.model").adapters != before.adapters
 
 
+def test_what_it_takes_in_memory_is_planned(bench: Bench, models: Path) -> None:
+    text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}
+    size = {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}}
+    loads = []
+    for model in ("load.model", "one.model", "two.model"):
+        given = {"model": link(model), "positive": link("text"), "latent": link("size")}
+        nodes = {**LOAD, "text": text, "size": size, "one": lora("both")}
+        nodes |= {"two": lora("unet", "one.model"), "sample": {"type": "KSampler", "inputs": given}}
+        workflow = {"format": "nodegraph/1", "nodes": nodes}
+        plan = bench.session.plan(Workflow.from_dict(workflow), targets=["sample"]).totals
+        assert not plan.unknown_load
+        loads.append(plan.load["cpu"])
+    plain, one, two = loads
+    added = 4 * sum(
+        down.numel() + up.numel() + 1 for down, up in files.own_pairs(tiny_unet()).values()
+    )
+    assert one - plain == added
+    assert two > one
+
+
 def test_a_textual_inversion_is_a_word_in_prompts(bench: Bench, models: Path) -> None:
     files.saved({"emb_params": torch.randn(2, 32)}, models / "cat.safetensors")
     inputs = {"text_encoder": link("load.text_encoder"), "embedding": "cat"}
@@ -161,3 +184,12 @@ def test_what_is_no_textual_inversion_is_found_before_running(
     [problem] = bench.problems(nodes, "word")
     assert problem.port == "embedding"
     assert message in problem.message
+
+
+@pytest.mark.parametrize("port", ["lora", "embedding"])
+def test_for_others_it_is_looked_for_below_the_models_alone(bench: Bench, port: str) -> None:
+    kind = {"lora": "LoadLora", "embedding": "LoadTextualInversion"}[port]
+    spec = bench.session.registry.definition(kind).spec
+    environment = replace(bench.session.environment, readable=(bench.folder / "inputs",))
+    for name, is_fine in (("styles/ink", True), ("../secret", False), ("/etc/passwd", False)):
+        assert (not list(path_problems("n", spec, {port: name}, environment))) == is_fine

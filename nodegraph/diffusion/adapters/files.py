@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.adapters.guessing import guess
 from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
+from nodegraph.diffusion.adapters.stems import take_apart
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
@@ -45,6 +47,15 @@ class AdapterFile:
         """What kind of model it seems to be for, in words; None if that can't be told."""
         found = guess(self.parts)
         return None if found is None else found.title
+
+    def bytes(self, *, of_encoders: bool) -> int:
+        """What its tensors for text encoders, or for the denoiser, take in float32."""
+        return 4 * sum(
+            prod(shape)
+            for name, part in self.parts.items()
+            if take_apart(name).is_of_encoder == of_encoders
+            for shape in part.shapes.values()
+        )
 
 
 def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -> Path:

@@ -349,7 +349,9 @@ class _Loads:
         self._is_resident = is_resident
         seen: set[tuple[str, str]] = set()
         for name, found in predicted.items():
-            if found.demand is Demand.YES and may_run(found):
+            # Who hands a recipe on with something put on it loads nothing.
+            hands_on = any(output.type in RECIPES for output in found.node.spec.outputs)
+            if found.demand is Demand.YES and may_run(found) and not hands_on:
                 self._add(name, found.node, shared.device_of(found.node.spec), seen)
 
     def _add(self, name: str, node: GraphNode, device: str, seen: set[tuple[str, str]]) -> None:

@@ -62,7 +62,7 @@ class AppParameter:
     @property
     def is_file(self) -> bool:
         """Whether it names a file, which can be brought along; models lie on the server."""
-        return self.port.widget.startswith("file") and self.port.widget != "file:model"
+        return self.port.widget.startswith("file") and not self.port.lies_with_models
 
 
 @dataclass(frozen=True, slots=True)
