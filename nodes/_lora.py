@@ -7,9 +7,10 @@ from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
-from nodegraph.diffusion.adapters.guessing import guess, is_told_apart
+from nodegraph.diffusion.adapters.guessing import guess, is_for
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.matching import Matched
+from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 
 from ._facts import finding_of
@@ -34,16 +35,17 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError as error:
         yield finding_of("lora", error)
         return
-    family, found = inputs.fact("model", "family"), guess(file.parts)
-    if found is None or not is_told_apart(family) or family in found.families:
+    family, found = FAMILIES.get(inputs.fact("model", "family")), guess(file.parts)
+    if found is None or family is None:
         return
-    yield Finding(
-        "lora",
-        f"it seems to be for {found.title}, which the model isn't",
-        name,
-        f"a LoRA for {family}",
-        code="wrong-family",
-    )
+    if not is_for(found, family.name, [name for part in family.denoisers for name in part.classes]):
+        yield Finding(
+            "lora",
+            f"it seems to be for {found.title}, and the model is {family.title}",
+            name,
+            f"a LoRA for {family.title}",
+            code="wrong-family",
+        )
 
 
 def lora_state(inputs: HookInputs) -> str:

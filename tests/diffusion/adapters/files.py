@@ -40,6 +40,14 @@ def original_pairs(module: nn.Module) -> Pairs:
     return _pairs((name, shape) for name, shape in (*kept, *named) if len(shape) > 1)
 
 
+def original_names(module: nn.Module) -> list[str]:
+    """What the module's layers were called by who made the model; those that kept their names."""
+    layers = layers_of(module)
+    places = originals(layers.kind, layers.shapes)
+    taken = {part.path for parts in places.values() for part in parts}
+    return [*places, *(path for path in layers.shapes if path not in taken)]
+
+
 def _pairs(shapes: Iterable[tuple[str, Shape]]) -> Pairs:
     return {
         name: (

@@ -1,0 +1,52 @@
+"""What a file seems to be for is told by names and widths, and never wrongly refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph.diffusion.adapters.guessing import guess, is_for
+from nodegraph.diffusion.adapters.layers import layers_of
+from nodegraph.diffusion.adapters.parts import LayerParts
+from nodegraph.diffusion.families import FAMILIES
+
+from . import files
+from .denoisers import DENOISERS, on_meta
+
+pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed`:FutureWarning")  # Chroma
+
+
+def _parts(names: list[str], width: int = 8) -> dict[str, LayerParts]:
+    shapes = {"down": (2, width), "up": (8, 2)}
+    return {name: LayerParts(dict.fromkeys(shapes, name), shapes) for name in names}
+
+
+@pytest.mark.parametrize("denoiser", DENOISERS)
+def test_no_file_is_taken_for_one_of_another_kind(denoiser: str) -> None:
+    module = on_meta(denoiser)
+    kind = type(module).__name__
+    own = [f"transformer.{name}" for name in layers_of(module).shapes]
+    with_underscores = [
+        "lora_unet_" + name.replace(".", "_") for name in files.original_names(module)
+    ]
+    for names in (own, with_underscores, *([name] for name in own + with_underscores)):
+        found = guess(_parts(names))
+        assert found is None or is_for(found, "?", [kind]), (names, found)
+
+
+@pytest.mark.parametrize(
+    ("width", "family"), [(768, "sd1"), (1024, "sd2"), (1280, "sdxl-refiner"), (2048, "sdxl")]
+)
+def test_unets_are_told_apart_by_the_width_of_their_text(width: int, family: str) -> None:
+    stem = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    found = guess(_parts([stem], width))
+    assert found is not None
+    unets = [name for name in FAMILIES if "UNet" in FAMILIES[name].denoisers[0].classes[0]]
+    fits = {name for name in unets if is_for(found, name, FAMILIES[name].denoisers[0].classes)}
+    assert fits == {family}
+
+
+def test_a_family_that_a_package_brings_is_none_of_ours() -> None:
+    found = guess(_parts(["lora_unet_joint_blocks_0_x_block_attn_qkv"]))
+    assert found is not None
+    assert is_for(found, "theirs", ["TheirTransformer"])
+    assert not is_for(found, "flux", ["FluxTransformer2DModel"])
