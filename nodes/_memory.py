@@ -86,8 +86,14 @@ def encoding_video(inputs: HookInputs) -> Estimate:
     return _on_frames(inputs, "video", _ENCODED, _ENCODED_USE)
 
 
+def encoding_film(inputs: HookInputs) -> Estimate:
+    """What ImageToVideoConditioning takes."""
+    return _on_frames(inputs, "image", _ENCODED, _ENCODED_USE)
+
+
 def _on_frames(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:
-    found, frames = _on_pixels(inputs, port, numbers, use), inputs.fact(port, "frames")
+    found = _on_pixels(inputs, port, numbers, use)
+    frames = inputs.literals.get("frames") or inputs.fact(port, "frames")
     if found.memory is None or found.work is None or frames is None:
         return Estimate()
     pixels = inputs.fact(port, "width") * inputs.fact(port, "height")

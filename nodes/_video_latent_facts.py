@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.images.room import check_room, coding_bytes
 
-from ._facts import finding_of
+from ._facts import check_encoded_size, finding_of
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
@@ -30,6 +30,12 @@ def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
                 code="wrong-size",
             )
     yield from check_frames("video", inputs.fact("video", "frames"), step)
+
+
+def check_film(inputs: HookInputs) -> Iterator[Finding]:
+    """Find first pictures that the VAE can't encode, and numbers of frames that it can't."""
+    yield from check_encoded_size(inputs)
+    yield from check_frames("frames", inputs.literals.get("frames"), inputs.fact("vae", "temporal"))
 
 
 def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.masks import mask_to_cells
@@ -125,6 +126,8 @@ class Denoising:
         self._training_timesteps = noise.timesteps
         size = {"width": latent.width, "height": latent.height}
         self._guidance = Guidance(model, positive, negative, cfg, **size, shape=shape)
+        first = self._guidance.first_frame
+        self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(step / ladder.steps for step in range(ladder.steps))
         generators = item_generators(seed, latent.noise_indices)
         self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators)
@@ -168,7 +171,7 @@ class Denoising:
             sigma=sigma,
             timestep=timestep,
             latent=self._sampler.x.clone(),
-            denoised=self._with_kept(denoised.clone()),
+            denoised=self._with_kept(begun(denoised.clone(), self._first_frame)),
         )
 
     def result(self) -> Latent:
@@ -249,7 +252,7 @@ class Denoising:
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
 
     def _as_latent(self, samples: Tensor) -> Latent:
-        samples = samples.to("cpu", torch.float32, copy=True)
+        samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)
         if self._mask is not None:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._mask == 0, self._original, samples)

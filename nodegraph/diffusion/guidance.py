@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Protocol
@@ -16,7 +16,8 @@ from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.families.base import HOLE, HOLE_MASK, Asked, Moment, Side
+from nodegraph.diffusion.families.base import SHARED, Asked, Moment, Side
+from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.errors import InvalidValue
 
@@ -50,12 +51,12 @@ class ClassifierFree:
     """Away from the negative prompt, towards the positive one.
 
     Attributes:
-        cfg: Guidance scale: 1 is the positive prompt alone.
+        scale: The guidance scale at a moment: 1 is the positive prompt alone.
         is_guided: Whether there is a negative side.
     """
 
     family: Family
-    cfg: float
+    scale: Callable[[Moment], float]
     is_guided: bool
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
@@ -68,7 +69,8 @@ class ClassifierFree:
         """See `Family.guided`."""
         if not self.is_guided:
             return outputs["positive"]
-        return self.family.guided(outputs["positive"], outputs["negative"], self.cfg)
+        cfg = self.scale(moment)
+        return self.family.guided(outputs["positive"], outputs["negative"], cfg)
 
     def state(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -183,7 +185,6 @@ class Guidance:
         self._shape = tuple(shape)
         self._cfg = cfg
         is_guided = is_guided_by(self._family, model, cfg, has_negative=negative is not None)
-        self.guider: Guider = ClassifierFree(self._family, cfg, is_guided)
         empty = next(
             (item.unconditional for item in (positive, negative) if item and item.unconditional),
             None,
@@ -192,6 +193,13 @@ class Guidance:
         self._sides = {"positive": self._prompts("positive", positive, empty)}
         if is_guided:
             self._sides["negative"] = self._prompts("negative", negative, empty)
+        scale = functools.partial(self._family.scale, model, positive.entries[0], cfg)
+        self.guider: Guider = ClassifierFree(self._family, scale, is_guided)
+
+    @property
+    def first_frame(self) -> Tensor | None:
+        """Latent of the picture that a video begins with, as the prompt brings it."""
+        return None if self._picture is None else self._picture.tensors.get(FIRST_FRAME)
 
     def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.
@@ -275,7 +283,7 @@ class Guidance:
         first = self._picture
         if first is None:
             return entry
-        seen = {name: first.tensors[name] for name in (HOLE, HOLE_MASK) if name in first.tensors}
+        seen = {name: first.tensors[name] for name in SHARED if name in first.tensors}
         references = entry.references or first.references
         return replace(entry, tensors={**seen, **entry.tensors}, references=references)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -47,10 +48,14 @@ def with_hole(conditioning: Conditioning, rest: Tensor, mask: Tensor) -> Conditi
         mask: As `masked_picture` gave it.
     """
     family = family_named(conditioning.family or "")
-    seen = {HOLE: rest, HOLE_MASK: family.hole_mask(mask)}
+    return with_tensors(conditioning, {HOLE: rest, HOLE_MASK: family.hole_mask(mask)})
+
+
+def with_tensors(conditioning: Conditioning, tensors: Mapping[str, Tensor]) -> Conditioning:
+    """Prompts that all bring some tensors, the empty one as well."""
 
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
-        return replace(entry, tensors={**entry.tensors, **seen})
+        return replace(entry, tensors={**entry.tensors, **tensors})
 
     empty = conditioning.unconditional
     return replace(

@@ -65,7 +65,7 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
     _check_image(frames, downscale(autoencoder))
-    _check_frames(autoencoder, len(frames))
+    check_frames(autoencoder, len(frames), port="video")
     return _latent_of(autoencoder, frames, with_frames=True)
 
 
@@ -182,7 +182,12 @@ def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
         return tiled(latent, decode, cells=1, out=downscale(autoencoder))
 
 
-def _check_frames(autoencoder: Autoencoder, frames: int) -> None:
+def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
+    """Refuse numbers of frames that an autoencoder can't work on.
+
+    Raises:
+        InvalidValue: Says the nearest ones that it can.
+    """
     found = latent_format(autoencoder)
     if not found.temporal:
         raise _no_videos(autoencoder)
@@ -190,9 +195,9 @@ def _check_frames(autoencoder: Autoencoder, frames: int) -> None:
     if frames not in nearest:
         raise InvalidValue(
             f"the VAE takes videos of {found.temporal}k + 1 frames",
+            port=port,
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),
-            hint="Cut the video.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,24 @@ import pytest
 import torch
 
 from tests.diffusion.families.equality import random_pipeline
-from tests.diffusion.families.video_models import wan
+from tests.diffusion.families.video_models import wan, wan_i2v
 from tests.nodes.conftest import Bench, link
+
+
+def saved(tmp_path_factory: pytest.TempPathFactory, build: Callable[[], Any]) -> Path:
+    folder: Path = tmp_path_factory.mktemp("models") / "wan"
+    random_pipeline(build).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("models") / "wan"
-    random_pipeline(wan).save_pretrained(folder)
-    return folder
+    return saved(tmp_path_factory, wan)
+
+
+@pytest.fixture(scope="module")
+def picture_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory, wan_i2v)
 
 
 def graph(model: Path, frames: int = 5, width: int = 48) -> dict[str, Any]:
@@ -77,3 +87,57 @@ def test_a_picture_is_decoded_as_one_and_a_video_is_not(bench: Bench, model: Pat
 
     nodes["empty"]["inputs"]["frames"] = 5
     assert "VAEDecodeVideo" in str(bench.failure(nodes, "picture"))
+
+
+def with_picture(nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    shown = {"vae": link("load.vae"), "image": link("picture"), "frames": 5, **more}
+    nodes = nodes | {
+        "picture": {"type": "Picture", "inputs": {"width": 48, "height": 32}},
+        "show": {
+            "type": "ImageToVideoConditioning",
+            "inputs": {"conditioning": link("prompt"), **shown},
+        },
+    }
+    sampled = {"positive": link("show.conditioning"), "latent": link("show.latent")}
+    nodes["sample"]["inputs"] |= sampled
+    return nodes
+
+
+def test_a_picture_becomes_a_video(bench: Bench, picture_model: Path) -> None:
+    nodes = with_picture(graph(picture_model), encoder=link("load.text_encoder"))
+    video = bench.value(nodes, "decode.video")
+
+    assert video.frames.shape == (5, 32, 48, 3)
+    assert torch.isfinite(video.frames).all()
+
+
+def test_a_model_of_prompts_alone_has_no_use_for_a_picture(bench: Bench, model: Path) -> None:
+    error = bench.failure(with_picture(graph(model)), "decode")
+
+    assert "node `sample` (KSampler)" in str(error)
+    assert "prompts alone" in str(error)
+
+
+def test_lengths_that_a_picture_can_not_begin_are_told_beforehand(
+    bench: Bench, picture_model: Path
+) -> None:
+    problems = bench.problems(with_picture(graph(picture_model), frames=8), "show")
+
+    assert [(problem.port, problem.expected) for problem in problems] == [("frames", "5 or 9")]
+
+
+def test_what_a_prompt_is_told_beside_it(bench: Bench, model: Path) -> None:
+    nodes = graph(model) | {
+        "late": {
+            "type": "SecondExpertCfg",
+            "inputs": {"conditioning": link("prompt"), "cfg": 2.5},
+        },
+        "rate": {
+            "type": "FrameRateConditioning",
+            "inputs": {"conditioning": link("late"), "rate": 23.976},
+        },
+    }
+    found = bench.value(nodes, "rate.conditioning").entries[0].tensors
+
+    assert found["late_cfg"].tolist() == [2.5]
+    assert found["rate"].tolist() == [[24000, 1001]]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
@@ -35,6 +36,16 @@ Warn = Callable[[str], None]
 HOLE, HOLE_MASK = "hole", "hole_mask"
 """Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
 what `Family.hole_mask` makes of the mask."""
+
+
+LATE_CFG = "late_cfg"
+"""Tensor of a prompt: the guidance scale of the second of two experts, (1,)."""
+
+RATE = "rate"
+"""Tensor of a prompt: frames a second that a video is to have, as a fraction; int64, (1, 2)."""
+
+SHARED = (HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE)
+"""Tensors that go for prompts without such where the first positive prompt brings them."""
 
 
 def check_hole(tensors: Mapping[str, Tensor], side: Side) -> None:
@@ -152,6 +163,8 @@ class Family:
         joint: Whether all prompts of a step are evaluated in one batch, as far as they fit.
         positive_first: Their order in that batch.
         weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
+        first_picture: How models that make videos of one are shown the first picture: as the first
+            latent ``frame``, or as a ``film`` that is grey after it; empty where they can't be.
         wide: Whether latents are float32 between steps whatever the model computes in; `predict`
             is then handed such.
         single_file: How it lies in a single file; None where such files aren't read.
@@ -176,6 +189,7 @@ class Family:
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
+    first_picture: Literal["", "frame", "film"] = ""
     wide: bool = False
     single_file: SingleFile | None = None
 
@@ -293,6 +307,10 @@ class Family:
         Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with cfg = w + 1.
         """
         return away + cfg * (towards - away)
+
+    def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
+        """The guidance scale at a moment, where the first positive prompt may say another."""
+        return cfg
 
     def takes_cfg(self, config: Config) -> bool:
         """Whether the model takes the guidance scale as an input, in place of a negative prompt."""

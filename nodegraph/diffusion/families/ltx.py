@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    RATE,
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+)
+from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
 
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
 
     from nodegraph.diffusion.components import Denoiser, TextModel
 
-RATE = 25
+USUAL_RATE = 25
 """Frames a second that a video is to have where the conditioning doesn't say."""
 
 _TOKENS = 128
@@ -46,18 +56,28 @@ class LTXVideo(Family):
         states = t5_states(model.modules["text_encoder"], tokens)
         return ConditioningEntry({"embeddings": states, "mask": tokens["attention_mask"].bool()})
 
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        check_fits(found, asked)
+        return found
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         frames, height, width = x.shape[2:]
-        spatial = self.latent.spatial
+        first, temporal, spatial = batch.get(FIRST_FRAME), self.latent.temporal, self.latent.spatial
+        seen = begun(x, first).flatten(2).transpose(1, 2).to(model.dtype)
+        timestep = moment.timestep.expand(len(x))
+        if first is not None:
+            timestep = timestep.unsqueeze(-1) * to_denoise(x, first).flatten()
+        rate = batch[RATE][0].float() if RATE in batch else (USUAL_RATE, 1)
         output: Tensor = model.module(
-            hidden_states=x.flatten(2).transpose(1, 2).to(model.dtype),
+            hidden_states=seen,
             encoder_hidden_states=batch["embeddings"],
-            timestep=moment.timestep.expand(len(x)),
+            timestep=timestep,
             encoder_attention_mask=batch["mask"],
             num_frames=frames,
             height=height,
             width=width,
-            rope_interpolation_scale=(self.latent.temporal / RATE, spatial, spatial),
+            rope_interpolation_scale=(temporal * rate[1] / rate[0], spatial, spatial),
             return_dict=False,
         )[0]
         # guidance adds up in float32, as the pipeline does
@@ -76,5 +96,6 @@ LTX = LTXVideo(
     spread="ramp",
     mu=line_mu,
     multiple=32,
+    first_picture="frame",
     wide=True,
 )

@@ -12,10 +12,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    LATE_CFG,
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+)
+from nodegraph.diffusion.families.first_picture import (
+    FILM,
+    FIRST_FRAME,
+    SIGHT,
+    begun,
+    check_fits,
+    film_and_mask,
+    no_picture,
+    no_use_for_picture,
+    to_denoise,
+)
 from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
 from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,12 +82,43 @@ class WanFamily(Family):
         states[:, length:] = 0
         return ConditioningEntry({"embeddings": states})
 
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        found.pop(LATE_CFG, None)
+        check_fits(found, asked)
+        film, config = found.pop(FILM, None), model.config
+        takes_film = config["in_channels"] != config["out_channels"]
+        if takes_film and film is None:
+            raise no_picture(asked)
+        if film is not None and not takes_film:
+            raise no_use_for_picture(asked)
+        if film is not None:
+            found["condition"] = film_and_mask(film, self.latent.temporal)
+        if config.get("image_dim") is None:
+            found.pop(SIGHT, None)
+        elif SIGHT not in found:
+            raise InvalidValue(
+                "the model needs to see the first picture, too",
+                port=asked.side,
+                hint="Link the text encoder to the ImageToVideoConditioning: it has the part "
+                "that sees pictures.",
+            )
+        return found
+
+    def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
+        late = entry.tensors.get(LATE_CFG)
+        return cfg if late is None or not self.is_late(model, moment) else float(late)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        expert = self.expert(model, moment)
+        expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
+        seen = begun(x, first).to(model.dtype)
+        if "condition" in batch:
+            seen = torch.cat([seen, batch["condition"]], 1)
         output: Tensor = expert(
-            hidden_states=x.to(model.dtype),
-            timestep=_timesteps(model, x, moment.timestep),
+            hidden_states=seen,
+            timestep=_timesteps(model, x, first, moment.timestep),
             encoder_hidden_states=batch["embeddings"],
+            encoder_hidden_states_image=batch.get(SIGHT),
             return_dict=False,
         )[0]
         return output
@@ -91,12 +143,13 @@ def _cleaned(text: str) -> str:
     return re.sub(r"\s+", " ", plain).strip()
 
 
-def _timesteps(model: Denoiser, x: Tensor, timestep: Tensor) -> Tensor:
-    """A timestep for each item, or for each of its tokens where the model takes such."""
+def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tensor) -> Tensor:
+    """A timestep for each item, or for each of its tokens where the model takes such: 0 for those
+    of a first picture."""
     if not model.settings.get("expand_timesteps"):
         return timestep.expand(len(x))
-    ones = torch.ones(x.shape[2:], device=x.device)[:, ::2, ::2]
-    return (ones * timestep).flatten()[None].expand(len(x), -1)
+    tokens = to_denoise(x, first)[:, ::2, ::2]
+    return (tokens * timestep).flatten()[None].expand(len(x), -1)
 
 
 _COMMON: dict[str, Any] = {
@@ -105,20 +158,27 @@ _COMMON: dict[str, Any] = {
         Part("transformer", ("WanTransformer3DModel",)),
         Part("transformer_2", ("WanTransformer3DModel",), optional=True),
     ),
-    "encoders": (Part("text_encoder", ("UMT5EncoderModel",)),),
-    "tokenizers": (Part("tokenizer", ("T5Tokenizer",)),),
+    "encoders": (
+        Part("text_encoder", ("UMT5EncoderModel",)),
+        Part("image_encoder", ("CLIPVisionModel", "CLIPVisionModelWithProjection"), optional=True),
+    ),
+    "tokenizers": (
+        Part("tokenizer", ("T5Tokenizer",)),
+        Part("image_processor", ("CLIPImageProcessor",), optional=True),
+    ),
     "noise": "flow",
     "settings": {"boundary_ratio": None, "expand_timesteps": False},
     "joint": False,
     "wide": True,
 }
 
-WAN = WanFamily("wan", "Wan", latent=WAN_LATENTS, multiple=16, **_COMMON)
+WAN = WanFamily("wan", "Wan", latent=WAN_LATENTS, multiple=16, first_picture="film", **_COMMON)
 WAN22_5B = WanFamily(
     "wan22-5b",
     "Wan 2.2 5B",
     latent=WAN22_LATENTS,
     multiple=32,
     landscape=(1280, 704),
+    first_picture="frame",
     **_COMMON,
 )

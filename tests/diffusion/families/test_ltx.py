@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from nodegraph.diffusion.families.base import RATE
+from nodegraph.diffusion.inpainting import with_tensors
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, stock
@@ -31,6 +35,16 @@ def test_videos_are_those_of_diffusers(model_of: ModelOf) -> None:
         options |= {"width": width, "height": 64, "num_frames": frames, "guidance_scale": cfg}
         expected = stock(pipeline, out="frames", **options)
         assert_same(found, expected, unpack(width, 64, frames))
+
+
+def test_the_rate_is_told_as_by_diffusers(model_of: ModelOf) -> None:
+    pipeline, model = model_of(ltx)
+    rate = {RATE: torch.tensor([[24, 1]])}
+    change = lambda given: with_tensors(given, rate)  # noqa: E731
+    found = model.make(64, 64, frames=17, cfg=3.0, negative=NEGATIVE, change=change)
+    options = {"width": 64, "height": 64, "num_frames": 17, "guidance_scale": 3.0}
+    options |= {"frame_rate": 24, "negative": NEGATIVE}
+    assert_same(found, stock(pipeline, out="frames", **options), unpack(64, 64, 17))
 
 
 def test_a_decoder_that_ends_the_denoising_is_that_of_diffusers(model_of: ModelOf) -> None:

@@ -10,6 +10,10 @@ import diffusers as d
 import pytest
 import torch
 
+from nodegraph.diffusion.families.base import LATE_CFG
+from nodegraph.diffusion.inpainting import with_tensors
+from nodegraph.errors import InvalidValue
+
 from .conftest import Pair
 from .equality import NEGATIVE, Model, assert_same, stock
 from .video_models import wan, wan22, wan22_5b
@@ -32,6 +36,40 @@ def test_videos_are_those_of_diffusers(
         found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
         options |= {**size, "num_frames": frames, "guidance_scale": cfg}
         assert_same(found, stock(pipeline, out="frames", **options))
+
+
+def test_the_second_expert_may_have_a_scale_of_its_own(model_of: ModelOf) -> None:
+    pipeline, model = model_of(wan22)
+    late = {LATE_CFG: torch.tensor([3.0])}
+    size = {"width": 64, "height": 64}
+    found = model.make(
+        **size,
+        frames=5,
+        cfg=5.0,
+        steps=3,
+        sampler="uni_pc",
+        change=lambda given: with_tensors(given, late),
+    )
+    options = {**size, "num_frames": 5, "guidance_scale": 5.0, "guidance_scale_2": 3.0, "steps": 3}
+    assert_same(found, stock(pipeline, out="frames", **options))
+
+
+def test_other_samplers_give_videos_too(model_of: ModelOf) -> None:
+    _, model = model_of(wan)
+    for sampler in ("euler", "dpmpp_2m"):
+        found = model.make(64, 64, frames=5, cfg=5.0, steps=3, sampler=sampler)
+        assert torch.isfinite(found.latents).all()
+        assert found.pixels.std() > 1e-4
+
+
+def test_sizes_and_lengths_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(wan)
+    options = {"cfg": 1.0, "sampler": "uni_pc"}
+    with pytest.raises(InvalidValue, match="videos of 4k \\+ 1 frames") as refused:
+        model.make(64, 64, frames=7, **options)
+    assert refused.value.problem.expected == "5 or 9"
+    with pytest.raises(InvalidValue, match="multiples of 16 pixels"):
+        model.make(72, 64, frames=5, **options)
 
 
 def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:

@@ -113,3 +113,38 @@ def ltx() -> Any:
 
 def ltx_timed() -> Any:
     return d.LTXPipeline(*ltx_parts(timestep_conditioning=True))
+
+
+def wan_i2v() -> Any:
+    """Wan 2.1's, whose transformer is shown what a CLIP encoder sees."""
+    words = t5_words()
+    eye = tf.CLIPVisionModel(
+        tf.CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=28,
+            patch_size=14,
+        )
+    )
+    look = tf.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
+    net = wan_net(36, 16, image_dim=16, added_kv_proj_dim=32)
+    parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), look, eye, net)
+    return d.WanImageToVideoPipeline(*parts)
+
+
+def wan22_i2v() -> Any:
+    words, nets = t5_words(), (wan_net(36, 16), wan_net(36, 16))
+    parts = (words, umt5_text(words), wan_vae(), uni_pc_flow(), None, None, *nets)
+    return d.WanImageToVideoPipeline(*parts, boundary_ratio=0.9)
+
+
+def wan22_5b_i2v() -> Any:
+    words = t5_words()
+    parts = (words, umt5_text(words), wan22_vae(), uni_pc_flow(5.0), None, None, wan_net(48, 48))
+    return d.WanImageToVideoPipeline(*parts, expand_timesteps=True)
+
+
+def ltx_i2v() -> Any:
+    return d.LTXImageToVideoPipeline(*ltx_parts())

@@ -1,0 +1,92 @@
+"""Videos of a first picture are those of diffusers' pipelines, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning
+from nodegraph.diffusion.families.first_picture import FIRST_FRAME
+from nodegraph.diffusion.image_to_video import encoded_picture, seen_picture
+from nodegraph.diffusion.inpainting import with_tensors
+from nodegraph.errors import InvalidValue
+from nodegraph.images.images import to_pil
+
+from .conftest import Pair
+from .equality import NEGATIVE, SEED, Model, assert_same, stock
+from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_i2v
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+
+
+def picture(width: int, height: int) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (1, height, width, 3), generator=generator) / 255
+
+
+def shown(
+    model: Model, image: Tensor, frames: int, *, eye: bool = False
+) -> Callable[[Conditioning], Conditioning]:
+    def change(given: Conditioning) -> Conditioning:
+        tensors = encoded_picture(model.part("vae"), given, image, frames)
+        if eye:
+            tensors |= seen_picture(model.part("text_encoder"), image)
+        return with_tensors(given, tensors)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("build", "side", "batch"), [(wan_i2v, 16, 1), (wan22_i2v, 16, 2), (wan22_5b_i2v, 32, 2)]
+)
+def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, batch: int) -> None:
+    pipeline, model = model_of(build)
+    for columns, frames, negative, cfg in ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)):
+        width, height = columns * side, 4 * side
+        image = picture(width, height)
+        change = shown(model, image, frames, eye=build is wan_i2v)
+        options = {"batch": batch, "negative": negative, "steps": 3}
+        found = model.make(
+            width, height, frames=frames, cfg=cfg, sampler="uni_pc", change=change, **options
+        )
+        size = {"width": width, "height": height, "num_frames": frames}
+        options |= {"guidance_scale": cfg, "image": to_pil(image)}
+        assert_same(found, stock(pipeline, out="frames", **size, **options))
+
+
+def test_videos_of_ltx(model_of: ModelOf) -> None:
+    pipeline, model = model_of(ltx_i2v)
+    for width, frames, negative, cfg in ((96, 17, NEGATIVE, 3.0), (64, 9, None, 1.0)):
+        image = picture(width, 64)
+        change, options = shown(model, image, frames), {"negative": negative}
+        found = model.make(width, 64, frames=frames, cfg=cfg, change=change, **options)
+        # The pipeline starts from a drawn latent of the picture, here from the most likely one.
+        cells = (frames - 1) // 8 + 1, 2, width // 32
+        noise = torch.randn(1, 128, *cells, generator=torch.Generator().manual_seed(SEED))
+        seen = change(model.encode("")).entries[0].tensors[FIRST_FRAME]  # type: ignore[arg-type]
+        start = torch.cat([seen, noise[:, :, 1:]], 2).flatten(2).transpose(1, 2)
+        size = {"width": width, "height": 64, "num_frames": frames, "latents": start}
+        options |= {"guidance_scale": cfg, "image": to_pil(image)}
+        expected = stock(pipeline, out="frames", **size, **options)
+        assert_same(found, expected, lambda tokens: tokens.mT.reshape(1, -1, *cells))  # noqa: B023
+
+
+def test_models_and_prompts_that_do_not_go_together_are_refused(model_of: ModelOf) -> None:
+    _, with_eye = model_of(wan_i2v)
+    _, of_prompts = model_of(wan)
+    image, options = picture(64, 64), {"cfg": 1.0, "sampler": "uni_pc", "frames": 5}
+    change = shown(with_eye, image, 5)
+    with pytest.raises(InvalidValue, match="makes videos of a first picture"):
+        with_eye.make(64, 64, **options)
+    with pytest.raises(InvalidValue, match="needs to see the first picture"):
+        with_eye.make(64, 64, change=change, **options)
+    with pytest.raises(InvalidValue, match="of another size or length"):
+        with_eye.make(96, 64, change=change, **options)
+    with pytest.raises(InvalidValue, match="makes videos of prompts alone"):
+        of_prompts.make(64, 64, change=change, **options)
+    with pytest.raises(InvalidValue, match="without an image encoder"):
+        seen_picture(of_prompts.part("text_encoder"), image)
