@@ -238,6 +238,17 @@ class Family:
         """A prompt as the denoiser takes it; see `nodegraph.diffusion.text.encode_prompt`."""
         raise NotImplementedError
 
+    def encode_edit(
+        self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        """A prompt beside pictures; see `nodegraph.diffusion.text.encode_edit`."""
+        raise InvalidValue(
+            f"the text encoder of {self.title} sees no pictures",
+            port="encoder",
+            expected="one of Qwen-Image-Edit",
+            hint="Put an EncodePrompt in place of it.",
+        )
+
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
         """What stands in for a negative prompt that isn't given; None where nothing does."""
         return self.encode(model, "") if self.needs_negative else None

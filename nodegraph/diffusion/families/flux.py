@@ -23,7 +23,13 @@ from nodegraph.diffusion.families.base import (
     Warn,
     check_hole,
 )
-from nodegraph.diffusion.families.patches import packed, places, unpacked
+from nodegraph.diffusion.families.patches import (
+    packed,
+    places,
+    reference_tensors,
+    referenced,
+    unpacked,
+)
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -69,8 +75,7 @@ class Flux(Family):
             found.setdefault("guidance", torch.tensor([GUIDANCE]))
         else:
             found.pop("guidance", None)
-        for place, reference in enumerate(entry.references, 1):
-            found[f"reference {place}"] = reference
+        found |= reference_tensors(entry.references, asked.side)
         if model.config["in_channels"] == _FILL_CHANNELS:
             check_hole(found, asked.side)
         else:
@@ -89,8 +94,7 @@ class Flux(Family):
         own = tokens.shape[1]
         if HOLE in batch:
             tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
-        for name in sorted(name for name in batch if name.startswith("reference ")):
-            seen = batch[name]
+        for seen in referenced(batch):
             tokens = torch.cat([tokens, packed(seen)], 1)
             grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, first=1))
         output: Tensor = model.module(

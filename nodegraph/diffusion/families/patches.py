@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
+from nodegraph.diffusion.families.base import Batch, Side
 from nodegraph.diffusion.lazy import torch
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,3 +35,30 @@ def places(height: int, width: int, first: int = 0) -> Tensor:
     found[..., 1] += torch.arange(height)[:, None]
     found[..., 2] += torch.arange(width)[None, :]
     return found.reshape(height * width, 3)
+
+
+def reference_tensors(references: Sequence[Tensor], side: Side) -> dict[str, Tensor]:
+    """Latents of pictures to look at, by the names that `referenced` finds them under.
+
+    Raises:
+        InvalidValue: One can't be cut into 2 x 2 patches.
+    """
+    for reference in references:
+        if reference.ndim != 4 or reference.shape[-2] % 2 or reference.shape[-1] % 2:
+            raise InvalidValue(
+                "a picture to look at can't be cut into patches of 2 x 2 cells",
+                port=side,
+                given=f"a latent of shape {tuple(reference.shape)}",
+                expected="(1, channels, height, width), height and width even",
+                hint="Bring it to sides that are multiples of 16 pixels before it is encoded.",
+            )
+    return dict(zip(_reference_names(), references, strict=False))
+
+
+def referenced(batch: Batch) -> list[Tensor]:
+    """The latents of a batch that `reference_tensors` named, in their order."""
+    return [batch[name] for name in takewhile(batch.__contains__, _reference_names())]
+
+
+def _reference_names() -> Iterator[str]:
+    return (f"reference {place}" for place in count(1))

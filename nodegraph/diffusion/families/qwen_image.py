@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.families.norms import guided_by_norm
-from nodegraph.diffusion.families.patches import packed, unpacked
+from nodegraph.diffusion.families.patches import packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
+from nodegraph.diffusion.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,15 +66,18 @@ class QwenImage(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
+        pictures = [x, *referenced(batch)]
+        grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
         output: Tensor = model.module(
-            hidden_states=packed(x),
+            hidden_states=torch.cat([packed(item) for item in pictures], 1),
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             encoder_hidden_states=batch["embeddings"],
             encoder_hidden_states_mask=None,
-            img_shapes=[[(1, height // 2, width // 2)]] * len(x),
+            img_shapes=[grids] * len(x),
             return_dict=False,
         )[0]
-        return unpacked(output, height, width)
+        own = height // 2 * (width // 2)
+        return unpacked(output[:, :own], height, width)
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """Each patch stays as long as the positive prompt alone has it."""

@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.flux import FLUX
 from nodegraph.diffusion.families.ltx import LTX
 from nodegraph.diffusion.families.lumina2 import LUMINA2
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE
+from nodegraph.diffusion.families.qwen_image_edit import QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS
 from nodegraph.diffusion.families.sd3 import SD3
 from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
 from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
@@ -37,6 +38,8 @@ _BUILT_IN = (
     CHROMA,
     WAN22_5B,
     QWEN_IMAGE,
+    QWEN_IMAGE_EDIT,
+    QWEN_IMAGE_EDIT_PLUS,
     Z_IMAGE,
 )
 _LOG = getLogger(__name__)

@@ -92,10 +92,11 @@ class Model:
         negative: str | None = None,
         latent: Latent | None = None,
         change: Callable[[Conditioning], Conditioning] = lambda given: given,
+        away: Conditioning | None = None,
         **options: Any,
     ) -> Made:
         """Sample and decode, as the nodes do."""
-        positive, against = self.encode(prompt), self.encode(negative)
+        positive, against = self.encode(prompt), away or self.encode(negative)
         assert positive is not None
         start = latent or Latent(None, width, height, batch, frames=frames)
         usual = {"seed": SEED, "steps": 2, "schedule": "normal", "sampler": "euler"}

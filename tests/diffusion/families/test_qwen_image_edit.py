@@ -1,0 +1,160 @@
+"""Qwen-Image-Edit and Edit Plus give what diffusers' pipelines give, to the last bit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+import transformers as tf
+from PIL import Image
+from torch import Tensor
+from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
+
+from nodegraph.core.values import Conditioning, Latent
+from nodegraph.diffusion import encode_image
+from nodegraph.diffusion.families import qwen_image_edit
+from nodegraph.diffusion.families.patches import unpacked
+from nodegraph.diffusion.text import encode_edit, encode_prompt, with_references
+from nodegraph.errors import InvalidValue
+
+from .conftest import Pair
+from .equality import NEGATIVE, PROMPT, Made, Model, assert_same, picture, stock
+from .image_to_image import as_tensor
+from .language import qwen_vl_text
+from .qwen_parts import qwen_flow, qwen_net, qwen_vae
+from .words import qwen_words
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+SMALL = 64 * 64
+
+
+class PictureProcessor(Qwen2VLProcessor):
+    """Without its part for videos, which needs torchvision."""
+
+    def __init__(self, image_processor: Any, tokenizer: Any) -> None:
+        self.image_processor, self.tokenizer = image_processor, tokenizer
+        self.video_processor = self.chat_template = None
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+
+    def save_pretrained(self, folder: Any, **_: Any) -> None:
+        self.image_processor.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def edit(kind: Any = d.QwenImageEditPipeline) -> Any:
+    words = qwen_words()
+    processor = PictureProcessor(tf.Qwen2VLImageProcessorPil(), words)
+    parts = (qwen_flow(), qwen_vae(), qwen_vl_text(words), words)
+    return kind(*parts, processor, qwen_net())
+
+
+def edit_plus() -> Any:
+    return edit(d.QwenImageEditPlusPipeline)
+
+
+def edited(
+    model: Model,
+    looked_at: list[Image.Image],
+    seen: list[Image.Image],
+    negative: str,
+    **options: Any,
+) -> Made:
+    """A picture made of pictures, as the nodes do it.
+
+    Args:
+        looked_at: By the encoder.
+        seen: By the transformer.
+    """
+    encoder, vae = model.part("text_encoder"), model.part("vae")
+    images = [as_tensor(item) for item in looked_at]
+    positive = encode_edit(encoder, PROMPT, images)
+    for item in seen:
+        positive = with_references(positive, encode_image(vae, as_tensor(item)))
+    away = encode_edit(encoder, negative, images)
+    return model.make(96, 64, change=lambda _: positive, away=away, cfg=4.0, **options)
+
+
+def unpack(tokens: Tensor) -> Tensor:
+    return unpacked(tokens, 8, 12)
+
+
+def stock_edit(pipeline: Any, image: Any, **options: Any) -> Made:
+    called = {"width": 96, "height": 64, "true_cfg_scale": 4.0, "negative": NEGATIVE}
+    return stock(pipeline, image=image, **called, **options)
+
+
+def test_an_edited_picture_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, model = model_of(edit)
+    # a megapixel else, which takes long
+    home = sys.modules[type(pipeline).__module__]
+    monkeypatch.setattr(home, "calculate_dimensions", lambda area, ratio: (96, 64, None))
+    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, area: (96, 64))
+    drawn = picture(100, 80)
+    brought = drawn.resize((96, 64), resample=Image.Resampling.LANCZOS)
+    found = edited(model, [drawn], [brought], NEGATIVE)
+    assert_same(found, stock_edit(pipeline, drawn), unpack)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_picture_of_two_is_diffusers(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    pipeline, model = model_of(edit_plus)
+    monkeypatch.setattr(sys.modules[type(pipeline).__module__], "VAE_IMAGE_SIZE", SMALL)
+    two = [picture(128, 64), picture(64, 64)]
+    brought = [two[0].resize((96, 32), resample=Image.Resampling.LANCZOS), two[1]]
+    found = edited(model, two, brought, NEGATIVE, batch=batch)
+    assert_same(found, stock_edit(pipeline, two, batch=batch), unpack)
+
+
+def test_pictures_are_seen_in_the_sizes_that_diffusers_brings_them_to() -> None:
+    for kind, area in ((d.QwenImageEditPipeline, 1024**2), (d.QwenImageEditPlusPipeline, 384**2)):
+        wanted = sys.modules[kind.__module__].calculate_dimensions
+        for width, height in ((512, 512), (1920, 1080), (333, 1000), (50, 40)):
+            found = qwen_image_edit.seen_size(width, height, area)
+            assert found == wanted(area, width / height)[:2]
+
+
+def test_a_prompt_that_says_nothing_of_pictures_is_encoded_too(model_of: ModelOf) -> None:
+    _, model = model_of(edit_plus)
+    (entry,) = encode_prompt(model.part("text_encoder"), PROMPT).entries
+    made = model.make(64, 64, cfg=1.0)
+    assert entry.embeddings.shape[-1] == 32
+    assert torch.isfinite(made.pixels).all()
+
+
+def test_one_that_can_look_at_one_picture_is_not_shown_two(model_of: ModelOf) -> None:
+    _, model = model_of(edit)
+    two = torch.zeros(2, 64, 64, 3)
+    with pytest.raises(InvalidValue, match="looks at one picture"):
+        encode_edit(model.part("text_encoder"), PROMPT, [two])
+    with pytest.raises(InvalidValue, match="too narrow"):
+        encode_edit(model.part("text_encoder"), PROMPT, [torch.zeros(1, 2, 300, 3)])
+    with pytest.raises(InvalidValue, match="a mark that stands for pictures"):
+        encode_edit(model.part("text_encoder"), "a <|image_pad|>", [])
+
+
+def test_encoders_that_see_no_pictures_say_so(model_of: ModelOf) -> None:
+    _, model = model_of(edit)
+    blind = replace(model.part("text_encoder"), family="qwen-image")
+    with pytest.raises(InvalidValue, match="sees no pictures"):
+        encode_edit(blind, PROMPT, [])
+
+
+def test_references_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    prompt = Conditioning((), "qwen-image-edit")
+    with pytest.raises(InvalidValue, match="the latent is empty"):
+        with_references(prompt, Latent(None, 64, 64))
+    with pytest.raises(InvalidValue, match="of another format"):
+        with_references(prompt, Latent(torch.zeros(1, 16, 8, 8), 64, 64, format="flux"))
+    _, model = model_of(edit)
+    odd = Latent(torch.zeros(1, 16, 7, 8), 64, 56, format="qwen-image")
+    with pytest.raises(InvalidValue, match="patches of 2 x 2"):
+        model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, odd))
