@@ -1,14 +1,17 @@
-"""EncodePrompt encodes as the pipeline does, and tells what is wrong with a prompt."""
+"""Prompts are encoded as the pipelines do, also beside pictures, and faults in them are told."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
 from tests.diffusion.conftest import sd1_pipeline  # noqa: F401 - a fixture
+from tests.diffusion.families.equality import picture, random_pipeline
+from tests.diffusion.families.test_qwen_image_edit import edit_plus
 from tests.nodes.conftest import Bench, link
 
 
@@ -57,3 +60,64 @@ def test_the_same_text_is_not_encoded_twice(bench: Bench, sd1_folder: Path) -> N
 
     assert bench.run(encode(sd1_folder, "fox"), "text").nodes["text"].status == "cached"
     assert bench.run(encode(sd1_folder, "a fox"), "text").nodes["text"].status == "ran"
+
+
+@pytest.fixture(scope="module")
+def edit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("models") / "edit"
+    random_pipeline(edit_plus).save_pretrained(folder)
+    picture(64, 48).save(folder / "seen.png")
+    return folder
+
+
+def edited(folder: Path) -> dict[str, Any]:
+    size = {"width": 64, "height": 64}
+    few = {"steps": 2, "sampler": "euler", "schedule": "normal", "cfg": 1.0}
+    given = {
+        "load": ("LoadModel", {"model": str(folder)}),
+        "seen": ("LoadImage", {"path": str(folder / "seen.png")}),
+        "latent": ("VAEEncode", {"vae": link("load.vae"), "image": link("seen.image")}),
+        "text": (
+            "EncodeEditPrompt",
+            {"encoder": link("load.text_encoder"), "images": link("seen.image"), "text": "red"},
+        ),
+        "shown": (
+            "ReferenceLatents",
+            {"conditioning": link("text.conditioning"), "latent": link("latent.latent")},
+        ),
+        "empty": ("EmptyLatent", size),
+        "sample": (
+            "KSampler",
+            {
+                "model": link("load.model"),
+                "positive": link("shown.conditioning"),
+                "latent": link("empty.latent"),
+                **few,
+            },
+        ),
+    }
+    return {name: {"type": kind, "inputs": inputs} for name, (kind, inputs) in given.items()}
+
+
+def test_pictures_are_edited(bench: Bench, edit_folder: Path) -> None:
+    graph = edited(edit_folder)
+    found = bench.value(graph, "shown.conditioning")
+    latent = bench.value(graph, "latent.latent")
+
+    [entry] = found.entries
+    assert found.family == "qwen-image-edit-plus"
+    assert torch.equal(entry.references[0], latent.samples)
+    made = bench.value(graph, "sample.latent").samples
+    graph["sample"]["inputs"]["positive"] = link("text.conditioning")
+    assert not torch.equal(made, bench.value(graph, "sample.latent").samples)
+
+
+def test_the_encoder_sees_pictures(bench: Bench, edit_folder: Path) -> None:
+    graph = edited(edit_folder)
+    beside = bench.value(graph, "text.conditioning").entries[0].embeddings
+    plain = {"encoder": link("load.text_encoder"), "text": "red"}
+    graph["text"] = {"type": "EncodePrompt", "inputs": plain}
+    alone = bench.value(graph, "text.conditioning").entries[0].embeddings
+
+    # a token for each 28 x 28 pixels of about 384 x 384, and words around them
+    assert beside.shape[1] > alone.shape[1] + 150
