@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
+from nodegraph.diffusion.adapters.files import AdapterFile, locate_adapter, read_adapter
 from nodegraph.diffusion.adapters.guessing import guess, is_for
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.matching import Matched
+from nodegraph.diffusion.adapters.stems import take_apart
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 
@@ -107,3 +108,13 @@ def told(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, s
     lost = (*matched.misfits, *matched.unknown)
     if lost:
         yield f"{name}: no place in the {part} for {len(lost)}, such as {lost[0]}", "warning"
+
+
+def told_besides(name: str, file: AdapterFile, *, has_encoder: bool) -> Iterator[tuple[str, str]]:
+    """What is said of the rest of a file: messages and their levels."""
+    encoded = [stem for stem in file.parts if take_apart(stem).is_of_encoder]
+    if encoded and not has_encoder:
+        yield f"{name}: {len(encoded)} layers are of the text encoder, which isn't linked", "info"
+    if file.others:
+        first = file.others[0]
+        yield f"{name}: {len(file.others)} tensors are of no known kind, such as {first}", "warning"

@@ -32,6 +32,7 @@ from ._lora import (
     lora_state,
     lora_weights,
     told,
+    told_besides,
     word_weights,
 )
 
@@ -135,6 +136,8 @@ def LoadLora(
     for part, matched in zip(("model", "text encoder"), found, strict=False):
         for message, level in told(lora, part, matched):
             ctx.log(message, level)
+    for message, level in told_besides(lora, opened.file, has_encoder=text_encoder is not None):
+        ctx.log(message, level)
     return LoadedLora(put_on.recipe, encoder)
 
 

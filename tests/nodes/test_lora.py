@@ -131,6 +131,15 @@ def test_layers_that_have_no_place_are_told(bench: Bench, models: Path) -> None:
     ]
 
 
+def test_what_is_left_out_of_a_file_is_told(bench: Bench, models: Path) -> None:
+    bench.value({**LOAD, "lora": lora("both")}, "lora.model")
+    assert said(bench)[1:] == ["both: 12 layers are of the text encoder, which isn't linked"]
+    pairs = files.peft_file(files.own_pairs(tiny_unet()), "unet.")
+    files.saved(pairs | {"unet.x.oft_blocks": torch.zeros(1)}, models / "more.safetensors")
+    bench.value({**LOAD, "lora": lora("more")}, "lora.model")
+    assert said(bench)[1:] == ["more: 1 tensors are of no known kind, such as unet.x.oft_blocks"]
+
+
 def test_a_file_that_was_replaced_is_another_lora(bench: Bench, models: Path) -> None:
     nodes = {**LOAD, "lora": lora("unet")}
     before = bench.value(nodes, "lora.model")
