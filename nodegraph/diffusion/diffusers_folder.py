@@ -105,8 +105,9 @@ def check_complete(folder: Path, family: Family) -> None:
 def has_tokenizer(folder: Path) -> bool:
     """Whether a folder holds what a tokenizer, or a processor of pictures, is made of."""
     both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    single = ("tokenizer.json", "spiece.model", "tokenizer.model", "preprocessor_config.json")
-    return both or any((folder / name).is_file() for name in single)
+    single = ("tokenizer.json", "spiece.model", "tokenizer.model")
+    processors = ("preprocessor_config.json", "processor_config.json")
+    return both or any((folder / name).is_file() for name in (*single, *processors))
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

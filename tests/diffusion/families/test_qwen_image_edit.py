@@ -18,7 +18,7 @@ from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_image
 from nodegraph.diffusion.families import qwen_image_edit
-from nodegraph.diffusion.families.patches import unpacked
+from nodegraph.diffusion.families.patches import reference_tensors, referenced, unpacked
 from nodegraph.diffusion.text import encode_edit, encode_prompt, with_references
 from nodegraph.errors import InvalidValue
 
@@ -112,6 +112,22 @@ def test_a_picture_of_two_is_diffusers(
     brought = [two[0].resize((96, 32), resample=Image.Resampling.LANCZOS), two[1]]
     found = edited(model, two, brought, NEGATIVE, batch=batch)
     assert_same(found, stock_edit(pipeline, two, batch=batch), unpack)
+
+
+def test_bfloat16_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, model = model_of(edit_plus)
+    monkeypatch.setattr(sys.modules[type(pipeline).__module__], "VAE_IMAGE_SIZE", SMALL)
+    parts = d.QwenImagePipeline.from_pretrained(model.folder, dtype=torch.bfloat16).components
+    loaded = type(pipeline)(**parts, processor=pipeline.processor)
+    loaded.set_progress_bar_config(disable=True)
+    found = edited(Model(model.folder, "bfloat16"), [picture(64, 64)], [picture(64, 64)], NEGATIVE)
+    expected = stock_edit(loaded, picture(64, 64))
+    assert torch.equal(found.latents, unpack(expected.latents).float())
+
+
+def test_many_pictures_keep_their_order() -> None:
+    twelve = [torch.full((1, 16, 2, 2), float(place)) for place in range(12)]
+    assert referenced(reference_tensors(twelve, "positive")) == twelve
 
 
 def test_pictures_are_seen_in_the_sizes_that_diffusers_brings_them_to() -> None:
