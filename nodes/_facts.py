@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import (
     ModelFacts,
@@ -16,6 +17,7 @@ from nodegraph.diffusion.opening import (
     weight_bytes,
 )
 from nodegraph.diffusion.prompts import parse_prompt
+from nodegraph.diffusion.vae_files import AUTO, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.resizing import target_size
 from nodegraph.images.room import check_room, coding_bytes, resizing_bytes
@@ -111,6 +113,46 @@ def model_weights(inputs: HookInputs) -> Estimate:
         device=environment.device,
     )
     return Estimate(memory=0, weights=found)
+
+
+LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux")
+"""Formats that a VAE's file may leave open."""
+
+
+def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Latent format of what LoadVae gives; nothing where it can't be loaded."""
+    try:
+        found = _vae_format(inputs)
+    except NodegraphError:
+        # `check_vae` tells.
+        return {}
+    if found is None:
+        return {}
+    facts = {"format": found.name, "downscale": found.spatial}
+    return {"vae": facts}
+
+
+def check_vae(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no VAE, and those that don't say which latents they read."""
+    try:
+        _vae_format(inputs)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "vae", error)
+
+
+def _vae_format(inputs: HookInputs) -> LatentFormat | None:
+    literals, environment = inputs.literals, inputs.environment
+    name, latents = literals.get("vae"), literals.get("latents")
+    if name is None or latents is None:
+        return None
+    allow = environment.allow_pickle
+    return vae_format(name, environment.models, latents=latents, allow_pickle=allow)
+
+
+def vae_state(inputs: HookInputs) -> str:
+    """Changes when a file of the VAE does."""
+    environment = inputs.environment
+    return f"{environment.device} {vae_stamp(inputs.literals['vae'], environment.models)}"
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:

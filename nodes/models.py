@@ -13,6 +13,7 @@ from nodegraph import (
     File,
     Range,
     TextEncoder,
+    Vae,
     node,
 )
 from nodegraph.diffusion.adapters.files import locate_adapter
@@ -21,8 +22,18 @@ from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inv
 from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES, ModelRecipes, computed_dtype, open_model
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
+from nodegraph.diffusion.vae_files import open_vae
 
-from ._facts import check_model, model_outputs, model_state, model_weights
+from ._facts import (
+    LATENTS,
+    check_model,
+    check_vae,
+    model_outputs,
+    model_state,
+    model_weights,
+    vae_outputs,
+    vae_state,
+)
 from ._lora import (
     check_inversion,
     check_lora,
@@ -78,6 +89,40 @@ def LoadModel(
         device=environment.device,
         prediction_type=prediction_type,
         zero_terminal_snr=zero_terminal_snr,
+    )
+
+
+@node(
+    category="models",
+    lane="io",
+    infer=vae_outputs,
+    validate=check_vae,
+    fingerprint=vae_state,
+    tags=("checkpoint", "load", "autoencoder"),
+)
+def LoadVae(
+    ctx: Context,
+    vae: Annotated[str, File("model")],
+    latents: Annotated[str, Choices(LATENTS)] = "auto",
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> Vae:
+    """Open a VAE by itself, such as one that was trained further than a model's own.
+
+    Args:
+        vae: Name under a models folder, or path: a file or diffusers folder that holds a VAE, or a
+            whole model, of which its VAE is taken.
+        latents: The format that it reads, where its file doesn't say: one of four channels may be
+            Stable Diffusion's (sd) or SDXL's.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    environment = ctx.environment
+    return open_vae(
+        vae,
+        environment.models,
+        latents=latents,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
     )
 
 

@@ -153,31 +153,6 @@ def _levels(unet: Shapes) -> tuple[list[int], list[int], int]:
     return channels, depths, layers
 
 
-def vae_config(shapes: Shapes, family: Family) -> dict[str, Any]:
-    """The diffusers configuration of the autoencoder in a checkpoint.
-
-    Raises:
-        KeyError: A tensor that every such autoencoder has is missing.
-    """
-    layout = layout_of(family)
-    vae = part_of(shapes, layout.prefixes[family.vae])
-    levels = count_of(vae, r"encoder\.down\.(\d+)\.")
-    return {
-        "in_channels": vae["encoder.conv_in.weight"][1],
-        "out_channels": vae["decoder.conv_out.weight"][0],
-        "block_out_channels": tuple(
-            vae[f"encoder.down.{level}.block.0.conv1.weight"][0] for level in range(levels)
-        ),
-        "down_block_types": ("DownEncoderBlock2D",) * levels,
-        "up_block_types": ("UpDecoderBlock2D",) * levels,
-        "layers_per_block": count_of(vae, r"encoder\.down\.0\.block\.(\d+)\."),
-        "latent_channels": vae["post_quant_conv.weight"][0],
-        "norm_num_groups": NORM_GROUPS,
-        "sample_size": family.size,
-        "scaling_factor": layout.scaling_factor,
-    }
-
-
 def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     """The UNet's weights under diffusers' names.
 
@@ -188,19 +163,6 @@ def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> di
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
     converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(dict(tensors), config)
-    return converted
-
-
-def convert_vae(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The autoencoder's weights under diffusers' names.
-
-    Args:
-        tensors: The checkpoint's tensors of the autoencoder.
-        config: Of `vae_config`.
-    """
-    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-
-    converted: dict[str, Tensor] = convert_ldm_vae_checkpoint(dict(tensors), config)
     return converted
 
 

@@ -10,8 +10,10 @@ from nodegraph.core.values import DiffusionModel, Recipe, Vae
 from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.text_checkpoint import PROJECTING, convert_text, text_config
+from nodegraph.diffusion.vae_checkpoint import convert_vae, vae_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,14 +62,27 @@ def checkpoint_part(recipe: Recipe, part: Part, shapes: Shapes) -> CheckpointPar
         config = checkpoint.unet_config(shapes, family)
         return CheckpointPart(name, config, lambda given: checkpoint.convert_unet(given, config))
     if isinstance(recipe, Vae):
-        config = checkpoint.vae_config(shapes, family)
-        return CheckpointPart(name, config, lambda given: checkpoint.convert_vae(given, config))
+        return vae_part(shapes, part_prefix(recipe, part.role), family.latent)
     prefix, drops_last = part_prefix(recipe, part.role), checkpoint.layout_of(family).drops_last
     config = text_config(shapes, prefix, drops_last=drops_last)
     projects = name in PROJECTING
     return CheckpointPart(
         name, config, lambda given: convert_text(given, prefix, config, projects=projects)
     )
+
+
+def vae_part(shapes: Shapes, prefix: str, latents: LatentFormat) -> CheckpointPart:
+    """The autoencoder in a single file, whole or of its own.
+
+    Args:
+        shapes: Of all tensors in the file.
+        prefix: Before the names of the autoencoder's.
+    Raises:
+        KeyError: A tensor that every such autoencoder has is missing.
+    """
+    config = vae_config(shapes, prefix, latents)
+    name = latents.autoencoders[0]
+    return CheckpointPart(name, config, lambda given: convert_vae(given, prefix, config))
 
 
 def _family(recipe: Recipe) -> Family:

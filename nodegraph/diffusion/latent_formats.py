@@ -35,6 +35,8 @@ class LatentFormat:
         autoencoders: Classes of diffusers that make and read it.
         overflows: Whether its autoencoder overflows in float16, unless its configuration says not
             (``force_upcast``).
+        scaling: Factor and shift of published autoencoders, for files that don't say; None where
+            there is more to it.
         rgb: The colours of its channels on the whole, for previews; None if not known.
         rgb_bias: The colour of a cell of zeros.
     """
@@ -45,6 +47,7 @@ class LatentFormat:
     temporal: int = 0
     autoencoders: tuple[str, ...] = ("AutoencoderKL",)
     overflows: bool = False
+    scaling: tuple[float, float] | None = None
     rgb: Factors | None = None
     rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -174,6 +177,7 @@ def _buffers(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 SD = LatentFormat(
     "sd",
     4,
+    scaling=(0.18215, 0.0),
     # Found by Kevin Turner (keturn) for Stable Diffusion 1.4:
     # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
     rgb=(
@@ -185,13 +189,13 @@ SD = LatentFormat(
 )
 """Stable Diffusion 1.x and 2.x."""
 
-SDXL = LatentFormat("sdxl", 4, overflows=True)
+SDXL = LatentFormat("sdxl", 4, overflows=True, scaling=(0.13025, 0.0))
 """Stable Diffusion XL and PixArt-Σ."""
 
-SD3 = LatentFormat("sd3", 16)
+SD3 = LatentFormat("sd3", 16, scaling=(1.5305, 0.0609))
 """Stable Diffusion 3 and 3.5."""
 
-FLUX = LatentFormat("flux", 16)
+FLUX = LatentFormat("flux", 16, scaling=(0.3611, 0.1159))
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
 
 # ComfyUI's (``comfy/latent_formats.py``, Wan21), which it takes for Qwen-Image, too.

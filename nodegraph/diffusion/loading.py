@@ -19,15 +19,21 @@ from nodegraph.diffusion.building import (
     reading,
     transformers_module,
 )
-from nodegraph.diffusion.checkpoint_parts import checkpoint_part, part_prefix, recipe_parts
+from nodegraph.diffusion.checkpoint_parts import (
+    checkpoint_part,
+    part_prefix,
+    recipe_parts,
+    vae_part,
+)
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families import family_named, format_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.models import header_of
 from nodegraph.diffusion.opening import CHECKPOINT, recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config
+from nodegraph.diffusion.vae_checkpoint import vae_prefix
 from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -125,6 +131,8 @@ def _modules(recipe: Recipe) -> dict[str, nn.Module]:
 
 def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
+    if isinstance(recipe, Vae) and len(files) == 1:
+        return _vae_alone(recipe, files[0])
     if files:
         return build_module(part.classes, files, recipe.dtype)
     (path,) = recipe.paths(CHECKPOINT)
@@ -140,6 +148,17 @@ def _of_checkpoint(recipe: Recipe, path: Path, part: Part) -> nn.Module:
         if isinstance(recipe, TextEncoder):
             config = kind.config_class(**found.config)
             return transformers_module(kind, config, found.convert(tensors), path)
+        return diffusers_module(kind, found.config, found.convert(tensors), path)
+
+
+def _vae_alone(recipe: Vae, path: Path) -> nn.Module:
+    """An autoencoder from a file that holds nothing else."""
+    shapes = header_of(path).shapes
+    prefix = vae_prefix(shapes) or ""
+    tensors = read_tensors([path], recipe.dtype, prefix=prefix)
+    with reading(path):
+        found = vae_part(shapes, prefix, format_named(recipe.family))
+        kind = library_class(found.class_name)
         return diffusers_module(kind, found.config, found.convert(tensors), path)
 
 

@@ -120,7 +120,7 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is damaged, incomplete or of a family that isn't supported.
     """
-    path = _find(name, folders)
+    path = find_path(name, folders)
     kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
     identified = _identify(path, kind, allow_pickle)
     if identified.family is None:
@@ -131,7 +131,12 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     return ModelSource(name, path, kind, identified.family.name)
 
 
-def _find(name: str, folders: Sequence[Path]) -> Path:
+def find_path(name: str, folders: Sequence[Path]) -> Path:
+    """The file or folder that a name means.
+
+    Raises:
+        ModelNotFound: There is nothing of that name.
+    """
     if name == EMBEDDED and _has_embedded():
         return embedded_folder()
     if name.strip():

@@ -21,6 +21,7 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of, locate_model
 from nodegraph.diffusion.numerics import cpu_has_float16
 from nodegraph.diffusion.safetensors_header import read_header
@@ -31,6 +32,7 @@ from nodegraph.diffusion.scheduler_file import (
     scheduler_option,
 )
 from nodegraph.diffusion.text_checkpoint import text_config
+from nodegraph.diffusion.vae_checkpoint import vae_config
 from nodegraph.diffusion.vocabulary import find_vocabulary
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -317,11 +319,10 @@ def recipe_settings(recipe: Recipe) -> dict[str, Any]:
     return found
 
 
-def _precision(dtype: str, parts: Sequence[_PartFiles], device: str) -> str:
-    """The precision that ``auto`` means: of a folder's part the first file tells."""
+def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
+    """The precision that ``auto`` means: of several files the first tells."""
     if dtype != "auto":
         return dtype
-    weights = [path for part in parts for path in part.weights]
     if device == "cpu" or weights[0].suffix != SAFETENSORS:
         return "float32"
     names = list(read_header(weights[0]).dtypes.values())
@@ -329,12 +330,23 @@ def _precision(dtype: str, parts: Sequence[_PartFiles], device: str) -> str:
     return _STORED.get(most, "float32")
 
 
+def vae_precision(precision: str, latents: LatentFormat, *, may_upcast: bool) -> str:
+    """That of an autoencoder: float32 for float16 where it overflows."""
+    return "float32" if precision == "float16" and latents.overflows and may_upcast else precision
+
+
+def _precision(dtype: str, parts: Sequence[_PartFiles], device: str) -> str:
+    return stored_precision(dtype, [path for part in parts for path in part.weights], device)
+
+
 def _vae_precision(
     source: ModelSource, family: Family, dtype: str, parts: Sequence[_PartFiles], device: str
 ) -> str:
     found = _precision(dtype, parts, device)
-    overflows = found == "float16" and family.latent.overflows
-    return "float32" if overflows and _configs(source)[1].get("force_upcast", True) else found
+    if found != "float16" or not family.latent.overflows:
+        return found
+    may_upcast = bool(_configs(source)[1].get("force_upcast", True))
+    return vae_precision(found, family.latent, may_upcast=may_upcast)
 
 
 def _schedule(source: ModelSource) -> dict[str, Any]:
@@ -351,7 +363,8 @@ def _configs(source: ModelSource) -> tuple[Config, Config]:
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
     shapes, family = header_of(source.path).shapes, family_named(source.family)
-    return checkpoint.unet_config(shapes, family), checkpoint.vae_config(shapes, family)
+    prefix = checkpoint.layout_of(family).prefixes[family.vae]
+    return checkpoint.unet_config(shapes, family), vae_config(shapes, prefix, family.latent)
 
 
 def _facts(family: Family, denoiser: Config, vae: Config, schedule: Config) -> ModelFacts:

@@ -200,3 +200,35 @@ def test_links_carry_the_family(bench: Bench, apples: Path) -> None:
     }
 
     assert bench.value(graph, "text.conditioning").family == "sd1"
+
+
+def test_a_vae_by_itself_decodes_what_another_model_made(bench: Bench) -> None:
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "vae": {"type": "LoadVae", "inputs": {"vae": "tiny"}},
+        "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+        "text": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "an apple"},
+        },
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": {"from": "load.model"},
+                "positive": {"from": "text.conditioning"},
+                "latent": {"from": "size.latent"},
+                "steps": 2,
+            },
+        },
+        "own": {
+            "type": "VAEDecode",
+            "inputs": {"vae": {"from": "load.vae"}, "latent": {"from": "sample.latent"}},
+        },
+        "other": {
+            "type": "VAEDecode",
+            "inputs": {"vae": {"from": "vae.vae"}, "latent": {"from": "sample.latent"}},
+        },
+    }
+    result = bench.run(nodes, "own", "other")
+    assert not result.errors, result.errors
+    assert torch.equal(result["own.image"], result["other.image"])

@@ -86,7 +86,6 @@ class SingleFile:
 
     Attributes:
         prefixes: By role: before the names of a part's tensors.
-        scaling_factor: Of its autoencoder.
         heads: Attention heads of the UNet's blocks; None for heads that are 64 wide.
         drops_last: Whether the last layer of its text encoder isn't used.
         says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
@@ -94,7 +93,6 @@ class SingleFile:
     """
 
     prefixes: Mapping[str, str]
-    scaling_factor: float
     heads: int | None = None
     drops_last: bool = False
     says_prediction: bool = True

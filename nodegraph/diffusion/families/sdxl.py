@@ -95,8 +95,7 @@ SDXL = StableDiffusionXL(
             **_PREFIXES,
             "text_encoder": "conditioner.embedders.0.transformer.",
             "text_encoder_2": "conditioner.embedders.1.model.",
-        },
-        0.13025,
+        }
     ),
     **_COMMON,
 )
@@ -107,8 +106,6 @@ SDXL_REFINER = StableDiffusionXL(
     tokenizers=(_TOKENIZER,),
     settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
-    single_file=SingleFile(
-        {**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}, 0.13025
-    ),
+    single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
     **_COMMON,
 )

@@ -64,9 +64,7 @@ SD1 = StableDiffusion(
     scheduler={"steps_offset": 1, "clip_sample": False},
     size=512,
     weighs_words=True,
-    single_file=SingleFile(
-        {**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}, 0.18215, heads=8
-    ),
+    single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}, heads=8),
 )
 SD2 = replace(
     SD1,
@@ -78,7 +76,6 @@ SD2 = replace(
     # Some predict the noise and others v, which no tensor shows.
     single_file=SingleFile(
         {**_PREFIXES, "text_encoder": "cond_stage_model.model."},
-        0.18215,
         drops_last=True,
         says_prediction=False,
     ),

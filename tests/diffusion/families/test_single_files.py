@@ -12,8 +12,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.diffusion import load_component, locate_model, model_facts, open_model
+from nodegraph.diffusion import (
+    estimate_bytes,
+    load_component,
+    locate_model,
+    model_facts,
+    open_model,
+)
 from nodegraph.diffusion.opening import weight_bytes
+from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.diffusion.vocabulary import WORDS
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import component_bytes
@@ -185,6 +192,48 @@ def test_what_is_known_without_loading(files: dict[str, tuple[Path, Parts]]) -> 
     facts = model_facts(locate_model(str(files["sdxl"][0]), []))
     assert (facts["family"], facts["format"], facts["latent_channels"]) == ("sdxl", "sdxl", 4)
     assert (facts["width"], facts["context_width"]) == (1024, 64 + 128)
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae."])
+@pytest.mark.parametrize("naming", ["original", "diffusers"])
+def test_a_vae_by_itself(tmp_path: Path, prefix: str, naming: str) -> None:
+    torch.manual_seed(0)
+    expected = autoencoder(0.13025).eval()
+    tensors = expected.state_dict() if naming == "diffusers" else ldm._vae_tensors(expected)
+    save_file(
+        {f"{prefix}{name}": item.clone().contiguous() for name, item in tensors.items()},
+        tmp_path / "vae.safetensors",
+    )
+    with pytest.raises(InvalidValue, match="doesn't say which latents") as error:
+        open_vae("vae", [tmp_path])
+    assert error.value.problem.expected == "sd or sdxl"
+    recipe = open_vae("vae", [tmp_path], latents="sdxl")
+    module = load_component(recipe, "cpu").module
+    found = module.state_dict()
+    assert all(torch.equal(found[name], item) for name, item in expected.state_dict().items())
+    assert module.config.scaling_factor == 0.13025
+    assert estimate_bytes(recipe) == component_bytes(load_component(recipe, "cpu"))
+
+
+def test_a_vae_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    autoencoder(0.13025).save_pretrained(tmp_path / "vae")
+    recipe = open_vae("vae", [tmp_path])
+    assert recipe.family == "sdxl"
+    assert load_component(recipe, "cpu").module.config.scaling_factor == 0.13025
+    with pytest.raises(InvalidValue, match="doesn't read latents of format sd"):
+        open_vae("vae", [tmp_path], latents="sd")
+
+
+def test_the_vae_of_a_whole_model(files: dict[str, tuple[Path, Parts]]) -> None:
+    """Two models that share a VAE share it in memory: its recipe is the model's own."""
+    path, _ = files["sdxl"]
+    assert open_vae(str(path), []) == open_model(str(path), []).vae
+
+
+def test_what_holds_no_vae_is_refused(tmp_path: Path) -> None:
+    save_file({"anything": torch.zeros(1)}, tmp_path / "none.safetensors")
+    with pytest.raises(InvalidFile, match="holds no autoencoder"):
+        open_vae("none", [tmp_path])
 
 
 def test_a_file_without_an_encoder_is_refused(
