@@ -18,6 +18,7 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import SHARED, Asked, Moment, Side
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
+from nodegraph.diffusion.families.patches import referenced
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.errors import InvalidValue
 
@@ -275,6 +276,13 @@ class Guidance:
         asked = Asked(side, *self._size, self._shape, self._cfg)
         entry = self._with_picture(entry)
         tensors = self._family.fit(self._model, entry, asked)
+        if entry.references and not referenced(tensors):
+            raise InvalidValue(
+                f"{self._family.title} looks at no pictures",
+                port=side,
+                given=f"{len(entry.references)} to look at",
+                hint="Leave ReferenceLatents out, or load a model that edits.",
+            )
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
         return Prompt(placed, weight, entry.start, entry.end)
 

@@ -254,6 +254,9 @@ class Family:
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         """The tensors of a prompt for one item, each with a first dimension of 1.
 
+        A family that looks at pictures hands on the entry's by `patches.reference_tensors`; with
+        others they are refused.
+
         Raises:
             InvalidValue: They don't fit the model.
         """

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt
 from nodegraph.diffusion.families.patches import unpacked
+from nodegraph.diffusion.text import with_references
+from nodegraph.errors import InvalidValue
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
@@ -92,3 +94,10 @@ def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     _, model = model_of(qwen_image)
     assert_samples_by(model, {"dpmpp_2m": "normal", "heun": "beta"})
     assert_refuses(model, near="64 x 64")
+
+
+def test_pictures_to_look_at_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(qwen_image)
+    latent = encode_image(model.part("vae"), as_tensor(picture(64, 64)))
+    with pytest.raises(InvalidValue, match="Qwen-Image looks at no pictures"):
+        model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, latent))
