@@ -239,6 +239,7 @@ class Denoising:
             training_timesteps=self._training_timesteps,
             progress=self.step / self.total,
             at=float(sampler.timestep),
+            step=self.step,
         )
 
     def _noised(self, rung: int) -> Tensor:

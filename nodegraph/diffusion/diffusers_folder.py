@@ -25,11 +25,12 @@ PREVIEW_DECODER = "preview_decoder"
 _STEMS = ("diffusion_pytorch_model", "model")
 """Of weight files: diffusers' own, and those of text encoders."""
 _PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
+_NAMED = "tokenizer_config.json"
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "tokenizer.json",
-    "tokenizer_config.json",
+    _NAMED,
     "special_tokens_map.json",
     "added_tokens.json",
     "spiece.model",
@@ -93,7 +94,7 @@ def check_complete(folder: Path, family: Family) -> None:
     missing += [
         f"{part.role}/vocab.json with merges.txt"
         for part in family.tokenizers
-        if not part.optional and not has_tokenizer(folder / part.role)
+        if not (part.optional or has_tokenizer(folder / part.role) or _reads_bytes(folder, part))
     ]
     if missing:
         raise InvalidFile(
@@ -108,6 +109,11 @@ def has_tokenizer(folder: Path) -> bool:
     single = ("tokenizer.json", "spiece.model", "tokenizer.model")
     processors = ("preprocessor_config.json", "processor_config.json")
     return both or any((folder / name).is_file() for name in (*single, *processors))
+
+
+def _reads_bytes(folder: Path, part: Part) -> bool:
+    """Whether it is a tokenizer without a vocabulary, as bytes are its words."""
+    return "ByT5Tokenizer" in part.classes and (folder / part.role / _NAMED).is_file()
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

@@ -41,16 +41,32 @@ def t5_states(model: Any, tokens: dict[str, Tensor], *, masked: bool = False) ->
 
 
 def hidden_states(model: Any, tokens: dict[str, Tensor], layer: int) -> Tensor:
-    """What a layer of a language model gives, counted as in Python from 0, the embedded tokens, to
-    -1, the last after its norm; float32 on the CPU, (1, tokens, width).
+    """What a layer of a language model gives; see `layer_states`."""
+    return layer_states(model, tokens, [layer])[0]
+
+
+def layer_states(model: Any, tokens: dict[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
+    """What layers of a language model give, counted as in Python from 0, the embedded tokens, to
+    -1, the last after its norm; each float32 on the CPU, (1, tokens, width).
 
     Args:
         tokens: All that the model takes, such as `padded` gives.
     """
     placed = {name: item.to(model.device) for name, item in tokens.items()}
     # without the head, which would say for every token how likely each word is to follow
-    found: Tensor = model.base_model(**placed, output_hidden_states=True).hidden_states[layer]
-    return found.to("cpu", torch.float32)
+    found = model.base_model(**placed, output_hidden_states=True).hidden_states
+    return [found[layer].to("cpu", torch.float32) for layer in layers]
+
+
+def attentive_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
+    """What each layer of a language model gives; float32 on the CPU, (1, layers, tokens, width).
+
+    Its attention weights are asked for, too: torch computes them by another kernel, whose last
+    bits differ, and diffusers does so.
+    """
+    placed = {name: item.to(model.device) for name, item in tokens.items()}
+    found = model.base_model(**placed, output_hidden_states=True, output_attentions=True)
+    return torch.stack(found.hidden_states[1:], 1).to("cpu", torch.float32)
 
 
 def clip_states(model: Any, tokens: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -194,8 +194,10 @@ class Guidance:
         self._sides = {"positive": self._prompts("positive", positive, empty)}
         if is_guided:
             self._sides["negative"] = self._prompts("negative", negative, empty)
+        leading = [prompt.tensors for prompt in self._sides["positive"].prompts]
+        own = self._family.guider(model, cfg, leading) if is_guided else None
         scale = functools.partial(self._family.scale, model, positive.entries[0], cfg)
-        self.guider: Guider = ClassifierFree(self._family, scale, is_guided)
+        self.guider: Guider = own or ClassifierFree(self._family, scale, is_guided)
 
     @property
     def first_frame(self) -> Tensor | None:
@@ -306,7 +308,7 @@ class Guidance:
 
 def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:
     """Whether a negative side is evaluated."""
-    if cfg <= 1 or family.takes_cfg(model.config):
+    if cfg <= 1 or family.guides_itself(model):
         return False
     return has_negative or family.needs_negative
 

@@ -96,6 +96,18 @@ class LatentFormat:
         return (latent_frames - 1) * self.temporal + 1 if self.temporal else 1
 
 
+@dataclass(frozen=True)
+class DeepCompression(LatentFormat):
+    """Latents of an autoencoder that gives no distribution.
+
+    Source: Chen et al. 2024, arXiv:2410.10733.
+    """
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        latents: Tensor = vae.encode(pixels, return_dict=False)[0] * vae.config.scaling_factor
+        return latents
+
+
 def _shift(vae: Any) -> float:
     return getattr(vae.config, "shift_factor", None) or 0.0
 
@@ -244,3 +256,11 @@ QWEN_IMAGE = QwenImageFormat(
     rgb_bias=_WAN_BIAS,
 )
 """Qwen-Image and Qwen-Image-Edit."""
+
+SANA = DeepCompression("sana", 32, spatial=32, autoencoders=("AutoencoderDC",))
+"""Sana."""
+
+HUNYUAN_IMAGE = LatentFormat(
+    "hunyuan-image", 64, spatial=32, autoencoders=("AutoencoderKLHunyuanImage",)
+)
+"""HunyuanImage 2.1."""

@@ -197,7 +197,8 @@ def model_stamp(
     ports = _ports(source, family_named(source.family), folders, allow_pickle=allow_pickle)
     files = {path for port in ports for part in port for path in part.files}
     if source.is_folder:
-        files |= {source.path / layout.INDEX, *_scheduler_files(source)}
+        index = layout.read_config(source.path / layout.INDEX)
+        files |= {source.path / layout.INDEX, *_scheduler_files(source), *_further(source, index)}
     return digest_value([*map(file_stamp, sorted(files)), device, _lacks_float16(device)])
 
 
@@ -306,11 +307,18 @@ def _scheduler_files(source: ModelSource) -> list[Path]:
 
 
 def _settings(source: ModelSource, family: Family) -> tuple[tuple[str, str], ...]:
-    if not family.settings:
+    if not family.settings and not family.further:
         return ()
     index = layout.read_config(source.path / layout.INDEX) if source.is_folder else {}
     heeded = {name: index.get(name, default) for name, default in family.settings.items()}
+    heeded |= {path.parent.name: layout.read_config(path) for path in _further(source, index)}
     return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+
+
+def _further(source: ModelSource, index: Config) -> list[Path]:
+    """The further configurations of a model's folder; `index` is its ``model_index.json``."""
+    paths = [source.path / name for name in family_named(source.family).further]
+    return [path for path in paths if any(index.get(path.parent.name) or ()) and path.is_file()]
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

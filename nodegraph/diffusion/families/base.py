@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.guidance import Guider
     from nodegraph.diffusion.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -127,6 +128,7 @@ class Moment:
         training_timesteps: Of the model.
         progress: Part of the sampling that is done, 0 to below 1.
         at: The timestep as a number of the host: to decide by it waits for no device.
+        step: Steps that are done.
     """
 
     timestep: Tensor
@@ -134,6 +136,7 @@ class Moment:
     training_timesteps: int
     progress: float
     at: float = 0.0
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,8 @@ class Family:
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How it shifts them by the latent's size; see `flow_shift`.
         settings: Entries of ``model_index.json`` that it heeds, and what missing ones mean.
+        further: Configurations besides those of its parts that it heeds where ``model_index.json``
+            names their folders, as paths in the model's; they are settings by the folder's name.
         multiple: Pixels that sides must be multiples of.
         size: Pixels per side of the pictures that it was trained on, if its files don't say.
         needs_negative: Whether the empty prompt stands in for a negative prompt that isn't given;
@@ -181,6 +186,7 @@ class Family:
     spread: str = "own"
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)
+    further: tuple[str, ...] = ()
     multiple: int = 8
     size: int = 1024
     needs_negative: bool = True
@@ -324,6 +330,18 @@ class Family:
         """The guidance scale at a moment, where the first positive prompt may say another."""
         return cfg
 
-    def takes_cfg(self, config: Config) -> bool:
-        """Whether the model takes the guidance scale as an input, in place of a negative prompt."""
+    def guider(
+        self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Guider | None:
+        """What leads by a positive and a negative side, in place of `guided`; None: nothing.
+
+        Args:
+            cfg: Guidance scale, above 1.
+            prompts: The positive ones, as `fit` gave them.
+        """
+        return None
+
+    def guides_itself(self, model: Denoiser) -> bool:
+        """Whether the model was distilled from guidance, so that it is asked for one prompt alone:
+        it takes the scale as an input, or knows but one."""
         return False

@@ -52,13 +52,14 @@ def reference_tensors(references: Sequence[Tensor], side: Side) -> dict[str, Ten
                 expected="(1, channels, height, width), height and width even",
                 hint="Bring it to sides that are multiples of 16 pixels before it is encoded.",
             )
-    return dict(zip(_reference_names(), references, strict=False))
+    return dict(zip(reference_names(), references, strict=False))
 
 
 def referenced(batch: Batch) -> list[Tensor]:
     """The latents of a batch that `reference_tensors` named, in their order."""
-    return [batch[name] for name in takewhile(batch.__contains__, _reference_names())]
+    return [batch[name] for name in takewhile(batch.__contains__, reference_names())]
 
 
-def _reference_names() -> Iterator[str]:
+def reference_names() -> Iterator[str]:
+    """What the tensors of a prompt are called that are latents of pictures to look at, in order."""
     return (f"reference {place}" for place in count(1))

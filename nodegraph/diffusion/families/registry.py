@@ -10,10 +10,15 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.chroma import CHROMA
 from nodegraph.diffusion.families.flux import FLUX
+from nodegraph.diffusion.families.flux2 import FLUX2, FLUX2_KLEIN
+from nodegraph.diffusion.families.hidream import HIDREAM
+from nodegraph.diffusion.families.hunyuan_image import HUNYUAN_IMAGE
 from nodegraph.diffusion.families.ltx import LTX
 from nodegraph.diffusion.families.lumina2 import LUMINA2
+from nodegraph.diffusion.families.pixart import PIXART_SIGMA
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE
 from nodegraph.diffusion.families.qwen_image_edit import QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS
+from nodegraph.diffusion.families.sana import SANA
 from nodegraph.diffusion.families.sd3 import SD3
 from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
 from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
@@ -31,16 +36,22 @@ _BUILT_IN = (
     SDXL,
     SDXL_REFINER,
     SD3,
+    PIXART_SIGMA,
     FLUX,
+    SANA,
     LTX,
     LUMINA2,
     WAN,
     CHROMA,
+    HIDREAM,
     WAN22_5B,
     QWEN_IMAGE,
     QWEN_IMAGE_EDIT,
     QWEN_IMAGE_EDIT_PLUS,
+    HUNYUAN_IMAGE,
+    FLUX2,
     Z_IMAGE,
+    FLUX2_KLEIN,
 )
 _LOG = getLogger(__name__)
 

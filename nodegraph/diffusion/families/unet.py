@@ -44,8 +44,8 @@ class UNetFamily(Family):
     def context_width(self, config: Config) -> int | None:
         return int(config["cross_attention_dim"])
 
-    def takes_cfg(self, config: Config) -> bool:
-        return config.get("time_cond_proj_dim") is not None
+    def guides_itself(self, model: Denoiser) -> bool:
+        return model.config.get("time_cond_proj_dim") is not None
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         taken, given = (
@@ -67,7 +67,7 @@ class UNetFamily(Family):
             check_hole(found, asked.side)
         else:
             found = {name: item for name, item in found.items() if name not in (HOLE, HOLE_MASK)}
-        if self.takes_cfg(model.config):
+        if self.guides_itself(model):
             width = int(model.config["time_cond_proj_dim"])
             found["guidance"] = scale_embedding(asked.cfg - 1, width)
         return found

@@ -23,6 +23,9 @@ CASES: Sequence[Case] = ((64, 64, 1, None, 4.5), (96, 64, 2, NEGATIVE, 4.0), (64
 Unpack = Callable[[int, int], Callable[[Tensor], Tensor]]
 """Of width and height: what makes nodegraph's latents of a pipeline's."""
 
+Pack = Callable[[Tensor], Tensor]
+"""What makes a pipeline's latents of nodegraph's."""
+
 
 def assert_like_stock(
     pair: Pair,
@@ -30,6 +33,7 @@ def assert_like_stock(
     *,
     sampler: str = "euler",
     unpack: Unpack | None = None,
+    pack: Pack = lambda latents: latents,
     steps: int = 2,
     **options: Any,
 ) -> None:
@@ -44,18 +48,27 @@ def assert_like_stock(
         found = model.make(width, height, sampler=sampler, cfg=cfg, **both)
         called = {"width": width, "height": height, "guidance_scale": cfg, **options}
         expected = stock(pipeline, **both, **called)
-        assert_same(found, expected, unpack(width, height) if unpack else None)
+        packed = replace(found, latents=pack(found.latents))
+        assert_same(packed, expected, unpack(width, height) if unpack else None)
 
 
 def in_bfloat16(
-    pair: Pair, *, cfg: float = 4.5, sampler: str = "euler", **options: Any
+    pair: Pair, *, side: int = 64, cfg: float | None = 4.5, sampler: str = "euler", **options: Any
 ) -> tuple[Made, Made]:
-    """A picture by nodegraph and by the stock pipeline, both in bfloat16."""
+    """A picture by nodegraph and by the stock pipeline, both in bfloat16.
+
+    Args:
+        side: Of the picture, in pixels.
+        cfg: None where the pipeline takes none.
+        options: Of the stock pipeline.
+    """
     pipeline, model = pair
     loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
     loaded.set_progress_bar_config(disable=True)
-    called = {"width": 64, "height": 64, "guidance_scale": cfg, **options}
-    found = Model(model.folder, "bfloat16").make(64, 64, cfg=cfg, sampler=sampler)
+    loaded.default_sample_size = getattr(pipeline, "default_sample_size", None)
+    scale = {} if cfg is None else {"guidance_scale": cfg}
+    called = {"width": side, "height": side, **scale, **options}
+    found = Model(model.folder, "bfloat16").make(side, side, cfg=cfg or 1.0, sampler=sampler)
     return found, stock(loaded, **called)
 
 

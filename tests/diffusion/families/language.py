@@ -6,6 +6,8 @@ from typing import Any
 
 import transformers as tf
 
+from .words import llama_words
+
 
 def gemma2_text(words: Any, width: int = 32, layers: int = 3) -> Any:
     config = tf.Gemma2Config(
@@ -75,3 +77,64 @@ def qwen_vl_text(words: Any, width: int = 32, layers: int = 3) -> Any:
         vision_end_token_id=mark("<|vision_end|>"),
     )
     return tf.Qwen2_5_VLForConditionalGeneration(config)
+
+
+def mistral3_text(words: Any, width: int = 32, layers: int = 4) -> Any:
+    config = tf.Mistral3Config(
+        text_config={
+            "model_type": "mistral",
+            "vocab_size": len(words),
+            "hidden_size": width,
+            "intermediate_size": 64,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "max_position_embeddings": 4096,
+            "sliding_window": None,
+        },
+        vision_config={
+            "model_type": "pixtral",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 4,
+            "image_size": 56,
+            "patch_size": 14,
+            "head_dim": 8,
+        },
+        image_token_index=5,
+        spatial_merge_size=2,
+    )
+    return tf.Mistral3ForConditionalGeneration(config)
+
+
+_MISTRAL_CHAT = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}[SYSTEM_PROMPT]"
+    "{% for c in m.content %}{{ c.text }}{% endfor %}[/SYSTEM_PROMPT]{% else %}[INST]"
+    "{% for c in m.content %}{{ c.text }}{% endfor %}[/INST]{% endif %}{% endfor %}"
+)
+
+
+def mistral_words() -> Any:
+    """The stock pipeline is given a processor of pictures and text here, which fills the template
+    alike and needs a package that nodegraph does without."""
+    words = llama_words()
+    marks = ["[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[IMG]"]
+    words.add_special_tokens({"pad_token": "<pad>", "additional_special_tokens": marks})
+    words.padding_side = words.init_kwargs["padding_side"] = "left"  # the second is what is saved
+    words.chat_template = _MISTRAL_CHAT
+    return words
+
+
+def llama_text(words: Any, width: int = 32, layers: int = 2) -> Any:
+    config = tf.LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=width,
+        intermediate_size=64,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+    )
+    return tf.LlamaForCausalLM(config)

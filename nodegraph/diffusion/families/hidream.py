@@ -1,0 +1,120 @@
+"""HiDream-I1. Imports no torch.
+
+Source: Cai et al. 2025, arXiv:2505.22705.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.latent_formats import FLUX
+from nodegraph.diffusion.lazy import torch
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_TOKENS = 128
+_MOST_TOKENS = 4096
+"""Of latents, that published models take at most."""
+
+
+def _mu(config: Config, tokens: int, steps: int) -> float:
+    """The stock pipeline asks for the most tokens, whatever the size and the scheduler's file."""
+    return line_mu({}, _MOST_TOKENS, steps)
+
+
+@dataclass(frozen=True)
+class HiDream(Family):
+    """A transformer led by T5 and by every layer of Llama 3, and by two CLIP's pooled prompts.
+
+    Its stock pipeline scales what is asked for to the area that it was trained on; here pictures
+    have the size that is asked for, if they aren't too large for it.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["caption_channels"][0])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import attentive_states, clip_states, padded, t5_states
+
+        clips = [
+            clip_states(
+                model.modules[f"text_encoder{end}"],
+                padded(model.tokenizers[f"tokenizer{end}"], text, _TOKENS),
+            )
+            for end in ("", "_2")
+        ]
+        third = padded(model.tokenizers["tokenizer_3"], text, _TOKENS)
+        llama = model.tokenizers["tokenizer_4"]
+        llama.pad_token = llama.eos_token
+        fourth = padded(llama, text, _TOKENS, warn)
+        return ConditioningEntry(
+            {
+                "embeddings": t5_states(model.modules["text_encoder_3"], third, masked=True),
+                "layers": attentive_states(model.modules["text_encoder_4"], fourth),
+                "pooled": torch.cat([projected for _, projected in clips], -1),
+            }
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        _check_tokens(model, self.tokens(asked.shape), asked)
+        return super().fit(model, entry, asked)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        output: Tensor = model.module(
+            hidden_states=x,
+            timesteps=moment.timestep.expand(len(x)),
+            encoder_hidden_states_t5=batch["embeddings"],
+            encoder_hidden_states_llama3=batch["layers"].transpose(0, 1),
+            pooled_embeds=batch["pooled"],
+            return_dict=False,
+        )[0]
+        return -output
+
+
+def _check_tokens(model: Denoiser, tokens: int, asked: Asked) -> None:
+    """Refuse pictures that are larger than any that the transformer was made for."""
+    config = model.config
+    height, width = config["max_resolution"]
+    most = height * width // config["patch_size"] ** 2
+    if tokens > most:
+        side = (asked.width * asked.height * most / tokens) ** 0.5
+        raise InvalidValue(
+            "the picture is larger than the model takes",
+            port="latent",
+            given=f"{asked.width} x {asked.height}",
+            expected=f"as many pixels as {side:.0f} x {side:.0f} at most",
+            hint="Sample a smaller one, and upscale it.",
+        )
+
+
+_CLIP = ("CLIPTextModelWithProjection",)
+HIDREAM = HiDream(
+    "hidream",
+    "HiDream-I1",
+    latent=FLUX,
+    pipelines=("HiDreamImagePipeline",),
+    denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",)),),
+    encoders=(
+        Part("text_encoder", _CLIP),
+        Part("text_encoder_2", _CLIP),
+        Part("text_encoder_3", ("T5EncoderModel",)),
+        Part("text_encoder_4", ("LlamaForCausalLM",)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("CLIPTokenizer",)),
+        Part("tokenizer_2", ("CLIPTokenizer",)),
+        Part("tokenizer_3", ("T5Tokenizer",)),
+        Part("tokenizer_4", ("PreTrainedTokenizerFast",)),
+    ),
+    noise="flow",
+    mu=_mu,
+    multiple=16,
+)

@@ -1,0 +1,141 @@
+"""HunyuanImage 2.1. Imports no torch.
+
+Source: https://github.com/Tencent-Hunyuan/HunyuanImage-2.1
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.guidance import Guider
+
+GUIDANCE = 3.25
+"""Scale that guidance-distilled models are told where the conditioning says none."""
+
+_BEFORE = (
+    "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, "
+    "quantity, text, spatial relationships of the objects and background:<|im_end|>\n"
+    "<|im_start|>user\n"
+)
+_AFTER = "<|im_end|>"
+_BEFORE_TOKENS = 34
+"""Tokens of what stands before a prompt, in Qwen's vocabulary."""
+_TOKENS, _GLYPHS = 1000, 128
+_LAYER = -3
+
+_QUOTED = (r"'(.*?)'", r'"(.*?)"', "‘(.*?)’", "“(.*?)”")
+"""Between such marks stands what is to be written in the picture."""
+
+
+@dataclass(frozen=True)
+class HunyuanImage(Family):
+    """A transformer led by Qwen 2.5, and by the letters of what is quoted in a prompt.
+
+    Guided by a guider of the model's own, which may be another where letters are to be drawn.
+    Models of mean flow are told where the step leads to.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["text_embed_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.diffusion.encoders import layer_states, padded
+
+        chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
+        tokens = padded(model.tokenizers["tokenizer"], chat, length, warn)
+        (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
+        glyphs, seen = _glyphs(model, text, warn)
+        return ConditioningEntry(
+            {
+                "embeddings": states[:, _BEFORE_TOKENS:],
+                "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
+                "glyphs": glyphs,
+                "glyph_mask": seen,
+            }
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        if model.config["guidance_embeds"]:
+            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+        else:
+            found.pop("guidance", None)
+        return found
+
+    def guides_itself(self, model: Denoiser) -> bool:
+        return bool(model.config["guidance_embeds"])
+
+    def guider(
+        self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Guider | None:
+        from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+
+        writes = any(bool(prompt["glyphs"].any()) for prompt in prompts)
+        settings = model.settings
+        config = (settings.get("ocr_guider") if writes else None) or settings.get("guider")
+        return ProjectedGuidance.from_config(config, cfg) if config else None
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        guidance = batch.get("guidance")
+        following = moment.following.to(x.device).expand(len(x)).to(x.dtype)
+        output: Tensor = model.module(
+            hidden_states=x,
+            timestep=moment.timestep.expand(len(x)).to(x.dtype),
+            timestep_r=following if model.config["use_meanflow"] else None,
+            guidance=None if guidance is None else guidance * 1000.0,
+            encoder_hidden_states=batch["embeddings"],
+            encoder_attention_mask=batch["mask"],
+            encoder_hidden_states_2=batch["glyphs"],
+            encoder_attention_mask_2=batch["glyph_mask"],
+            return_dict=False,
+        )[0]
+        return output
+
+
+def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
+    """What is quoted as its letters, and which of them are there; zeros where nothing is."""
+    from nodegraph.diffusion.encoders import padded, t5_states
+
+    encoder = model.modules["text_encoder_2"]
+    quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]
+    if not quoted:
+        width = encoder.config.d_model
+        return torch.zeros(1, _GLYPHS, width), torch.zeros(1, _GLYPHS, dtype=torch.int64)
+    line = "".join(f'Text "{written}". ' for written in quoted)
+    tokens = padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
+    return t5_states(encoder, tokens, masked=True), tokens["attention_mask"]
+
+
+HUNYUAN_IMAGE = HunyuanImage(
+    "hunyuan-image",
+    "HunyuanImage 2.1",
+    latent=HUNYUAN_IMAGE_LATENTS,
+    pipelines=("HunyuanImagePipeline",),
+    denoisers=(Part("transformer", ("HunyuanImageTransformer2DModel",)),),
+    encoders=(
+        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),
+        Part("text_encoder_2", ("T5EncoderModel",)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("Qwen2Tokenizer",)),
+        Part("tokenizer_2", ("ByT5Tokenizer",)),
+    ),
+    noise="flow",
+    spread="open",
+    further=("guider/guider_config.json", "ocr_guider/guider_config.json"),
+    multiple=32,
+    size=2048,
+    joint=False,
+)

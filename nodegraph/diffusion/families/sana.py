@@ -1,0 +1,104 @@
+"""Sana. Imports no torch.
+
+Source: Xie et al. 2024, arXiv:2410.10629.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.latent_formats import SANA as SANA_LATENTS
+from nodegraph.diffusion.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+_TOKENS = 300
+
+INSTRUCTION = """\
+Given a user prompt, generate an 'Enhanced prompt' that provides detailed visual descriptions \
+suitable for image generation. Evaluate the level of detail in the user prompt:
+- If the prompt is simple, focus on adding specifics about colors, shapes, sizes, textures, and \
+spatial relationships to create vivid and concrete scenes.
+- If the prompt is already detailed, refine and enhance the existing details slightly without \
+overcomplicating.
+Here are examples of how to transform or refine prompts:
+- User Prompt: A cat sleeping -> Enhanced: A small, fluffy white cat curled up in a round shape, \
+sleeping peacefully on a warm sunny windowsill, surrounded by pots of blooming red flowers.
+- User Prompt: A busy city street -> Enhanced: A bustling city street scene at dusk, featuring \
+glowing street lamps, a diverse crowd of people in colorful clothing, and a double-decker bus \
+passing by towering glass skyscrapers.
+Please generate only the enhanced description for the prompt below and avoid including any \
+additional commentary or evaluations:
+User Prompt: """
+"""What the encoder is told before a prompt; the model was trained with it, so each letter counts.
+
+Source: ``chi_prompt`` in the configurations of https://github.com/NVlabs/Sana.
+"""
+
+
+@dataclass(frozen=True)
+class Sana(Family):
+    """A transformer led by Gemma 2, with latents of cells of 32 pixels.
+
+    Prompts to lead to are read after `INSTRUCTION`, those to lead away from alone; as nobody knows
+    what a prompt is for when it is encoded, both are done.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["caption_channels"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        tokenizer = model.tokenizers["tokenizer"]
+        prompt = text.lower().strip()
+        plain, seen = _states(model, prompt, _TOKENS, warn)
+        # Only the first and the last places are looked at, of so many that just these are prompt.
+        room = len(tokenizer.encode(INSTRUCTION)) + _TOKENS - 2
+        states, mask = _states(model, INSTRUCTION + prompt, room)
+        kept = [0, *range(room - _TOKENS + 1, room)]
+        tensors = {"embeddings": states[:, kept], "mask": mask[:, kept]}
+        return ConditioningEntry({**tensors, "plain_embeddings": plain, "plain_mask": seen})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        prefix = "plain_" if asked.side == "negative" else ""
+        taken = {name: entry.tensors[prefix + name] for name in ("embeddings", "mask")}
+        return super().fit(model, replace(entry, tensors=taken), asked)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        output: Tensor = model.module(
+            x.to(model.dtype),
+            encoder_hidden_states=batch["embeddings"],
+            encoder_attention_mask=batch["mask"],
+            timestep=moment.timestep.expand(len(x)) * model.config["timestep_scale"],
+            return_dict=False,
+        )[0]
+        # some give its variance beside the velocity
+        return torch.split(output.float(), x.shape[1], dim=1)[0]
+
+
+def _states(
+    model: TextModel, text: str, length: int, warn: Warn | None = None
+) -> tuple[Tensor, Tensor]:
+    from nodegraph.diffusion.encoders import hidden_states, padded
+
+    tokens = padded(model.tokenizers["tokenizer"], text, length, warn, padding_side="right")
+    return hidden_states(model.modules["text_encoder"], tokens, layer=-1), tokens["attention_mask"]
+
+
+SANA = Sana(
+    "sana",
+    "Sana",
+    latent=SANA_LATENTS,
+    pipelines=("SanaPipeline",),
+    denoisers=(Part("transformer", ("SanaTransformer2DModel",)),),
+    encoders=(Part("text_encoder", ("Gemma2Model",)),),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
+    noise="flow",
+    multiple=32,
+    wide=True,
+)

@@ -1,0 +1,111 @@
+"""HiDream gives what diffusers' pipeline gives, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+
+from nodegraph.errors import InvalidValue
+
+from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
+from .conftest import Pair
+from .equality import NEGATIVE
+from .language import llama_text
+from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text
+from .words import clip_words, llama_words, t5_words
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+
+CELLS = 16
+"""Along a side of the area that the pipeline scales to: it leaves these sizes as they are."""
+
+
+def hidream_net(cells: int = CELLS) -> Any:
+    return d.HiDreamImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_channels=[32, 48],
+        text_emb_dim=64,
+        num_routed_experts=4,
+        num_activated_experts=2,
+        axes_dims_rope=(4, 2, 2),
+        max_resolution=(cells, cells),
+        llama_layers=[0, 1],
+    )
+
+
+def hidream(scheduler: Any = None, cells: int = CELLS) -> Any:
+    one, two = clip_words(length=248), clip_words(length=248, pad="!")
+    three, four = t5_words(), llama_words()
+    encoders = (
+        clip_text(one, 32, 32, length=248),
+        one,
+        clip_text(two, 32, 32, "gelu", length=248),
+        two,
+        t5_text(three),
+        three,
+        llama_text(four, 48),
+        four,
+    )
+    made = d.HiDreamImagePipeline(
+        scheduler or flow(shift=3.0), flux_vae(), *encoders, hidream_net(cells)
+    )
+    made.default_sample_size = CELLS
+    return made
+
+
+def hidream_by_uni_pc() -> Any:
+    scheduler = d.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+    )
+    return hidream(scheduler)
+
+
+def hidream_dynamic() -> Any:
+    """With as many tokens as published models, by which noise levels are shifted."""
+    return hidream(dynamic_flow(), cells=128)
+
+
+def test_hidream_is_diffusers(model_of: ModelOf) -> None:
+    cases = (
+        (128, 128, 1, None, 5.0),
+        (160, 96, 2, NEGATIVE, 4.0),
+        (96, 160, 1, NEGATIVE, 4.0),
+        (128, 128, 1, None, 1.0),
+    )
+    assert_like_stock(model_of(hidream), cases)
+
+
+@pytest.mark.parametrize(
+    ("build", "sampler"), [(hidream_by_uni_pc, "uni_pc"), (hidream_dynamic, "euler")]
+)
+def test_hidream_by_other_schedulers_is_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], sampler: str
+) -> None:
+    assert_like_stock(model_of(build), ((128, 128, 1, None, 5.0),), sampler=sampler, steps=3)
+
+
+def test_pictures_that_are_too_large_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(hidream)
+    with pytest.raises(InvalidValue, match="128 x 128 at most"):
+        model.make(160, 112, cfg=1.0)
+
+
+def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
+    found, expected = in_bfloat16(model_of(hidream), side=128)
+    assert torch.equal(found.latents, expected.latents.float())
+
+
+def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
+    _, model = model_of(hidream)
+    assert_samples_by(model, {"dpmpp_2m": "normal", "lcm": "normal", "heun": "beta"})
+    assert_refuses(model, near="64 x 64")
