@@ -166,12 +166,12 @@ class LTXFormat(LatentFormat):
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels).latent_dist.mode()
-        mean, deviation = _buffers(vae, mode.dtype)
+        mean, deviation = _buffers(vae, mode)
         scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
         return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _buffers(vae, latents.dtype)
+        mean, deviation = _buffers(vae, latents)
         inputs = latents * deviation / vae.config.scaling_factor + mean
         timed = vae.config.timestep_conditioning
         timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
@@ -179,9 +179,11 @@ class LTXFormat(LatentFormat):
         return pixels
 
 
-def _buffers(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
+    # They may lie elsewhere, where weights are brought along a layer at a time.
     mean, deviation = (
-        item.view(1, -1, 1, 1, 1).to(dtype) for item in (vae.latents_mean, vae.latents_std)
+        item.view(1, -1, 1, 1, 1).to(like.device, like.dtype)
+        for item in (vae.latents_mean, vae.latents_std)
     )
     return mean, deviation
 

@@ -31,9 +31,18 @@ def offloaded(module: Module, device: str) -> Module:
     for layer in twin.modules():
         if any(tensor is not None for tensor in _own(layer).values()):
             _bring_along(layer, device)
-    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
-    pretend_to_compute(twin, device, next(kinds, torch.float32))
+    pretend_to_compute(twin, device, _dtype(module))
     return twin
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    """What a module computes in: not what the first of its weights is in, where some are kept in
+    float32 among others that aren't."""
+    said = getattr(module, "dtype", None)
+    if isinstance(said, torch.dtype):
+        return said
+    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
+    return next(kinds, torch.float32)
 
 
 def _bring_along(layer: nn.Module, device: str) -> None:

@@ -64,7 +64,7 @@ def no_use_for_picture(asked: Asked) -> InvalidValue:
 
 def begun(x: Tensor, first: Tensor | None) -> Tensor:
     """Latents (n, channels, frames, height, width) whose first frame is the picture's, if any."""
-    return x if first is None else torch.cat([first.to(x.dtype), x[:, :, 1:]], 2)
+    return x if first is None else torch.cat([first.to(x.device, x.dtype), x[:, :, 1:]], 2)
 
 
 def to_denoise(x: Tensor, first: Tensor | None) -> Tensor:

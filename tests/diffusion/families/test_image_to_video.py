@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
+from nodegraph.diffusion.footprint import small_footprint
 from nodegraph.diffusion.image_to_video import encoded_picture, seen_picture
 from nodegraph.diffusion.inpainting import with_tensors
+from nodegraph.diffusion.loading import load_component
+from nodegraph.diffusion.opening import open_model
 from nodegraph.errors import InvalidValue
 from nodegraph.images.images import to_pil
 
@@ -90,3 +94,37 @@ def test_models_and_prompts_that_do_not_go_together_are_refused(model_of: ModelO
         of_prompts.make(64, 64, change=change, **options)
     with pytest.raises(InvalidValue, match="without an image encoder"):
         seen_picture(of_prompts.part("text_encoder"), image)
+
+
+def same_on(there: Model, model: Model, *, eye: bool) -> None:
+    image, options = picture(64, 64), {"frames": 9, "cfg": 4.0, "steps": 3, "sampler": "uni_pc"}
+    found, expected = (
+        each.make(64, 64, change=shown(each, image, 9, eye=eye), **options)
+        for each in (there, model)
+    )
+    torch.testing.assert_close(found.latents, expected.latents, rtol=0, atol=1e-3)
+    torch.testing.assert_close(found.pixels, expected.pixels, rtol=0, atol=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("build", [wan_i2v, wan22_5b_i2v, ltx_i2v])
+def test_an_accelerator_makes_the_same(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    _, model = model_of(build)
+    recipes = open_model(str(model.folder), [], dtype="float32")
+    there = Model(model.folder)
+    there.loaded = {name: load_component(item, "cuda") for name, item in recipes._asdict().items()}
+    same_on(there, model, eye=build is wan_i2v)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("build", [wan_i2v, wan22_i2v, wan22_5b_i2v, ltx_i2v])
+def test_so_does_one_with_little_memory(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    _, model = model_of(build)
+    with ExitStack() as small:
+        there = Model(model.folder)
+        for name in ("model", "text_encoder", "vae"):
+            part = small_footprint(model.part(name), "cuda")
+            there.loaded[name] = small.enter_context(part)
+        same_on(there, model, eye=build is wan_i2v)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nodegraph.diffusion.families.base import LATE_CFG
+from nodegraph.diffusion.footprint import small_footprint
 from nodegraph.diffusion.inpainting import with_tensors
 from nodegraph.errors import InvalidValue
 
@@ -82,3 +83,17 @@ def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
     options = {**size, "num_frames": 5, "guidance_scale": 5.0, "steps": 3}
     expected = stock(pipeline, out="frames", **options)
     assert_same(found, replace(expected, pixels=expected.pixels.float()))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("cuda")
+def test_layers_in_float32_stay_so_where_weights_are_brought_along(model_of: ModelOf) -> None:
+    _, model = model_of(wan)
+    half = Model(model.folder, "bfloat16")
+    options = {"width": 64, "height": 64, "frames": 5, "cfg": 1.0, "sampler": "uni_pc"}
+    expected = half.make(**options)
+    with small_footprint(half.part("model"), "cuda") as small:
+        there = Model(model.folder, "bfloat16", {**half.loaded, "model": small})
+        found = there.make(**options)
+    # bfloat16 has 8 bits
+    torch.testing.assert_close(found.latents, expected.latents, rtol=0, atol=0.05)
