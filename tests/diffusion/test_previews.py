@@ -22,7 +22,7 @@ from nodegraph import Latent, Preview
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.latent_formats import SD
+from nodegraph.diffusion.latent_formats import SD, WAN
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews
@@ -151,6 +151,17 @@ def test_without_a_decoder_the_familys_map_gives_the_colours(
     wanted = (0.5 * np.array(SD.rgb[channel]) + 1) / 2
     np.testing.assert_allclose(found.mean((0, 1)), wanted, atol=0.02)
     assert ctx.logged == []
+
+
+def test_of_a_video_the_frame_in_the_middle_is_shown(ctx: Asking, model: DiffusionModel) -> None:
+    given = torch.zeros(1, 16, 3, 8, 8)
+    given[:, :, 1, :, :4] = 0.5
+    found = pixels(shown(ctx, replace(model, family="wan"), given))
+    assert WAN.rgb is not None
+    grey = (np.array(WAN.rgb_bias) + 1) / 2
+    half = 0.5 * np.array(WAN.rgb).sum(0) / 2
+    np.testing.assert_allclose(found[:, 48:].mean((0, 1)), grey, atol=0.02)
+    np.testing.assert_allclose(found[:, :16].mean((0, 1)), grey + half, atol=0.02)
 
 
 def test_a_decoder_beside_the_unet_is_used_and_kept(ctx: Asking, model: DiffusionModel) -> None:

@@ -64,7 +64,7 @@ class LTXVideo(Family):
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         frames, height, width = x.shape[2:]
         first, temporal, spatial = batch.get(FIRST_FRAME), self.latent.temporal, self.latent.spatial
-        seen = begun(x, first).flatten(2).transpose(1, 2).to(model.dtype)
+        seen = begun(x, first).flatten(2).transpose(1, 2).contiguous().to(model.dtype)
         timestep = moment.timestep.expand(len(x))
         if first is not None:
             timestep = timestep.unsqueeze(-1) * to_denoise(x, first).flatten()

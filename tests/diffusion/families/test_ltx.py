@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import diffusers as d
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from nodegraph.diffusion.families.base import RATE
 from nodegraph.diffusion.inpainting import with_tensors
 
 from .conftest import Pair
-from .equality import NEGATIVE, assert_same, stock
+from .equality import NEGATIVE, Model, assert_same, stock
 from .video_models import ltx, ltx_timed
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -53,3 +55,14 @@ def test_a_decoder_that_ends_the_denoising_is_that_of_diffusers(model_of: ModelO
     found = model.make(64, 96, frames=9, cfg=3.0)
     options = {"width": 64, "height": 96, "num_frames": 9, "guidance_scale": 3.0}
     assert_same(found, stock(pipeline, out="frames", **options), unpack(64, 96, 9))
+
+
+def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
+    _, model = model_of(ltx)
+    pipeline = d.LTXPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    found = Model(model.folder, "bfloat16").make(64, 96, frames=9, cfg=3.0)
+    options = {"width": 64, "height": 96, "num_frames": 9, "guidance_scale": 3.0}
+    expected = stock(pipeline, out="frames", **options)
+    expected = replace(expected, pixels=expected.pixels.float())
+    assert_same(found, expected, unpack(64, 96, 9))
