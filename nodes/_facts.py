@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import locate_model
@@ -156,13 +157,14 @@ def vae_state(inputs: HookInputs) -> str:
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
-    """Find absurd weights."""
-    text = inputs.literals.get("text")
-    if text is not None:
-        try:
-            parse_prompt(text)
-        except NodegraphError as error:
-            yield finding_of("text", error)
+    """Find absurd weights, of encoders that weigh words."""
+    text, family = inputs.literals.get("text"), FAMILIES.get(inputs.fact("encoder", "family"))
+    if text is None or (family is not None and not family.weighs_words):
+        return
+    try:
+        parse_prompt(text)
+    except NodegraphError as error:
+        yield finding_of("text", error)
 
 
 def input_path(inputs: HookInputs) -> Path | None:

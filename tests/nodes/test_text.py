@@ -70,6 +70,10 @@ def edit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_where_brackets_are_text_no_weight_is_absurd(bench: Bench, edit_folder: Path) -> None:
+    assert bench.problems(encode(edit_folder, "(apple:5000)"), "text") == []
+
+
 def edited(folder: Path) -> dict[str, Any]:
     size = {"width": 64, "height": 64}
     few = {"steps": 2, "sampler": "euler", "schedule": "normal", "cfg": 1.0}
