@@ -108,13 +108,19 @@ def transformers_module(
     """A module of transformers with these weights.
 
     Raises:
-        InvalidFile: Some are missing.
+        InvalidFile: Some are missing, or none is floating point.
     """
+    kinds = [item.dtype for item in tensors.values() if item.is_floating_point()]
+    if not kinds:
+        raise InvalidFile(
+            f"the weights in {place} are whole numbers, and what they stand for isn't known here.",
+            expected="float32, float16 or bfloat16",
+        )
     model, report = kind.from_pretrained(
         None,
         config=config,
         state_dict=tensors,
-        torch_dtype=next(item.dtype for item in tensors.values() if item.is_floating_point()),
+        torch_dtype=kinds[0],
         output_loading_info=True,
     )
     check_missing(place, [*report["missing_keys"], *report["mismatched_keys"]])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,23 +85,36 @@ def check_complete(folder: Path, family: Family) -> None:
     Raises:
         InvalidFile: Names all that is missing.
     """
+    index = read_config(folder / INDEX) if (folder / INDEX).is_file() else {}
+
+    def is_due(part: Part) -> bool:
+        # What the index names isn't done without, which would give other pictures unnoticed.
+        return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
+
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
     wanted = [
         INDEX,
         f"{SCHEDULER}/{SCHEDULER_FILE}",
-        *(f"{part.role}/{CONFIG}" for part in parts if not part.optional),
+        *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
     ]
     missing = [name for name in wanted if not (folder / name).is_file()]
     missing += [
         f"{part.role}/vocab.json with merges.txt"
         for part in family.tokenizers
-        if not (part.optional or has_tokenizer(folder / part.role) or _reads_bytes(folder, part))
+        if is_due(part) and not (has_tokenizer(folder / part.role) or _reads_bytes(folder, part))
     ]
     if missing:
         raise InvalidFile(
             f"{folder} is no complete model folder: it has no {', no '.join(missing)}.",
-            hint="Copy the whole folder, or name a single .safetensors file.",
+            hint="Copy the whole folder, or name a single .safetensors file. What the pipeline can "
+            f"do without may be [null, null] in {INDEX}.",
         )
+
+
+def _names(index: Mapping[str, Any], role: str) -> bool:
+    """Whether ``model_index.json`` says that there is such a part; null stands for none."""
+    named = index.get(role)
+    return isinstance(named, list) and any(named)
 
 
 def has_tokenizer(folder: Path) -> bool:

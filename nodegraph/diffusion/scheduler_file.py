@@ -91,6 +91,21 @@ _SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
 }
 
 
+_INF = float("inf")
+_FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {
+    "num_train_timesteps": (0, _INF, 1000),
+    "shift": (0, _INF, 1),
+    "flow_shift": (0, _INF, 1),
+    "base_shift": (-_INF, _INF, 0.5),
+    "max_shift": (-_INF, _INF, 1.15),
+    "shift_terminal": (-_INF, 1, 0),
+}
+"""By key of a flow's scheduler file: what a number lies between, and what a missing one means."""
+
+_BY_SIZE = frozenset({"base_shift", "max_shift"})
+"""Those that say something only where a size shifts noise levels."""
+
+
 def noise_kind(config: Mapping[str, Any]) -> str:
     """Which of `nodegraph.diffusion.names.NOISE_KINDS` a scheduler file describes."""
     name = config.get("_class_name")
@@ -237,6 +252,26 @@ def refuse_unsupported(
                 given=str(found),
                 expected=", ".join(names),
                 hint=did_you_mean(str(found), names),
+            )
+    if noise_kind(config) == "flow":
+        _check_flow_numbers(config, place)
+
+
+def _check_flow_numbers(config: Mapping[str, Any], place: str) -> None:
+    """Refuse numbers of a flow that would give no noise levels."""
+    heeds_size = config.get("use_dynamic_shifting", False)
+    for key, (least, most, default) in _FLOW_NUMBERS.items():
+        found = config.get(key, default)
+        if found is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
+            continue
+        is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+        if not (is_number and least < found < most):
+            raise InvalidFile(
+                f"{place} sets {key} to something that gives no noise levels",
+                port="model",
+                given=str(found),
+                expected=f"a number between {least:g} and {most:g}",
+                hint="Take the scheduler folder of the model that this one was made from.",
             )
 
 
