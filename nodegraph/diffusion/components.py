@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,11 +75,14 @@ class TextModel(Component):
         settings: What the family heeds of ``model_index.json``.
         empty: What stands in for a missing negative prompt, by the device that computed it, once
             it is known. Copies are handed out.
+        turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call
+            to the next, and components with other adapters share them.
     """
 
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     empty: dict[str, ConditioningEntry | None] = field(default_factory=dict, compare=False)
+    turn: Lock = field(default_factory=Lock, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

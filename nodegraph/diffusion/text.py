@@ -95,7 +95,7 @@ def _check_format(conditioning: Conditioning, latent: Latent) -> None:
 
 
 def _conditioning(text_model: TextModel, encode: Callable[[], ConditioningEntry]) -> Conditioning:
-    with torch.no_grad():
+    with text_model.turn, torch.no_grad():
         entry = encode()
         unconditional = _unconditional(text_model)
     for tensor in entry.tensors.values():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import torch
@@ -203,3 +206,36 @@ def test_the_empty_prompt_is_encoded_once_for_each_encoder(sd1_folder: Path) -> 
     empty.entries[0].embeddings.zero_()
     again = encode_prompt(text_model, "a fox")
     assert torch.equal(again.unconditional.embeddings, expected)
+
+
+class Crowded:
+    """A tokenizer that notes how many call it at once, and waits a little for a second one."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer, self._both = tokenizer, Event()
+        self.inside = self.most = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        if self.most > 1:
+            self._both.set()
+        self._both.wait(0.05)
+        self.inside -= 1
+        return self._tokenizer(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+def test_a_tokenizer_reads_one_prompt_at_a_time(sd1_folder: Path) -> None:
+    # It keeps how it pads and cuts, which another thread would change between the two.
+    text_model = load_component(open_model(str(sd1_folder), []).text_encoder, "cpu")
+    crowded = Crowded(text_model.tokenizers["tokenizer"])
+    shared = replace(text_model, tokenizers={"tokenizer": crowded})
+    adapted = replace(shared, empty={})
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda model: encode_prompt(model, "a fox"), (shared, adapted)))
+
+    assert crowded.most == 1
