@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.diffusion.facts import ModelFacts, model_facts, weight_bytes
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import (
-    ModelFacts,
-    computed_dtype,
-    model_facts,
-    model_stamp,
-    weight_bytes,
-)
+from nodegraph.diffusion.opening import computed_dtype, model_stamp
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.vae_files import AUTO, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name

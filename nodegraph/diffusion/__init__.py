@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
     from nodegraph.diffusion.denoise import sample, sample_steps
+    from nodegraph.diffusion.facts import model_facts
     from nodegraph.diffusion.families import FAMILIES, Family
     from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
     from nodegraph.diffusion.models import FoundModel, ModelSource, list_models, locate_model
     from nodegraph.diffusion.noise import NoiseSchedule, add_noise
-    from nodegraph.diffusion.opening import ModelRecipes, model_facts, model_stamp, open_model
+    from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.samplers import SAMPLERS
     from nodegraph.diffusion.scheduler_file import scheduler_config
@@ -47,7 +48,8 @@ _HOMES = {
     "diffusion.models": ("FoundModel", "ModelSource", "list_models", "locate_model"),
     "diffusion.noise": ("NoiseSchedule", "add_noise"),
     "images.output_files": ("save_numbered",),
-    "diffusion.opening": ("ModelRecipes", "model_facts", "model_stamp", "open_model"),
+    "diffusion.facts": ("model_facts",),
+    "diffusion.opening": ("ModelRecipes", "model_stamp", "open_model"),
     "diffusion.prompts": ("escape_prompt", "parse_prompt"),
     "images.resizing": ("resize_image",),
     "diffusion.samplers": ("SAMPLERS",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
@@ -12,18 +11,23 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.diffusion.sampling_checks import (
+    check_seed,
+    check_size,
+    check_values,
+    latent_shape,
+    mask_in_cells,
+)
 from nodegraph.diffusion.schedules import sigmas_for
-from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.images.room import check_sampling_room
+from nodegraph.errors import NumericalError
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
@@ -114,10 +118,10 @@ class Denoising:
     ) -> None:
         self._family = family_named(model.family)
         check_combination(sampler, schedule, self._family.noise)
-        _check_values(model, self._family, positive, negative, latent)
-        shape = _latent_shape(model, self._family, latent)
-        _check_size(model, latent, shape, is_guided=cfg > 1)
-        _check_seed(seed, latent)
+        check_values(model, self._family, positive, negative, latent)
+        shape = latent_shape(model, self._family, latent)
+        check_size(model, latent, shape, is_guided=cfg > 1)
+        check_seed(seed, latent)
         noise = model_noise(model.scheduler_config, self._family)
         grid, tokens = SAMPLERS[sampler].grid, self._family.tokens(shape)
         ladder = sigmas_for(schedule, noise, steps, denoise, grid=grid, tokens=tokens)
@@ -133,7 +137,7 @@ class Denoising:
         self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators)
         self._noise = self._placed(draw_from(generators, shape[1:]))
         self._original = torch.zeros(shape) if latent.samples is None else latent.samples
-        self._mask = _mask_in_cells(latent, shape)
+        self._mask = mask_in_cells(latent, shape)
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0
         self._begin()
@@ -337,120 +341,3 @@ def sample_steps(
     denoising = Denoising(model, positive, negative, latent, **options)
     for info in denoising:
         yield denoising.denoised(info)
-
-
-def _check_values(
-    model: Denoiser,
-    family: Family,
-    positive: Conditioning,
-    negative: Conditioning | None,
-    latent: Latent,
-) -> None:
-    for port, value in {"positive": positive, "negative": negative}.items():
-        if value is not None and value.family not in (None, model.family):
-            raise InvalidValue(
-                f"the model is of family {model.family}, the {port} of {value.family}",
-                port=port,
-                given=value.family,
-                expected=model.family,
-                hint="Take model and prompts from the same LoadModel.",
-            )
-    if latent.format not in (None, family.latent.name):
-        raise InvalidValue(
-            f"the model works on latents of format {family.latent.name}, not {latent.format}",
-            port="latent",
-            given=latent.format,
-            expected=family.latent.name,
-            hint="Encode the picture with the VAE of the same LoadModel.",
-        )
-
-
-def _latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, ...]:
-    """Batch, channels, height and width in cells, with frames of videos, if they fit."""
-    multiple, pixels = family.multiple, family.latent
-    if min(latent.width, latent.height) < multiple or (
-        latent.width % multiple or latent.height % multiple
-    ):
-        near = [max(multiple, round(side / multiple) * multiple) for side in _sides(latent)]
-        raise InvalidValue(
-            f"width and height must be multiples of {multiple} pixels",
-            port="latent",
-            given=f"{latent.width} x {latent.height}",
-            expected=f"such as {near[0]} x {near[1]}",
-        )
-    _check_frames(family, latent.frames)
-    frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
-    cells = pixels.cells(latent.height), pixels.cells(latent.width)
-    shape = (latent.batch_size, family.channels(model.config), *frames, *cells)
-    if latent.samples is not None and tuple(latent.samples.shape) != shape:
-        raise InvalidValue(
-            "the latent doesn't fit the model, or its size is not what it says",
-            port="latent",
-            given=f"shape {tuple(latent.samples.shape)}",
-            expected=f"shape {shape}",
-            hint="Encode the picture with the VAE of the same LoadModel.",
-        )
-    if latent.batch_size < 1 or len(latent.noise_indices) != latent.batch_size:
-        raise InvalidValue(
-            "a latent needs at least one item and a batch index for each",
-            port="latent",
-            given=f"{latent.batch_size} items, {len(latent.noise_indices)} indices",
-        )
-    return shape
-
-
-def _check_frames(family: Family, frames: int) -> None:
-    if not family.latent.temporal and frames != 1:
-        raise InvalidValue(
-            f"{family.title} makes pictures, no videos",
-            port="latent",
-            given=f"{frames} frames",
-            expected="a picture's latent",
-            hint="Link an EmptyLatent, or load a video model.",
-        )
-    nearest = family.latent.nearest_frames(frames)
-    if frames not in nearest:
-        step = family.latent.temporal
-        raise InvalidValue(
-            f"{family.title} makes videos of {step}k + 1 frames",
-            port="latent",
-            given=f"{frames} frames",
-            expected=" or ".join(map(str, nearest)),
-        )
-
-
-def _sides(latent: Latent) -> tuple[int, int]:
-    return latent.width, latent.height
-
-
-def _check_size(
-    model: Denoiser, latent: Latent, shape: tuple[int, ...], *, is_guided: bool
-) -> None:
-    device = model.device.type
-    pictures = latent.batch_size * math.prod(shape[2:-2])
-    check_sampling_room(_sides(latent), pictures, device, is_guided=is_guided, port="latent")
-
-
-def _check_seed(seed: int, latent: Latent) -> None:
-    if min(latent.noise_indices) < 0 or not 0 <= seed < 2**64:
-        raise InvalidValue(
-            "the seed is out of range", port="seed", given=str(seed), expected="0 to 2**64 - 1"
-        )
-
-
-def _mask_in_cells(latent: Latent, shape: tuple[int, ...]) -> Tensor | None:
-    """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells, with a
-    1 for the frames of videos."""
-    mask = latent.noise_mask
-    if mask is None:
-        return None
-    batch = shape[0]
-    if mask.ndim != 3 or mask.shape[0] not in (1, batch):
-        raise InvalidValue(
-            "the latent's noise mask is of another batch",
-            port="latent",
-            given=f"shape {tuple(mask.shape)}",
-            expected=f"shape (1 or {batch}, height, width)",
-        )
-    cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1])
-    return cells if len(shape) == 4 else cells.unsqueeze(2)

@@ -28,8 +28,9 @@ from nodegraph.diffusion.checkpoint_parts import (
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
 from nodegraph.diffusion.families import family_named, format_named
 from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.model_files import CHECKPOINT
 from nodegraph.diffusion.models import header_of
-from nodegraph.diffusion.opening import CHECKPOINT, recipe_settings, unchanged
+from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config

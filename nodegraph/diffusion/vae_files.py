@@ -16,8 +16,9 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import SAFETENSORS, find_path, locate_model
-from nodegraph.diffusion.opening import open_model, stored_precision, vae_precision
+from nodegraph.diffusion.opening import open_model, vae_precision
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.vae_checkpoint import vae_channels, vae_prefix
 from nodegraph.errors import InvalidFile, InvalidValue

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import models
+from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.models import ModelSource, list_models, locate_model
-from nodegraph.diffusion.opening import ModelRecipes, model_facts, model_stamp, open_model
+from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
     InvalidFile,

@@ -12,8 +12,9 @@ import pytest
 
 from nodegraph.core.context import Environment
 from nodegraph.core.hooks import HookInputs
+from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import open_model, weight_bytes
+from nodegraph.diffusion.opening import open_model
 from nodes._facts import model_weights
 from nodes._memory import decoding, encoding, sampling
 

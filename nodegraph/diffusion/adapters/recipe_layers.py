@@ -10,8 +10,8 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.parts import Shape
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part, part_prefix, recipe_parts
+from nodegraph.diffusion.model_files import CHECKPOINT
 from nodegraph.diffusion.models import SAFETENSORS, header_of
-from nodegraph.diffusion.opening import CHECKPOINT
 from nodegraph.diffusion.safetensors_header import read_header
 
 _WEIGHT = ".weight"

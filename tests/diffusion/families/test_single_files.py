@@ -19,7 +19,7 @@ from nodegraph.diffusion import (
     model_facts,
     open_model,
 )
-from nodegraph.diffusion.opening import weight_bytes
+from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.diffusion.vocabulary import WORDS
 from nodegraph.errors import InvalidFile, InvalidValue

@@ -1,0 +1,119 @@
+"""What is known of a model before anything of it is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TypedDict
+
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.model_files import (
+    model_configs,
+    model_schedule,
+    port_files,
+    port_precision,
+)
+from nodegraph.diffusion.models import SAFETENSORS, ModelSource
+from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.scheduler_file import overridden
+from nodegraph.errors import InvalidFile
+
+_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_PORTS = ("model", "text_encoder", "vae")
+
+
+class ModelFacts(TypedDict):
+    """What is known of a model without loading it.
+
+    `format` names its latents, which have `latent_channels` in cells of `downscale` pixels; sides
+    of pictures are multiples of `multiple` pixels. `width` and `height` are the size in pixels
+    that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
+    ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
+    `context_width` the width of the embeddings it takes, 0 if it doesn't say.
+    """
+
+    family: str
+    format: str
+    latent_channels: int
+    downscale: int
+    multiple: int
+    temporal: int
+    width: int
+    height: int
+    noise: str
+    prediction_type: str
+    context_width: int
+
+
+def model_facts(
+    source: ModelSource, *, prediction_type: str = "auto", zero_terminal_snr: str = "auto"
+) -> ModelFacts:
+    """What is known of a model from its configuration alone.
+
+    Args:
+        prediction_type, zero_terminal_snr: As for `open_model`.
+    Raises:
+        InvalidFile: The configuration is damaged, or asks for what isn't supported.
+        InvalidValue: No such prediction type.
+    """
+    try:
+        schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
+        denoiser, vae = model_configs(source)
+        return _facts(family_named(source.family), denoiser, vae, schedule)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
+
+
+def weight_bytes(
+    source: ModelSource, *, dtype: str = "auto", allow_pickle: bool = False, device: str = "cpu"
+) -> dict[str, int]:
+    """Bytes that a model's parts take in memory, from the files' headers alone.
+
+    By the ports of LoadModel. A part in a pickle file is left out, as reading that takes long.
+
+    Args:
+        dtype, device: As for `open_model`.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    found = {}
+    ports = port_files(source, family_named(source.family), (), allow_pickle=allow_pickle)
+    for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
+        weights = [path for part in port for path in part.weights]
+        if weights and all(path.suffix == SAFETENSORS for path in weights):
+            item = _ITEM_BYTES[port_precision(dtype, port, device)]
+            found[name] = item * sum(
+                prod(shape)
+                for path in weights
+                for tensor, shape in read_header(path).shapes.items()
+                if tensor.startswith(prefixes)
+            )
+    return found
+
+
+def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
+    """What names of tensors begin with, by port; all do in a folder's files."""
+    family = family_named(source.family)
+    if source.is_folder or family.single_file is None:
+        return ("",), ("",), ("",)
+    known = family.single_file.prefixes
+    roles = [family.denoisers, family.encoders, [Part(family.vae, ())]]
+    return tuple(tuple(known[part.role] for part in parts) for parts in roles)
+
+
+def _facts(family: Family, denoiser: Config, vae: Config, schedule: Config) -> ModelFacts:
+    width, height = family.trained_size(denoiser)
+    is_flow = family.noise == "flow"
+    return ModelFacts(
+        family=family.name,
+        format=family.latent.name,
+        latent_channels=family.latent.latent_channels(vae),
+        downscale=family.latent.spatial,
+        multiple=family.multiple,
+        temporal=family.latent.temporal,
+        width=width,
+        height=height,
+        noise=family.noise,
+        prediction_type="flow" if is_flow else str(schedule.get("prediction_type", "epsilon")),
+        context_width=family.context_width(denoiser) or 0,
+    )

@@ -1,0 +1,146 @@
+"""Which files make up each part of a model. Imports no torch, and reads no weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.diffusion import checkpoint
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
+from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.scheduler_file import (
+    checkpoint_scheduler,
+    folder_scheduler,
+)
+from nodegraph.diffusion.text_checkpoint import text_config
+from nodegraph.diffusion.vae_checkpoint import vae_config
+from nodegraph.diffusion.vocabulary import find_vocabulary
+from nodegraph.errors import InvalidFile
+
+CHECKPOINT = "checkpoint"
+"""Role of a file that holds several parts."""
+
+SETTINGS = "settings"
+"""Option of a recipe: what the family heeds of ``model_index.json``, as JSON."""
+
+_STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+@dataclass(frozen=True, slots=True)
+class PartFiles:
+    """The files of a part.
+
+    Attributes:
+        weights: Those of `files` that hold tensors.
+    """
+
+    role: str
+    files: Sequence[Path]
+    weights: Sequence[Path] = ()
+
+
+def port_files(
+    source: ModelSource, family: Family, folders: Sequence[Path], *, allow_pickle: bool
+) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
+    """The files of a model's denoiser, text encoder and VAE."""
+    if not source.is_folder:
+        whole = PartFiles(CHECKPOINT, [source.path], [source.path])
+        return [whole], [whole, *_vocabularies(source, family, folders)], [whole]
+
+    def found(parts: Sequence[Part]) -> list[PartFiles]:
+        return [
+            _weighty(source.path, part.role, allow_pickle=allow_pickle)
+            for part in parts
+            if not part.optional or (source.path / part.role / layout.CONFIG).is_file()
+        ]
+
+    tokenizers = [
+        PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
+        for part in family.tokenizers
+    ]
+    vae = found([Part(family.vae, ())])
+    return found(family.denoisers), [*found(family.encoders), *tokenizers], vae
+
+
+def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+    weights = layout.find_weights(folder, role, allow_pickle=allow_pickle)
+    index = [weights.index] if weights.index else []
+    return PartFiles(role, [folder / role / layout.CONFIG, *weights.files, *index], weights.files)
+
+
+def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) -> list[PartFiles]:
+    """CLIP's words for a single file, which carries none; nothing where none are found."""
+    assert family.single_file is not None
+    found = []
+    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=True):
+        prefix = family.single_file.prefixes[encoder.role]
+        try:
+            size = text_config(header_of(source.path).shapes, prefix)["vocab_size"]
+        except (KeyError, ValueError, IndexError) as error:
+            raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
+        files = find_vocabulary([*folders, source.path.parent], size)
+        found.append(PartFiles(tokenizer.role, files))
+    return found
+
+
+def scheduler_files(source: ModelSource) -> list[Path]:
+    """The files that say what noise a folder's model was trained on."""
+    return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
+
+
+def model_settings(source: ModelSource, family: Family) -> tuple[tuple[str, str], ...]:
+    """What a model's family heeds of its index, as an option of recipes; nothing where that is
+    nothing."""
+    if not family.settings and not family.further:
+        return ()
+    index = layout.read_config(source.path / layout.INDEX) if source.is_folder else {}
+    heeded = {name: index.get(name, default) for name, default in family.settings.items()}
+    heeded |= {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
+    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+
+
+def further_files(source: ModelSource, index: Config) -> list[Path]:
+    """The further configurations of a model's folder; `index` is its ``model_index.json``."""
+    paths = [source.path / name for name in family_named(source.family).further]
+    return [path for path in paths if any(index.get(path.parent.name) or ()) and path.is_file()]
+
+
+def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
+    """The precision that ``auto`` means: of several files the first tells."""
+    if dtype != "auto":
+        return dtype
+    if device == "cpu" or weights[0].suffix != SAFETENSORS:
+        return "float32"
+    names = list(read_header(weights[0]).dtypes.values())
+    most = max(set(names), key=names.count) if names else "F32"
+    return _STORED.get(most, "float32")
+
+
+def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
+    """See `stored_precision`."""
+    return stored_precision(dtype, [path for part in parts for path in part.weights], device)
+
+
+def model_schedule(source: ModelSource) -> dict[str, Any]:
+    """The noise that a model was trained on, as its scheduler file says it."""
+    if source.is_folder:
+        return folder_scheduler(source.path, family_named(source.family))
+    return checkpoint_scheduler(header_of(source.path), family_named(source.family))
+
+
+def model_configs(source: ModelSource) -> tuple[Config, Config]:
+    """Of the denoiser and the VAE."""
+    if source.is_folder:
+        family = family_named(source.family)
+        roles = (family.denoisers[0].role, family.vae)
+        denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
+        return denoiser, vae
+    shapes, family = header_of(source.path).shapes, family_named(source.family)
+    prefix = checkpoint.layout_of(family).prefixes[family.vae]
+    return checkpoint.unet_config(shapes, family), vae_config(shapes, prefix, family.latent)
