@@ -153,7 +153,8 @@ def vae_state(inputs: HookInputs) -> str:
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
     """Find absurd weights, of encoders that weigh words."""
-    text, family = inputs.literals.get("text"), FAMILIES.get(inputs.fact("encoder", "family"))
+    text, name = inputs.literals.get("text"), inputs.fact("encoder", "family")
+    family = FAMILIES.get(name) if name is not None else None
     if text is None or (family is not None and not family.weighs_words):
         return
     try:

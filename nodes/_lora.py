@@ -36,7 +36,8 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError as error:
         yield finding_of("lora", error)
         return
-    family, found = FAMILIES.get(inputs.fact("model", "family")), guess(file.parts)
+    given, found = inputs.fact("model", "family"), guess(file.parts)
+    family = FAMILIES.get(given) if given is not None else None
     if found is None or family is None:
         return
     if not is_for(found, family.name, [name for part in family.denoisers for name in part.classes]):

@@ -92,6 +92,16 @@ _SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
 
 
 _INF = float("inf")
+_NUMBERS: Mapping[str, tuple[float, float, float]] = {
+    "num_train_timesteps": (1, 1e6, 1000),
+    "beta_start": (0, 1, 0.0001),
+    "beta_end": (0, 1, 0.02),
+    "steps_offset": (-1, 1000, 0),
+    "original_inference_steps": (0, 1e6, 50),
+    "timestep_scaling": (0, 1e9, 10.0),
+    "clip_sample_range": (0, 1e9, 1.0),
+}
+"""By key: what a number has to lie between, and what a missing one means."""
 _FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "num_train_timesteps": (0, _INF, 1000),
     "shift": (0, _INF, 1),
@@ -253,14 +263,14 @@ def refuse_unsupported(
                 expected=", ".join(names),
                 hint=did_you_mean(str(found), names),
             )
-    if noise_kind(config) == "flow":
-        _check_flow_numbers(config, place)
+    _check_numbers(config, place)
 
 
-def _check_flow_numbers(config: Mapping[str, Any], place: str) -> None:
-    """Refuse numbers of a flow that would give no noise levels."""
+def _check_numbers(config: Mapping[str, Any], place: str) -> None:
+    """Refuse numbers that would give no noise levels."""
     heeds_size = config.get("use_dynamic_shifting", False)
-    for key, (least, most, default) in _FLOW_NUMBERS.items():
+    numbers = _FLOW_NUMBERS if noise_kind(config) == "flow" else _NUMBERS
+    for key, (least, most, default) in numbers.items():
         found = config.get(key, default)
         if found is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
             continue

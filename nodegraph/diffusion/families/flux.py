@@ -54,6 +54,14 @@ class Flux(Family):
     them; filling models see with each token the rest of the picture and the mask.
     """
 
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        config = configs.get("transformer", {})
+        taken = config.get("in_channels", 64)
+        given = config.get("out_channels") or taken
+        if taken in (given, _FILL_CHANNELS):
+            return None
+        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
+
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels") or config["in_channels"]) // 4
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nodegraph.diffusion.families.base import Config, Family
-from nodegraph.diffusion.families.registry import FAMILIES
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
 
@@ -31,7 +31,11 @@ def supported() -> str:
 
 def families_of_pipeline(class_name: str) -> list[Family]:
     """The families that a pipeline class of diffusers may hold."""
-    return [family for family in FAMILIES.values() if class_name in family.pipelines]
+    for families in (BUILT_IN, FAMILIES):
+        found = [family for family in families.values() if class_name in family.pipelines]
+        if found:
+            return found
+    return []
 
 
 def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
@@ -50,9 +54,10 @@ def identify_tensors(shapes: Shapes) -> Identified:
     for title, matches in _NO_MODELS:
         if matches(shapes):
             return Identified(title)
-    for family in FAMILIES.values():
-        if family.recognises(shapes):
-            return Identified(family.title, family)
+    for families in (BUILT_IN, FAMILIES):
+        for family in families.values():
+            if family.recognises(shapes):
+                return Identified(family.title, family)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from logging import getLogger
+from typing import TYPE_CHECKING
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
@@ -27,10 +26,14 @@ from nodegraph.diffusion.families.z_image import Z_IMAGE
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+    from logging import Logger
+
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
 
-_BUILT_IN = (
+_COME_ALONG = (
     SD1,
     SD2,
     SDXL,
@@ -53,32 +56,35 @@ _BUILT_IN = (
     Z_IMAGE,
     FLUX2_KLEIN,
 )
-_LOG = getLogger(__name__)
+BUILT_IN: Mapping[str, Family] = {family.name: family for family in _COME_ALONG}
+"""Those that come along, by name."""
 
 
 class _Families(Mapping[str, Family]):
-    """By name; packages are asked for theirs when one is first looked for."""
+    """By name; packages are asked for theirs once those that come along don't do."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Family] | None = None
+        self._brought: dict[str, Family] | None = None
 
     def __getitem__(self, name: str) -> Family:
-        return self._all()[name]
+        return BUILT_IN[name] if name in BUILT_IN else self._others()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        yield from BUILT_IN
+        yield from self._others()
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(BUILT_IN) + len(self._others())
 
-    def _all(self) -> dict[str, Family]:
-        if self._found is None:
-            found: dict[str, Family] = {family.name: family for family in _BUILT_IN}
-            for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-                for family in _brought(point):
-                    found.setdefault(family.name, family)
-            self._found = found
-        return self._found
+    def _others(self) -> dict[str, Family]:
+        if self._brought is None:
+            # Looking through all that is installed takes a while.
+            from importlib.metadata import entry_points
+
+            points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+            found = [family for point in points for family in _families_of(point)]
+            self._brought = {item.name: item for item in found if item.name not in BUILT_IN}
+        return self._brought
 
 
 FAMILIES: Mapping[str, Family] = _Families()
@@ -106,26 +112,33 @@ def format_named(name: str) -> LatentFormat:
     Raises:
         InvalidValue: There is none of that name.
     """
-    formats = {family.latent.name: family.latent for family in FAMILIES.values()}
-    if name not in formats:
-        raise InvalidValue(
-            f"there is no latent format `{name}`",
-            given=name,
-            expected=", ".join(formats),
-            hint=did_you_mean(name, formats),
-        )
-    return formats[name]
+    for families in (BUILT_IN, FAMILIES):
+        formats = {family.latent.name: family.latent for family in families.values()}
+        if name in formats:
+            return formats[name]
+    raise InvalidValue(
+        f"there is no latent format `{name}`",
+        given=name,
+        expected=", ".join(formats),
+        hint=did_you_mean(name, formats),
+    )
 
 
-def _brought(point: EntryPoint) -> list[Family]:
+def _families_of(point: EntryPoint) -> list[Family]:
     """The families of an entry point; one that fails is told and left out."""
     try:
         found = point.load()
     except Exception:  # noqa: BLE001 - a package's own code may raise anything
-        _LOG.exception("the model family %s of %s can't be loaded", point.name, point.value)
+        _log().exception("the model family %s of %s can't be loaded", point.name, point.value)
         return []
     families = found if isinstance(found, (list, tuple)) else [found]
     wrong = [item for item in families if not isinstance(item, Family)]
     if wrong:
-        _LOG.error("%s (%s) is no model family", point.name, point.value)
+        _log().error("%s (%s) is no model family", point.name, point.value)
     return [item for item in families if isinstance(item, Family)]
+
+
+def _log() -> Logger:
+    from logging import getLogger
+
+    return getLogger(__name__)

@@ -51,7 +51,8 @@ class StableDiffusion3(Family):
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         """Zeros stand for what T5 says where a model comes without it."""
         width = self.context_width(model.config)
-        if width is not None and entry.embeddings.shape[1] == _CLIP_TOKENS:
+        tokens, own = entry.embeddings.shape[1:]
+        if width is not None and tokens == _CLIP_TOKENS and own <= width:
             both = _widened(entry.embeddings, width)
             whole = torch.cat([both, torch.zeros(1, _T5_TOKENS, width)], -2)
             entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})

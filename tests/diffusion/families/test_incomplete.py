@@ -17,6 +17,7 @@ from nodegraph.errors import InvalidFile
 
 from .conftest import Pair
 from .test_flux import flux, sd3
+from .test_stable_diffusion import sd1
 from .video_models import wan22
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -87,3 +88,23 @@ def test_weights_of_whole_numbers(model_of: ModelOf, tmp_path: Path) -> None:
     save_file(whole, file, metadata={"format": "pt"})
     with pytest.raises(InvalidFile, match="whole numbers"):
         load_component(open_model(str(folder), []).text_encoder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("num_train_timesteps", 0), ("beta_start", "big"), ("beta_end", 2.0), ("steps_offset", None)],
+)
+def test_numbers_that_give_no_noise_levels_are_refused(
+    model_of: ModelOf, tmp_path: Path, key: str, value: object
+) -> None:
+    folder = copy_of(model_of, sd1, tmp_path)
+    rewrite(folder / "scheduler" / "scheduler_config.json", **{key: value})
+    with pytest.raises(InvalidFile, match=key):
+        open_model(str(folder), [])
+
+
+def test_a_flux_that_takes_a_control_picture_is_refused(model_of: ModelOf, tmp_path: Path) -> None:
+    folder = copy_of(model_of, flux, tmp_path)
+    rewrite(folder / "transformer" / "config.json", in_channels=128)
+    with pytest.raises(InvalidFile, match="takes 128 channels instead of 64"):
+        open_model(str(folder), [])
