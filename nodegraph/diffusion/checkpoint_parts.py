@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import DiffusionModel, Recipe, Vae
-from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.text_checkpoint import PROJECTING, convert_text, text_config
-from nodegraph.diffusion.vae_checkpoint import convert_vae, vae_config
+from nodegraph.diffusion.single_files.base import SingleFile
+from nodegraph.diffusion.single_files.clip import PROJECTING, convert_text, text_config
+from nodegraph.diffusion.single_files.kl_vae import convert_vae, vae_config
+from nodegraph.diffusion.single_files.unet import convert_unet, unet_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +47,7 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
 
 def part_prefix(recipe: Recipe, role: str) -> str:
     """Before the names of a part's tensors in the file that holds them all."""
-    return checkpoint.layout_of(_family(recipe)).prefixes[role]
+    return layout_of(_family(recipe)).prefixes[role]
 
 
 def checkpoint_part(recipe: Recipe, part: Part, shapes: Shapes) -> CheckpointPart:
@@ -59,11 +60,11 @@ def checkpoint_part(recipe: Recipe, part: Part, shapes: Shapes) -> CheckpointPar
     """
     family, name = _family(recipe), part.classes[0]
     if isinstance(recipe, DiffusionModel):
-        config = checkpoint.unet_config(shapes, family)
-        return CheckpointPart(name, config, lambda given: checkpoint.convert_unet(given, config))
+        config = denoiser_config(shapes, family)
+        return CheckpointPart(name, config, lambda given: convert_unet(given, config))
     if isinstance(recipe, Vae):
         return vae_part(shapes, part_prefix(recipe, part.role), family.latent)
-    prefix, drops_last = part_prefix(recipe, part.role), checkpoint.layout_of(family).drops_last
+    prefix, drops_last = part_prefix(recipe, part.role), layout_of(family).drops_last
     config = text_config(shapes, prefix, drops_last=drops_last)
     projects = name in PROJECTING
     return CheckpointPart(
@@ -83,6 +84,22 @@ def vae_part(shapes: Shapes, prefix: str, latents: LatentFormat) -> CheckpointPa
     config = vae_config(shapes, prefix, latents)
     name = latents.autoencoders[0]
     return CheckpointPart(name, config, lambda given: convert_vae(given, prefix, config))
+
+
+def layout_of(family: Family) -> SingleFile:
+    """How a family lies in a single file.
+
+    Raises:
+        KeyError: It isn't read from such.
+    """
+    if family.single_file is None:
+        raise KeyError(f"{family.title} isn't read from single files")
+    return family.single_file
+
+
+def denoiser_config(shapes: Shapes, family: Family) -> dict[str, Any]:
+    """The configuration of a single file's denoiser; arguments and errors as of `unet_config`."""
+    return unet_config(shapes, layout_of(family), family.size // family.latent.spatial)
 
 
 def _family(recipe: Recipe) -> Family:

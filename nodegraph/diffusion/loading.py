@@ -34,7 +34,7 @@ from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.diffusion.vae_checkpoint import vae_prefix
+from nodegraph.diffusion.single_files.kl_vae import vae_prefix
 from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.checkpoint_parts import denoiser_config, layout_of
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
@@ -18,8 +18,8 @@ from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
     folder_scheduler,
 )
-from nodegraph.diffusion.text_checkpoint import text_config
-from nodegraph.diffusion.vae_checkpoint import vae_config
+from nodegraph.diffusion.single_files.clip import text_config
+from nodegraph.diffusion.single_files.kl_vae import vae_config
 from nodegraph.diffusion.vocabulary import find_vocabulary
 from nodegraph.errors import InvalidFile
 
@@ -142,5 +142,5 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
     shapes, family = header_of(source.path).shapes, family_named(source.family)
-    prefix = checkpoint.layout_of(family).prefixes[family.vae]
-    return checkpoint.unet_config(shapes, family), vae_config(shapes, prefix, family.latent)
+    prefix = layout_of(family).prefixes[family.vae]
+    return denoiser_config(shapes, family), vae_config(shapes, prefix, family.latent)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import Config, Part
@@ -23,6 +22,7 @@ from nodegraph.diffusion.families.identify import (
     identify_tensors,
     supported,
 )
+from nodegraph.diffusion.pickle_files import pickle_shapes
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
@@ -282,11 +282,11 @@ def _shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]:
         )
     if not allow_pickle:
         raise layout.unsafe(path)
-    return checkpoint.pickle_shapes(path)
+    return pickle_shapes(path)
 
 
 def header_of(path: Path) -> Header:
     """The header of a checkpoint that was identified; of a pickle only its shapes are known."""
     if path.suffix == SAFETENSORS:
         return read_header(path)
-    return Header(checkpoint.pickle_shapes(path), {}, {})
+    return Header(pickle_shapes(path), {}, {})

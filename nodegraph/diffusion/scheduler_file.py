@@ -13,10 +13,10 @@ from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion import checkpoint
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.safetensors_header import Header
+from nodegraph.diffusion.single_files import unet
 from nodegraph.errors import InvalidFile, InvalidValue
 
 OPTION = "scheduler"
@@ -170,7 +170,7 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
 def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
     """The noise schedule of a single file: SD 1.x's own, with what the file declares of itself."""
     says = family.single_file is None or family.single_file.says_prediction
-    return checkpoint.scheduler_config(header.metadata, header.shapes, says_prediction=says)
+    return unet.scheduler_config(header.metadata, header.shapes, says_prediction=says)
 
 
 def overridden(
@@ -213,7 +213,7 @@ def overridden(
             "512 x 512 the noise (epsilon).",
         )
     if zero_terminal_snr == "on":
-        found |= checkpoint.ZERO_TERMINAL_SNR
+        found |= unet.ZERO_TERMINAL_SNR
         if found.get("prediction_type", "epsilon") == "epsilon":
             raise InvalidValue(
                 "a model that predicts the noise can't be sampled with zero terminal SNR: where "

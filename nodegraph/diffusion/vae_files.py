@@ -20,7 +20,7 @@ from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import SAFETENSORS, find_path, locate_model
 from nodegraph.diffusion.opening import open_model, vae_precision
 from nodegraph.diffusion.safetensors_header import read_header
-from nodegraph.diffusion.vae_checkpoint import vae_channels, vae_prefix
+from nodegraph.diffusion.single_files.kl_vae import vae_channels, vae_prefix
 from nodegraph.errors import InvalidFile, InvalidValue
 
 AUTO = "auto"

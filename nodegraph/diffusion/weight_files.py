@@ -15,7 +15,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.checkpoint import pickle_tensors
+from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
 from nodegraph.errors import InvalidFile
 

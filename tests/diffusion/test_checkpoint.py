@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
-from nodegraph.diffusion import checkpoint
+from nodegraph.diffusion.checkpoint_parts import denoiser_config
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
@@ -245,7 +245,7 @@ def test_block_numbers_from_a_file_are_counted_not_trusted() -> None:
     shapes = {"model.diffusion_model.input_blocks.99999999999.0.weight": (1,)}
 
     with pytest.raises(KeyError):
-        checkpoint.unet_config(shapes, family_named("sd1"))
+        denoiser_config(shapes, family_named("sd1"))
 
 
 def test_recipes_name_one_file_for_all_parts(recipes: ModelRecipes) -> None:

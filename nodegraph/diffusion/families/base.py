@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.base import SingleFile
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -79,24 +80,6 @@ class Part:
     classes: tuple[str, ...]
     optional: bool = False
     padding: str = "<|endoftext|>"
-
-
-@dataclass(frozen=True, slots=True)
-class SingleFile:
-    """How the original training code lays a model in one file.
-
-    Attributes:
-        prefixes: By role: before the names of a part's tensors.
-        heads: Attention heads of the UNet's blocks; None for heads that are 64 wide.
-        drops_last: Whether the last layer of its text encoder isn't used.
-        says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
-            whoever opens it has to say.
-    """
-
-    prefixes: Mapping[str, str]
-    heads: int | None = None
-    drops_last: bool = False
-    says_prediction: bool = True
 
 
 @dataclass(frozen=True, slots=True)

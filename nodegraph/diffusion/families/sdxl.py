@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Config, Part, SingleFile, Warn
+from nodegraph.diffusion.families.base import Asked, Config, Part, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.base import SingleFile
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Config, Part, SingleFile, Warn
+from nodegraph.diffusion.families.base import Config, Part, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
+from nodegraph.diffusion.single_files.base import SingleFile
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import TextModel

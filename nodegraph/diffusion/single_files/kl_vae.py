@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.checkpoint import NORM_GROUPS, count_of, part_of
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import count_of, part_of
+from nodegraph.diffusion.single_files.unet import NORM_GROUPS
 
 if TYPE_CHECKING:
     from torch import Tensor

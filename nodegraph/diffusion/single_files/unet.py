@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.families.base import Family, SingleFile
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.errors import InvalidFile
+from nodegraph.diffusion.single_files.base import SingleFile, count_of, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,15 +72,15 @@ def scheduler_config(
     return {**config, **ZERO_TERMINAL_SNR} if is_v and "ztsnr" in names else config
 
 
-def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
+def unet_config(shapes: Shapes, layout: SingleFile, sample_size: int) -> dict[str, Any]:
     """The diffusers configuration of the UNet in a checkpoint.
 
     Args:
         shapes: Of all tensors in the file.
+        sample_size: Cells per side of the latents that it was trained on.
     Raises:
         KeyError: A tensor that every such UNet has is missing.
     """
-    layout = layout_of(family)
     unet = part_of(shapes, layout.prefixes["unet"])
     channels, depths, layers = _levels(unet)
     contexts = [shape[1] for name, shape in unet.items() if name.endswith("attn2.to_k.weight")]
@@ -106,7 +104,7 @@ def unet_config(shapes: Shapes, family: Family) -> dict[str, Any]:
         "attention_head_dim": layout.heads or tuple(width // HEAD_WIDTH for width in channels),
         "use_linear_projection": linear,
         "norm_num_groups": NORM_GROUPS,
-        "sample_size": family.size // family.latent.spatial,
+        "sample_size": sample_size,
         **_told(unet),
     }
 
@@ -121,17 +119,6 @@ def _told(unet: Shapes) -> dict[str, Any]:
         "addition_time_embed_dim": TIME_EMBED_WIDTH,
         "projection_class_embeddings_input_dim": given[1],
     }
-
-
-def layout_of(family: Family) -> SingleFile:
-    """How a family lies in a single file.
-
-    Raises:
-        KeyError: It isn't read from such.
-    """
-    if family.single_file is None:
-        raise KeyError(f"{family.title} isn't read from single files")
-    return family.single_file
 
 
 def _levels(unet: Shapes) -> tuple[list[int], list[int], int]:
@@ -164,50 +151,3 @@ def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> di
 
     converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(dict(tensors), config)
     return converted
-
-
-def pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in a pickle checkpoint, without reading their bytes."""
-    return {name: tuple(tensor.shape) for name, tensor in _unpickle(path, "meta").items()}
-
-
-def pickle_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a pickle checkpoint whose names start with `prefix`."""
-    tensors = _unpickle(path, "cpu")
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _unpickle(path: Path, device: str) -> dict[str, Tensor]:
-    """Open a pickle checkpoint that the user allows, without running code in it.
-
-    Raises:
-        InvalidFile: It is damaged or holds more than tensors.
-    """
-    import pickle
-
-    import torch
-
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise InvalidFile(
-            f"{path} can't be opened: it is damaged or holds objects besides tensors.",
-            hint="Convert it to safetensors.",
-        ) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
-
-
-def part_of(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
-    """The tensors whose names begin so, without that."""
-    return {
-        name.removeprefix(prefix): shape
-        for name, shape in shapes.items()
-        if name.startswith(prefix)
-    }
-
-
-def count_of(names: Shapes, pattern: str) -> int:
-    """How many different numbers the pattern's group takes in the names."""
-    found = (re.match(pattern, name) for name in names)
-    return len({match[1] for match in found if match})

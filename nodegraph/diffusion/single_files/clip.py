@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.checkpoint import HEAD_WIDTH, count_of, part_of
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import count_of, part_of
+from nodegraph.diffusion.single_files.unet import HEAD_WIDTH
 
 if TYPE_CHECKING:
     from torch import Tensor

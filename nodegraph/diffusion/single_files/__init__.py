@@ -1,0 +1,1 @@
+"""How parts of models lie in files of their own, and in those that hold a whole model."""

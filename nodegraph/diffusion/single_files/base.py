@@ -1,0 +1,91 @@
+"""What tells a part of a model in a file without configuration, and what brings it under the names
+of the library that builds it. Imports no torch, and reads no weights.
+
+A file holds weights only. What shows in the shapes of its tensors is read from them, and what
+doesn't show is a published figure that its layout says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.diffusion.safetensors_header import Shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Config = Mapping[str, Any]
+Tensors = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """How the original training code lays a whole model in one file.
+
+    Attributes:
+        prefixes: By role: before the names of a part's tensors.
+        heads: Attention heads of the UNet's blocks; None for heads that are 64 wide.
+        drops_last: Whether the last layer of its text encoder isn't used.
+        says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
+            whoever opens it has to say.
+    """
+
+    prefixes: Mapping[str, str]
+    heads: int | None = None
+    drops_last: bool = False
+    says_prediction: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """How one kind of part lies in a file.
+
+    All that it is asked sees names of tensors without the prefix.
+
+    Attributes:
+        name: Such as ``flux-transformer``.
+        title: In words, as in errors: "the transformer of Flux.1".
+        class_name: Of diffusers or transformers, that it is loaded into.
+        matches: Whether tensors are such a part, by names and shapes.
+        config: The configuration of that class; KeyError where a tensor is missing.
+        convert: The tensors under the names of that class, for the configuration.
+        prefixes: Before the names, as files in circulation have them.
+    """
+
+    name: str
+    title: str
+    class_name: str
+    matches: Callable[[Shapes], bool]
+    config: Callable[[Shapes], dict[str, Any]]
+    convert: Callable[[Tensors, Config], dict[str, Tensor]]
+    prefixes: tuple[str, ...] = ("",)
+
+    def prefix(self, shapes: Shapes) -> str | None:
+        """What stands before the names of the part's tensors; None where the file has no such part.
+
+        Args:
+            shapes: Of all tensors in the file.
+        """
+        for prefix in self.prefixes:
+            found = part_of(shapes, prefix)
+            if found and self.matches(found):
+                return prefix
+        return None
+
+
+def part_of(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
+    """The tensors whose names begin so, without that."""
+    return {
+        name.removeprefix(prefix): shape
+        for name, shape in shapes.items()
+        if name.startswith(prefix)
+    }
+
+
+def count_of(names: Shapes, pattern: str) -> int:
+    """How many different numbers the pattern's group takes in the names."""
+    found = (re.match(pattern, name) for name in names)
+    return len({match[1] for match in found if match})
