@@ -148,7 +148,12 @@ def _vae_format(inputs: HookInputs) -> LatentFormat | None:
 def vae_state(inputs: HookInputs) -> str:
     """Changes when a file of the VAE does."""
     environment = inputs.environment
-    return f"{environment.device} {vae_stamp(inputs.literals['vae'], environment.models)}"
+    return vae_stamp(
+        inputs.literals["vae"],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:

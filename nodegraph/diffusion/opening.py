@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,6 +158,15 @@ def model_stamp(
             *scheduler_files(source),
             *further_files(source, index),
         }
+    return files_stamp(files, device)
+
+
+def files_stamp(files: Iterable[Path], device: str) -> str:
+    """Text that changes when one of the files does, or what they would be loaded as on a device.
+
+    Raises:
+        InvalidFile: One isn't there.
+    """
     return digest_value([*map(file_stamp, sorted(files)), device, _lacks_float16(device)])
 
 

@@ -14,11 +14,10 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named
-from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import SAFETENSORS, find_path, locate_model
-from nodegraph.diffusion.opening import open_model, vae_precision
+from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.single_files.kl_vae import vae_channels, vae_prefix
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -85,11 +84,18 @@ def vae_format(
     return _chosen(name, _found(path), latents)
 
 
-def vae_stamp(name: str, folders: Sequence[Path]) -> str:
-    """Text that changes when the files do."""
+def vae_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_vae` would give something else for the same name.
+
+    Raises:
+        NodegraphError: See `locate_model`.
+    """
     path = find_path(name, folders)
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return " ".join(file_stamp(file) for file in files if file.is_file())
+    if _is_whole(path):
+        return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
+    return files_stamp(_found(path).files, device)
 
 
 def _is_whole(path: Path) -> bool:
