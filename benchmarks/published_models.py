@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import transformers
 
+from nodegraph.diffusion.single_files.unet import SCHEDULER_CONFIG
 from nodegraph.diffusion.vocabulary import MERGES, clip_words
 
 Config = dict[str, Any]
@@ -75,18 +76,7 @@ _CLIP_G = _CLIP_L | {
     "num_hidden_layers": 32,
     "projection_dim": 1280,
 }
-_SCHEDULER: Config = {
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "clip_sample": False,
-    "num_train_timesteps": 1000,
-    "prediction_type": "epsilon",
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-    "trained_betas": None,
-}
+_SCHEDULER: Config = dict(SCHEDULER_CONFIG)
 
 MODELS: Mapping[str, Mapping[str, Config]] = {
     "Stable Diffusion 1.5": {
@@ -101,7 +91,7 @@ MODELS: Mapping[str, Mapping[str, Config]] = {
         },
         "text_encoder": _CLIP_L,
         "vae": _VAE | {"sample_size": 512},
-        "scheduler": _SCHEDULER | {"_class_name": "PNDMScheduler"},
+        "scheduler": _SCHEDULER,
     },
     "SDXL": {
         "unet": _UNET
@@ -126,7 +116,6 @@ MODELS: Mapping[str, Mapping[str, Config]] = {
             "_class_name": "EulerDiscreteScheduler",
             "interpolation_type": "linear",
             "sample_max_value": 1.0,
-            "timestep_spacing": "leading",
             "use_karras_sigmas": False,
         },
     },

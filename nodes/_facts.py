@@ -289,17 +289,26 @@ def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
     """Find pictures whose sides the VAE can't encode, or that there isn't enough memory for."""
     yield from _coding_findings(inputs, "image")
     factor = inputs.fact("vae", "downscale")
-    if factor is None:
-        return
+    yield from check_sides(inputs, "image", "VAE", factor, "Put a ResizeImage before.")
+
+
+def check_sides(
+    inputs: HookInputs, port: str, worker: str, multiple: int | None, hint: str | None = None
+) -> Iterator[Finding]:
+    """Find sides of what comes in at a port that aren't multiples of what a worker works in.
+
+    Args:
+        multiple: Pixels; None if unknown.
+    """
     for side in ("width", "height"):
-        pixels = inputs.fact("image", side)
-        if pixels is not None and pixels % factor:
+        pixels = inputs.fact(port, side)
+        if pixels is not None and multiple is not None and pixels % multiple:
             yield Finding(
-                "image",
-                f"its {side} is no multiple of what the VAE works in",
+                port,
+                f"its {side} is no multiple of what the {worker} works in",
                 f"{pixels} pixels",
-                f"a multiple of {factor}",
-                "Put a ResizeImage before.",
+                f"a multiple of {multiple}",
+                hint,
                 "wrong-size",
             )
 

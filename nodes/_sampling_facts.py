@@ -11,7 +11,7 @@ from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.steps import last_step, steps_walked
 from nodegraph.images.room import check_sampling_room
 
-from ._facts import finding_of
+from ._facts import check_sides, finding_of
 from ._video_latent_facts import check_frames
 
 LATENT_FACTS = {
@@ -25,7 +25,8 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check_size(inputs)
     kind = inputs.fact("model", "noise") or "discrete"
     yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
-    yield from _check_multiple(inputs)
+    multiple = inputs.fact("model", "multiple")
+    yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
     frames = inputs.fact("latent", "frames")
     yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
     if inputs.literals.get("end_step") is None:
@@ -42,22 +43,6 @@ def _check_size(inputs: HookInputs) -> Iterator[Finding]:
     pictures = inputs.fact("latent", "batch") or 1
     is_guided = (inputs.literals.get("cfg") or 1.0) > 1
     yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
-
-
-def _check_multiple(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sides that the model can't work on."""
-    multiple = inputs.fact("model", "multiple")
-    for side in ("width", "height"):
-        pixels = inputs.fact("latent", side)
-        if pixels is not None and multiple is not None and pixels % multiple:
-            yield Finding(
-                "latent",
-                f"its {side} is no multiple of what the model works in",
-                f"{pixels} pixels",
-                f"a multiple of {multiple}",
-                "Choose such a size.",
-                "wrong-size",
-            )
 
 
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.images.room import check_room, coding_bytes
 
-from ._facts import check_encoded_size, finding_of
+from ._facts import check_encoded_size, check_sides, finding_of
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
@@ -18,18 +18,8 @@ def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
 def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
     """Find videos that the VAE can't encode, or that there isn't enough memory for."""
     yield from _room(inputs, "video")
-    cell, step = inputs.fact("vae", "downscale"), inputs.fact("vae", "temporal")
-    for side in ("width", "height"):
-        pixels = inputs.fact("video", side)
-        if pixels is not None and cell is not None and pixels % cell:
-            yield Finding(
-                "video",
-                f"its {side} is no multiple of what the VAE works in",
-                f"{pixels} pixels",
-                f"a multiple of {cell}",
-                code="wrong-size",
-            )
-    yield from check_frames("video", inputs.fact("video", "frames"), step)
+    yield from check_sides(inputs, "video", "VAE", inputs.fact("vae", "downscale"))
+    yield from check_frames("video", inputs.fact("video", "frames"), inputs.fact("vae", "temporal"))
 
 
 def check_film(inputs: HookInputs) -> Iterator[Finding]:

@@ -190,19 +190,19 @@ class Guidance:
             (item.unconditional for item in (positive, negative) if item and item.unconditional),
             None,
         )
-        self._picture = positive.entries[0] if positive.entries else None
+        self._first = _entries("positive", positive)[0]
         self._sides = {"positive": self._prompts("positive", positive, empty)}
         if is_guided:
             self._sides["negative"] = self._prompts("negative", negative, empty)
         leading = [prompt.tensors for prompt in self._sides["positive"].prompts]
         own = self._family.guider(model, cfg, leading) if is_guided else None
-        scale = functools.partial(self._family.scale, model, positive.entries[0], cfg)
+        scale = functools.partial(self._family.scale, model, self._first, cfg)
         self.guider: Guider = own or ClassifierFree(self._family, scale, is_guided)
 
     @property
     def first_frame(self) -> Tensor | None:
         """Latent of the picture that a video begins with, as the prompt brings it."""
-        return None if self._picture is None else self._picture.tensors.get(FIRST_FRAME)
+        return self._first.tensors.get(FIRST_FRAME)
 
     def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.
@@ -256,9 +256,7 @@ class Guidance:
     def _prompts(
         self, side: Side, conditioning: Conditioning | None, empty: ConditioningEntry | None
     ) -> Prompts:
-        if conditioning is not None and not conditioning.entries:
-            raise InvalidValue("the conditioning is empty", port=side, hint="Link an EncodePrompt.")
-        entries = () if conditioning is None else conditioning.entries
+        entries = () if conditioning is None else _entries(side, conditioning)
         return Prompts(
             side,
             [self._prompt(side, entry) for entry in entries],
@@ -290,9 +288,7 @@ class Guidance:
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""
-        first = self._picture
-        if first is None:
-            return entry
+        first = self._first
         seen = {name: first.tensors[name] for name in SHARED if name in first.tensors}
         references = entry.references or first.references
         return replace(entry, tensors={**seen, **entry.tensors}, references=references)
@@ -311,6 +307,12 @@ def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: b
     if cfg <= 1 or family.guides_itself(model):
         return False
     return has_negative or family.needs_negative
+
+
+def _entries(side: Side, conditioning: Conditioning) -> Sequence[ConditioningEntry]:
+    if not conditioning.entries:
+        raise InvalidValue("the conditioning is empty", port=side, hint="Link an EncodePrompt.")
+    return conditioning.entries
 
 
 def _mean(outputs: Sequence[Tensor], prompts: Sequence[Prompt]) -> Tensor:

@@ -28,11 +28,12 @@ from nodegraph.diffusion.noise import draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
+from tests.diffusion import stand_in
+from tests.diffusion.stand_in import SHAPE, evaluate, run
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SHAPE = (4, 6, 6)
 PLAIN = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
 SOLVER = {
     "_class_name": "UniPCMultistepScheduler",
@@ -50,11 +51,6 @@ COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
 RANDOM = ("lcm", "dpmpp_2m_sde")
 FLOW_SAMPLERS = list(allowed_schedules("flow"))
 DYNAMIC = {"use_dynamic_shifting": True}
-
-
-def model(x: Tensor, timestep: Tensor) -> Tensor:
-    """Stands in for a transformer: nonlinear in the latent, different at every timestep."""
-    return torch.tanh(x.roll(1, -1) * 0.7 + float(timestep) / 1000)
 
 
 def make(
@@ -81,16 +77,6 @@ def make(
 
 def picture(dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.linspace(-1, 1, 2 * 4 * 6 * 6).reshape(2, *SHAPE).to(dtype)
-
-
-def evaluate(sampler: Sampler) -> None:
-    sampler.feed(model(sampler.model_input(), sampler.model_timestep))
-
-
-def run(sampler: Sampler) -> Tensor:
-    while not sampler.done:
-        evaluate(sampler)
-    return sampler.x
 
 
 def reference(
@@ -121,7 +107,7 @@ def reference(
         assert torch.equal(x, sigma * noise + (1 - sigma) * picture(dtype))
     random = {"generator": generators} if name in RANDOM else {}
     for timestep in scheduler.timesteps[first:]:
-        x = scheduler.step(model(x, timestep), timestep, x, **random).prev_sample
+        x = scheduler.step(stand_in.model(x, timestep), timestep, x, **random).prev_sample
     return x
 
 
@@ -166,7 +152,7 @@ def test_heun_equals_the_counterpart_from_a_picture_on() -> None:
     scheduler.set_begin_index(2 * sampler.ladder.first)
     x = sampler.x
     for timestep in scheduler.timesteps[2 * sampler.ladder.first :]:
-        x = scheduler.step(model(x, timestep), timestep, x).prev_sample
+        x = scheduler.step(stand_in.model(x, timestep), timestep, x).prev_sample
     assert torch.equal(run(sampler), x)
 
 
@@ -197,7 +183,7 @@ def test_a_wide_latent_and_a_narrow_output_go_together_as_there(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     narrow = lambda x, timestep: torch.tanh(x * 0.7 + float(timestep) / 1000).bfloat16()  # noqa: E731
-    monkeypatch.setattr(sys.modules[__name__], "model", narrow)
+    monkeypatch.setattr(stand_in, "model", narrow)
     config = config_of(name, 3.0)
     found = run(make(name, FlowNoise.from_config(config), steps=5))
     expected = reference(name, config, 5)
@@ -219,7 +205,7 @@ def test_euler_ancestral_is_the_rectified_flow_one() -> None:
     generators = item_generators(3, [0, 1])
     x = draw_from(generators, SHAPE)
     for timestep, level in zip(sampler.ladder.timesteps, scheduler.timesteps[:-1], strict=True):
-        x = scheduler.step(model(x, timestep), level, x, generator=generators).prev_sample
+        x = scheduler.step(stand_in.model(x, timestep), level, x, generator=generators).prev_sample
     # it guards its divisions with 1e-12 and steps through the prediction instead of the slope
     torch.testing.assert_close(run(sampler), x, rtol=1e-4, atol=2e-5)
 

@@ -30,11 +30,11 @@ from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
+from tests.diffusion.stand_in import SHAPE, evaluate, model, run
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SHAPE = (4, 6, 6)
 SD1: dict[str, Any] = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -63,11 +63,6 @@ PREDICTIONS = [
 RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm")
 
 
-def model(x: Tensor, timestep: Tensor) -> Tensor:
-    """Stands in for a UNet: nonlinear in the latent, different at every timestep."""
-    return torch.tanh(x.roll(1, -1) * 0.7 + float(timestep) / 999)
-
-
 def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kind: Any) -> Sampler:
     """A sampler of two items at its start."""
     noise = NoiseSchedule.from_config(config)
@@ -76,16 +71,6 @@ def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kin
     sampler = make_sampler(name, ladder, noise, generators)
     sampler.start(sampler.pure_noise(draw_from(generators, SHAPE)))
     return sampler
-
-
-def evaluate(sampler: Sampler) -> None:
-    sampler.feed(model(sampler.model_input(), sampler.timestep))
-
-
-def run(sampler: Sampler) -> Tensor:
-    while not sampler.done:
-        evaluate(sampler)
-    return sampler.x
 
 
 def reference(

@@ -6,6 +6,7 @@ docs/families.md shows how to add one. Imports no torch.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -50,18 +51,21 @@ SHARED = (HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE)
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 
 
-def check_hole(tensors: Mapping[str, Tensor], side: Side) -> None:
-    """Refuse a prompt without a masked picture.
+def heeding_hole(tensors: Mapping[str, Tensor], side: Side, *, fills: bool) -> dict[str, Tensor]:
+    """A prompt's tensors, without a masked picture for models that fill none.
 
     Raises:
-        InvalidValue: On the port of the side.
+        InvalidValue: On the port of the side: the model fills such, and there is none.
     """
+    if not fills:
+        return {name: item for name, item in tensors.items() if name not in (HOLE, HOLE_MASK)}
     if HOLE not in tensors:
         raise InvalidValue(
             "the model fills masked pictures, and the conditioning brings none",
             port=side,
             hint="Put an InpaintConditioning between the prompts and the sampler.",
         )
+    return dict(tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(ABC):
     """An architecture that can be loaded and sampled; subclasses say how its model is called.
 
     Attributes:
@@ -221,9 +225,9 @@ class Family:
 
     # Prompts.
 
+    @abstractmethod
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         """A prompt as the denoiser takes it; see `nodegraph.diffusion.text.encode_prompt`."""
-        raise NotImplementedError
 
     def encode_edit(
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
@@ -291,6 +295,7 @@ class Family:
 
     # The model.
 
+    @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """The model's output: the noise, the velocity or what else its noise schedule says.
 
@@ -300,7 +305,6 @@ class Family:
         Returns:
             Shaped as x.
         """
-        raise NotImplementedError
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """What two outputs add up to.

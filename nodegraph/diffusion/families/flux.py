@@ -21,7 +21,7 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
-    check_hole,
+    heeding_hole,
 )
 from nodegraph.diffusion.families.patches import (
     packed,
@@ -84,11 +84,8 @@ class Flux(Family):
         else:
             found.pop("guidance", None)
         found |= reference_tensors(entry.references, asked.side)
-        if model.config["in_channels"] == _FILL_CHANNELS:
-            check_hole(found, asked.side)
-        else:
-            found = {name: item for name, item in found.items() if name not in (HOLE, HOLE_MASK)}
-        return found
+        fills = model.config["in_channels"] == _FILL_CHANNELS
+        return heeding_hole(found, asked.side, fills=fills)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""

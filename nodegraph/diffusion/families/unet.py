@@ -15,7 +15,7 @@ from nodegraph.diffusion.families.base import (
     Config,
     Family,
     Moment,
-    check_hole,
+    heeding_hole,
 )
 from nodegraph.diffusion.lazy import torch
 
@@ -63,10 +63,7 @@ class UNetFamily(Family):
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
-        if _fills(model.config):
-            check_hole(found, asked.side)
-        else:
-            found = {name: item for name, item in found.items() if name not in (HOLE, HOLE_MASK)}
+        found = heeding_hole(found, asked.side, fills=_fills(model.config))
         if self.guides_itself(model):
             width = int(model.config["time_cond_proj_dim"])
             found["guidance"] = scale_embedding(asked.cfg - 1, width)

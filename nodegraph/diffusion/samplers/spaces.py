@@ -136,15 +136,8 @@ class ExplodingSpace(StraightSpace):
         return _clipped(denoised, self.noise, by_default=by_default)
 
 
-class FlowSpace(StraightSpace):
-    """Keeps x = (1 - sigma) · latent + sigma · noise; the model predicts noise - latent.
-
-    Source: Liu et al. 2022, arXiv:2209.03003, section 2.1.
-    """
-
-    def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
-        super().__init__(ladder)
-        self.noise = noise
+class MixingSpace(NoiseSpace):
+    """Mixes latent and noise, from noise alone to the latent alone; the model takes x as it is."""
 
     def pure_noise(self, noise: Tensor) -> Tensor:
         return noise
@@ -157,6 +150,17 @@ class FlowSpace(StraightSpace):
 
     def model_input(self, x: Tensor, rung: int) -> Tensor:
         return x
+
+
+class FlowSpace(MixingSpace, StraightSpace):
+    """Keeps x = (1 - sigma) · latent + sigma · noise; the model predicts noise - latent.
+
+    Source: Liu et al. 2022, arXiv:2209.03003, section 2.1.
+    """
+
+    def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
+        super().__init__(ladder)
+        self.noise = noise
 
     def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
         return x - self.ladder.sigmas[rung] * output
@@ -182,7 +186,7 @@ class FlowSpace(StraightSpace):
         return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
 
 
-class PreservingSpace(NoiseSpace):
+class PreservingSpace(MixingSpace):
     """Keeps x = alpha · latent + deviation · noise, whose variance stays 1.
 
     Source: Song et al. 2021, arXiv:2011.13456, section 3.4 (VP SDE).
@@ -191,18 +195,6 @@ class PreservingSpace(NoiseSpace):
     def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
         super().__init__(ladder)
         self.noise = noise
-
-    def pure_noise(self, noise: Tensor) -> Tensor:
-        return noise
-
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
-        if rung == self.ladder.rungs:
-            return latent
-        alpha, deviation = self.alpha_deviation(rung, latent.dtype)
-        return alpha * latent + deviation * noise
-
-    def model_input(self, x: Tensor, rung: int) -> Tensor:
-        return x
 
     def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
         """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""
