@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.fitting import check_fits
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
@@ -87,18 +88,26 @@ def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> n
 
 
 def diffusers_module(
-    kind: Any, config: Mapping[str, Any], tensors: dict[str, Tensor], place: Path
+    kind: Any,
+    config: Mapping[str, Any],
+    tensors: dict[str, Tensor],
+    place: Path,
+    *,
+    strict: bool = False,
 ) -> nn.Module:
     """A module of diffusers with these weights.
 
+    Args:
+        strict: Whether to refuse weights that it has no use for.
     Raises:
-        InvalidFile: Some are missing.
+        InvalidFile: Some are missing or have another shape.
     """
     with _WithoutWeights():
         model: nn.Module = kind.from_config(config)
     # Files of old name attention layers in another way.
     model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
-    check_missing(place, model.load_state_dict(tensors, strict=False, assign=True).missing_keys)
+    check_fits(place, model, tensors, strict=strict)
+    model.load_state_dict(tensors, strict=False, assign=True)
     return model
 
 

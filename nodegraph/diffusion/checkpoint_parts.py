@@ -1,4 +1,9 @@
-"""The parts of a single file, as diffusers and transformers name them."""
+"""Parts of models in files without a configuration, as diffusers and transformers name them.
+
+A part lies in a file with others, behind the prefix that its family says (`SingleFile`), or in one
+of its own, behind one of the prefixes of its layout. Either way its layout (`FileLayout`) says the
+rest: `Part.files` of denoisers and text encoders, `LatentFormat.files` of autoencoders.
+"""
 
 from __future__ import annotations
 
@@ -11,95 +16,107 @@ from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import SingleFile
-from nodegraph.diffusion.single_files.clip import PROJECTING, convert_text, text_config
-from nodegraph.diffusion.single_files.kl_vae import convert_vae, vae_config
-from nodegraph.diffusion.single_files.unet import convert_unet, unet_config
+from nodegraph.diffusion.single_files.base import SingleFile, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Tensors = Mapping[str, "Tensor"]
+CHECKPOINT = "checkpoint"
+"""Role of a file that holds several parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPart:
-    """A part of a single file.
+    """A part in a file without a configuration.
 
     Attributes:
         class_name: Of diffusers or transformers.
         config: Its configuration.
-        convert: Brings the part's tensors under the names of that class.
+        convert: Brings the part's tensors, as the file names them, under the names of that class.
     """
 
     class_name: str
     config: dict[str, Any]
-    convert: Callable[[Tensors], dict[str, Tensor]]
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
-        return (Part("vae", format_named(recipe.family).autoencoders),)
+        return (vae_part("vae", format_named(recipe.family)),)
     family = family_named(recipe.family)
     return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
 
 
-def part_prefix(recipe: Recipe, role: str) -> str:
-    """Before the names of a part's tensors in the file that holds them all."""
-    return layout_of(_family(recipe)).prefixes[role]
+def vae_part(role: str, latents: LatentFormat) -> Part:
+    """The autoencoder of a latent format, as a part like others."""
+    return Part(role, latents.autoencoders, files=latents.files)
 
 
-def checkpoint_part(recipe: Recipe, part: Part, shapes: Shapes) -> CheckpointPart:
-    """A part of the single file that a recipe names.
+def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
+    """Before the names of a part's tensors in the file without configuration that it is in.
+
+    Args:
+        shapes: Of all tensors in that file.
+    Raises:
+        KeyError: It isn't in there.
+    """
+    if recipe.paths(CHECKPOINT):
+        return prefixes_of(_family(recipe))[part.role]
+    return prefix_alone(part, shapes)
+
+
+def prefix_alone(part: Part, shapes: Shapes) -> str:
+    """The same where the part lies in a file of its own."""
+    for layout in part.files:
+        prefix = layout.prefix(shapes)
+        if prefix is not None:
+            return prefix
+    raise KeyError(f"it holds no {' or '.join(part.classes)} that is known here")
+
+
+def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
+    """A part in a file without a configuration.
 
     Args:
         shapes: Of all tensors in the file.
+        prefix: Before the names of the part's.
     Raises:
-        KeyError: A tensor that every such part has is missing.
+        KeyError: No layout of the part matches, or a tensor that every such part has is missing.
     """
-    family, name = _family(recipe), part.classes[0]
-    if isinstance(recipe, DiffusionModel):
-        config = denoiser_config(shapes, family)
-        return CheckpointPart(name, config, lambda given: convert_unet(given, config))
-    if isinstance(recipe, Vae):
-        return vae_part(shapes, part_prefix(recipe, part.role), family.latent)
-    prefix, drops_last = part_prefix(recipe, part.role), layout_of(family).drops_last
-    config = text_config(shapes, prefix, drops_last=drops_last)
-    projects = name in PROJECTING
-    return CheckpointPart(
-        name, config, lambda given: convert_text(given, prefix, config, projects=projects)
-    )
+    found = part_of(shapes, prefix)
+    layout = next((item for item in part.files if item.matches(found)), None)
+    if layout is None:
+        raise KeyError(f"{prefix or 'it'} holds no {' or '.join(part.classes)} known here")
+    config = layout.config(found)
+
+    def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        plain = {name.removeprefix(prefix): item for name, item in tensors.items()}
+        return layout.convert(plain, config)
+
+    return CheckpointPart(layout.class_name, config, convert)
 
 
-def vae_part(shapes: Shapes, prefix: str, latents: LatentFormat) -> CheckpointPart:
-    """The autoencoder in a single file, whole or of its own.
-
-    Args:
-        shapes: Of all tensors in the file.
-        prefix: Before the names of the autoencoder's.
-    Raises:
-        KeyError: A tensor that every such autoencoder has is missing.
-    """
-    config = vae_config(shapes, prefix, latents)
-    name = latents.autoencoders[0]
-    return CheckpointPart(name, config, lambda given: convert_vae(given, prefix, config))
-
-
-def layout_of(family: Family) -> SingleFile:
-    """How a family lies in a single file.
+def prefixes_of(family: Family) -> Mapping[str, str]:
+    """By role: before the names of tensors in a file that holds a whole model.
 
     Raises:
-        KeyError: It isn't read from such.
+        KeyError: The family isn't read from such.
     """
+    return _single_file(family).prefixes
+
+
+def _single_file(family: Family) -> SingleFile:
     if family.single_file is None:
         raise KeyError(f"{family.title} isn't read from single files")
     return family.single_file
 
 
 def denoiser_config(shapes: Shapes, family: Family) -> dict[str, Any]:
-    """The configuration of a single file's denoiser; arguments and errors as of `unet_config`."""
-    return unet_config(shapes, layout_of(family), family.size // family.latent.spatial)
+    """The configuration of the denoiser in a file with a whole model; errors as of
+    `checkpoint_part`."""
+    part = family.denoisers[0]
+    return checkpoint_part(part, shapes, prefixes_of(family)[part.role]).config
 
 
 def _family(recipe: Recipe) -> Family:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.kl_vae import kl_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +39,8 @@ class LatentFormat:
             (``force_upcast``).
         scaling: Factor and shift of published autoencoders, for files that don't say; None where
             there is more to it.
+        files: How its autoencoder lies in a file without a configuration, alone or in a whole
+            model; the first that matches. Empty where such files aren't read.
         rgb: The colours of its channels on the whole, for previews; None if not known.
         rgb_bias: The colour of a cell of zeros.
     """
@@ -48,6 +52,7 @@ class LatentFormat:
     autoencoders: tuple[str, ...] = ("AutoencoderKL",)
     overflows: bool = False
     scaling: tuple[float, float] | None = None
+    files: tuple[FileLayout, ...] = ()
     rgb: Factors | None = None
     rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -188,10 +193,24 @@ def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     return mean, deviation
 
 
+_SCALING = {
+    "sd": (0.18215, 0.0),
+    "sdxl": (0.13025, 0.0),
+    "sd3": (1.5305, 0.0609),
+    "flux": (0.3611, 0.1159),
+}
+"""Factor and shift of published autoencoders, by the name of their format."""
+
+
+def _kl(name: str, title: str) -> dict[str, Any]:
+    """What is said of an `AutoencoderKL` whose latents have one scale for all channels."""
+    return {"scaling": _SCALING[name], "files": (kl_layout(f"the VAE of {title}", _SCALING[name]),)}
+
+
 SD = LatentFormat(
     "sd",
     4,
-    scaling=(0.18215, 0.0),
+    **_kl("sd", "Stable Diffusion"),
     # Found by Kevin Turner (keturn) for Stable Diffusion 1.4:
     # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
     rgb=(
@@ -203,13 +222,13 @@ SD = LatentFormat(
 )
 """Stable Diffusion 1.x and 2.x."""
 
-SDXL = LatentFormat("sdxl", 4, overflows=True, scaling=(0.13025, 0.0))
+SDXL = LatentFormat("sdxl", 4, overflows=True, **_kl("sdxl", "Stable Diffusion XL"))
 """Stable Diffusion XL and PixArt-Σ."""
 
-SD3 = LatentFormat("sd3", 16, scaling=(1.5305, 0.0609))
+SD3 = LatentFormat("sd3", 16, **_kl("sd3", "Stable Diffusion 3"))
 """Stable Diffusion 3 and 3.5."""
 
-FLUX = LatentFormat("flux", 16, scaling=(0.3611, 0.1159))
+FLUX = LatentFormat("flux", 16, **_kl("flux", "Flux.1"))
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
 
 # ComfyUI's (``comfy/latent_formats.py``, Wan21), which it takes for Qwen-Image, too.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from diffusers import ModelMixin
 from torch import nn
 
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
+from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import (
     build_module,
     build_tokenizer,
@@ -20,21 +22,19 @@ from nodegraph.diffusion.building import (
     transformers_module,
 )
 from nodegraph.diffusion.checkpoint_parts import (
+    CHECKPOINT,
     checkpoint_part,
     part_prefix,
     recipe_parts,
-    vae_part,
 )
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
-from nodegraph.diffusion.families import family_named, format_named
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.model_files import CHECKPOINT
 from nodegraph.diffusion.models import header_of
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.diffusion.single_files.kl_vae import vae_prefix
 from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -102,24 +102,33 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    roles = [part.role for part in recipe_parts(recipe)]
-    files = [(Path(path), "") for role in roles for path in _weights(recipe, role)]
-    files += [
-        (Path(path), part_prefix(recipe, role))
-        for path in recipe.paths(CHECKPOINT)
-        for role in roles
-    ]
-    headers = [(header_of(path), prefix) for path, prefix in files]
-    return [
-        (shape, header.dtypes.get(name, ""))
-        for header, prefix in headers
-        for name, shape in header.shapes.items()
-        if name.startswith(prefix)
-    ]
+    return [item for part in recipe_parts(recipe) for item in _stored(recipe, part)]
 
 
-def _weights(recipe: Recipe, role: str) -> list[str]:
-    return [path for path in recipe.paths(role) if not path.endswith(".json")]
+def _stored(recipe: Recipe, part: Part) -> list[tuple[tuple[int, ...], str]]:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    alone = None if _has_config(files) else _file_alone(recipe, part)
+    found = []
+    for path in files if alone is None else [alone]:
+        if path.suffix == ".json":
+            continue
+        header = header_of(path)
+        prefix = "" if alone is None else part_prefix(recipe, part, header.shapes)
+        found += [
+            (shape, header.dtypes.get(name, ""))
+            for name, shape in header.shapes.items()
+            if name.startswith(prefix)
+        ]
+    return found
+
+
+def _has_config(files: Sequence[Path]) -> bool:
+    return any(path.name == layout.CONFIG for path in files)
+
+
+def _file_alone(recipe: Recipe, part: Part) -> Path | None:
+    """The file without configuration that a part is in; None where the recipe has no such part."""
+    return next(map(Path, recipe.paths(part.role) or recipe.paths(CHECKPOINT)), None)
 
 
 def _modules(recipe: Recipe) -> dict[str, nn.Module]:
@@ -132,35 +141,24 @@ def _modules(recipe: Recipe) -> dict[str, nn.Module]:
 
 def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
-    if isinstance(recipe, Vae) and len(files) == 1:
-        return _vae_alone(recipe, files[0])
-    if files:
+    if _has_config(files):
         return build_module(part.classes, files, recipe.dtype)
-    (path,) = recipe.paths(CHECKPOINT)
-    return _of_checkpoint(recipe, Path(path), part)
+    path = _file_alone(recipe, part)
+    assert path is not None
+    return _without_config(recipe, part, path)
 
 
-def _of_checkpoint(recipe: Recipe, path: Path, part: Part) -> nn.Module:
-    """A part of a single file."""
-    tensors = read_tensors([path], recipe.dtype, prefix=part_prefix(recipe, part.role))
+def _without_config(recipe: Recipe, part: Part, path: Path) -> nn.Module:
+    """A part in a file without configuration: its layout is told by the file's header anew."""
     with reading(path):
-        found = checkpoint_part(recipe, part, header_of(path).shapes)
+        shapes = header_of(path).shapes
+        prefix = part_prefix(recipe, part, shapes)
+        found = checkpoint_part(part, shapes, prefix)
         kind = library_class(found.class_name)
-        if isinstance(recipe, TextEncoder):
-            config = kind.config_class(**found.config)
-            return transformers_module(kind, config, found.convert(tensors), path)
-        return diffusers_module(kind, found.config, found.convert(tensors), path)
-
-
-def _vae_alone(recipe: Vae, path: Path) -> nn.Module:
-    """An autoencoder from a file that holds nothing else."""
-    shapes = header_of(path).shapes
-    prefix = vae_prefix(shapes) or ""
-    tensors = read_tensors([path], recipe.dtype, prefix=prefix)
-    with reading(path):
-        found = vae_part(shapes, prefix, format_named(recipe.family))
-        kind = library_class(found.class_name)
-        return diffusers_module(kind, found.config, found.convert(tensors), path)
+        tensors = found.convert(read_tensors([path], recipe.dtype, prefix=prefix))
+        if issubclass(kind, ModelMixin):
+            return diffusers_module(kind, found.config, tensors, path, strict=True)
+        return transformers_module(kind, kind.config_class(**found.config), tensors, path)
 
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:

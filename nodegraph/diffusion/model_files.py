@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.checkpoint_parts import denoiser_config, layout_of
+from nodegraph.diffusion.checkpoint_parts import (
+    CHECKPOINT,
+    checkpoint_part,
+    denoiser_config,
+    prefixes_of,
+    vae_part,
+)
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
@@ -18,13 +24,8 @@ from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
     folder_scheduler,
 )
-from nodegraph.diffusion.single_files.clip import text_config
-from nodegraph.diffusion.single_files.kl_vae import vae_config
 from nodegraph.diffusion.vocabulary import find_vocabulary
 from nodegraph.errors import InvalidFile
-
-CHECKPOINT = "checkpoint"
-"""Role of a file that holds several parts."""
 
 SETTINGS = "settings"
 """Option of a recipe: what the family heeds of ``model_index.json``, as JSON."""
@@ -76,15 +77,14 @@ def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
 
 def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) -> list[PartFiles]:
     """CLIP's words for a single file, which carries none; nothing where none are found."""
-    assert family.single_file is not None
+    shapes, prefixes = header_of(source.path).shapes, prefixes_of(family)
     found = []
     for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=True):
-        prefix = family.single_file.prefixes[encoder.role]
         try:
-            size = text_config(header_of(source.path).shapes, prefix)["vocab_size"]
+            words = checkpoint_part(encoder, shapes, prefixes[encoder.role]).config["vocab_size"]
         except (KeyError, ValueError, IndexError) as error:
             raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
-        files = find_vocabulary([*folders, source.path.parent], size)
+        files = find_vocabulary([*folders, source.path.parent], words)
         found.append(PartFiles(tokenizer.role, files))
     return found
 
@@ -142,5 +142,6 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
     shapes, family = header_of(source.path).shapes, family_named(source.family)
-    prefix = layout_of(family).prefixes[family.vae]
-    return denoiser_config(shapes, family), vae_config(shapes, prefix, family.latent)
+    part = vae_part(family.vae, family.latent)
+    found = checkpoint_part(part, shapes, prefixes_of(family)[part.role])
+    return denoiser_config(shapes, family), found.config

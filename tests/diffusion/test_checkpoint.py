@@ -13,11 +13,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
-from nodegraph.diffusion.checkpoint_parts import denoiser_config
+from nodegraph.diffusion.checkpoint_parts import CHECKPOINT, denoiser_config
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.model_files import CHECKPOINT
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
 from nodegraph.errors import InvalidFile, UnsafeFile

@@ -9,8 +9,12 @@ from nodegraph.core.values import Recipe, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.parts import Shape
-from nodegraph.diffusion.checkpoint_parts import checkpoint_part, part_prefix, recipe_parts
-from nodegraph.diffusion.model_files import CHECKPOINT
+from nodegraph.diffusion.checkpoint_parts import (
+    CHECKPOINT,
+    checkpoint_part,
+    part_prefix,
+    recipe_parts,
+)
 from nodegraph.diffusion.models import SAFETENSORS, header_of
 from nodegraph.diffusion.safetensors_header import read_header
 
@@ -66,13 +70,13 @@ def _of_checkpoint(recipe: Recipe) -> dict[str, ModuleLayers] | None:
     shapes = header_of(Path(path)).shapes
     found = {}
     for part in recipe_parts(recipe):
-        prefix = part_prefix(recipe, part.role)
+        prefix = part_prefix(recipe, part, shapes)
         tensors = {
             name: torch.empty(shape, device="meta")
             for name, shape in shapes.items()
             if name.startswith(prefix)
         }
-        made = checkpoint_part(recipe, part, shapes)
+        made = checkpoint_part(part, shapes, prefix)
         named = {name: tuple(item.shape) for name, item in made.convert(tensors).items()}
         found[part.role] = ModuleLayers(made.class_name, _layers(named))
     return found

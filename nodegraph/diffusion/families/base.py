@@ -15,7 +15,7 @@ from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
-from nodegraph.diffusion.single_files.base import SingleFile
+from nodegraph.diffusion.single_files.base import FileLayout, SingleFile
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -78,12 +78,15 @@ class Part:
         optional: Whether models may come without it.
         padding: Of a tokenizer of CLIP's words: the word that prompts are padded with, where files
             don't say.
+        files: How it lies in a file without a configuration, alone or with others; the first that
+            matches. Empty where such files aren't read.
     """
 
     role: str
     classes: tuple[str, ...]
     optional: bool = False
     padding: str = "<|endoftext|>"
+    files: tuple[FileLayout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

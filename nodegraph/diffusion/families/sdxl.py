@@ -5,7 +5,7 @@ Source: Podell et al. 2023, arXiv:2307.01952.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ from nodegraph.diffusion.families.base import Asked, Config, Part, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
+from nodegraph.diffusion.single_files.clip import clip_layout
+from nodegraph.diffusion.single_files.unet import TIME_EMBED_WIDTH, TOLD, unet_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,12 +75,27 @@ class StableDiffusionXL(UNetFamily):
         return found
 
 
-_ENCODER = Part("text_encoder_2", ("CLIPTextModelWithProjection",))
+def _is_refiner(unet: Shapes) -> bool:
+    """Whether a UNet is told five numbers beside the pooled prompt of the one encoder it reads."""
+    read = next((item[1] for name, item in unet.items() if name.endswith("attn2.to_k.weight")), 0)
+    return TOLD in unet and unet[TOLD][1] - read == 5 * TIME_EMBED_WIDTH
+
+
+def _unet(name: str, title: str, matches: Callable[[Shapes], bool]) -> Part:
+    layout = unet_layout(f"{name}-unet", f"the UNet of {title}", size=128, matches=matches)
+    return Part("unet", ("UNet2DConditionModel",), files=(layout,))
+
+
+_PROJECTING = "CLIPTextModelWithProjection"
+_ENCODER = Part(
+    "text_encoder_2",
+    (_PROJECTING,),
+    files=(clip_layout("the second text encoder of Stable Diffusion XL", _PROJECTING),),
+)
 _TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",), padding="!")
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 _COMMON: dict[str, Any] = {
     "latent": SDXL_LATENTS,
-    "denoisers": (Part("unet", ("UNet2DConditionModel",)),),
     "weighs_words": True,
     "pipelines": (
         "StableDiffusionXLPipeline",
@@ -89,7 +107,17 @@ _COMMON: dict[str, Any] = {
 SDXL = StableDiffusionXL(
     "sdxl",
     "Stable Diffusion XL",
-    encoders=(Part("text_encoder", ("CLIPTextModel",)), _ENCODER),
+    denoisers=(
+        _unet("sdxl", "Stable Diffusion XL", lambda unet: TOLD in unet and not _is_refiner(unet)),
+    ),
+    encoders=(
+        Part(
+            "text_encoder",
+            ("CLIPTextModel",),
+            files=(clip_layout("the first text encoder of Stable Diffusion XL"),),
+        ),
+        _ENCODER,
+    ),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",)), _TOKENIZER),
     single_file=SingleFile(
         {
@@ -103,6 +131,7 @@ SDXL = StableDiffusionXL(
 SDXL_REFINER = StableDiffusionXL(
     "sdxl-refiner",
     "the refiner of Stable Diffusion XL",
+    denoisers=(_unet("sdxl-refiner", "the refiner of Stable Diffusion XL", _is_refiner),),
     encoders=(_ENCODER,),
     tokenizers=(_TOKENIZER,),
     settings={"force_zeros_for_empty_prompt": False},

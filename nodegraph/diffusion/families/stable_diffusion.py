@@ -5,7 +5,7 @@ Source: Rombach et al. 2022, arXiv:2112.10752.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Config, Part, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
+from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
+from nodegraph.diffusion.single_files.clip import clip_layout
+from nodegraph.diffusion.single_files.unet import TOLD, unet_layout
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import TextModel
@@ -47,6 +50,29 @@ class StableDiffusion(UNetFamily):
         return ConditioningEntry({"embeddings": embeddings})
 
 
+def _is_linear(unet: Shapes) -> bool:
+    """Whether attention is entered by linear layers, as in 2.x; in 1.x these are convolutions."""
+    return any(len(shape) == 2 for name, shape in unet.items() if name.endswith("proj_in.weight"))
+
+
+def _untold(unet: Shapes) -> bool:
+    return TOLD not in unet
+
+
+def _unet(version: str, size: int, matches: Callable[[Shapes], bool], heads: int | None) -> Part:
+    title = f"the UNet of Stable Diffusion {version}.x"
+    name = f"sd{version}-unet"
+    layout = unet_layout(name, title, size=size, heads=heads, matches=matches)
+    return Part("unet", ("UNet2DConditionModel",), files=(layout,))
+
+
+def _encoder(version: str, *, drops_last: bool = False) -> Part:
+    title = f"the text encoder of Stable Diffusion {version}.x"
+    return Part(
+        "text_encoder", ("CLIPTextModel",), files=(clip_layout(title, drops_last=drops_last),)
+    )
+
+
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 
 SD1 = StableDiffusion(
@@ -58,26 +84,27 @@ SD1 = StableDiffusion(
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
     ),
-    denoisers=(Part("unet", ("UNet2DConditionModel",)),),
-    encoders=(Part("text_encoder", ("CLIPTextModel",)),),
+    denoisers=(_unet("1", 64, lambda unet: not _is_linear(unet) and _untold(unet), heads=8),),
+    encoders=(_encoder("1"),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",)),),
     # The stock pipeline corrects these two in outdated files.
     scheduler={"steps_offset": 1, "clip_sample": False},
     size=512,
     weighs_words=True,
-    single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}, heads=8),
+    single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}),
 )
 SD2 = replace(
     SD1,
     name="sd2",
     title="Stable Diffusion 2.x",
+    denoisers=(_unet("2", 96, lambda unet: _is_linear(unet) and _untold(unet), heads=None),),
+    encoders=(_encoder("2", drops_last=True),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), padding="!"),),
     size=768,
     is_second=True,
     # Some predict the noise and others v, which no tensor shows.
     single_file=SingleFile(
         {**_PREFIXES, "text_encoder": "cond_stage_model.model."},
-        drops_last=True,
         says_prediction=False,
     ),
 )

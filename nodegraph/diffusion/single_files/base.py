@@ -21,21 +21,22 @@ Config = Mapping[str, Any]
 Tensors = Mapping[str, "Tensor"]
 
 
+def _nothing(config: Config) -> Config:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class SingleFile:
     """How the original training code lays a whole model in one file.
 
     Attributes:
-        prefixes: By role: before the names of a part's tensors.
-        heads: Attention heads of the UNet's blocks; None for heads that are 64 wide.
-        drops_last: Whether the last layer of its text encoder isn't used.
+        prefixes: By role: before the names of a part's tensors. How they lie behind it is for the
+            layouts of the part to say.
         says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
             whoever opens it has to say.
     """
 
     prefixes: Mapping[str, str]
-    heads: int | None = None
-    drops_last: bool = False
     says_prediction: bool = True
 
 
@@ -43,16 +44,24 @@ class SingleFile:
 class FileLayout:
     """How one kind of part lies in a file.
 
-    All that it is asked sees names of tensors without the prefix.
+    All that it is asked sees names of tensors without the prefix. A part of a family, or a latent
+    format for its autoencoder, lists those that may fill it (`Part.files`, `LatentFormat.files`),
+    the most particular first; loading knows none by name.
 
     Attributes:
         name: Such as ``flux-transformer``.
         title: In words, as in errors: "the transformer of Flux.1".
         class_name: Of diffusers or transformers, that it is loaded into.
-        matches: Whether tensors are such a part, by names and shapes.
+        matches: Whether tensors are such a part, by names and shapes: a few that tell it, as what
+            is missing of the rest is told by name when it is loaded.
         config: The configuration of that class; KeyError where a tensor is missing.
-        convert: The tensors under the names of that class, for the configuration.
-        prefixes: Before the names, as files in circulation have them.
+        convert: The tensors under the names of that class, for the configuration. What it doesn't
+            know keeps its name, and is told as not belonging there.
+        prefixes: Before the names, as files in circulation have them, the longest first.
+        scheduler: Of denoisers: the published noise schedule of a model of that configuration, as
+            diffusers' scheduler files say it, with the name of its class.
+        settings: Of denoisers: what its published ``model_index.json`` says of what the family
+            heeds there, but for what the family takes to be so.
     """
 
     name: str
@@ -62,6 +71,8 @@ class FileLayout:
     config: Callable[[Shapes], dict[str, Any]]
     convert: Callable[[Tensors, Config], dict[str, Tensor]]
     prefixes: tuple[str, ...] = ("",)
+    scheduler: Callable[[Config], Config] = _nothing
+    settings: Callable[[Config], Config] = _nothing
 
     def prefix(self, shapes: Shapes) -> str | None:
         """What stands before the names of the part's tensors; None where the file has no such part.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import count_of, part_of
+from nodegraph.diffusion.single_files.base import FileLayout, count_of
 from nodegraph.diffusion.single_files.unet import HEAD_WIDTH
 
 if TYPE_CHECKING:
@@ -19,19 +20,35 @@ PROJECTING = ("CLIPTextModelWithProjection",)
 
 _OPEN_CLIP = "positional_embedding"
 """A tensor that tells OpenCLIP's naming."""
+_MARKS = (_OPEN_CLIP, "embeddings.position_embedding.weight")
 
 
-def text_config(shapes: Shapes, prefix: str, *, drops_last: bool = False) -> dict[str, Any]:
-    """The transformers configuration of a CLIP text encoder in a checkpoint.
+def clip_layout(
+    title: str, class_name: str = "CLIPTextModel", *, drops_last: bool = False
+) -> FileLayout:
+    """How a CLIP text encoder lies in a file, in either naming.
 
     Args:
-        shapes: Of all tensors in the file.
-        prefix: Before the names of the encoder's.
+        class_name: Of transformers; of `PROJECTING` where the pooled prompt is used.
         drops_last: Whether its last layer is left out, as Stable Diffusion 2.x does.
+    """
+    return FileLayout(
+        "clip",
+        title,
+        class_name,
+        lambda text: any(_plain(name) in _MARKS for name in text),
+        partial(text_config, drops_last=drops_last),
+        partial(convert_text, projects=class_name in PROJECTING),
+    )
+
+
+def text_config(shapes: Shapes, *, drops_last: bool = False) -> dict[str, Any]:
+    """The transformers configuration of a CLIP text encoder; arguments as of `clip_layout`.
+
     Raises:
         KeyError: A tensor that every CLIP text encoder has is missing.
     """
-    text = {_plain(name): shape for name, shape in part_of(shapes, prefix).items()}
+    text = {_plain(name): shape for name, shape in shapes.items()}
     is_open = _OPEN_CLIP in text
     vocabulary, width = text[f"{'' if is_open else 'embeddings.'}token_embedding.weight"]
     layer, inner, positions = (
@@ -57,19 +74,15 @@ def text_config(shapes: Shapes, prefix: str, *, drops_last: bool = False) -> dic
 
 
 def convert_text(
-    tensors: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any], *, projects: bool = False
+    tensors: Mapping[str, Tensor], config: Mapping[str, Any], *, projects: bool = False
 ) -> dict[str, Tensor]:
     """A text encoder's weights under the names of transformers.
 
     Args:
-        tensors: The checkpoint's tensors whose names start with `prefix`.
         config: Of `text_config`.
         projects: Whether for a class of `PROJECTING`.
     """
-    if f"{prefix}{_OPEN_CLIP}" in tensors:
-        found = _of_open_clip(tensors, prefix, config)
-    else:
-        found = {name.removeprefix(prefix): item for name, item in tensors.items()}
+    found = _of_open_clip(tensors, config) if _OPEN_CLIP in tensors else tensors
     last = int(config["num_hidden_layers"])
     named = {_plain(name): item for name, item in found.items()}
     # The position ids are 0, 1, 2, …: the module makes them itself.
@@ -87,16 +100,14 @@ def convert_text(
     }
 
 
-def _of_open_clip(
-    tensors: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]
-) -> dict[str, Tensor]:
+def _of_open_clip(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
 
-    projection = tensors.get(f"{prefix}text_projection")
+    projection = tensors.get("text_projection")
     # It takes the projection's width for that of the hidden states, which it needn't be.
     others = {name: item for name, item in tensors.items() if item is not projection}
     model = SimpleNamespace(config=SimpleNamespace(hidden_size=config["hidden_size"]))
-    found: dict[str, Tensor] = convert_open_clip_checkpoint(model, others, prefix)
+    found: dict[str, Tensor] = convert_open_clip_checkpoint(model, others, "")
     if projection is not None:
         found["text_projection.weight"] = projection.T.contiguous()
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import count_of, part_of
+from nodegraph.diffusion.single_files.base import FileLayout, count_of
 from nodegraph.diffusion.single_files.unet import NORM_GROUPS
 
 if TYPE_CHECKING:
@@ -30,24 +30,36 @@ def vae_channels(shapes: Shapes, prefix: str) -> int:
     return shapes[f"{prefix}{_MARK}"][1]
 
 
-def vae_config(shapes: Shapes, prefix: str, latents: LatentFormat) -> dict[str, Any]:
-    """The diffusers configuration of an AutoencoderKL in a single file.
+def kl_layout(title: str, scaling: tuple[float, float]) -> FileLayout:
+    """How an AutoencoderKL lies in a file, in the original names or in diffusers'.
 
     Args:
-        shapes: Of all tensors in the file.
-        prefix: Before the names of the autoencoder's.
-        latents: That it makes and reads.
+        scaling: Published factor and shift of its latents.
+    """
+    return FileLayout(
+        "kl-vae",
+        title,
+        "AutoencoderKL",
+        lambda vae: _MARK in vae,
+        partial(vae_config, scaling=scaling),
+        convert_vae,
+        PREFIXES,
+    )
+
+
+def vae_config(vae: Shapes, scaling: tuple[float, float]) -> dict[str, Any]:
+    """The diffusers configuration of an AutoencoderKL; arguments as of `kl_layout`.
+
     Raises:
         KeyError: A tensor that every such autoencoder has is missing.
     """
-    vae = part_of(shapes, prefix)
     level, layer = (
         ("encoder.down_blocks.{}", "resnets")
         if _is_diffusers(vae)
         else ("encoder.down.{}", "block")
     )
     levels = count_of(vae, re.escape(level).replace(r"\{\}", r"(\d+)"))
-    factor, shift = latents.scaling or (1.0, 0.0)
+    factor, shift = scaling
     widths = [vae[f"{level.format(at)}.{layer}.0.conv1.weight"][0] for at in range(levels)]
     return {
         "in_channels": vae["encoder.conv_in.weight"][1],
@@ -65,21 +77,17 @@ def vae_config(shapes: Shapes, prefix: str, latents: LatentFormat) -> dict[str, 
     }
 
 
-def convert_vae(
-    tensors: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]
-) -> dict[str, Tensor]:
+def convert_vae(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     """The autoencoder's weights under diffusers' names.
 
     Args:
-        tensors: The file's tensors whose names start with `prefix`.
         config: Of `vae_config`.
     """
-    plain = {name.removeprefix(prefix): item for name, item in tensors.items()}
-    if _is_diffusers(plain):
-        return plain
+    if _is_diffusers(tensors):
+        return dict(tensors)
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    converted: dict[str, Tensor] = convert_ldm_vae_checkpoint(plain, config)
+    converted: dict[str, Tensor] = convert_ldm_vae_checkpoint(dict(tensors), config)
     return converted
 
 

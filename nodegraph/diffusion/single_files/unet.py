@@ -10,15 +10,20 @@ Checked against stable-diffusion-v1-5's config.json files and the original
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import SingleFile, count_of, part_of
+from nodegraph.diffusion.single_files.base import FileLayout, count_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+PREFIX = "model.diffusion_model."
+_FIRST = "input_blocks.0.0.weight"
+TOLD = "label_emb.0.0.weight"
+"""Tensor of a UNet that is told sizes and the pooled prompt beside the prompt."""
 HEAD_WIDTH = 64
 """Of attention heads where a family has no number of them."""
 NORM_GROUPS = 32
@@ -72,23 +77,45 @@ def scheduler_config(
     return {**config, **ZERO_TERMINAL_SNR} if is_v and "ztsnr" in names else config
 
 
-def unet_config(shapes: Shapes, layout: SingleFile, sample_size: int) -> dict[str, Any]:
-    """The diffusers configuration of the UNet in a checkpoint.
+def unet_layout(
+    name: str,
+    title: str,
+    *,
+    size: int,
+    heads: int | None = None,
+    matches: Callable[[Shapes], bool] = lambda unet: True,
+) -> FileLayout:
+    """How the original training code lays a UNet.
 
     Args:
-        shapes: Of all tensors in the file.
-        sample_size: Cells per side of the latents that it was trained on.
+        size: Cells per side of the latents that it was trained on.
+        heads: Attention heads of its blocks; None for heads that are 64 wide.
+        matches: What tells it from other UNets.
+    """
+    return FileLayout(
+        name,
+        title,
+        "UNet2DConditionModel",
+        lambda unet: _FIRST in unet and matches(unet),
+        partial(unet_config, size=size, heads=heads),
+        convert_unet,
+        (PREFIX, ""),
+    )
+
+
+def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, Any]:
+    """The diffusers configuration of a UNet; arguments as of `unet_layout`.
+
     Raises:
         KeyError: A tensor that every such UNet has is missing.
     """
-    unet = part_of(shapes, layout.prefixes["unet"])
     channels, depths, layers = _levels(unet)
     contexts = [shape[1] for name, shape in unet.items() if name.endswith("attn2.to_k.weight")]
     if not contexts:
         raise KeyError("attn2.to_k.weight")
     linear = any(len(shape) == 2 for name, shape in unet.items() if name.endswith("proj_in.weight"))
     return {
-        "in_channels": unet["input_blocks.0.0.weight"][1],
+        "in_channels": unet[_FIRST][1],
         "out_channels": unet["out.2.weight"][0],
         "block_out_channels": tuple(channels),
         "layers_per_block": layers,
@@ -101,17 +128,17 @@ def unet_config(shapes: Shapes, layout: SingleFile, sample_size: int) -> dict[st
         "transformer_layers_per_block": tuple(max(1, depth) for depth in depths),
         "cross_attention_dim": contexts[0],
         # diffusers calls the number of heads so, for the sake of old files.
-        "attention_head_dim": layout.heads or tuple(width // HEAD_WIDTH for width in channels),
+        "attention_head_dim": heads or tuple(width // HEAD_WIDTH for width in channels),
         "use_linear_projection": linear,
         "norm_num_groups": NORM_GROUPS,
-        "sample_size": sample_size,
+        "sample_size": size,
         **_told(unet),
     }
 
 
 def _told(unet: Shapes) -> dict[str, Any]:
     """What a UNet is told beside the prompt: sizes and the pooled prompt, where it is."""
-    given = unet.get("label_emb.0.0.weight")
+    given = unet.get(TOLD)
     if given is None:
         return {}
     return {
@@ -144,10 +171,10 @@ def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> di
     """The UNet's weights under diffusers' names.
 
     Args:
-        tensors: The checkpoint's tensors of the UNet.
         config: Of `unet_config`.
     """
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-    converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(dict(tensors), config)
+    whole = {f"{PREFIX}{name}": item for name, item in tensors.items()}
+    converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(whole, config)
     return converted

@@ -1,0 +1,53 @@
+"""Whether weights fit the module that they are for: none missing, of another shape, or too many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from nodegraph.errors import InvalidFile
+
+_NAMED = 3
+"""Tensors that a message names of those that it is about."""
+
+
+def check_fits(
+    place: Path, module: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = False
+) -> None:
+    """Refuse weights of which some would be made up, or some weren't for this module.
+
+    Args:
+        place: Where they were read.
+        module: Its weights' shapes count, wherever they are.
+        strict: Whether to refuse those that it has no use for; many folders hold such.
+    Raises:
+        InvalidFile: Names what doesn't fit.
+    """
+    wanted = {name: tuple(item.shape) for name, item in module.state_dict().items()}
+    found = {name: tuple(item.shape) for name, item in tensors.items()}
+    missing = [name for name in wanted if name not in found]
+    wrong = [
+        f"{name}, which has shape {list(found[name])} instead of {list(shape)}"
+        for name, shape in wanted.items()
+        if found.get(name, shape) != shape
+    ]
+    unexpected = [name for name in found if name not in wanted] if strict else []
+    faults = [
+        *_told("lack {} tensors that fit, such as {}", missing),
+        *_told("hold {} tensors of another shape: {}", wrong),
+        *_told("hold {} tensors that don't belong there: {}", unexpected),
+    ]
+    if faults:
+        raise InvalidFile(
+            f"the weights in {place} {'; they '.join(faults)}.",
+            hint="The files are damaged or don't belong together: copy the model again.",
+        )
+
+
+def _told(text: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    more = ["…"] if len(names) > _NAMED else []
+    return [text.format(len(names), ", ".join([*sorted(names)[:_NAMED], *more]))]
