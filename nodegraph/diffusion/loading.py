@@ -35,6 +35,7 @@ from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.scheduler_file import scheduler_config
+from nodegraph.diffusion.tables import move_with_tables
 from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -78,7 +79,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
 def move_component(component: Held, device: str) -> Held:
     """The same component on another device; it is no longer where it was."""
     for module in component.modules.values():
-        module.to(device)
+        move_with_tables(module, device)
     return component
 
 

@@ -32,6 +32,7 @@ _WAITING = {"aten::_local_scalar_dense", "aten::equal", "aten::nonzero", "aten::
 _BY_DEVICE = {
     "aten::convolution",
     "aten::convolution_backward",
+    "aten::group_norm",
     "aten::scaled_dot_product_attention",
 }
 """Operations that choose a kernel by the device, beside those that have one for the CPU."""

@@ -65,17 +65,18 @@ class Made:
 
 @dataclass
 class Model:
-    """A folder opened and loaded, in one precision."""
+    """A folder opened and loaded, in one precision, to one device."""
 
     folder: Path
     dtype: str = "float32"
     loaded: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
 
     def part(self, name: str) -> Any:
         """model, text_encoder or vae."""
         if name not in self.loaded:
             recipes = open_model(str(self.folder), [], dtype=self.dtype)
-            self.loaded[name] = load_component(getattr(recipes, name), "cpu")
+            self.loaded[name] = load_component(getattr(recipes, name), self.device)
         return self.loaded[name]
 
     def encode(self, text: str | None) -> Conditioning | None:

@@ -1,0 +1,185 @@
+"""Models of every family make on an accelerator what they make on the CPU, to the last bit."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Latent
+from nodegraph.diffusion import (
+    FAMILIES,
+    decode_latent,
+    encode_image,
+    encode_video,
+    load_component,
+    move_component,
+    open_model,
+    small_footprint,
+)
+from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.names import allowed_schedules
+from nodegraph.diffusion.vae import decode_video
+from nodegraph.residency import ResidencyManager
+from tests.accelerator.fixtures import MIB, needs_pretending
+from tests.accelerator.pretend import PretendAccelerator
+from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
+from tests.diffusion.families.equality import NEGATIVE, PROMPT, Model, picture
+from tests.diffusion.families.image_to_image import as_tensor
+from tests.diffusion.families.test_flux import flux
+from tests.diffusion.families.test_hunyuan_image import hunyuan
+from tests.diffusion.families.test_qwen_image import qwen_image
+from tests.diffusion.families.tiny_models import TINY, Tiny
+from tests.diffusion.families.video_models import wan
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+SIDE = 64
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def pretend() -> Iterator[PretendAccelerator]:
+    """One for all tests here, as they leave nothing on it."""
+    needs_pretending()
+    with PretendAccelerator(1024 * MIB) as found:
+        yield found
+
+
+def nothing_stays(pretend: PretendAccelerator) -> bool:
+    if pretend.used():
+        gc.collect()
+    return pretend.used() == 0
+
+
+def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
+    """A picture or video encoded, painted over half, decoded, and decoded in tiles."""
+    drawn = as_tensor(picture(SIDE, SIDE)).expand(tiny.frames, -1, -1, -1)
+    vae, is_film = model.part("vae"), tiny.frames > 1
+    start = encode_video(vae, drawn) if is_film else encode_image(vae, drawn)
+    options = {"steps": 4, "denoise": 0.5, "sampler": tiny.sampler, "cfg": 3.0}
+    made = model.make(SIDE, SIDE, latent=start, negative=NEGATIVE, **options)
+    decode = decode_video if is_film else decode_latent
+    wide = enlarged(replace(start, samples=made.latents))
+    assert start.samples is not None
+    return start.samples, made.latents, made.pixels, decode(replace(vae, tiled=True), wide)
+
+
+def enlarged(latent: Latent) -> Latent:
+    """A latent of 18 x 2 cells, which are decoded as two tiles."""
+    assert latent.samples is not None
+    samples = torch.cat([latent.samples] * 9, -1)[..., :2, :18]
+    cell = latent.width // latent.samples.shape[-1]
+    return replace(latent, samples=samples, width=18 * cell, height=2 * cell)
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_a_family_goes_the_whole_way_there(
+    model_of: ModelOf,  # noqa: F811 - the fixture
+    pretend: PretendAccelerator,
+    family: str,
+) -> None:
+    _, model = model_of(TINY[family].build)
+    expected = whole_way(model, TINY[family])
+    there = Model(model.folder, device="cuda:0")
+    found = whole_way(there, TINY[family])
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+    assert there.part("model").family == family
+    for part in there.loaded.values():
+        move_component(part, "cpu")
+    assert nothing_stays(pretend)
+
+
+def test_they_are_all_here() -> None:
+    assert TINY.keys() == FAMILIES.keys()
+
+
+@pytest.mark.parametrize("sampler", allowed_schedules("flow"))
+def test_every_sampler_walks_a_flow_there(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+    sampler: str,
+) -> None:
+    _, model = model_of(flux)
+    both = (model, Model(model.folder, device="cuda:0"))
+    found = [each.make(SIDE, SIDE, steps=3, cfg=1.0, sampler=sampler) for each in both]
+    assert torch.equal(found[0].latents, found[1].latents)
+
+
+@pytest.mark.parametrize(
+    ("build", "sampler"), [(flux, "euler_ancestral"), (wan, "uni_pc"), (hunyuan, "dpmpp_2m")]
+)
+def test_a_sampling_that_stopped_goes_on_there_to_the_same_bits(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+    build: Callable[[], Any],
+    sampler: str,
+) -> None:
+    _, model = model_of(build)
+    there = Model(model.folder, device="cuda:0")
+
+    def sampling(which: Model) -> Denoising:
+        prompts = which.encode(PROMPT), which.encode(NEGATIVE)
+        assert prompts[0] is not None
+        start = Latent(None, SIDE, SIDE)
+        options = {"seed": 7, "steps": 4, "cfg": 3.0, "schedule": "normal", "sampler": sampler}
+        return Denoising(which.part("model"), *prompts, start, **options)
+
+    whole, first, second = sampling(model), sampling(there), sampling(there)
+    for _ in range(2):
+        first.advance()
+    second.restore(first.state())
+    for each in (whole, second):
+        list(each)
+    assert torch.equal(second.result().samples, whole.result().samples)
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_a_family_makes_it_with_little_memory(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+    family: str,
+) -> None:
+    tiny = TINY[family]
+    _, model = model_of(tiny.build)
+    with ExitStack() as small:
+        there = Model(model.folder)
+        for name in ("model", "text_encoder"):
+            part = small_footprint(model.part(name), "cuda:0")
+            there.loaded[name] = small.enter_context(part)
+        there.loaded["vae"] = model.part("vae")
+        options = {"sampler": tiny.sampler, "cfg": 3.0, "frames": tiny.frames, "steps": 1}
+        found, expected = (each.make(SIDE, SIDE, **options) for each in (there, model))
+    # prompts are evaluated one by one, which moves last bits
+    rounding = 1e-5 * float(expected.latents.std())
+    torch.testing.assert_close(found.latents, expected.latents, rtol=0, atol=rounding)
+    del there, part
+    assert nothing_stays(pretend)
+
+
+def test_a_model_that_makes_room_and_comes_back(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+) -> None:
+    _, model = model_of(qwen_image)
+    recipe = open_model(str(model.folder), [], dtype="float32").model
+    manager = ResidencyManager(
+        load_component, {"cpu": 2**30, "cuda:0": 2**30}, move=move_component, small=small_footprint
+    )
+    expected = model.make(SIDE, SIDE, cfg=1.0)
+    for _ in range(2):
+        with manager.use(recipe, "cuda:0") as loaded:
+            there = Model(model.folder, loaded=model.loaded | {"model": loaded})
+            assert torch.equal(there.make(SIDE, SIDE, cfg=1.0).latents, expected.latents)
+        del there, loaded
+        assert pretend.used() > 0
+        manager.relieve("cuda:0")
+        assert nothing_stays(pretend)
+    manager.release_all()

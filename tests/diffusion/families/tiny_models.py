@@ -1,0 +1,61 @@
+"""One tiny model of each family, for tests that go through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .test_flux import chroma, flux, sd3
+from .test_flux2 import flux2, flux2_klein
+from .test_hidream import hidream
+from .test_hunyuan_image import hunyuan
+from .test_lumina2 import lumina2
+from .test_pixart import pixart_sigma
+from .test_qwen_image import qwen_image
+from .test_qwen_image_edit import edit, edit_plus
+from .test_sana import sana
+from .test_stable_diffusion import refiner, sd1, sd2, sdxl
+from .test_z_image import z_image
+from .video_models import ltx, wan, wan22_5b
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model of random weights.
+
+    Attributes:
+        build: Makes the stock pipeline.
+        sampler: The pipeline's own.
+        frames: That its videos have at least, if they move.
+    """
+
+    build: Callable[[], Any]
+    sampler: str = "euler"
+    frames: int = 1
+
+
+TINY: Mapping[str, Tiny] = {
+    "sd1": Tiny(sd1, "ddim"),
+    "sd2": Tiny(sd2, "ddim"),
+    "sdxl": Tiny(sdxl),
+    "sdxl-refiner": Tiny(refiner),
+    "sd3": Tiny(sd3),
+    "pixart-sigma": Tiny(pixart_sigma, "dpmpp_2m"),
+    "flux": Tiny(flux),
+    "sana": Tiny(sana, "dpmpp_2m"),
+    "ltx": Tiny(ltx, frames=9),
+    "lumina2": Tiny(lumina2),
+    "wan": Tiny(wan, "uni_pc", 5),
+    "chroma": Tiny(chroma),
+    "hidream": Tiny(hidream),
+    "wan22-5b": Tiny(wan22_5b, "uni_pc", 5),
+    "qwen-image": Tiny(qwen_image),
+    "qwen-image-edit": Tiny(edit),
+    "qwen-image-edit-plus": Tiny(edit_plus),
+    "hunyuan-image": Tiny(hunyuan),
+    "flux2": Tiny(flux2),
+    "z-image": Tiny(z_image),
+    "flux2-klein": Tiny(flux2_klein),
+}
+"""By the family's name."""
