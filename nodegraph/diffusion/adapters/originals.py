@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from nodegraph.diffusion.adapters.original_tables import TABLES
 from nodegraph.diffusion.adapters.parts import Shape
 from nodegraph.diffusion.adapters.unet_names import unet_originals
+from nodegraph.diffusion.single_files.original_tables import SWAPPED, TABLES
 
 Spans = tuple[tuple[int, int], ...]
 """Rows of an original layer, from and up to, in the order that a layer here has them."""
@@ -82,23 +82,13 @@ def _places(paths: list[str], kind: str, layers: Mapping[str, Shape]) -> Iterato
 
 def _is_swapped(kind: str, path: str, shape: Shape) -> bool:
     """Whether diffusers has scale and shift of this modulation the other way round."""
-    if kind not in _SWAPPED:
+    if kind not in SWAPPED:
         return False
     if path == "norm_out.linear":
         return True
     # Of the last block of SD 3 the text goes no further: its modulation is that of an output.
     is_last = path.endswith("norm1_context.linear") and shape[0] == 2 * shape[1]
     return kind == "SD3Transformer2DModel" and is_last
-
-
-_SWAPPED = frozenset(
-    {
-        "SD3Transformer2DModel",
-        "FluxTransformer2DModel",
-        "Flux2Transformer2DModel",
-        "HunyuanImageTransformer2DModel",
-    }
-)
 
 
 @cache

@@ -14,6 +14,8 @@ from nodegraph.diffusion.families.patches import reference_names, referenced
 from nodegraph.diffusion.flow_shift import flux2_mu
 from nodegraph.diffusion.flux2_latents import FLUX2 as FLUX2_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.flux2 import FLUX2_FILE, FLUX2_KLEIN_FILE
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -148,9 +150,12 @@ def _grid(time: int, height: int, width: int, length: int) -> Tensor:
     return torch.cartesian_prod(*sides)
 
 
+def _denoisers(file: FileLayout) -> tuple[Part, ...]:
+    return (Part("transformer", ("Flux2Transformer2DModel",), files=(file,)),)
+
+
 _COMMON: dict[str, Any] = {
     "latent": FLUX2_LATENTS,
-    "denoisers": (Part("transformer", ("Flux2Transformer2DModel",)),),
     "noise": "flow",
     "spread": "ramp",
     "mu": flux2_mu,
@@ -162,6 +167,7 @@ FLUX2 = Flux2(
     "flux2",
     "Flux.2",
     pipelines=("Flux2Pipeline",),
+    denoisers=_denoisers(FLUX2_FILE),
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",)),),
     needs_negative=False,
@@ -171,6 +177,7 @@ FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
     pipelines=("Flux2KleinPipeline",),
+    denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
     settings={"is_distilled": False},

@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.hidream import HIDREAM_FILE
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ HIDREAM = HiDream(
     "HiDream-I1",
     latent=FLUX,
     pipelines=("HiDreamImagePipeline",),
-    denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP),
         Part("text_encoder_2", _CLIP),

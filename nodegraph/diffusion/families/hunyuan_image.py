@@ -14,6 +14,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,7 +124,9 @@ HUNYUAN_IMAGE = HunyuanImage(
     "HunyuanImage 2.1",
     latent=HUNYUAN_IMAGE_LATENTS,
     pipelines=("HunyuanImagePipeline",),
-    denoisers=(Part("transformer", ("HunyuanImageTransformer2DModel",)),),
+    denoisers=(
+        Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
+    ),
     encoders=(
         Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),
         Part("text_encoder_2", ("T5EncoderModel",)),

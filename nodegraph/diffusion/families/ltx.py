@@ -24,6 +24,7 @@ from nodegraph.diffusion.families.base import (
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
+from nodegraph.diffusion.single_files.ltx import LTX_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +90,7 @@ LTX = LTXVideo(
     "LTX-Video",
     latent=LTX_LATENTS,
     pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
-    denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",)),),
+    denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
     noise="flow",

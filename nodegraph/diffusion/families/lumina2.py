@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.diffusion.single_files.lumina2 import LUMINA2_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +93,7 @@ LUMINA2 = Lumina2(
     "Lumina 2",
     latent=FLUX_LATENTS,
     pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
-    denoisers=(Part("transformer", ("Lumina2Transformer2DModel",)),),
+    denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
     noise="flow",

@@ -12,6 +12,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.pixart import PIXART_SIGMA_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +58,7 @@ PIXART_SIGMA = PixArt(
     "PixArt-Σ",
     latent=SDXL,
     pipelines=("PixArtSigmaPipeline",),
-    denoisers=(Part("transformer", ("PixArtTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
     multiple=16,

@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.patches import packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +98,7 @@ QWEN_IMAGE = QwenImage(
     "Qwen-Image",
     latent=QWEN_IMAGE_LATENTS,
     pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
-    denoisers=(Part("transformer", ("QwenImageTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
     noise="flow",

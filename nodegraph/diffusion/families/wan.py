@@ -36,6 +36,8 @@ from nodegraph.diffusion.families.first_picture import (
 from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
 from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -152,12 +154,16 @@ def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tenso
     return (tokens * timestep).flatten()[None].expand(len(x), -1)
 
 
+def _experts(file: FileLayout) -> tuple[Part, ...]:
+    kind = ("WanTransformer3DModel",)
+    return (
+        Part("transformer", kind, files=(file,)),
+        Part("transformer_2", kind, optional=True, files=(file,)),
+    )
+
+
 _COMMON: dict[str, Any] = {
     "pipelines": ("WanPipeline", "WanImageToVideoPipeline"),
-    "denoisers": (
-        Part("transformer", ("WanTransformer3DModel",)),
-        Part("transformer_2", ("WanTransformer3DModel",), optional=True),
-    ),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",)),
         Part("image_encoder", ("CLIPVisionModel", "CLIPVisionModelWithProjection"), optional=True),
@@ -172,11 +178,20 @@ _COMMON: dict[str, Any] = {
     "wide": True,
 }
 
-WAN = WanFamily("wan", "Wan", latent=WAN_LATENTS, multiple=16, first_picture="film", **_COMMON)
+WAN = WanFamily(
+    "wan",
+    "Wan",
+    latent=WAN_LATENTS,
+    denoisers=_experts(WAN_FILE),
+    multiple=16,
+    first_picture="film",
+    **_COMMON,
+)
 WAN22_5B = WanFamily(
     "wan22-5b",
     "Wan 2.2 5B",
     latent=WAN22_LATENTS,
+    denoisers=_experts(WAN22_5B_FILE),
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",

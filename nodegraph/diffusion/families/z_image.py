@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Par
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +81,7 @@ Z_IMAGE = ZImage(
     "Z-Image",
     latent=FLUX_LATENTS,
     pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline"),
-    denoisers=(Part("transformer", ("ZImageTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
     noise="flow",

@@ -1,8 +1,9 @@
 """Tables: layers as diffusers names them, and what they were called by who made the models.
 
-``*`` is a number, ``@`` one of the three stacks of blocks that some have. ``{a,b}`` are layers that
-were one, whose rows are theirs in this order. Several lines may be about the same layers, as not
-all who train adapters use the same names. Imports no torch.
+``*`` is a number, the first in a name; ``@`` is one of the three stacks of blocks that some have.
+``{a,b}`` are layers that were one, whose rows are theirs in this order. Several lines may be about
+the same layers, as not all who train adapters use the same names; an original name is in one line
+alone. Where tensors that are no layer's have other names, they are named whole. Imports no torch.
 
 Checked against diffusers' own converters of single files in tests/diffusion/adapters, but for
 HunyuanImage and PixArt, of which it has none: these follow its scripts
@@ -78,6 +79,36 @@ _FLUX2: Table = (
     ("double_stream_modulation_txt.linear", "double_stream_modulation_txt.lin"),
     ("single_stream_modulation.linear", "single_stream_modulation.lin"),
 )
+_REFINER, _REFINED = (
+    "context_embedder.token_refiner.refiner_blocks.*",
+    "txt_in.individual_token_refiner.blocks.*",
+)
+_HUNYUAN_REFINER: Table = (
+    ("context_embedder.proj_in", "txt_in.input_embedder"),
+    (
+        "context_embedder.time_text_embed.timestep_embedder.linear_1",
+        "txt_in.t_embedder.mlp.0",
+    ),
+    (
+        "context_embedder.time_text_embed.timestep_embedder.linear_2",
+        "txt_in.t_embedder.mlp.2",
+    ),
+    (
+        "context_embedder.time_text_embed.text_embedder.linear_1",
+        "txt_in.c_embedder.linear_1",
+    ),
+    (
+        "context_embedder.time_text_embed.text_embedder.linear_2",
+        "txt_in.c_embedder.linear_2",
+    ),
+    (f"{_REFINER}.attn.{{to_q,to_k,to_v}}", f"{_REFINED}.self_attn_qkv"),
+    (f"{_REFINER}.attn.to_out.0", f"{_REFINED}.self_attn_proj"),
+    (f"{_REFINER}.norm1", f"{_REFINED}.norm1"),
+    (f"{_REFINER}.norm2", f"{_REFINED}.norm2"),
+    (f"{_REFINER}.ff.net.0.proj", f"{_REFINED}.mlp.fc1"),
+    (f"{_REFINER}.ff.net.2", f"{_REFINED}.mlp.fc2"),
+    (f"{_REFINER}.norm_out.linear", f"{_REFINED}.adaLN_modulation.1"),
+)
 _HUNYUAN_IMAGE: Table = (
     ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "double_blocks.*.img_attn_qkv"),
     (
@@ -109,6 +140,23 @@ _HUNYUAN_IMAGE: Table = (
     ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2"),
     ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2.fc"),
     ("single_transformer_blocks.*.norm.linear", "single_blocks.*.modulation.linear"),
+    ("transformer_blocks.*.attn.norm_q", "double_blocks.*.img_attn_q_norm"),
+    ("transformer_blocks.*.attn.norm_k", "double_blocks.*.img_attn_k_norm"),
+    ("transformer_blocks.*.attn.norm_added_q", "double_blocks.*.txt_attn_q_norm"),
+    ("transformer_blocks.*.attn.norm_added_k", "double_blocks.*.txt_attn_k_norm"),
+    ("single_transformer_blocks.*.attn.norm_q", "single_blocks.*.q_norm"),
+    ("single_transformer_blocks.*.attn.norm_k", "single_blocks.*.k_norm"),
+    *_HUNYUAN_REFINER,
+    ("context_embedder_2.norm", "byt5_in.layernorm"),
+    ("context_embedder_2.linear_1", "byt5_in.fc1"),
+    ("context_embedder_2.linear_2", "byt5_in.fc2"),
+    ("context_embedder_2.linear_3", "byt5_in.fc3"),
+    ("time_guidance_embed.timestep_embedder.linear_1", "time_in.mlp.0"),
+    ("time_guidance_embed.timestep_embedder.linear_2", "time_in.mlp.2"),
+    ("time_guidance_embed.timestep_embedder_r.linear_1", "time_r_in.mlp.0"),
+    ("time_guidance_embed.timestep_embedder_r.linear_2", "time_r_in.mlp.2"),
+    ("time_guidance_embed.guidance_embedder.linear_1", "guidance_in.mlp.0"),
+    ("time_guidance_embed.guidance_embedder.linear_2", "guidance_in.mlp.2"),
     ("x_embedder.proj", "img_in.proj"),
     ("norm_out.linear", "final_layer.adaLN_modulation.1"),
     ("proj_out", "final_layer.linear"),
@@ -165,8 +213,10 @@ _LUMINA2: Table = (
     ("@.*.feed_forward.linear_2", "@.*.feed_forward.w2"),
     ("@.*.feed_forward.linear_3", "@.*.feed_forward.w3"),
     ("@.*.norm1.linear", "@.*.adaLN_modulation.1"),
-    ("@.*.norm1.norm", "@.*.attention_norm1"),
-    ("@.*.norm1", "@.*.attention_norm1"),
+    ("layers.*.norm1.norm", "layers.*.attention_norm1"),
+    ("noise_refiner.*.norm1.norm", "noise_refiner.*.attention_norm1"),
+    # It isn't told the time, so its norms are plain.
+    ("context_refiner.*.norm1", "context_refiner.*.attention_norm1"),
     ("@.*.norm2", "@.*.attention_norm2"),
     ("time_caption_embed.caption_embedder.*", "cap_embedder.*"),
     ("time_caption_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"),
@@ -183,9 +233,16 @@ _DIT: Table = (
     ("caption_projection.linear_1", "y_embedder.y_proj.fc1"),
     ("caption_projection.linear_2", "y_embedder.y_proj.fc2"),
     ("proj_out", "final_layer.linear"),
+    ("transformer_blocks.*.scale_shift_table", "blocks.*.scale_shift_table"),
+    ("scale_shift_table", "final_layer.scale_shift_table"),
 )
 _SANA: Table = (
     *_DIT,
+    # Sana 1.5 has them.
+    ("transformer_blocks.*.attn1.norm_q", "blocks.*.attn.q_norm"),
+    ("transformer_blocks.*.attn1.norm_k", "blocks.*.attn.k_norm"),
+    ("transformer_blocks.*.attn2.norm_q", "blocks.*.cross_attn.q_norm"),
+    ("transformer_blocks.*.attn2.norm_k", "blocks.*.cross_attn.k_norm"),
     ("transformer_blocks.*.ff.conv_inverted", "blocks.*.mlp.inverted_conv.conv"),
     ("transformer_blocks.*.ff.conv_depth", "blocks.*.mlp.depth_conv.conv"),
     ("transformer_blocks.*.ff.conv_point", "blocks.*.mlp.point_conv.conv"),
@@ -234,6 +291,8 @@ _WAN: Table = (
     ("condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"),
     ("condition_embedder.image_embedder.norm2", "img_emb.proj.4"),
     ("proj_out", "head.head"),
+    ("blocks.*.scale_shift_table", "blocks.*.modulation"),
+    ("scale_shift_table", "head.modulation"),
 )
 _LTX: Table = (
     ("transformer_blocks.*.attn1.norm_q", "transformer_blocks.*.attn1.q_norm"),
@@ -260,3 +319,14 @@ TABLES: Mapping[str, Table] = {
     "ZImageTransformer2DModel": _Z_IMAGE,
 }
 """By the class of the module. Those of HiDream and Qwen-Image have kept their names."""
+
+SWAPPED = frozenset(
+    {
+        "SD3Transformer2DModel",
+        "FluxTransformer2DModel",
+        "Flux2Transformer2DModel",
+        "HunyuanImageTransformer2DModel",
+    }
+)
+"""Classes that have scale and shift of the last modulation, ``norm_out.linear``, the other way
+round than the original."""
