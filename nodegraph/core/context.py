@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from nodegraph.core.values import Recipe
     from nodegraph.errors import NodegraphError
 
-Footprint = Literal["full", "small"]
-"""How much memory a node may take; ``small`` where the usual way found too little."""
+Footprint = Literal["full", "offloaded", "small"]
+"""How much memory a node may take, where the usual way found too little: ``offloaded`` with the
+weights at the host, to the same results; ``small`` with as little as can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Context(Protocol):
 
     @property
     def footprint(self) -> Footprint:
-        """``small`` if memory ran out at the first try: work in smaller parts, if that helps."""
+        """``small`` if memory ran out at the tries before: work in smaller parts, if that helps."""
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Preview | None] | None = None
@@ -172,7 +173,7 @@ class Context(Protocol):
 
         Args:
             calls_only: The modules are only called: their weights, types and names aren't looked
-                at. Then they may be held in fewer bytes where room is scarce.
+                at. Then they may be held in fewer bytes, or brought in parts, where room is scarce.
         """
 
 
@@ -194,12 +195,16 @@ class Weights(Protocol):
         footprint: Footprint = "full",
         *,
         calls_only: bool = False,
+        work: int | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> AbstractContextManager[Any]:
         """The modules of a recipe, to compute on a device, pinned inside the `with`.
 
         Args:
-            footprint: ``small`` gives modules that take less memory and more time.
+            footprint: ``offloaded`` and ``small`` give modules that take less memory and more time.
             calls_only: See `Context.weights`.
+            work: Bytes that computing with them is expected to take; None if unknown.
+            tell: Told, in one sentence, if they had to be brought there in parts.
         Raises:
             NodegraphError: The files are missing, damaged or don't fit.
         """
@@ -225,6 +230,9 @@ class Weights(Protocol):
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether an error says that memory ran out, of whatever library it is."""
+
+    def missing(self, error: BaseException) -> int:
+        """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
 
     def explain(self, error: BaseException, device: str) -> NodegraphError:
         """What was needed and what there was, for an error that says that memory ran out.

@@ -9,39 +9,87 @@ from typing import Any
 
 import torch
 
+from nodegraph.core.context import Footprint
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser
-from nodegraph.diffusion.offloading import Module, offloaded
+from nodegraph.diffusion.offloading import by_turns, in_parts
+from nodegraph.residency import Lean
+
+
+@contextmanager
+def lean(
+    component: Any, device: str, footprint: Footprint, room: int | None = None
+) -> Iterator[Lean]:
+    """A component that computes on a device while most of its weights lie at the host.
+
+    It gives the very results of one that lies there whole, unless the footprint is ``small``. Of a
+    denoiser with two experts, the one whose turn it is lies on the device where there is room for
+    that; else parts of their layers do.
+
+    Args:
+        component: At the host; shared and left as it is, others may use it at the same time.
+            Components of kinds that aren't known here are given back as they are.
+        device: Where to compute.
+        footprint: ``small`` is `small_footprint`.
+        room: Bytes of weights that the device has room for; None where that isn't known.
+    """
+    if not isinstance(component, Component):
+        yield Lean(component)
+        return
+    with _offloaded(component, device, 0 if footprint == "small" else room) as found:
+        yield replace(found, component=_small(found.component)) if footprint == "small" else found
 
 
 @contextmanager
 def small_footprint(component: Any, device: str) -> Iterator[Any]:
     """A component that computes on a device and takes as little of its memory as it can.
 
-    Where weights lie elsewhere, those of one layer at a time are brought to the device. Latents
+    Where weights lie elsewhere, those of a few layers at a time are brought to the device. Latents
     are denoised one by one, with attention in slices. Pictures are encoded and decoded in tiles,
     which gives slightly other ones: see `nodegraph.diffusion.vae`.
 
     Args:
-        component: Shared and left as it is; others may use it at the same time. Components of
-            kinds that aren't known here are given back as they are.
-        device: Where to compute.
+        component, device: As for `lean`.
     """
-    if not isinstance(component, Component):
-        yield component
+    with lean(component, device, "small") as found:
+        yield found.component
+
+
+@contextmanager
+def _offloaded(component: Component, device: str, room: int | None) -> Iterator[Lean]:
+    if _is_on(component, device):
+        yield Lean(component)
         return
-    modules = {role: _on(module, device) for role, module in component.modules.items()}
-    if isinstance(component, Denoiser):
-        yield replace(component, modules=modules, one_by_one=True)
-    elif isinstance(component, Autoencoder):
-        yield replace(component, modules=modules, tiled=True)
+    is_denoiser = isinstance(component, Denoiser)
+    if is_denoiser and _could_turn(component, room):
+        bringing = by_turns(component.modules, device)
     else:
-        yield replace(component, modules=modules)
+        bringing = in_parts(component.modules, device, in_blocks=is_denoiser)
+    with bringing as brought:
+        yield Lean(replace(component, modules=brought.modules), brought.bytes, brought.way)
 
 
-def _on(module: Module, device: str) -> Module:
-    if _place(torch.device(device)) == _place(next(module.parameters()).device):
-        return module
-    return offloaded(module, device)
+def _small(component: Component) -> Component:
+    if isinstance(component, Denoiser):
+        return replace(component, one_by_one=True)
+    if isinstance(component, Autoencoder):
+        return replace(component, tiled=True)
+    return component
+
+
+def _could_turn(component: Component, room: int | None) -> bool:
+    """Whether there are several modules, and room for each by itself."""
+    if len(component.modules) < 2 or room is None:
+        return False
+    return max(map(_bytes, component.modules.values())) <= room
+
+
+def _bytes(module: torch.nn.Module) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in module.parameters())
+
+
+def _is_on(component: Component, device: str) -> bool:
+    lies = next(component.module.parameters()).device
+    return _place(torch.device(device)) == _place(lies)
 
 
 def _place(device: torch.device) -> tuple[str, int]:

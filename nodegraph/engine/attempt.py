@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
@@ -24,6 +24,7 @@ from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import remember_written
 from nodegraph.engine.states import Call
+from nodegraph.engine.work import estimate_of
 
 
 def arguments(
@@ -91,6 +92,17 @@ def members(enum: type[Enum], value: Any) -> Any:
     return value if value is None or isinstance(value, Enum) else enum(value)
 
 
+class _Lack(NamedTuple):
+    """What an error says that tells of too little memory.
+
+    Attributes:
+        bytes: That could not be had; 0 if unknown.
+    """
+
+    said: str
+    bytes: int
+
+
 class Attempt:
     """Runs the function behind a call, and again with more room or less need if memory runs out.
 
@@ -114,6 +126,7 @@ class Attempt:
         self._definition = definition
         self._checkpoints = run.shared.saver.for_call(self._work_key)
         self._start = monotonic()
+        self._freed: int | None = None
         self.memory: int | None = None
         self.files: list[WrittenFile] = []
         self.loads: list[Load] = []
@@ -152,8 +165,9 @@ class Attempt:
         """Call a plain function; in a lane's thread.
 
         If memory runs out, the weights that others have left there go, and it is called again as
-        it was. If that doesn't do, or there are none, it is called with a smaller footprint, which
-        may give slightly other results.
+        it was. If that doesn't do, or there are none, its own weights stay at the host, where that
+        gives enough room. At last it is called with a smaller footprint, which may give slightly
+        other results.
 
         Raises:
             Exception: Whatever it raises; out of memory only at the last time.
@@ -163,36 +177,59 @@ class Attempt:
         except Exception as error:
             if not self._is_lack_of_memory(error):
                 raise
-            reason = _said(error)
-        # Outside the handler, so that the first try's frames have let go of their memory.
-        if self._relieved_of_others(reason):
+            lack = self._lack(error)
+        # Outside the handlers, so that each try's frames have let go of their memory.
+        ways: list[tuple[Callable[[_Lack], bool], Footprint]] = [
+            (self._relieved_of_others, "full"),
+            (self._relieved_of_own, "offloaded"),
+        ]
+        for prepared, footprint in ways:
+            if not prepared(lack):
+                continue
             try:
-                return self._run_once("full")
+                return self._run_once(footprint)
             except Exception as error:
                 if not self._is_lack_of_memory(error):
                     raise
-                reason = _said(error)
-        return self._run_small(reason)
+                lack = self._lack(error)
+        return self._run_small(lack)
 
     def _is_lack_of_memory(self, error: Exception) -> bool:
         weights = self._shared.weights
         return weights is not None and weights.is_out_of_memory(error)
 
-    def _relieved_of_others(self, reason: str) -> bool:
+    def _lack(self, error: Exception) -> _Lack:
+        weights = self._shared.weights
+        assert weights is not None
+        return _Lack(str(error) or type(error).__name__, weights.missing(error))
+
+    def _relieved_of_others(self, lack: _Lack) -> bool:
         """Whether weights that aren't this call's own were on the device; they are gone then."""
         weights = self._shared.weights
         assert weights is not None
         own = [load.recipe for load in self.loads]
         freed = weights.relieve(self._device, keep=own)
         if freed:
-            self._tell_retry(reason, "the same again, without others' weights", freed)
+            self._tell_retry(lack, "the same again, without others' weights", freed)
         return freed > 0
 
-    def _run_small(self, reason: str) -> Any:
+    def _relieved_of_own(self, lack: _Lack) -> bool:
+        """Whether its own weights took as much as was missing; they are gone then."""
+        weights = self._shared.weights
+        assert weights is not None
+        freed = weights.relieve(self._device)
+        if not freed or freed < lack.bytes:
+            self._freed = freed
+            return False
+        self._tell_retry(lack, "offloaded weights: they come in parts", freed)
+        return True
+
+    def _run_small(self, lack: _Lack) -> Any:
         weights = self._shared.weights
         assert weights is not None
         measure = "smaller footprint: tiled VAE, sliced attention, offloaded weights"
-        self._tell_retry(reason, measure, weights.relieve(self._device))
+        freed = weights.relieve(self._device) if self._freed is None else self._freed
+        self._tell_retry(lack, measure, freed)
         self._call.is_exact = False
         try:
             return self._run_once("small")
@@ -203,12 +240,12 @@ class Attempt:
         # Outside the handler, and without frames: who keeps this error keeps none of that memory.
         raise told
 
-    def _tell_retry(self, reason: str, measure: str, freed: int) -> None:
+    def _tell_retry(self, lack: _Lack, measure: str, freed: int) -> None:
         self._run.events.emit(
             "node.retried",
             self._call.name,
             reason="out of memory",
-            detail=reason,
+            detail=lack.said,
             measure=measure,
             freed=freed,
         )
@@ -285,8 +322,18 @@ class Attempt:
             loads=self.loads,
             checkpoints=self._checkpoints,
             footprint=footprint,
+            work=self._expected_memory,
             readings=self._call.readings,
         )
+
+    @property
+    def _expected_memory(self) -> int | None:
+        """Bytes that the node says it takes, besides weights."""
+        state, states = self._call.state, self._run.states
+        if state.node.spec.lane != "gpu":
+            return None
+        nodes = {name: states[name].node for name in state.sources if name in states}
+        return estimate_of(state.node, nodes, self._shared).memory
 
     def _work_key(self) -> Key:
         node = self._call.state.node
@@ -301,7 +348,3 @@ class Attempt:
             fingerprint=self._call.fingerprint,
         )
         return after(key, self._call.readings.steps)
-
-
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -223,7 +223,7 @@ class CallCheckpoints:
     """The checkpoints of one call. Its methods are for the call's thread.
 
     What was computed with a small footprint may differ in its last bits. So it is saved apart, and
-    never taken up by an attempt with the full one.
+    never taken up by an attempt with another one.
 
     Attributes:
         trouble: What went wrong with the last change; empty if nothing did, or once it is taken.
@@ -252,7 +252,7 @@ class CallCheckpoints:
 
     @property
     def _key(self) -> Key:
-        return self._full_key if self._footprint == "full" else self._small_key
+        return self._small_key if self._footprint == "small" else self._full_key
 
     @property
     def is_due(self) -> bool:
@@ -262,7 +262,7 @@ class CallCheckpoints:
     def load(self) -> Checkpoint | None:
         """What an earlier attempt saved."""
         found = self._load(self._key)
-        if found is None and self._footprint != "full":
+        if found is None and self._footprint == "small":
             found = self._load(self._full_key)
         return found
 

@@ -85,7 +85,8 @@ class NodeContext:
         loads: Takes what the node waited for weights.
         checkpoints: Of this call, from `Saver.for_call`; None if nothing is to be saved or found.
             Whoever runs the call says `finish` to it in the end.
-        footprint: ``small`` for a second try, after memory ran out.
+        footprint: Another one for a further try, after memory ran out.
+        work: Bytes that the node is expected to take besides weights; None if unknown.
         pace: Of the previews; by this machine's clock if not given.
         readings: Notes what the node reads outside.
     """
@@ -104,6 +105,7 @@ class NodeContext:
         loads: list[Load] | None = None,
         checkpoints: CallCheckpoints | None = None,
         footprint: Footprint = "full",
+        work: int | None = None,
         pace: PreviewPace | None = None,
         readings: Readings | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class NodeContext:
         self.environment = environment
         self.workflow = workflow
         self.footprint = footprint
+        self._work = work
         self._events = events
         self._cancel = cancel
         self._weights = weights
@@ -210,7 +213,14 @@ class NodeContext:
                 "this engine holds no models",
                 hint="Give the Engine a residency manager as `weights`.",
             )
-        using = self._weights.use(recipe, self.device, self.footprint, calls_only=calls_only)
+        using = self._weights.use(
+            recipe,
+            self.device,
+            self.footprint,
+            calls_only=calls_only,
+            work=self._work,
+            tell=self.log,
+        )
         return self._timed(recipe, using)
 
     @contextmanager

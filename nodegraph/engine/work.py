@@ -165,7 +165,8 @@ def _linked_facts(node: GraphNode, nodes: Mapping[str, GraphNode]) -> dict[str, 
     """What is known of a node's linked inputs before anything runs."""
     found = {}
     for port, source in node.links.items():
-        facts = nodes[source.node].facts.get(source.port)
+        upstream = nodes.get(source.node)
+        facts = None if upstream is None else upstream.facts.get(source.port)
         if facts:
             found[port] = facts
     return found

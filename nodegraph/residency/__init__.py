@@ -6,12 +6,13 @@ from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
 from nodegraph.residency.memory import memory_of
-from nodegraph.residency.needs import Compact
+from nodegraph.residency.needs import Compact, Lean
 from nodegraph.residency.peaks import MemoryPeak, measuring
 
 __all__ = [
     "Compact",
     "HostMemory",
+    "Lean",
     "MemoryPeak",
     "OutOfMemory",
     "ResidencyManager",

@@ -34,12 +34,14 @@ class Resident:
     Attributes:
         bytes: Of its parameters and buffers; of one with adapters only what they add.
         pins: How many users hold it right now; 0 means it may be evicted.
+        is_whole: Whether all of its weights are there, not only as many at a time.
     """
 
     recipe: Recipe
     device: str
     bytes: int
     pins: int
+    is_whole: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +58,7 @@ class Placement:
         base: Whose weights it shares; pinned while this one is.
         is_compact: Whether it takes less memory, and more time at each use.
         unwanted: To be dropped as soon as nobody uses it.
+        is_whole: Whether all of its weights are there; else it is one user's own.
     """
 
     recipe: Recipe
@@ -71,6 +74,7 @@ class Placement:
     base: Placement | None = None
     is_compact: bool = False
     unwanted: bool = False
+    is_whole: bool = True
 
     @property
     def key(self) -> PlacementKey:
@@ -84,7 +88,7 @@ class Placement:
 
     def resident(self) -> Resident:
         """What may be told of it."""
-        return Resident(self.recipe, self.location, self.bytes, self.pins)
+        return Resident(self.recipe, self.location, self.bytes, self.pins, self.is_whole)
 
 
 def device_name(device: str) -> str:

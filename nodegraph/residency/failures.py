@@ -47,7 +47,7 @@ def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
     """
     if isinstance(error, OutOfMemory):
         return error
-    needed = _needed(error)
+    needed = missing_bytes(error)
     asked = f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
     found = OutOfMemory(
         f"out of memory on {device}: {asked}; {division(device, held)}",
@@ -92,8 +92,8 @@ def _says_so(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _SAYINGS)
 
 
-def _needed(error: BaseException | None) -> int:
-    """Bytes that could not be had, if the error tells; else 0."""
+def missing_bytes(error: BaseException | None) -> int:
+    """Bytes that could not be had, if an error tells; else 0."""
     while error is not None:
         found = _AMOUNT.search(str(error))
         if found:

@@ -27,11 +27,12 @@ from nodegraph.residency.failures import (
     division,
     explained,
     is_out_of_memory,
+    missing_bytes,
     size_text,
 )
 from nodegraph.residency.measure import component_bytes
-from nodegraph.residency.memory import empty_reserves, free_bytes
-from nodegraph.residency.needs import Compact, Need
+from nodegraph.residency.memory import empty_reserves, free_bytes, lies_apart
+from nodegraph.residency.needs import Compact, Lean, MakesLean, Need
 from nodegraph.residency.peaks import MemoryPeak, measuring
 from nodegraph.residency.shelves import Leaving, Shelves
 
@@ -87,11 +88,14 @@ class ResidencyManager:
             accelerator is gone.
         derive: Makes the component of a recipe with adapters from the one without, whose weights
             it shares and leaves as they are.
-        small: Makes, of a component, one for a device that takes less memory there, for the
-            duration of a `with`; the component itself lies on the host and stays as it is.
+        lean: Makes, of a component, one for a device that takes less memory there, for the
+            duration of a `with`, given a footprint and the bytes of weights that there is room
+            for; the component itself lies on the host and stays as it is.
         compact: How components may be held on the host if room is scarce.
         free: Bytes of memory that a device has left for weights, or None where that isn't known.
             Where that is too little, others are evicted before a load, whatever the budget says.
+        free_beside: The same beside work that is expected to take some bytes, or None. What has no
+            room so, all else evicted, is brought in parts, if it is only called.
         empty_reserves: Frees what the framework keeps on a device without using it.
         clock: Tells the seconds that loading takes.
     """
@@ -105,9 +109,10 @@ class ResidencyManager:
         estimate: Callable[[Recipe], int] | None = None,
         move: Callable[[Any, str], Any] | None = None,
         derive: Callable[[Any, Recipe], Any] | None = None,
-        small: Callable[[Any, str], AbstractContextManager[Any]] | None = None,
+        lean: MakesLean | None = None,
         compact: Compact | None = None,
         free: Callable[[str], int | None] = free_bytes,
+        free_beside: Callable[[str, int | None], int | None] = lambda device, work: None,
         empty_reserves: Callable[[str], None] = empty_reserves,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
@@ -115,9 +120,10 @@ class ResidencyManager:
         self._estimate = estimate
         self._move = move
         self._derive = derive
-        self._small = small
+        self._lean = lean
         self._compact = compact
         self._free = free
+        self._free_beside = free_beside
         self._empty_reserves = empty_reserves
         self._clock = clock
         self._shelves = Shelves(budgets or {}, default_budget, has_host_tier=move is not None)
@@ -132,26 +138,40 @@ class ResidencyManager:
         footprint: Footprint = "full",
         *,
         calls_only: bool = False,
+        work: int | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> Iterator[Any]:
         """The component of a recipe to compute on a device, kept inside the `with`.
 
         Args:
-            footprint: ``small`` takes as little memory of the device as it can.
-            calls_only: It may be held compactly, as nobody looks into it.
+            footprint: ``offloaded`` leaves its weights at the host, from where they come in parts;
+                ``small`` takes as little memory of the device as it can.
+            calls_only: It may be held compactly, or be brought in parts, as nobody looks into it.
+            work: Bytes that computing with it is expected to take; None if unknown.
+            tell: Told, in one sentence, if it had to be brought in parts.
         Raises:
             NodegraphError: The files are missing or damaged, or memory ran out even after
                 everything that isn't in use was evicted.
         """
         device = device_name(device)
-        if footprint == "full" or self._small is None:
+        lean = self._lean
+        if footprint == "full" and calls_only and self._is_too_large(recipe, device, work):
+            footprint = "offloaded"
+        if footprint == "full" or lean is None:
             with self._using(recipe, device, calls_only) as component:
+                self._make_room_for_work(device, work)
                 yield component
             return
-        with (
-            self._using(recipe, HOST, calls_only) as component,
-            self._small(component, device) as smaller,
-        ):
-            yield smaller
+        with self._lying_below(recipe, device, calls_only) as component:
+            room = self._room_beside(device, work)
+            with (
+                lean(component, device, footprint, room) as made,
+                self._lent(recipe, device, made),
+            ):
+                if tell is not None and made.way:
+                    kind = type(recipe).__name__
+                    tell(f"The {kind} comes to {device} {made.way}, as {_lack(room)}.")
+                yield made.component
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
         """Load a recipe's component in this thread if there is room without evicting anything.
@@ -190,9 +210,9 @@ class ResidencyManager:
         """
         device = device_name(device)
         with self._changed:
-            before = self._held(device)
+            before = self._shelves.held(device)
             leaving = self._shelves.clear(device, keep)
-            freed = before - self._held(device)
+            freed = before - self._shelves.held(device)
         self._carry_out(leaving)
         self._empty_reserves(device)
         return freed
@@ -222,11 +242,15 @@ class ResidencyManager:
         """Whether an error says that memory ran out, of whatever library it is."""
         return is_out_of_memory(error)
 
+    def missing(self, error: BaseException) -> int:
+        """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
+        return missing_bytes(error)
+
     def explain(self, error: BaseException, device: str) -> OutOfMemory:
         """What was needed and what there was, for an error that says that memory ran out."""
         device = device_name(device)
         with self._changed:
-            held = self._held(device)
+            held = self._shelves.held(device)
         return explained(error, device, held)
 
     def measuring(self, device: str) -> AbstractContextManager[MemoryPeak]:
@@ -240,6 +264,64 @@ class ResidencyManager:
             yield entry.component
         finally:
             self._release(entry)
+
+    def _is_too_large(self, recipe: Recipe, device: str, work: int | None) -> bool:
+        """Whether a component has no room on a device beside the work with it, were it alone."""
+        if self._lean is None or not lies_apart(device):
+            return False
+        size = self.size(recipe.base) + (self.size(recipe) if recipe.adapters else 0)
+        room = self._room_beside(device, work)
+        with self._changed:
+            there = self._shelves.find(recipe, device)
+            is_held = there is not None and not there.is_idle
+        return not is_held and room is not None and size > room
+
+    def _room_beside(self, device: str, work: int | None) -> int | None:
+        free = self._free_beside(device, work)
+        with self._changed:
+            return self._shelves.room_beside(device, free)
+
+    def _make_room_for_work(self, device: str, work: int | None) -> None:
+        """Evict others rather than let work run out of memory that is expected to take more."""
+        if work is None or not lies_apart(device):
+            return
+        free = self._free_beside(device, work)
+        if free is None or free >= 0:
+            return
+        with self._changed:
+            leaving = self._shelves.make_room(device, 0, free)
+        self._carry_out(leaving)
+
+    @contextmanager
+    def _lying_below(self, recipe: Recipe, device: str, calls_only: bool) -> Iterator[Any]:
+        """The component of a recipe where it lies while a device has only parts of it."""
+        if not lies_apart(device):
+            with self._using(recipe, device, calls_only) as component:
+                yield component
+            return
+        with self._changed:
+            leaving = self._shelves.vacate(recipe, device)
+        self._carry_out(leaving)
+        with self._using(recipe, HOST, calls_only) as component:
+            yield component
+
+    @contextmanager
+    def _lent(self, recipe: Recipe, device: str, made: Lean) -> Iterator[None]:
+        """Make room for the parts of a component that are on a device at once, and count them."""
+        if not made.bytes:
+            yield
+            return
+        free = self._free(device)
+        entry = Placement(recipe, device, made.bytes, pins=1, is_whole=False)
+        with self._changed:
+            leaving = self._shelves.make_room(device, made.bytes, free)
+            self._shelves.lend(entry)
+        try:
+            self._carry_out(leaving)
+            yield
+        finally:
+            with self._changed:
+                self._shelves.take_back(entry)
 
     def _acquire(self, recipe: Recipe, location: str, *, may_be_compact: bool = False) -> Placement:
         """The entry of a recipe, pinned and filled, by this thread if it is the first to ask."""
@@ -454,7 +536,7 @@ class ResidencyManager:
 
     def _does_not_fit(self, entry: Placement) -> OutOfMemory:
         with self._changed:
-            held = self._held(entry.location)
+            held = self._shelves.held(entry.location)
         need = f"about {size_text(entry.bytes)}" if entry.bytes else "an unknown amount"
         return OutOfMemory(
             f"out of memory on {entry.location} while loading {entry.recipe.source}: it needs "
@@ -546,12 +628,11 @@ class ResidencyManager:
                 self._shelves.drop(entry)
             return entry.state is PlacementState.THERE
 
-    def _held(self, device: str) -> int:
-        return sum(
-            entry.bytes
-            for entry in self._shelves.entries(device)
-            if entry.state is PlacementState.THERE
-        )
+
+def _lack(room: int | None) -> str:
+    if room is None:
+        return "memory ran out"
+    return f"there is room for {size_text(max(room, 0))} of weights beside the work"
 
 
 def _told(error: BaseException, entry: Placement) -> Exception:

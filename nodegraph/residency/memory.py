@@ -26,6 +26,14 @@ def memory_of(device: str) -> HostMemory | None:
     return HostMemory(free + spare, total)
 
 
+def lies_apart(device: str) -> bool:
+    """Whether a device has a memory of its own, that weights at the host take nothing of.
+
+    What MPS computes with is the host's memory, wherever it is said to lie.
+    """
+    return device.startswith("cuda")
+
+
 def tensor_bytes(device: str) -> int | None:
     """What this process's tensors take on an accelerator; None where it can't be told."""
     torch = sys.modules.get("torch")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from nodegraph.core.context import Footprint
 from nodegraph.core.values import Recipe
 
 
@@ -20,6 +22,34 @@ class Compact:
 
     load: Callable[[Recipe], Any]
     size: Callable[[Recipe], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lean:
+    """A component whose weights are on its device in part only.
+
+    Attributes:
+        bytes: The most of them that is there at once.
+        way: How they come there, such as ``block by block``; empty if they don't.
+    """
+
+    component: Any
+    bytes: int = 0
+    way: str = ""
+
+
+class MakesLean(Protocol):
+    """Makes a component that computes on a device with its weights there in part only."""
+
+    def __call__(
+        self, component: Any, device: str, footprint: Footprint, room: int | None
+    ) -> AbstractContextManager[Lean]:
+        """One of a component that lies at the host, and stays as it is.
+
+        Args:
+            footprint: ``offloaded`` to the same results, ``small`` in as little memory as can be.
+            room: Bytes of weights that the device has room for; None where that isn't known.
+        """
 
 
 @dataclass(frozen=True, slots=True)

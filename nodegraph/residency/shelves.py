@@ -81,7 +81,9 @@ class Shelves:
         if "host" in budgets:
             self._budgets[HOST] = min(budgets["host"], budgets.get(HOST, budgets["host"]))
         self._has_host_tier = has_host_tier
+        self._given = dict(self._budgets)
         self._entries: dict[PlacementKey, Placement] = {}
+        self._in_parts: list[Placement] = []
         self._crowded_out: set[Content] = set()
         self._policy = GreedyDual()
         self._clock = count(1)
@@ -105,7 +107,20 @@ class Shelves:
     def there(self) -> list[Placement]:
         """What is in memory, least recently used first."""
         found = [item for item in self._entries.values() if item.state is PlacementState.THERE]
-        return sorted(found, key=_last_used)
+        return sorted([*found, *self._in_parts], key=_last_used)
+
+    def held(self, location: str) -> int:
+        """Bytes that are at a place."""
+        return sum(item.bytes for item in self.there() if item.location == location)
+
+    def lend(self, entry: Placement) -> None:
+        """Note what is at a place of a component that comes there in parts, until `take_back`."""
+        entry.state, entry.last_used = PlacementState.THERE, next(self._clock)
+        self._in_parts.append(entry)
+
+    def take_back(self, entry: Placement) -> None:
+        """Forget an entry that was lent."""
+        self._in_parts.remove(entry)
 
     def add(self, entry: Placement) -> Placement:
         """Note something that is coming."""
@@ -164,6 +179,27 @@ class Shelves:
         """Whether so many bytes are within a place's budget, were they all that is there."""
         budget = self._budget(location)
         return budget is None or size <= budget
+
+    def room_beside(self, location: str, free: int | None) -> int | None:
+        """Bytes that a component may take at a place if all went that isn't in use.
+
+        Args:
+            free: Bytes of memory that are free, less those for work; None where that isn't known.
+        Returns:
+            None where there is no limit. A budget counts if it was given: one that goes by the
+            device's memory says no more than `free`.
+        """
+        budget = self._given.get(location)
+        if free is not None:
+            free += sum(item.bytes for item in self._idle(location))
+        limits = [limit for limit in (budget, free) if limit is not None]
+        return min(limits, default=None)
+
+    def vacate(self, recipe: Recipe, location: str) -> list[Leaving]:
+        """Evict a recipe's component and the weights below it, if they aren't in use."""
+        found = [self.find(item, location) for item in (recipe, recipe.base)]
+        idle = [entry for entry in found if entry is not None and entry.is_idle]
+        return [gone for entry in dict.fromkeys(idle) for gone in self._evict(entry)]
 
     def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[Leaving]:
         """Evict all that isn't in use at a place; see `make_room`.
@@ -230,7 +266,7 @@ class Shelves:
         # What is leaving counts at the place that it leaves for.
         return sum(
             item.bytes
-            for item in self._entries.values()
+            for item in (*self._entries.values(), *self._in_parts)
             if item.location == location and item.state is not PlacementState.LEAVING
         )
 

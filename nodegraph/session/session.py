@@ -323,7 +323,8 @@ class Session:
         """Names of the weights that are in memory; see `nodegraph.residency.resident_name`."""
         from nodegraph.residency import resident_name
 
-        return [resident_name(item.recipe, item.device) for item in self._weights.resident()]
+        there = [item for item in self._weights.resident() if item.is_whole]
+        return [resident_name(item.recipe, item.device) for item in there]
 
     def why(self, workflow: Workflow, *, node: str | None = None) -> list[NodeWhy]:
         """Why nodes would run, or which earlier run a node's result comes from; nothing runs.

@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any
 
 from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import Recipe
-from nodegraph.residency import Compact, ResidencyManager, memory_of
+from nodegraph.residency import Compact, Lean, ResidencyManager, memory_of
 from nodegraph.session.settings import Settings
 
 _WEIGHTS_SHARE = 0.6
@@ -42,10 +43,11 @@ def residency_manager(settings: Settings, device: str) -> ResidencyManager:
         estimate=_estimate_bytes,
         move=_moved,
         derive=_derived,
-        small=_small_footprint,
+        lean=_lean,
         # On an accelerator what lies at the host is on its way, and whole.
         compact=_compact() if device == "cpu" else None,
         free=_free_for_weights,
+        free_beside=_free_beside,
     )
 
 
@@ -81,6 +83,17 @@ def _free_for_weights(device: str) -> int | None:
     """Bytes of weights that may still be loaded: some memory is needed for work with them."""
     there = memory_of(device)
     return None if there is None else there.free - _room_for_work(device, there.total)
+
+
+def _free_beside(device: str, work: int | None) -> int | None:
+    """Bytes of weights that an accelerator has room for beside some work, or work unknown."""
+    there = memory_of(device)
+    if there is None:
+        return None
+    if work is None:
+        # However little is free: half of it may do for both.
+        return max(there.free - _room_for_work(device, there.total), there.free // 2)
+    return there.free - work
 
 
 def _room_for_work(device: str, total: int) -> int:
@@ -125,7 +138,9 @@ def _compact() -> Compact:
     return Compact(load, size)
 
 
-def _small_footprint(component: Any, device: str) -> AbstractContextManager[Any]:
-    from nodegraph.diffusion.footprint import small_footprint
+def _lean(
+    component: Any, device: str, footprint: Footprint, room: int | None
+) -> AbstractContextManager[Lean]:
+    from nodegraph.diffusion.footprint import lean
 
-    return small_footprint(component, device)
+    return lean(component, device, footprint, room)

@@ -79,8 +79,20 @@ class Painter:
     def retries(self) -> list[tuple[str, str]]:
         """Nodes that were tried again, and whether in full or with less."""
         told = [event for event in self.events if event.kind == "node.retried"]
-        ways = {True: "small", False: "full"}
-        return [(event.node or "", ways["smaller" in event.data["measure"]]) for event in told]
+        ways = {"smaller footprint": "small", "offloaded weights": "offloaded"}
+        names = [(event.node or "", event.data["measure"].partition(":")[0]) for event in told]
+        return [(node, ways.get(name, "full")) for node, name in names]
+
+    def in_parts(self) -> dict[str, str]:
+        """How weights came to nodes that they were brought to in parts."""
+        said = [event for event in self.events if event.kind == "log"]
+        ways = ("one by one", "block by block", "layer by layer")
+        return {
+            event.node or "": way
+            for event in said
+            for way in ways
+            if f"comes to cuda:0 {way}" in event.data["message"]
+        }
 
 
 def pixels(file: Path) -> Pixels:

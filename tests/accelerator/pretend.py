@@ -5,8 +5,9 @@ runs the CPU's own kernel (`operation`), so results equal the CPU's bit for bit.
 accelerators goes wrong here: tensors of two devices don't mix, `numpy()` raises, memory ends
 (`memory`), and what crosses between host and device, or lets the host wait, is noted with where.
 
-It can't show speed, overlap, races between host and device, or the last bits of real kernels, and
-has neither `backward`, pinned memory, `torch.Generator("cuda")` nor `deepcopy` of its tensors.
+It can't show speed, overlap (what a stream is given is done at once), races between host and
+device, or the last bits of real kernels, and has neither `backward`, `torch.Generator("cuda")` nor
+`deepcopy` of its tensors.
 It rests on private parts of torch; `test_pretend.py` tells when they change.
 """
 
@@ -25,7 +26,7 @@ from torch import Tensor
 from tests.accelerator.memory import Memory
 from tests.accelerator.operation import Operation, is_there, on_host
 from tests.accelerator.relabelling import view_in_storage
-from tests.accelerator.torch_cuda import CudaState, lend_guard, patched
+from tests.accelerator.torch_cuda import CudaState, lend_guard, patched, tensor_methods
 
 _WAITING = {"aten::_local_scalar_dense", "aten::equal", "aten::nonzero", "aten::masked_select"}
 """Operations for which CUDA lets the host wait, as what comes out decides what it does next."""
@@ -77,6 +78,7 @@ class PretendAccelerator:
         with ExitStack() as undo:
             undo.callback(patched(torch.cuda, self._state.functions()))
             undo.callback(patched(torch.accelerator, self._state.accelerator_functions()))
+            undo.callback(patched(torch.Tensor, tensor_methods()))
             for library in self._kernels():
                 undo.callback(library._destroy)
             self._undo = undo.pop_all()

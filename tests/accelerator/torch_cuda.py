@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +77,9 @@ class CudaState:
             "get_device_name": lambda device=None: "Pretend",
             "get_device_capability": lambda device=None: (8, 0),
             "get_amp_supported_dtype": lambda: [torch.float16, torch.bfloat16],
+            "Stream": PretendStream,
+            "stream": nullcontext,
+            "current_stream": lambda device=None: PretendStream(),
         }
 
     def _memory(self) -> Functions:
@@ -128,6 +132,24 @@ class CudaState:
             multi_processor_count=1,
             gcnArchName="",
         )
+
+
+class PretendStream:
+    """A queue of work, all of which is done as soon as it is in there."""
+
+    def __init__(self, device: Any = None, priority: int = 0) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+
+def tensor_methods() -> Functions:
+    """Those of tensors that need an accelerator's driver: memory of the host is pinned already."""
+    return {
+        "pin_memory": lambda tensor, device=None: tensor,
+        "is_pinned": lambda tensor, device=None: tensor.device.type == "cpu",
+    }
 
 
 def patched(module: Any, functions: Functions) -> Callable[[], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from itertools import pairwise
 from threading import Event, Thread
 from typing import Any
@@ -33,7 +32,7 @@ from nodegraph.diffusion import (
     small_footprint,
 )
 from nodegraph.diffusion.attention import SlicedAttention
-from nodegraph.diffusion.offloading import offloaded
+from nodegraph.diffusion.footprint import lean
 from nodegraph.diffusion.tiling import LEAST_TILE, OVERLAP, TILE, spans, tiled
 from nodegraph.residency import ResidencyManager
 
@@ -186,16 +185,13 @@ def test_others_see_nothing_of_a_small_use(autoencoder: Autoencoder, latent: Lat
     assert not torch.equal(small_pictures[0], expected)
 
 
-def test_a_manager_gives_small_components_of_weights_that_stay_at_the_host(
+def test_a_manager_gives_small_components(
     recipes: ModelRecipes, autoencoder: Autoencoder, latent: Latent
 ) -> None:
-    manager = ResidencyManager(load_component, move=move_component, small=small_footprint)
+    manager = ResidencyManager(load_component, move=move_component, lean=lean)
 
     with manager.use(recipes.vae, "cpu", "small") as small:
         assert_near(decode_latent(small, latent), decode_latent(autoencoder, latent))
-    with manager.use(recipes.vae, "meta", "small") as elsewhere:
-        assert elsewhere.module.device.type == "meta"
-        assert [(item.device, item.pins) for item in manager.resident()] == [("cpu", 1)]
     with manager.use(recipes.vae, "cpu") as full:
         assert torch.equal(decode_latent(full, latent), decode_latent(autoencoder, latent))
 
@@ -211,66 +207,6 @@ def test_what_is_no_known_component_stays_as_it_is() -> None:
     module = nn.Linear(2, 2)
     with small_footprint(module, "meta") as small:
         assert small is module
-
-
-def _unet_output(unet: Any) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    channels, width = unet.config.in_channels, unet.config.cross_attention_dim
-    x = torch.randn(2, channels, 8, 8, generator=generator).to(unet.device, unet.dtype)
-    text = torch.randn(2, 24, width, generator=generator).to(unet.device, unet.dtype)
-    with torch.no_grad():
-        return unet(x, torch.tensor(500), encoder_hidden_states=text, return_dict=False)[0]
-
-
-def _text_output(model: Any) -> Tensor:
-    with torch.no_grad():
-        return model(torch.tensor([[973, 5, 6, 974]], device=model.device))[0]
-
-
-def _decoded(vae: Any) -> Tensor:
-    channels = vae.config.latent_channels
-    latent = torch.ones(1, channels, 4, 4, device=vae.device, dtype=vae.dtype)
-    with torch.no_grad():
-        return vae.decode(vae.encode(vae.decode(latent).sample).latent_dist.mode()).sample
-
-
-PARTS: list[tuple[str, Callable[[Any], Tensor]]] = [
-    ("model", _unet_output),
-    ("text_encoder", _text_output),
-    ("vae", _decoded),
-]
-
-
-@pytest.mark.parametrize(("part", "compute"), PARTS)
-def test_an_offloaded_module_computes_elsewhere_with_shared_weights(
-    recipes: ModelRecipes, part: str, compute: Callable[[Any], Tensor]
-) -> None:
-    module = load_component(getattr(recipes, part), "cpu").module
-    before = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
-    expected = compute(module)
-
-    elsewhere = offloaded(module, "meta")
-    assert (elsewhere.device.type, elsewhere.dtype) == ("meta", module.dtype)
-    assert compute(elsewhere).device.type == "meta"  # every layer had its weights there
-    for twin in (elsewhere, offloaded(module, "cpu")):
-        # Between two uses, nothing is held but the weights that are shared.
-        assert {key: item.data_ptr() for key, item in twin.state_dict().items()} == before
-    assert torch.equal(compute(offloaded(module, "cpu")), expected)
-    assert module.device.type == "cpu"
-    assert torch.equal(compute(module), expected)
-
-
-def test_an_offloaded_layer_that_fails_lets_go_of_its_weights() -> None:
-    class Failing(nn.Linear):
-        def forward(self, input: Tensor) -> Tensor:
-            assert self.weight.device.type == "meta"
-            raise MemoryError
-
-    module = nn.Sequential(Failing(2, 2))
-    twin = offloaded(module, "meta")
-    with pytest.raises(MemoryError):
-        twin(torch.ones(2, device="meta"))
-    assert twin[0].weight is module[0].weight
 
 
 @given(
@@ -337,7 +273,7 @@ class TestCuda:
             {"cuda:0": budgets.get("device", 2**34), "host": budgets.get("host", 2**34)},
             estimate=estimate_bytes,
             move=move_component,
-            small=small_footprint,
+            lean=lean,
         )
 
     def test_what_has_no_room_goes_to_the_host_and_comes_back(self, recipes: ModelRecipes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,11 +51,13 @@ class FakeWeights:
 
     Attributes:
         others: Bytes of weights on the device that nobody asked for.
+        lacking: Bytes that couldn't be had.
     """
 
     asked: list[tuple[str, Footprint]] = field(default_factory=list)
     relieved: list[tuple[str, list[Recipe]]] = field(default_factory=list)
     others: int = 0
+    lacking: int = 9 << 30
     prefetched: list[Recipe] = field(default_factory=list)
     loaded: Flag = field(default_factory=Flag)
     seconds: float = 0.0
@@ -68,10 +70,12 @@ class FakeWeights:
         footprint: Footprint = "full",
         *,
         calls_only: bool = False,
+        work: int | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> Iterator[Any]:
         self.asked.append((device, footprint))
         sleep(self.seconds)
-        yield f"weights with a {footprint} footprint"
+        yield f"weights with {'an' if footprint == 'offloaded' else 'a'} {footprint} footprint"
 
     def prefetch(self, recipe: Recipe, device: str) -> bool:
         self.prefetched.append(recipe)
@@ -90,6 +94,9 @@ class FakeWeights:
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, OutOfMemoryError)
+
+    def missing(self, error: BaseException) -> int:
+        return self.lacking
 
     def explain(self, error: BaseException, device: str) -> NodegraphError:
         return NodegraphError(f"out of memory on {device}: it needs 9 GiB, there are 8")
@@ -161,6 +168,23 @@ def test_where_no_others_are_in_the_way_the_second_try_takes_less(
     assert weights.asked == [("cpu", "full"), ("cpu", "small")]
     assert weights.relieved == [("cpu", [RECIPE]), ("cpu", [])]
     assert retries(bench) == [("smaller footprint", 77)]
+
+
+def test_where_its_own_weights_took_what_was_missing_they_stay_away(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    weights.lacking = 77
+    assert hungry(bench, 1)["h.text"] == "weights with an offloaded footprint"
+    assert retries(bench) == [("offloaded weights", 77)]
+
+
+def test_weights_that_stay_away_to_no_avail_lead_to_less(
+    bench: Bench, weights: FakeWeights
+) -> None:
+    weights.lacking = 77
+    assert hungry(bench, 6).errors
+    assert [name for name, _ in retries(bench)] == ["offloaded weights", "smaller footprint"]
+    assert weights.asked == [("cpu", "full"), ("cpu", "offloaded"), ("cpu", "small")]
 
 
 def test_what_lacks_memory_in_full_even_alone_takes_less(

@@ -13,7 +13,7 @@ import torch
 
 from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
-from nodegraph.residency import OutOfMemory, ResidencyManager
+from nodegraph.residency import Lean, OutOfMemory, ResidencyManager
 from tests.residency.support import (
     Component,
     Machine,
@@ -265,20 +265,21 @@ def test_relieving_the_host_lets_go_for_good(machine: Machine) -> None:
 
 
 @contextmanager
-def shrunk(component: Component, device: str) -> Iterator[tuple[str, Component, str]]:
-    yield "small", component, device
+def shrunk(component: Component, device: str, footprint: str, room: int | None) -> Iterator[Lean]:
+    yield Lean((footprint, component, device), 3, "in parts")
 
 
 def test_a_small_use_leaves_the_weights_at_the_host(machine: Machine) -> None:
-    manager = manager_of(machine, {}, small=shrunk)
+    manager = manager_of(machine, {}, lean=shrunk)
     first = used(manager, A)
     manager.relieve("cuda:0")
 
     with manager.use(A, "cuda:0", "small") as found:
         assert found == ("small", first, "cuda:0")
-        assert [(item.device, item.pins) for item in manager.resident()] == [("cpu", 1)]
+        there = [(item.device, item.bytes, item.is_whole) for item in manager.resident()]
+        assert there == [("cpu", 10, True), ("cuda:0", 3, False)]
     assert machine.loaded == [("a", "cuda:0")]
-    assert manager.resident()[0].pins == 0
+    assert [(item.device, item.pins) for item in manager.resident()] == [("cpu", 0)]
 
 
 def test_where_nothing_makes_it_smaller_a_small_use_is_an_ordinary_one(machine: Machine) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion.adapters.applying import adapted
-from nodegraph.diffusion.offloading import offloaded
+from nodegraph.diffusion.offloading import in_parts
 
 from . import files
 from .denoisers import build
@@ -53,5 +53,6 @@ def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: None) 
 def test_they_go_with_the_layer_that_is_at_work(unet: nn.Module, path: Path, cuda: None) -> None:
     changed = _changed(unet, path)
     expected = _run(changed, "cpu")
-    torch.testing.assert_close(_run(offloaded(changed, "cuda:0"), "cuda:0"), expected)
+    with in_parts({"unet": changed}, "cuda:0") as brought:
+        torch.testing.assert_close(_run(brought.modules["unet"], "cuda:0"), expected)
     assert {tensor.device.type for tensor in changed.buffers()} == {"cpu"}

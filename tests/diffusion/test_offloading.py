@@ -1,0 +1,173 @@
+"""Modules over weights at the host give the very results, and hold few of them on the device."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodegraph.core.file_digests import FileDigests
+from nodegraph.diffusion import ModelRecipes, load_component, open_model
+from nodegraph.diffusion.offloading import by_turns, in_parts
+from tests.accelerator.pretend import PretendAccelerator
+
+from .families.parts import unet
+from .families.video_models import wan_net
+
+Compute = Callable[[Any], Tensor]
+
+
+@pytest.fixture(scope="module")
+def recipes() -> ModelRecipes:
+    return open_model("tiny", [], digests=FileDigests())
+
+
+def drawn(net: Any, *shape: int) -> Tensor:
+    numbers = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return numbers.to(net.device, net.dtype)
+
+
+def unet_output(net: Any) -> Tensor:
+    x = drawn(net, 2, net.config.in_channels, 8, 8)
+    text = drawn(net, 2, 24, net.config.cross_attention_dim)
+    time = torch.tensor(500, device=net.device)
+    return net(x, time, encoder_hidden_states=text, return_dict=False)[0]
+
+
+def wan_output(net: Any) -> Tensor:
+    x, text = drawn(net, 1, 16, 2, 8, 8), drawn(net, 1, 24, 32)
+    time = torch.tensor([500.0], device=net.device)
+    return net(x, time, encoder_hidden_states=text, return_dict=False)[0]
+
+
+def text_output(model: Any) -> Tensor:
+    return model(torch.tensor([[973, 5, 6, 974]], device=model.device))[0]
+
+
+def decoded(vae: Any) -> Tensor:
+    latent = torch.ones(1, vae.config.latent_channels, 4, 4, device=vae.device, dtype=vae.dtype)
+    return vae.decode(vae.encode(vae.decode(latent).sample).latent_dist.mode()).sample
+
+
+def deep_wan() -> nn.Module:
+    """Of many equal blocks."""
+    torch.manual_seed(0)
+    net = d.WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=16, text_dim=32,
+        freq_dim=32, ffn_dim=256, num_layers=12, rope_max_seq_len=64,
+    )  # fmt: skip
+    return net.eval().requires_grad_(False)
+
+
+def small_unet() -> nn.Module:
+    torch.manual_seed(0)
+    return unet(32, 4).eval().requires_grad_(False)
+
+
+NETS: list[tuple[Callable[[], nn.Module], Compute, str]] = [
+    (deep_wan, wan_output, "block by block"),
+    (small_unet, unet_output, "layer by layer"),
+]
+
+
+@pytest.mark.parametrize(("build", "compute", "way"), NETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_denoiser_in_parts_is_the_same_and_takes_what_it_says(
+    build: Callable[[], Any],
+    compute: Compute,
+    way: str,
+    dtype: torch.dtype,
+    pretend: PretendAccelerator,
+) -> None:
+    """Also in inference mode, in which samplings are, and once the next part comes beforehand."""
+    net = build().to(dtype)
+    whole = sum(weight.numel() * weight.element_size() for weight in net.parameters())
+    before = {name: weight.data_ptr() for name, weight in net.state_dict().items()}
+    layers = Watched(pretend)
+    with torch.inference_mode(), in_parts({"net": net}, "cuda:0", in_blocks=True) as brought:
+        twin = brought.modules["net"]
+        layers.watch(twin)
+        expected = compute(net)
+        assert (str(twin.device), twin.dtype) == ("cuda:0", dtype)
+        for _ in range(3):
+            assert torch.equal(compute(twin).cpu(), expected)
+        assert brought.way == way
+        assert brought.bytes < whole / 2
+        assert layers.most <= brought.bytes + 512 * layers.count
+    assert pretend.used() == 0
+    assert {name: weight.data_ptr() for name, weight in net.state_dict().items()} == before
+
+
+class Watched:
+    """The most bytes of a module's weights that are on the device when one of its layers begins."""
+
+    def __init__(self, pretend: PretendAccelerator) -> None:
+        self.most = self.count = 0
+
+    def watch(self, module: nn.Module) -> None:
+        weights = list(module.parameters())
+        self.count = len(weights)
+
+        def note(*_: Any) -> None:
+            there = [weight for weight in weights if weight.device.type == "cuda"]
+            size = sum(weight.numel() * weight.element_size() for weight in there)
+            self.most = max(self.most, size)
+
+        for layer in module.modules():
+            layer.register_forward_pre_hook(note)
+
+
+PARTS: list[tuple[str, Compute]] = [
+    ("model", unet_output),
+    ("text_encoder", text_output),
+    ("vae", decoded),
+]
+
+
+@pytest.mark.parametrize(("part", "compute"), PARTS)
+def test_parts_of_a_picture_model_are_the_same(
+    recipes: ModelRecipes, part: str, compute: Compute, pretend: PretendAccelerator
+) -> None:
+    module = load_component(getattr(recipes, part), "cpu").module
+    with torch.no_grad(), in_parts({"module": module}, "cuda:0") as brought:
+        assert brought.modules["module"].device.type == "cuda"
+        assert torch.equal(compute(brought.modules["module"]).cpu(), compute(module))
+        assert pretend.used() <= brought.bytes
+    assert module.device.type == "cpu"
+    gc.collect()
+    assert pretend.used() == 0
+
+
+def test_what_fails_in_the_midst_leaves_nothing_on_the_device(pretend: PretendAccelerator) -> None:
+    net = small_unet()
+    with torch.no_grad(), in_parts({"net": net}, "cuda:0") as brought:
+        pretend.resize(80 * 1024)
+        with pytest.raises(torch.OutOfMemoryError):
+            unet_output(brought.modules["net"])
+    gc.collect()
+    assert pretend.used() == 0
+
+
+def test_one_of_two_experts_is_there_at_a_time(pretend: PretendAccelerator) -> None:
+    nets = {role: wan_net().eval().requires_grad_(False) for role in ("first", "second")}
+    with torch.inference_mode(), by_turns(nets, "cuda:0") as brought:
+        assert pretend.used() == 0
+        for role in ("first", "first", "second", "first"):
+            twin = brought.modules[role]
+            assert torch.equal(wan_output(twin).cpu(), wan_output(nets[role]))
+            there = {
+                name for name, net in brought.modules.items() if net.patch_embedding.bias.is_cuda
+            }
+            assert there == {role}
+            assert brought.bytes <= pretend.used() < 1.5 * brought.bytes
+        moved = sum(
+            item.bytes for item in pretend.transfers("to device", within="diffusion/offloading.py")
+        )
+        assert moved == 3 * brought.bytes
+    gc.collect()
+    assert pretend.used() == 0
