@@ -239,7 +239,7 @@ def _hunyuan_image(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def _hunyuan_image_apart(tensors: Mapping[str, Tensor]) -> Tensors:
-    """As the published file has them, but for the refiner's: each by itself."""
+    """As they are for computing on several devices: but for the refiner's, each by itself."""
     refiner, blocks = (
         {name: item for name, item in tensors.items() if (".refiner_blocks." in name) == wanted}
         for wanted in (True, False)

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import diffusers
 import diffusers.loaders.single_file_utils as converters
 import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families import FAMILIES, Family
+from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.denoisers import PREFIXES
 from nodegraph.diffusion.single_files.original_tables import TABLES
@@ -231,3 +234,48 @@ def test_a_table_has_an_original_name_once() -> None:
         names = [original for _, original in table]
         assert len(set(names)) == len(names), kind
         assert all(name.count("*") <= 1 for name in names), kind
+
+
+FAMILY_LAYOUTS = [
+    pytest.param(family, layout, id=f"{family.name}-{layout.name}")
+    for family in FAMILIES.values()
+    for layout in family.denoisers[0].files
+    if layout.name in {small.layout for small in SMALL.values()}
+]
+
+
+@pytest.mark.parametrize(("family", "layout"), FAMILY_LAYOUTS)
+def test_its_published_noise_schedule_is_one_that_is_sampled(
+    files: dict[str, Any], family: Family, layout: FileLayout
+) -> None:
+    given = next(files[name][1] for name in SMALL if SMALL[name].layout == layout.name)
+    schedule = dict(layout.scheduler(layout.config(shapes_of(given))))
+    refuse_unsupported(schedule, kinds=(family.noise,))
+    assert noise_kind(schedule) == family.noise
+    unknown = schedule.keys() - getattr(diffusers, schedule["_class_name"])().config.keys()
+    assert unknown == {"_class_name"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("wan", {"boundary_ratio": 0.875}),
+        ("wan22-i2v", {"boundary_ratio": 0.9}),
+        ("wan22-5b", {"expand_timesteps": True}),
+        ("hunyuan-image-distilled", {}),
+        ("qwen-image", {}),
+    ],
+)
+def test_its_published_settings(files: dict[str, Any], name: str, settings: dict[str, Any]) -> None:
+    layout = LAYOUTS[SMALL[name].layout]
+    assert layout.settings(layout.config(shapes_of(files[name][1]))) == settings
+
+
+def test_hunyuan_image_is_led_as_its_makers_do(files: dict[str, Any]) -> None:
+    layout = LAYOUTS["hunyuan-image-transformer"]
+    settings = layout.settings(layout.config(shapes_of(files["hunyuan-image"][1])))
+    guiders = {name: ProjectedGuidance.from_config(item, 3.5) for name, item in settings.items()}
+    assert {name: item.after for name, item in guiders.items() if item} == {
+        "guider": 5,
+        "ocr_guider": 38,
+    }
