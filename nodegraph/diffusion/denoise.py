@@ -264,8 +264,12 @@ class Denoising:
         return replace(self._latent, samples=samples, format=self._family.latent.name)
 
     def _placed(self, tensor: Tensor) -> Tensor:
+        """On the model's device, in the latents' precision, and in memory in the usual order.
+
+        A given latent's may be another, which would give other last bits.
+        """
         dtype = torch.float32 if self._family.wide else self._model.dtype
-        return tensor.to(self._model.device, dtype)
+        return tensor.to(self._model.device, dtype).contiguous()
 
     def _note_finite(self) -> None:
         """Keep, where it computes, whether the step was finite; look at that now and then."""

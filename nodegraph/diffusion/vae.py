@@ -81,7 +81,9 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     else:
         items = [_with_frame(autoencoder, item[None]) for item in scaled]
     samples = torch.cat([_encoded(autoencoder, item) for item in items])
-    samples = samples.to("cpu", torch.float32)
+    # Contiguous, as they are when they are read from the cache: what follows computes in the order
+    # of memory, and other orders give other last bits.
+    samples = samples.to("cpu", torch.float32).contiguous()
     _check_finite(samples, "encoding gave NaN or infinity")
     frames = pictures if with_frames else 1
     return Latent(samples, width, height, len(samples), format=autoencoder.family, frames=frames)
