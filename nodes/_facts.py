@@ -111,7 +111,7 @@ def model_weights(inputs: HookInputs) -> Estimate:
     return Estimate(memory=0, weights=found)
 
 
-LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux")
+LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
 """Formats that a VAE's file may leave open."""
 
 
@@ -124,8 +124,8 @@ def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if found is None:
         return {}
-    facts = {"format": found.name, "downscale": found.spatial}
-    return {"vae": facts}
+    known = {"format": found.name, "downscale": found.spatial, "temporal": found.temporal}
+    return {"vae": known}
 
 
 def check_vae(inputs: HookInputs) -> Iterator[Finding]:

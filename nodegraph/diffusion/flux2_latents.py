@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.single_files.flux2_vae import FLUX2_VAE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +99,7 @@ FLUX2 = NormalisedPatches(
     128,
     spatial=16,
     autoencoders=("AutoencoderKLFlux2",),
+    files=(FLUX2_VAE,),
     # a patch has the mean colour of its four cells, whose channels follow each other
     rgb=tuple((red / 4, green / 4, blue / 4) for red, green, blue in _CELL_RGB for _ in range(4)),
     rgb_bias=(-0.0329, -0.0718, -0.0851),

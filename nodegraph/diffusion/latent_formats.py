@@ -6,19 +6,24 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.diffusion import latent_colours as colours
+from nodegraph.diffusion.latent_colours import Colour, Factors
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.dc_vae import SANA_VAE
+from nodegraph.diffusion.single_files.hunyuan_image_vae import HUNYUAN_IMAGE_VAE
 from nodegraph.diffusion.single_files.kl_vae import kl_layout
+from nodegraph.diffusion.single_files.ltx_vae import LTX_VAE
+from nodegraph.diffusion.single_files.tiny_vae import TINY, tiny_layout
+from nodegraph.diffusion.single_files.wan_vae import QWEN_IMAGE_VAE, WAN22_VAE, WAN_VAE
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Factors = tuple[tuple[float, float, float], ...]
-"""Red, green and blue in -1..1 of a latent cell, for each of its channels."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class LatentFormat:
             model; the first that matches. Empty where such files aren't read.
         rgb: The colours of its channels on the whole, for previews; None if not known.
         rgb_bias: The colour of a cell of zeros.
+        tiny: Name of the published tiny autoencoder that decodes it, for previews; empty if there
+            is none.
     """
 
     name: str
@@ -54,7 +61,8 @@ class LatentFormat:
     scaling: tuple[float, float] | None = None
     files: tuple[FileLayout, ...] = ()
     rgb: Factors | None = None
-    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rgb_bias: Colour = (0.0, 0.0, 0.0)
+    tiny: str = ""
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of pictures, as models are trained on.
@@ -66,7 +74,10 @@ class LatentFormat:
         Returns:
             Shape (batch, channels, height / spatial, width / spatial).
         """
-        mode: Tensor = vae.encode(pixels).latent_dist.mode()
+        encoded = vae.encode(pixels)
+        # Tiny ones give no distribution.
+        is_tiny = not hasattr(encoded, "latent_dist")
+        mode: Tensor = encoded.latents if is_tiny else encoded.latent_dist.mode()
         scaled: Tensor = (mode - _shift(vae)) * vae.config.scaling_factor
         return scaled
 
@@ -180,8 +191,22 @@ class LTXFormat(LatentFormat):
         inputs = latents * deviation / vae.config.scaling_factor + mean
         timed = vae.config.timestep_conditioning
         timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
-        pixels: Tensor = vae.decode(inputs, timestep if timed else None, return_dict=False)[0]
+        with _same_noise(vae):
+            pixels: Tensor = vae.decode(inputs, timestep if timed else None, return_dict=False)[0]
         return pixels
+
+
+@contextmanager
+def _same_noise(vae: Any) -> Iterator[None]:
+    """Inside the `with`, a decoder that adds noise between its layers (0.9.1's) draws the same each
+    time; who draws after it gets what they would have."""
+    if not any(vae.config.decoder_inject_noise):
+        yield
+        return
+    kind = vae.device.type
+    with torch.random.fork_rng([] if kind == "cpu" else [vae.device], device_type=kind):
+        torch.manual_seed(0)
+        yield
 
 
 def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,64 +218,60 @@ def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     return mean, deviation
 
 
-_SCALING = {
-    "sd": (0.18215, 0.0),
-    "sdxl": (0.13025, 0.0),
-    "sd3": (1.5305, 0.0609),
-    "flux": (0.3611, 0.1159),
-}
-"""Factor and shift of published autoencoders, by the name of their format."""
+def _kl(
+    name: str,
+    title: str,
+    channels: int,
+    scaling: tuple[float, float],
+    rgb: Factors,
+    rgb_bias: Colour = (0.0, 0.0, 0.0),
+    **more: Any,
+) -> LatentFormat:
+    """A format of an `AutoencoderKL` with one scale for all channels, which a tiny one reads, too.
+
+    Args:
+        scaling: Factor and shift of published autoencoders.
+    """
+    return LatentFormat(
+        name,
+        channels,
+        autoencoders=("AutoencoderKL", TINY),
+        scaling=scaling,
+        files=(kl_layout(f"the VAE of {title}", channels, scaling), tiny_layout(title, channels)),
+        rgb=rgb,
+        rgb_bias=rgb_bias,
+        **more,
+    )
 
 
-def _kl(name: str, title: str) -> dict[str, Any]:
-    """What is said of an `AutoencoderKL` whose latents have one scale for all channels."""
-    return {"scaling": _SCALING[name], "files": (kl_layout(f"the VAE of {title}", _SCALING[name]),)}
-
-
-SD = LatentFormat(
-    "sd",
-    4,
-    **_kl("sd", "Stable Diffusion"),
-    # Found by Kevin Turner (keturn) for Stable Diffusion 1.4:
-    # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
-    rgb=(
-        (0.298, 0.207, 0.208),
-        (0.187, 0.286, 0.173),
-        (-0.158, 0.189, 0.264),
-        (-0.184, -0.271, -0.473),
-    ),
-)
+SD = _kl("sd", "Stable Diffusion", 4, (0.18215, 0.0), colours.SD, tiny="taesd")
 """Stable Diffusion 1.x and 2.x."""
 
-SDXL = LatentFormat("sdxl", 4, overflows=True, **_kl("sdxl", "Stable Diffusion XL"))
+SDXL = _kl(
+    "sdxl",
+    "Stable Diffusion XL",
+    4,
+    (0.13025, 0.0),
+    colours.SDXL,
+    colours.SDXL_BIAS,
+    overflows=True,
+    tiny="taesdxl",
+)
 """Stable Diffusion XL and PixArt-Σ."""
 
-SD3 = LatentFormat("sd3", 16, **_kl("sd3", "Stable Diffusion 3"))
+SD3 = _kl(
+    "sd3",
+    "Stable Diffusion 3",
+    16,
+    (1.5305, 0.0609),
+    colours.SD3,
+    colours.SD3_BIAS,
+    tiny="taesd3",
+)
 """Stable Diffusion 3 and 3.5."""
 
-FLUX = LatentFormat("flux", 16, **_kl("flux", "Flux.1"))
+FLUX = _kl("flux", "Flux.1", 16, (0.3611, 0.1159), colours.FLUX, colours.FLUX_BIAS, tiny="taef1")
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
-
-# ComfyUI's (``comfy/latent_formats.py``, Wan21), which it takes for Qwen-Image, too.
-_WAN_RGB: Factors = (
-    (-0.1299, -0.1692, 0.2932),
-    (0.0671, 0.0406, 0.0442),
-    (0.3568, 0.2548, 0.1747),
-    (0.0372, 0.2344, 0.1420),
-    (0.0313, 0.0189, -0.0328),
-    (0.0296, -0.0956, -0.0665),
-    (-0.3477, -0.4059, -0.2925),
-    (0.0166, 0.1902, 0.1975),
-    (-0.0412, 0.0267, -0.1364),
-    (-0.1293, 0.0740, 0.1636),
-    (0.0680, 0.3019, 0.1128),
-    (0.0032, 0.0581, 0.0639),
-    (-0.1251, 0.0927, 0.1699),
-    (0.0060, -0.0633, 0.0005),
-    (0.3477, 0.2275, 0.2950),
-    (0.1984, 0.0913, 0.1861),
-)
-_WAN_BIAS = (-0.1835, -0.0868, -0.3360)
 
 _WAN_VAE = ("AutoencoderKLWan",)
 WAN = WanFormat(
@@ -258,30 +279,52 @@ WAN = WanFormat(
     16,
     temporal=4,
     autoencoders=_WAN_VAE,
-    rgb=_WAN_RGB,
-    rgb_bias=_WAN_BIAS,
+    files=(WAN_VAE,),
+    rgb=colours.WAN,
+    rgb_bias=colours.WAN_BIAS,
 )
 """Wan 2.1, and Wan 2.2 with two experts."""
 
-WAN22 = WanFormat("wan22", 48, spatial=16, temporal=4, autoencoders=_WAN_VAE)
+WAN22 = WanFormat(
+    "wan22",
+    48,
+    spatial=16,
+    temporal=4,
+    autoencoders=_WAN_VAE,
+    files=(WAN22_VAE,),
+    rgb=colours.WAN22,
+    rgb_bias=colours.WAN22_BIAS,
+)
 """Wan 2.2 5B."""
 
-LTX = LTXFormat("ltx", 128, spatial=32, temporal=8, autoencoders=("AutoencoderKLLTXVideo",))
+LTX = LTXFormat(
+    "ltx",
+    128,
+    spatial=32,
+    temporal=8,
+    autoencoders=("AutoencoderKLLTXVideo",),
+    files=(LTX_VAE,),
+)
 """LTX-Video."""
 
 QWEN_IMAGE = QwenImageFormat(
     "qwen-image",
     16,
     autoencoders=("AutoencoderKLQwenImage",),
-    rgb=_WAN_RGB,
-    rgb_bias=_WAN_BIAS,
+    files=(QWEN_IMAGE_VAE,),
+    rgb=colours.WAN,
+    rgb_bias=colours.WAN_BIAS,
 )
 """Qwen-Image and Qwen-Image-Edit."""
 
-SANA = DeepCompression("sana", 32, spatial=32, autoencoders=("AutoencoderDC",))
+SANA = DeepCompression("sana", 32, spatial=32, autoencoders=("AutoencoderDC",), files=(SANA_VAE,))
 """Sana."""
 
 HUNYUAN_IMAGE = LatentFormat(
-    "hunyuan-image", 64, spatial=32, autoencoders=("AutoencoderKLHunyuanImage",)
+    "hunyuan-image",
+    64,
+    spatial=32,
+    autoencoders=("AutoencoderKLHunyuanImage",),
+    files=(HUNYUAN_IMAGE_VAE,),
 )
 """HunyuanImage 2.1."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from diffusers import ModelMixin
-from torch import nn
+from torch import Tensor, nn
 
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import diffusers_folder as layout
@@ -30,7 +30,7 @@ from nodegraph.diffusion.checkpoint_parts import (
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.models import header_of
+from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
@@ -108,28 +108,24 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
 
 def _stored(recipe: Recipe, part: Part) -> list[tuple[tuple[int, ...], str]]:
     files = [Path(path) for path in recipe.paths(part.role)]
-    alone = None if _has_config(files) else _file_alone(recipe, part)
-    found = []
-    for path in files if alone is None else [alone]:
-        if path.suffix == ".json":
-            continue
-        header = header_of(path)
-        prefix = "" if alone is None else part_prefix(recipe, part, header.shapes)
-        found += [
-            (shape, header.dtypes.get(name, ""))
-            for name, shape in header.shapes.items()
-            if name.startswith(prefix)
-        ]
-    return found
+    alone = [] if _has_config(files) else _files_alone(recipe, part)
+    prefix = part_prefix(recipe, part, joined_shapes(alone)) if alone else ""
+    weights = alone or [path for path in files if path.suffix != ".json"]
+    return [
+        (shape, header.dtypes.get(name, ""))
+        for _, before, header in joined_headers(weights)
+        for name, shape in header.shapes.items()
+        if f"{before}{name}".startswith(prefix)
+    ]
 
 
 def _has_config(files: Sequence[Path]) -> bool:
     return any(path.name == layout.CONFIG for path in files)
 
 
-def _file_alone(recipe: Recipe, part: Part) -> Path | None:
-    """The file without configuration that a part is in; None where the recipe has no such part."""
-    return next(map(Path, recipe.paths(part.role) or recipe.paths(CHECKPOINT)), None)
+def _files_alone(recipe: Recipe, part: Part) -> list[Path]:
+    """The files without configuration that a part is in; none where the recipe has no such part."""
+    return [Path(path) for path in recipe.paths(part.role) or recipe.paths(CHECKPOINT)]
 
 
 def _modules(recipe: Recipe) -> dict[str, nn.Module]:
@@ -144,22 +140,30 @@ def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
     if _has_config(files):
         return build_module(part.classes, files, recipe.dtype)
-    path = _file_alone(recipe, part)
-    assert path is not None
-    return _without_config(recipe, part, path)
+    return _without_config(recipe, part, _files_alone(recipe, part))
 
 
-def _without_config(recipe: Recipe, part: Part, path: Path) -> nn.Module:
-    """A part in a file without configuration: its layout is told by the file's header anew."""
-    with reading(path):
-        shapes = header_of(path).shapes
+def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Module:
+    """A part in files without configuration: its layout is told by their headers anew."""
+    place = files[0]
+    with reading(place):
+        shapes = joined_shapes(files)
         prefix = part_prefix(recipe, part, shapes)
         found = checkpoint_part(part, shapes, prefix)
         kind = library_class(found.class_name)
-        tensors = found.convert(read_tensors([path], recipe.dtype, prefix=prefix))
+        tensors = found.convert(_joined_tensors(files, recipe.dtype, prefix))
         if issubclass(kind, ModelMixin):
-            return diffusers_module(kind, found.config, tensors, path, strict=True)
-        return transformers_module(kind, kind.config_class(**found.config), tensors, path)
+            return diffusers_module(kind, found.config, tensors, place, strict=True)
+        return transformers_module(kind, kind.config_class(**found.config), tensors, place)
+
+
+def _joined_tensors(files: Sequence[Path], dtype: str, prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, by names as of `joined_headers`."""
+    return {
+        f"{before}{name}": tensor
+        for path, before, _ in joined_headers(files)
+        for name, tensor in read_tensors([path], dtype, prefix="" if before else prefix).items()
+    }
 
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:

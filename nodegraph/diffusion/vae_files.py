@@ -5,7 +5,7 @@ Nothing here imports torch or reads weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named
+from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.joined_files import joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
-from nodegraph.diffusion.models import SAFETENSORS, find_path, locate_model
+from nodegraph.diffusion.models import PICKLES, SAFETENSORS, find_path, header_of, locate_model
 from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
-from nodegraph.diffusion.safetensors_header import read_header
-from nodegraph.diffusion.single_files.kl_vae import vae_channels, vae_prefix
+from nodegraph.diffusion.safetensors_header import Shapes, read_header
+from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.tiny_vae import HALVES, TINY, half_name
 from nodegraph.errors import InvalidFile, InvalidValue
 
 AUTO = "auto"
@@ -63,9 +66,9 @@ def open_vae(
     if _is_whole(path):
         options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
-    found = _found(path)
+    found = _found(path, allow_pickle=allow_pickle)
     chosen = _chosen(name, found, latents)
-    weights = [file for file in found.files if file.suffix == SAFETENSORS]
+    weights = [file for file in found.files if file.suffix != ".json"]
     precision = vae_precision(
         stored_precision(dtype, weights, device), chosen, may_upcast=found.may_upcast
     )
@@ -81,7 +84,7 @@ def vae_format(
     if _is_whole(path):
         source = locate_model(name, folders, allow_pickle=allow_pickle)
         return family_named(source.family).latent
-    return _chosen(name, _found(path), latents)
+    return _chosen(name, _found(path, allow_pickle=allow_pickle), latents)
 
 
 def vae_stamp(
@@ -95,41 +98,93 @@ def vae_stamp(
     path = find_path(name, folders)
     if _is_whole(path):
         return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
-    return files_stamp(_found(path).files, device)
+    return files_stamp(_found(path, allow_pickle=allow_pickle).files, device)
 
 
 def _is_whole(path: Path) -> bool:
     if path.is_dir():
         return (path / layout.INDEX).is_file()
-    if path.suffix != SAFETENSORS:
-        return True
-    return any(name.startswith("model.diffusion_model.") for name in read_header(path).shapes)
+    return (
+        path.suffix == SAFETENSORS and identify_tensors(read_header(path).shapes).family is not None
+    )
 
 
-def _found(path: Path) -> FoundVae:
+def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
     if path.is_dir():
-        config = layout.read_config(path / layout.CONFIG)
-        weights = layout.find_weights(path.parent, path.name)
-        index = [weights.index] if weights.index else []
-        files = (path / layout.CONFIG, *weights.files, *index)
-        return FoundVae(files, _fitting_config(config), bool(config.get("force_upcast", True)))
-    shapes = read_header(path).shapes
-    prefix = vae_prefix(shapes)
-    channels = 0 if prefix is None else vae_channels(shapes, prefix)
-    fitting = [item for item in _formats() if item.scaling and item.channels == channels]
+        return _in_folder(path, allow_pickle=allow_pickle)
+    _check_kind(path, allow_pickle=allow_pickle)
+    files = _halves(path)
+    shapes = joined_shapes(files)
+    laid = {item.name: _laid(item, shapes) for item in _formats()}
+    fitting = tuple(item for item in _formats() if laid[item.name] is not None)
+    if not fitting:
+        told = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {told.title}, not a VAE that is known here.",
+            expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
+        )
+    may_upcast = all(item is None or item.class_name != TINY for item in laid.values())
+    return FoundVae(files, fitting, may_upcast)
+
+
+def _laid(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
+    """How a file's autoencoder of a format lies in it; None where there is none."""
+    return next((item for item in latents.files if item.prefix(shapes) is not None), None)
+
+
+def _check_kind(path: Path, *, allow_pickle: bool) -> None:
+    if path.suffix in PICKLES and not allow_pickle:
+        raise layout.unsafe(path)
+    if path.suffix not in {SAFETENSORS, *PICKLES}:
+        raise InvalidFile(
+            f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
+        )
+
+
+def _halves(path: Path) -> tuple[Path, ...]:
+    """The file, and before an encoder or behind a decoder the other half of a tiny autoencoder."""
+    half = half_name(header_of(path).shapes)
+    if half is None:
+        return (path,)
+    other = ({*HALVES} - {half}).pop()
+    beside = path.with_name(path.name.replace(half, other))
+    if half not in path.name or not beside.is_file():
+        raise InvalidFile(
+            f"{path} holds the {half} of a tiny VAE alone.",
+            expected=f"{beside.name} beside it"
+            if half in path.name
+            else f"names with {half} and {other} in them",
+            hint="Decoders alone are used for previews.",
+        )
+    return (path, beside)
+
+
+def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
+    config = layout.read_config(path / layout.CONFIG)
+    weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    index = [weights.index] if weights.index else []
+    files = (path / layout.CONFIG, *weights.files, *index)
+    fitting = _fitting_config(config)
     if not fitting:
         raise InvalidFile(
-            f"{path} holds no autoencoder that is known here.",
-            expected="a VAE of Stable Diffusion or Flux.1, alone or in a whole model",
+            f"{path} holds a {config.get('_class_name')}, which is no VAE that is known here.",
+            expected="the VAE of a supported model, or a tiny one of it",
         )
-    return FoundVae((path,), tuple(fitting))
+    return FoundVae(files, fitting, bool(config.get("force_upcast", True)))
 
 
 def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
+    """The formats of a configuration's class; of those, the ones with its scale and channels, if
+    there are any."""
     kind, factor = config.get("_class_name"), config.get("scaling_factor")
-    of_class = [item for item in _formats() if kind in item.autoencoders]
-    scaled = [item for item in of_class if item.scaling and item.scaling[0] == factor]
-    return tuple(scaled or of_class)
+    fitting = [item for item in _formats() if kind in item.autoencoders]
+    tests: tuple[Callable[[LatentFormat], bool], ...] = (
+        lambda item: item.scaling is not None and item.scaling[0] == factor,
+        lambda item: item.latent_channels(config) == item.channels,
+    )
+    for test in tests:
+        fitting = [item for item in fitting if test(item)] or fitting
+    return tuple(fitting)
 
 
 def _formats() -> list[LatentFormat]:

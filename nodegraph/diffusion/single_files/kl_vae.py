@@ -17,34 +17,43 @@ if TYPE_CHECKING:
 
 PREFIXES = ("first_stage_model.", "vae.", "")
 """Before the names of an autoencoder's tensors in a file of its own."""
+BATCH_NORM = "bn.running_mean"
+"""A tensor that tells Flux.2's, which has the same names otherwise."""
+
 _MARK = "decoder.conv_in.weight"
+_HALVING = "encoder.down.0.downsample.conv.weight"
+_LEVELS = ("decoder.up.", "decoder.up_blocks.0.resnets.")
 
 
-def vae_prefix(shapes: Shapes) -> str | None:
-    """What the names of an autoencoder's tensors begin with; None if the file holds none."""
-    return next((prefix for prefix in PREFIXES if f"{prefix}{_MARK}" in shapes), None)
-
-
-def vae_channels(shapes: Shapes, prefix: str) -> int:
-    """Channels of its latents."""
-    return shapes[f"{prefix}{_MARK}"][1]
-
-
-def kl_layout(title: str, scaling: tuple[float, float]) -> FileLayout:
+def kl_layout(title: str, channels: int, scaling: tuple[float, float]) -> FileLayout:
     """How an AutoencoderKL lies in a file, in the original names or in diffusers'.
 
     Args:
+        channels: Of its latents.
         scaling: Published factor and shift of its latents.
     """
     return FileLayout(
         "kl-vae",
         title,
         "AutoencoderKL",
-        lambda vae: _MARK in vae,
+        partial(_matches, channels=channels),
         partial(vae_config, scaling=scaling),
         convert_vae,
         PREFIXES,
     )
+
+
+def _matches(vae: Shapes, *, channels: int) -> bool:
+    first = vae.get(_MARK, ())
+    if len(first) != 4 or first[1] != channels or BATCH_NORM in vae or makes_channels(vae):
+        return False
+    return any(name.startswith(_LEVELS) for name in vae)
+
+
+def makes_channels(vae: Shapes) -> bool:
+    """Whether it makes channels of pixels, as HunyuanImage's, which has the same original names."""
+    halving = vae.get(_HALVING)
+    return halving is not None and halving[0] != halving[1]
 
 
 def vae_config(vae: Shapes, scaling: tuple[float, float]) -> dict[str, Any]:
@@ -53,21 +62,16 @@ def vae_config(vae: Shapes, scaling: tuple[float, float]) -> dict[str, Any]:
     Raises:
         KeyError: A tensor that every such autoencoder has is missing.
     """
-    level, layer = (
-        ("encoder.down_blocks.{}", "resnets")
-        if _is_diffusers(vae)
-        else ("encoder.down.{}", "block")
-    )
-    levels = count_of(vae, re.escape(level).replace(r"\{\}", r"(\d+)"))
+    widths = _widths(vae, "encoder.down")
+    layers = r"encoder\.down(?:_blocks)?\.0\.(?:resnets|block)\.(\d+)\."
     factor, shift = scaling
-    widths = [vae[f"{level.format(at)}.{layer}.0.conv1.weight"][0] for at in range(levels)]
     return {
         "in_channels": vae["encoder.conv_in.weight"][1],
         "out_channels": vae["decoder.conv_out.weight"][0],
-        "block_out_channels": tuple(widths),
-        "down_block_types": ("DownEncoderBlock2D",) * levels,
-        "up_block_types": ("UpDecoderBlock2D",) * levels,
-        "layers_per_block": count_of(vae, rf"{re.escape(level.format(0))}\.{layer}\.(\d+)\."),
+        "block_out_channels": widths,
+        "down_block_types": ("DownEncoderBlock2D",) * len(widths),
+        "up_block_types": ("UpDecoderBlock2D",) * len(widths),
+        "layers_per_block": count_of(vae, layers),
         "latent_channels": vae[_MARK][1],
         "norm_num_groups": NORM_GROUPS,
         "use_quant_conv": "quant_conv.weight" in vae,
@@ -75,6 +79,19 @@ def vae_config(vae: Shapes, scaling: tuple[float, float]) -> dict[str, Any]:
         "scaling_factor": factor,
         "shift_factor": shift or None,
     }
+
+
+def decoder_widths(vae: Shapes) -> tuple[int, ...]:
+    """Channels of the decoder's resolutions, the largest resolution first."""
+    widths = _widths(vae, "decoder.up")
+    return widths[::-1] if _is_diffusers(vae) else widths
+
+
+def _widths(vae: Shapes, side: str) -> tuple[int, ...]:
+    """Channels of a half's resolutions, as the file counts them."""
+    stem, layer = (f"{side}_blocks", "resnets") if _is_diffusers(vae) else (side, "block")
+    levels = range(count_of(vae, rf"{re.escape(stem)}\.(\d+)\."))
+    return tuple(vae[f"{stem}.{at}.{layer}.0.conv1.weight"][0] for at in levels)
 
 
 def convert_vae(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:

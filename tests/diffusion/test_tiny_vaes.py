@@ -1,0 +1,124 @@
+"""Tiny autoencoders: TAESD and its relatives, in whatever files they come, in a VAE's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from safetensors.torch import save_file
+
+from nodegraph import Latent
+from nodegraph.diffusion import decode_latent, encode_image, estimate_bytes, load_component
+from nodegraph.diffusion.vae_files import open_vae, vae_format, vae_stamp
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.residency import component_bytes
+from tests.diffusion import vae_export as original
+
+
+def tiny(channels: int = 4) -> Any:
+    """As published but for the width."""
+    torch.manual_seed(0)
+    vae = AutoencoderTiny(
+        encoder_block_out_channels=(8,) * 4,
+        decoder_block_out_channels=(8,) * 4,
+        latent_channels=channels,
+    )
+    return vae.eval().requires_grad_(False)
+
+
+def write_halves(folder: Path, vae: Any, name: str = "taesd") -> None:
+    encoder, decoder = original.taesd(vae)
+    save_file(encoder, folder / f"{name}_encoder.safetensors")
+    save_file(decoder, folder / f"{name}_decoder.safetensors")
+
+
+def write_joined(folder: Path, vae: Any) -> None:
+    encoder, decoder = original.taesd(vae)
+    joined = {f"taesd_encoder.{name}": item for name, item in encoder.items()}
+    joined |= {f"taesd_decoder.{name}": item for name, item in decoder.items()}
+    save_file(joined, folder / "taesd.safetensors")
+
+
+def write_named(folder: Path, vae: Any) -> None:
+    save_file(vae.state_dict(), folder / "taesd.safetensors")
+
+
+def write_folder(folder: Path, vae: Any) -> None:
+    vae.save_pretrained(folder / "taesd")
+
+
+WAYS = {
+    "decoder": (write_halves, "taesd_decoder"),
+    "encoder": (write_halves, "taesd_encoder.safetensors"),
+    "joined": (write_joined, "taesd"),
+    "diffusers": (write_named, "taesd"),
+    "folder": (write_folder, "taesd"),
+}
+
+
+@pytest.mark.parametrize(
+    ("latents", "channels"), [("sd", 4), ("sdxl", 4), ("sd3", 16), ("flux", 16)]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_it_is_a_vae_like_others(way: str, latents: str, channels: int, tmp_path: Path) -> None:
+    stock = tiny(channels)
+    write_out, name = WAYS[way]
+    write_out(tmp_path, stock)
+    recipe = open_vae(name, [tmp_path], latents=latents)
+    vae: Any = load_component(recipe, "cpu")
+    latent = torch.randn(2, channels, 4, 6)
+    wanted = torch.cat([stock.decode(item[None]).sample for item in latent])
+    pictures = decode_latent(vae, Latent(latent, 48, 32, 2, format=latents))
+    assert torch.equal(pictures, ((wanted * 0.5 + 0.5).clamp(0, 1)).permute(0, 2, 3, 1))
+    found = encode_image(vae, pictures).samples
+    scaled = (pictures.permute(0, 3, 1, 2) * 2 - 1).contiguous()
+    assert found is not None
+    assert torch.equal(found, torch.cat([stock.encode(item[None]).latents for item in scaled]))
+    assert estimate_bytes(recipe) == component_bytes(vae)
+
+
+def test_float16_does_for_it_where_the_whole_one_overflows(tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    assert open_vae("taesd_decoder", [tmp_path], latents="sdxl", dtype="float16").dtype == "float16"
+
+
+def test_its_format_is_for_the_user_to_say(tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    with pytest.raises(InvalidValue, match="doesn't say which latents") as error:
+        vae_format("taesd_decoder", [tmp_path])
+    assert error.value.problem.expected == "sd or sdxl"
+    with pytest.raises(InvalidValue, match="doesn't read latents of format flux"):
+        vae_format("taesd_decoder", [tmp_path], latents="flux")
+
+
+@pytest.mark.parametrize("half", ["encoder", "decoder"])
+def test_a_half_without_the_other_is_told(half: str, tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    other = "decoder" if half == "encoder" else "encoder"
+    (tmp_path / f"taesd_{other}.safetensors").unlink()
+    with pytest.raises(InvalidFile, match=f"the {half} of a tiny VAE alone") as error:
+        open_vae(f"taesd_{half}", [tmp_path], latents="sd")
+    assert error.value.problem.expected == f"taesd_{other}.safetensors beside it"
+
+
+def test_a_half_whose_name_says_nothing_is_told(tmp_path: Path) -> None:
+    save_file(original.taesd(tiny())[1], tmp_path / "fast.safetensors")
+    with pytest.raises(InvalidFile, match="the decoder of a tiny VAE alone"):
+        open_vae("fast", [tmp_path], latents="sd")
+
+
+def test_its_stamp_changes_with_either_half(tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    before = vae_stamp("taesd_decoder", [tmp_path])
+    save_file(original.taesd(tiny())[0], tmp_path / "taesd_encoder.safetensors", {"new": "yes"})
+    assert vae_stamp("taesd_decoder", [tmp_path]) != before
+
+
+def test_halves_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    save_file(original.taesd(tiny(16))[0], tmp_path / "taesd_encoder.safetensors")
+    with pytest.raises(InvalidFile, match=r"of another shape: encoder\.layers\.14"):
+        load_component(open_vae("taesd_decoder", [tmp_path], latents="sd"), "cpu")

@@ -1,0 +1,300 @@
+"""VAEs of every family in files of their own: every tensor comes back, and they decode alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nodegraph.diffusion import estimate_bytes, load_component
+from nodegraph.diffusion.components import Autoencoder
+from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.single_files.wan_vae import DEVIATION_22, MEAN_22
+from nodegraph.diffusion.vae_files import open_vae, vae_format
+from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
+from nodegraph.residency import component_bytes
+from tests.diffusion import vae_export as original
+from tests.diffusion.ldm_export import _vae_tensors
+
+Build = Callable[[], Any]
+
+
+def kl(channels: int, factor: float, shift: float | None = None) -> Any:
+    return d.AutoencoderKL(
+        block_out_channels=(32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=channels,
+        layers_per_block=1,
+        scaling_factor=factor,
+        shift_factor=shift,
+        use_quant_conv=channels == 4,
+        use_post_quant_conv=channels == 4,
+    )
+
+
+def flux2(**more: Any) -> Any:
+    vae = d.AutoencoderKLFlux2(
+        block_out_channels=(32, 32, 64, 64), layers_per_block=1, latent_channels=32, **more
+    )
+    vae.bn.running_var.uniform_(0.5, 2.0)
+    return vae
+
+
+def flux2_original(vae: Any) -> original.Tensors:
+    found = _vae_tensors(vae)
+    moved = {"quant_conv": "encoder.quant_conv", "post_quant_conv": "decoder.post_quant_conv"}
+    for old, new in moved.items():
+        for end in ("weight", "bias"):
+            found[f"{new}.{end}"] = found.pop(f"{old}.{end}")
+    del found["bn.num_batches_tracked"]
+    return found
+
+
+def wan(kind: Any = d.AutoencoderKLWan, layers: int = 2) -> Any:
+    return kind(base_dim=8, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=layers)
+
+
+def wan22() -> Any:
+    return d.AutoencoderKLWan(
+        base_dim=8,
+        decoder_base_dim=16,
+        z_dim=48,
+        num_res_blocks=1,
+        is_residual=True,
+        in_channels=12,
+        out_channels=12,
+        patch_size=2,
+        scale_factor_spatial=16,
+        latents_mean=list(MEAN_22),
+        latents_std=list(DEVIATION_22),
+    )
+
+
+def ltx(**more: Any) -> Any:
+    vae = d.AutoencoderKLLTXVideo(
+        **{
+            "block_out_channels": (8, 16, 32, 32),
+            "decoder_block_out_channels": (8, 16, 32, 32),
+            "layers_per_block": (2, 1, 1, 1, 3),
+            "decoder_layers_per_block": (2, 1, 1, 1, 3),
+        }
+        | more
+    )
+    vae.latents_std.uniform_(0.5, 2.0)
+    return vae
+
+
+TIMED = {
+    "decoder_block_out_channels": (8, 16, 32),
+    "decoder_layers_per_block": (1, 2, 1, 2),
+    "decoder_spatio_temporal_scaling": (True,) * 3,
+    "decoder_inject_noise": (False, True, True, False),
+    "upsample_residual": (True,) * 3,
+    "upsample_factor": (2,) * 3,
+    "timestep_conditioning": True,
+}
+LATE = TIMED | {
+    "decoder_inject_noise": (False,) * 4,
+    "block_out_channels": (8, 16, 32, 64, 64),
+    "down_block_types": ("LTXVideo095DownBlock3D",) * 4,
+    "layers_per_block": (1, 2, 1, 1, 2),
+    "spatio_temporal_scaling": (True,) * 4,
+    "downsample_type": ("spatial", "temporal", "spatiotemporal", "spatiotemporal"),
+    "spatial_compression_ratio": 32,
+    "temporal_compression_ratio": 8,
+}
+
+
+def sana() -> Any:
+    blocks = ("ResBlock",) * 3 + ("EfficientViTBlock",) * 3
+    scales = ((), (), (), (5,), (5,), (5,))
+    widths = (8, 16, 16, 16, 32, 64)
+    return d.AutoencoderDC(
+        attention_head_dim=8,
+        scaling_factor=0.41407,
+        encoder_block_types=blocks,
+        decoder_block_types=blocks,
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        encoder_layers_per_block=(2, 1, 1, 1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1, 1, 1, 2),
+        encoder_qkv_multiscales=scales,
+        decoder_qkv_multiscales=scales,
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+    )
+
+
+def hunyuan_image() -> Any:
+    return d.AutoencoderKLHunyuanImage(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=64,
+        block_out_channels=(32, 32, 32, 32, 64, 128),
+        layers_per_block=1,
+        spatial_compression_ratio=32,
+        sample_size=64,
+        scaling_factor=0.75289,
+    )
+
+
+BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
+    "sd3": ("sd3", lambda: kl(16, 1.5305, 0.0609), _vae_tensors),
+    "flux": ("flux", lambda: kl(16, 0.3611, 0.1159), _vae_tensors),
+    "flux2": ("flux2", flux2, flux2_original),
+    "flux2, small decoder": (
+        "flux2",
+        lambda: flux2(decoder_block_out_channels=(32, 32, 32, 32)),
+        flux2_original,
+    ),
+    "wan": ("wan", wan, original.wan),
+    "wan, one layer": ("wan", lambda: wan(layers=1), original.wan),
+    "wan22": ("wan22", wan22, original.wan22),
+    "qwen-image": ("qwen-image", lambda: wan(d.AutoencoderKLQwenImage), original.wan),
+    "ltx 0.9.0": ("ltx", ltx, original.ltx),
+    "ltx 0.9.1": ("ltx", lambda: ltx(**TIMED), original.ltx),
+    "ltx 0.9.5": ("ltx", lambda: ltx(**LATE), original.ltx),
+    "sana": ("sana", sana, original.sana),
+    "hunyuan-image": ("hunyuan-image", hunyuan_image, original.hunyuan_image),
+}
+
+
+def random_weights(vae: Any) -> Any:
+    """All drawn, those too that begin as zeros or ones."""
+    torch.manual_seed(0)
+    for item in vae.parameters():
+        item.data.normal_(0, 0.05)
+    return vae.eval().requires_grad_(False)
+
+
+def write(path: Path, tensors: original.Tensors, prefix: str = "") -> None:
+    save_file({f"{prefix}{name}": item.contiguous() for name, item in tensors.items()}, path)
+
+
+def assert_equal(found: Any, expected: Any) -> None:
+    """Weights, and what the class makes of a latent, bit for bit."""
+    wanted, given = expected.state_dict(), found.module.state_dict()
+    assert given.keys() == wanted.keys()
+    different = [name for name, item in wanted.items() if not torch.equal(given[name], item)]
+    assert not different
+    latents = format_named(found.family)
+    axes = (1, 2, 2) if latents.temporal else (2, 2)
+    latent = torch.randn(1, latents.channels, *axes, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        pixels = latents.decode(found.module, latent)
+        assert torch.equal(pixels, latents.decode(expected, latent))
+        assert torch.equal(latents.encode(found.module, pixels), latents.encode(expected, pixels))
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_a_file_in_the_original_names(name: str, tmp_path: Path) -> None:
+    latents, build, write_out = BUILDS[name]
+    expected = random_weights(build())
+    write(tmp_path / "vae.safetensors", write_out(expected))
+    recipe = open_vae("vae", [tmp_path], latents=latents)
+    found = load_component(recipe, "cpu")
+    assert isinstance(found, Autoencoder)
+    assert_equal(found, expected)
+    assert estimate_bytes(recipe) == pytest.approx(component_bytes(found), rel=0.02)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_a_file_in_the_names_of_diffusers(name: str, tmp_path: Path) -> None:
+    latents, build, _ = BUILDS[name]
+    expected = random_weights(build())
+    write(tmp_path / "vae.safetensors", expected.state_dict(), "vae.")
+    found = load_component(open_vae("vae", [tmp_path], latents=latents), "cpu")
+    assert_equal(found, expected)
+
+
+ALONE = {"flux2", "wan22", "ltx", "sana", "hunyuan-image"}
+"""Formats whose VAEs no other format has."""
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_its_format_is_told_where_only_one_fits(name: str, tmp_path: Path) -> None:
+    latents, build, write_out = BUILDS[name]
+    write(tmp_path / "vae.safetensors", write_out(build()))
+    if latents in ALONE:
+        assert vae_format("vae", [tmp_path]).name == latents
+        return
+    with pytest.raises(InvalidValue, match="doesn't say which latents") as error:
+        vae_format("vae", [tmp_path])
+    assert error.value.problem.expected in ("sd3 or flux", "wan or qwen-image")
+    with pytest.raises(InvalidValue, match="doesn't read latents of format ltx"):
+        vae_format("vae", [tmp_path], latents="ltx")
+
+
+def test_noise_within_a_decoder_is_the_same_each_time() -> None:
+    """0.9.1 adds noise between its layers; nobody else's random numbers change by that."""
+    vae, latents = random_weights(ltx(**TIMED)), format_named("ltx")
+    latent = torch.randn(1, 128, 1, 2, 2)
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        first, second = latents.decode(vae, latent), latents.decode(vae, latent)
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_decoder_that_is_told_a_time_is_told_its_end() -> None:
+    """As diffusers' pipeline unless it is asked for another (``decode_timestep``)."""
+    vae, latents = random_weights(ltx(**LATE)), format_named("ltx")
+    latent = torch.randn(1, 128, 1, 2, 2)
+    mean, deviation = (item.view(1, -1, 1, 1, 1) for item in (vae.latents_mean, vae.latents_std))
+    with torch.no_grad():
+        wanted = vae.decode(latent * deviation / 1.0 + mean, torch.zeros(1)).sample
+        assert torch.equal(latents.decode(vae, latent), wanted)
+
+
+def damaged(tensors: original.Tensors, kind: str) -> original.Tensors:
+    name = next(name for name in tensors if name.endswith("conv_out.bias") or "head.2.bias" in name)
+    if kind == "missing":
+        del tensors[name]
+    elif kind == "of another shape":
+        tensors[name] = torch.zeros(77)
+    else:
+        tensors["decoder.anything"] = torch.zeros(1)
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("missing", "lack 1 tensors that fit, such as .*conv_out.*bias"),
+        ("of another shape", r"another shape: .*conv_out.*bias, which has shape \[77\]"),
+        ("unexpected", "don't belong there: decoder.anything"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_told_by_name(kind: str, told: str, tmp_path: Path) -> None:
+    write(tmp_path / "vae.safetensors", damaged(original.wan22(wan22()), kind))
+    with pytest.raises(InvalidFile, match=told):
+        load_component(open_vae("vae", [tmp_path]), "cpu")
+
+
+def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None:
+    expected = random_weights(ltx())
+    tensors = {f"vae.{name}": item for name, item in original.ltx(expected).items()}
+    tensors["model.diffusion_model.patchify_proj.weight"] = torch.zeros(8, 128)
+    write(tmp_path / "vae.safetensors", tensors)
+    assert_equal(load_component(open_vae("vae", [tmp_path], latents="ltx"), "cpu"), expected)
+
+
+def test_a_folder_of_a_class_that_is_no_vae_is_refused(tmp_path: Path) -> None:
+    d.AutoencoderKLTemporalDecoder(block_out_channels=(32,)).save_pretrained(tmp_path / "vae")
+    with pytest.raises(InvalidFile, match="no VAE that is known here"):
+        open_vae("vae", [tmp_path])
+
+
+def test_pickles_are_opened_where_they_are_allowed(tmp_path: Path) -> None:
+    expected = random_weights(hunyuan_image())
+    torch.save({"state_dict": original.hunyuan_image(expected)}, tmp_path / "vae.ckpt")
+    with pytest.raises(UnsafeFile):
+        open_vae("vae.ckpt", [tmp_path])
+    recipe = open_vae("vae.ckpt", [tmp_path], allow_pickle=True)
+    assert_equal(load_component(recipe, "cpu"), expected)
