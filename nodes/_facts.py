@@ -29,20 +29,31 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     except NodegraphError:
         # `check_model` tells.
         return {}
-    told: dict[str, object] = dict(known)
-    latents = {"format": known["format"], "channels": known["latent_channels"]}
-    size = ("width", "height", "multiple", "temporal", "noise", "prediction_type")
     weights = _weight_facts(inputs)
     return {
-        "model": {
-            "family": known["family"],
-            **latents,
-            **{name: told[name] for name in size},
-            **weights["model"],
-        },
+        "model": {**model_port(known), **weights["model"]},
         "text_encoder": {"family": known["family"], **weights["text_encoder"]},
-        "vae": {**latents, "downscale": known["downscale"], "temporal": known["temporal"]},
+        "vae": {
+            **_latent_facts(known),
+            "downscale": known["downscale"],
+            "temporal": known["temporal"],
+        },
     }
+
+
+def model_port(known: ModelFacts) -> Facts:
+    """What is known of a denoiser at its port."""
+    told: dict[str, object] = dict(known)
+    size = ("width", "height", "multiple", "temporal", "noise", "prediction_type")
+    return {
+        "family": known["family"],
+        **_latent_facts(known),
+        **{name: told[name] for name in size},
+    }
+
+
+def _latent_facts(known: ModelFacts) -> Facts:
+    return {"format": known["format"], "channels": known["latent_channels"]}
 
 
 def _weight_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -61,6 +72,11 @@ def check_model(inputs: HookInputs) -> Iterator[Finding]:
             _known(inputs)
         except NodegraphError as error:
             yield finding_of(error.problem.port or "model", error)
+    yield from check_dtype(inputs)
+
+
+def check_dtype(inputs: HookInputs) -> Iterator[Finding]:
+    """Find a precision that another one stands in for."""
     dtype = inputs.literals.get("dtype")
     if dtype is not None and computed_dtype(dtype, inputs.environment.device) != dtype:
         yield Finding(

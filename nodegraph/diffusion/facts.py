@@ -18,7 +18,8 @@ from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
 from nodegraph.errors import InvalidFile
 
-_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Of a number, by the precision of a recipe."""
 _PORTS = ("model", "text_encoder", "vae")
 
 
@@ -59,7 +60,10 @@ def model_facts(
     try:
         schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
         denoiser, vae = model_configs(source)
-        return _facts(family_named(source.family), denoiser, vae, schedule)
+        family = family_named(source.family)
+        found = family_facts(family, denoiser, schedule)
+        found["latent_channels"] = family.latent.latent_channels(vae)
+        return found
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
 
@@ -81,7 +85,7 @@ def weight_bytes(
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         weights = [path for part in port for path in part.weights]
         if weights and all(path.suffix == SAFETENSORS for path in weights):
-            item = _ITEM_BYTES[port_precision(dtype, port, device)]
+            item = ITEM_BYTES[port_precision(dtype, port, device)]
             found[name] = item * sum(
                 prod(shape)
                 for path in weights
@@ -101,13 +105,18 @@ def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(known[part.role] for part in parts) for parts in roles)
 
 
-def _facts(family: Family, denoiser: Config, vae: Config, schedule: Config) -> ModelFacts:
+def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFacts:
+    """What is known of a model by the configuration of its denoiser and its noise schedule.
+
+    Raises:
+        KeyError: The configuration lacks something.
+    """
     width, height = family.trained_size(denoiser)
     is_flow = family.noise == "flow"
     return ModelFacts(
         family=family.name,
         format=family.latent.name,
-        latent_channels=family.latent.latent_channels(vae),
+        latent_channels=family.channels(denoiser),
         downscale=family.latent.spatial,
         multiple=family.multiple,
         temporal=family.latent.temporal,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from diffusers import ModelMixin
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from nodegraph.diffusion.building import (
 )
 from nodegraph.diffusion.checkpoint_parts import (
     CHECKPOINT,
+    CheckpointPart,
     checkpoint_part,
     part_prefix,
     recipe_parts,
@@ -34,6 +36,7 @@ from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
+from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tables import move_with_tables
 from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
@@ -151,19 +154,37 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         prefix = part_prefix(recipe, part, shapes)
         found = checkpoint_part(part, shapes, prefix)
         kind = library_class(found.class_name)
-        tensors = found.convert(_joined_tensors(files, recipe.dtype, prefix))
+        own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
+        wide = _wide(kind, found, own)
+        tensors = found.convert(_joined_tensors(files, recipe.dtype, prefix, wide))
         if issubclass(kind, ModelMixin):
             return diffusers_module(kind, found.config, tensors, place, strict=True)
         return transformers_module(kind, kind.config_class(**found.config), tensors, place)
 
 
-def _joined_tensors(files: Sequence[Path], dtype: str, prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin so, by names as of `joined_headers`."""
-    return {
-        f"{before}{name}": tensor
-        for path, before, _ in joined_headers(files)
-        for name, tensor in read_tensors([path], dtype, prefix="" if before else prefix).items()
-    }
+def _joined_tensors(
+    files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str]
+) -> dict[str, Tensor]:
+    """Those whose names begin so, by names as of `joined_headers`; `wide` are names, too."""
+    found: dict[str, Tensor] = {}
+    for path, before, _ in joined_headers(files):
+        plain = [name.removeprefix(before) for name in wide if name.startswith(before)]
+        read = read_tensors([path], dtype, prefix="" if before else prefix, wide=plain)
+        found |= {f"{before}{name}": tensor for name, tensor in read.items()}
+    return found
+
+
+def _wide(kind: Any, found: CheckpointPart, shapes: Shapes) -> list[str]:
+    """The tensors of a file that their class of diffusers wants in float32 whatever the rest is,
+    as far as they only change their names."""
+    layers = set(getattr(kind, "_keep_in_fp32_modules", None) or ())
+    if not layers:
+        return []
+    given = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    names = {id(tensor): name for name, tensor in given.items()}
+    made = found.convert(given)
+    wanted = [item for name, item in made.items() if layers.intersection(name.split("."))]
+    return [names[id(item)] for item in wanted if id(item) in names]
 
 
 def _denoiser(recipe: DiffusionModel) -> Denoiser:

@@ -125,7 +125,7 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     identified = _identify(path, kind, allow_pickle)
     if identified.family is None:
         raise InvalidFile(
-            f"{path} is {identified.title}, which can't be loaded here.",
+            f"{path} is {identified.refusal}",
             expected=f"a whole model of {supported()}",
         )
     return ModelSource(name, path, kind, identified.family.name)
@@ -195,7 +195,7 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     try:
         identified = _identify(path, kind, allow_pickle=False)
         family = identified.family.name if identified.family else None
-        problem = None if family else f"It is {identified.title}, which can't be loaded here."
+        problem = None if family else f"It is {identified.refusal}"
     except NodegraphError as error:
         problem = str(error)
     return FoundModel(name, path, kind, family, _size(path), problem)

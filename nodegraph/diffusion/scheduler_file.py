@@ -228,6 +228,27 @@ def overridden(
     return found
 
 
+def with_shift(config: Mapping[str, Any], shift: float) -> dict[str, Any]:
+    """A flow's noise schedule whose levels are shifted towards the noise by a factor.
+
+    Args:
+        shift: On sigma / (1 - sigma), whatever the size; 0 leaves the schedule as it is.
+    Raises:
+        InvalidValue: It isn't a flow's.
+    """
+    if not shift:
+        return dict(config)
+    if noise_kind(config) != "flow":
+        raise InvalidValue(
+            "the model wasn't trained by flow matching, so its noise levels aren't shifted",
+            port="shift",
+            given=f"{shift:g}",
+            expected="0",
+        )
+    name = "shift" if config.get("_class_name") in FLOW_MATCHING_CLASSES else "flow_shift"
+    return {**config, name: shift, "use_dynamic_shifting": False}
+
+
 def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
     given = {"prediction_type": prediction_type, "zero_terminal_snr": zero_terminal_snr}
     for port, value in given.items():

@@ -52,13 +52,15 @@ def read_tensors(
 
     Args:
         dtype: One of `PRECISIONS`, for floating point tensors; others stay as they are.
-        wide: Layers whose tensors are float32 all the same: parts of names between dots.
+        wide: Layers whose tensors are float32 all the same: parts of names between dots; or whole
+            names of tensors.
     Raises:
         InvalidFile: A file can't be read, is damaged or cut short.
     """
 
     def precision(name: str) -> torch.dtype:
-        return torch.float32 if not kept.isdisjoint(name.split(".")) else PRECISIONS[dtype]
+        is_wide = name in kept or not kept.isdisjoint(name.split("."))
+        return torch.float32 if is_wide else PRECISIONS[dtype]
 
     kept = frozenset(wide)
     found: dict[str, Tensor] = {}

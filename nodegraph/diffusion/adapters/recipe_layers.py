@@ -15,6 +15,7 @@ from nodegraph.diffusion.checkpoint_parts import (
     part_prefix,
     recipe_parts,
 )
+from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.models import SAFETENSORS, header_of
 from nodegraph.diffusion.safetensors_header import read_header
 
@@ -29,21 +30,24 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    if recipe.paths(CHECKPOINT):
-        return _of_checkpoint(recipe)
     found = {}
-    for role in dict.fromkeys(file.role for file in recipe.files):
-        paths = [Path(path) for path in recipe.paths(role)]
+    for part in recipe_parts(recipe):
+        paths = [Path(path) for path in recipe.paths(part.role)]
         config = [path for path in paths if path.name == layout.CONFIG]
         weights = [path for path in paths if path.suffix != ".json"]
-        if not config or not weights or role.startswith("tokenizer"):
-            continue
-        if any(path.suffix != SAFETENSORS for path in weights):
+        if config and any(path.suffix != SAFETENSORS for path in weights):
             return None
-        shapes = {
-            name: shape for path in weights for name, shape in read_header(path).shapes.items()
-        }
-        found[role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+        if config:
+            shapes = {
+                name: shape for path in weights for name, shape in read_header(path).shapes.items()
+            }
+            found[part.role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+            continue
+        alone = [*weights, *map(Path, recipe.paths(CHECKPOINT))]
+        if alone and isinstance(recipe, Vae):
+            return None
+        if alone:
+            found[part.role] = _without_config(recipe, part, alone[0])
     return found
 
 
@@ -60,23 +64,17 @@ def _layers(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     }
 
 
-def _of_checkpoint(recipe: Recipe) -> dict[str, ModuleLayers] | None:
+def _without_config(recipe: Recipe, part: Part, path: Path) -> ModuleLayers:
     """Of a file in the names of who made the model: these are converted as if it were loaded."""
     import torch
 
-    if isinstance(recipe, Vae):
-        return None
-    (path,) = recipe.paths(CHECKPOINT)
-    shapes = header_of(Path(path)).shapes
-    found = {}
-    for part in recipe_parts(recipe):
-        prefix = part_prefix(recipe, part, shapes)
-        tensors = {
-            name: torch.empty(shape, device="meta")
-            for name, shape in shapes.items()
-            if name.startswith(prefix)
-        }
-        made = checkpoint_part(part, shapes, prefix)
-        named = {name: tuple(item.shape) for name, item in made.convert(tensors).items()}
-        found[part.role] = ModuleLayers(made.class_name, _layers(named))
-    return found
+    shapes = header_of(path).shapes
+    prefix = part_prefix(recipe, part, shapes)
+    tensors = {
+        name: torch.empty(shape, device="meta")
+        for name, shape in shapes.items()
+        if name.startswith(prefix)
+    }
+    made = checkpoint_part(part, shapes, prefix)
+    named = {name: tuple(item.shape) for name, item in made.convert(tensors).items()}
+    return ModuleLayers(made.class_name, _layers(named))

@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Batch, Part, Warn
 from nodegraph.diffusion.families.flux import FLUX, Flux
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.flux import CHROMA as CHROMA_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,7 @@ CHROMA = ChromaFamily(
     "Chroma",
     latent=FLUX.latent,
     pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline"),
-    denoisers=(Part("transformer", ("ChromaTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
     noise="flow",

@@ -33,6 +33,8 @@ from nodegraph.diffusion.families.patches import (
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
+from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +45,6 @@ GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
 
 _T5_TOKENS = 512
-_FILL_CHANNELS = 384
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Flux(Family):
         config = configs.get("transformer", {})
         taken = config.get("in_channels", 64)
         given = config.get("out_channels") or taken
-        if taken in (given, _FILL_CHANNELS):
+        if taken in (given, FILL_CHANNELS):
             return None
         return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
 
@@ -84,7 +85,7 @@ class Flux(Family):
         else:
             found.pop("guidance", None)
         found |= reference_tensors(entry.references, asked.side)
-        fills = model.config["in_channels"] == _FILL_CHANNELS
+        fills = model.config["in_channels"] == FILL_CHANNELS
         return heeding_hole(found, asked.side, fills=fills)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ FLUX = Flux(
     "Flux.1",
     latent=FLUX_LATENTS,
     pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxFillPipeline", "FluxKontextPipeline"),
-    denoisers=(Part("transformer", ("FluxTransformer2DModel",)),),
+    denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",)),
         Part("text_encoder_2", ("T5EncoderModel",)),

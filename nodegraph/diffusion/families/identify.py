@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from nodegraph.diffusion.families.alone import part_in
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
@@ -17,11 +18,19 @@ class Identified:
 
     Attributes:
         title: In words.
-        family: None where it isn't supported.
+        family: Of a whole model; None where it is none, or isn't supported.
+        node: The node that takes it, where that isn't LoadModel.
     """
 
     title: str
     family: Family | None = None
+    node: str | None = None
+
+    @property
+    def refusal(self) -> str:
+        """What it is, as a sentence that says why LoadModel doesn't take it."""
+        end = f": {self.node} takes it" if self.node else ", which can't be loaded here"
+        return f"{self.title}{end}."
 
 
 def supported() -> str:
@@ -51,13 +60,18 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identifie
 
 def identify_tensors(shapes: Shapes) -> Identified:
     """What a single file holds, by the names and shapes of its tensors."""
-    for title, matches in _NO_MODELS:
+    for title, node, matches in _NO_MODELS:
         if matches(shapes):
-            return Identified(title)
+            return Identified(title, node=node)
     for families in (BUILT_IN, FAMILIES):
         for family in families.values():
             if family.recognises(shapes):
                 return Identified(family.title, family)
+    part = part_in(shapes)
+    if part is not None:
+        alone = all(name.startswith(part.prefix) for name in shapes)
+        more = "" if alone else " beside parts that make no whole model with it"
+        return Identified(f"{part.layout.title}{more}", node=part.node)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)
@@ -90,16 +104,24 @@ def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
     return lambda shapes: starts(shapes) and not whole(shapes)
 
 
-Rules = tuple[tuple[str, Callable[[Shapes], bool]], ...]
+def _takes_twice(name: str) -> Callable[[Shapes], bool]:
+    """Whether it takes the patches of two latents where Flux.1 takes those of one."""
+    return lambda shapes: any(
+        tensor.endswith(name) and shape[-1] == 128 for tensor, shape in shapes.items()
+    )
 
-_NO_MODELS: Rules = (
-    ("a LoRA", _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
-    ("a ControlNet", _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
-    ("a textual inversion", _any("emb_params", "string_to_param")),
+
+Matches = Callable[[Shapes], bool]
+
+_NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
+    ("a LoRA", "LoadLora", _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a ControlNet", None, _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
+    ("a textual inversion", "LoadTextualInversion", _any("emb_params", "string_to_param")),
 )
-_OTHERS: Rules = (
+_OTHERS: tuple[tuple[str, Matches], ...] = (
     ("Stable Diffusion XL", _any("conditioner.embedders.")),
     ("Stable Diffusion 3", _any_within("joint_blocks.0.context_block.")),
+    ("a Flux.1 that looks at another picture (Depth, Canny)", _takes_twice("img_in.weight")),
     ("Flux", _any_within("double_blocks.0.img_attn.")),
     ("Stable Diffusion 2.x", _any("cond_stage_model.model.")),
     ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),

@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +80,7 @@ SD3 = StableDiffusion3(
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
     pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
-    denoisers=(Part("transformer", ("SD3Transformer2DModel",)),),
+    denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP),
         Part("text_encoder_2", _CLIP),

@@ -34,7 +34,7 @@ def renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     found = {}
     for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, kind):
         tensor = tensors[name] if rows is None else tensors[name][rows]
-        found[new] = _swapped(tensor) if _is_swapped(new, kind) and new != name else tensor
+        found[new] = swapped(tensor) if _is_swapped(new, kind) and new != name else tensor
     return found
 
 
@@ -109,7 +109,8 @@ def _is_swapped(name: str, kind: str) -> bool:
     return kind in SWAPPED and name.startswith("norm_out.linear.")
 
 
-def _swapped(tensor: Tensor) -> Tensor:
+def swapped(tensor: Tensor) -> Tensor:
+    """A modulation's tensor with its two halves, scale and shift, the other way round."""
     import torch
 
     return torch.cat(tensor.chunk(2)[::-1])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PREFIX = "model.diffusion_model."
-_FIRST = "input_blocks.0.0.weight"
+_FIRST, _LAST = "input_blocks.0.0.weight", "out.2.weight"
 TOLD = "label_emb.0.0.weight"
 """Tensor of a UNet that is told sizes and the pooled prompt beside the prompt."""
 HEAD_WIDTH = 64
@@ -96,11 +96,17 @@ def unet_layout(
         name,
         title,
         "UNet2DConditionModel",
-        lambda unet: _FIRST in unet and matches(unet),
+        lambda unet: _is_latents(unet) and matches(unet),
         partial(unet_config, size=size, heads=heads),
         convert_unet,
         (PREFIX, ""),
     )
+
+
+def _is_latents(unet: Shapes) -> bool:
+    """Whether a UNet takes a latent, alone or beside a masked picture and its mask."""
+    taken, given = unet.get(_FIRST, ()), unet.get(_LAST, ())
+    return len(taken) == 4 and len(given) == 4 and taken[1] in (given[0], 2 * given[0] + 1)
 
 
 def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
     linear = any(len(shape) == 2 for name, shape in unet.items() if name.endswith("proj_in.weight"))
     return {
         "in_channels": unet[_FIRST][1],
-        "out_channels": unet["out.2.weight"][0],
+        "out_channels": unet[_LAST][0],
         "block_out_channels": tuple(channels),
         "layers_per_block": layers,
         "down_block_types": tuple(

@@ -1,0 +1,311 @@
+"""Denoisers by themselves: a file, another for a second expert, a folder, or that of a whole model.
+
+Nothing here imports torch or reads weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.values import DiffusionModel, RecipeFile
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.facts import (
+    ITEM_BYTES,
+    ModelFacts,
+    family_facts,
+    model_facts,
+    weight_bytes,
+)
+from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
+from nodegraph.diffusion.families.base import Config
+from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.model_files import SETTINGS, stored_precision
+from nodegraph.diffusion.models import (
+    PICKLES,
+    SAFETENSORS,
+    find_path,
+    header_of,
+    locate_model,
+)
+from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model
+from nodegraph.diffusion.safetensors_header import Header, Shapes
+from nodegraph.diffusion.scheduler_file import (
+    checkpoint_scheduler,
+    overridden,
+    scheduler_option,
+    with_shift,
+)
+from nodegraph.errors import InvalidFile, InvalidValue
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDenoiser:
+    """What LoadDiffusionModel is asked for.
+
+    Attributes:
+        name: A file or folder under the models folders, or a path; of a whole model its denoiser.
+        second: The same of the second of two experts; empty where there is none.
+        family: Name of its family, where files of several look the same; ``auto`` is the likeliest.
+        prediction_type, zero_terminal_snr: As for `open_model`.
+        shift: Of a flow's noise levels towards the noise; 0 is the published one.
+    """
+
+    name: str
+    second: str = ""
+    family: str = AUTO
+    prediction_type: str = AUTO
+    zero_terminal_snr: str = AUTO
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A denoiser's files, and what they hold."""
+
+    path: Path
+    files: tuple[Path, ...]
+    header: Header
+    part: PartAlone
+    config: Config
+
+    @property
+    def weights(self) -> list[Path]:
+        return [path for path in self.files if path.suffix != ".json"]
+
+    @property
+    def elements(self) -> int:
+        shapes = self.header.shapes.items()
+        return sum(prod(shape) for name, shape in shapes if name.startswith(self.part.prefix))
+
+
+def open_denoiser(
+    wanted: WantedDenoiser,
+    folders: Sequence[Path],
+    *,
+    dtype: str = AUTO,
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> DiffusionModel:
+    """The recipe of a denoiser; nothing is loaded yet.
+
+    Args:
+        dtype, device: As for `open_model`.
+    Raises:
+        InvalidValue: What is asked for doesn't go together with what the files hold.
+        InvalidFile: They hold no denoiser: says what they do, and which node takes that.
+        NodegraphError: See `locate_model`.
+    """
+    if _is_whole(find_path(wanted.name, folders)):
+        _refuse_of_whole(wanted)
+        return open_model(
+            wanted.name,
+            folders,
+            dtype=dtype,
+            device=device,
+            allow_pickle=allow_pickle,
+            prediction_type=wanted.prediction_type,
+            zero_terminal_snr=wanted.zero_terminal_snr,
+        ).model
+    found = _experts(wanted, folders, allow_pickle)
+    family = found[0].part.family
+    files = tuple(
+        RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
+        for part, expert in zip(family.denoisers, found, strict=False)
+        for path in sorted(expert.files)
+    )
+    options = [scheduler_option(_schedule(wanted, found[0])), *_settings(found[0])]
+    precision = stored_precision(dtype, found[0].weights, device)
+    return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
+
+
+def denoiser_facts(
+    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> ModelFacts:
+    """What is known of a denoiser without loading it; errors as of `open_denoiser`."""
+    if _is_whole(find_path(wanted.name, folders)):
+        _refuse_of_whole(wanted)
+        return model_facts(
+            locate_model(wanted.name, folders, allow_pickle=allow_pickle),
+            prediction_type=wanted.prediction_type,
+            zero_terminal_snr=wanted.zero_terminal_snr,
+        )
+    first = _experts(wanted, folders, allow_pickle)[0]
+    return family_facts(first.part.family, first.config, _schedule(wanted, first))
+
+
+def denoiser_bytes(
+    wanted: WantedDenoiser,
+    folders: Sequence[Path],
+    *,
+    dtype: str = AUTO,
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> int | None:
+    """Bytes that a denoiser takes in memory, from the files' headers alone; arguments and errors as
+    of `open_denoiser`. None of pickled ones, as reading those takes long."""
+    if _is_whole(find_path(wanted.name, folders)):
+        source = locate_model(wanted.name, folders, allow_pickle=allow_pickle)
+        known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
+        return known.get("model")
+    found = _experts(wanted, folders, allow_pickle)
+    item = ITEM_BYTES[stored_precision(dtype, found[0].weights, device)]
+    return item * sum(expert.elements for expert in found)
+
+
+def denoiser_stamp(
+    wanted: WantedDenoiser,
+    folders: Sequence[Path],
+    *,
+    allow_pickle: bool = False,
+    device: str = "cpu",
+) -> str:
+    """Text that changes when `open_denoiser` would give something else for the same names."""
+    if _is_whole(find_path(wanted.name, folders)):
+        return model_stamp(wanted.name, folders, allow_pickle=allow_pickle, device=device)
+    found = _experts(wanted, folders, allow_pickle)
+    return files_stamp([path for expert in found for path in expert.files], device)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it is a whole model, of which its denoiser is taken."""
+    if path.is_dir():
+        return (path / layout.INDEX).is_file()
+    return (
+        path.suffix == SAFETENSORS and identify_tensors(header_of(path).shapes).family is not None
+    )
+
+
+def _refuse_of_whole(wanted: WantedDenoiser) -> None:
+    for port, value, none in (("second", wanted.second, ""), ("family", wanted.family, AUTO)):
+        if value != none:
+            raise InvalidValue(
+                f"{wanted.name} is a whole model, which says that itself",
+                port=port,
+                given=value,
+                expected="auto" if none else "nothing",
+            )
+
+
+def _experts(wanted: WantedDenoiser, folders: Sequence[Path], allow_pickle: bool) -> list[_Found]:
+    """The files of the denoiser, and those of its second expert where one is asked for."""
+    first = _find(find_path(wanted.name, folders), wanted.family, allow_pickle)
+    if not wanted.second:
+        return [first]
+    family = first.part.family
+    if len(family.denoisers) == 1:
+        raise InvalidValue(
+            f"a model of {family.title} has no second expert",
+            port="second",
+            given=wanted.second,
+            expected="nothing",
+        )
+    second = _find(find_path(wanted.second, folders), family.name, allow_pickle)
+    if dict(second.config) != dict(first.config):
+        raise InvalidValue(
+            f"{wanted.second} and {wanted.name} are not the two experts of one model",
+            port="second",
+            given=second.part.layout.title,
+            expected=f"{first.part.layout.title} of the same sizes",
+        )
+    return [first, second]
+
+
+def _find(path: Path, family: str, allow_pickle: bool) -> _Found:
+    files, header = _of_folder(path) if path.is_dir() else _of_file(path, allow_pickle)
+    part = _chosen(path, header.shapes, family)
+    named = [file for file in files if file.name == layout.CONFIG]
+    try:
+        plain = {
+            name.removeprefix(part.prefix): shape
+            for name, shape in header.shapes.items()
+            if name.startswith(part.prefix)
+        }
+        config = layout.read_config(named[0]) if named else part.layout.config(plain)
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        raise InvalidFile(
+            f"{path} is {part.layout.title}, but it is damaged: {error!r}",
+            hint="Copy the file again.",
+        ) from error
+    return _Found(path, files, header, part, config)
+
+
+def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
+    if path.suffix in PICKLES and not allow_pickle:
+        raise layout.unsafe(path)
+    if path.suffix not in {SAFETENSORS, *PICKLES}:
+        raise InvalidFile(f"{path} is no model file.", expected="a .safetensors file or a folder")
+    return (path,), header_of(path)
+
+
+def _of_folder(path: Path) -> tuple[tuple[Path, ...], Header]:
+    """Of a folder such as ``transformer``: a configuration, and weights that may be several."""
+    if not (path / layout.CONFIG).is_file():
+        raise InvalidFile(
+            f"{path} is no folder of a diffusion model: it has no {layout.CONFIG}.",
+            expected="a .safetensors file, or the folder of a denoiser or of a whole model",
+        )
+    weights = layout.find_weights(path.parent, path.name)
+    headers = [header_of(file) for file in weights.files]
+    whole = Header(
+        {name: shape for header in headers for name, shape in header.shapes.items()},
+        {name: dtype for header in headers for name, dtype in header.dtypes.items()},
+        {},
+    )
+    index = [weights.index] if weights.index else []
+    return (path / layout.CONFIG, *weights.files, *index), whole
+
+
+def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
+    """What a file holds, of the family that is asked for."""
+    found = denoisers_in(shapes)
+    if not found:
+        told = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {told.title}, not a diffusion model that is known here.",
+            expected="the denoiser of a supported family",
+            hint=f"{told.node} takes it." if told.node else None,
+        )
+    if family == AUTO:
+        return found[0]
+    names = [part.family.name for part in found]
+    if family not in names:
+        raise InvalidValue(
+            f"{path.name} is {found[0].layout.title}",
+            port="family",
+            given=family,
+            expected=" or ".join([AUTO, *names]),
+        )
+    return found[names.index(family)]
+
+
+def _schedule(wanted: WantedDenoiser, found: _Found) -> dict[str, Any]:
+    """The published noise schedule, with what somebody knows better."""
+    family = found.part.family
+    schedule = {**_published(found, family), **family.scheduler}
+    told = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
+    return with_shift(told, wanted.shift)
+
+
+def _published(found: _Found, family: Family) -> Config:
+    said = found.part.layout.scheduler(found.config)
+    if not said and family.noise == "flow":
+        raise InvalidFile(f"the noise schedule of {found.part.layout.title} isn't known here")
+    return said or checkpoint_scheduler(found.header, family)
+
+
+def _settings(found: _Found) -> tuple[tuple[str, str], ...]:
+    """As `model_files.model_settings`, of what was published."""
+    family = found.part.family
+    if not family.settings and not family.further:
+        return ()
+    heeded = {**family.settings, **found.part.layout.settings(found.config)}
+    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)

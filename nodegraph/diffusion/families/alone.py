@@ -1,0 +1,88 @@
+"""Parts of models in files without a configuration: whose they are, and which node takes them.
+
+Told by names and shapes of tensors alone. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import FileLayout
+
+LOAD_MODEL = "LoadModel"
+LOAD_DENOISER = "LoadDiffusionModel"
+LOAD_ENCODER = "LoadTextEncoder"
+LOAD_VAE = "LoadVae"
+
+
+@dataclass(frozen=True, slots=True)
+class PartAlone:
+    """A part that a file holds.
+
+    Attributes:
+        family: One that has such a part.
+        layout: How it lies there.
+        prefix: Before the names of its tensors.
+        node: The node that takes it.
+    """
+
+    family: Family
+    layout: FileLayout
+    prefix: str
+    node: str
+
+
+def denoisers_in(shapes: Shapes) -> list[PartAlone]:
+    """The denoiser that a file holds, for each family that it may be of; the likeliest first.
+
+    Args:
+        shapes: Of all tensors in the file.
+    """
+    for families in (BUILT_IN, FAMILIES):
+        found = [
+            PartAlone(family, *laid, LOAD_DENOISER)
+            for family in families.values()
+            if (laid := _laid(family.denoisers[0].files, shapes)) is not None
+        ]
+        if found:
+            return found
+    return []
+
+
+def part_in(shapes: Shapes) -> PartAlone | None:
+    """The part that a file holds, if any: a denoiser before a text encoder, that before a VAE."""
+    denoisers = denoisers_in(shapes)
+    return denoisers[0] if denoisers else _other_part(shapes)
+
+
+def _other_part(shapes: Shapes) -> PartAlone | None:
+    for families in (BUILT_IN, FAMILIES):
+        for node, layouts in ((LOAD_ENCODER, _of_encoders), (LOAD_VAE, _of_vae)):
+            for family in families.values():
+                laid = _laid(layouts(family), shapes)
+                if laid is not None:
+                    return PartAlone(family, *laid, node)
+    return None
+
+
+def _of_encoders(family: Family) -> Iterable[FileLayout]:
+    return [layout for part in family.encoders for layout in part.files]
+
+
+def _of_vae(family: Family) -> Iterable[FileLayout]:
+    return family.latent.files
+
+
+def _laid(
+    layouts: Iterable[FileLayout], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[FileLayout, str] | None:
+    """The first layout that matches, and the prefix that it does behind."""
+    for layout in layouts:
+        prefix = layout.prefix(shapes)
+        if prefix is not None:
+            return layout, prefix
+    return None

@@ -1,0 +1,85 @@
+"""What loading parts of models by themselves knows and checks before it runs. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.denoiser_files import (
+    AUTO,
+    WantedDenoiser,
+    denoiser_bytes,
+    denoiser_facts,
+    denoiser_stamp,
+)
+from nodegraph.diffusion.facts import ModelFacts
+from nodegraph.diffusion.opening import computed_dtype
+
+from ._facts import check_dtype, finding_of, model_port
+
+
+def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Family and latent format of what LoadDiffusionModel gives; nothing where it can't be
+    loaded."""
+    try:
+        known = _known(inputs)
+    except NodegraphError:
+        # `check_denoiser` tells.
+        return {}
+    if known is None:
+        return {}
+    return {"model": {**model_port(known), **_weight_fact(inputs)}}
+
+
+def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no diffusion model, and what they don't go together with."""
+    try:
+        _known(inputs)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "model", error)
+    yield from check_dtype(inputs)
+
+
+def denoiser_state(inputs: HookInputs) -> str:
+    """Changes when a file of the model does."""
+    wanted, environment = _wanted(inputs), inputs.environment
+    assert wanted is not None
+    allow = environment.allow_pickle
+    return denoiser_stamp(wanted, environment.models, allow_pickle=allow, device=environment.device)
+
+
+def denoiser_weights(inputs: HookInputs) -> Estimate:
+    """What the model takes in memory once a node needs it."""
+    wanted, environment = _wanted(inputs), inputs.environment
+    if wanted is None:
+        return Estimate()
+    found = denoiser_bytes(
+        wanted,
+        environment.models,
+        dtype=computed_dtype(inputs.literals.get("dtype") or AUTO, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )
+    return Estimate(memory=0, weights={} if found is None else {"model": found})
+
+
+def _weight_fact(inputs: HookInputs) -> Facts:
+    known = denoiser_weights(inputs).weights
+    return {"weight_bytes": known["model"]} if "model" in known else {}
+
+
+def _known(inputs: HookInputs) -> ModelFacts | None:
+    wanted, environment = _wanted(inputs), inputs.environment
+    if wanted is None:
+        return None
+    return denoiser_facts(wanted, environment.models, allow_pickle=environment.allow_pickle)
+
+
+def _wanted(inputs: HookInputs) -> WantedDenoiser | None:
+    """What is asked for; None as long as a part of that comes from other nodes."""
+    names = ("model", "second", "family", "prediction_type", "zero_terminal_snr", "shift")
+    given: dict[str, Any] = {name: inputs.literals.get(name) for name in names}
+    if None in given.values():
+        return None
+    return WantedDenoiser(name=given.pop("model"), **given)

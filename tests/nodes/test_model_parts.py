@@ -1,0 +1,98 @@
+"""LoadDiffusionModel gives a recipe at once, and tells before running what it can't load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nodegraph.diffusion.scheduler_file import scheduler_config
+from tests.diffusion.single_files import double_stream
+from tests.nodes.conftest import Bench, link
+
+
+def load(model: str, **inputs: Any) -> dict[str, Any]:
+    return {"load": {"type": "LoadDiffusionModel", "inputs": {"model": model, **inputs}}}
+
+
+@pytest.fixture
+def flux(bench: Bench) -> Path:
+    """A transformer called `flux` in the bench's models folder, in original names."""
+    import diffusers
+
+    torch.manual_seed(0)
+    net = diffusers.FluxTransformer2DModel(
+        num_layers=1,
+        num_single_layers=1,
+        num_attention_heads=1,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        guidance_embeds=True,
+    )
+    path = bench.folder / "models" / "flux.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    save_file(double_stream.flux(net.state_dict()), path)
+    return path
+
+
+def test_it_gives_a_recipe(bench: Bench, flux: Path) -> None:
+    recipe = bench.value(load("flux", dtype="bfloat16"), "load.model")
+    assert [(file.role, file.path) for file in recipe.files] == [("transformer", str(flux))]
+    assert (recipe.family, recipe.dtype) == ("flux", "bfloat16")
+
+
+def test_what_is_known_of_it_goes_on(bench: Bench, flux: Path) -> None:
+    """So a latent of another kind is told before anything runs."""
+    nodes = {
+        **load("flux"),
+        "tiny": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "text": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": link("tiny.text_encoder"), "text": "a cat"},
+        },
+        "latent": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link("load.model"),
+                "positive": link("text"),
+                "latent": link("latent"),
+            },
+        },
+    }
+    problems = bench.problems(nodes, "sample")
+    assert any("flux" in str(problem) for problem in problems)
+
+
+def test_it_can_be_told_the_shift(bench: Bench, flux: Path) -> None:
+    recipe = bench.value(load("flux", shift=2.0), "load.model")
+    assert scheduler_config(recipe)["shift"] == 2.0
+
+
+def test_a_changed_file_is_noticed(bench: Bench, flux: Path) -> None:
+    before = bench.value(load("flux"), "load.model")
+    assert bench.run(load("flux"), "load").nodes["load"].status == "cached"
+    flux.write_bytes(flux.read_bytes()[:-1] + b"\x01")
+    assert bench.value(load("flux"), "load.model").digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("inputs", "port", "words"),
+    [
+        ({"model": "flax"}, "model", "Valid: flux.safetensors"),
+        ({"model": "flux", "second": "flux"}, "second", "no second expert"),
+        ({"model": "flux", "family": "sd3"}, "family", "the transformer of Flux.1"),
+        ({"model": "flux", "prediction_type": "epsilon"}, "prediction_type", "flow matching"),
+        ({"model": "lora"}, "model", "LoadLora takes it"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_before_running(
+    bench: Bench, flux: Path, inputs: dict[str, Any], port: str, words: str
+) -> None:
+    save_file({"a.lora_A.weight": torch.ones(1, 1)}, flux.with_name("lora.safetensors"))
+    [problem] = bench.problems(load(**inputs), "load")
+    assert (problem.node, problem.port) == ("load", port)
+    assert words in str(problem)
