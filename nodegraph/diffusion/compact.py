@@ -26,7 +26,13 @@ from nodegraph.diffusion.weight_files import PRECISIONS
 from nodegraph.errors import InvalidFile
 
 _WIDENED = frozenset(
-    ("UNet2DConditionModel", "AutoencoderKL", "CLIPTextModel", "CLIPTextModelWithProjection")
+    (
+        "UNet2DConditionModel",
+        "AutoencoderKL",
+        "AutoencoderTiny",
+        "CLIPTextModel",
+        "CLIPTextModelWithProjection",
+    )
 )
 """Classes that can be held so."""
 

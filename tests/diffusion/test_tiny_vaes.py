@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from nodegraph import Latent
 from nodegraph.diffusion import decode_latent, encode_image, estimate_bytes, load_component
+from nodegraph.diffusion.compact import load_compact
 from nodegraph.diffusion.vae_files import open_vae, vae_format, vae_stamp
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import component_bytes
@@ -83,6 +84,15 @@ def test_it_is_a_vae_like_others(way: str, latents: str, channels: int, tmp_path
 def test_float16_does_for_it_where_the_whole_one_overflows(tmp_path: Path) -> None:
     write_halves(tmp_path, tiny())
     assert open_vae("taesd_decoder", [tmp_path], latents="sdxl", dtype="float16").dtype == "float16"
+
+
+def test_weights_that_stay_in_half_precision_decode_alike(tmp_path: Path) -> None:
+    write_named(tmp_path, tiny().half())
+    recipe = open_vae("taesd", [tmp_path], latents="sd")
+    latent = Latent(torch.randn(1, 4, 4, 4), 32, 32, 1, format="sd")
+    usual, compact = load_component(recipe, "cpu"), load_compact(recipe)
+    assert torch.equal(decode_latent(compact, latent), decode_latent(usual, latent))  # type: ignore[arg-type]
+    assert component_bytes(compact) < 0.6 * component_bytes(usual)
 
 
 def test_its_format_is_for_the_user_to_say(tmp_path: Path) -> None:
