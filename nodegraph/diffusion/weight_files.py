@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
+from nodegraph.diffusion.tensor_bytes import TensorBytes, side_by_side
 from nodegraph.errors import InvalidFile
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -83,14 +84,13 @@ class _Reader:
     """Reads tensors of a safetensors file whose header was just read."""
 
     def __init__(self, file: BinaryIO, path: Path, header: Header, precision: Precision) -> None:
-        self._file, self._path, self._header = file, path, header
-        self._precision = precision
+        self._path, self._header, self._precision = path, header, precision
         self._begin = file.tell()
-        # What is converted goes through one place in memory: many would leave holes behind.
-        self._between = torch.empty(0, dtype=torch.uint8)
+        self._bytes = TensorBytes(file)
 
     def read(self, prefix: str) -> dict[str, Tensor]:
-        return {name: self._tensor(name) for name in self._header.shapes if name.startswith(prefix)}
+        names = (name for name in self._header.shapes if name.startswith(prefix))
+        return side_by_side(self._tensor, names)
 
     def _tensor(self, name: str) -> Tensor:
         stored, shape = self._stored_type(name), self._header.shapes[name]
@@ -99,15 +99,12 @@ class _Reader:
         size = math.prod(shape) * stored.itemsize
         if end - start != size:
             raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
-        if stored == dtype or not stored.is_floating_point:
-            content = torch.empty(size, dtype=torch.uint8)
-            self._fill(content, name, start)
-            return content.view(stored).reshape(shape)
-        if len(self._between) < size:
-            self._between = torch.empty(size, dtype=torch.uint8)
-        content = self._between[:size]
-        self._fill(content, name, start)
-        return content.view(stored).reshape(shape).to(dtype, copy=True)
+        try:
+            if stored == dtype or not stored.is_floating_point:
+                return self._bytes.stored(self._begin + start, shape, stored)
+            return self._bytes.converted(self._begin + start, shape, stored, dtype)
+        except EOFError as error:
+            raise damaged(self._path, f"it is cut short within {name}") from error
 
     def _stored_type(self, name: str) -> torch.dtype:
         found = self._header.dtypes[name]
@@ -117,12 +114,6 @@ class _Reader:
                 expected=", ".join(_STORED),
             )
         return _STORED[found]
-
-    def _fill(self, content: Tensor, name: str, start: int) -> None:
-        self._file.seek(self._begin + start)
-        view = memoryview(content.numpy())  # type: ignore[arg-type]
-        if len(view) and self._file.readinto(view) != len(view):  # type: ignore[attr-defined]
-            raise damaged(self._path, f"it is cut short within {name}")
 
 
 def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
