@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.fitting import check_fits
+from nodegraph.diffusion.fitting import check_fits, refuse_misfits
+from nodegraph.diffusion.packed_tokenizers import SUFFIX, unpacked
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
@@ -112,12 +113,14 @@ def diffusers_module(
 
 
 def transformers_module(
-    kind: Any, config: Any, tensors: dict[str, Tensor], place: Path, dtype: str = ""
+    kind: Any, config: Any, tensors: dict[str, Tensor], place: Path, *, strict: bool = False
 ) -> nn.Module:
     """A module of transformers with these weights.
 
+    Args:
+        strict: Whether to refuse weights that it has no use for.
     Raises:
-        InvalidFile: Some are missing, or none is floating point.
+        InvalidFile: Some are missing or have another shape, or none is floating point.
     """
     kinds = [item.dtype for item in tensors.values() if item.is_floating_point()]
     if not kinds:
@@ -131,8 +134,15 @@ def transformers_module(
         state_dict=tensors,
         torch_dtype=kinds[0],
         output_loading_info=True,
+        # Told below, by name.
+        ignore_mismatched_sizes=True,
     )
-    check_missing(place, [*report["missing_keys"], *report["mismatched_keys"]])
+    refuse_misfits(
+        place,
+        missing=report["missing_keys"],
+        wrong={name: (given, wanted) for name, given, wanted in report["mismatched_keys"]},
+        unexpected=report["unexpected_keys"] if strict else (),
+    )
     found: nn.Module = model
     return found
 
@@ -140,12 +150,19 @@ def transformers_module(
 def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
     """A tokenizer from copies of just these files, whatever lies beside them.
 
+    Args:
+        files: As the libraries read them, or packed; see `packed_tokenizers`.
+
     Raises:
         InvalidFile: They are damaged.
     """
     with TemporaryDirectory() as alone, reading(files[0].parent):
         for file in files:
-            shutil.copyfile(file, Path(alone) / file.name)
+            if file.suffix == SUFFIX:
+                for name, text in unpacked(file).items():
+                    (Path(alone) / name).write_text(text, "utf-8")
+            else:
+                shutil.copyfile(file, Path(alone) / file.name)
         named = Path(alone) / "tokenizer_config.json"
         given = json.loads(named.read_text("utf-8")) if named.is_file() else {}
         kind = _tokenizer_class(str(given.get("tokenizer_class")), classes)
@@ -162,16 +179,6 @@ def clip_tokenizer(merges: Path, padding: str) -> Any:
     return transformers.CLIPTokenizer(
         vocab=words, merges=pairs, pad_token=padding, model_max_length=_CLIP_LENGTH
     )
-
-
-def check_missing(place: Path, missing: Sequence[object]) -> None:
-    """Refuse a model of which some weights were not in the files and would be made up instead."""
-    if missing:
-        names = sorted(map(str, missing))
-        raise InvalidFile(
-            f"the weights in {place} lack {len(names)} tensors that fit, such as {names[0]}.",
-            hint="The files are damaged or don't belong together: copy the model again.",
-        )
 
 
 @contextmanager

@@ -89,6 +89,8 @@ def check_complete(folder: Path, family: Family) -> None:
 
     def is_due(part: Part) -> bool:
         # What the index names isn't done without, which would give other pictures unnoticed.
+        if part.apart:
+            return (folder / part.role).is_dir()
         return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
 
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
@@ -99,7 +101,7 @@ def check_complete(folder: Path, family: Family) -> None:
     ]
     missing = [name for name in wanted if not (folder / name).is_file()]
     missing += [
-        f"{part.role}/vocab.json with merges.txt"
+        f"{part.role}/{tokenizer_needs(part)}"
         for part in family.tokenizers
         if is_due(part) and not (has_tokenizer(folder / part.role) or _reads_bytes(folder, part))
     ]
@@ -123,6 +125,21 @@ def has_tokenizer(folder: Path) -> bool:
     single = ("tokenizer.json", "spiece.model", "tokenizer.model")
     processors = ("preprocessor_config.json", "processor_config.json")
     return both or any((folder / name).is_file() for name in (*single, *processors))
+
+
+def tokenizer_needs(part: Part) -> str:
+    """The files that a tokenizer, or a processor of pictures, is made of, in words."""
+    return _NEEDS.get(part.classes[0], _ONE_FILE)
+
+
+_ONE_FILE, _TWO_FILES = "tokenizer.json", "vocab.json with merges.txt"
+_NEEDS = {
+    "CLIPTokenizer": _TWO_FILES,
+    "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
+    "ByT5Tokenizer": _NAMED,
+    "CLIPImageProcessor": "preprocessor_config.json",
+    "Qwen2VLImageProcessorPil": "preprocessor_config.json",
+}
 
 
 def _reads_bytes(folder: Path, part: Part) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -27,16 +27,40 @@ def check_fits(
     """
     wanted = {name: tuple(item.shape) for name, item in module.state_dict().items()}
     found = {name: tuple(item.shape) for name, item in tensors.items()}
-    missing = [name for name in wanted if name not in found]
-    wrong = [
-        f"{name}, which has shape {list(found[name])} instead of {list(shape)}"
-        for name, shape in wanted.items()
-        if found.get(name, shape) != shape
+    refuse_misfits(
+        place,
+        missing=[name for name in wanted if name not in found],
+        wrong={
+            name: (found[name], shape)
+            for name, shape in wanted.items()
+            if found.get(name, shape) != shape
+        },
+        unexpected=[name for name in found if name not in wanted] if strict else [],
+    )
+
+
+def refuse_misfits(
+    place: Path,
+    *,
+    missing: Collection[str],
+    wrong: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    unexpected: Collection[str],
+) -> None:
+    """Refuse weights that don't fit, if any don't.
+
+    Args:
+        place: Where they were read.
+        wrong: By name: the shape that they have, and the one that is wanted.
+    Raises:
+        InvalidFile: Names them.
+    """
+    shapes = [
+        f"{name}, which has shape {list(given)} instead of {list(wanted)}"
+        for name, (given, wanted) in wrong.items()
     ]
-    unexpected = [name for name in found if name not in wanted] if strict else []
     faults = [
         *_told("lack {} tensors that fit, such as {}", missing),
-        *_told("hold {} tensors of another shape: {}", wrong),
+        *_told("hold {} tensors of another shape: {}", shapes),
         *_told("hold {} tensors that don't belong there: {}", unexpected),
     ]
     if faults:
@@ -46,7 +70,7 @@ def check_fits(
         )
 
 
-def _told(text: str, names: Sequence[str]) -> list[str]:
+def _told(text: str, names: Collection[str]) -> list[str]:
     if not names:
         return []
     more = ["…"] if len(names) > _NAMED else []

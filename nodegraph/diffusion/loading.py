@@ -30,7 +30,7 @@ from nodegraph.diffusion.checkpoint_parts import (
     recipe_parts,
 )
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.opening import recipe_settings, unchanged
@@ -39,7 +39,7 @@ from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tables import move_with_tables
-from nodegraph.diffusion.vocabulary import FILES, MERGES, PLACE
+from nodegraph.diffusion.vocabulary import MERGES, missing_tokenizer
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -159,7 +159,8 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         tensors = found.convert(_joined_tensors(files, recipe.dtype, prefix, wide))
         if issubclass(kind, ModelMixin):
             return diffusers_module(kind, found.config, tensors, place, strict=True)
-        return transformers_module(kind, kind.config_class(**found.config), tensors, place)
+        config = kind.config_class(**found.config)
+        return transformers_module(kind, config, tensors, place, strict=True)
 
 
 def _joined_tensors(
@@ -197,17 +198,36 @@ def _autoencoder(recipe: Vae) -> Autoencoder:
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:
+    family = family_named(recipe.family)
+    _check_whole(recipe, family)
     tokenizers = {
         part.role: _tokenizer(recipe, part)
-        for part in family_named(recipe.family).tokenizers
+        for part in family.tokenizers
         if recipe.paths(part.role) or not part.optional
     }
     modules = _modules(recipe)
-    if recipe.paths(CHECKPOINT):
-        for tokenizer, module in zip(tokenizers.values(), modules.values(), strict=True):
-            config: Any = module.config
-            tokenizer.model_max_length = config.max_position_embeddings
+    for encoder, part in zip(family.encoders, family.tokenizers, strict=False):
+        if recipe.paths(CHECKPOINT) or recipe.paths(part.role) == [str(MERGES)]:
+            config: Any = modules[encoder.role].config
+            tokenizers[part.role].model_max_length = config.max_position_embeddings
     return TextModel(modules, recipe.family, tokenizers, recipe_settings(recipe))
+
+
+def _check_whole(recipe: TextEncoder, family: Family) -> None:
+    """Refuse what folders leave out for others to give, before anything is read."""
+    missing = next(
+        (part for part in family.encoders if part.apart and not _has(recipe, part)), None
+    )
+    if missing is not None:
+        raise InvalidFile(
+            f"{recipe.source} comes without the {missing.files[0].title} that reads prompts, too.",
+            hint="Take the text encoder of a LoadTextEncoder: name this folder there, and a file "
+            f"of {missing.files[0].title}.",
+        )
+
+
+def _has(recipe: TextEncoder, part: Part) -> bool:
+    return bool(recipe.paths(part.role) or recipe.paths(CHECKPOINT))
 
 
 def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
@@ -216,8 +236,4 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
         return clip_tokenizer(MERGES, part.padding)
     if files:
         return build_tokenizer(part.classes, files)
-    raise InvalidFile(
-        f"{recipe.source} holds no vocabulary, as all single-file models, and none was found.",
-        expected=f"its {' and '.join(FILES)} in {PLACE} under a models folder",
-        hint="Copy the two files from the `tokenizer` folder of the model that it was made from.",
-    )
+    raise missing_tokenizer(part, recipe.source)

@@ -24,7 +24,7 @@ from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
     folder_scheduler,
 )
-from nodegraph.diffusion.vocabulary import find_vocabulary
+from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile
 
 SETTINGS = "settings"
@@ -58,7 +58,7 @@ def port_files(
         return [
             _weighty(source.path, part.role, allow_pickle=allow_pickle)
             for part in parts
-            if not part.optional or (source.path / part.role / layout.CONFIG).is_file()
+            if not part.may_lack or (source.path / part.role / layout.CONFIG).is_file()
         ]
 
     tokenizers = [
@@ -70,9 +70,14 @@ def port_files(
 
 
 def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
-    weights = layout.find_weights(folder, role, allow_pickle=allow_pickle)
+    return weighty_folder(folder / role, role, allow_pickle=allow_pickle)
+
+
+def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+    """The files of a part with weights: its configuration, and what holds them."""
+    weights = layout.find_weights(folder.parent, folder.name, allow_pickle=allow_pickle)
     index = [weights.index] if weights.index else []
-    return PartFiles(role, [folder / role / layout.CONFIG, *weights.files, *index], weights.files)
+    return PartFiles(role, [folder / layout.CONFIG, *weights.files, *index], weights.files)
 
 
 def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) -> list[PartFiles]:
@@ -84,7 +89,7 @@ def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) 
             words = checkpoint_part(encoder, shapes, prefixes[encoder.role]).config["vocab_size"]
         except (KeyError, ValueError, IndexError) as error:
             raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
-        files = find_vocabulary([*folders, source.path.parent], words)
+        files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
         found.append(PartFiles(tokenizer.role, files))
     return found
 
@@ -103,6 +108,13 @@ def model_settings(source: ModelSource, family: Family) -> tuple[tuple[str, str]
     heeded = {name: index.get(name, default) for name, default in family.settings.items()}
     heeded |= {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
     return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+
+
+def default_settings(family: Family) -> tuple[tuple[str, str], ...]:
+    """The same of a part that comes without an index."""
+    if not family.settings and not family.further:
+        return ()
+    return ((SETTINGS, json.dumps(dict(family.settings), sort_keys=True)),)
 
 
 def further_files(source: ModelSource, index: Config) -> list[Path]:

@@ -231,7 +231,7 @@ def _kind(path: Path) -> ModelKind:
 
 def _identify(path: Path, kind: ModelKind, allow_pickle: bool) -> Identified:
     if kind == "checkpoint":
-        return identify_tensors(_shapes(path, allow_pickle))
+        return identify_tensors(file_shapes(path, allow_pickle))
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
             f"{path} is no model folder: it has no {layout.INDEX}.",
@@ -273,7 +273,13 @@ def _check_weights(weights: layout.ComponentFiles) -> None:
             read_header(path)
 
 
-def _shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]:
+def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of all tensors in a file, by name.
+
+    Raises:
+        UnsafeFile: It is a pickle file, and those aren't allowed.
+        InvalidFile: It is no model file, or damaged.
+    """
     if path.suffix == SAFETENSORS:
         return read_header(path).shapes
     if path.suffix not in PICKLES:

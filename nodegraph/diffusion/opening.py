@@ -131,10 +131,11 @@ def _check_digests(recipe: Recipe) -> None:
 
 def computed_dtype(dtype: str, device: str) -> str:
     """The precision to take where one is asked for: float32 for float16 on a CPU that lacks it."""
-    return "float32" if dtype == "float16" and _lacks_float16(device) else dtype
+    return "float32" if dtype == "float16" and lacks_float16(device) else dtype
 
 
-def _lacks_float16(device: str) -> bool:
+def lacks_float16(device: str) -> bool:
+    """Whether a device can't compute in float16."""
     return device == "cpu" and not cpu_has_float16()
 
 
@@ -167,7 +168,7 @@ def files_stamp(files: Iterable[Path], device: str) -> str:
     Raises:
         InvalidFile: One isn't there.
     """
-    return digest_value([*map(file_stamp, sorted(files)), device, _lacks_float16(device)])
+    return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

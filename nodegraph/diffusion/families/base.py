@@ -76,10 +76,14 @@ class Part:
         role: Name of the folder, such as ``text_encoder_2``.
         classes: Of diffusers or transformers, that may fill it; the first where files don't say.
         optional: Whether models may come without it.
+        apart: Whether folders may come without it, and another gives it then: nothing is encoded
+            without.
         padding: Of a tokenizer of CLIP's words: the word that prompts are padded with, where files
             don't say.
         files: How it lies in a file without a configuration, alone or with others; the first that
             matches. Empty where such files aren't read.
+        vocabulary: Of a tokenizer: its name in `nodegraph.diffusion.vocabulary`, by which one is
+            found for files that hold none; empty where none is looked for.
     """
 
     role: str
@@ -87,6 +91,13 @@ class Part:
     optional: bool = False
     padding: str = "<|endoftext|>"
     files: tuple[FileLayout, ...] = ()
+    vocabulary: str = ""
+    apart: bool = False
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether a folder without it is whole."""
+        return self.optional or self.apart
 
 
 @dataclass(frozen=True, slots=True)

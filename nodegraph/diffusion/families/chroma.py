@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.flux import FLUX, Flux
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.flux import CHROMA as CHROMA_FILE
+from nodegraph.diffusion.single_files.t5 import T5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,8 +50,8 @@ CHROMA = ChromaFamily(
     latent=FLUX.latent,
     pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline"),
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",)),),
-    tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     noise="flow",
     spread="ramp",
     mu=line_mu,

@@ -33,8 +33,10 @@ from nodegraph.diffusion.families.patches import (
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
 from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
+from nodegraph.diffusion.single_files.t5 import T5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,12 +128,12 @@ FLUX = Flux(
     pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxFillPipeline", "FluxKontextPipeline"),
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
-        Part("text_encoder", ("CLIPTextModel",)),
-        Part("text_encoder_2", ("T5EncoderModel",)),
+        Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),
+        Part("text_encoder_2", ("T5EncoderModel",), files=(T5,)),
     ),
     tokenizers=(
-        Part("tokenizer", ("CLIPTokenizer",)),
-        Part("tokenizer_2", ("T5Tokenizer",)),
+        Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),
+        Part("tokenizer_2", ("T5Tokenizer",), vocabulary="t5"),
     ),
     noise="flow",
     spread="ramp",

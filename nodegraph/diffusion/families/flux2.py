@@ -16,6 +16,7 @@ from nodegraph.diffusion.flux2_latents import FLUX2 as FLUX2_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.flux2 import FLUX2_FILE, FLUX2_KLEIN_FILE
+from nodegraph.diffusion.single_files.language import MISTRAL3, QWEN3
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ FLUX2 = Flux2(
     "Flux.2",
     pipelines=("Flux2Pipeline",),
     denoisers=_denoisers(FLUX2_FILE),
-    encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",)),),
-    tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",)),),
+    encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
+    tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
     needs_negative=False,
     **_COMMON,
 )
@@ -178,8 +179,8 @@ FLUX2_KLEIN = Flux2Klein(
     "Flux.2 Klein",
     pipelines=("Flux2KleinPipeline",),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
-    encoders=(Part("text_encoder", ("Qwen3ForCausalLM",)),),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
+    encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3,)),),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     settings={"is_distilled": False},
     **_COMMON,
 )

@@ -13,7 +13,10 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.hidream import HIDREAM_FILE
+from nodegraph.diffusion.single_files.language import LLAMA3
+from nodegraph.diffusion.single_files.t5 import T5
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -97,6 +100,8 @@ def _check_tokens(model: Denoiser, tokens: int, asked: Asked) -> None:
 
 
 _CLIP = ("CLIPTextModelWithProjection",)
+_FIRST = clip_layout("long CLIP-L with its projection", *_CLIP, long=True)
+_SECOND = clip_layout("long CLIP-G with its projection", *_CLIP, kind="bigG", long=True)
 HIDREAM = HiDream(
     "hidream",
     "HiDream-I1",
@@ -104,16 +109,16 @@ HIDREAM = HiDream(
     pipelines=("HiDreamImagePipeline",),
     denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
-        Part("text_encoder", _CLIP),
-        Part("text_encoder_2", _CLIP),
-        Part("text_encoder_3", ("T5EncoderModel",)),
-        Part("text_encoder_4", ("LlamaForCausalLM",)),
+        Part("text_encoder", _CLIP, files=(_FIRST,)),
+        Part("text_encoder_2", _CLIP, files=(_SECOND,)),
+        Part("text_encoder_3", ("T5EncoderModel",), files=(T5,)),
+        Part("text_encoder_4", ("LlamaForCausalLM",), files=(LLAMA3,), apart=True),
     ),
     tokenizers=(
-        Part("tokenizer", ("CLIPTokenizer",)),
-        Part("tokenizer_2", ("CLIPTokenizer",)),
-        Part("tokenizer_3", ("T5Tokenizer",)),
-        Part("tokenizer_4", ("PreTrainedTokenizerFast",)),
+        Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),
+        Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),
+        Part("tokenizer_3", ("T5Tokenizer",), vocabulary="t5"),
+        Part("tokenizer_4", ("PreTrainedTokenizerFast",), vocabulary="llama3", apart=True),
     ),
     noise="flow",
     mu=_mu,

@@ -15,6 +15,8 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
+from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
+from nodegraph.diffusion.single_files.t5 import BYT5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,12 +130,12 @@ HUNYUAN_IMAGE = HunyuanImage(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),
     encoders=(
-        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),
-        Part("text_encoder_2", ("T5EncoderModel",)),
+        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",), files=(QWEN25_VL, QWEN25)),
+        Part("text_encoder_2", ("T5EncoderModel",), files=(BYT5,)),
     ),
     tokenizers=(
-        Part("tokenizer", ("Qwen2Tokenizer",)),
-        Part("tokenizer_2", ("ByT5Tokenizer",)),
+        Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),
+        Part("tokenizer_2", ("ByT5Tokenizer",), vocabulary="byt5"),
     ),
     noise="flow",
     spread="open",

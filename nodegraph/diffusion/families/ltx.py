@@ -25,6 +25,7 @@ from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
 from nodegraph.diffusion.single_files.ltx import LTX_FILE
+from nodegraph.diffusion.single_files.t5 import T5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,8 +92,8 @@ LTX = LTXVideo(
     latent=LTX_LATENTS,
     pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",)),),
-    tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     noise="flow",
     spread="ramp",
     mu=line_mu,

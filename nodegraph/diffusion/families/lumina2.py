@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.lumina2 import LUMINA2_FILE
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ LUMINA2 = Lumina2(
     latent=FLUX_LATENTS,
     pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
     denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
-    encoders=(Part("text_encoder", ("Gemma2Model",)),),
-    tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
+    encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
     noise="flow",
     spread="ramp",
     mu=line_mu,

@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Par
 from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.pixart import PIXART_SIGMA_FILE
+from nodegraph.diffusion.single_files.t5 import T5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +60,7 @@ PIXART_SIGMA = PixArt(
     latent=SDXL,
     pipelines=("PixArtSigmaPipeline",),
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",)),),
-    tokenizers=(Part("tokenizer", ("T5Tokenizer",)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
 )

@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.patches import packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ QWEN_IMAGE = QwenImage(
     latent=QWEN_IMAGE_LATENTS,
     pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
-    encoders=(Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",)),),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
+    encoders=(
+        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",), files=(QWEN25_VL, QWEN25)),
+    ),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),),
     noise="flow",
     spread="ramp",
     mu=line_mu,

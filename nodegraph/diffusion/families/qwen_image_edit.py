@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.base import Asked, Part, Warn
 from nodegraph.diffusion.families.patches import reference_tensors
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.single_files.language import QWEN25_VL
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _spread(said: str, counts: Sequence[int]) -> str:
 _COMMON: dict[str, Any] = {
     "latent": QWEN_IMAGE.latent,
     "denoisers": QWEN_IMAGE.denoisers,
-    "encoders": QWEN_IMAGE.encoders,
+    "encoders": (replace(QWEN_IMAGE.encoders[0], files=(QWEN25_VL,)),),
     "tokenizers": (
         *QWEN_IMAGE.tokenizers,
         # By Pillow, as the other of the two needs torchvision.

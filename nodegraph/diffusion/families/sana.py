@@ -12,6 +12,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import SANA as SANA_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.sana import SANA_FILE
 
 if TYPE_CHECKING:
@@ -97,8 +98,8 @@ SANA = Sana(
     latent=SANA_LATENTS,
     pipelines=("SanaPipeline",),
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
-    encoders=(Part("text_encoder", ("Gemma2Model",)),),
-    tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
+    encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
     noise="flow",
     multiple=32,
     wide=True,

@@ -13,7 +13,9 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
+from nodegraph.diffusion.single_files.t5 import T5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,6 +77,9 @@ def _widened(hidden: Tensor, width: int) -> Tensor:
 
 
 _CLIP = ("CLIPTextModelWithProjection",)
+_FIRST = clip_layout("CLIP-L", *_CLIP, projection="identity")
+"""Its pooled prompt was trained on unprojected, whatever its file holds."""
+_SECOND = clip_layout("CLIP-G", *_CLIP, kind="bigG")
 SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
@@ -82,14 +87,14 @@ SD3 = StableDiffusion3(
     pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
-        Part("text_encoder", _CLIP),
-        Part("text_encoder_2", _CLIP),
-        Part("text_encoder_3", ("T5EncoderModel",), optional=True),
+        Part("text_encoder", _CLIP, files=(_FIRST,)),
+        Part("text_encoder_2", _CLIP, files=(_SECOND,)),
+        Part("text_encoder_3", ("T5EncoderModel",), optional=True, files=(T5,)),
     ),
     tokenizers=(
-        Part("tokenizer", ("CLIPTokenizer",)),
-        Part("tokenizer_2", ("CLIPTokenizer",)),
-        Part("tokenizer_3", ("T5Tokenizer",), optional=True),
+        Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),
+        Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),
+        Part("tokenizer_3", ("T5Tokenizer",), optional=True, vocabulary="t5"),
     ),
     noise="flow",
     mu=line_mu,

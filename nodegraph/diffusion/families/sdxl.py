@@ -90,9 +90,9 @@ _PROJECTING = "CLIPTextModelWithProjection"
 _ENCODER = Part(
     "text_encoder_2",
     (_PROJECTING,),
-    files=(clip_layout("the second text encoder of Stable Diffusion XL", _PROJECTING),),
+    files=(clip_layout("CLIP-G", _PROJECTING, kind="bigG"),),
 )
-_TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",), padding="!")
+_TOKENIZER = Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l", padding="!")
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 _COMMON: dict[str, Any] = {
     "latent": SDXL_LATENTS,
@@ -114,11 +114,11 @@ SDXL = StableDiffusionXL(
         Part(
             "text_encoder",
             ("CLIPTextModel",),
-            files=(clip_layout("the first text encoder of Stable Diffusion XL"),),
+            files=(clip_layout("CLIP-L"),),
         ),
         _ENCODER,
     ),
-    tokenizers=(Part("tokenizer", ("CLIPTokenizer",)), _TOKENIZER),
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"), _TOKENIZER),
     single_file=SingleFile(
         {
             **_PREFIXES,

@@ -66,13 +66,6 @@ def _unet(version: str, size: int, matches: Callable[[Shapes], bool], heads: int
     return Part("unet", ("UNet2DConditionModel",), files=(layout,))
 
 
-def _encoder(version: str, *, drops_last: bool = False) -> Part:
-    title = f"the text encoder of Stable Diffusion {version}.x"
-    return Part(
-        "text_encoder", ("CLIPTextModel",), files=(clip_layout(title, drops_last=drops_last),)
-    )
-
-
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 
 SD1 = StableDiffusion(
@@ -85,8 +78,8 @@ SD1 = StableDiffusion(
         "StableDiffusionInpaintPipeline",
     ),
     denoisers=(_unet("1", 64, lambda unet: not _is_linear(unet) and _untold(unet), heads=8),),
-    encoders=(_encoder("1"),),
-    tokenizers=(Part("tokenizer", ("CLIPTokenizer",)),),
+    encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),),
     # The stock pipeline corrects these two in outdated files.
     scheduler={"steps_offset": 1, "clip_sample": False},
     size=512,
@@ -98,8 +91,8 @@ SD2 = replace(
     name="sd2",
     title="Stable Diffusion 2.x",
     denoisers=(_unet("2", 96, lambda unet: _is_linear(unet) and _untold(unet), heads=None),),
-    encoders=(_encoder("2", drops_last=True),),
-    tokenizers=(Part("tokenizer", ("CLIPTokenizer",), padding="!"),),
+    encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-H", kind="H"),)),),
+    tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),),
     size=768,
     is_second=True,
     # Some predict the noise and others v, which no tensor shows.

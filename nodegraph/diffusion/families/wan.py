@@ -37,6 +37,7 @@ from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
 from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_ORIGINAL
 from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
 from nodegraph.errors import InvalidValue
 
@@ -165,11 +166,11 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 _COMMON: dict[str, Any] = {
     "pipelines": ("WanPipeline", "WanImageToVideoPipeline"),
     "encoders": (
-        Part("text_encoder", ("UMT5EncoderModel",)),
+        Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL)),
         Part("image_encoder", ("CLIPVisionModel", "CLIPVisionModelWithProjection"), optional=True),
     ),
     "tokenizers": (
-        Part("tokenizer", ("T5Tokenizer",)),
+        Part("tokenizer", ("T5Tokenizer",), vocabulary="umt5"),
         Part("image_processor", ("CLIPImageProcessor",), optional=True),
     ),
     "noise": "flow",

@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Par
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.single_files.language import QWEN3
 from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ Z_IMAGE = ZImage(
     latent=FLUX_LATENTS,
     pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline"),
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
-    encoders=(Part("text_encoder", ("Qwen3Model",)),),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",)),),
+    encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3,)),),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     noise="flow",
     spread="ramp32",
     mu=line_mu,

@@ -1,0 +1,81 @@
+"""What LoadTextEncoder knows and checks before it runs. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.families.registry import BUILT_IN
+from nodegraph.diffusion.opening import computed_dtype
+from nodegraph.diffusion.text_encoder_files import (
+    FoundEncoders,
+    find_text_encoder,
+    text_encoder_bytes,
+    text_encoder_stamp,
+)
+
+from ._facts import check_dtype, finding_of
+
+FAMILY_NAMES = tuple(
+    family.name for family in BUILT_IN.values() if any(part.files for part in family.encoders)
+)
+"""Families whose text encoders are read from files of their own."""
+
+PORTS = ("file", "file_2", "file_3", "file_4")
+_TEXT_ENCODER = "text_encoder"
+
+
+def encoder_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Family of what LoadTextEncoder gives; nothing where it can't be loaded."""
+    try:
+        found = _found(inputs)
+    except NodegraphError:
+        # `check_encoder` tells.
+        return {}
+    if found is None:
+        return {}
+    weights = {"weight_bytes": _bytes(inputs, found)}
+    return {_TEXT_ENCODER: {"family": found.family.name, **weights}}
+
+
+def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing, damaged, of another family, or there twice."""
+    try:
+        _found(inputs)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or PORTS[0], error)
+    yield from check_dtype(inputs)
+
+
+def encoder_state(inputs: HookInputs) -> str:
+    """Changes when a file of the text encoder does."""
+    found = _found(inputs)
+    assert found is not None
+    return text_encoder_stamp(found, inputs.environment.device)
+
+
+def encoder_weights(inputs: HookInputs) -> Estimate:
+    """What the text encoder takes in memory once a node needs it."""
+    found = _found(inputs)
+    if found is None:
+        return Estimate()
+    return Estimate(memory=0, weights={_TEXT_ENCODER: _bytes(inputs, found)})
+
+
+def _bytes(inputs: HookInputs, found: FoundEncoders) -> int:
+    device = inputs.environment.device
+    dtype = computed_dtype(inputs.literals.get("dtype") or "auto", device)
+    return text_encoder_bytes(found, dtype=dtype, device=device)
+
+
+def _found(inputs: HookInputs) -> FoundEncoders | None:
+    """The files, as far as it is known yet which."""
+    literals, environment = inputs.literals, inputs.environment
+    names = {port: literals.get(port) for port in PORTS}
+    known = {port: name for port, name in names.items() if name is not None}
+    family = literals.get("family")
+    if family is None or len(known) < len(PORTS):
+        return None
+    return find_text_encoder(
+        family, known, environment.models, allow_pickle=environment.allow_pickle
+    )

@@ -1,0 +1,60 @@
+"""Text encoders in files of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Choices, Context, File, TextEncoder, node
+from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.text_encoder_files import open_text_encoder
+
+from ._text_encoder_facts import (
+    FAMILY_NAMES,
+    check_encoder,
+    encoder_outputs,
+    encoder_state,
+    encoder_weights,
+)
+
+
+@node(
+    category="models",
+    lane="io",
+    infer=encoder_outputs,
+    validate=check_encoder,
+    fingerprint=encoder_state,
+    estimate=encoder_weights,
+    tags=("checkpoint", "load", "clip", "t5", "prompt"),
+)
+def LoadTextEncoder(
+    ctx: Context,
+    family: Annotated[str, Choices(FAMILY_NAMES)],
+    file: Annotated[str, File("model")],
+    file_2: Annotated[str, File("model")] = "",
+    file_3: Annotated[str, File("model")] = "",
+    file_4: Annotated[str, File("model")] = "",
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> TextEncoder:
+    """Open a model's text encoder from files of its own, such as clip_l and t5xxl.
+
+    Name them in any order: which is which is told by what they hold. Tokenizers come along, but
+    for those of Gemma and Llama, which are looked for in the models folders.
+
+    Args:
+        family: Of the model that it is to lead.
+        file: Name under a models folder, or path, of a .safetensors file; or of a folder with a
+            text encoder or a whole model, whose text encoders are taken.
+        file_2: The second, where the family has two.
+        file_3: The third; Stable Diffusion 3 does without its T5.
+        file_4: The fourth.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    environment = ctx.environment
+    return open_text_encoder(
+        family,
+        {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4},
+        environment.models,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )

@@ -1,0 +1,199 @@
+"""Text encoders in files of their own: which is which, loaded back tensor by tensor, and prompts
+as diffusers' pipelines encode them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+import transformers as tf
+from torch import Tensor
+
+from nodegraph.diffusion import encode_prompt, estimate_bytes, load_component
+from nodegraph.diffusion.single_files.t5 import UMT5_ORIGINAL
+from nodegraph.diffusion.text_encoder_files import (
+    find_text_encoder,
+    open_text_encoder,
+    text_encoder_bytes,
+)
+from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
+from tests.diffusion import ldm_export as ldm
+
+from .text_files import (
+    UMT5_WORDS,
+    assert_loaded,
+    clip,
+    clip_file,
+    clip_words,
+    named,
+    t5,
+    wan_file,
+    write,
+)
+from .words import t5_words
+
+PROMPT = "a photo of a red cat, 4k; it's naïve 日本"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """clip_l, clip_g and t5xxl, as everybody has them."""
+    folder = tmp_path_factory.mktemp("files")
+    write(folder / "clip_l.safetensors", clip_file(clip()))
+    write(folder / "clip_g.safetensors", clip_file(clip(17, projects=True)))
+    write(folder / "t5xxl.safetensors", named(t5()))
+    return folder
+
+
+def loaded(family: str, *paths: Path | str, models: Path | None = None) -> Any:
+    names = {f"file_{at}": str(path) for at, path in enumerate(paths)}
+    recipe = open_text_encoder(family, names, [models] if models else [])
+    return load_component(recipe, "cpu")
+
+
+def test_flux_is_diffusers(files: Path) -> None:
+    model = loaded("flux", "t5xxl", "clip_l.safetensors", models=files)
+    assert_loaded(model.modules["text_encoder"], clip())
+    assert_loaded(model.modules["text_encoder_2"], t5())
+
+    words = model.tokenizers["tokenizer_2"]
+    pipeline = d.FluxPipeline(None, None, clip(), clip_words(), t5(), words, None)
+    embeddings, pooled, _ = pipeline.encode_prompt(PROMPT, PROMPT)
+    (entry,) = encode_prompt(model, PROMPT).entries
+    assert torch.equal(entry.embeddings, embeddings)
+    assert torch.equal(entry.tensors["pooled"], pooled)
+
+
+@pytest.mark.parametrize("with_t5", [True, False])
+def test_sd3_is_diffusers_whose_first_clip_projects_nothing(files: Path, with_t5: bool) -> None:
+    names = ("t5xxl",) * with_t5
+    model = loaded("sd3", "clip_g", *names, "clip_l", models=files)
+    assert set(model.modules) == {"text_encoder", "text_encoder_2", *["text_encoder_3"] * with_t5}
+
+    first = clip(projects=True)
+    first.text_model.load_state_dict(clip().state_dict())
+    first.text_projection.weight.copy_(torch.eye(64))
+    third = t5(), model.tokenizers.get("tokenizer_3", t5_words())
+    encoders = (first, clip_words(), clip(17, projects=True), clip_words("!"), *third)
+    pipeline = d.StableDiffusion3Pipeline(None, None, None, *encoders)
+    embeddings, _, pooled, _ = pipeline.encode_prompt(PROMPT, PROMPT, PROMPT)
+    (entry,) = encode_prompt(model, PROMPT).entries
+    assert torch.equal(entry.tensors["pooled"], pooled)
+    width = entry.embeddings.shape[-1]
+    assert torch.equal(entry.embeddings, embeddings[:, : entry.embeddings.shape[1], :width])
+
+
+def test_wan_is_diffusers(tmp_path: Path) -> None:
+    encoder = t5(UMT5_WORDS, tf.UMT5EncoderModel)
+    tensors = named(encoder) | {"spiece_model": torch.zeros(8, dtype=torch.uint8)}
+    model = loaded("wan", write(tmp_path / "umt5.safetensors", tensors))
+    assert_loaded(model.modules["text_encoder"], encoder)
+
+    pipeline = d.WanPipeline(model.tokenizers["tokenizer"], encoder, None, None)
+    embeddings, _ = pipeline.encode_prompt(PROMPT, max_sequence_length=512)
+    (entry,) = encode_prompt(model, PROMPT).entries
+    assert torch.equal(entry.embeddings, embeddings)
+
+
+def test_umt5_as_wan_names_it() -> None:
+    encoder = t5(100, tf.UMT5EncoderModel)
+    tensors = wan_file(encoder)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert UMT5_ORIGINAL.prefix(shapes) == ""
+    config = UMT5_ORIGINAL.config(shapes)
+    told = {name: getattr(encoder.config, name) for name in config}
+    assert told | {"tie_word_embeddings": False} == config
+    found = UMT5_ORIGINAL.convert(tensors, config)
+    assert found.keys() == named(encoder).keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in named(encoder).items())
+
+
+@pytest.mark.parametrize("prefix", ["", "text_encoders.clip_l.transformer.", "clip_l."])
+def test_names_may_have_a_prefix(tmp_path: Path, prefix: str) -> None:
+    file = write(tmp_path / "any.safetensors", clip_file(clip(), prefix))
+    assert_loaded(loaded("sd1", file).modules["text_encoder"], clip())
+
+
+def test_clip_g_as_openclip_names_it(tmp_path: Path, files: Path) -> None:
+    second = clip(17, projects=True)
+    tensors = ldm.open_clip(second, "") | {"logit_scale": torch.ones(())}
+    file = write(tmp_path / "g.safetensors", {n: t.contiguous() for n, t in tensors.items()})
+    model = loaded("sdxl", file, files / "clip_l.safetensors")
+    assert_loaded(model.modules["text_encoder_2"], second)
+
+
+def test_a_file_with_several_fills_each_role(tmp_path: Path) -> None:
+    tensors = clip_file(clip(), "text_encoders.clip_l.transformer.") | {
+        f"text_encoders.t5xxl.transformer.{name}": tensor for name, tensor in named(t5()).items()
+    }
+    model = loaded("flux", write(tmp_path / "both.safetensors", tensors))
+    assert_loaded(model.modules["text_encoder_2"], t5())
+
+
+def test_folders_may_be_named(tmp_path: Path, files: Path) -> None:
+    folder = tmp_path / "text_encoder_2"
+    t5().save_pretrained(folder)
+    model = loaded("flux", folder, files / "clip_l.safetensors")
+    assert_loaded(model.modules["text_encoder_2"], t5())
+
+
+def test_what_it_takes_in_memory_is_told_before(files: Path) -> None:
+    names = {"file": "clip_l", "file_2": "t5xxl"}
+    found = find_text_encoder("flux", names, [files])
+    recipe = open_text_encoder("flux", names, [files], dtype="bfloat16")
+    assert text_encoder_bytes(found, dtype="bfloat16") == estimate_bytes(recipe)
+    weights = 2 * sum(sum(w.numel() for w in named(m).values()) for m in (clip(), t5()))
+    assert text_encoder_bytes(found, dtype="bfloat16") == pytest.approx(weights, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "names", "port", "words"),
+    [
+        ("flux", ["t5xxl"], "file_2", "Flux.1 has text encoders that no file holds: CLIP-L"),
+        ("flux", ["t5xxl", "t5xxl", "clip_l"], "file_2", "are both T5-XXL"),
+        ("flux", ["clip_l", "t5xxl", "clip_g"], "file_3", "is CLIP-G, which is no text encoder"),
+        ("wan", ["t5xxl"], "file", "is T5-XXL, which is no text encoder of Wan.*UMT5-XXL.*Flux.1"),
+        ("hidream", ["clip_l"], "file", "is CLIP-L, .*expected: long CLIP-L with its projection"),
+        ("sdxl", ["tiny", "clip_g", "clip_l"], "file_3", "are both CLIP-L"),
+        ("flux", [], "file", "no file holds: CLIP-L and T5-XXL"),
+    ],
+)
+def test_wrong_files_are_told(
+    files: Path, family: str, names: list[str], port: str, words: str
+) -> None:
+    ports = ("file", "file_2", "file_3")
+    with pytest.raises(InvalidFile, match=words) as failed:
+        open_text_encoder(family, dict(zip(ports, names, strict=False)), [files])
+    assert failed.value.problem.port == port
+
+
+def test_missing_names_and_families_are_told(files: Path) -> None:
+    with pytest.raises(ModelNotFound) as failed:
+        open_text_encoder("flux", {"file": "clip_l", "file_2": "t5xl"}, [files])
+    assert failed.value.problem.port == "file_2"
+    assert "t5xxl" in (failed.value.problem.hint or "")
+    with pytest.raises(NodegraphError, match="there is no model family `fluxx`"):
+        open_text_encoder("fluxx", {"file": "clip_l"}, [files])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"text_model.final_layer_norm.bias": None}, "lack 1 tensors .*final_layer_norm.bias"),
+        ({"stray": torch.zeros(2)}, "1 tensors that don't belong there: .*stray"),
+        (
+            {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)},
+            r"fc2\.bias, which has shape \[7\]",
+        ),
+    ],
+)
+def test_damaged_files_are_told_by_tensor(
+    tmp_path: Path, files: Path, change: dict[str, Tensor | None], words: str
+) -> None:
+    tensors = {n: t for n, t in (clip_file(clip()) | change).items() if t is not None}
+    file = write(tmp_path / "damaged.safetensors", tensors)
+    with pytest.raises(InvalidFile, match=words):
+        loaded("flux", file, files / "t5xxl.safetensors")
