@@ -42,6 +42,8 @@ def _document(model: FoundModel) -> dict[str, Any]:
         "bytes": model.bytes,
         "path": str(model.path),
         "problem": model.problem,
+        "part": model.part,
+        "node": model.node,
     }
 
 
@@ -59,6 +61,9 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         if model.problem:
             say()
             say((model.name, "bold"), ": ", (model.problem, "yellow"))
+        elif model.part:
+            say()
+            say((model.name, "bold"), f": {model.part}. {model.node} takes it.")
     say()
     say(f"What loads: {supported()}. docs/families.md says more.")
     say("Put models into one of these folders, or name another one with --models:")
@@ -67,6 +72,7 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
 
 
 def _row(model: FoundModel) -> tuple[StyledText, ...]:
-    family: StyledText = model.family or ("unusable", "yellow")
+    other: StyledText = ("unusable", "yellow") if model.problem else "several"
+    family: StyledText = model.family or other
     place = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
     return model.name, family, model.kind, shown_size(model.bytes), place

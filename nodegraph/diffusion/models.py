@@ -14,6 +14,7 @@ from typing import Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.alone import LOAD_MODEL, LOAD_VAE
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
     Identified,
@@ -41,9 +42,11 @@ class FoundModel:
 
     Attributes:
         name: Path relative to its models folder, with forward slashes; what LoadModel takes.
-        family: Such as ``sd1``; None if it can't be used.
+        family: Such as ``sd1``; None if it can't be used, or fits several.
         bytes: Size on disk.
         problem: Why it can't be used; None if it can.
+        part: What it is by itself, such as "the transformer of Flux.1"; None of whole models.
+        node: The node that takes it; None where none does.
     """
 
     name: str
@@ -52,6 +55,8 @@ class FoundModel:
     family: str | None
     bytes: int
     problem: str | None = None
+    part: str | None = None
+    node: str | None = None
 
 
 Describe = Callable[[str, Path, ModelKind], FoundModel]
@@ -191,14 +196,19 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
-    family, problem = None, None
+    size = _size(path)
     try:
         identified = _identify(path, kind, allow_pickle=False)
-        family = identified.family.name if identified.family else None
-        problem = None if family else f"It is {identified.refusal}"
     except NodegraphError as error:
-        problem = str(error)
-    return FoundModel(name, path, kind, family, _size(path), problem)
+        return FoundModel(name, path, kind, None, size, str(error))
+    if identified.family is not None:
+        return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
+    part = identified.part
+    if part is None:
+        problem = f"It is {identified.refusal}"
+        return FoundModel(name, path, kind, None, size, problem, node=identified.node)
+    family = None if part.node == LOAD_VAE else part.family.name
+    return FoundModel(name, path, kind, family, size, part=identified.title, node=part.node)
 
 
 def all_below(path: Path) -> list[Path]:

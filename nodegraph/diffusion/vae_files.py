@@ -122,6 +122,7 @@ def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
         raise InvalidFile(
             f"{path} is {told.title}, not a VAE that is known here.",
             expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
+            hint=f"{told.node} takes it." if told.node else None,
         )
     may_upcast = all(item is None or item.class_name != TINY for item in laid.values())
     return FoundVae(files, fitting, may_upcast)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.cli.conftest import Cli
+from tests.diffusion.test_models import write_safetensors
 
 
 def test_models_are_listed_with_what_is_wrong_with_them(cli: Cli, tmp_path: Path) -> None:
@@ -28,6 +29,26 @@ def test_the_list_says_where_to_put_models(cli: Cli, tmp_path: Path, home: Path)
     assert "broken.safetensors: " in shown.out
     assert "  shelf\n  other  (does not exist yet)\n" in shown.out
     assert str(home / "models") in shown.out
+
+
+def test_parts_are_listed_with_the_node_that_takes_them(cli: Cli, tmp_path: Path) -> None:
+    shapes = {
+        "img_in.weight": (8, 64),
+        "double_blocks.0.img_mod.lin.weight": (8, 8),
+        "vector_in.in_layer.weight": (8, 8),
+        "final_layer.linear.weight": (64, 8),
+    }
+    write_safetensors(tmp_path / "shelf" / "flux.safetensors", shapes)
+    shown = cli("models", "--models", "shelf")
+    row = next(line for line in shown.out.splitlines() if line.startswith("flux"))
+    assert row.split()[1] == "flux"
+    assert "the transformer of Flux.1. LoadDiffusionModel takes it." in shown.out
+    (found,) = (
+        model
+        for model in cli("models", "--models", "shelf", "--json").json["models"]
+        if model["name"] == "flux.safetensors"
+    )
+    assert (found["problem"], found["node"]) == (None, "LoadDiffusionModel")
 
 
 def test_without_models_the_list_says_so(cli: Cli, tmp_path: Path) -> None:

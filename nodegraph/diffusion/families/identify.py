@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from nodegraph.diffusion.families.alone import part_in
+from nodegraph.diffusion.families.alone import PartAlone, part_in
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
@@ -20,11 +20,13 @@ class Identified:
         title: In words.
         family: Of a whole model; None where it is none, or isn't supported.
         node: The node that takes it, where that isn't LoadModel.
+        part: Where it is a part of a model by itself.
     """
 
     title: str
     family: Family | None = None
     node: str | None = None
+    part: PartAlone | None = None
 
     @property
     def refusal(self) -> str:
@@ -71,7 +73,7 @@ def identify_tensors(shapes: Shapes) -> Identified:
     if part is not None:
         alone = all(name.startswith(part.prefix) for name in shapes)
         more = "" if alone else " beside parts that make no whole model with it"
-        return Identified(f"{part.layout.title}{more}", node=part.node)
+        return Identified(f"{part.layout.title}{more}", node=part.node, part=part)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)

@@ -382,7 +382,8 @@ def test_load_model_and_lists_say_what_it_is(written: WrittenOf) -> None:
     with pytest.raises(InvalidFile, match=r"the transformer of Flux\.1: LoadDiffusionModel takes"):
         locate_model(str(path), [])
     listed = describe_model(path.name, path, "checkpoint")
-    assert listed.problem == "It is the transformer of Flux.1: LoadDiffusionModel takes it."
+    assert (listed.problem, listed.family) == (None, "flux")
+    assert (listed.part, listed.node) == ("the transformer of Flux.1", "LoadDiffusionModel")
 
 
 def test_a_model_that_is_one_has_no_second_expert(written: WrittenOf) -> None:
