@@ -10,6 +10,7 @@ from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.unsupported import unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def identify_tensors(shapes: Shapes) -> Identified:
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)
-    return Identified(_near(shapes))
+    return Identified(unsupported(shapes) or _near(shapes))
 
 
 def _near(shapes: Shapes) -> str:

@@ -18,7 +18,10 @@ from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.denoisers import PREFIXES
 from nodegraph.diffusion.single_files.original_tables import TABLES
+from nodegraph.diffusion.single_files.unsupported import unsupported
+from tests.diffusion.adapters.denoisers import on_meta
 
+from . import double_stream
 from .models import SMALL
 from .originals import WRITERS
 
@@ -91,6 +94,18 @@ def test_a_file_is_one_layouts_alone(files: dict[str, Any], name: str, prefix: s
         assert taken == {SMALL[name].layout: prefix}
 
 
+@pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+@pytest.mark.parametrize("name", ["flux", "chroma", "sd3"])
+def test_older_ones_are_not_taken_for_newer_ones(name: str) -> None:
+    tensors = on_meta(name, **({} if name == "sd3" else _AXES)).state_dict()
+    write = double_stream.sd3 if name == "sd3" else double_stream.flux
+    for given in (write(tensors), tensors):
+        taken = [key for key, layout in LAYOUTS.items() if layout.matches(shapes_of(given))]
+        assert taken == [f"{name}-transformer"]
+
+
+_AXES = {"attention_head_dim": 128, "axes_dims_rope": (16, 56, 56)}
+
 CONVERTERS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "z-image": converters.convert_z_image_transformer_checkpoint_to_diffusers,
     "sana": converters.convert_sana_transformer_to_diffusers,
@@ -136,28 +151,27 @@ def test_what_is_not_known_keeps_its_name(files: dict[str, Any]) -> None:
 
 
 RELATIVES = {
-    "z-image": ("siglip_embedder.0.weight", "dec_net.cond_embed.weight"),
-    "lumina2": ("clip_text_pooled_proj.0.weight",),
-    "sana": ("cfg_embedder.mlp.0.weight",),
-    "pixart-sigma": ("csize_embedder.mlp.0.weight",),
-    "wan": (
-        "vace_patch_embedding.weight",
-        "ref_conv.weight",
-        "face_adapter.fuser_blocks.0.k_norm.weight",
-        "img_emb.emb_pos",
-    ),
-    "ltx": ("audio_patchify_proj.weight",),
-    "qwen-image": ("time_text_embed.addition_t_embedding.weight",),
-    "hunyuan-image": ("vision_in.proj.0.weight",),
+    "siglip_embedder.0.weight": ("z-image", "Z-Image Omni"),
+    "clip_text_pooled_proj.0.weight": ("lumina2", "NewBie"),
+    "cfg_embedder.mlp.0.weight": ("sana", "Sana Sprint"),
+    "csize_embedder.mlp.0.weight": ("pixart-sigma", "PixArt-α"),
+    "vace_patch_embedding.weight": ("wan", "Wan VACE"),
+    "ref_conv.weight": ("wan", "reference"),
+    "face_adapter.fuser_blocks.0.k_norm.weight": ("wan", "Wan Animate"),
+    "img_emb.emb_pos": ("wan-i2v", "last picture"),
+    "audio_patchify_proj.weight": ("ltx", "LTX-2"),
+    "time_text_embed.addition_t_embedding.weight": ("qwen-image", "Qwen-Image-Layered"),
+    "vision_in.proj.0.weight": ("hunyuan-image", "HunyuanVideo"),
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "mark"), [(key, m) for key, all_ in RELATIVES.items() for m in all_]
-)
-def test_relatives_are_not_taken_for_it(files: dict[str, Any], name: str, mark: str) -> None:
-    shapes = changed(files, name, {mark: (8, 8)})
-    assert not any(layout.matches(shapes) for layout in LAYOUTS.values())
+@pytest.mark.parametrize("mark", RELATIVES)
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_relatives_are_told_as_what_they_are(files: dict[str, Any], mark: str, prefix: str) -> None:
+    name, title = RELATIVES[mark]
+    shapes = {f"{prefix}{k}": v for k, v in changed(files, name, {mark: (8, 8)}).items()}
+    assert not any(layout.prefix(shapes) is not None for layout in LAYOUTS.values())
+    assert title in str(unsupported(shapes))
 
 
 def changed(
