@@ -114,9 +114,15 @@ def test_a_picture_of_two_is_diffusers(
     assert_same(found, stock_edit(pipeline, two, batch=batch), unpack)
 
 
-def test_bfloat16_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, model = model_of(edit_plus)
-    monkeypatch.setattr(sys.modules[type(pipeline).__module__], "VAE_IMAGE_SIZE", SMALL)
+@pytest.mark.parametrize("build", [edit, edit_plus])
+def test_bfloat16_is_diffusers(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, build: Callable[[], Any]
+) -> None:
+    pipeline, model = model_of(build)
+    home = sys.modules[type(pipeline).__module__]
+    size = (64, 64, None) if build is edit else (64, 64)
+    monkeypatch.setattr(home, "calculate_dimensions", lambda area, ratio: size)
+    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, area: size[:2])
     parts = d.QwenImagePipeline.from_pretrained(model.folder, dtype=torch.bfloat16).components
     loaded = type(pipeline)(**parts, processor=pipeline.processor)
     loaded.set_progress_bar_config(disable=True)

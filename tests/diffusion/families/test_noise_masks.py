@@ -1,0 +1,227 @@
+"""What is made anew under a mask is what diffusers' inpainting pipelines make, to the last bit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import diffusers as d
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nodegraph.core.values import Latent
+from nodegraph.diffusion import encode_image
+from nodegraph.diffusion.families import qwen_image_edit
+from nodegraph.diffusion.text import with_references
+
+from .checks import Unpack
+from .conftest import Pair
+from .equality import NEGATIVE, Model, assert_same, picture, stock
+from .image_to_image import HEIGHT, WIDTH, MostLikely, as_tensor
+from .test_flux import chroma, flux, flux_kontext, sd3, unpack
+from .test_flux2 import denormalised, flux2_klein
+from .test_qwen_image import qwen_image
+from .test_qwen_image_edit import edit, edited
+from .test_stable_diffusion import sd1, sd2_zero_snr, sdxl
+from .test_z_image import z_image
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model that samples as ever, and the pipeline that puts back what the mask keeps.
+
+    Attributes:
+        kind: The pipeline's class, and what it is made of beside the parts.
+        cfg: What nodegraph is told; the pipeline's own way to say it is among the options.
+    """
+
+    build: Callable[[], Any]
+    kind: Any
+    sampler: str = "euler"
+    cfg: float = 4.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    unpack: Unpack | None = None
+    batch: int = 1
+
+    def __str__(self) -> str:
+        return self.build.__name__
+
+
+UNCHECKED = {"requires_safety_checker": False}
+
+
+def scaled(by: float, name: str = "guidance_scale") -> dict[str, Any]:
+    return {name: by}
+
+
+CASES = [
+    Case(
+        sd1,
+        d.StableDiffusionInpaintPipeline,
+        "ddim",
+        options=scaled(4.0),
+        made_with=UNCHECKED,
+    ),
+    Case(
+        sdxl,
+        d.StableDiffusionXLInpaintPipeline,
+        options=scaled(4.0),
+        made_with={"add_watermarker": False},
+    ),
+    Case(
+        flux,
+        d.FluxInpaintPipeline,
+        options=scaled(3.5) | scaled(4.0, "true_cfg_scale"),
+        unpack=unpack,
+        batch=2,
+    ),
+    Case(
+        chroma,
+        d.ChromaInpaintPipeline,
+        # as many tokens as its other pipelines show the model
+        options=scaled(4.0) | {"max_sequence_length": 512},
+        unpack=unpack,
+    ),
+    Case(z_image, d.ZImageInpaintPipeline, cfg=5.0, options=scaled(4.0)),
+    Case(
+        qwen_image, d.QwenImageInpaintPipeline, options=scaled(4.0, "true_cfg_scale"), unpack=unpack
+    ),
+    Case(sd3, d.StableDiffusion3InpaintPipeline, options=scaled(4.0)),
+]
+
+
+def hole() -> Tensor:
+    """A mask whose borders are those of latent cells, (1, height, width)."""
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, HEIGHT // 4 : HEIGHT // 2, WIDTH // 3 :] = 1
+    return mask
+
+
+def as_picture(mask: Tensor) -> Image.Image:
+    return Image.fromarray((mask[0].numpy() * 255).astype(np.uint8))
+
+
+def start_of(model: Model) -> Latent:
+    latent = encode_image(model.part("vae"), as_tensor(picture(WIDTH, HEIGHT)))
+    return replace(latent, noise_mask=hole())
+
+
+def inpainting(pipeline: Any, case: Case, start: Latent) -> Any:
+    """A pipeline of the same parts, which takes the most likely latent of a picture."""
+    other, kind = case.kind(**pipeline.components, **case.made_with), case.kind
+    other.set_progress_bar_config(disable=True)
+    if kind is d.ChromaInpaintPipeline:
+        # it asks for what its transformer's configuration doesn't say
+        other.transformer.register_to_config(guidance_embeds=False)
+    if kind in (d.QwenImageInpaintPipeline, d.QwenImageEditInpaintPipeline):
+        # it scales them in another order than those that edit without masks: that rounds otherwise
+        assert start.samples is not None
+        other._encode_vae_image = lambda image, generator: start.samples.unsqueeze(2)
+    else:
+        other.vae = MostLikely(pipeline.vae)
+    return other
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_rest_stays_as_with_diffusers(model_of: ModelOf, case: Case) -> None:
+    pipeline, model = model_of(case.build)
+    start = start_of(model)
+    both = {"negative": NEGATIVE, "steps": 4, "batch": case.batch}
+    assert start.samples is not None
+    samples = start.samples.expand(case.batch, -1, -1, -1)
+    latent = replace(start, samples=samples, batch_size=case.batch)
+    options = {"denoise": 0.5, "cfg": case.cfg, "sampler": case.sampler}
+    found = model.make(WIDTH, HEIGHT, latent=latent, **both, **options)
+    other = inpainting(pipeline, case, start)
+    called = {"image": picture(WIDTH, HEIGHT), "mask_image": as_picture(hole())}
+    called |= {"width": WIDTH, "height": HEIGHT, "strength": 0.5, **case.options}
+    expected = stock(other, **both, **called)
+    if case.build is sd3:
+        # the pipeline decodes without the autoencoder's shift, unlike its others
+        expected = replace(expected, pixels=found.pixels)
+    assert_same(found, expected, case.unpack(WIDTH, HEIGHT) if case.unpack else None)
+    assert_kept(found.latents, samples)
+
+
+def assert_kept(found: Tensor, given: Tensor) -> None:
+    """What isn't masked came back as it was."""
+    cell = WIDTH // given.shape[-1]
+    kept = hole()[0, ::cell, ::cell] == 0
+    assert torch.equal(found[..., kept], given[..., kept])
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(sd2_zero_snr, d.StableDiffusionInpaintPipeline, "ddim", made_with=UNCHECKED),
+        Case(chroma, d.ChromaInpaintPipeline, options={"max_sequence_length": 512}, unpack=unpack),
+    ],
+    ids=str,
+)
+def test_where_noise_hides_all_so_do_whole_samplings(model_of: ModelOf, case: Case) -> None:
+    """The pipeline of Stable Diffusion starts from noise alone then, and nodegraph, as the one of
+    Chroma and ComfyUI, from a picture under the greatest noise. Where that leaves nothing of the
+    picture, it is the same."""
+    pipeline, model = model_of(case.build)
+    start = start_of(model)
+    found = model.make(WIDTH, HEIGHT, latent=start, sampler=case.sampler, steps=3, cfg=4.0)
+    called = {"image": picture(WIDTH, HEIGHT), "mask_image": as_picture(hole()), "steps": 3}
+    called |= {"width": WIDTH, "height": HEIGHT, "strength": 1.0, **scaled(4.0), **case.options}
+    expected = stock(inpainting(pipeline, case, start), **called)
+    assert_same(found, expected, case.unpack(WIDTH, HEIGHT) if case.unpack else None)
+
+
+EDITS = [
+    Case(
+        flux_kontext,
+        d.FluxKontextInpaintPipeline,
+        options=scaled(3.5) | scaled(4.0, "true_cfg_scale") | {"_auto_resize": False},
+        unpack=unpack,
+    ),
+    Case(flux2_klein, d.Flux2KleinInpaintPipeline, options=scaled(4.0)),
+]
+
+
+@pytest.mark.parametrize("case", EDITS, ids=str)
+def test_models_that_edit_see_the_picture_beside(model_of: ModelOf, case: Case) -> None:
+    """Their pipelines show it to the model as a reference."""
+    pipeline, model = model_of(case.build)
+    start = start_of(model)
+    is_klein = case.build is flux2_klein
+    both = {"negative": None if is_klein else NEGATIVE, "steps": 4}
+    change: Any = lambda given: with_references(given, start)  # noqa: E731
+    options = {"denoise": 0.5, "cfg": 4.0, "change": change}
+    away = None if is_klein else change(model.encode(NEGATIVE))
+    found = model.make(WIDTH, HEIGHT, latent=start, away=away, **both, **options)
+    other = inpainting(pipeline, case, start)
+    called = {"image": picture(WIDTH, HEIGHT), "mask_image": as_picture(hole()), "strength": 0.5}
+    expected = stock(other, **both, **called, **case.options)
+    pack = denormalised(pipeline.vae) if is_klein else lambda latents: latents
+    packed = replace(found, latents=pack(found.latents))
+    assert_same(packed, expected, case.unpack(WIDTH, HEIGHT) if case.unpack else None)
+    assert start.samples is not None
+    assert_kept(found.latents, start.samples)
+
+
+def test_so_does_qwen_image_edit(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, model = model_of(edit)
+    home = sys.modules[d.QwenImageEditInpaintPipeline.__module__]
+    monkeypatch.setattr(home, "calculate_dimensions", lambda area, ratio: (WIDTH, HEIGHT, None))
+    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, area: (WIDTH, HEIGHT))
+    start, drawn = start_of(model), picture(WIDTH, HEIGHT)
+    found = edited(model, [drawn], [drawn], NEGATIVE, latent=start, denoise=0.5, steps=4)
+    other = inpainting(pipeline, Case(edit, d.QwenImageEditInpaintPipeline), start)
+    both = {"image": drawn, "mask_image": as_picture(hole()), "width": WIDTH, "height": HEIGHT}
+    scale = {"strength": 0.5, **scaled(4.0, "true_cfg_scale")}
+    expected = stock(other, negative=NEGATIVE, steps=4, **both, **scale)
+    assert_same(found, expected, unpack(WIDTH, HEIGHT))
