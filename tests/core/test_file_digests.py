@@ -22,6 +22,14 @@ def test_it_is_the_digest_of_the_bytes(tmp_path: Path, data: bytes) -> None:
     assert digests.digest(path) == digest_bytes(data)
 
 
+@pytest.mark.parametrize("size", [2**22, 2**22 + 1, 2**23, 9_999_999])
+def test_files_of_several_portions_are_digested_whole(tmp_path: Path, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    path = tmp_path / "large"
+    path.write_bytes(data[:size])
+    assert FileDigests().digest(path) == digest_bytes(data[:size])
+
+
 def test_a_changed_file_has_another_digest(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"one")
