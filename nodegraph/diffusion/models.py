@@ -106,7 +106,7 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     if _has_embedded():
         found[EMBEDDED] = describe(EMBEDDED, embedded_folder(), "embedded")
     for folder in folders:
-        for path in _candidates(folder):
+        for path in model_files(folder):
             name = path.relative_to(folder).as_posix()
             if name not in found:
                 found[name] = describe(name, path, _kind(path))
@@ -163,7 +163,7 @@ def _exists(path: Path) -> bool:
 
 def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
-        path.relative_to(folder).as_posix() for folder in folders for path in _candidates(folder)
+        path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
     known += [EMBEDDED] if _has_embedded() else []
     searched = ", ".join(str(folder) for folder in folders) or "no models folder"
@@ -174,8 +174,9 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     )
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
-    """Files and folders that look like models, without descending into model folders."""
+def model_files(folder: Path) -> Iterator[Path]:
+    """Files and folders that look like models or parts of some, without descending into model
+    folders."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

@@ -1,9 +1,10 @@
-"""The small decoders that models bring for previews: where they lie, and loading them."""
+"""Small decoders for previews: where models bring them, and loading them or users'."""
 
 from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,20 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import TinyAutoencoder
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.preview_files import OF_USER, has_config
 from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.single_files.tiny_vae import (
+    DECODERS,
+    convert_tiny,
+    half_prefix,
+    tiny_config,
+)
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile, ModelNotFound
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nodegraph.core.values import Recipe
 
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
@@ -25,7 +35,7 @@ _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeErr
 
 
 def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
-    """The small decoder that a model brings, in eval mode, on a device.
+    """The small decoder of a recipe, in eval mode, on a device. What encodes is left out.
 
     It is built without drawing random numbers, and without waiting for another component that is
     being loaded, as it may be wanted in the middle of a sampling.
@@ -36,35 +46,44 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
     """
     from diffusers import AutoencoderTiny
 
-    place = _place(recipe)
-    config = layout.read_config(place / "config.json")
-    file = _weights(place)
+    file = _weights(recipe)
     known = inspect.signature(AutoencoderTiny.__init__).parameters
+    config = _config(file)
     try:
-        tensors = read_tensors([file], recipe.dtype)
+        tensors = _tensors(file, recipe.dtype)
         with torch.device("meta"):
             vae = AutoencoderTiny(**{name: config[name] for name in config if name in known})
+        vae.encoder = None
         vae.load_state_dict(tensors, strict=True, assign=True)
         vae = vae.eval().requires_grad_(False).to(device)
     except torch.OutOfMemoryError:
         raise
     except _DAMAGED as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InvalidFile(f"can't load {place}: {reason}") from error
-    _check(vae.config, recipe, place)
+        raise InvalidFile(f"can't load {file}: {reason}") from error
+    _check(vae.config, recipe, file)
     return TinyAutoencoder({"vae": vae}, recipe.family)
 
 
 def preview_decoder_bytes(recipe: Recipe) -> int:
-    """Bytes that a model's small decoder will take in memory.
+    """Bytes that the small decoder of a recipe will take in memory.
 
     Raises:
         ModelNotFound: The model brings none.
         InvalidFile: It is damaged.
     """
-    shapes = read_header(_weights(_place(recipe))).shapes
+    shapes = read_header(_weights(recipe)).shapes
+    begins = _prefix(shapes)
     item: int = getattr(torch, recipe.dtype).itemsize
-    return item * sum(math.prod(shape) for shape in shapes.values())
+    return item * sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(begins))
+
+
+def _weights(recipe: Recipe) -> Path:
+    users = recipe.paths(OF_USER)
+    if users:
+        return Path(users[0])
+    place = _place(recipe)
+    return layout.find_weights(place.parent, place.name).files[0]
 
 
 def _place(recipe: Recipe) -> Path:
@@ -77,18 +96,47 @@ def _place(recipe: Recipe) -> Path:
     return place
 
 
-def _weights(place: Path) -> Path:
-    return layout.find_weights(place.parent, place.name).files[0]
+def _config(file: Path) -> dict[str, Any]:
+    """What lies beside the weights says, or their shapes."""
+    if has_config(file):
+        return layout.read_config(file.with_name(layout.CONFIG))
+    shapes = read_header(file).shapes
+    before = half_prefix(shapes)
+    try:
+        return tiny_config({f"{before}{name}": shape for name, shape in shapes.items()})
+    except (KeyError, ValueError, IndexError) as error:
+        raise InvalidFile(f"{file} holds no tiny decoder: it lacks {error}") from error
 
 
-def _check(config: Any, recipe: Recipe, place: Path) -> None:
-    family = family_named(recipe.family)
-    denoiser = Path(recipe.source) / family.denoisers[0].role / layout.CONFIG
-    channels = family.channels(layout.read_config(denoiser))
+def _tensors(file: Path, dtype: str) -> dict[str, Tensor]:
+    """Those of the decoder, as diffusers names them."""
+    shapes = read_header(file).shapes
+    before = half_prefix(shapes)
+    found = read_tensors([file], dtype, prefix=_prefix(shapes))
+    return convert_tiny({f"{before}{name}": item for name, item in found.items()}, {})
+
+
+def _prefix(names: Iterable[str]) -> str:
+    """Before the names of the decoder's tensors where both halves lie in one file."""
+    given = list(names)
+    return next((item for item in DECODERS if any(name.startswith(item) for name in given)), "")
+
+
+def _check(config: Any, recipe: Recipe, file: Path) -> None:
+    channels = _channels(recipe)
     if config.latent_channels != channels:
         raise InvalidFile(
-            f"{place} is made for latents of {config.latent_channels} channels, "
+            f"{file} is made for latents of {config.latent_channels} channels, "
             f"the model's have {channels}"
         )
     if config.out_channels != 3 or not isinstance(config.scaling_factor, int | float):
-        raise InvalidFile(f"{place} is made for something else than pictures")
+        raise InvalidFile(f"{file} is made for something else than pictures")
+
+
+def _channels(recipe: Recipe) -> int:
+    """Channels of a model's latents; where they aren't the format's, no user's decoder is asked."""
+    family = family_named(recipe.family)
+    if recipe.paths(OF_USER):
+        return family.latent.channels
+    denoiser = Path(recipe.source) / family.denoisers[0].role / layout.CONFIG
+    return family.channels(layout.read_config(denoiser))

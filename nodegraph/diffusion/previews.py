@@ -1,7 +1,7 @@
 """Small pictures of what is being sampled, while it is.
 
-A model may bring a small decoder of its own for this. Where there is none, a linear map gives the
-colours that a format's latents have on the whole.
+A model may bring a small decoder of its own for this, and users may have one of its latent format.
+Where there is none, a linear map gives the colours that a format's latents have on the whole.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.context import Preview
+from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion.diffusers_folder import CONFIG
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.latent_formats import LatentFormat
-from nodegraph.errors import ModelNotFound, NodegraphError
+from nodegraph.diffusion.preview_files import OF_USER, find_preview_decoder
+from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
@@ -36,15 +38,15 @@ MOST = 4
 _MOST_CELLS = 128
 """Latent cells along a side that are decoded at most; more are averaged first, to bound memory."""
 _QUALITY = 85
-_ROLE = "model"
+_OF_MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewDecoder(Recipe):
-    """Recipe of the small decoder that a model brings, by the model's folder and its denoiser's
-    digest.
+    """Recipe of a small decoder: of what a model brings, by the model's folder and its denoiser's
+    digest, or of a user's, by its file.
 
-    It says nothing of the decoder's files, which have no part in any result.
+    Of what a model brings it doesn't say the files, which have no part in any result.
     """
 
     @classmethod
@@ -52,7 +54,22 @@ class PreviewDecoder(Recipe):
         """The decoder that a model brings, if it brings one."""
         file = Path(model.files[0].path)
         place = file.parent.parent if file.name == CONFIG else file
-        return cls(model.family, (RecipeFile(_ROLE, str(place), model.digest),), model.dtype)
+        return cls(model.family, (RecipeFile(_OF_MODEL, str(place), model.digest),), model.dtype)
+
+    @classmethod
+    def in_file(cls, path: Path, model: DiffusionModel) -> PreviewDecoder:
+        """A user's decoder for what a model samples.
+
+        Raises:
+            InvalidFile: There is no such file any more.
+        """
+        file = RecipeFile(OF_USER, str(path), FILE_DIGESTS.digest(path))
+        return cls(model.family, (file,), model.dtype)
+
+    @property
+    def file(self) -> Path | None:
+        """The weights of a user's decoder; None of what a model brings."""
+        return next(map(Path, self.paths(OF_USER)), None)
 
 
 class Previews:
@@ -62,7 +79,8 @@ class Previews:
     map fits there is no preview. What is wrong with a decoder is told once.
 
     Args:
-        ctx: Of the node that samples; its `weights` give the decoder.
+        ctx: Of the node that samples; its `weights` give the decoder, and its `environment` says
+            where users have theirs.
         model: What it samples with.
     """
 
@@ -70,6 +88,7 @@ class Previews:
         self._ctx = ctx
         family = FAMILIES.get(model.family)
         self._format = family.latent if family else None
+        self._model = model
         self._decoder: PreviewDecoder | None = PreviewDecoder.of(model)
 
     def of(self, latents: Tensor) -> Callable[[], Preview | None]:
@@ -90,18 +109,28 @@ class Previews:
         return None if pictures is None else encoded(pictures)
 
     def _decoded(self, latents: Tensor) -> Tensor | None:
-        if self._decoder is None:
-            return None
-        try:
-            with self._ctx.weights(self._decoder, calls_only=True) as decoder:
-                return decoded(decoder, latents)
-        except ModelNotFound:
-            pass
-        except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            self._ctx.log(f"previews do without the model's own decoder: {said[0]}", "warning")
-        self._decoder = None
+        while self._decoder is not None:
+            try:
+                with self._ctx.weights(self._decoder, calls_only=True) as decoder:
+                    return decoded(decoder, latents)
+            except ModelNotFound:
+                pass
+            except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                whose = self._decoder.file or "the model's own decoder"
+                self._ctx.log(f"previews do without {whose}: {said[0]}", "warning")
+            self._decoder = self._users(latents) if self._decoder.file is None else None
         return None
+
+    def _users(self, latents: Tensor) -> PreviewDecoder | None:
+        """A user's decoder, for when the model's own doesn't do."""
+        if self._format is None or self._format.channels != latents.shape[1]:
+            return None
+        path = find_preview_decoder(self._format, self._ctx.environment.models)
+        try:
+            return None if path is None else PreviewDecoder.in_file(path, self._model)
+        except InvalidFile:
+            return None
 
 
 def in_the_middle(latents: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,28 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph import Latent, Preview
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.latent_formats import SD, WAN
+from nodegraph.diffusion.latent_formats import FLUX, SD, SD3, SDXL, WAN, WAN22, LatentFormat
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.models import embedded_folder
-from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews
+from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews, mapped
 from nodegraph.errors import ModelNotFound
-from nodegraph.residency import ResidencyManager
+from nodegraph.residency import ResidencyManager, component_bytes
 from tests.diffusion.conftest import write_json
+from tests.diffusion.vae_export import taesd
 
 
 class Asking:
     """A node's context as far as previews need one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *models: Path) -> None:
+        self.environment = SimpleNamespace(models=models)
         self.loaded: list[Recipe] = []
         self.logged: list[str] = []
         self._weights = ResidencyManager(self._load, estimate=estimate_bytes)
@@ -322,6 +326,120 @@ def test_a_model_without_one_says_so(model: DiffusionModel, tmp_path: Path) -> N
             load_component(recipe, "cpu")
         with pytest.raises(ModelNotFound):
             estimate_bytes(recipe)
+
+
+def users_decoder(channels: int = 4) -> AutoencoderTiny:
+    """A random one of the published architecture, but for its width."""
+    torch.manual_seed(1)
+    sizes: dict[str, Any] = {
+        f"{half}_block_out_channels": (8,) * 4 for half in ("encoder", "decoder")
+    }
+    return AutoencoderTiny(latent_channels=channels, **sizes).eval().requires_grad_(False)
+
+
+def put(vae: AutoencoderTiny, path: Path, kind: str = "original") -> Path:
+    """A decoder alone in the original names, both halves in one file, or diffusers' folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "folder":
+        vae.save_pretrained(path)
+    else:
+        tensors = taesd(vae)[1] if kind == "original" else vae.state_dict()
+        save_file(tensors, path)
+    return path
+
+
+def decoded_by(vae: AutoencoderTiny, given: Tensor) -> Any:
+    return vae.decode(given).sample[0].permute(1, 2, 0).clamp(-1, 1) / 2 + 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("vae_approx/taesd_decoder.safetensors", "original"),
+        ("somewhere/else/TAESD.safetensors", "both"),
+        ("taesd", "folder"),
+    ],
+)
+def test_a_users_decoder_is_used(
+    model: DiffusionModel, tmp_path: Path, name: str, kind: str
+) -> None:
+    vae = users_decoder()
+    put(vae, tmp_path / "models" / name, kind)
+    ctx, given = Asking(tmp_path / "empty", tmp_path / "models"), latents()
+    making = previews(ctx, model)
+    found = [pixels(making.of(given)()) for _ in range(2)]
+    assert min(psnr(item, decoded_by(vae, given)) for item in found) > 25
+    [recipe] = ctx.loaded
+    expected = sum(item.nbytes for item in vae.decoder.parameters())
+    assert estimate_bytes(recipe) == component_bytes(load_component(recipe, "cpu")) == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "channels", "name"),
+    [
+        ("sdxl", 4, "taesdxl_decoder"),
+        ("sd3", 16, "taesd3_decoder"),
+        ("flux", 16, "taef1_decoder"),
+        ("chroma", 16, "taef1_decoder"),
+    ],
+)
+def test_of_several_it_is_that_of_the_latents_format(
+    model: DiffusionModel, tmp_path: Path, family: str, channels: int, name: str
+) -> None:
+    for other in ("taesd", "taesdxl", "taesd3", "taef1"):
+        put(
+            users_decoder(16 if other in ("taesd3", "taef1") else 4),
+            tmp_path / f"{other}_decoder.safetensors",
+        )
+    ctx = Asking(tmp_path)
+    shown(ctx, replace(model, family=family), latents(channels))
+    assert [Path(recipe.source).stem for recipe in ctx.loaded] == [name]
+    assert ctx.logged == []
+
+
+def test_a_models_own_decoder_comes_first(model: DiffusionModel, tmp_path: Path) -> None:
+    put(users_decoder(), tmp_path / "taesd_decoder.safetensors")
+    own = bring_decoder(model)
+    ctx = Asking(tmp_path)
+    shown(ctx, model, latents())
+    assert [Path(recipe.source) for recipe in ctx.loaded] == [own.parent]
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("taesd_decoder", 16), ("taesdxl_decoder", 4), ("mytaesd", 4), ("taesd_encoder", 4)],
+)
+def test_others_are_left_alone(
+    model: DiffusionModel, tmp_path: Path, name: str, channels: int
+) -> None:
+    vae = users_decoder(channels)
+    tensors = taesd(vae)[0] if name == "taesd_encoder" else taesd(vae)[1]
+    save_file(tensors, tmp_path / f"{name}.safetensors")
+    ctx = Asking(tmp_path)
+    assert shown(ctx, model, latents()) == shown(Asking(), model, latents())
+    assert (ctx.loaded, ctx.logged) == ([], [])
+
+
+def test_a_damaged_users_decoder_is_told_of_once(model: DiffusionModel, tmp_path: Path) -> None:
+    file = put(users_decoder(), tmp_path / "taesd_decoder.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    ctx = Asking(tmp_path)
+    making = previews(ctx, model)
+    assert [making.of(latents())() for _ in range(2)] == [shown(Asking(), model, latents())] * 2
+    [told] = ctx.logged
+    assert told.startswith(f"warning: previews do without {file}: ")
+
+
+@pytest.mark.parametrize("latent", [SDXL, SD3, FLUX, WAN22], ids=lambda item: item.name)
+def test_colours_are_known_of_more_formats(latent: LatentFormat) -> None:
+    """A grey cell has the bias, each channel its factors on top of it."""
+    assert latent.rgb is not None
+    assert len(latent.rgb) == latent.channels
+    cells = torch.eye(latent.channels)[:, :, None, None].expand(-1, -1, 8, 8)
+    found = mapped(cells, latent)
+    assert found is not None
+    wanted = torch.tensor(latent.rgb) + torch.tensor(latent.rgb_bias)
+    assert torch.allclose(found.mean((2, 3)), wanted, atol=1e-6)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ ENCODER, DECODER = "encoder.layers.", "decoder.layers."
 """Before diffusers' names of the halves' layers."""
 
 HALVES = ("encoder", "decoder")
+DECODERS = ("decoder.", "taesd_decoder.")
+"""Before the names of the decoder's tensors where both halves lie in one file."""
 _BOTH = {"taesd_encoder.": ENCODER, "taesd_decoder.": DECODER}
 _PLACE = re.compile(r"(\d+)\.(.+)")
 

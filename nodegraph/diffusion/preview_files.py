@@ -1,0 +1,61 @@
+"""Tiny decoders for previews that users have put under their models folders.
+
+Imports no torch, and reads headers of files at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.joined_files import joined_shapes
+from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.models import SAFETENSORS, model_files
+from nodegraph.diffusion.single_files.tiny_vae import TINY
+from nodegraph.errors import NodegraphError
+
+OF_USER = "decoder"
+"""Role of a user's tiny decoder in a recipe."""
+
+_OF_DIFFUSERS = "diffusion_pytorch_model"
+
+
+def find_preview_decoder(latents: LatentFormat, folders: Sequence[Path]) -> Path | None:
+    """The weights of the first tiny autoencoder, or decoder alone, that reads a format's latents.
+
+    As two formats have the same channels, it is the name that tells which: that of the file, or of
+    the folder in the diffusers layout, begins with the published one, such as ``taesdxl``.
+
+    Args:
+        folders: Searched in this order, with all folders in them.
+    """
+    if not latents.tiny:
+        return None
+    paths = (path for folder in folders for path in model_files(folder))
+    return next(
+        (path for path in paths if _is_named(path, latents) and _reads(path, latents)), None
+    )
+
+
+def has_config(path: Path) -> bool:
+    """Whether weights lie in a folder of the diffusers layout."""
+    return path.name.startswith(_OF_DIFFUSERS)
+
+
+def _is_named(path: Path, latents: LatentFormat) -> bool:
+    name = (path.parent.name if has_config(path) else path.stem).lower()
+    rest = name.removeprefix(latents.tiny)
+    return path.suffix == SAFETENSORS and rest != name and not rest[:1].isalnum()
+
+
+def _reads(path: Path, latents: LatentFormat) -> bool:
+    """Whether it is a tiny autoencoder of the format's channels; true also of a damaged one, which
+    is told when it is loaded."""
+    try:
+        if has_config(path):
+            return layout.read_config(path.with_name(layout.CONFIG)).get("_class_name") == TINY
+        shapes = joined_shapes([path])
+    except NodegraphError:
+        return True
+    return any(item.class_name == TINY and item.matches(shapes) for item in latents.files)
