@@ -48,7 +48,7 @@ CHROMA = ChromaFamily(
     "chroma",
     "Chroma",
     latent=FLUX.latent,
-    pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline"),
+    pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline", "ChromaInpaintPipeline"),
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -125,7 +125,14 @@ FLUX = Flux(
     "flux",
     "Flux.1",
     latent=FLUX_LATENTS,
-    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxFillPipeline", "FluxKontextPipeline"),
+    pipelines=(
+        "FluxPipeline",
+        "FluxImg2ImgPipeline",
+        "FluxInpaintPipeline",
+        "FluxFillPipeline",
+        "FluxKontextPipeline",
+        "FluxKontextInpaintPipeline",
+    ),
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),

@@ -177,7 +177,7 @@ FLUX2 = Flux2(
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=("Flux2KleinPipeline",),
+    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3,)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

@@ -5,6 +5,7 @@ Source: Esser et al. 2024, arXiv:2403.03206.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,13 @@ _CLIP_TOKENS, _T5_TOKENS = 77, 256
 @dataclass(frozen=True)
 class StableDiffusion3(Family):
     """A transformer led by two CLIP encoders side by side, and T5 after them."""
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        config = configs.get("transformer", {})
+        taken, given = config.get("in_channels", 16), config.get("out_channels", 16)
+        if taken == given:
+            return None
+        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
 
     def context_width(self, config: Config) -> int | None:
         return int(config["joint_attention_dim"])
@@ -84,7 +92,11 @@ SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
-    pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+    pipelines=(
+        "StableDiffusion3Pipeline",
+        "StableDiffusion3Img2ImgPipeline",
+        "StableDiffusion3InpaintPipeline",
+    ),
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

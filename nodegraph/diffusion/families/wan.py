@@ -164,7 +164,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 
 
 _COMMON: dict[str, Any] = {
-    "pipelines": ("WanPipeline", "WanImageToVideoPipeline"),
+    "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL)),
         Part("image_encoder", ("CLIPVisionModel", "CLIPVisionModelWithProjection"), optional=True),

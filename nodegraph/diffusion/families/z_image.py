@@ -81,7 +81,7 @@ Z_IMAGE = ZImage(
     "z-image",
     "Z-Image",
     latent=FLUX_LATENTS,
-    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline"),
+    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3,)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

@@ -17,6 +17,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image
 from nodegraph.diffusion.families import qwen_image_edit
+from nodegraph.diffusion.families.identify import families_of_pipeline
 from nodegraph.diffusion.text import with_references
 
 from .checks import Unpack
@@ -100,6 +101,18 @@ CASES = [
 ]
 
 
+EDITS = [
+    Case(
+        flux_kontext,
+        d.FluxKontextInpaintPipeline,
+        options=scaled(3.5) | scaled(4.0, "true_cfg_scale") | {"_auto_resize": False},
+        unpack=unpack,
+    ),
+    Case(flux2_klein, d.Flux2KleinInpaintPipeline, options=scaled(4.0)),
+]
+"""Models that are shown the picture as a reference besides."""
+
+
 def hole() -> Tensor:
     """A mask whose borders are those of latent cells, (1, height, width)."""
     mask = torch.zeros(1, HEIGHT, WIDTH)
@@ -160,6 +173,11 @@ def assert_kept(found: Tensor, given: Tensor) -> None:
     assert torch.equal(found[..., kept], given[..., kept])
 
 
+@pytest.mark.parametrize("kind", [case.kind for case in (*CASES, *EDITS)])
+def test_folders_of_these_pipelines_are_recognised(kind: Any) -> None:
+    assert families_of_pipeline(kind.__name__)
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -179,17 +197,6 @@ def test_where_noise_hides_all_so_do_whole_samplings(model_of: ModelOf, case: Ca
     called |= {"width": WIDTH, "height": HEIGHT, "strength": 1.0, **scaled(4.0), **case.options}
     expected = stock(inpainting(pipeline, case, start), **called)
     assert_same(found, expected, case.unpack(WIDTH, HEIGHT) if case.unpack else None)
-
-
-EDITS = [
-    Case(
-        flux_kontext,
-        d.FluxKontextInpaintPipeline,
-        options=scaled(3.5) | scaled(4.0, "true_cfg_scale") | {"_auto_resize": False},
-        unpack=unpack,
-    ),
-    Case(flux2_klein, d.Flux2KleinInpaintPipeline, options=scaled(4.0)),
-]
 
 
 @pytest.mark.parametrize("case", EDITS, ids=str)

@@ -11,6 +11,7 @@ import pytest
 
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.diffusion.families import family_named, format_named
+from nodegraph.diffusion.families.identify import identify_folder
 from nodegraph.errors import InvalidValue
 
 _PACKAGE = """
@@ -72,6 +73,13 @@ def test_each_is_found_by_its_name() -> None:
         assert family_named(name) is family
         assert family.name == name
         assert format_named(family.latent.name) is family.latent
+
+
+def test_one_that_takes_more_than_its_latents_is_told() -> None:
+    more = {"in_channels": 33, "out_channels": 16}
+    found = identify_folder("StableDiffusion3InpaintPipeline", {"transformer": more})
+    assert found.family is None
+    assert "takes 33 channels instead of 16" in found.refusal
 
 
 def test_names_that_there_are_none_of_are_refused() -> None:
