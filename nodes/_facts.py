@@ -123,6 +123,7 @@ def model_weights(inputs: HookInputs) -> Estimate:
         dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
         allow_pickle=environment.allow_pickle,
         device=environment.device,
+        storage=inputs.literals.get("storage") or AUTO,
     )
     return Estimate(memory=0, weights=found)
 

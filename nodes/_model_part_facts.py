@@ -60,6 +60,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
         dtype=computed_dtype(inputs.literals.get("dtype") or AUTO, environment.device),
         device=environment.device,
         allow_pickle=environment.allow_pickle,
+        storage=inputs.literals.get("storage") or AUTO,
     )
     return Estimate(memory=0, weights={} if found is None else {"model": found})
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
-from nodegraph.diffusion.denoiser_files import AUTO, WantedDenoiser, open_denoiser
+from nodegraph.diffusion.denoiser_files import AUTO, WantedDenoiser, denoiser_told, open_denoiser
 from nodegraph.diffusion.families.registry import BUILT_IN
 from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 
 from ._model_part_facts import check_denoiser, denoiser_outputs, denoiser_state, denoiser_weights
@@ -37,6 +38,7 @@ def LoadDiffusionModel(
     shift: Annotated[float, Range(0, 100, step=0.01), Advanced()] = 0.0,
     prediction_type: Annotated[str, Choices((AUTO, *PREDICTION_TYPES)), Advanced()] = AUTO,
     zero_terminal_snr: Annotated[str, Choices((AUTO, "on", "off")), Advanced()] = AUTO,
+    storage: Annotated[str, Choices(STORAGES), Advanced()] = AUTO,
 ) -> LoadedDiffusionModel:
     """Open a diffusion model by itself: a UNet or transformer without text encoders and VAE.
 
@@ -55,13 +57,18 @@ def LoadDiffusionModel(
         shift: How far noise levels are shifted towards the noise, of models that were trained by
             flow matching: 1 not at all. 0 is as published.
         prediction_type, zero_terminal_snr: Of models that weren't, as for LoadModel.
+        storage: What its weights are kept in, as for LoadModel.
     """
     environment = ctx.environment
+    wanted = WantedDenoiser(model, second, family, prediction_type, zero_terminal_snr, shift)
+    for line in denoiser_told(wanted, environment.models, allow_pickle=environment.allow_pickle):
+        ctx.log(line)
     recipe = open_denoiser(
-        WantedDenoiser(model, second, family, prediction_type, zero_terminal_snr, shift),
+        wanted,
         environment.models,
         dtype=computed_dtype(dtype, environment.device),
         device=environment.device,
         allow_pickle=environment.allow_pickle,
+        storage=storage,
     )
     return LoadedDiffusionModel(recipe)

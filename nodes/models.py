@@ -20,7 +20,14 @@ from nodegraph.diffusion.adapters.files import locate_adapter
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inversion
 from nodegraph.diffusion.models import EMBEDDED
-from nodegraph.diffusion.opening import DTYPES, ModelRecipes, computed_dtype, open_model
+from nodegraph.diffusion.opening import (
+    DTYPES,
+    ModelRecipes,
+    computed_dtype,
+    open_model,
+    storage_told,
+)
+from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.vae_files import open_vae
 
@@ -64,6 +71,7 @@ def LoadModel(
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
     prediction_type: Annotated[str, Choices(("auto", *PREDICTION_TYPES)), Advanced()] = "auto",
     zero_terminal_snr: Annotated[str, Choices(("auto", "on", "off")), Advanced()] = "auto",
+    storage: Annotated[str, Choices(STORAGES), Advanced()] = "auto",
 ) -> ModelRecipes:
     """Open a model: its denoiser, text encoder and VAE.
 
@@ -79,8 +87,14 @@ def LoadModel(
             wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
         zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins
             there. auto is what the file says.
+        storage: What the model's and the text encoder's weights are kept in. auto keeps weights
+            of 8 bits as the file has them, and all others in the precision that they are computed
+            in, as full does with all. float8, int8 and int4 take less memory and more time, and
+            give other pictures, slightly so but for int4.
     """
     environment = ctx.environment
+    for line in storage_told(model, environment.models, allow_pickle=environment.allow_pickle):
+        ctx.log(line)
     return open_model(
         model,
         environment.models,
@@ -89,6 +103,7 @@ def LoadModel(
         device=environment.device,
         prediction_type=prediction_type,
         zero_terminal_snr=zero_terminal_snr,
+        storage=storage,
     )
 
 

@@ -63,7 +63,9 @@ class _WithoutWeights(TorchFunctionMode):
         return func(*args, **given)
 
 
-def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> nn.Module:
+def build_module(
+    classes: Sequence[str], files: Sequence[Path], dtype: str, *, as_stored: bool = False
+) -> nn.Module:
     """A module from its configuration and weights, on the CPU.
 
     Args:
@@ -71,6 +73,7 @@ def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> n
         files: config.json, and weights.
         dtype: Precision to hold the weights in, but for layers that their class of diffusers
             wants in float32; see `weight_files.PRECISIONS`.
+        as_stored: See `read_tensors`.
     Raises:
         InvalidFile: They are damaged or don't fit together.
     """
@@ -82,10 +85,10 @@ def build_module(classes: Sequence[str], files: Sequence[Path], dtype: str) -> n
         kind = _class(place, config, classes)
         if issubclass(kind, diffusers.ModelMixin):
             wide = kind._keep_in_fp32_modules or ()
-            return diffusers_module(kind, config, read_tensors(weights, dtype, wide=wide), place)
-        return transformers_module(
-            kind, kind.config_class.from_pretrained(place), read_tensors(weights, dtype), place
-        )
+            tensors = read_tensors(weights, dtype, wide=wide, as_stored=as_stored)
+            return diffusers_module(kind, config, tensors, place)
+        tensors = read_tensors(weights, dtype, as_stored=as_stored)
+        return transformers_module(kind, kind.config_class.from_pretrained(place), tensors, place)
 
 
 def diffusers_module(

@@ -21,6 +21,7 @@ from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.loading import load_component, stored_tensors
 from nodegraph.diffusion.offloading import pretend_to_compute
 from nodegraph.diffusion.opening import unchanged
+from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.weight_files import PRECISIONS
 from nodegraph.errors import InvalidFile
@@ -68,15 +69,17 @@ def compact_bytes(recipe: Recipe) -> int | None:
     if half is None:
         return None
     narrow, wide = PRECISIONS[half].itemsize, PRECISIONS[recipe.dtype].itemsize
-    shapes = (shape for shape, _ in stored_tensors(recipe))
+    shapes = (shape for _, shape, _ in stored_tensors(recipe))
     return sum(math.prod(shape) * (narrow if _is_large(shape) else wide) for shape in shapes)
 
 
 def _half(recipe: Recipe) -> str | None:
     """The half precision of all of a recipe's files, if it is to be computed in float32."""
-    if recipe.dtype != "float32" or not _is_known(recipe):
+    if recipe.dtype != "float32" or storage_of(recipe) or not _is_known(recipe):
         return None
-    kinds = {kind for _, kind in stored_tensors(recipe) if not kind.startswith(("I", "U", "BOOL"))}
+    kinds = {
+        kind for _, _, kind in stored_tensors(recipe) if not kind.startswith(("I", "U", "BOOL"))
+    }
     return _HALVES.get(kinds.pop()) if len(kinds) == 1 else None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import (
-    ITEM_BYTES,
     ModelFacts,
     family_facts,
     model_facts,
@@ -34,7 +32,20 @@ from nodegraph.diffusion.models import (
     header_of,
     locate_model,
 )
-from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model
+from nodegraph.diffusion.opening import (
+    files_stamp,
+    model_stamp,
+    open_model,
+    scales_told,
+    storage_told,
+)
+from nodegraph.diffusion.precision.choices import (
+    STORAGE,
+    StoredTensor,
+    bytes_in_memory,
+    check_storage,
+    storage_option,
+)
 from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
@@ -82,9 +93,12 @@ class _Found:
         return [path for path in self.files if path.suffix != ".json"]
 
     @property
-    def elements(self) -> int:
-        shapes = self.header.shapes.items()
-        return sum(prod(shape) for name, shape in shapes if name.startswith(self.part.prefix))
+    def tensors(self) -> list[StoredTensor]:
+        return [
+            (name, shape, self.header.dtypes.get(name, ""))
+            for name, shape in self.header.shapes.items()
+            if name.startswith(self.part.prefix)
+        ]
 
 
 def open_denoiser(
@@ -94,16 +108,18 @@ def open_denoiser(
     dtype: str = AUTO,
     device: str = "cpu",
     allow_pickle: bool = False,
+    storage: str = AUTO,
 ) -> DiffusionModel:
     """The recipe of a denoiser; nothing is loaded yet.
 
     Args:
-        dtype, device: As for `open_model`.
+        dtype, device, storage: As for `open_model`.
     Raises:
         InvalidValue: What is asked for doesn't go together with what the files hold.
         InvalidFile: They hold no denoiser: says what they do, and which node takes that.
         NodegraphError: See `locate_model`.
     """
+    check_storage(storage)
     if _is_whole(find_path(wanted.name, folders)):
         _refuse_of_whole(wanted)
         return open_model(
@@ -114,6 +130,7 @@ def open_denoiser(
             allow_pickle=allow_pickle,
             prediction_type=wanted.prediction_type,
             zero_terminal_snr=wanted.zero_terminal_snr,
+            storage=storage,
         ).model
     found = _experts(wanted, folders, allow_pickle)
     family = found[0].part.family
@@ -123,6 +140,7 @@ def open_denoiser(
         for path in sorted(expert.files)
     )
     options = [scheduler_option(_schedule(wanted, found[0])), *_settings(found[0])]
+    options += storage_option(storage, _kinds(found))
     precision = stored_precision(dtype, found[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
 
@@ -149,16 +167,35 @@ def denoiser_bytes(
     dtype: str = AUTO,
     device: str = "cpu",
     allow_pickle: bool = False,
+    storage: str = AUTO,
 ) -> int | None:
     """Bytes that a denoiser takes in memory, from the files' headers alone; arguments and errors as
     of `open_denoiser`. None of pickled ones, as reading those takes long."""
     if _is_whole(find_path(wanted.name, folders)):
         source = locate_model(wanted.name, folders, allow_pickle=allow_pickle)
-        known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
-        return known.get("model")
+        return weight_bytes(
+            source, dtype=dtype, device=device, allow_pickle=allow_pickle, storage=storage
+        ).get("model")
     found = _experts(wanted, folders, allow_pickle)
-    item = ITEM_BYTES[stored_precision(dtype, found[0].weights, device)]
-    return item * sum(expert.elements for expert in found)
+    precision = stored_precision(dtype, found[0].weights, device)
+    kept = dict(storage_option(storage, _kinds(found))).get(STORAGE, "")
+    tensors = [tensor for expert in found for tensor in expert.tensors]
+    return bytes_in_memory(tensors, precision, kept)
+
+
+def _kinds(found: Sequence[_Found]) -> set[str]:
+    return {kind for expert in found for _, _, kind in expert.tensors}
+
+
+def denoiser_told(
+    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> list[str]:
+    """What is to be told of how its files store weights; arguments and errors as of
+    `open_denoiser`."""
+    if _is_whole(find_path(wanted.name, folders)):
+        return storage_told(wanted.name, folders, allow_pickle=allow_pickle)
+    found = _experts(wanted, folders, allow_pickle)
+    return scales_told([path for expert in found for path in expert.weights])
 
 
 def denoiser_stamp(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TypedDict
 
 from nodegraph.diffusion.families import Family, family_named
@@ -12,14 +11,14 @@ from nodegraph.diffusion.model_files import (
     model_schedule,
     port_files,
     port_precision,
+    port_storage,
 )
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource
+from nodegraph.diffusion.precision.choices import STORAGE, bytes_in_memory
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
 from nodegraph.errors import InvalidFile
 
-ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""Of a number, by the precision of a recipe."""
 _PORTS = ("model", "text_encoder", "vae")
 
 
@@ -69,14 +68,19 @@ def model_facts(
 
 
 def weight_bytes(
-    source: ModelSource, *, dtype: str = "auto", allow_pickle: bool = False, device: str = "cpu"
+    source: ModelSource,
+    *,
+    dtype: str = "auto",
+    allow_pickle: bool = False,
+    device: str = "cpu",
+    storage: str = "auto",
 ) -> dict[str, int]:
     """Bytes that a model's parts take in memory, from the files' headers alone.
 
     By the ports of LoadModel. A part in a pickle file is left out, as reading that takes long.
 
     Args:
-        dtype, device: As for `open_model`.
+        dtype, device, storage: As for `open_model`.
     Raises:
         InvalidFile: A file is missing or damaged.
     """
@@ -85,13 +89,15 @@ def weight_bytes(
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         weights = [path for part in port for path in part.weights]
         if weights and all(path.suffix == SAFETENSORS for path in weights):
-            item = ITEM_BYTES[port_precision(dtype, port, device)]
-            found[name] = item * sum(
-                prod(shape)
-                for path in weights
-                for tensor, shape in read_header(path).shapes.items()
+            tensors = [
+                (tensor, shape, header.dtypes[tensor])
+                for header in map(read_header, weights)
+                for tensor, shape in header.shapes.items()
                 if tensor.startswith(prefixes)
-            )
+            ]
+            kept = dict(port_storage(storage, port)).get(STORAGE, "") if name != "vae" else ""
+            precision = port_precision(dtype, port, device)
+            found[name] = bytes_in_memory(tensors, precision, kept)
     return found
 
 

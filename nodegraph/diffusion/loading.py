@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +33,8 @@ from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.opening import recipe_settings, unchanged
+from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
+from nodegraph.diffusion.precision.settling import settle
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes
@@ -75,6 +76,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
     with unchanged(recipe):
         component = maker(recipe)
     for module in component.modules.values():
+        settle(module, storage_of(recipe), PRECISIONS[recipe.dtype])
         module.eval().requires_grad_(False)
     return move_component(component, device)
 
@@ -94,12 +96,11 @@ def estimate_bytes(recipe: Recipe) -> int:
     """
     if isinstance(recipe, PreviewDecoder):
         return preview_decoder_bytes(recipe)
-    elements = sum(math.prod(shape) for shape, _ in stored_tensors(recipe))
-    return elements * PRECISIONS[recipe.dtype].itemsize
+    return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))
 
 
-def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
-    """Shapes and types of a component's tensors, from the files' headers alone.
+def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
+    """Names, shapes and types of a component's tensors, from the files' headers alone.
 
     Returns:
         Types as the safetensors format names them; of pickled ones empty.
@@ -109,13 +110,13 @@ def stored_tensors(recipe: Recipe) -> list[tuple[tuple[int, ...], str]]:
     return [item for part in recipe_parts(recipe) for item in _stored(recipe, part)]
 
 
-def _stored(recipe: Recipe, part: Part) -> list[tuple[tuple[int, ...], str]]:
+def _stored(recipe: Recipe, part: Part) -> list[StoredTensor]:
     files = [Path(path) for path in recipe.paths(part.role)]
     alone = [] if _has_config(files) else _files_alone(recipe, part)
     prefix = part_prefix(recipe, part, joined_shapes(alone)) if alone else ""
     weights = alone or [path for path in files if path.suffix != ".json"]
     return [
-        (shape, header.dtypes.get(name, ""))
+        (name, shape, header.dtypes.get(name, ""))
         for _, before, header in joined_headers(weights)
         for name, shape in header.shapes.items()
         if f"{before}{name}".startswith(prefix)
@@ -142,7 +143,7 @@ def _modules(recipe: Recipe) -> dict[str, nn.Module]:
 def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
     if _has_config(files):
-        return build_module(part.classes, files, recipe.dtype)
+        return build_module(part.classes, files, recipe.dtype, as_stored=bool(storage_of(recipe)))
     return _without_config(recipe, part, _files_alone(recipe, part))
 
 
@@ -156,7 +157,9 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         kind = library_class(found.class_name)
         own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
         wide = _wide(kind, found, own)
-        tensors = found.convert(_joined_tensors(files, recipe.dtype, prefix, wide))
+        as_stored = bool(storage_of(recipe))
+        given = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
+        tensors = found.convert(given)
         if issubclass(kind, ModelMixin):
             return diffusers_module(kind, found.config, tensors, place, strict=True)
         config = kind.config_class(**found.config)
@@ -164,13 +167,14 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
 
 
 def _joined_tensors(
-    files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str]
+    files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str], *, as_stored: bool
 ) -> dict[str, Tensor]:
     """Those whose names begin so, by names as of `joined_headers`; `wide` are names, too."""
     found: dict[str, Tensor] = {}
     for path, before, _ in joined_headers(files):
         plain = [name.removeprefix(before) for name in wide if name.startswith(before)]
-        read = read_tensors([path], dtype, prefix="" if before else prefix, wide=plain)
+        own = "" if before else prefix
+        read = read_tensors([path], dtype, prefix=own, wide=plain, as_stored=as_stored)
         found |= {f"{before}{name}": tensor for name, tensor in read.items()}
     return found
 

@@ -19,6 +19,7 @@ from nodegraph.diffusion.checkpoint_parts import (
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
+from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
@@ -31,6 +32,8 @@ SETTINGS = "settings"
 """Option of a recipe: what the family heeds of ``model_index.json``, as JSON."""
 
 _STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_WIDENED = "bfloat16"
+"""What weights of 8 bits are computed in: they come from models that compute so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
     if device == "cpu" or weights[0].suffix != SAFETENSORS:
         return "float32"
     names = list(read_header(weights[0]).dtypes.values())
+    if not FEW_BITS.keys().isdisjoint(names):
+        return _WIDENED
     most = max(set(names), key=names.count) if names else "F32"
     return _STORED.get(most, "float32")
 
@@ -137,6 +142,14 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
 def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
     """See `stored_precision`."""
     return stored_precision(dtype, [path for part in parts for path in part.weights], device)
+
+
+def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
+    """What weights are kept in, as an option of recipes; nothing where that is what they are
+    computed in."""
+    weights = [path for part in parts for path in part.weights if path.suffix == SAFETENSORS]
+    kinds = {kind for path in weights for kind in read_header(path).dtypes.values()}
+    return storage_option(storage, kinds)
 
 
 def model_schedule(source: ModelSource) -> dict[str, Any]:

@@ -231,6 +231,7 @@ def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> No
     """
     mark = torch.empty(0, device=device, dtype=dtype)
     own = dict(module._parameters)
+    own.pop(_MARK, None)
     module._parameters.clear()
     module._parameters[_MARK] = nn.Parameter(mark, requires_grad=False)
     module._parameters.update(own)

@@ -24,10 +24,14 @@ from nodegraph.diffusion.model_files import (
     model_settings,
     port_files,
     port_precision,
+    port_storage,
     scheduler_files,
 )
-from nodegraph.diffusion.models import ModelSource, locate_model
+from nodegraph.diffusion.models import SAFETENSORS, ModelSource, locate_model
 from nodegraph.diffusion.numerics import cpu_has_float16
+from nodegraph.diffusion.precision.choices import check_storage
+from nodegraph.diffusion.precision.scaled import joined_scales
+from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import (
     overridden,
     scheduler_option,
@@ -56,6 +60,7 @@ def open_model(
     device: str = "cpu",
     prediction_type: str = "auto",
     zero_terminal_snr: str = "auto",
+    storage: str = "auto",
 ) -> ModelRecipes:
     """The recipes of a model's parts; nothing is loaded yet.
 
@@ -68,12 +73,15 @@ def open_model(
         device: What ``auto`` is decided for.
         prediction_type, zero_terminal_snr: What the files don't say, or say wrongly; see
             `scheduler_file.overridden`.
+        storage: In what form the denoiser's and the text encoder's weights are kept, one of
+            `precision.choices.STORAGES`.
     Raises:
-        InvalidValue: No such dtype, or prediction type.
+        InvalidValue: No such dtype, storage or prediction type.
         NodegraphError: See `locate_model`.
     """
     if dtype not in DTYPES:
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    check_storage(storage)
     source = locate_model(name, folders, allow_pickle=allow_pickle)
     remembered = digests or FILE_DIGESTS
     family = family_named(source.family)
@@ -88,13 +96,17 @@ def open_model(
         )
 
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
-    options = tuple(sorted([scheduler_option(schedule), *settings]))
+    kept = port_storage(storage, denoiser), port_storage(storage, encoder)
+    options = tuple(sorted([scheduler_option(schedule), *settings, *kept[0]]))
     return ModelRecipes(
         DiffusionModel(
             source.family, files(denoiser), port_precision(dtype, denoiser, device), options
         ),
         TextEncoder(
-            source.family, files(encoder), port_precision(dtype, encoder, device), settings
+            source.family,
+            files(encoder),
+            port_precision(dtype, encoder, device),
+            tuple(sorted([*settings, *kept[1]])),
         ),
         Vae(family.latent.name, files(vae), _vae_precision(source, family, dtype, vae, device)),
     )
@@ -169,6 +181,23 @@ def files_stamp(files: Iterable[Path], device: str) -> str:
         InvalidFile: One isn't there.
     """
     return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
+
+
+def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> list[str]:
+    """What is to be told of how a model's files store their weights; mostly nothing.
+
+    Raises:
+        NodegraphError: See `locate_model`.
+    """
+    source = locate_model(name, folders, allow_pickle=allow_pickle)
+    ports = port_files(source, family_named(source.family), folders, allow_pickle=allow_pickle)
+    return scales_told(path for port in ports for part in port for path in part.weights)
+
+
+def scales_told(paths: Iterable[Path]) -> list[str]:
+    """The same of some files."""
+    several = dict.fromkeys(path for path in paths if path.suffix == SAFETENSORS)
+    return joined_scales(read_header(path).scales for path in several).told()
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

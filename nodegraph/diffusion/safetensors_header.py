@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nodegraph.diffusion.precision.scaled import Scales, scales_among
 from nodegraph.errors import InvalidFile
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -29,12 +30,17 @@ class Header:
         dtypes: As the format writes them, such as ``F16``.
         metadata: The free text entries of the file.
         offsets: Where each tensor's bytes begin and end, counted from the end of the header.
+        scales: Tensors that say how others are to be read: they are none of a model's, and not
+            among `shapes` and `dtypes`.
+        of_scales: Their shapes and types.
     """
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
     metadata: dict[str, str]
     offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    scales: Scales = field(default_factory=Scales)
+    of_scales: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
 
 
 def read_header(path: Path) -> Header:
@@ -80,9 +86,16 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
         offsets = {name: _offsets(entry) for name, entry in content.items()}
         end = max((end for _, end in offsets.values()), default=0)
         described = {str(key): str(metadata[key]) for key in metadata}
-        return Header(shapes, dtypes, described, offsets), end
+        return _apart(Header(shapes, dtypes, described, offsets, scales_among(dtypes))), end
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise damaged(path, "its header is not what the format asks for") from error
+
+
+def _apart(header: Header) -> Header:
+    """The same with the tensors of its scales apart from the others."""
+    for name in header.scales.names:
+        header.of_scales[name] = (header.shapes.pop(name), header.dtypes.pop(name))
+    return header
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.pickle_files import pickle_tensors
+from nodegraph.diffusion.precision.carried import CarriedTensor
+from nodegraph.diffusion.precision.forms import FLOAT8, Narrow, Packed
+from nodegraph.diffusion.precision.scaled import foreign_form
 from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
 from nodegraph.diffusion.tensor_bytes import TensorBytes, side_by_side
 from nodegraph.errors import InvalidFile
@@ -45,18 +48,27 @@ Precision = Callable[[str], torch.dtype]
 
 
 def read_tensors(
-    files: Iterable[Path], dtype: str, *, prefix: str = "", wide: Collection[str] = ()
+    files: Iterable[Path],
+    dtype: str,
+    *,
+    prefix: str = "",
+    wide: Collection[str] = (),
+    as_stored: bool = False,
 ) -> dict[str, Tensor]:
     """The tensors of some files whose names start with `prefix`, on the CPU.
 
     A file without the suffix .safetensors is unpickled: whether it may be is for the caller to say.
+    Weights of 8 bits that have a factor in the file are multiplied by it; the tensors that say how
+    others are to be read aren't among those returned.
 
     Args:
         dtype: One of `PRECISIONS`, for floating point tensors; others stay as they are.
         wide: Layers whose tensors are float32 all the same: parts of names between dots; or whole
             names of tensors.
+        as_stored: Whether to carry matrices that files hold in another type as they are; what is
+            computed with them is the same. See `precision.carried`.
     Raises:
-        InvalidFile: A file can't be read, is damaged or cut short.
+        InvalidFile: A file can't be read, is damaged, cut short or in a form that isn't known.
     """
 
     def precision(name: str) -> torch.dtype:
@@ -66,16 +78,20 @@ def read_tensors(
     kept = frozenset(wide)
     found: dict[str, Tensor] = {}
     for path in files:
-        read = _safetensors if path.suffix == ".safetensors" else _pickled
-        found |= read(path, precision, prefix)
+        if path.suffix == ".safetensors":
+            found |= _safetensors(path, precision, prefix, as_stored=as_stored)
+        else:
+            found |= _pickled(path, precision, prefix)
     return found
 
 
-def _safetensors(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
+def _safetensors(
+    path: Path, precision: Precision, prefix: str, *, as_stored: bool
+) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
             header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
-            return _Reader(file, path, header, precision).read(prefix)
+            return _Reader(file, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
@@ -83,37 +99,77 @@ def _safetensors(path: Path, precision: Precision, prefix: str) -> dict[str, Ten
 class _Reader:
     """Reads tensors of a safetensors file whose header was just read."""
 
-    def __init__(self, file: BinaryIO, path: Path, header: Header, precision: Precision) -> None:
-        self._path, self._header, self._precision = path, header, precision
+    def __init__(
+        self, file: BinaryIO, path: Path, header: Header, precision: Precision, *, as_stored: bool
+    ) -> None:
+        self._path, self._header = path, header
+        self._precision, self._as_stored = precision, as_stored
         self._begin = file.tell()
         self._bytes = TensorBytes(file)
 
     def read(self, prefix: str) -> dict[str, Tensor]:
+        foreign = foreign_form(self._header.shapes)
+        if foreign is not None:
+            raise InvalidFile(
+                f"{self._path} holds weights in a form that isn't known here: {foreign}.",
+                expected="weights as such, or of 8 bits with one factor for each layer or row",
+            )
         names = (name for name in self._header.shapes if name.startswith(prefix))
         return side_by_side(self._tensor, names)
 
     def _tensor(self, name: str) -> Tensor:
-        stored, shape = self._stored_type(name), self._header.shapes[name]
-        dtype = self._precision(name)
+        shape, kind = self._header.shapes[name], self._header.dtypes[name]
+        stored, dtype = self._stored_type(name, kind), self._precision(name)
+        factor = self._header.scales.factors.get(name)
+        if factor is None and (stored == dtype or not stored.is_floating_point):
+            return self._read(name, stored, shape)
+        is_carried = self._as_stored and len(shape) > 1
+        if factor is None and not is_carried and stored not in FLOAT8:
+            return self._read(name, stored, shape, dtype)
+        parts = {"stored": self._read(name, stored, shape)}
+        if factor is not None:
+            parts["scale"] = self._factor(factor, name, shape)
+        packed = Packed(Narrow(), parts, shape)
+        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+
+    def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:
+        """What a weight is multiplied by, so that it can be: float32, one or for each row."""
+        own, kind = self._header.of_scales[name]
+        count = math.prod(own)
+        if count not in (1, shape[0]):
+            raise InvalidFile(
+                f"{self._path} has {count} factors for {weight}, which has {shape[0]} rows.",
+                expected="one factor, or one for each row",
+            )
+        found = self._read(name, self._stored_type(name, kind), own).float()
+        return found.reshape(()) if count == 1 else found.reshape(-1, *[1] * (len(shape) - 1))
+
+    def _read(
+        self,
+        name: str,
+        stored: torch.dtype,
+        shape: tuple[int, ...],
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """A tensor as it is in the file, or in another type."""
         start, end = self._header.offsets[name]
         size = math.prod(shape) * stored.itemsize
         if end - start != size:
             raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
         try:
-            if stored == dtype or not stored.is_floating_point:
+            if dtype is None:
                 return self._bytes.stored(self._begin + start, shape, stored)
             return self._bytes.converted(self._begin + start, shape, stored, dtype)
         except EOFError as error:
             raise damaged(self._path, f"it is cut short within {name}") from error
 
-    def _stored_type(self, name: str) -> torch.dtype:
-        found = self._header.dtypes[name]
-        if found not in _STORED:
+    def _stored_type(self, name: str, kind: str) -> torch.dtype:
+        if kind not in _STORED:
             raise InvalidFile(
-                f"{self._path} holds {name} in {found}, which can't be read here.",
+                f"{self._path} holds {name} in {kind}, which can't be read here.",
                 expected=", ".join(_STORED),
             )
-        return _STORED[found]
+        return _STORED[kind]
 
 
 def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:

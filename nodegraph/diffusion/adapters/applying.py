@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter, Recipe
@@ -103,7 +103,8 @@ def _collect_layers(
                     f"{path} changes {change.stem} by DoRA along its inputs, and the model has "
                     "that layer in several parts.",
                 )
-            weight = layer.get_parameter("weight")
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
             made.set_lengths(values.to(weight.device), weight, of_rows=of_rows)
         made.strength, made.is_fused = adapter.strength, adapter.kind == FUSED
         of_module = changes.setdefault(change.module, {})

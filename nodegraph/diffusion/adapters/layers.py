@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from nodegraph.diffusion.adapters.changes import LayerChange
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.parts import Shape
+from nodegraph.diffusion.precision.choices import fused_over_few_bits
+from nodegraph.diffusion.precision.layers import held_shape
 
 Module = TypeVar("Module", bound=nn.Module)
 Changes = Mapping[str, Sequence[LayerChange]]
@@ -36,6 +38,9 @@ def _weight_shape(layer: nn.Module) -> Shape | None:
     # Not the weight's own, which may be packed.
     if isinstance(layer, nn.Linear):
         return layer.out_features, layer.in_features
+    held = held_shape(layer)
+    if held is not None:
+        return held
     weight = layer._parameters.get("weight")
     return None if weight is None or not weight.dim() else tuple(weight.shape)
 
@@ -96,6 +101,8 @@ def _adapt(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
 
 @torch.no_grad()
 def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
+    if held_shape(layer) is not None:
+        raise fused_over_few_bits()
     own = layer.get_parameter("weight")
     weight, bias = own.float(), layer._parameters.get("bias")
     for change in (change.to(own.device) for change in changes):

@@ -25,6 +25,7 @@ from nodegraph.diffusion.adapters.inversion_files import (
 from nodegraph.diffusion.adapters.matching import Matched, match
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.adapters.stems import DENOISERS
+from nodegraph.diffusion.precision.choices import fused_over_few_bits, storage_of
 from nodegraph.errors import InvalidValue
 
 Expert = Literal["both", "first", "second"]
@@ -64,8 +65,11 @@ class OpenedAdapter:
             expert: Of two denoisers, as Wan 2.2 has them for more and for less noise.
         Raises:
             InvalidFile: The model's files are missing or damaged.
-            InvalidValue: It has no second expert.
+            InvalidValue: It has no second expert, or its weights are kept in few bits and the
+                adapter is to be fused with them.
         """
+        if self._kind == FUSED and storage_of(recipe):
+            raise fused_over_few_bits()
         modules = _experts(recipe, expert)
         layers = recipe_layers(recipe)
         if layers is not None and modules:

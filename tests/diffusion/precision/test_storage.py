@@ -1,0 +1,333 @@
+"""Weights kept in few bits: the libraries' own numbers, less memory, and all around them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+import transformers
+from diffusers import StableDiffusionPipeline
+from torch import Tensor, nn
+
+from nodegraph.core.values import Latent
+from nodegraph.diffusion import (
+    ModelRecipes,
+    encode_prompt,
+    load_component,
+    move_component,
+    open_model,
+    sample,
+)
+from nodegraph.diffusion.adapters.applying import adapted, derive
+from nodegraph.diffusion.adapters.layers import structural_copy
+from nodegraph.diffusion.adapters.recipes import OpenedAdapter
+from nodegraph.diffusion.compact import compact_bytes
+from nodegraph.diffusion.facts import weight_bytes
+from nodegraph.diffusion.loading import estimate_bytes
+from nodegraph.diffusion.models import locate_model
+from nodegraph.diffusion.offloading import in_parts
+from nodegraph.diffusion.precision.forms import NF4, as_int4, as_int8
+from nodegraph.diffusion.precision.layers import held_shape
+from nodegraph.diffusion.precision.settling import settle
+from nodegraph.errors import InvalidValue
+from nodegraph.residency import component_bytes
+from tests.accelerator.pretend import PretendAccelerator
+from tests.diffusion.adapters import files
+
+# Of classes of diffusers that are found at another place in a later version.
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
+CHOICES = [("float8", 0.12), ("int8", 0.05), ("int4", 0.5)]
+"""What is asked for, and how far results may be off, as a share of their size: these models are
+small and untrained, and have little that could make up for an error."""
+
+
+def denoised(recipes: ModelRecipes) -> list[Tensor]:
+    denoiser: Any = load_component(recipes.model, "cpu")
+    encoder: Any = load_component(recipes.text_encoder, "cpu")
+    prompt = encode_prompt(encoder, "a red apple")
+    latent = sample(
+        denoiser, prompt, None, Latent(None, 64, 64),
+        seed=1, steps=2, cfg=4.0, sampler="euler", schedule="karras",
+    )  # fmt: skip
+    assert latent.samples is not None
+    return [prompt.entries[0].embeddings, latent.samples]
+
+
+@pytest.mark.parametrize(("storage", "tolerance"), CHOICES)
+def test_results_are_close_and_repeat_themselves(
+    storage: str, tolerance: float, sd1_folder: Path
+) -> None:
+    expected = denoised(open_model(str(sd1_folder), []))
+    recipes = open_model(str(sd1_folder), [], storage=storage)
+
+    found = denoised(recipes)
+
+    assert all(map(torch.equal, found, denoised(recipes)))
+    for one, other in zip(found, expected, strict=True):
+        assert 0 < (one - other).norm() < tolerance * other.norm()
+
+
+@pytest.mark.parametrize(("storage", "tolerance"), CHOICES)
+def test_memory_is_what_was_expected(storage: str, tolerance: float) -> None:
+    recipes = open_model("tiny", [], storage=storage, dtype="bfloat16")
+    full = open_model("tiny", [], dtype="bfloat16")
+    told = weight_bytes(locate_model("tiny", []), storage=storage, dtype="bfloat16")
+
+    for port in ("model", "text_encoder"):
+        recipe = getattr(recipes, port)
+        component = load_component(recipe, "cpu")
+        assert component.dtype == torch.bfloat16
+        assert component_bytes(component) == pytest.approx(estimate_bytes(recipe), rel=0.05)
+        assert told[port] == estimate_bytes(recipe)
+        assert component_bytes(component) < 0.85 * estimate_bytes(getattr(full, port))
+        assert compact_bytes(replace(recipe, dtype="float32")) is None
+
+
+def test_recipes_tell_it_but_those_of_autoencoders(sd1_folder: Path) -> None:
+    usual, kept = (open_model(str(sd1_folder), [], storage=name) for name in ("auto", "int8"))
+
+    assert usual == open_model(str(sd1_folder), [], storage="full")
+    assert kept.vae == usual.vae
+    assert kept.model != usual.model
+    assert kept.text_encoder.option("storage") == "int8"
+
+
+def test_what_is_no_choice_is_named(sd1_folder: Path) -> None:
+    with pytest.raises(InvalidValue, match="int2") as caught:
+        open_model(str(sd1_folder), [], storage="int2")
+    assert caught.value.problem.expected == "auto, full, float8, int8, int4"
+
+
+def flux(blocks: int = 1) -> tuple[Any, Mapping[str, Any]]:
+    module = diffusers.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        num_layers=blocks,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        guidance_embeds=True,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return module, {
+        "hidden_states": torch.randn(1, 6, 4),
+        "encoder_hidden_states": torch.randn(1, 5, 32),
+        "pooled_projections": torch.randn(1, 32),
+        "timestep": torch.tensor([0.5]),
+        "guidance": torch.tensor([3.5]),
+        "img_ids": torch.zeros(6, 3),
+        "txt_ids": torch.zeros(5, 3),
+    }
+
+
+def wan() -> tuple[Any, Mapping[str, Any]]:
+    module = diffusers.WanTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        out_channels=4,
+        text_dim=16,
+        freq_dim=16,
+        ffn_dim=32,
+        num_layers=1,
+    )
+    return module, {
+        "hidden_states": torch.randn(1, 4, 1, 4, 4),
+        "encoder_hidden_states": torch.randn(1, 5, 16),
+        "timestep": torch.tensor([500]),
+    }
+
+
+def unet() -> tuple[Any, Mapping[str, Any]]:
+    module = diffusers.UNet2DConditionModel(
+        block_out_channels=(32,),
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+        layers_per_block=1,
+        cross_attention_dim=16,
+        attention_head_dim=8,
+    )
+    return module, {
+        "sample": torch.randn(1, 4, 8, 8),
+        "encoder_hidden_states": torch.randn(1, 5, 16),
+        "timestep": torch.tensor(500),
+    }
+
+
+@pytest.mark.parametrize("make", [flux, wan, unet])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_float8_is_the_layerwise_casting_of_diffusers(
+    make: Callable[[], tuple[Any, Mapping[str, Any]]], dtype: torch.dtype
+) -> None:
+    torch.manual_seed(3)
+    module, inputs = make()
+    module = module.to(dtype).eval()
+    given = {
+        name: item.to(dtype) if item.is_floating_point() else item for name, item in inputs.items()
+    }
+    twin = deepcopy(module)
+    twin.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
+
+    settle(module, "float8", dtype)
+
+    assert module.dtype == dtype
+    assert any(held_shape(layer) for layer in module.modules())
+    assert torch.equal(module(**given).sample, twin(**given).sample)
+
+
+@torch.inference_mode()
+def test_t5_asks_its_layers_what_they_compute_in() -> None:
+    config = transformers.T5Config(
+        vocab_size=20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2,
+        feed_forward_proj="gated-gelu", is_encoder_decoder=False,
+    )  # fmt: skip
+    module: Any = transformers.T5EncoderModel(config).eval()
+    rounded = deepcopy(module)
+    for layer in rounded.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.copy_(layer.weight.to(torch.float8_e4m3fn))
+    tokens = torch.arange(5)[None]
+
+    settle(module, "float8", torch.float32)
+
+    assert module.encoder.block[0].layer[1].DenseReluDense.wo.stored.dtype == torch.float8_e4m3fn
+    assert torch.equal(module(tokens)[0], rounded(tokens)[0])
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # what others' packages warn of on import
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int8_is_that_of_torchao(dtype: torch.dtype) -> None:
+    quantization = pytest.importorskip("torchao.quantization")
+    layer = nn.Linear(48, 40, dtype=dtype).requires_grad_(False)
+    weight = layer.weight.clone()
+
+    quantization.quantize_(layer, quantization.Int8WeightOnlyConfig())
+
+    packed = as_int8(weight)
+    assert torch.equal(packed.stored, layer.weight.qdata)
+    assert torch.equal(packed.wide(dtype), layer.weight.dequantize())
+
+
+def test_int8_is_what_torchao_gave() -> None:
+    weight = torch.tensor([[0.1, -0.25, 0.7, 0.33], [1.5, -2.0, 0.01, 0.6]], dtype=torch.bfloat16)
+
+    packed = as_int8(weight)
+
+    # By torchao 0.18.
+    assert packed.stored.tolist() == [[18, -46, 127, 60], [95, -127, 1, 38]]
+    assert packed.parts["scale"].flatten().tolist() == [0.0054931640625, 0.0157470703125]
+    assert packed.wide(torch.bfloat16)[0].tolist() == [
+        0.0986328125, -0.251953125, 0.69921875, 0.330078125
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # as above
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int4_is_that_of_bitsandbytes(dtype: torch.dtype) -> None:
+    functional = pytest.importorskip("bitsandbytes.functional")
+    # Of rows that don't end with a block its kernel for CPUs reads other factors than it wrote.
+    weight = torch.randn(40, 128, dtype=dtype)
+    stored, state = functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+
+    packed = as_int4(weight)
+
+    assert torch.equal(packed.stored, stored.flatten())
+    assert torch.equal(packed.wide(dtype), functional.dequantize_4bit(stored, state))
+
+
+def test_int4_takes_the_nearest_level() -> None:
+    weight = torch.randn(6, 32)
+    levels = torch.tensor(NF4)
+    blocks = weight.view(3, 64)
+    largest = blocks.abs().amax(1, keepdim=True)
+    nearest = (blocks[..., None] / largest[..., None] - levels).abs().argmin(-1)
+
+    found = as_int4(weight).wide(torch.float32)
+
+    assert torch.equal(found, (levels[nearest] * largest).view(6, 32))
+
+
+@pytest.mark.parametrize("storage", ["float8", "int8", "int4"])
+@torch.inference_mode()
+def test_copies_share_what_is_stored(storage: str) -> None:
+    module, inputs = flux()
+    settle(module, storage, torch.float32)
+
+    twin = structural_copy(module)
+
+    there = {item.data_ptr() for item in module.parameters()}
+    assert {item.data_ptr() for item in twin.parameters()} == there
+    assert torch.equal(twin(**inputs).sample, module(**inputs).sample)
+
+
+@pytest.mark.parametrize("storage", ["", "float8", "int8", "int4"])
+def test_weights_are_brought_to_an_accelerator_as_they_are_stored(
+    storage: str, pretend: PretendAccelerator
+) -> None:
+    module, inputs = flux(blocks=6)
+    settle(module.eval().requires_grad_(False), storage, torch.float32)
+    parts = {name: item.to("cuda:0") for name, item in inputs.items()}
+    before = pretend.used()
+
+    with (
+        torch.inference_mode(),
+        in_parts({"net": module}, "cuda:0", in_blocks=True) as brought,
+    ):
+        twin = brought.modules["net"]
+        assert (str(twin.device), twin.dtype) == ("cuda:0", torch.float32)
+        assert torch.equal(twin(**parts).sample.cpu(), module(**inputs).sample)
+        assert pretend.used() - before <= brought.bytes + 4096
+
+    assert brought.bytes < component_bytes(module) / 2
+
+
+def test_all_that_is_stored_is_moved(sd1_folder: Path) -> None:
+    component = load_component(open_model(str(sd1_folder), [], storage="int8").model, "cpu")
+
+    move_component(component, "meta")
+
+    assert component.device.type == "meta"
+    assert {item.device.type for item in component.module.parameters()} == {"meta"}
+
+
+@pytest.fixture
+def lora(sd1_pipeline: StableDiffusionPipeline, tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    pairs = files.flat_file(files.own_pairs(sd1_pipeline.unet), "lora_unet_")
+    return files.saved(pairs, tmp_path / "lora.safetensors")
+
+
+@torch.inference_mode()
+def test_adapters_work_over_what_is_stored(lora: Path, sd1_folder: Path) -> None:
+    recipe = open_model(str(sd1_folder), [], storage="int8").model
+    adapted_recipe = OpenedAdapter(lora).put_on(recipe, 0.7).recipe
+    base = load_component(recipe, "cpu")
+    # The same numbers, as they are computed with.
+    plain: Any = load_component(open_model(str(sd1_folder), []).model, "cpu").module
+    for path, layer in base.module.named_modules():
+        if held_shape(layer):
+            plain.get_submodule(path).weight = nn.Parameter(layer.weight, requires_grad=False)
+    expected = adapted({"unet": plain}, adapted_recipe.adapters, dtype="float32")["unet"]
+    inputs = (torch.randn(1, 4, 8, 8), 500, torch.randn(1, 5, plain.config.cross_attention_dim))
+
+    found = derive(base, adapted_recipe).module
+
+    assert torch.equal(found(*inputs).sample, expected(*inputs).sample)
+    assert component_bytes(derive(base, adapted_recipe), besides=base) < 0.5 * component_bytes(base)
+
+
+def test_adapters_are_not_fused_with_what_is_stored(lora: Path, sd1_folder: Path) -> None:
+    recipe = open_model(str(sd1_folder), [], storage="float8").model
+
+    with pytest.raises(InvalidValue, match="can't be fused with weights that are kept in few bits"):
+        OpenedAdapter(lora, fused=True).put_on(recipe, 1.0)
