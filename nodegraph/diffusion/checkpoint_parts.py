@@ -1,8 +1,9 @@
 """Parts of models in files without a configuration, as diffusers and transformers name them.
 
-A part lies in a file with others, behind the prefix that its family says (`SingleFile`), or in one
-of its own, behind one of the prefixes of its layout. Either way its layout (`FileLayout`) says the
-rest: `Part.files` of denoisers and text encoders, `LatentFormat.files` of autoencoders.
+A part lies in a file with others, or in one of its own, behind one of the prefixes of its layout;
+where families share prefixes, theirs says which (`SingleFile`). Either way its layout
+(`FileLayout`) says the rest: `Part.files` of denoisers and text encoders, `LatentFormat.files` of
+autoencoders.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import SingleFile, part_of
+from nodegraph.diffusion.single_files.base import FileLayout, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,11 +33,13 @@ class CheckpointPart:
     Attributes:
         class_name: Of diffusers or transformers.
         config: Its configuration.
+        layout: How it lies there.
         convert: Brings the part's tensors, as the file names them, under the names of that class.
     """
 
     class_name: str
     config: dict[str, Any]
+    layout: FileLayout
     convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
@@ -62,7 +65,7 @@ def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
         KeyError: It isn't in there.
     """
     if recipe.paths(CHECKPOINT):
-        return prefixes_of(_family(recipe))[part.role]
+        return prefix_within(_family(recipe), part, shapes)
     return prefix_alone(part, shapes)
 
 
@@ -94,29 +97,41 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
         plain = {name.removeprefix(prefix): item for name, item in tensors.items()}
         return layout.convert(plain, config)
 
-    return CheckpointPart(layout.class_name, config, convert)
+    return CheckpointPart(layout.class_name, config, layout, convert)
 
 
-def prefixes_of(family: Family) -> Mapping[str, str]:
-    """By role: before the names of tensors in a file that holds a whole model.
+def prefix_within(family: Family, part: Part, shapes: Shapes) -> str:
+    """Before the names of a part's tensors in a file that holds a whole model.
 
+    Args:
+        shapes: Of all tensors in the file.
     Raises:
-        KeyError: The family isn't read from such.
+        KeyError: It isn't in there.
     """
-    return _single_file(family).prefixes
-
-
-def _single_file(family: Family) -> SingleFile:
     if family.single_file is None:
-        raise KeyError(f"{family.title} isn't read from single files")
-    return family.single_file
+        return prefix_alone(part, shapes)
+    return family.single_file.prefixes[part.role]
+
+
+def parts_within(family: Family, shapes: Shapes) -> tuple[list[Part], list[Part], list[Part]]:
+    """The parts that a file with a whole model holds: denoiser, text encoders and autoencoder."""
+    encoders = [part for part in family.encoders if not part.optional or _is_in(part, shapes)]
+    return [family.denoisers[0]], encoders, [vae_part(family.vae, family.latent)]
+
+
+def _is_in(part: Part, shapes: Shapes) -> bool:
+    return any(layout.prefix(shapes) is not None for layout in part.files)
 
 
 def denoiser_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     """The configuration of the denoiser in a file with a whole model; errors as of
     `checkpoint_part`."""
-    part = family.denoisers[0]
-    return checkpoint_part(part, shapes, prefixes_of(family)[part.role]).config
+    return part_within(family, family.denoisers[0], shapes).config
+
+
+def part_within(family: Family, part: Part, shapes: Shapes) -> CheckpointPart:
+    """A part of a whole model in one file; arguments and errors as of `checkpoint_part`."""
+    return checkpoint_part(part, shapes, prefix_within(family, part, shapes))
 
 
 def _family(recipe: Recipe) -> Family:

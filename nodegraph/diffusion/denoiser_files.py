@@ -5,7 +5,6 @@ Nothing here imports torch or reads weights.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,14 @@ from nodegraph.diffusion.facts import (
     model_facts,
     weight_bytes,
 )
-from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.model_files import SETTINGS, stored_precision
+from nodegraph.diffusion.model_files import (
+    published_schedule,
+    published_settings,
+    stored_precision,
+)
 from nodegraph.diffusion.models import (
     PICKLES,
     SAFETENSORS,
@@ -48,11 +50,11 @@ from nodegraph.diffusion.precision.choices import (
 )
 from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.scheduler_file import (
-    checkpoint_scheduler,
     overridden,
     scheduler_option,
     with_shift,
 )
+from nodegraph.diffusion.single_files.base import part_of
 from nodegraph.errors import InvalidFile, InvalidValue
 
 AUTO = "auto"
@@ -139,7 +141,8 @@ def open_denoiser(
         for part, expert in zip(family.denoisers, found, strict=False)
         for path in sorted(expert.files)
     )
-    options = [scheduler_option(_schedule(wanted, found[0])), *_settings(found[0])]
+    settings = published_settings(family, found[0].part.layout, found[0].config)
+    options = [scheduler_option(_schedule(wanted, found[0])), *settings]
     options += storage_option(storage, _kinds(found))
     precision = stored_precision(dtype, found[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
@@ -261,12 +264,8 @@ def _find(path: Path, family: str, allow_pickle: bool) -> _Found:
     part = _chosen(path, header.shapes, family)
     named = [file for file in files if file.name == layout.CONFIG]
     try:
-        plain = {
-            name.removeprefix(part.prefix): shape
-            for name, shape in header.shapes.items()
-            if name.startswith(part.prefix)
-        }
-        config = layout.read_config(named[0]) if named else part.layout.config(plain)
+        own = part_of(header.shapes, part.prefix)
+        config = layout.read_config(named[0]) if named else part.layout.config(own)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise InvalidFile(
             f"{path} is {part.layout.title}, but it is damaged: {error!r}",
@@ -326,23 +325,7 @@ def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
 
 def _schedule(wanted: WantedDenoiser, found: _Found) -> dict[str, Any]:
     """The published noise schedule, with what somebody knows better."""
-    family = found.part.family
-    schedule = {**_published(found, family), **family.scheduler}
+    family, laid = found.part.family, found.part.layout
+    schedule = published_schedule(found.header, family, laid, found.config)
     told = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
     return with_shift(told, wanted.shift)
-
-
-def _published(found: _Found, family: Family) -> Config:
-    said = found.part.layout.scheduler(found.config)
-    if not said and family.noise == "flow":
-        raise InvalidFile(f"the noise schedule of {found.part.layout.title} isn't known here")
-    return said or checkpoint_scheduler(found.header, family)
-
-
-def _settings(found: _Found) -> tuple[tuple[str, str], ...]:
-    """As `model_files.model_settings`, of what was published."""
-    family = found.part.family
-    if not family.settings and not family.further:
-        return ()
-    heeded = {**family.settings, **found.part.layout.settings(found.config)}
-    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from nodegraph.diffusion.checkpoint_parts import parts_within, prefix_within
 from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.model_files import (
     model_configs,
     model_schedule,
@@ -87,7 +88,8 @@ def weight_bytes(
     found = {}
     ports = port_files(source, family_named(source.family), (), allow_pickle=allow_pickle)
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
-        weights = [path for part in port for path in part.weights]
+        # A file that holds all of them is named once for each.
+        weights = list(dict.fromkeys(path for part in port for path in part.weights))
         if weights and all(path.suffix == SAFETENSORS for path in weights):
             tensors = [
                 (tensor, shape, header.dtypes[tensor])
@@ -104,11 +106,13 @@ def weight_bytes(
 def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
     family = family_named(source.family)
-    if source.is_folder or family.single_file is None:
+    if source.is_folder or source.path.suffix != SAFETENSORS:
         return ("",), ("",), ("",)
-    known = family.single_file.prefixes
-    roles = [family.denoisers, family.encoders, [Part(family.vae, ())]]
-    return tuple(tuple(known[part.role] for part in parts) for parts in roles)
+    shapes = read_header(source.path).shapes
+    return tuple(
+        tuple(prefix_within(family, part, shapes) for part in parts)
+        for parts in parts_within(family, shapes)
+    )
 
 
 def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFacts:

@@ -11,20 +11,22 @@ from typing import Any
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import (
     CHECKPOINT,
-    checkpoint_part,
+    CheckpointPart,
     denoiser_config,
-    prefixes_of,
+    part_within,
+    parts_within,
     vae_part,
 )
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
-from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
 from nodegraph.diffusion.scheduler_file import (
     checkpoint_scheduler,
     folder_scheduler,
 )
+from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile
 
@@ -54,8 +56,7 @@ def port_files(
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The files of a model's denoiser, text encoder and VAE."""
     if not source.is_folder:
-        whole = PartFiles(CHECKPOINT, [source.path], [source.path])
-        return [whole], [whole, *_vocabularies(source, family, folders)], [whole]
+        return _ports_within(source, family, folders)
 
     def found(parts: Sequence[Part]) -> list[PartFiles]:
         return [
@@ -83,13 +84,38 @@ def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
     return PartFiles(role, [folder / layout.CONFIG, *weights.files, *index], weights.files)
 
 
-def _vocabularies(source: ModelSource, family: Family, folders: Sequence[Path]) -> list[PartFiles]:
-    """CLIP's words for a single file, which carries none; nothing where none are found."""
-    shapes, prefixes = header_of(source.path).shapes, prefixes_of(family)
+def _ports_within(
+    source: ModelSource, family: Family, folders: Sequence[Path]
+) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
+    """The parts of a single file: the file itself, whichever part it is for."""
+    shapes = header_of(source.path).shapes
+    ports = parts_within(family, shapes)
+    words = _tokenizers(source, family, shapes, ports[1], folders)
+    denoiser, encoders, vae = (_within(source, family, parts) for parts in ports)
+    return denoiser, [*encoders, *words], vae
+
+
+def _within(source: ModelSource, family: Family, parts: Sequence[Part]) -> list[PartFiles]:
+    shared = family.single_file is not None
+    roles = [CHECKPOINT] if shared else [part.role for part in parts]
+    return [PartFiles(role, [source.path], [source.path]) for role in roles]
+
+
+def _tokenizers(
+    source: ModelSource,
+    family: Family,
+    shapes: Shapes,
+    encoders: Sequence[Part],
+    folders: Sequence[Path],
+) -> list[PartFiles]:
+    """The words for a single file's encoders, which carries none; nothing where none are found."""
     found = []
-    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=True):
+    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
+        if encoder not in encoders:
+            continue
         try:
-            words = checkpoint_part(encoder, shapes, prefixes[encoder.role]).config["vocab_size"]
+            config = part_within(family, encoder, shapes).config
+            words = int((config.get("text_config") or config)["vocab_size"])
         except (KeyError, ValueError, IndexError) as error:
             raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
         files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
@@ -107,7 +133,10 @@ def model_settings(source: ModelSource, family: Family) -> tuple[tuple[str, str]
     nothing."""
     if not family.settings and not family.further:
         return ()
-    index = layout.read_config(source.path / layout.INDEX) if source.is_folder else {}
+    if not source.is_folder:
+        within = _denoiser_within(source)
+        return published_settings(family, within.layout, within.config)
+    index = layout.read_config(source.path / layout.INDEX)
     heeded = {name: index.get(name, default) for name, default in family.settings.items()}
     heeded |= {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
     return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
@@ -118,6 +147,29 @@ def default_settings(family: Family) -> tuple[tuple[str, str], ...]:
     if not family.settings and not family.further:
         return ()
     return ((SETTINGS, json.dumps(dict(family.settings), sort_keys=True)),)
+
+
+def published_settings(
+    family: Family, laid: FileLayout, config: Config
+) -> tuple[tuple[str, str], ...]:
+    """The same of a denoiser that comes without an index: what was published.
+
+    Args:
+        laid: How the denoiser lies in its file.
+        config: Its configuration.
+    """
+    if not family.settings and not family.further:
+        return ()
+    heeded = {**family.settings, **laid.settings(config)}
+    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+
+
+def _denoiser_within(source: ModelSource) -> CheckpointPart:
+    family = family_named(source.family)
+    try:
+        return part_within(family, family.denoisers[0], header_of(source.path).shapes)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InvalidFile(f"the denoiser in {source.path} is damaged: {error!r}") from error
 
 
 def further_files(source: ModelSource, index: Config) -> list[Path]:
@@ -156,7 +208,23 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
     """The noise that a model was trained on, as its scheduler file says it."""
     if source.is_folder:
         return folder_scheduler(source.path, family_named(source.family))
-    return checkpoint_scheduler(header_of(source.path), family_named(source.family))
+    family, within = family_named(source.family), _denoiser_within(source)
+    return published_schedule(header_of(source.path), family, within.layout, within.config)
+
+
+def published_schedule(
+    header: Header, family: Family, laid: FileLayout, config: Config
+) -> dict[str, Any]:
+    """The noise that a denoiser without a scheduler file was trained on: what was published with
+    models of its kind, and what the file declares of itself; arguments as of `published_settings`.
+
+    Raises:
+        InvalidFile: That isn't known.
+    """
+    said = laid.scheduler(config)
+    if not said and family.noise == "flow":
+        raise InvalidFile(f"the noise schedule of {laid.title} isn't known here")
+    return {**(said or checkpoint_scheduler(header, family)), **family.scheduler}
 
 
 def model_configs(source: ModelSource) -> tuple[Config, Config]:
@@ -167,6 +235,5 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
     shapes, family = header_of(source.path).shapes, family_named(source.family)
-    part = vae_part(family.vae, family.latent)
-    found = checkpoint_part(part, shapes, prefixes_of(family)[part.role])
-    return denoiser_config(shapes, family), found.config
+    autoencoder = part_within(family, vae_part(family.vae, family.latent), shapes)
+    return denoiser_config(shapes, family), autoencoder.config

@@ -171,7 +171,8 @@ class Family(ABC):
             latent ``frame``, or as a ``film`` that is grey after it; empty where they can't be.
         wide: Whether latents are float32 between steps whatever the model computes in; `predict`
             is then handed such.
-        single_file: How it lies in a single file; None where such files aren't read.
+        single_file: How it lies whole in a single file, where the layouts of its parts don't tell
+            it from other families.
     """
 
     name: str
@@ -211,7 +212,11 @@ class Family(ABC):
     def recognises(self, shapes: Shapes) -> bool:
         """Whether a single file holds it whole, by names and shapes of tensors."""
         if self.single_file is None:
-            return False
+            needed = [part.files for part in self.encoders if not part.optional]
+            parts = [self.denoisers[0].files, *needed, self.latent.files]
+            return all(
+                any(layout.prefix(shapes) is not None for layout in files) for files in parts
+            )
         prefixes = self.single_file.prefixes.values()
         return all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
 
