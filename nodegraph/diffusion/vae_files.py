@@ -20,7 +20,7 @@ from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import PICKLES, SAFETENSORS, find_path, header_of, locate_model
 from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
-from nodegraph.diffusion.safetensors_header import Shapes, read_header
+from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.tiny_vae import HALVES, TINY, half_name
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -63,7 +63,7 @@ def open_vae(
         NodegraphError: See `locate_model`.
     """
     path = find_path(name, folders)
-    if _is_whole(path):
+    if _is_whole(path, allow_pickle=allow_pickle):
         options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
     found = _found(path, allow_pickle=allow_pickle)
@@ -81,7 +81,7 @@ def vae_format(
 ) -> LatentFormat:
     """The latents of an autoencoder; arguments and errors as of `open_vae`."""
     path = find_path(name, folders)
-    if _is_whole(path):
+    if _is_whole(path, allow_pickle=allow_pickle):
         source = locate_model(name, folders, allow_pickle=allow_pickle)
         return family_named(source.family).latent
     return _chosen(name, _found(path, allow_pickle=allow_pickle), latents)
@@ -96,23 +96,21 @@ def vae_stamp(
         NodegraphError: See `locate_model`.
     """
     path = find_path(name, folders)
-    if _is_whole(path):
+    if _is_whole(path, allow_pickle=allow_pickle):
         return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
     return files_stamp(_found(path, allow_pickle=allow_pickle).files, device)
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
     if path.is_dir():
         return (path / layout.INDEX).is_file()
-    return (
-        path.suffix == SAFETENSORS and identify_tensors(read_header(path).shapes).family is not None
-    )
+    _check_kind(path, allow_pickle=allow_pickle)
+    return identify_tensors(header_of(path).shapes).family is not None
 
 
 def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
     if path.is_dir():
         return _in_folder(path, allow_pickle=allow_pickle)
-    _check_kind(path, allow_pickle=allow_pickle)
     files = _halves(path)
     shapes = joined_shapes(files)
     laid = {item.name: _laid(item, shapes) for item in _formats()}

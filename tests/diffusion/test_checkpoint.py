@@ -19,6 +19,7 @@ from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
+from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.residency import component_bytes
 from tests.diffusion.conftest import write_tokenizer
@@ -226,6 +227,7 @@ def test_pickle_checkpoints_are_refused_unless_allowed(
         locate_model("old.ckpt", [tmp_path])
 
     opened = open_model("old.ckpt", [tmp_path], digests=FileDigests(), allow_pickle=True)
+    assert open_vae("old.ckpt", [tmp_path], allow_pickle=True) == opened.vae
     _same_weights(load_component(opened.vae, "cpu").module, parts["vae"])
 
 

@@ -11,7 +11,13 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import save_file
 
 from nodegraph import Latent
-from nodegraph.diffusion import decode_latent, encode_image, estimate_bytes, load_component
+from nodegraph.diffusion import (
+    decode_latent,
+    encode_image,
+    estimate_bytes,
+    load_component,
+    open_model,
+)
 from nodegraph.diffusion.compact import load_compact
 from nodegraph.diffusion.vae_files import open_vae, vae_format, vae_stamp
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -118,6 +124,12 @@ def test_a_half_whose_name_says_nothing_is_told(tmp_path: Path) -> None:
     save_file(original.taesd(tiny())[1], tmp_path / "fast.safetensors")
     with pytest.raises(InvalidFile, match="the decoder of a tiny VAE alone"):
         open_vae("fast", [tmp_path], latents="sd")
+
+
+def test_loading_a_half_as_a_whole_model_says_which_node_takes_it(tmp_path: Path) -> None:
+    write_halves(tmp_path, tiny())
+    with pytest.raises(InvalidFile, match="one half of a tiny VAE: LoadVae takes it"):
+        open_model("taesd_decoder", [tmp_path])
 
 
 def test_its_stamp_changes_with_either_half(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nodegraph.diffusion import estimate_bytes, load_component
+from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.families import format_named
 from nodegraph.diffusion.single_files.wan_vae import DEVIATION_22, MEAN_22
@@ -283,6 +283,26 @@ def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None
     tensors["model.diffusion_model.patchify_proj.weight"] = torch.zeros(8, 128)
     write(tmp_path / "vae.safetensors", tensors)
     assert_equal(load_component(open_vae("vae", [tmp_path], latents="ltx"), "cpu"), expected)
+
+
+def test_one_of_pictures_with_a_fourth_channel_is_refused(tmp_path: Path) -> None:
+    vae = d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=4)
+    write(tmp_path / "vae.safetensors", original.wan(vae))
+    with pytest.raises(InvalidFile, match="not a VAE that is known here"):
+        open_vae("vae", [tmp_path], latents="qwen-image")
+
+
+def test_another_part_is_told_as_what_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "lora.safetensors", {"a.lora_A.weight": torch.zeros(1)})
+    with pytest.raises(InvalidFile, match="is a LoRA, not a VAE") as error:
+        open_vae("lora", [tmp_path])
+    assert error.value.problem.hint == "LoadLora takes it."
+
+
+def test_loading_it_as_a_whole_model_says_which_node_takes_it(tmp_path: Path) -> None:
+    write(tmp_path / "vae.safetensors", original.wan22(wan22()))
+    with pytest.raises(InvalidFile, match=r"the VAE of Wan 2\.2 5B.*: LoadVae takes it"):
+        open_model("vae", [tmp_path])
 
 
 def test_a_folder_of_a_class_that_is_no_vae_is_refused(tmp_path: Path) -> None:

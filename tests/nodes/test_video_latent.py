@@ -141,3 +141,26 @@ def test_what_a_prompt_is_told_beside_it(bench: Bench, model: Path) -> None:
 
     assert found["late_cfg"].tolist() == [2.5]
     assert found["rate"].tolist() == [[24000, 1001]]
+
+
+def test_a_vae_in_a_file_of_its_own_does_for_the_models(bench: Bench, model: Path) -> None:
+    file = model / "vae" / "diffusion_pytorch_model.safetensors"
+    own, other = graph(model), graph(model)
+    other["alone"] = {"type": "LoadVae", "inputs": {"vae": str(file), "latents": "wan"}}
+    for name in ("decode", "encode"):
+        other[name]["inputs"]["vae"] = link("alone")
+    wanted, found = (bench.value(nodes, "decode.video").frames for nodes in (own, other))
+    assert torch.equal(found, wanted)
+    latent = bench.value(other, "encode.latent")
+    assert (latent.format, latent.frames) == ("wan", 5)
+
+
+def test_frames_that_do_not_fit_a_vae_alone_are_told_beforehand(
+    bench: Bench, picture_model: Path
+) -> None:
+    file = picture_model / "vae" / "diffusion_pytorch_model.safetensors"
+    nodes = with_picture(graph(picture_model), frames=8)
+    nodes["alone"] = {"type": "LoadVae", "inputs": {"vae": str(file), "latents": "wan"}}
+    nodes["show"]["inputs"]["vae"] = link("alone")
+    problems = bench.problems(nodes, "show")
+    assert [(problem.port, problem.expected) for problem in problems] == [("frames", "5 or 9")]

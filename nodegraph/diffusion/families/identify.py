@@ -10,6 +10,7 @@ from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.tiny_vae import half_name
 from nodegraph.diffusion.single_files.unsupported import unsupported
 
 
@@ -120,6 +121,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a LoRA", "LoadLora", _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
     ("a ControlNet", None, _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
     ("a textual inversion", "LoadTextualInversion", _any("emb_params", "string_to_param")),
+    ("one half of a tiny VAE", "LoadVae", lambda shapes: half_name(shapes) is not None),
 )
 _OTHERS: tuple[tuple[str, Matches], ...] = (
     ("Stable Diffusion XL", _any("conditioner.embedders.")),

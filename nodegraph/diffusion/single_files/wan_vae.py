@@ -53,6 +53,9 @@ DEVIATION_22 = (
 # fmt: on
 _FIGURES = {len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_22, DEVIATION_22))}
 
+_PIXELS = ((3,), (12,))
+"""Channels of pictures, as they are or four pixels in one."""
+
 _PLACES = {
     "conv1.": "quant_conv.",
     "conv2.": "post_quant_conv.",
@@ -88,8 +91,10 @@ def _matches(channels: int) -> Callable[[Shapes], bool]:
     def matches(vae: Shapes) -> bool:
         if _ORIGINAL not in vae and _OF_DIFFUSERS not in vae:
             return False
-        found = vae.get("conv2.weight" if _ORIGINAL in vae else _LATENTS)
-        return found is not None and found[0] == channels
+        latents = vae.get("conv2.weight" if _ORIGINAL in vae else _LATENTS, ())
+        first = "encoder.conv1.weight" if _ORIGINAL in vae else "encoder.conv_in.weight"
+        # Others make pictures that one can see through.
+        return latents[:1] == (channels,) and vae.get(first, ())[1:2] in _PIXELS
 
     return matches
 
@@ -102,7 +107,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     given, decoder_base = named["decoder.conv_out.weight"][:2]
     mean, deviation = _FIGURES[named[_LATENTS][0]]
     # 2.2 takes the four pixels of a patch for channels.
-    patch = 2 if taken % 4 == 0 else None
+    patch = 2 if is_residual else None
     return {
         "base_dim": base,
         "decoder_base_dim": decoder_base * base // widths[0],
