@@ -13,6 +13,7 @@ from typing import Any
 
 import diffusers
 import diffusers.utils.logging as diffusers_logging
+import tokenizers
 import torch
 import transformers
 import transformers.utils.logging as transformers_logging
@@ -23,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.fitting import check_fits, refuse_misfits
 from nodegraph.diffusion.packed_tokenizers import SUFFIX, unpacked
+from nodegraph.diffusion.sentencepiece_models import TENSOR, merges_of, read_pieces
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
@@ -174,6 +176,30 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
         except Exception as error:
             # The library under it raises bare exceptions.
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
+
+
+def sentencepiece_tokenizer(file: Path) -> Any:
+    """Gemma's tokenizer, from the file of a text encoder that holds it.
+
+    Raises:
+        InvalidFile: It doesn't, or is damaged.
+    """
+    with reading(file):
+        (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
+        pieces = read_pieces(model.numpy().tobytes())
+        found = transformers.GemmaTokenizer(
+            vocab={piece.text: number for number, piece in enumerate(pieces)},
+            merges=merges_of(pieces),
+            add_bos_token=True,
+        )
+        whole = [piece for piece in pieces if piece.is_whole]
+        found.add_tokens(
+            [
+                tokenizers.AddedToken(piece.text, normalized=False, special=piece.is_control)
+                for piece in whole
+            ]
+        )
+    return found
 
 
 def clip_tokenizer(merges: Path, padding: str) -> Any:

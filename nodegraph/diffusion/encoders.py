@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,16 +47,37 @@ def hidden_states(model: Any, tokens: dict[str, Tensor], layer: int) -> Tensor:
 
 
 def layer_states(model: Any, tokens: dict[str, Tensor], layers: Sequence[int]) -> list[Tensor]:
-    """What layers of a language model give, counted as in Python from 0, the embedded tokens, to
-    -1, the last after its norm; each float32 on the CPU, (1, tokens, width).
+    """What layers of a language model give, counted from 0, the embedded tokens, and as in Python
+    back from -1, the last after its norm; each float32 on the CPU, (1, tokens, width).
+
+    By its own number the last is as the others, without the norm: of some models those that
+    nobody asks for are left out of the file.
 
     Args:
         tokens: All that the model takes, such as `padded` gives.
     """
     placed = {name: item.to(model.device) for name, item in tokens.items()}
     # without the head, which would say for every token how likely each word is to follow
-    found = model.base_model(**placed, output_hidden_states=True).hidden_states
-    return [found[layer].to("cpu", torch.float32) for layer in layers]
+    base = model.base_model
+    with _last_as_it_is(base) as last:
+        states = base(**placed, output_hidden_states=True).hidden_states
+    wanted = [last[-1] if last and layer == len(states) - 1 else states[layer] for layer in layers]
+    return [item.to("cpu", torch.float32) for item in wanted]
+
+
+@contextmanager
+def _last_as_it_is(base: Any) -> Iterator[list[Tensor]]:
+    """What the last layer gives inside the `with`, before the norm; empty of unusual models."""
+    found: list[Tensor] = []
+    norm = getattr(getattr(base, "language_model", base), "norm", None)
+    if norm is None:
+        yield found
+        return
+    hook = norm.register_forward_pre_hook(lambda _, given: found.append(given[0]))
+    try:
+        yield found
+    finally:
+        hook.remove()
 
 
 def attentive_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers import ModelMixin
 from torch import Tensor, nn
+from transformers import CLIPTokenizer
 
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import diffusers_folder as layout
@@ -19,6 +20,7 @@ from nodegraph.diffusion.building import (
     diffusers_module,
     library_class,
     reading,
+    sentencepiece_tokenizer,
     transformers_module,
 )
 from nodegraph.diffusion.checkpoint_parts import (
@@ -32,6 +34,7 @@ from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, Tex
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
+from nodegraph.diffusion.models import SAFETENSORS
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
 from nodegraph.diffusion.precision.settling import settle
@@ -211,10 +214,30 @@ def _text_model(recipe: TextEncoder) -> TextModel:
     }
     modules = _modules(recipe)
     for encoder, part in zip(family.encoders, family.tokenizers, strict=False):
-        if recipe.paths(CHECKPOINT) or recipe.paths(part.role) == [str(MERGES)]:
-            config: Any = modules[encoder.role].config
-            tokenizers[part.role].model_max_length = config.max_position_embeddings
+        if encoder.role in modules and not _has_config(_paths(recipe, encoder)):
+            _fit_tokenizer(recipe, tokenizers[part.role], modules[encoder.role], part)
     return TextModel(modules, recipe.family, tokenizers, recipe_settings(recipe))
+
+
+def _paths(recipe: Recipe, part: Part) -> list[Path]:
+    return [Path(path) for path in recipe.paths(part.role)]
+
+
+def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part) -> None:
+    """Bring a tokenizer to what an encoder without configuration takes.
+
+    Raises:
+        InvalidFile: It has words that the encoder doesn't know.
+    """
+    known = module.get_input_embeddings().num_embeddings
+    if len(tokenizer) > known:
+        raise InvalidFile(
+            f"the tokenizer in {recipe.paths(part.role)[0]} has {len(tokenizer)} words, more than "
+            f"the {known} of {recipe.source}.",
+            hint="It is that of another model: put the right one in its place.",
+        )
+    if isinstance(tokenizer, CLIPTokenizer):
+        tokenizer.model_max_length = module.config.max_position_embeddings
 
 
 def _check_whole(recipe: TextEncoder, family: Family) -> None:
@@ -238,6 +261,8 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     files = [Path(path) for path in recipe.paths(part.role)]
     if files == [MERGES]:
         return clip_tokenizer(MERGES, part.padding)
+    if files and files[0].suffix == SAFETENSORS:
+        return sentencepiece_tokenizer(files[0])
     if files:
         return build_tokenizer(part.classes, files)
     raise missing_tokenizer(part, recipe.source)

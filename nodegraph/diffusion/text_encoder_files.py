@@ -33,6 +33,7 @@ from nodegraph.diffusion.model_files import (
 from nodegraph.diffusion.models import file_shapes, find_path, header_of
 from nodegraph.diffusion.opening import DTYPES, lacks_float16
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.sentencepiece_models import TENSOR
 from nodegraph.diffusion.vocabulary import find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 
@@ -267,10 +268,21 @@ def _tokenizer_of(given: _Given, tokenizer: Part, folders: Sequence[Path]) -> li
         for place in (given.path, sibling):
             if layout.has_tokenizer(place):
                 return layout.tokenizer_files(place)
+    elif _brings(given.path, tokenizer):
+        return [given.path]
     found = find_tokenizer(tokenizer, given.words, [*folders, given.path.parent])
     if not found:
         raise missing_tokenizer(tokenizer, str(given.path), port=given.port)
     return found
+
+
+def _brings(path: Path, tokenizer: Part) -> bool:
+    """Whether a file holds its tokenizer beside the weights."""
+    return tokenizer.vocabulary in PACKABLE and TENSOR in header_of(path).shapes
+
+
+PACKABLE = ("gemma2",)
+"""Vocabularies that files may bring; others come along."""
 
 
 def _check_whole(family: Family, found: Mapping[str, _Given]) -> None:
@@ -311,7 +323,8 @@ def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
     ]
     if known:
         return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."
-    return identify_tensors(shapes).title, _NO_WHOLE
+    what = identify_tensors(shapes)
+    return what.title, f"{what.node} takes it." if what.node else _NO_WHOLE
 
 
 _NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."

@@ -1,0 +1,200 @@
+"""Language models in files of their own: loaded back tensor by tensor, and prompts as diffusers'
+pipelines encode them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+import transformers as tf
+from torch import Tensor
+
+from nodegraph.diffusion import encode_prompt
+from nodegraph.diffusion.sentencepiece_models import read_pieces
+from nodegraph.diffusion.text_encoder_files import open_text_encoder
+from nodegraph.errors import InvalidFile
+
+from .language_files import (
+    gemma2,
+    llama3,
+    mistral3,
+    qwen3,
+    qwen25_vl,
+    sentencepiece,
+    text_file,
+)
+from .test_text_encoder_files import PROMPT, loaded
+from .text_files import BYT5_WORDS, clip, clip_file, clip_words, named, t5, write
+from .words import byte_characters, gemma_words, llama_words
+
+
+def encoded(model: Any, text: str = PROMPT) -> Mapping[str, Tensor]:
+    (entry,) = encode_prompt(model, text).entries
+    return entry.tensors
+
+
+def assert_holds(found: Any, given: Any) -> None:
+    """The weights of one are those of the other, whose head and eyes it may do without."""
+    there = {name.removeprefix("language_model."): t for name, t in found.state_dict().items()}
+    wanted = {name.removeprefix("model."): tensor for name, tensor in text_file(given).items()}
+    wanted.pop("lm_head.weight", None)
+    assert there.keys() == wanted.keys()
+    assert all(torch.equal(there[name], tensor) for name, tensor in wanted.items())
+
+
+def test_z_image_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3()
+    model = loaded("z-image", write(tmp_path / "qwen_3_4b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    pipeline = d.ZImagePipeline(None, None, encoder, model.tokenizers["tokenizer"], None)
+    (expected,), _ = pipeline.encode_prompt(PROMPT, "cpu", do_classifier_free_guidance=False)
+    assert torch.equal(encoded(model)["embeddings"][0], expected)
+
+
+def test_flux2_klein_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3(tf.Qwen3ForCausalLM, 28)
+    model = loaded("flux2-klein", write(tmp_path / "qwen.safetensors", text_file(encoder)))
+    tokenizer = model.tokenizers["tokenizer"]
+    pipeline = d.Flux2KleinPipeline(None, None, encoder, tokenizer, None)
+    expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
+    assert torch.equal(encoded(model)["embeddings"], expected)
+
+
+def test_qwen_image_is_diffusers_with_and_without_eyes(tmp_path: Path) -> None:
+    encoder = qwen25_vl()
+    tensors = text_file(encoder)
+    model = loaded("qwen-image", write(tmp_path / "qwen_2.5_vl_7b.safetensors", tensors))
+    assert_holds(model.modules["text_encoder"], encoder)
+    tokenizer = model.tokenizers["tokenizer"]
+    pipeline = d.QwenImagePipeline(None, None, encoder, tokenizer, None)
+    expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
+    assert torch.equal(encoded(model)["embeddings"], expected)
+
+    blind = {name: t for name, t in tensors.items() if not name.startswith("visual.")}
+    file = write(tmp_path / "blind.safetensors", blind)
+    assert torch.equal(encoded(loaded("qwen-image", file))["embeddings"], expected)
+    with pytest.raises(InvalidFile, match=r"Qwen2\.5-VL without its eyes, which is no"):
+        open_text_encoder("qwen-image-edit", {"file": str(file)}, [])
+
+
+def test_hunyuan_image_is_diffusers(tmp_path: Path) -> None:
+    encoder, letters = qwen25_vl(), t5(BYT5_WORDS)
+    files = (
+        write(tmp_path / "byt5_small.safetensors", named(letters)),
+        write(tmp_path / "qwen.safetensors", text_file(encoder)),
+    )
+    model = loaded("hunyuan-image", *files)
+    one, two = model.tokenizers["tokenizer"], model.tokenizers["tokenizer_2"]
+    pipeline = d.HunyuanImagePipeline(None, None, encoder, one, letters, two, None)
+    text = 'a sign that says "red cat"'
+    expected = pipeline.encode_prompt(text, "cpu")
+    found = encoded(model, text)
+    names = ("embeddings", "mask", "glyphs", "glyph_mask")
+    assert all(torch.equal(found[name], item) for name, item in zip(names, expected, strict=True))
+
+
+def test_flux2_is_diffusers_without_the_layers_that_nobody_asks(tmp_path: Path) -> None:
+    """As its file in circulation, which ends with the thirtieth of forty layers."""
+    encoder = mistral3(32)
+    first = {
+        name: tensor
+        for name, tensor in text_file(encoder).items()
+        if not name.startswith(("model.layers.30.", "model.layers.31."))
+    }
+    first["tekken_model"] = torch.zeros(4, dtype=torch.uint8)
+    model = loaded("flux2", write(tmp_path / "mistral_3_small.safetensors", first))
+    tokenizer = model.tokenizers["tokenizer"]
+    pipeline = d.Flux2Pipeline(None, None, encoder, tokenizer, None)
+    expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
+    assert torch.equal(encoded(model)["embeddings"], expected)
+
+
+def gemma_pieces() -> list[str]:
+    words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    words += [f"<0x{byte:02X}>" for byte in range(256)]
+    return [*words, "▁", *map(chr, range(33, 127)), "ca", "cat", "▁cat", "re", "red", "▁red"]
+
+
+@pytest.mark.parametrize("family", ["lumina2", "sana"])
+def test_gemma_brings_its_tokenizer(tmp_path: Path, family: str) -> None:
+    pieces = gemma_pieces()
+    encoder = gemma2(len(pieces))
+    tensors = text_file(encoder) | {"spiece_model": sentencepiece(pieces)}
+    model = loaded(family, write(tmp_path / "gemma_2_2b.safetensors", tensors))
+    assert_holds(model.modules["text_encoder"], encoder)
+    tokenizer = model.tokenizers["tokenizer"]
+    ids = tokenizer("a red cat").input_ids
+    assert tokenizer.convert_ids_to_tokens(ids) == ["<bos>", "a", "▁red", "▁cat"]
+
+    if family == "sana":
+        pipeline: Any = d.SanaPipeline(tokenizer, encoder, None, None, None)
+        name = "plain_embeddings"
+    else:
+        pipeline = d.Lumina2Pipeline(None, None, None, encoder, tokenizer)
+        name = "embeddings"
+    expected = pipeline.encode_prompt("a red cat", False, device="cpu")[0]
+    assert torch.equal(encoded(model, "a red cat")[name], expected)
+
+
+def test_gemma_without_one_is_told_and_given_by_a_folder(tmp_path: Path) -> None:
+    words = gemma_words()
+    file = write(tmp_path / "gemma.safetensors", text_file(gemma2(len(words))))
+    with pytest.raises(InvalidFile, match=r"none of Gemma 2 .* in tokenizers/gemma2 ") as failed:
+        open_text_encoder("sana", {"file": str(file)}, [tmp_path])
+    assert failed.value.problem.port == "file"
+    words.save_pretrained(tmp_path / "tokenizers" / "gemma2")
+    model = loaded("sana", file, models=tmp_path)
+    assert model.tokenizers["tokenizer"]("a cat").input_ids == words("a cat").input_ids
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "gemma.safetensors", text_file(gemma2(100)))
+    gemma_words().save_pretrained(tmp_path / "tokenizers" / "gemma2")
+    with pytest.raises(InvalidFile, match="more than the 100 of"):
+        loaded("sana", file, models=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def hidream_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hidream")
+    words = llama_words()
+    write(folder / "clip_l.safetensors", clip_file(clip(projects=True, length=248)))
+    write(folder / "clip_g.safetensors", clip_file(clip(17, projects=True, length=248)))
+    write(folder / "t5xxl.safetensors", named(t5()))
+    write(folder / "llama.safetensors", text_file(llama3(len(words))))
+    words.save_pretrained(folder / "tokenizers" / "llama3")
+    return folder
+
+
+def test_hidream_is_diffusers(hidream_files: Path) -> None:
+    names = ("llama", "t5xxl", "clip_g", "clip_l")
+    model = loaded("hidream", *names, models=hidream_files)
+    one, two = clip(projects=True, length=248), clip(17, projects=True, length=248)
+    third, llama = model.tokenizers["tokenizer_3"], model.tokenizers["tokenizer_4"]
+    encoder = llama3(len(llama))
+    assert_holds(model.modules["text_encoder_4"], encoder)
+    encoders = (one, clip_words(), two, clip_words("!"), t5(), third, encoder, llama)
+    pipeline = d.HiDreamImagePipeline(None, None, *encoders, None)
+    expected = pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False, device="cpu")
+    found = encoded(model)
+    assert torch.equal(found["embeddings"], expected[0])
+    assert torch.equal(found["layers"].transpose(0, 1), expected[2])
+    assert torch.equal(found["pooled"], expected[4])
+
+
+def test_damaged_sentencepiece_models_are_told() -> None:
+    whole = bytes(sentencepiece(gemma_pieces()).tolist())
+    assert [piece.text for piece in read_pieces(whole)] == gemma_pieces()
+    for damaged in (b"", whole[:-3], b"\xff" * 20, b"no model at all"):
+        with pytest.raises(ValueError, match="no SentencePiece model"):
+            read_pieces(damaged)
+
+
+def test_byte_characters_are_gpt2s() -> None:
+    from nodegraph.diffusion.packed_tokenizers import byte_characters as packed
+
+    assert sorted(packed()) == sorted(byte_characters())
