@@ -41,13 +41,13 @@ def qwen25_vl() -> Any:
     torch.manual_seed(2)
     text = _sized(QWEN_VL_WORDS, 3)
     text.pop("head_dim")
-    text |= {"hidden_size": 256, "rms_norm_eps": 1e-6}
+    text |= {"hidden_size": 128, "num_attention_heads": 1, "rms_norm_eps": 1e-6}
     seeing = {
         "depth": 2,
         "hidden_size": 160,
         "intermediate_size": 24,
         "num_heads": 2,
-        "out_hidden_size": 256,
+        "out_hidden_size": 128,
         "patch_size": 14,
         "window_size": 112,
         "fullatt_block_indexes": [7, 15, 23, 31],
@@ -56,6 +56,7 @@ def qwen25_vl() -> Any:
     config = tf.Qwen2_5_VLConfig(
         text_config={**text, "rope_parameters": rotary},
         vision_config=seeing,
+        tie_word_embeddings=True,
         image_token_id=151655,
         video_token_id=151656,
         vision_start_token_id=151652,
