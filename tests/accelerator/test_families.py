@@ -25,16 +25,20 @@ from nodegraph.diffusion import (
 )
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.names import allowed_schedules
+from nodegraph.diffusion.text import with_references
 from nodegraph.diffusion.vae import decode_video
 from nodegraph.residency import ResidencyManager
 from tests.accelerator.fixtures import MIB, needs_pretending
 from tests.accelerator.pretend import PretendAccelerator
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
-from tests.diffusion.families.equality import NEGATIVE, PROMPT, Model, picture
+from tests.diffusion.families.equality import NEGATIVE, PROMPT, Made, Model, picture
 from tests.diffusion.families.image_to_image import as_tensor
-from tests.diffusion.families.test_flux import flux
+from tests.diffusion.families.test_flux import flux, flux_kontext
+from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_hunyuan_image import hunyuan
+from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
 from tests.diffusion.families.test_qwen_image import qwen_image
+from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
 from tests.diffusion.families.tiny_models import TINY, Tiny
 from tests.diffusion.families.video_models import wan
 
@@ -99,6 +103,47 @@ def test_a_family_goes_the_whole_way_there(
 
 def test_they_are_all_here() -> None:
     assert TINY.keys() == FAMILIES.keys()
+
+
+def looking(model: Model) -> Made:
+    """By an encoder and a transformer that see two pictures."""
+    two = [picture(SIDE, SIDE), picture(SIDE, SIDE // 2)]
+    return edited(model, two, two, NEGATIVE)
+
+
+def with_picture(model: Model) -> Made:
+    """By a transformer that sees one."""
+    seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
+    change: Any = lambda given: with_references(given, seen)  # noqa: E731
+    return model.make(SIDE, SIDE, cfg=1.0, change=change)
+
+
+def filling(model: Model) -> Made:
+    """By one that sees what is left of one."""
+    found, _ = filled(model, cfg=1.0, sampler="ddim" if "sd1" in model.folder.name else "euler")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("build", "make"),
+    [
+        (edit_plus, looking),
+        (flux_kontext, with_picture),
+        (flux2, with_picture),
+        (sd1_fill, filling),
+        (flux_fill, filling),
+    ],
+)
+def test_what_models_see_is_seen_there(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+    build: Callable[[], Any],
+    make: Callable[[Model], Made],
+) -> None:
+    _, model = model_of(build)
+    found, expected = make(Model(model.folder, device="cuda:0")), make(model)
+    assert torch.equal(found.latents, expected.latents)
+    assert torch.equal(found.pixels, expected.pixels)
 
 
 @pytest.mark.parametrize("sampler", allowed_schedules("flow"))
