@@ -236,10 +236,9 @@ class Denoising:
 
     def _moment(self) -> Moment:
         sampler = self._sampler
-        following = sampler.ladder.timesteps[sampler.rung + 1 :][:1]
         return Moment(
             timestep=sampler.model_timestep,
-            following=following[0] if len(following) else torch.zeros_like(sampler.timestep),
+            following=sampler.following_timestep,
             training_timesteps=self._training_timesteps,
             progress=self.step / self.total,
             at=float(sampler.timestep),

@@ -101,6 +101,28 @@ def test_a_family_goes_the_whole_way_there(
     assert nothing_stays(pretend)
 
 
+@pytest.mark.parametrize(
+    "family", ["flux", "chroma", "flux2", "hunyuan-image", "qwen-image", "wan"]
+)
+def test_a_step_brings_nothing_there_and_waits_for_nothing(
+    model_of: ModelOf,  # noqa: F811
+    pretend: PretendAccelerator,
+    family: str,
+) -> None:
+    """But for diffusers' own parts."""
+    tiny = TINY[family]
+    _, model = model_of(tiny.build)
+    there = Model(model.folder, device="cuda:0")
+    prompt, size = there.encode(PROMPT), Latent(None, SIDE, SIDE, frames=tiny.frames)
+    assert prompt is not None
+    options = {"seed": 7, "steps": 3, "cfg": 1.0, "schedule": "normal", "sampler": tiny.sampler}
+    sampling = Denoising(there.part("model"), prompt, None, size, **options)
+    sampling.advance()
+    pretend.log.clear()
+    sampling.advance()
+    assert [item for item in pretend.log if "nodegraph/diffusion" in item.place] == []
+
+
 def test_they_are_all_here() -> None:
     assert TINY.keys() == FAMILIES.keys()
 

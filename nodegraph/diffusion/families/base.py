@@ -125,7 +125,7 @@ class Moment:
 
     Attributes:
         timestep: As the sampler has it; 0-dimensional.
-        following: The next one, 0 after the last; 0-dimensional.
+        following: The next one, 0 after the last; 0-dimensional, where the first is.
         training_timesteps: Of the model.
         progress: Part of the sampling that is done, 0 to below 1.
         at: The timestep as a number of the host: to decide by it waits for no device.

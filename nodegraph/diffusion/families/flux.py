@@ -98,19 +98,19 @@ class Flux(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
-        tokens, grid = packed(x), [places(height // 2, width // 2)]
+        tokens, grid = packed(x), [places(height // 2, width // 2, x.device)]
         own = tokens.shape[1]
         if HOLE in batch:
             tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
         for seen in referenced(batch):
             tokens = torch.cat([tokens, packed(seen)], 1)
-            grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, first=1))
+            grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, x.device, first=1))
         output: Tensor = model.module(
             hidden_states=tokens,
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             encoder_hidden_states=batch["embeddings"],
             txt_ids=torch.zeros(batch["embeddings"].shape[1], 3, device=x.device),
-            img_ids=torch.cat(grid).to(x.device),
+            img_ids=torch.cat(grid),
             return_dict=False,
             **self.also(batch, tokens.shape[1]),
         )[0][:, :own]

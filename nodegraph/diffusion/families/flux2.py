@@ -111,8 +111,8 @@ class Flux2(Family):
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             guidance=batch.get("guidance"),
             encoder_hidden_states=batch["embeddings"],
-            txt_ids=_grid(0, 1, 1, length).to(x.device),
-            img_ids=places.to(x.device),
+            txt_ids=_grid(0, 1, 1, length, x.device),
+            img_ids=places,
             return_dict=False,
         )[0][:, :own]
         return output.transpose(1, 2).reshape(x.shape)
@@ -142,13 +142,13 @@ def _tokens(latents: Tensor) -> Tensor:
 
 
 def _places(latents: Tensor, time: int) -> Tensor:
-    return _grid(time, latents.shape[-2], latents.shape[-1], 1)
+    return _grid(time, latents.shape[-2], latents.shape[-1], 1, latents.device)
 
 
-def _grid(time: int, height: int, width: int, length: int) -> Tensor:
+def _grid(time: int, height: int, width: int, length: int, device: torch.device) -> Tensor:
     """Where tokens lie: (time, row, column, place in a text); int64, (tokens, 4)."""
-    sides = [torch.tensor([time]), *(torch.arange(side) for side in (height, width, length))]
-    return torch.cartesian_prod(*sides)
+    sides = [torch.arange(side, device=device) for side in (height, width, length)]
+    return torch.cartesian_prod(torch.arange(time, time + 1, device=device), *sides)
 
 
 def _denoisers(file: FileLayout) -> tuple[Part, ...]:

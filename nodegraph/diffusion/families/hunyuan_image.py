@@ -92,7 +92,7 @@ class HunyuanImage(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         guidance = batch.get("guidance")
-        following = moment.following.to(x.device).expand(len(x)).to(x.dtype)
+        following = moment.following.expand(len(x)).to(x.dtype)
         output: Tensor = model.module(
             hidden_states=x,
             timestep=moment.timestep.expand(len(x)).to(x.dtype),

@@ -28,12 +28,12 @@ def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:
     return cut.permute(0, 3, 1, 4, 2, 5).reshape(n, channels // 4, height, width)
 
 
-def places(height: int, width: int, first: int = 0) -> Tensor:
+def places(height: int, width: int, device: torch.device, first: int = 0) -> Tensor:
     """Where the tokens of a grid lie: (first, row, column); float32, (height · width, 3)."""
-    found = torch.zeros(height, width, 3)
+    found = torch.zeros(height, width, 3, device=device)
     found[..., 0] = first
-    found[..., 1] += torch.arange(height)[:, None]
-    found[..., 2] += torch.arange(width)[None, :]
+    found[..., 1] += torch.arange(height, device=device)[:, None]
+    found[..., 2] += torch.arange(width, device=device)[None, :]
     return found.reshape(height * width, 3)
 
 

@@ -55,7 +55,7 @@ class Sampler(ABC):
         self.generators = tuple(generators)
         self.rung = self.ladder.first
         self.x = torch.empty(0)
-        self._placed_timesteps = self.ladder.timesteps
+        self._placed_timesteps = self._with_end(torch.device("cpu"))
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
 
@@ -78,6 +78,12 @@ class Sampler(ABC):
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
         return self._placed_timesteps[self._asked_rung]
+
+    @property
+    def following_timestep(self) -> Tensor:
+        """Where the model is asked in the step after this one, 0 if it is the last; as
+        `model_timestep`."""
+        return self._placed_timesteps[self.rung + 1]
 
     @property
     def sigma(self) -> Tensor:
@@ -112,7 +118,7 @@ class Sampler(ABC):
     def start(self, x: Tensor) -> None:
         """Begin at x, as `pure_noise` or `noised` gave it."""
         self.x = x
-        self._placed_timesteps = self.ladder.timesteps.to(x.device)
+        self._placed_timesteps = self._with_end(x.device)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
@@ -144,6 +150,11 @@ class Sampler(ABC):
         }
         for generator, saved in zip(self.generators, generators, strict=True):
             generator.set_state(saved.get_state())
+
+    def _with_end(self, device: torch.device) -> Tensor:
+        """The timesteps on a device, and a 0 after them."""
+        timesteps = self.ladder.timesteps
+        return torch.cat([timesteps, timesteps.new_zeros(1)]).to(device)
 
     @property
     def _asked_rung(self) -> int:
