@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.facts import ModelFacts, model_facts, weight_bytes
+from nodegraph.diffusion.facts import (
+    ModelFacts,
+    coding_memory,
+    model_facts,
+    weight_bytes,
+)
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import computed_dtype, model_stamp
+from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.vae_files import AUTO, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name
@@ -30,21 +36,35 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         # `check_model` tells.
         return {}
     weights = _weight_facts(inputs)
+    told: dict[str, object] = dict(known)
     return {
-        "model": {**model_port(known), **weights["model"]},
+        "model": {**model_port(known), **weights["model"], **item_fact(inputs)},
         "text_encoder": {"family": known["family"], **weights["text_encoder"]},
         "vae": {
             **_latent_facts(known),
-            "downscale": known["downscale"],
-            "temporal": known["temporal"],
+            **{name: told[name] for name in _VAE_FACTS if name in told},
+            **item_fact(inputs),
         },
     }
+
+
+_VAE_FACTS = ("downscale", "temporal", "held_decoding", "held_encoding")
+
+
+def item_fact(inputs: HookInputs) -> Facts:
+    """Bytes of a number that a part of a model computes in."""
+    device = inputs.environment.device
+    dtype = computed_dtype(inputs.literals.get("dtype") or AUTO, device)
+    if dtype == AUTO:
+        # Published files are in half precision.
+        dtype = "float32" if device == "cpu" else "float16"
+    return {"held_item": ITEM_BYTES[dtype]}
 
 
 def model_port(known: ModelFacts) -> Facts:
     """What is known of a denoiser at its port."""
     told: dict[str, object] = dict(known)
-    size = ("width", "height", "multiple", "temporal", "noise", "prediction_type")
+    size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     return {
         "family": known["family"],
         **_latent_facts(known),
@@ -141,8 +161,10 @@ def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if found is None:
         return {}
+    decoding, encoding = coding_memory(found, {})
+    held = {"held_decoding": decoding, "held_encoding": encoding, **item_fact(inputs)}
     known = {"format": found.name, "downscale": found.spatial, "temporal": found.temporal}
-    return {"vae": known}
+    return {"vae": {**known, **held}}
 
 
 def check_vae(inputs: HookInputs) -> Iterator[Finding]:

@@ -1,49 +1,53 @@
-"""Memory and work that nodes are expected to take, by the size of the picture. Imports no torch.
+"""Memory and work that nodes are expected to take, by the model and the size. Imports no torch.
 
-Rough figures for models of Stable Diffusion's kind; what a node was measured to take once it has
-run is preferred to them.
+What models hold is told by their families and latent formats (`nodegraph.diffusion.memory`); where
+the model isn't known yet, it is taken to be of Stable Diffusion's kind. What a node was measured to
+take once it has run is preferred.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from nodegraph import Estimate, HookInputs, InvalidValue
+from nodegraph.diffusion.families import FAMILIES, Family
+from nodegraph.diffusion.families.stable_diffusion import SD1
+from nodegraph.diffusion.latent_formats import SD
+from nodegraph.diffusion.memory import CodingMemory, StepMemory
 from nodegraph.diffusion.steps import last_step
 
-_SAMPLED = 128
-"""Numbers held for each pixel at the peak of a denoiser's step: for each of the 64 times fewer
-cells of a latent about 8 000, in what its way down keeps for the way up and in the widest block at
-full size."""
-_DECODED = 3 * 256
-"""The same of a VAE's decoder: what goes into the last block at full size, which is 256 channels
-wide, what the block makes of it, and one more of that size."""
-_ENCODED = 3 * 128
-"""The same of a VAE's encoder, whose first block is 128 channels wide."""
-
-
-_SAMPLED_USE = 0.11 / 64
-"""How often each of a denoiser's parameters is used for a pixel: SD 1.x has 860 million, and
-multiplies 0.4e12 times for 512 × 512 pixels."""
 _DECODED_USE = 15e-3 / 2
-"""The same of a VAE's parameters, of which the decoder has a good half."""
+"""How often each of a VAE's parameters is used for a pixel; the decoder has a good half of them."""
 _ENCODED_USE = 15e-3 / 4
 _FEWEST = 4
-"""Frames that share a latent frame, where the model doesn't say; as many a VAE works on at once."""
+"""Frames that share a latent frame, where the model doesn't say."""
 _KEPT = 3 * 3 * 4
 """Bytes for each pixel of each frame: as it is made, as it is put together, as it is scaled."""
 
 
 def sampling(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
-    guided = (inputs.literals.get("cfg") or 2.0) > 1
-    # With the negative prompt and without: two pictures in one.
-    pictures = (2 if guided else 1) * _latent_frames(inputs)
-    found = _on_pixels(inputs, "latent", pictures * _SAMPLED, pictures * _SAMPLED_USE)
+    width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    if width is None or height is None:
+        return Estimate()
+    family = FAMILIES.get(inputs.fact("model", "family") or "", SD1)
+    held = inputs.fact("model", "held_step")
+    step = family.step_memory({}) if held is None else StepMemory(*held)
+    cells = width * height / family.latent.spatial**2 * _latent_frames(inputs)
+    batch, sides = inputs.fact("latent", "batch") or 1, _sides(inputs, family)
+    # What isn't asked for in one batch is asked one after the other.
+    at_once = batch * (sides if family.joint else 1)
+    memory = (cells * step.cell + step.fixed) * at_once * _item(inputs, "model")
     evaluations = _evaluations(inputs)
-    if found.work is None or evaluations is None:
-        return replace(found, work=None)
-    return replace(found, work=found.work * evaluations)
+    work = None if evaluations is None else cells * batch * sides * step.use * evaluations
+    passes = evaluations if evaluations is None or family.joint else evaluations * sides
+    return Estimate(memory=int(memory), work=work, passes=passes)
+
+
+def _sides(inputs: HookInputs, family: Family) -> int:
+    """With the negative prompt and without: two pictures in one."""
+    guided = (inputs.literals.get("cfg") or 2.0) > 1
+    return 2 if guided and (family.needs_negative or "negative" in inputs.facts) else 1
 
 
 def _latent_frames(inputs: HookInputs) -> int:
@@ -68,45 +72,49 @@ def _evaluations(inputs: HookInputs) -> int | None:
 
 def decoding(inputs: HookInputs) -> Estimate:
     """What VAEDecode takes."""
-    return _on_pixels(inputs, "latent", _DECODED, _DECODED_USE)
+    return _coding(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
 def encoding(inputs: HookInputs) -> Estimate:
     """What VAEEncode takes."""
-    return _on_pixels(inputs, "image", _ENCODED, _ENCODED_USE)
+    return _coding(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
 def decoding_video(inputs: HookInputs) -> Estimate:
     """What VAEDecodeVideo takes."""
-    return _on_frames(inputs, "latent", _DECODED, _DECODED_USE)
+    return _on_frames(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
 def encoding_video(inputs: HookInputs) -> Estimate:
     """What VAEEncodeVideo takes."""
-    return _on_frames(inputs, "video", _ENCODED, _ENCODED_USE)
+    return _on_frames(inputs, "video", "held_encoding", _ENCODED_USE)
 
 
 def encoding_film(inputs: HookInputs) -> Estimate:
     """What ImageToVideoConditioning takes."""
-    return _on_frames(inputs, "image", _ENCODED, _ENCODED_USE)
+    return _on_frames(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
-def _on_frames(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:
-    found = _on_pixels(inputs, port, numbers, use)
+def _on_frames(inputs: HookInputs, port: str, held: str, use: float) -> Estimate:
     frames = inputs.literals.get("frames") or inputs.fact(port, "frames")
-    if found.memory is None or found.work is None or frames is None:
-        return Estimate()
-    pixels = inputs.fact(port, "width") * inputs.fact(port, "height")
-    memory = found.memory * min(frames, _FEWEST) + pixels * frames * _KEPT
-    return Estimate(memory=memory, work=found.work * frames)
+    return Estimate() if frames is None else _coding(inputs, port, held, use, frames)
 
 
-def _on_pixels(inputs: HookInputs, port: str, numbers: int, use: float) -> Estimate:
+def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 1) -> Estimate:
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return Estimate()
-    pictures = inputs.fact(port, "batch") or 1
-    # Models compute in 32 bits on a CPU and in 16 elsewhere, unless they are told otherwise.
-    item = 4 if inputs.environment.device == "cpu" else 2
-    pixels = pictures * width * height
-    return Estimate(memory=pixels * numbers * item, work=pixels * use)
+    known: Any = inputs.fact("vae", held)
+    own = SD.decoding({}) if held == "held_decoding" else SD.encoding({})
+    coding = own if known is None else CodingMemory(*known)
+    numbers = coding.picture if frames == 1 else coding.film + coding.frame * frames
+    pictures, pixels = inputs.fact(port, "batch") or 1, width * height
+    # Pictures are worked on one by one.
+    memory = pixels * numbers * _item(inputs, "vae") + pixels * pictures * frames * _KEPT
+    return Estimate(memory=int(memory), work=pixels * pictures * frames * use, passes=1)
+
+
+def _item(inputs: HookInputs, port: str) -> int:
+    """Bytes of a number: models compute in 32 bits on a CPU and in 16 elsewhere, unless told."""
+    usual = 4 if inputs.environment.device == "cpu" else 2
+    return inputs.fact(port, "held_item") or usual

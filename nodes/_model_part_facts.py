@@ -16,7 +16,7 @@ from nodegraph.diffusion.denoiser_files import (
 from nodegraph.diffusion.facts import ModelFacts
 from nodegraph.diffusion.opening import computed_dtype
 
-from ._facts import check_dtype, finding_of, model_port
+from ._facts import check_dtype, finding_of, item_fact, model_port
 
 
 def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -29,7 +29,7 @@ def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if known is None:
         return {}
-    return {"model": {**model_port(known), **_weight_fact(inputs)}}
+    return {"model": {**model_port(known), **_weight_fact(inputs), **item_fact(inputs)}}
 
 
 def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:

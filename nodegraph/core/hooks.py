@@ -71,12 +71,15 @@ class Estimate:
             seen. Without it, the time is taken to grow with pixels, pictures and ``steps``.
         weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
             recipes.
+        passes: How often all of its weights are gone through, one after the other: what it takes to
+            bring them to a device in parts grows with it.
     """
 
     seconds: float | None = None
     memory: int | None = None
     work: float | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
+    passes: int | None = None
 
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from nodegraph.diffusion.checkpoint_parts import parts_within, prefix_within
 from nodegraph.diffusion.families import Family, family_named
@@ -20,6 +20,13 @@ from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
 from nodegraph.errors import InvalidFile
 
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired
+
+    from nodegraph.diffusion.latent_formats import LatentFormat
+
+Held = tuple[float, ...]
+"""Numbers, each of as many bytes as what is computed in has."""
 _PORTS = ("model", "text_encoder", "vae")
 
 
@@ -31,6 +38,11 @@ class ModelFacts(TypedDict):
     that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
     ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
     `context_width` the width of the embeddings it takes, 0 if it doesn't say.
+
+    What its parts hold besides weights is told in numbers (`nodegraph.diffusion.memory`):
+    `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
+    and `held_encoding` for each pixel of a picture, of a video, and besides of each frame of one.
+    Those of the autoencoder aren't there where it isn't known.
     """
 
     family: str
@@ -44,6 +56,9 @@ class ModelFacts(TypedDict):
     noise: str
     prediction_type: str
     context_width: int
+    held_step: Held
+    held_decoding: NotRequired[Held]
+    held_encoding: NotRequired[Held]
 
 
 def model_facts(
@@ -63,6 +78,7 @@ def model_facts(
         family = family_named(source.family)
         found = family_facts(family, denoiser, schedule)
         found["latent_channels"] = family.latent.latent_channels(vae)
+        found["held_decoding"], found["held_encoding"] = coding_memory(family.latent, vae)
         return found
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
@@ -122,6 +138,7 @@ def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFac
         KeyError: The configuration lacks something.
     """
     width, height = family.trained_size(denoiser)
+    step = family.step_memory(denoiser)
     is_flow = family.noise == "flow"
     return ModelFacts(
         family=family.name,
@@ -135,4 +152,14 @@ def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFac
         noise=family.noise,
         prediction_type="flow" if is_flow else str(schedule.get("prediction_type", "epsilon")),
         context_width=family.context_width(denoiser) or 0,
+        held_step=(step.cell, step.fixed, step.use),
+    )
+
+
+def coding_memory(latent: LatentFormat, vae: Config) -> tuple[Held, Held]:
+    """Numbers that decoding and encoding hold for each pixel, by a VAE's configuration."""
+    decoding, encoding = latent.decoding(vae), latent.encoding(vae)
+    return (
+        (decoding.picture, decoding.film, decoding.frame),
+        (encoding.picture, encoding.film, encoding.frame),
     )

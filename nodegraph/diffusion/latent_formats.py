@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.diffusion import latent_colours as colours
 from nodegraph.diffusion.latent_colours import Colour, Factors
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import CodingMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.dc_vae import SANA_VAE
 from nodegraph.diffusion.single_files.hunyuan_image_vae import HUNYUAN_IMAGE_VAE
@@ -88,6 +89,17 @@ class LatentFormat:
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
 
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        """What decoding holds besides weights, by an autoencoder's configuration."""
+        # What goes into the last block at full size, what it makes of it, and one more.
+        widths = config.get("block_out_channels") or (128, 256)
+        return CodingMemory(3 * widths[min(1, len(widths) - 1)])
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        """The same of encoding."""
+        widths = config.get("block_out_channels") or (128, 256)
+        return CodingMemory(5 * widths[0])
+
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         """Channels of the latents of an autoencoder, by its configuration."""
         return int(config.get("latent_channels") or self.channels)
@@ -119,6 +131,14 @@ class DeepCompression(LatentFormat):
     Source: Chen et al. 2024, arXiv:2410.10733.
     """
 
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("decoder_block_out_channels") or (128, 256)
+        return CodingMemory(3 * widths[min(1, len(widths) - 1)])
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("encoder_block_out_channels") or (128, 256)
+        return CodingMemory(5 * widths[0])
+
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         latents: Tensor = vae.encode(pixels, return_dict=False)[0] * vae.config.scaling_factor
         return latents
@@ -131,6 +151,14 @@ def _shift(vae: Any) -> float:
 @dataclass(frozen=True)
 class WanFormat(LatentFormat):
     """Videos, or pictures, whose autoencoder says a mean and a deviation for each channel."""
+
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        # It takes four frames at a time, and keeps the last ones of each layer's input.
+        width = config.get("decoder_base_dim") or config.get("base_dim") or 96
+        return CodingMemory(18, 53).times(width / _patch(config))
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        return CodingMemory(10.5, 39).times((config.get("base_dim") or 96) / _patch(config))
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
@@ -147,6 +175,11 @@ class WanFormat(LatentFormat):
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         return int(config.get("z_dim") or self.channels)
+
+
+def _patch(config: Mapping[str, Any]) -> int:
+    """Pixels that go in together."""
+    return int(config.get("patch_size") or 1) ** 2
 
 
 @dataclass(frozen=True)
@@ -179,6 +212,14 @@ class LTXFormat(LatentFormat):
 
     Those of later versions end the denoising as they decode, at a timestep; here at its end, 0.
     """
+
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("decoder_block_out_channels") or (128,)
+        return CodingMemory(0.6, 0.3, 0.27).times(widths[0])
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("block_out_channels") or (128,)
+        return CodingMemory(0.8, 0.4, 0.41).times(widths[0])
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         mode: Tensor = vae.encode(pixels).latent_dist.mode()

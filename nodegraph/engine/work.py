@@ -29,6 +29,8 @@ _LONGEST = 200
 _SIZES = ("width", "height", "batch", "frames")
 _NO_ESTIMATE = Estimate()
 _STEPS = "steps"
+_HELD = "held_"
+"""Before the names of facts that say how much memory a model's work holds."""
 
 _ports: dict[str, tuple[NodeSpec, tuple[str, ...]]] = {}
 
@@ -115,9 +117,9 @@ def _asked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> E
 def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
     facts: dict[str, Any] = {}
     for known in node.facts.values():
-        facts.update(known)
+        facts.update(_telling(known))
     for port, linked in _linked_facts(node, nodes).items():
-        for fact, value in linked.items():
+        for fact, value in _telling(linked).items():
             if facts.setdefault(fact, value) != value:
                 facts[f"{port}.{fact}"] = value
     given = node.literals
@@ -131,6 +133,11 @@ def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> 
     shape = {**facts, **literals}
     kind = {name: value for name, value in shape.items() if not _is_amount(name, value, literals)}
     return Work(_text(shape) + _end(amount), _text(kind), amount)
+
+
+def _telling(facts: Facts) -> dict[str, Any]:
+    """Without what only says how much memory is held."""
+    return {name: value for name, value in facts.items() if not name.startswith(_HELD)}
 
 
 def _end(amount: float | None) -> str:

@@ -279,6 +279,9 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "noise": "discrete",
         "prediction_type": "epsilon",
         "context_width": 32,
+        "held_step": (832.0, 0.0, 0.11),
+        "held_decoding": (24, 0.0, 0.0),
+        "held_encoding": (40, 0.0, 0.0),
     }
     assert model_facts(locate_model(str(sd1_v_folder), []))["prediction_type"] == "v_prediction"
 

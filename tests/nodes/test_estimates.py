@@ -33,10 +33,11 @@ SIZE = {"width": 64, "height": 32}
     ("hook", "port"), [(sampling, "latent"), (decoding, "latent"), (encoding, "image")]
 )
 def test_memory_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None:
-    one = hook(given(port, SIZE)).memory
-    assert hook(given(port, {**SIZE, "batch": 3})).memory == 3 * one
+    """Pictures are sampled together, and decoded and encoded one after the other."""
+    one, few = (hook(given(port, {**SIZE, "batch": batch})).memory for batch in (1, 3))
+    assert few == 3 * one if hook is sampling else one < few < 1.1 * one
     assert hook(given(port, {**SIZE, "width": 128})).memory == 2 * one
-    assert hook(given(port, SIZE, "cuda:0")).memory == one // 2
+    assert hook(given(port, SIZE, "cuda:0")).memory == pytest.approx(one / 2, rel=0.02)
     assert hook(given(port, {"width": 64})).memory is None
 
 

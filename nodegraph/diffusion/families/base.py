@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import StepMemory, TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout, SingleFile
 from nodegraph.errors import InvalidValue
 
@@ -33,6 +34,9 @@ Batch = Mapping[str, Any]
 """The tensors of several prompts, joined for one call of a model."""
 
 Side = Literal["positive", "negative"]
+
+_TOKENS = TokenMemory(16, 256)
+"""What transformers mostly hold."""
 
 Warn = Callable[[str], None]
 
@@ -173,6 +177,7 @@ class Family(ABC):
             is then handed such.
         single_file: How it lies whole in a single file, where the layouts of its parts don't tell
             it from other families.
+        held: What its transformer holds in a step.
     """
 
     name: str
@@ -198,6 +203,7 @@ class Family(ABC):
     first_picture: Literal["", "frame", "film"] = ""
     wide: bool = False
     single_file: SingleFile | None = None
+    held: TokenMemory = _TOKENS
 
     # Recognising it.
 
@@ -237,6 +243,10 @@ class Family(ABC):
     def context_width(self, config: Config) -> int | None:
         """Width of the embeddings that its denoiser takes; None if it doesn't say."""
         return None
+
+    def step_memory(self, config: Config) -> StepMemory:
+        """What a step holds besides weights, by the denoiser's configuration."""
+        return self.held.of(config)
 
     def tokens(self, shape: Sequence[int]) -> int:
         """Tokens of a latent, that schedules are shifted by; shape as in `Asked`."""

@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Batch, Part, Warn
 from nodegraph.diffusion.families.flux import FLUX, Flux
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.flux import CHROMA as CHROMA_FILE
 from nodegraph.diffusion.single_files.t5 import T5
 
@@ -56,5 +57,6 @@ CHROMA = ChromaFamily(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(19, 512),
     joint=False,
 )

@@ -33,6 +33,7 @@ from nodegraph.diffusion.families.patches import (
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
 from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
@@ -146,6 +147,7 @@ FLUX = Flux(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(16, 512),
     needs_negative=False,
     joint=False,
 )

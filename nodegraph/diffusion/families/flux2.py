@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.patches import reference_names, referenced
 from nodegraph.diffusion.flow_shift import flux2_mu
 from nodegraph.diffusion.flux2_latents import FLUX2 as FLUX2_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.flux2 import FLUX2_FILE, FLUX2_KLEIN_FILE
 from nodegraph.diffusion.single_files.language import MISTRAL3, QWEN3
@@ -161,6 +162,8 @@ _COMMON: dict[str, Any] = {
     "spread": "ramp",
     "mu": flux2_mu,
     "multiple": 16,
+    # a token is a cell, as patches are
+    "held": TokenMemory(22, 512, patch=1),
     "joint": False,
 }
 

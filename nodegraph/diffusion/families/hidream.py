@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.hidream import HIDREAM_FILE
 from nodegraph.diffusion.single_files.language import LLAMA3
@@ -123,4 +124,5 @@ HIDREAM = HiDream(
     noise="flow",
     mu=_mu,
     multiple=16,
+    held=TokenMemory(12, 512),
 )

@@ -14,6 +14,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
 from nodegraph.diffusion.single_files.t5 import BYT5
@@ -141,6 +142,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     spread="open",
     further=("guider/guider_config.json", "ocr_guider/guider_config.json"),
     multiple=32,
+    held=TokenMemory(16, 1500, patch=1),
     size=2048,
     joint=False,
 )

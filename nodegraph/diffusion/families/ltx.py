@@ -24,6 +24,7 @@ from nodegraph.diffusion.families.base import (
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.ltx import LTX_FILE
 from nodegraph.diffusion.single_files.t5 import T5
 
@@ -98,6 +99,7 @@ LTX = LTXVideo(
     spread="ramp",
     mu=line_mu,
     multiple=32,
+    held=TokenMemory(15, 24, patch=1),
     first_picture="frame",
     wide=True,
 )

@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.lumina2 import LUMINA2_FILE
 
@@ -101,5 +102,6 @@ LUMINA2 = Lumina2(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(18, 256),
     joint=False,
 )

@@ -12,6 +12,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.pixart import PIXART_SIGMA_FILE
 from nodegraph.diffusion.single_files.t5 import T5
 
@@ -63,4 +64,5 @@ PIXART_SIGMA = PixArt(
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
+    held=TokenMemory(12, 32),
 )

@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.patches import packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 
@@ -108,6 +109,7 @@ QWEN_IMAGE = QwenImage(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(16, 128),
     needs_negative=False,
     joint=False,
 )

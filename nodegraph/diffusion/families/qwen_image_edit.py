@@ -15,6 +15,7 @@ from nodegraph.diffusion.families.base import Asked, Part, Warn
 from nodegraph.diffusion.families.patches import reference_tensors
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.diffusion.flow_shift import line_mu
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import QWEN25_VL
 from nodegraph.errors import InvalidValue
 
@@ -155,6 +156,8 @@ _COMMON: dict[str, Any] = {
     "spread": "ramp",
     "mu": line_mu,
     "multiple": 16,
+    # with the tokens of a picture of a megapixel to look at
+    "held": TokenMemory(16, 4096 + 512),
     "needs_negative": False,
     "joint": False,
 }

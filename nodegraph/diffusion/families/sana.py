@@ -12,6 +12,7 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
 from nodegraph.diffusion.latent_formats import SANA as SANA_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.sana import SANA_FILE
 
@@ -102,5 +103,6 @@ SANA = Sana(
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
     noise="flow",
     multiple=32,
+    held=TokenMemory(13, 48, patch=1),
     wide=True,
 )

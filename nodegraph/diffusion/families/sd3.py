@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Mome
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
 from nodegraph.diffusion.single_files.t5 import T5
@@ -111,4 +112,5 @@ SD3 = StableDiffusion3(
     noise="flow",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(12, 256),
 )

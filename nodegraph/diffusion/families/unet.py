@@ -18,6 +18,7 @@ from nodegraph.diffusion.families.base import (
     heeding_hole,
 )
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import StepMemory, unet_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,9 @@ class UNetFamily(Family):
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
+
+    def step_memory(self, config: Config) -> StepMemory:
+        return unet_memory(config)
 
     def context_width(self, config: Config) -> int | None:
         return int(config["cross_attention_dim"])

@@ -36,6 +36,7 @@ from nodegraph.diffusion.families.first_picture import (
 from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
 from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_ORIGINAL
 from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
@@ -177,6 +178,7 @@ _COMMON: dict[str, Any] = {
     "settings": {"boundary_ratio": None, "expand_timesteps": False},
     "joint": False,
     "wide": True,
+    "held": TokenMemory(9, 256),
 }
 
 WAN = WanFamily(

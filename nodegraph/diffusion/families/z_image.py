@@ -14,6 +14,7 @@ from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Par
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import QWEN3
 from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
@@ -89,6 +90,7 @@ Z_IMAGE = ZImage(
     spread="ramp32",
     mu=line_mu,
     multiple=16,
+    held=TokenMemory(16, 128),
     positive_first=True,
     wide=True,
 )
