@@ -17,7 +17,12 @@ from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
 from nodegraph.diffusion.single_files.clip import clip_layout
-from nodegraph.diffusion.single_files.unet import TIME_EMBED_WIDTH, TOLD, unet_layout
+from nodegraph.diffusion.single_files.unet import (
+    TIME_EMBED_WIDTH,
+    is_told,
+    told_width,
+    unet_layout,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +83,7 @@ class StableDiffusionXL(UNetFamily):
 def _is_refiner(unet: Shapes) -> bool:
     """Whether a UNet is told five numbers beside the pooled prompt of the one encoder it reads."""
     read = next((item[1] for name, item in unet.items() if name.endswith("attn2.to_k.weight")), 0)
-    return TOLD in unet and unet[TOLD][1] - read == 5 * TIME_EMBED_WIDTH
+    return is_told(unet) and told_width(unet) - read == 5 * TIME_EMBED_WIDTH
 
 
 def _unet(name: str, title: str, matches: Callable[[Shapes], bool]) -> Part:
@@ -108,7 +113,7 @@ SDXL = StableDiffusionXL(
     "sdxl",
     "Stable Diffusion XL",
     denoisers=(
-        _unet("sdxl", "Stable Diffusion XL", lambda unet: TOLD in unet and not _is_refiner(unet)),
+        _unet("sdxl", "Stable Diffusion XL", lambda unet: is_told(unet) and not _is_refiner(unet)),
     ),
     encoders=(
         Part(

@@ -16,7 +16,7 @@ from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
 from nodegraph.diffusion.single_files.clip import clip_layout
-from nodegraph.diffusion.single_files.unet import TOLD, unet_layout
+from nodegraph.diffusion.single_files.unet import is_told, unet_layout
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import TextModel
@@ -55,10 +55,6 @@ def _is_linear(unet: Shapes) -> bool:
     return any(len(shape) == 2 for name, shape in unet.items() if name.endswith("proj_in.weight"))
 
 
-def _untold(unet: Shapes) -> bool:
-    return TOLD not in unet
-
-
 def _unet(version: str, size: int, matches: Callable[[Shapes], bool], heads: int | None) -> Part:
     title = f"the UNet of Stable Diffusion {version}.x"
     name = f"sd{version}-unet"
@@ -77,7 +73,7 @@ SD1 = StableDiffusion(
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
     ),
-    denoisers=(_unet("1", 64, lambda unet: not _is_linear(unet) and _untold(unet), heads=8),),
+    denoisers=(_unet("1", 64, lambda unet: not (_is_linear(unet) or is_told(unet)), heads=8),),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),),
     # The stock pipeline corrects these two in outdated files.
@@ -90,7 +86,7 @@ SD2 = replace(
     SD1,
     name="sd2",
     title="Stable Diffusion 2.x",
-    denoisers=(_unet("2", 96, lambda unet: _is_linear(unet) and _untold(unet), heads=None),),
+    denoisers=(_unet("2", 96, lambda unet: _is_linear(unet) and not is_told(unet), heads=None),),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-H", kind="H"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),),
     size=768,

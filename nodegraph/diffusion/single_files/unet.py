@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PREFIX = "model.diffusion_model."
-_FIRST, _LAST = "input_blocks.0.0.weight", "out.2.weight"
-TOLD = "label_emb.0.0.weight"
-"""Tensor of a UNet that is told sizes and the pooled prompt beside the prompt."""
+_FIRST = ("input_blocks.0.0.weight", "conv_in.weight")
+_LAST = ("out.2.weight", "conv_out.weight")
+_TIMED = ("time_embed.0.weight", "time_embedding.linear_1.weight")
+_TOLD = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
+"""Tensors that tell a UNet, by their original names and those of diffusers."""
+_GUIDED = "time_embedding.cond_proj.weight"
+"""Of one that was distilled from guidance."""
 HEAD_WIDTH = 64
 """Of attention heads where a family has no number of them."""
 NORM_GROUPS = 32
@@ -85,7 +89,7 @@ def unet_layout(
     heads: int | None = None,
     matches: Callable[[Shapes], bool] = lambda unet: True,
 ) -> FileLayout:
-    """How the original training code lays a UNet.
+    """How the original training code lays a UNet, or how diffusers does.
 
     Args:
         size: Cells per side of the latents that it was trained on.
@@ -103,9 +107,26 @@ def unet_layout(
     )
 
 
+def is_told(unet: Shapes) -> bool:
+    """Whether a UNet is told sizes and the pooled prompt beside the prompt."""
+    return any(name in unet for name in _TOLD)
+
+
+def told_width(unet: Shapes) -> int:
+    """How many numbers that are."""
+    return _of(unet, _TOLD)[1]
+
+
+def _of(unet: Shapes, names: tuple[str, str]) -> tuple[int, ...]:
+    """The shape of a tensor by its original name or that of diffusers; of no number without."""
+    return next((unet[name] for name in names if name in unet), ())
+
+
 def _is_latents(unet: Shapes) -> bool:
     """Whether a UNet takes a latent, alone or beside a masked picture and its mask."""
-    taken, given = unet.get(_FIRST, ()), unet.get(_LAST, ())
+    taken, given = _of(unet, _FIRST), _of(unet, _LAST)
+    if not _of(unet, _TIMED):
+        return False
     return len(taken) == 4 and len(given) == 4 and taken[1] in (given[0], 2 * given[0] + 1)
 
 
@@ -115,14 +136,14 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
     Raises:
         KeyError: A tensor that every such UNet has is missing.
     """
-    channels, depths, layers = _levels(unet)
+    channels, depths, layers = _levels(unet) if _FIRST[0] in unet else _levels_here(unet)
     contexts = [shape[1] for name, shape in unet.items() if name.endswith("attn2.to_k.weight")]
     if not contexts:
         raise KeyError("attn2.to_k.weight")
     linear = any(len(shape) == 2 for name, shape in unet.items() if name.endswith("proj_in.weight"))
     return {
-        "in_channels": unet[_FIRST][1],
-        "out_channels": unet[_LAST][0],
+        "in_channels": _of(unet, _FIRST)[1],
+        "out_channels": _of(unet, _LAST)[0],
         "block_out_channels": tuple(channels),
         "layers_per_block": layers,
         "down_block_types": tuple(
@@ -144,14 +165,16 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
 
 def _told(unet: Shapes) -> dict[str, Any]:
     """What a UNet is told beside the prompt: sizes and the pooled prompt, where it is."""
-    given = unet.get(TOLD)
-    if given is None:
-        return {}
-    return {
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": TIME_EMBED_WIDTH,
-        "projection_class_embeddings_input_dim": given[1],
-    }
+    found: dict[str, Any] = {}
+    if is_told(unet):
+        found = {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": TIME_EMBED_WIDTH,
+            "projection_class_embeddings_input_dim": told_width(unet),
+        }
+    if _GUIDED in unet:
+        found["time_cond_proj_dim"] = unet[_GUIDED][1]
+    return found
 
 
 def _levels(unet: Shapes) -> tuple[list[int], list[int], int]:
@@ -173,14 +196,28 @@ def _levels(unet: Shapes) -> tuple[list[int], list[int], int]:
     return channels, depths, layers
 
 
+def _levels_here(unet: Shapes) -> tuple[list[int], list[int], int]:
+    """As `_levels`, by the names of diffusers."""
+    blocks = [f"down_blocks.{at}" for at in range(count_of(unet, r"down_blocks\.(\d+)\."))]
+    channels = [unet[f"{block}.resnets.0.conv1.weight"][0] for block in blocks]
+    depths = [
+        count_of(unet, rf"{re.escape(block)}\.attentions\.0\.transformer_blocks\.(\d+)\.")
+        for block in blocks
+    ]
+    return channels, depths, count_of(unet, r"down_blocks\.0\.resnets\.(\d+)\.")
+
+
 def convert_unet(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The UNet's weights under diffusers' names.
+    """The UNet's weights under diffusers' names; what isn't known keeps its own.
 
     Args:
         config: Of `unet_config`.
     """
+    if _FIRST[0] not in tensors:
+        return dict(tensors)
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
     whole = {f"{PREFIX}{name}": item for name, item in tensors.items()}
     converted: dict[str, Tensor] = convert_ldm_unet_checkpoint(whole, config)
-    return converted
+    known = {id(item) for item in converted.values()}
+    return converted | {name: item for name, item in tensors.items() if id(item) not in known}

@@ -35,7 +35,7 @@ from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
 
 from .equality import Model, random_pipeline
-from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text, vae
+from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text, unet, vae
 from .test_single_files import net
 from .video_models import umt5_text, uni_pc_flow, wan_vae
 from .words import clip_words, t5_words
@@ -445,20 +445,43 @@ def test_layers_are_as_precise_as_those_of_a_folder(
         assert torch.equal(item, found[name]), name
 
 
-def test_a_unet_by_itself(tmp_path: Path) -> None:
-    """As the folder has it, but for what no tensor says."""
+UNETS: dict[str, Callable[[], Any]] = {
+    "sd1": lambda: unet(64, 8, block_out_channels=(32, 64, 64, 64), norm_num_groups=32),
+    "sd2": lambda: net(128, (1, 1)),
+    "sdxl": lambda: net(64 + 128, (1, 3), 6 * 256 + 128),
+    "sdxl-refiner": lambda: net(128, (1, 2), 5 * 256 + 128),
+}
+
+
+@pytest.mark.parametrize("family", UNETS)
+@pytest.mark.parametrize("naming", ["original", "diffusers"])
+def test_a_unet_by_itself(tmp_path: Path, family: str, naming: str) -> None:
     torch.manual_seed(0)
-    expected = net(64 + 128, (1, 3), 6 * 256 + 128).eval().requires_grad_(False)
+    expected = UNETS[family]().eval().requires_grad_(False)
     tensors = ldm_export.pictures(expected, vae(4, 0.13025))
-    unet = {
+    written = {
         name: item.clone().contiguous()
-        for name, item in tensors.items()
-        if name.startswith("model.")
+        for name, item in (tensors if naming == "original" else expected.state_dict()).items()
+        if naming == "diffusers" or name.startswith("model.")
     }
     path = tmp_path / "unet.safetensors"
-    save_file(unet, path)
+    save_file(written, path)
     recipe = opened(path, prediction_type="v_prediction")
-    assert recipe.family == "sdxl"
+    assert recipe.family == family
     assert scheduler_config(recipe)["prediction_type"] == "v_prediction"
-    found = load_component(recipe, "cpu").module.state_dict()
+    component = load_component(recipe, "cpu")
+    found = component.module.state_dict()
+    assert found.keys() == expected.state_dict().keys()
     assert all(torch.equal(found[name], item) for name, item in expected.state_dict().items())
+    # What is said of each level may be said once for all of them.
+    said = {"attention_head_dim", "transformer_layers_per_block", "sample_size"}
+    for name, value in expected.config.items():
+        if not name.startswith("_") and value is not None and name not in said:
+            assert plain(component.config[name]) == plain(value), name
+    save_file({**written, f"{next(iter(written))}.more": torch.ones(1)}, path)
+    with pytest.raises(InvalidFile, match=r"that don't belong there: .*\.more"):
+        load_component(opened(path, prediction_type="v_prediction"), "cpu")
+
+
+def plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
