@@ -46,9 +46,9 @@ def LoadDiffusionModel(
     and a LoadVae beside it.
 
     Args:
-        model: Name under a models folder, or path: a .safetensors file in the original names or in
-            those of diffusers, a folder in the diffusers layout, or a whole model, of which its
-            diffusion model is taken.
+        model: Name under a models folder, or path: a .safetensors or .gguf file in the original
+            names or in those of diffusers, a folder in the diffusers layout, or a whole model, of
+            which its diffusion model is taken.
         second: The same of the second of two experts, which denoises what is mostly picture, such
             as Wan 2.2's for low noise. Empty for models that are one.
         dtype: Precision in memory, as for LoadModel.

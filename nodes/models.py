@@ -88,7 +88,7 @@ def LoadModel(
         zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins
             there. auto is what the file says.
         storage: What the model's and the text encoder's weights are kept in. auto keeps weights
-            of 8 bits as the file has them, and all others in the precision that they are computed
+            of few bits as the file has them, and all others in the precision that they are computed
             in, as full does with all. float8, int8 and int4 take less memory and more time, and
             give other pictures, slightly so but for int4.
     """

@@ -28,6 +28,7 @@ from nodegraph.diffusion.model_files import (
     stored_precision,
 )
 from nodegraph.diffusion.models import (
+    HEADED,
     PICKLES,
     SAFETENSORS,
     find_path,
@@ -48,6 +49,7 @@ from nodegraph.diffusion.precision.choices import (
     check_storage,
     storage_option,
 )
+from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.scheduler_file import (
     overridden,
@@ -277,9 +279,13 @@ def _find(path: Path, family: str, allow_pickle: bool) -> _Found:
 def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
     if path.suffix in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if path.suffix not in {SAFETENSORS, *PICKLES}:
-        raise InvalidFile(f"{path} is no model file.", expected="a .safetensors file or a folder")
-    return (path,), header_of(path)
+    if path.suffix not in {*HEADED, *PICKLES}:
+        raise InvalidFile(
+            f"{path} is no model file.", expected="a .safetensors or .gguf file or a folder"
+        )
+    header = header_of(path)
+    check_gguf_installed(header.dtypes.values())
+    return (path,), header
 
 
 def _of_folder(path: Path) -> tuple[tuple[Path, ...], Header]:

@@ -19,7 +19,7 @@ from nodegraph.diffusion.checkpoint_parts import (
 )
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
-from nodegraph.diffusion.models import SAFETENSORS, ModelSource, header_of
+from nodegraph.diffusion.models import HEADED, SAFETENSORS, ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
 from nodegraph.diffusion.scheduler_file import (
@@ -182,9 +182,9 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
     """The precision that ``auto`` means: of several files the first tells."""
     if dtype != "auto":
         return dtype
-    if device == "cpu" or weights[0].suffix != SAFETENSORS:
+    if device == "cpu" or weights[0].suffix not in HEADED:
         return "float32"
-    names = list(read_header(weights[0]).dtypes.values())
+    names = list(header_of(weights[0]).dtypes.values())
     if not FEW_BITS.keys().isdisjoint(names):
         return _WIDENED
     most = max(set(names), key=names.count) if names else "F32"

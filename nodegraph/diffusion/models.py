@@ -23,6 +23,7 @@ from nodegraph.diffusion.families.identify import (
     identify_tensors,
     supported,
 )
+from nodegraph.diffusion.gguf_header import GGUF, read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_shapes
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
@@ -33,6 +34,8 @@ EMBEDDED = "tiny"
 """Name of the model that comes with the package."""
 
 SAFETENSORS = ".safetensors"
+HEADED = frozenset({SAFETENSORS, GGUF})
+"""Files whose header tells names, shapes and types of all tensors."""
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
@@ -147,7 +150,8 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
         for place in places:
-            for path in (place, place.with_name(place.name + SAFETENSORS)):
+            longer = (place.with_name(place.name + suffix) for suffix in (SAFETENSORS, GGUF))
+            for path in (place, *longer):
                 if _exists(path):
                     return path
     raise _not_found(name, folders)
@@ -191,7 +195,7 @@ def model_files(folder: Path) -> Iterator[Path]:
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix in {SAFETENSORS, *PICKLES}:
+            if not name.startswith(".") and Path(name).suffix in {*HEADED, *PICKLES}:
                 yield Path(place) / name
 
 
@@ -291,8 +295,8 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is no model file, or damaged.
     """
-    if path.suffix == SAFETENSORS:
-        return read_header(path).shapes
+    if path.suffix in HEADED:
+        return header_of(path).shapes
     if path.suffix not in PICKLES:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
@@ -304,6 +308,8 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
 
 def header_of(path: Path) -> Header:
     """The header of a checkpoint that was identified; of a pickle only its shapes are known."""
+    if path.suffix == GGUF:
+        return read_gguf_header(path)
     if path.suffix == SAFETENSORS:
         return read_header(path)
     return Header(pickle_shapes(path), {}, {})

@@ -10,14 +10,15 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.gguf_header import GGUF, read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.precision.carried import CarriedTensor
-from nodegraph.diffusion.precision.forms import FLOAT8, Narrow, Packed
+from nodegraph.diffusion.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
+from nodegraph.diffusion.precision.gguf_types import BLOCKS, check_gguf_installed
 from nodegraph.diffusion.precision.scaled import foreign_form
 from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
 from nodegraph.diffusion.tensor_bytes import TensorBytes, side_by_side
@@ -78,7 +79,7 @@ def read_tensors(
     kept = frozenset(wide)
     found: dict[str, Tensor] = {}
     for path in files:
-        if path.suffix == ".safetensors":
+        if path.suffix in (".safetensors", GGUF):
             found |= _safetensors(path, precision, prefix, as_stored=as_stored)
         else:
             found |= _pickled(path, precision, prefix)
@@ -90,24 +91,36 @@ def _safetensors(
 ) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
-            header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
-            return _Reader(file, path, header, precision, as_stored=as_stored).read(prefix)
+            if path.suffix == GGUF:
+                header, begin = read_gguf_header(path), 0
+            else:
+                header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
+                begin = file.tell()
+            data = TensorBytes(file)
+            return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
 
 class _Reader:
-    """Reads tensors of a safetensors file whose header was just read."""
+    """Reads tensors of a file whose header was just read."""
 
     def __init__(
-        self, file: BinaryIO, path: Path, header: Header, precision: Precision, *, as_stored: bool
+        self,
+        data: TensorBytes,
+        begin: int,
+        path: Path,
+        header: Header,
+        precision: Precision,
+        *,
+        as_stored: bool,
     ) -> None:
+        self._bytes, self._begin = data, begin
         self._path, self._header = path, header
         self._precision, self._as_stored = precision, as_stored
-        self._begin = file.tell()
-        self._bytes = TensorBytes(file)
 
     def read(self, prefix: str) -> dict[str, Tensor]:
+        check_gguf_installed(self._header.dtypes.values())
         foreign = foreign_form(self._header.shapes)
         if foreign is not None:
             raise InvalidFile(
@@ -119,6 +132,8 @@ class _Reader:
 
     def _tensor(self, name: str) -> Tensor:
         shape, kind = self._header.shapes[name], self._header.dtypes[name]
+        if kind in BLOCKS:
+            return self._blocks(name, kind, shape)
         stored, dtype = self._stored_type(name, kind), self._precision(name)
         factor = self._header.scales.factors.get(name)
         if factor is None and (stored == dtype or not stored.is_floating_point):
@@ -130,6 +145,20 @@ class _Reader:
         if factor is not None:
             parts["scale"] = self._factor(factor, name, shape)
         packed = Packed(Narrow(), parts, shape)
+        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+
+    def _blocks(self, name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of a GGUF file whose numbers lie in blocks."""
+        block, size = BLOCKS[kind]
+        dtype, rows = self._precision(name), shape[0]
+        length = math.prod(shape) // block * size
+        is_by_row = length % rows == 0 and math.prod(shape[1:]) % block == 0
+        layout = (rows, length // rows) if is_by_row else (length,)
+        start, _ = self._header.offsets[name]
+        stored = self._bytes.stored(self._begin + start, layout, torch.uint8)
+        packed = Packed(GgufBlocks(kind), {"stored": stored}, shape)
+        # What has blocks across rows can't be taken apart by them.
+        is_carried = self._as_stored and is_by_row and len(shape) > 1
         return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
 
     def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from math import prod
 
 from nodegraph.core.values import Recipe
+from nodegraph.diffusion.precision.gguf_types import BLOCKS
 from nodegraph.errors import InvalidValue
 
 STORAGE = "storage"
@@ -28,8 +29,13 @@ STORED = "stored"
 _BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
 """Of a number, with its share of the factors."""
 
-FEW_BITS = {"F8_E4M3": 8.0, "F8_E5M2": 8.0, "I8": 8.0}
-"""Bits of a number in types of files that are kept; as the safetensors format names them."""
+FEW_BITS = {
+    "F8_E4M3": 8.0,
+    "F8_E5M2": 8.0,
+    "I8": 8.0,
+    **{kind: 8.0 * size / numbers for kind, (numbers, size) in BLOCKS.items()},
+}
+"""Bits of a number in types of files that are kept; as the formats name them."""
 
 _DELICATE = re.compile(r"norm|embed|^proj_in\.|^proj_out\.|mod\.lin\.|modulation|adaLN")
 """Names of layers that mostly stay as they are, diffusers' and those of who made the models."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.precision.gguf_types import BLOCKS
+
 FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
 """Numbers of 8 bits that files hold."""
 
@@ -59,6 +61,28 @@ class NormalFloat4(Form):
     def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         found = parts["pairs"].index_select(0, parts["stored"].int()).view(torch.float32)
         return found.view(-1, NF4_BLOCK).mul_(parts["largest"][:, None]).to(dtype).view(*shape)
+
+
+@dataclass(frozen=True, slots=True)
+class GgufBlocks(Form):
+    """Blocks of numbers as GGUF files have them, one row of bytes for each row of numbers.
+
+    Read by diffusers' functions, but in float32: its own layers multiply in float16.
+
+    Attributes:
+        kind: Such as ``Q4_K``.
+    """
+
+    kind: str
+
+    def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        from diffusers.quantizers.gguf.utils import dequantize_functions
+        from gguf import GGMLQuantizationType
+
+        block, size = BLOCKS[self.kind]
+        read = dequantize_functions[GGMLQuantizationType[self.kind]]
+        found: Tensor = read(parts["stored"].reshape(-1, size), block, size, torch.float32)
+        return found.reshape(*shape).to(dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

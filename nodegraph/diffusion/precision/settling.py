@@ -28,6 +28,9 @@ from nodegraph.diffusion.precision.forms import (
 )
 from nodegraph.diffusion.precision.layers import HOLDING, hold
 
+_KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
+"""Types that are kept as a file has them."""
+
 _Pack = Callable[[Tensor], Packed]
 
 _PACK: dict[str, _Pack] = {
@@ -62,7 +65,7 @@ def settle(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
 
 def _kept(module: nn.Module, storage: str) -> dict[str, _Pack]:
     """Layers whose weights are in that form in the file."""
-    types = {STORED: {*FLOAT8_TYPES, torch.int8}, FLOAT8: FLOAT8_TYPES}.get(storage, frozenset())
+    types = _KEPT.get(storage, frozenset())
     return {
         path: _as_it_is
         for path, layer in _holders(module)

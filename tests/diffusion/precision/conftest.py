@@ -76,7 +76,7 @@ def widened_by_hand(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, item in tensors.items():
         stem = name.removesuffix("weight")
         factor = tensors.get(f"{stem}scale_weight", tensors.get(f"{stem}weight_scale"))
-        if "scale" in name:
+        if name.endswith(("scale_weight", "weight_scale", "scale_input", "scaled_fp8")):
             continue
         wide = item.float()
         if is_matrix(name, item) and factor is not None:
