@@ -285,11 +285,29 @@ def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None
     assert_equal(load_component(open_vae("vae", [tmp_path], latents="ltx"), "cpu"), expected)
 
 
-def test_one_of_pictures_with_a_fourth_channel_is_refused(tmp_path: Path) -> None:
-    vae = d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=4)
-    write(tmp_path / "vae.safetensors", original.wan(vae))
+@pytest.mark.parametrize(
+    "vae",
+    [
+        pytest.param(
+            lambda: original.wan(d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=4)),
+            id="pictures with a fourth channel",
+        ),
+        pytest.param(
+            lambda: original.wan(d.AutoencoderKLWan(base_dim=8, out_channels=12)),
+            id="a decoder of larger pictures",
+        ),
+        pytest.param(
+            lambda: original.ltx(ltx(**LATE | {"timestep_conditioning": False})), id="LTX-2"
+        ),
+        pytest.param(lambda: kl(8, 1.0).state_dict(), id="channels that no format has"),
+    ],
+)
+def test_others_of_the_same_names_are_refused(
+    vae: Callable[[], original.Tensors], tmp_path: Path
+) -> None:
+    write(tmp_path / "vae.safetensors", vae())
     with pytest.raises(InvalidFile, match="not a VAE that is known here"):
-        open_vae("vae", [tmp_path], latents="qwen-image")
+        open_vae("vae", [tmp_path])
 
 
 def test_another_part_is_told_as_what_it_is(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ _MOVED = {
     "encoder.quant_conv.": "quant_conv.",
     "decoder.post_quant_conv.": "post_quant_conv.",
 }
+_CHANNELS = 32
+"""Of its latents, of which four make one of a patch."""
 _STATISTICS = "bn."
 _COUNT = "bn.num_batches_tracked"
 """Of no use any more, and left out by some."""
@@ -58,7 +60,7 @@ FLUX2_VAE = FileLayout(
     "flux2-vae",
     "the VAE of Flux.2",
     "AutoencoderKLFlux2",
-    lambda vae: BATCH_NORM in vae,
+    lambda vae: BATCH_NORM in vae and vae.get("decoder.conv_in.weight", ())[1:2] == (_CHANNELS,),
     _config,
     _convert,
     PREFIXES,

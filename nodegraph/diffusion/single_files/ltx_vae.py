@@ -43,9 +43,22 @@ _STRIDES = {4: "spatial", 2: "temporal", 8: "spatiotemporal"}
 """How the encoder makes channels of cells, by the cells that go into one."""
 
 
+_LATE = (
+    "encoder.down_blocks.1.conv.conv.weight",
+    "encoder.down_blocks.0.downsamplers.0.conv.conv.weight",
+)
+"""Of an encoder that makes channels of cells, as from 0.9.5 on."""
+_TIMED = ("decoder.last_time_embedder.", "decoder.time_embedder.")
+
+
 def _matches(vae: Shapes) -> bool:
-    found = vae.get("encoder.conv_in.conv.weight")
-    return found is not None and len(found) == 5 and (_MEAN in vae or "latents_mean" in vae)
+    if len(vae.get("encoder.conv_in.conv.weight", ())) != 5:
+        return False
+    # LTX-2's has the same names and shapes but for the time that its decoder isn't told, and
+    # computes something else.
+    is_late = any(name in vae for name in _LATE)
+    is_timed = any(name.startswith(_TIMED) for name in vae)
+    return (_MEAN in vae or "latents_mean" in vae) and (is_timed or not is_late)
 
 
 def _config(vae: Shapes) -> dict[str, Any]:

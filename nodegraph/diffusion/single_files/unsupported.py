@@ -44,6 +44,7 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "ACE-Step": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
+    "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
 }
 """By title: tensors of which one tells the model, where no supported one was found."""
 

@@ -91,10 +91,11 @@ def _matches(channels: int) -> Callable[[Shapes], bool]:
     def matches(vae: Shapes) -> bool:
         if _ORIGINAL not in vae and _OF_DIFFUSERS not in vae:
             return False
-        latents = vae.get("conv2.weight" if _ORIGINAL in vae else _LATENTS, ())
-        first = "encoder.conv1.weight" if _ORIGINAL in vae else "encoder.conv_in.weight"
-        # Others make pictures that one can see through.
-        return latents[:1] == (channels,) and vae.get(first, ())[1:2] in _PIXELS
+        named = {new: vae[old] for old, new in _names(vae).items()}
+        taken = named.get("encoder.conv_in.weight", ())[1:2]
+        given = named.get("decoder.conv_out.weight", ())[:1]
+        # Others make pictures that one can see through, or that are larger.
+        return named.get(_LATENTS, ())[:1] == (channels,) and taken == given and taken in _PIXELS
 
     return matches
 
