@@ -14,7 +14,7 @@ from typing import Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.alone import LOAD_MODEL, LOAD_VAE
+from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_MODEL
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
     Identified,
@@ -208,12 +208,16 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
         return FoundModel(name, path, kind, None, size, str(error))
     if identified.family is not None:
         return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
-    part = identified.part
-    if part is None:
+    parts = identified.parts
+    if not parts:
         problem = f"It is {identified.refusal}"
         return FoundModel(name, path, kind, None, size, problem, node=identified.node)
-    family = None if part.node == LOAD_VAE else part.family.name
-    return FoundModel(name, path, kind, family, size, part=identified.title, node=part.node)
+    # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
+    families = {part.family.name for part in parts}
+    is_denoiser = identified.node == LOAD_DENOISER
+    family = parts[0].family.name if is_denoiser or len(families) == 1 else None
+    title, node = identified.title, identified.node
+    return FoundModel(name, path, kind, family, size, part=title, node=node)
 
 
 def all_below(path: Path) -> list[Path]:

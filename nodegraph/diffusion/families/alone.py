@@ -5,7 +5,7 @@ Told by names and shapes of tensors alone. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nodegraph.diffusion.families.base import Family
@@ -42,31 +42,36 @@ def denoisers_in(shapes: Shapes) -> list[PartAlone]:
     Args:
         shapes: Of all tensors in the file.
     """
+    return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
+
+
+def parts_in(shapes: Shapes) -> list[PartAlone]:
+    """The part that a file holds, for each family that has it: a denoiser before a text encoder,
+    that before a VAE."""
+    kinds = (
+        (LOAD_DENOISER, _of_denoiser),
+        (LOAD_ENCODER, _of_encoders),
+        (LOAD_VAE, _of_vae),
+    )
+    return next((found for kind in kinds if (found := _in_families(*kind, shapes))), [])
+
+
+def _in_families(
+    node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
+) -> list[PartAlone]:
     for families in (BUILT_IN, FAMILIES):
         found = [
-            PartAlone(family, *laid, LOAD_DENOISER)
+            PartAlone(family, *laid, node)
             for family in families.values()
-            if (laid := _laid(family.denoisers[0].files, shapes)) is not None
+            if (laid := _laid(layouts(family), shapes)) is not None
         ]
         if found:
             return found
     return []
 
 
-def part_in(shapes: Shapes) -> PartAlone | None:
-    """The part that a file holds, if any: a denoiser before a text encoder, that before a VAE."""
-    denoisers = denoisers_in(shapes)
-    return denoisers[0] if denoisers else _other_part(shapes)
-
-
-def _other_part(shapes: Shapes) -> PartAlone | None:
-    for families in (BUILT_IN, FAMILIES):
-        for node, layouts in ((LOAD_ENCODER, _of_encoders), (LOAD_VAE, _of_vae)):
-            for family in families.values():
-                laid = _laid(layouts(family), shapes)
-                if laid is not None:
-                    return PartAlone(family, *laid, node)
-    return None
+def _of_denoiser(family: Family) -> Iterable[FileLayout]:
+    return family.denoisers[0].files
 
 
 def _of_encoders(family: Family) -> Iterable[FileLayout]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nodegraph.diffusion.families.alone import PartAlone, part_in
+from nodegraph.diffusion.families.alone import PartAlone, parts_in
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
@@ -22,13 +22,13 @@ class Identified:
         title: In words.
         family: Of a whole model; None where it is none, or isn't supported.
         node: The node that takes it, where that isn't LoadModel.
-        part: Where it is a part of a model by itself.
+        parts: Of a part of a model by itself, for each family that has it.
     """
 
     title: str
     family: Family | None = None
     node: str | None = None
-    part: PartAlone | None = None
+    parts: Sequence[PartAlone] = ()
 
     @property
     def refusal(self) -> str:
@@ -71,11 +71,12 @@ def identify_tensors(shapes: Shapes) -> Identified:
         for family in families.values():
             if family.recognises(shapes):
                 return Identified(family.title, family)
-    part = part_in(shapes)
-    if part is not None:
-        alone = all(name.startswith(part.prefix) for name in shapes)
+    parts = parts_in(shapes)
+    if parts:
+        title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
+        alone = all(name.startswith(parts[0].prefix) for name in shapes)
         more = "" if alone else " beside parts that make no whole model with it"
-        return Identified(f"{part.layout.title}{more}", node=part.node, part=part)
+        return Identified(f"{title}{more}", node=parts[0].node, parts=parts)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)
