@@ -35,6 +35,7 @@ _BY_DEVICE = {
     "aten::convolution_backward",
     "aten::group_norm",
     "aten::scaled_dot_product_attention",
+    "aten::softmax.int",
 }
 """Operations that choose a kernel by the device, beside those that have one for the CPU."""
 _OWN = {"aten::copy_", "aten::_copy_from", "aten::as_strided"}

@@ -237,9 +237,7 @@ def test_a_model_that_makes_room_and_comes_back(
 ) -> None:
     _, model = model_of(qwen_image)
     recipe = open_model(str(model.folder), [], dtype="float32").model
-    manager = ResidencyManager(
-        load_component, {"cpu": 2**30, "cuda:0": 2**30}, move=move_component, small=small_footprint
-    )
+    manager = ResidencyManager(load_component, {"cuda:0": 1024 * MIB}, move=move_component)
     expected = model.make(SIDE, SIDE, cfg=1.0)
     for _ in range(2):
         with manager.use(recipe, "cuda:0") as loaded:
