@@ -19,7 +19,7 @@ from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import computed_dtype, model_stamp
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.prompts import parse_prompt
-from nodegraph.diffusion.vae_files import AUTO, vae_format, vae_stamp
+from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.resizing import target_size
 from nodegraph.images.room import check_room, coding_bytes, resizing_bytes
@@ -182,6 +182,23 @@ def _vae_format(inputs: HookInputs) -> LatentFormat | None:
         return None
     allow = environment.allow_pickle
     return vae_format(name, environment.models, latents=latents, allow_pickle=allow)
+
+
+def vae_weights(inputs: HookInputs) -> Estimate:
+    """What the VAE takes in memory once a node needs it."""
+    literals, environment = inputs.literals, inputs.environment
+    name, latents = literals.get("vae"), literals.get("latents")
+    if name is None or latents is None:
+        return Estimate()
+    found = vae_bytes(
+        name,
+        environment.models,
+        latents=latents,
+        dtype=computed_dtype(literals.get("dtype") or AUTO, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )
+    return Estimate(memory=0, weights={} if found is None else {"vae": found})
 
 
 def vae_state(inputs: HookInputs) -> str:

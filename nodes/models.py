@@ -40,6 +40,7 @@ from ._facts import (
     model_weights,
     vae_outputs,
     vae_state,
+    vae_weights,
 )
 from ._lora import (
     check_inversion,
@@ -113,6 +114,7 @@ def LoadModel(
     infer=vae_outputs,
     validate=check_vae,
     fingerprint=vae_state,
+    estimate=vae_weights,
     tags=("checkpoint", "load", "autoencoder"),
 )
 def LoadVae(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.joined_files import joined_shapes
@@ -20,6 +22,7 @@ from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import PICKLES, SAFETENSORS, find_path, header_of, locate_model
 from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
+from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.tiny_vae import HALVES, TINY, half_name
@@ -41,6 +44,11 @@ class FoundVae:
     files: tuple[Path, ...]
     latents: tuple[LatentFormat, ...]
     may_upcast: bool = True
+
+    @property
+    def weights(self) -> list[Path]:
+        """Those of the files that hold tensors."""
+        return [file for file in self.files if file.suffix != ".json"]
 
 
 def open_vae(
@@ -68,12 +76,41 @@ def open_vae(
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
     found = _found(path, allow_pickle=allow_pickle)
     chosen = _chosen(name, found, latents)
-    weights = [file for file in found.files if file.suffix != ".json"]
-    precision = vae_precision(
-        stored_precision(dtype, weights, device), chosen, may_upcast=found.may_upcast
-    )
+    precision = _precision(found, chosen, dtype, device)
     files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in found.files)
     return Vae(chosen.name, tuple(files), precision)
+
+
+def vae_bytes(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    latents: str = AUTO,
+    dtype: str = AUTO,
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> int | None:
+    """Bytes that an autoencoder takes in memory, from the files' headers alone; arguments and
+    errors as of `open_vae`. None of pickled ones, as reading those takes long."""
+    path = find_path(name, folders)
+    if _is_whole(path, allow_pickle=allow_pickle):
+        source = locate_model(name, folders, allow_pickle=allow_pickle)
+        known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
+        return known.get("vae")
+    found = _found(path, allow_pickle=allow_pickle)
+    if any(file.suffix in PICKLES for file in found.files):
+        return None
+    chosen = _chosen(name, found, latents)
+    shapes = joined_shapes(found.weights)
+    laid = None if path.is_dir() else _laid(chosen, shapes)
+    prefix = (laid.prefix(shapes) if laid else None) or ""
+    own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefix))
+    return ITEM_BYTES[_precision(found, chosen, dtype, device)] * sum(own)
+
+
+def _precision(found: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:
+    stored = stored_precision(dtype, found.weights, device)
+    return vae_precision(stored, chosen, may_upcast=found.may_upcast)
 
 
 def vae_format(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import diffusers as d
 import pytest
@@ -24,7 +25,7 @@ from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.models import list_models
 from nodegraph.diffusion.opening import ModelRecipes, model_stamp
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
-from nodegraph.diffusion.vae_files import open_vae
+from nodegraph.diffusion.vae_files import open_vae, vae_bytes
 from nodegraph.errors import InvalidFile
 from tests.diffusion import ldm_export
 from tests.diffusion.single_files import double_stream
@@ -177,6 +178,15 @@ def test_what_is_known_without_loading(whole: WholeOf, family: str) -> None:
         name: estimate_bytes(recipe) for name, recipe in zip(recipes._fields, recipes, strict=True)
     }
     assert model_stamp(str(made.file), []) == model_stamp(str(made.file), [])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_a_vae_takes_is_known_without_loading(whole: WholeOf, dtype: str) -> None:
+    made = whole("flux")
+    for path in (made.file, made.vae):
+        options: dict[str, Any] = {"latents": "auto" if path == made.file else "flux"}
+        recipe = open_vae(str(path), [], dtype=dtype, **options)
+        assert vae_bytes(str(path), [], dtype=dtype, **options) == estimate_bytes(recipe)
 
 
 def test_its_parts_are_taken_out_of_it_by_the_nodes_of_parts(whole: WholeOf) -> None:
