@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.families.registry import BUILT_IN
 from nodegraph.diffusion.opening import computed_dtype
+from nodegraph.diffusion.precision.choices import AUTO
 from nodegraph.diffusion.text_encoder_files import (
     FoundEncoders,
     find_text_encoder,
@@ -65,7 +66,8 @@ def encoder_weights(inputs: HookInputs) -> Estimate:
 def _bytes(inputs: HookInputs, found: FoundEncoders) -> int:
     device = inputs.environment.device
     dtype = computed_dtype(inputs.literals.get("dtype") or "auto", device)
-    return text_encoder_bytes(found, dtype=dtype, device=device)
+    storage = inputs.literals.get("storage") or AUTO
+    return text_encoder_bytes(found, dtype=dtype, device=device, storage=storage)
 
 
 def _found(inputs: HookInputs) -> FoundEncoders | None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Choices, Context, File, TextEncoder, node
+from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
 from nodegraph.diffusion.opening import DTYPES, computed_dtype
-from nodegraph.diffusion.text_encoder_files import open_text_encoder
+from nodegraph.diffusion.precision.choices import AUTO, STORAGES
+from nodegraph.diffusion.text_encoder_files import (
+    find_text_encoder,
+    open_text_encoder,
+    text_encoder_told,
+)
 
 from ._text_encoder_facts import (
     FAMILY_NAMES,
@@ -34,6 +39,7 @@ def LoadTextEncoder(
     file_3: Annotated[str, File("model")] = "",
     file_4: Annotated[str, File("model")] = "",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
+    storage: Annotated[str, Choices(STORAGES), Advanced()] = AUTO,
 ) -> TextEncoder:
     """Open a model's text encoder from files of its own, such as clip_l and t5xxl.
 
@@ -47,14 +53,21 @@ def LoadTextEncoder(
         file_2: The second, where the family has two.
         file_3: The third; Stable Diffusion 3 does without its T5.
         file_4: The fourth.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Precision in memory, as for LoadModel; of several files the largest decides auto.
+        storage: What its weights are kept in, as for LoadModel.
     """
     environment = ctx.environment
+    names = {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4}
+    allow = environment.allow_pickle
+    found = find_text_encoder(family, names, environment.models, allow_pickle=allow)
+    for line in text_encoder_told(found):
+        ctx.log(line)
     return open_text_encoder(
         family,
-        {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4},
+        names,
         environment.models,
         dtype=computed_dtype(dtype, environment.device),
         device=environment.device,
-        allow_pickle=environment.allow_pickle,
+        allow_pickle=allow,
+        storage=storage,
     )

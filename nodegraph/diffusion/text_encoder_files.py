@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, TextEncoder
@@ -23,21 +21,27 @@ from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families import FAMILIES, Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import (
     PartFiles,
     default_settings,
     port_precision,
+    port_storage,
     weighty_folder,
 )
 from nodegraph.diffusion.models import file_shapes, find_path, header_of
-from nodegraph.diffusion.opening import DTYPES, lacks_float16
+from nodegraph.diffusion.opening import DTYPES, files_stamp, scales_told
+from nodegraph.diffusion.precision.choices import (
+    AUTO,
+    STORAGE,
+    StoredTensor,
+    bytes_in_memory,
+    check_storage,
+)
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.sentencepiece_models import TENSOR
 from nodegraph.diffusion.vocabulary import find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 
-_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _TEXT_ENCODER = "text_encoder"
 """What the names of text encoders' folders begin with."""
 
@@ -85,6 +89,7 @@ def open_text_encoder(
     dtype: str = "auto",
     device: str = "cpu",
     allow_pickle: bool = False,
+    storage: str = AUTO,
 ) -> TextEncoder:
     """The recipe of a text encoder; nothing is loaded yet.
 
@@ -92,23 +97,25 @@ def open_text_encoder(
         family: Of the model that it is for.
         names: Of files and folders under the models folders, or paths, by the port that names
             them; empty ones count for nothing.
-        dtype, device: As for `open_model`.
+        dtype, device, storage: As for `open_model`.
     Raises:
-        InvalidValue: No such family or dtype.
+        InvalidValue: No such family, dtype or storage.
         InvalidFile: A file is none of the family's text encoders, one is there twice, or one is
             missing, or its tokenizer.
         NodegraphError: A file isn't there or is refused; see `models.locate_model`.
     """
     if dtype not in DTYPES:
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    check_storage(storage)
     found = find_text_encoder(family, names, folders, allow_pickle=allow_pickle)
     files = tuple(
         RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
         for part in found.parts
         for path in sorted(part.files)
     )
-    precision = port_precision(dtype, found.encoders, device)
-    return TextEncoder(found.family.name, files, precision, default_settings(found.family))
+    options = [*default_settings(found.family), *port_storage(storage, found.encoders)]
+    precision = _precision(found, dtype, device)
+    return TextEncoder(found.family.name, files, precision, tuple(sorted(options)))
 
 
 def find_text_encoder(
@@ -139,23 +146,39 @@ def find_text_encoder(
     return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
 
 
-def text_encoder_bytes(found: FoundEncoders, *, dtype: str = "auto", device: str = "cpu") -> int:
+def _precision(found: FoundEncoders, dtype: str, device: str) -> str:
+    """One for all of them: what the largest is stored in, as that is what counts."""
+
+    def size(part: PartFiles) -> int:
+        return sum(path.stat().st_size for path in part.weights)
+
+    return port_precision(dtype, sorted(found.encoders, key=size, reverse=True), device)
+
+
+def text_encoder_bytes(
+    found: FoundEncoders, *, dtype: str = "auto", device: str = "cpu", storage: str = AUTO
+) -> int:
     """What text encoders take in memory, from the files' headers alone.
 
     Args:
-        dtype, device: As for `open_model`.
+        dtype, device, storage: As for `open_model`.
     """
-    item = _ITEM_BYTES[port_precision(dtype, found.encoders, device)]
     parts = {part.role: part for part in found.family.encoders}
-    return item * sum(
-        prod(shape) for given in found.encoders for shape in _own_shapes(parts[given.role], given)
+    kept = dict(port_storage(storage, found.encoders)).get(STORAGE, "")
+    precision = _precision(found, dtype, device)
+    return sum(
+        bytes_in_memory(_own(parts[given.role], given), precision, kept) for given in found.encoders
     )
+
+
+def text_encoder_told(found: FoundEncoders) -> list[str]:
+    """What is to be told of how files store weights."""
+    return scales_told([path for part in found.encoders for path in part.weights])
 
 
 def text_encoder_stamp(found: FoundEncoders, device: str) -> str:
     """Text that changes when `open_text_encoder` would give something else for the same names."""
-    files = {path for part in found.parts for path in part.files}
-    return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
+    return files_stamp({path for part in found.parts for path in part.files}, device)
 
 
 @contextmanager
@@ -168,12 +191,14 @@ def _at(port: str) -> Iterator[None]:
         raise
 
 
-def _own_shapes(part: Part, given: PartFiles) -> Iterator[tuple[int, ...]]:
+def _own(part: Part, given: PartFiles) -> Iterator[StoredTensor]:
     alone = not any(path.name == layout.CONFIG for path in given.files)
     for path in given.weights:
-        shapes = header_of(path).shapes
-        prefix = prefix_alone(part, shapes) if alone else ""
-        yield from (shape for name, shape in shapes.items() if name.startswith(prefix))
+        header = header_of(path)
+        prefix = prefix_alone(part, header.shapes) if alone else ""
+        for name, shape in header.shapes.items():
+            if name.startswith(prefix):
+                yield name, shape, header.dtypes.get(name, "")
 
 
 def _readable(name: str) -> Family:
@@ -196,9 +221,19 @@ def _told_apart(family: Family, port: str, path: Path, allow_pickle: bool) -> di
         return _in_file(family, port, path, allow_pickle)
     if not (path / layout.INDEX).is_file():
         return _in_folder(family, port, path, allow_pickle)
-    places = sorted(place.parent for place in path.glob(f"{_TEXT_ENCODER}*/{layout.CONFIG}"))
+    return _in_model(family, port, path, allow_pickle)
+
+
+def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, _Given]:
+    """The text encoders of a whole model: of this family by their folders' names, and else as
+    they are told apart."""
+    places = {place.parent.name: place.parent for place in sorted(path.glob(f"*/{layout.CONFIG}"))}
+    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
+    if class_name in family.pipelines:
+        own = {part.role: places[part.role] for part in family.encoders if part.role in places}
+        return {role: _of_folder(port, place, role, allow_pickle) for role, place in own.items()}
     found: dict[str, _Given] = {}
-    for place in places:
+    for place in (places[name] for name in places if name.startswith(_TEXT_ENCODER)):
         for role, given in _in_folder(family, port, place, allow_pickle).items():
             if role in found:
                 raise _twice(family, role, found[role], given)
@@ -242,11 +277,12 @@ def _in_folder(family: Family, port: str, path: Path, allow_pickle: bool) -> dic
         shapes = {name: shape for file in weights.files for name, shape in _shapes(file)}
         among = fitting or [part for part in family.encoders if part.files]
         fitting = [part for part in among if _words_in(part, shapes, path) is not None]
-    found = {}
-    for part in fitting[:1]:
-        files = weighty_folder(path, part.role, allow_pickle=allow_pickle)
-        found[part.role] = _Given(port, path, files, _words(config))
-    return found
+    return {part.role: _of_folder(port, path, part.role, allow_pickle) for part in fitting[:1]}
+
+
+def _of_folder(port: str, path: Path, role: str, allow_pickle: bool) -> _Given:
+    files = weighty_folder(path, role, allow_pickle=allow_pickle)
+    return _Given(port, path, files, _words(layout.read_config(path / layout.CONFIG)))
 
 
 def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

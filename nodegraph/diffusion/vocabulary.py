@@ -82,6 +82,11 @@ VOCABULARIES = {
         ),
         131072,
     ),
+    # What makes pictures ready is found as what splits prompts up.
+    "clip-pictures": Vocabulary("CLIP", _along("clip-pictures/preprocessor_config.json")),
+    "qwen2.5-vl-pictures": Vocabulary(
+        "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
+    ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
 }

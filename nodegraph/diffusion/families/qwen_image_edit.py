@@ -150,7 +150,7 @@ _COMMON: dict[str, Any] = {
     "tokenizers": (
         *QWEN_IMAGE.tokenizers,
         # By Pillow, as the other of the two needs torchvision.
-        Part("processor", ("Qwen2VLImageProcessorPil",)),
+        Part("processor", ("Qwen2VLImageProcessorPil",), vocabulary="qwen2.5-vl-pictures"),
     ),
     "noise": "flow",
     "spread": "ramp",

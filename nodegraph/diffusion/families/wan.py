@@ -38,6 +38,7 @@ from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
 from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_ORIGINAL
 from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
 from nodegraph.errors import InvalidValue
@@ -168,11 +169,21 @@ _COMMON: dict[str, Any] = {
     "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL)),
-        Part("image_encoder", ("CLIPVisionModel", "CLIPVisionModelWithProjection"), optional=True),
+        Part(
+            "image_encoder",
+            ("CLIPVisionModel", "CLIPVisionModelWithProjection"),
+            optional=True,
+            files=(CLIP_VISION,),
+        ),
     ),
     "tokenizers": (
         Part("tokenizer", ("T5Tokenizer",), vocabulary="umt5"),
-        Part("image_processor", ("CLIPImageProcessor",), optional=True),
+        Part(
+            "image_processor",
+            ("CLIPImageProcessor",),
+            optional=True,
+            vocabulary="clip-pictures",
+        ),
     ),
     "noise": "flow",
     "settings": {"boundary_ratio": None, "expand_timesteps": False},

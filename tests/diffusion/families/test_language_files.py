@@ -3,7 +3,8 @@ pipelines encode them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import torch
 import transformers as tf
 from torch import Tensor
 
-from nodegraph.diffusion import encode_prompt
+from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.diffusion.sentencepiece_models import read_pieces
+from nodegraph.diffusion.text import encode_edit
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile
 
+from .conftest import Pair
 from .language_files import (
     gemma2,
     llama3,
@@ -27,6 +30,7 @@ from .language_files import (
     sentencepiece,
     text_file,
 )
+from .test_hidream import hidream
 from .test_text_encoder_files import PROMPT, loaded
 from .text_files import BYT5_WORDS, clip, clip_file, clip_words, named, t5, write
 from .words import byte_characters, gemma_words, llama_words
@@ -184,6 +188,37 @@ def test_hidream_is_diffusers(hidream_files: Path) -> None:
     assert torch.equal(found["embeddings"], expected[0])
     assert torch.equal(found["layers"].transpose(0, 1), expected[2])
     assert torch.equal(found["pooled"], expected[4])
+
+
+def test_a_folder_without_llama_is_opened_and_loadtextencoder_gives_it(
+    hidream_files: Path, tmp_path: Path, model_of: Callable[[Callable[[], Any]], Pair]
+) -> None:
+    whole = model_of(hidream)[1].folder
+    folder = Path(shutil.copytree(whole, tmp_path / "models" / "hidream"))
+    for role in ("text_encoder_4", "tokenizer_4"):
+        shutil.move(folder / role, tmp_path / role)
+    with pytest.raises(InvalidFile, match=r"without the Llama 3\.1 .* LoadTextEncoder"):
+        load_component(open_model(str(folder), []).text_encoder, "cpu")
+
+    shutil.move(tmp_path / "tokenizer_4", tmp_path / "models" / "tokenizers" / "llama3")
+    names = {"file": str(folder), "file_2": str(tmp_path / "text_encoder_4")}
+    with pytest.raises(InvalidFile, match="are both"):
+        open_text_encoder("hidream", names | {"file_3": str(folder / "text_encoder_3")}, [])
+    recipe = open_text_encoder("hidream", names, [tmp_path / "models"])
+    found = encoded(load_component(recipe, "cpu"), "a cat")
+    expected = encoded(load_component(open_model(str(whole), []).text_encoder, "cpu"), "a cat")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_an_editing_model_is_given_eyes_that_fit(tmp_path: Path) -> None:
+    tensors = text_file(qwen25_vl())
+    model = loaded("qwen-image-edit", write(tmp_path / "qwen_2.5_vl_7b.safetensors", tensors))
+    picture = torch.rand(1, 64, 96, 3, generator=torch.Generator().manual_seed(1))
+    (entry,) = encode_edit(model, "make it red", [picture]).entries
+    assert torch.isfinite(entry.embeddings).all()
+    processor = model.tokenizers["processor"]
+    assert (processor.patch_size, processor.merge_size) == (14, 2)
+    assert (processor.size["shortest_edge"], processor.size["longest_edge"]) == (3136, 12845056)
 
 
 def test_damaged_sentencepiece_models_are_told() -> None:

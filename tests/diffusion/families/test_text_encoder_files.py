@@ -13,6 +13,8 @@ import transformers as tf
 from torch import Tensor
 
 from nodegraph.diffusion import encode_prompt, estimate_bytes, load_component
+from nodegraph.diffusion.building import build_tokenizer
+from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
 from nodegraph.diffusion.single_files.t5 import UMT5_ORIGINAL
 from nodegraph.diffusion.text_encoder_files import (
     find_text_encoder,
@@ -20,6 +22,7 @@ from nodegraph.diffusion.text_encoder_files import (
     text_encoder_bytes,
 )
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
+from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export as ldm
 
 from .text_files import (
@@ -28,6 +31,7 @@ from .text_files import (
     clip,
     clip_file,
     clip_words,
+    drawn,
     named,
     t5,
     wan_file,
@@ -197,3 +201,74 @@ def test_damaged_files_are_told_by_tensor(
     file = write(tmp_path / "damaged.safetensors", tensors)
     with pytest.raises(InvalidFile, match=words):
         loaded("flux", file, files / "t5xxl.safetensors")
+
+
+def test_float8_is_kept_or_widened(tmp_path: Path, files: Path) -> None:
+    tensors = {
+        name: tensor.to(torch.float8_e4m3fn) if tensor.ndim == 2 else tensor.to(torch.bfloat16)
+        for name, tensor in named(t5()).items()
+    }
+    file = write(tmp_path / "t5xxl_fp8_e4m3fn.safetensors", tensors)
+    names = {"file": str(file), "file_2": str(files / "clip_l.safetensors")}
+    found = find_text_encoder("flux", names, [])
+    entries, sizes = [], []
+    for storage in ("auto", "full"):
+        recipe = open_text_encoder("flux", names, [], dtype="bfloat16", storage=storage)
+        model = load_component(recipe, "cpu")
+        entries += encode_prompt(model, PROMPT).entries
+        sizes.append(component_bytes(model))
+        told = text_encoder_bytes(found, dtype="bfloat16", storage=storage)
+        assert told == pytest.approx(sizes[-1], rel=0.01)
+    assert torch.equal(entries[0].embeddings, entries[1].embeddings)
+    assert sizes[0] < sizes[1]
+
+
+def test_scaled_float8_is_multiplied(tmp_path: Path, files: Path) -> None:
+    tensors = {name: tensor.clone() for name, tensor in named(t5()).items()}
+    scaled = {"scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn)}
+    for name, tensor in tensors.items():
+        if "SelfAttention.q" in name:
+            scaled[name] = (tensor / 0.5).to(torch.float8_e4m3fn)
+            scaled[name.replace(".weight", ".scale_weight")] = torch.tensor(0.5)
+            tensors[name] = scaled[name].to(torch.float32) * 0.5
+    file = write(tmp_path / "t5xxl_fp8_scaled.safetensors", {**tensors, **scaled})
+    names = {"file": str(file), "file_2": str(files / "clip_l.safetensors")}
+    model = load_component(open_text_encoder("flux", names, [], storage="full"), "cpu")
+    found = model.modules["text_encoder_2"].state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_wans_eyes_come_from_a_file_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = tf.CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=16,
+        image_size=224,
+        patch_size=14,
+        hidden_act="gelu",
+    )
+    eye = drawn(tf.CLIPVisionModel(config))
+    tensors = {f"vision_model.{name}": tensor for name, tensor in eye.state_dict().items()}
+    tensors["visual_projection.weight"] = torch.zeros(8, 32)
+    tensors.pop("vision_model.embeddings.position_ids", None)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert CLIP_VISION.prefix(shapes) == ""
+    found = CLIP_VISION.config(shapes)
+    assert {name: getattr(config, name) for name in found} == found
+    file = write(tmp_path / "clip_vision_h.safetensors", tensors)
+    words = write(tmp_path / "umt5.safetensors", named(t5(UMT5_WORDS, tf.UMT5EncoderModel)))
+    found_parts = find_text_encoder("wan", {"file": str(file), "file_2": str(words)}, [])
+    assert [part.role for part in found_parts.parts] == [
+        "text_encoder",
+        "image_encoder",
+        "tokenizer",
+        "image_processor",
+    ]
+    processor = build_tokenizer(["CLIPImageProcessor"], found_parts.tokenizers[1].files)
+    pixels = processor(torch.zeros(3, 300, 200), return_tensors="pt")["pixel_values"]
+    assert pixels.shape == (1, 3, 224, 224)
+    missing = {"file": str(file)}
+    with pytest.raises(InvalidFile, match="no file holds: UMT5-XXL"):
+        find_text_encoder("wan", missing, [])

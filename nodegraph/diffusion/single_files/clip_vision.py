@@ -1,0 +1,51 @@
+"""The half of CLIP that sees pictures, in files as transformers names it."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors, count_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LEVEL = "vision_model."
+_MARK = _LEVEL + "embeddings.class_embedding"
+_HEADS = 16
+"""Of every published one, whatever its width."""
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    """The transformers configuration of OpenCLIP's ViT-H/14, as far as shapes don't tell."""
+    width, _, patch, _ = shapes[_LEVEL + "embeddings.patch_embedding.weight"]
+    places = shapes[_LEVEL + "embeddings.position_embedding.weight"][0]
+    return {
+        "hidden_size": width,
+        "intermediate_size": shapes[_LEVEL + "encoder.layers.0.mlp.fc1.weight"][0],
+        "num_hidden_layers": count_of(shapes, r"vision_model\.encoder\.layers\.(\d+)\."),
+        "num_attention_heads": _HEADS,
+        "patch_size": patch,
+        # One place is that of the whole picture.
+        "image_size": patch * isqrt(places - 1),
+        "hidden_act": "gelu",
+    }
+
+
+def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(_LEVEL): tensor
+        for name, tensor in tensors.items()
+        if not name.endswith("position_ids") and name != "visual_projection.weight"
+    }
+
+
+CLIP_VISION = FileLayout(
+    "clip-vision",
+    "CLIP's eyes",
+    "CLIPVisionModel",
+    lambda shapes: _MARK in shapes and not any(name.startswith("text_model.") for name in shapes),
+    _config,
+    _convert,
+)
