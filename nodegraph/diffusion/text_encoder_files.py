@@ -11,24 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
+from nodegraph.diffusion.checkpoint_parts import prefix_alone
 from nodegraph.diffusion.families import FAMILIES, Family, family_named
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.model_files import (
     PartFiles,
     default_settings,
     port_precision,
     port_storage,
-    weighty_folder,
 )
-from nodegraph.diffusion.models import file_shapes, find_path, header_of
+from nodegraph.diffusion.models import find_path, header_of
 from nodegraph.diffusion.opening import DTYPES, files_stamp, scales_told
 from nodegraph.diffusion.precision.choices import (
     AUTO,
@@ -37,29 +34,18 @@ from nodegraph.diffusion.precision.choices import (
     bytes_in_memory,
     check_storage,
 )
-from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.sentencepiece_models import TENSOR
+from nodegraph.diffusion.text_encoder_parts import (
+    TEXT_ENCODER,
+    GivenEncoder,
+    encoder_title,
+    encoders_in,
+    expected_encoders,
+    no_encoder,
+    twice,
+)
 from nodegraph.diffusion.vocabulary import find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
-
-_TEXT_ENCODER = "text_encoder"
-"""What the names of text encoders' folders begin with."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A file or folder that may be a part of a text encoder.
-
-    Attributes:
-        port: That it was named at.
-        path: Of the file, or of the part's folder.
-        words: In the vocabulary, if it says.
-    """
-
-    port: str
-    path: Path
-    files: PartFiles
-    words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +109,18 @@ def find_text_encoder(
 ) -> FoundEncoders:
     """The files of a text encoder, by role; arguments and errors as of `open_text_encoder`."""
     known = _readable(family)
-    found: dict[str, _Given] = {}
+    found: dict[str, GivenEncoder] = {}
     for port, name in names.items():
         if not name.strip():
             continue
         with _at(port):
             path = find_path(name, folders)
-            given = _told_apart(known, port, path, allow_pickle)
+            given = encoders_in(known, port, path, allow_pickle)
         if not given:
-            raise _is_none(known, port, path, allow_pickle)
+            raise no_encoder(known, port, path, allow_pickle)
         for role, item in given.items():
             if role in found:
-                raise _twice(known, role, found[role], item)
+                raise twice(known, role, found[role], item)
             found[role] = item
     _check_whole(known, found)
     tokenizers = [
@@ -215,80 +201,6 @@ def _readable(name: str) -> Family:
     return family
 
 
-def _told_apart(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, _Given]:
-    """The parts of a family that a file or folder holds, by role."""
-    if not path.is_dir():
-        return _in_file(family, port, path, allow_pickle)
-    if not (path / layout.INDEX).is_file():
-        return _in_folder(family, port, path, allow_pickle)
-    return _in_model(family, port, path, allow_pickle)
-
-
-def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, _Given]:
-    """The text encoders of a whole model: of this family by their folders' names, and else as
-    they are told apart."""
-    places = {place.parent.name: place.parent for place in sorted(path.glob(f"*/{layout.CONFIG}"))}
-    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
-    if class_name in family.pipelines:
-        own = {part.role: places[part.role] for part in family.encoders if part.role in places}
-        return {role: _of_folder(port, place, role, allow_pickle) for role, place in own.items()}
-    found: dict[str, _Given] = {}
-    for place in (places[name] for name in places if name.startswith(_TEXT_ENCODER)):
-        for role, given in _in_folder(family, port, place, allow_pickle).items():
-            if role in found:
-                raise _twice(family, role, found[role], given)
-            found[role] = given
-    return found
-
-
-def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, _Given]:
-    shapes = file_shapes(path, allow_pickle)
-    found = {}
-    for part in family.encoders:
-        words = _words_in(part, shapes, path)
-        if words is not None:
-            found[part.role] = _Given(port, path, PartFiles(part.role, [path], [path]), words)
-    return found
-
-
-def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
-    """Words that a part in a file knows; None if the file has no such part."""
-    try:
-        prefix = prefix_alone(part, shapes)
-    except KeyError:
-        return None
-    try:
-        return _words(checkpoint_part(part, shapes, prefix).config)
-    except (KeyError, ValueError, IndexError) as error:
-        raise InvalidFile(f"the text encoder in {path} is damaged: {error!r}") from error
-
-
-def _words(config: Mapping[str, Any]) -> int:
-    return int((config.get("text_config") or config).get("vocab_size") or 0)
-
-
-def _in_folder(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, _Given]:
-    """A folder with a configuration: its class says what it is, and else its tensors do."""
-    config = layout.read_config(path / layout.CONFIG)
-    named = (config.get("architectures") or [None])[0]
-    fitting = [part for part in family.encoders if named in part.classes]
-    if len(fitting) != 1:
-        weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
-        shapes = {name: shape for file in weights.files for name, shape in _shapes(file)}
-        among = fitting or [part for part in family.encoders if part.files]
-        fitting = [part for part in among if _words_in(part, shapes, path) is not None]
-    return {part.role: _of_folder(port, path, part.role, allow_pickle) for part in fitting[:1]}
-
-
-def _of_folder(port: str, path: Path, role: str, allow_pickle: bool) -> _Given:
-    files = weighty_folder(path, role, allow_pickle=allow_pickle)
-    return _Given(port, path, files, _words(layout.read_config(path / layout.CONFIG)))
-
-
-def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield from header_of(path).shapes.items()
-
-
 def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
     """Text encoders with what splits prompts up for them, or makes pictures ready."""
     last = len(family.encoders) - 1
@@ -296,10 +208,10 @@ def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
         yield family.encoders[min(at, last)], tokenizer
 
 
-def _tokenizer_of(given: _Given, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
+def _tokenizer_of(given: GivenEncoder, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
     if given.path.is_dir():
         sibling = given.path.with_name(
-            given.path.name.replace(_TEXT_ENCODER, tokenizer.role.split("_")[0])
+            given.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
         )
         for place in (given.path, sibling):
             if layout.has_tokenizer(place):
@@ -321,68 +233,14 @@ PACKABLE = ("gemma2",)
 """Vocabularies that files may bring; others come along."""
 
 
-def _check_whole(family: Family, found: Mapping[str, _Given]) -> None:
+def _check_whole(family: Family, found: Mapping[str, GivenEncoder]) -> None:
     missing = [part for part in family.encoders if not part.optional and part.role not in found]
     if missing:
-        names = " and ".join(_title(part) for part in missing)
+        names = " and ".join(encoder_title(part) for part in missing)
         raise InvalidFile(
             f"{family.title} has text encoders that no file holds: {names}.",
             port=f"file_{len(found) + 1}" if found else "file",
             given=", ".join(sorted({str(item.path) for item in found.values()})) or "no file",
-            expected=_expected(family),
+            expected=expected_encoders(family),
             hint=f"Name a file of {names}, too.",
         )
-
-
-def _is_none(family: Family, port: str, path: Path, allow_pickle: bool) -> InvalidFile:
-    what, hint = _what(path, allow_pickle)
-    return InvalidFile(
-        f"{path} is {what}, which is no text encoder of {family.title}.",
-        port=port,
-        expected=_expected(family),
-        hint=hint,
-    )
-
-
-def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
-    """What a file or folder is, and what to do about it."""
-    if path.is_dir():
-        named = layout.read_config(path / layout.CONFIG).get("architectures") or ["folder"]
-        return f"a {named[0]}", _NO_WHOLE
-    shapes = file_shapes(path, allow_pickle)
-    known = [
-        (item.title, family.title)
-        for family in FAMILIES.values()
-        for part in family.encoders
-        for item in part.files
-        if item.prefix(shapes) is not None
-    ]
-    if known:
-        return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."
-    what = identify_tensors(shapes)
-    return what.title, f"{what.node} takes it." if what.node else _NO_WHOLE
-
-
-_NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."
-
-
-def _twice(family: Family, role: str, first: _Given, second: _Given) -> InvalidFile:
-    part = next(part for part in family.encoders if part.role == role)
-    return InvalidFile(
-        f"{first.path} and {second.path} are both {_title(part)}.",
-        port=second.port,
-        expected=_expected(family),
-        hint="Leave one of them out.",
-    )
-
-
-def _expected(family: Family) -> str:
-    return ", ".join(
-        f"{_title(part)}{' (may be left out)' if part.optional else ''}"
-        for part in family.encoders
-        if part.files
-    )
-
-
-def _title(part: Part) -> str:
-    return part.files[0].title if part.files else part.classes[0]

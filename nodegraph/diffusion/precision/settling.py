@@ -54,10 +54,11 @@ def settle(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
     kept = _kept(module, storage)
     if storage in _PACK and not kept:
         kept = {path: _PACK[storage] for path, _ in _eligible(module, storage)}
+    widened: _Widened = {}
     for path, layer in module.named_modules():
         if path in kept:
             _hold(layer, kept[path], storage)
-        _unpack(layer)
+        _unpack(layer, widened)
     if storage:
         # Libraries ask the first parameter that they find.
         pretend_to_compute(module, "cpu", dtype)
@@ -124,9 +125,17 @@ def _hold(layer: Any, pack: _Pack, storage: str) -> None:
         layer.bias = nn.Parameter(rounded, requires_grad=False)
 
 
-def _unpack(layer: nn.Module) -> None:
+_Widened = dict[int, tuple[nn.Parameter, nn.Parameter]]
+"""Carried parameters by their ids, and what they were widened to: layers that share one, such as
+T5's embeddings of words, still do."""
+
+
+def _unpack(layer: nn.Module, widened: _Widened) -> None:
     for name, item in layer.named_parameters(recurse=False):
-        if carried(item) is not None:
-            layer._parameters[name] = nn.Parameter(plain(item.detach()), requires_grad=False)
+        if carried(item) is None:
+            continue
+        if id(item) not in widened:
+            widened[id(item)] = item, nn.Parameter(plain(item.detach()), requires_grad=False)
+        layer._parameters[name] = widened[id(item)][1]
     for name, buffer in layer.named_buffers(recurse=False):
         layer._buffers[name] = plain(buffer)
