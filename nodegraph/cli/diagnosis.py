@@ -232,6 +232,7 @@ def _look_at_models(found: Diagnosis, settings: Settings) -> None:
 
     models = list_models(settings.model_folders)
     found.models = len(models)
-    found.usable_models = sum(model.problem is None for model in models)
+    usable = (model for model in models if model.problem is None and model.use == "model")
+    found.usable_models = sum(1 for _ in usable)
     if not any(model.name == EMBEDDED and model.problem is None for model in models):
         found.warnings.append(f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used")

@@ -14,7 +14,12 @@ from typing import Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_MODEL
+from nodegraph.diffusion.families.alone import (
+    LOAD_DENOISER,
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_MODEL,
+)
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
     Identified,
@@ -39,6 +44,10 @@ HEADED = frozenset({SAFETENSORS, GGUF})
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 
 
+Use = Literal["model", "lora", "embedding"]
+_USES: Mapping[str | None, Use] = {LOAD_LORA: "lora", LOAD_INVERSION: "embedding"}
+
+
 @dataclass(frozen=True, slots=True)
 class FoundModel:
     """A file or folder under the models folders that may be a model.
@@ -48,7 +57,8 @@ class FoundModel:
         family: Such as ``sd1``; None if it can't be used, or fits several.
         bytes: Size on disk.
         problem: Why it can't be used; None if it can.
-        part: What it is by itself, such as "the transformer of Flux.1"; None of whole models.
+        part: What it is by itself, such as "the transformer of Flux.1" or "a LoRA"; None of whole
+            models, and of what can't be used.
         node: The node that takes it; None where none does.
     """
 
@@ -60,6 +70,11 @@ class FoundModel:
     problem: str | None = None
     part: str | None = None
     node: str | None = None
+
+    @property
+    def use(self) -> Use:
+        """The kind of `File` input that takes it."""
+        return _USES.get(self.node, "model")
 
 
 Describe = Callable[[str, Path, ModelKind], FoundModel]
@@ -210,8 +225,9 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
         return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
     parts = identified.parts
     if not parts:
-        problem = f"It is {identified.refusal}"
-        return FoundModel(name, path, kind, None, size, problem, node=identified.node)
+        problem = None if identified.node else f"It is {identified.refusal}"
+        what = identified.title if identified.node else None
+        return FoundModel(name, path, kind, None, size, problem, part=what, node=identified.node)
     # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
     families = {part.family.name for part in parts}
     is_denoiser = identified.node == LOAD_DENOISER

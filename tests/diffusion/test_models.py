@@ -85,7 +85,9 @@ def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:
     assert found["fruit/apples"].family == "sd1"
     assert found["fruit/apples"].bytes > 3_000_000
     assert found["checkpoints/pears.safetensors"].problem is None
-    assert "a LoRA" in str(found["loras/ink.safetensors"].problem)
+    ink = found["loras/ink.safetensors"]
+    assert (ink.problem, ink.part, ink.node, ink.use) == (None, "a LoRA", "LoadLora", "lora")
+    assert found["checkpoints/pears.safetensors"].use == "model"
     assert "pickle" in str(found["checkpoints/old.ckpt"].problem)
     assert "no intact safetensors" in str(found["checkpoints/half.safetensors"].problem)
 

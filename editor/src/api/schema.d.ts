@@ -424,11 +424,11 @@ export interface Memory {
 
 /** A model on the server. */
 export interface ModelEntry {
-  /** What `LoadModel` takes. */
+  /** What `LoadModel` takes, or `node`. */
   name: string;
   /** `diffusers`, `checkpoint` or `embedded`. */
   kind: "diffusers" | "checkpoint" | "embedded";
-  /** None if it can't be used. */
+  /** None if it can't be used, or fits several. */
   family: string | null;
   /** On disk. */
   bytes: number;
@@ -436,6 +436,12 @@ export interface ModelEntry {
   problem: string | null;
   /** Where the server has a small picture of it; None if there is none. */
   thumbnail: string | null;
+  /** What it is by itself, such as the transformer of a model; None of whole models. */
+  part: string | null;
+  /** The type of the node that takes it; None if it can't be used. */
+  node: string | null;
+  /** The kind of file, of inputs with such a widget, that it is. */
+  use: "model" | "lora" | "embedding";
 }
 
 /** The models. */

@@ -3,7 +3,7 @@ import type { Box, Layout, Point, Size } from "./layout";
 import { isLink, literalOf } from "./links";
 import { nodesOf, type Scope } from "./scope";
 import { defaultOf, type InputSpec, type NodeSpec, type NodeTypes, typeOf } from "./spec";
-import { widgetOf } from "./widgets";
+import { isOfModels, widgetOf } from "./widgets";
 import type { NodeEntry, Workflow } from "./workflow";
 
 export interface Extent {
@@ -91,7 +91,7 @@ function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number 
     case "text":
       return widget.multiline ? longFieldHeight(entry, input, width) : FIELD;
     case "file":
-      return widget.file === "model" ? FIELD : PICTURE;
+      return isOfModels(widget.file) ? FIELD : PICTURE;
     default:
       return FIELD;
   }

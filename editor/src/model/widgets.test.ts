@@ -46,6 +46,11 @@ describe("an input's widget", () => {
     else expect(found).toMatchObject(expected);
   });
 
+  test.each(["lora", "embedding"])("is of files of kind %s where it says so", (file) => {
+    const spec = made({ widget: `file:${file}`, type: "str", json_schema: { type: "string" } });
+    expect(widgetOf(spec)).toEqual({ kind: "file", file });
+  });
+
   test("is a colour for what is called one", () => {
     const spec = made({ name: "background_color", type: "str", json_schema: { type: "string" } });
     expect(widgetOf(spec)).toEqual({ kind: "color" });

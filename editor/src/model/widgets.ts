@@ -5,9 +5,14 @@ import { linkOf, literalOf } from "./links";
 import type { InputSpec } from "./spec";
 import type { JsonSchema } from "./types";
 
-const FILE_KINDS = ["image", "video", "model", "any"] as const;
+const FILE_KINDS = ["image", "video", "model", "lora", "embedding", "any"] as const;
 
 export type FileKind = (typeof FILE_KINDS)[number];
+
+/** Whether files of a kind lie under the models folders, where the server lists them. */
+export function isOfModels(kind: FileKind): kind is "model" | "lora" | "embedding" {
+  return kind === "model" || kind === "lora" || kind === "embedding";
+}
 
 export type Widget =
   | {

@@ -48,11 +48,14 @@ class Model:
     """A model on the server.
 
     Attributes:
-        name: What `LoadModel` takes.
+        name: What `LoadModel` takes, or `node`.
         kind: ``diffusers``, ``checkpoint`` or ``embedded``.
-        family: None if it can't be used.
+        family: None if it can't be used, or fits several.
         bytes: On disk.
         problem: Why it can't be used; None if it can.
+        part: What it is by itself, such as the transformer of a model; None of whole models.
+        node: The type of the node that takes it; None if it can't be used.
+        use: The kind of file, of inputs with such a widget, that it is.
         thumbnail: Where the server has a small picture of it; None if there is none.
     """
 
@@ -66,6 +69,9 @@ class Model:
     thumbnail: Annotated[
         str | None, example("/api/v1/models/thumbnail?name=sd%2Fportraits.safetensors")
     ] = None
+    part: Annotated[str | None, example("the transformer of Flux.1")] = None
+    node: Annotated[str | None, example("LoadModel")] = None
+    use: Annotated[str, one_of("model", "lora", "embedding")] = "model"
 
 
 @dataclass(frozen=True, slots=True)

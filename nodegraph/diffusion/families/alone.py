@@ -17,6 +17,8 @@ LOAD_MODEL = "LoadModel"
 LOAD_DENOISER = "LoadDiffusionModel"
 LOAD_ENCODER = "LoadTextEncoder"
 LOAD_VAE = "LoadVae"
+LOAD_LORA = "LoadLora"
+LOAD_INVERSION = "LoadTextualInversion"
 
 
 @dataclass(frozen=True, slots=True)

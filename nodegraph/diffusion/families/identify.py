@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
-from nodegraph.diffusion.families.alone import PartAlone, parts_in
+from nodegraph.diffusion.families.alone import (
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_VAE,
+    PartAlone,
+    parts_in,
+)
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.tiny_vae import half_name
 from nodegraph.diffusion.single_files.unsupported import unsupported
+
+_CLIP_WIDTHS = ((768,), (1024,), (1280,))
+_MOST_ROWS = 75
+"""Tokens that a prompt has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +127,23 @@ def _takes_twice(name: str) -> Callable[[Shapes], bool]:
     )
 
 
+def _are_words(shapes: Shapes) -> bool:
+    """Whether there is nothing but a few rows as wide as CLIP's embeddings."""
+    named = len(shapes) == 1 or shapes.keys() <= {"clip_l", "clip_g"}
+    rows = [prod(shape[:-1]) for shape in shapes.values() if shape[-1:] in _CLIP_WIDTHS]
+    return named and len(rows) == len(shapes) > 0 and max(rows) <= _MOST_ROWS
+
+
 Matches = Callable[[Shapes], bool]
 
 _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
-    ("a LoRA", "LoadLora", _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
+    ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
     ("a ControlNet", None, _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
-    ("a textual inversion", "LoadTextualInversion", _any("emb_params", "string_to_param")),
-    ("one half of a tiny VAE", "LoadVae", lambda shapes: half_name(shapes) is not None),
+    ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
+    ("a textual inversion", LOAD_INVERSION, _are_words),
+    ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _OTHERS: tuple[tuple[str, Matches], ...] = (
     ("Stable Diffusion XL", _any("conditioner.embedders.")),

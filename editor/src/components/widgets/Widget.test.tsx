@@ -303,6 +303,19 @@ describe("other values", () => {
     expect(last()).toBe('"other.safetensors"');
   });
 
+  it.each(["lora", "embedding"])(
+    "a file of kind %s is picked from those of its kind",
+    async (kind) => {
+      const name = `${kind}s/ink.safetensors`;
+      const ink = { value: name, name, detail: "", picture: null, problem: null };
+      const useModels = (asked: string) => (asked === kind ? [ink] : []);
+      const { last } = show(inputOf({ widget: `file:${kind}`, required: true }), "", { useModels });
+      await userEvent.click(screen.getByLabelText("Field"));
+      await userEvent.click(screen.getByRole("option", { name: /ink/ }));
+      expect(last()).toBe(JSON.stringify(name));
+    },
+  );
+
   it("an input that takes links only has no widget", () => {
     show(inputOf({ type: "Image", json_schema: null }));
     expect(screen.queryByLabelText("Field")).toBeNull();

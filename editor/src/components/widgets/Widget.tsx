@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import { widgetOf } from "@/model/widgets";
+import { isOfModels, widgetOf } from "@/model/widgets";
 import { ChoiceWidget } from "./ChoiceWidget";
 import { ColorWidget } from "./ColorWidget";
 import { FileWidget } from "./FileWidget";
@@ -29,7 +29,7 @@ export function Widget(props: WidgetProps) {
     case "color":
       return <ColorWidget {...props} />;
     case "file":
-      return widget.file === "model" ? (
+      return isOfModels(widget.file) ? (
         <ModelWidget {...props} kind={widget.file} />
       ) : (
         <FileWidget {...props} file={widget.file} />

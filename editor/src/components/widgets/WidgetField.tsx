@@ -10,7 +10,7 @@ import { isLink, linkOf, linkText, literalJson, literalOf } from "@/model/links"
 import { nodesOf } from "@/model/scope";
 import { seedModeOf } from "@/model/seeds";
 import type { InputSpec } from "@/model/spec";
-import { type Widget as Kind, widgetOf } from "@/model/widgets";
+import { isOfModels, type Widget as Kind, widgetOf } from "@/model/widgets";
 import { activeDocument, currentScope, useActive, useDocuments } from "@/store/documents";
 import { useUi } from "@/store/ui";
 import { fieldMenu } from "./fieldMenu";
@@ -210,5 +210,5 @@ function PortHint({ written }: { readonly written: Json | undefined }) {
 function isWide(kind: Kind | null): boolean {
   if (kind === null) return false;
   if (kind.kind === "text") return kind.multiline;
-  return kind.kind === "json" || (kind.kind === "file" && kind.file !== "model");
+  return kind.kind === "json" || (kind.kind === "file" && !isOfModels(kind.file));
 }

@@ -9,17 +9,17 @@ import { useUi } from "@/store/ui";
 import type { FileChoice, ModelChoice, WidgetServices } from "./services";
 
 const MOST_FILES = 100;
-const choices = new WeakMap<readonly ModelEntry[], readonly ModelChoice[]>();
+const choices = new WeakMap<readonly ModelEntry[], Map<string, readonly ModelChoice[]>>();
 
 export const storeServices: WidgetServices = {
-  useModels: () => {
+  useModels: (kind) => {
     const models = useCatalogue((state) => state.models);
     const { loadModels } = useCatalogue.getState();
     useEffect(() => {
       // What can't be read now is read when the server is there again.
       if (models === null) loadModels().catch(() => undefined);
     }, [models, loadModels]);
-    return models === null ? null : choicesOf(models);
+    return models === null ? null : choicesOf(models, kind);
   },
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),
   recentFiles: async (kind) => {
@@ -38,20 +38,25 @@ export const storeServices: WidgetServices = {
     }),
 };
 
-function choicesOf(models: readonly ModelEntry[]): readonly ModelChoice[] {
-  const known = choices.get(models);
-  if (known) return known;
-  const found = models.map((model) => ({
+/** Those of a kind: a LoRA is no choice where a model is wanted. The same for the same models. */
+function choicesOf(models: readonly ModelEntry[], kind: string): readonly ModelChoice[] {
+  const known = choices.get(models) ?? new Map<string, readonly ModelChoice[]>();
+  choices.set(models, known);
+  const found = known.get(kind) ?? models.filter(({ use }) => use === kind).map(choiceOf);
+  known.set(kind, found);
+  return found;
+}
+
+function choiceOf(model: ModelEntry): ModelChoice {
+  return {
     value: model.name,
     name: model.name,
-    detail: [model.family, t(`widgets.model.${model.kind}`), sizeText(model.bytes)]
+    detail: [model.family, model.part ?? t(`widgets.model.${model.kind}`), sizeText(model.bytes)]
       .filter(Boolean)
       .join(" · "),
     picture: null,
     problem: model.problem,
-  }));
-  choices.set(models, found);
-  return found;
+  };
 }
 
 function fileOf(item: UploadEntry): FileChoice {

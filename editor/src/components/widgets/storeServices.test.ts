@@ -1,0 +1,46 @@
+import { renderHook } from "@testing-library/react";
+import { afterEach, expect, test } from "vitest";
+import type { ModelEntry } from "@/api/schema";
+import { useCatalogue } from "@/store/catalogue";
+import { storeServices } from "./storeServices";
+
+const WHOLE: ModelEntry = {
+  name: "fruit.safetensors",
+  kind: "checkpoint",
+  family: "sd1",
+  bytes: 2e9,
+  problem: null,
+  thumbnail: null,
+  part: null,
+  node: "LoadModel",
+  use: "model",
+};
+const MODELS: readonly ModelEntry[] = [
+  WHOLE,
+  { ...WHOLE, name: "ink.safetensors", family: null, part: "a LoRA", use: "lora" },
+  {
+    ...WHOLE,
+    name: "word.safetensors",
+    family: null,
+    part: "a textual inversion",
+    use: "embedding",
+  },
+];
+
+afterEach(() => useCatalogue.setState({ models: null }));
+
+function offered(kind: string) {
+  return renderHook(() => storeServices.useModels(kind)).result.current;
+}
+
+test("each kind of input is offered the files of its kind", () => {
+  useCatalogue.setState({ models: [...MODELS] });
+  expect(offered("model")?.map((choice) => choice.name)).toEqual(["fruit.safetensors"]);
+  expect(offered("lora")?.map((choice) => choice.detail)).toEqual(["a LoRA · 2 GB"]);
+  expect(offered("embedding")?.map((choice) => choice.value)).toEqual(["word.safetensors"]);
+});
+
+test("the same models are the same choices", () => {
+  useCatalogue.setState({ models: [...MODELS] });
+  expect(offered("lora")).toBe(offered("lora"));
+});

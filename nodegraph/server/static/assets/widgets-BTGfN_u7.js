@@ -1,0 +1,1 @@
+import"./WidgetField-DB6ImuKe.js";

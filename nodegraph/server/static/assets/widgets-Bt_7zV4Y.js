@@ -1,1 +1,0 @@
-import"./WidgetField-XTtl5R7f.js";
