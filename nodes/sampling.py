@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.steps import MAX_STEPS, last_step
+from nodegraph.diffusion.steps import MAX_STEPS, last_step, steps_walked
 from nodegraph.images.room import check_sampling_room
 
 from ._memory import sampling
@@ -76,6 +76,7 @@ def KSampler(
     from nodegraph.diffusion.previews import Previews
 
     _check_size(ctx, latent, cfg)
+    _check_cover(model, positive, negative, latent, steps_walked(steps, denoise))
     previews = Previews(ctx, model)
     end = last_step(steps, denoise, end_step)
     with ctx.weights(model, calls_only=True) as denoiser:
@@ -104,6 +105,20 @@ def _check_size(ctx: Context, latent: Latent, cfg: float) -> None:
     """Refuse sizes that weren't known before, and there isn't memory for, before weights load."""
     size, pictures = (latent.width, latent.height), latent.batch_size
     check_sampling_room(size, pictures, ctx.device, is_guided=cfg > 1, port="latent")
+
+
+def _check_cover(
+    model: DiffusionModel,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
+    steps: int,
+) -> None:
+    """Refuse prompts that leave a part of the picture or of the steps out, before weights load."""
+    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.guidance import check_cover
+
+    check_cover(family_named(model.family), positive, negative, latent, steps)
 
 
 def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
@@ -162,6 +177,7 @@ def DenoisingSteps(
     from nodegraph.diffusion.previews import Previews
 
     _check_size(ctx, latent, cfg)
+    _check_cover(model, positive, negative, latent, steps_walked(steps, denoise))
     previews = Previews(ctx, model)
     with ctx.weights(model, calls_only=True) as denoiser:
         denoising = Denoising(

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family, family_named
@@ -270,9 +270,7 @@ class Guidance:
                 port=side,
                 hint="Leave the node out that adds them.",
             )
-        weight = torch.tensor(float(entry.strength))
-        if entry.mask is not None:
-            weight = weight * self._in_cells(entry.mask)
+        weight = _weight(entry, self._shape)
         asked = Asked(side, *self._size, self._shape, self._cfg)
         entry = self._with_picture(entry)
         tensors = self._family.fit(self._model, entry, asked)
@@ -293,13 +291,34 @@ class Guidance:
         references = entry.references or first.references
         return replace(entry, tensors={**seen, **entry.tensors}, references=references)
 
-    def _in_cells(self, mask: Tensor) -> Tensor:
-        cells = mask_to_cells(mask.float(), self._shape[-2], self._shape[-1])
-        return cells if len(self._shape) == 4 else cells.unsqueeze(2)
-
     def _placed(self, tensor: Tensor) -> Tensor:
         dtype = self._model.dtype if tensor.is_floating_point() else tensor.dtype
         return tensor.to(self._model.device, dtype)
+
+
+def check_cover(
+    family: Family,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
+    steps: int,
+) -> None:
+    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step.
+
+    Raises:
+        InvalidValue: The empty prompt is needed and there is none.
+    """
+    if any(given is not None and given.unconditional for given in (positive, negative)):
+        return
+    cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
+    shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
+    prompts = [
+        Prompt({}, _weight(entry, shape), entry.start, entry.end)
+        for entry in _entries("positive", positive)
+    ]
+    found = Prompts("positive", prompts, None)
+    for step in range(steps):
+        found.at(step / steps)
 
 
 def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:
@@ -307,6 +326,15 @@ def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: b
     if cfg <= 1 or family.guides_itself(model):
         return False
     return has_negative or family.needs_negative
+
+
+def _weight(entry: ConditioningEntry, shape: Sequence[int]) -> Tensor:
+    """The share of an entry among the prompts of a step; see `Prompt`."""
+    weight = torch.tensor(float(entry.strength))
+    if entry.mask is None:
+        return weight
+    cells = mask_to_cells(entry.mask.float(), shape[-2], shape[-1])
+    return weight * (cells if len(shape) == 4 else cells.unsqueeze(2))
 
 
 def _entries(side: Side, conditioning: Conditioning) -> Sequence[ConditioningEntry]:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,13 @@ def Model(family: str = "sd1", format: str = "sd") -> DiffusionModel:
 
 
 @node
-def Prompt(said: int = 1, empty: bool = True) -> Conditioning:
+def Prompt(
+    said: int = 1, empty: bool = True, end: float = 1.0, mask: Mask | None = None
+) -> Conditioning:
     entry, nothing = (
         ConditioningEntry({"embeddings": draw_noise((7, 32), seed, [0])}) for seed in (said, 0)
     )
+    entry = replace(entry, mask=mask, end=end)
     return Conditioning((entry,), "sd1", nothing if empty else None)
 
 

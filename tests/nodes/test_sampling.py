@@ -111,6 +111,20 @@ def test_a_missing_empty_prompt_is_told_at_the_node() -> None:
         value(nodes, "sample.latent")
 
 
+@pytest.mark.parametrize("part", [{"mask": link("mask")}, {"end": 0.5}])
+@pytest.mark.parametrize("kind", ["KSampler", "DenoisingSteps"])
+def test_a_prompt_for_a_part_alone_is_refused_before_weights_load(
+    kind: str, part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {
+        "part": {"type": "Prompt", "inputs": {"empty": False, **part}},
+        "sample": sampler(kind, positive=link("part"), steps=4),
+    }
+    monkeypatch.setattr(sampling_graphs, "denoiser", None)
+    with pytest.raises(AssertionError, match=r"`sample`.*positive.*for the whole picture"):
+        value(nodes, "sample.latent" if kind == "KSampler" else "sample.latents")
+
+
 @pytest.mark.parametrize(
     ("port", "change"),
     [
