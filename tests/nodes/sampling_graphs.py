@@ -117,6 +117,8 @@ class Weights:
         footprint: Footprint = "full",
         *,
         calls_only: bool = False,
+        work: int | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> Iterator[Denoiser]:
         assert (device, footprint) == ("cpu", "full")
         if not isinstance(recipe, DiffusionModel):
