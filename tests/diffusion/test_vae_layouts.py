@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families import FAMILIES, format_named
 from nodegraph.diffusion.single_files.wan_vae import DEVIATION_22, MEAN_22
 from nodegraph.diffusion.vae_files import open_vae, vae_format
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
@@ -24,11 +24,11 @@ from tests.diffusion.ldm_export import _vae_tensors
 Build = Callable[[], Any]
 
 
-def kl(channels: int, factor: float, shift: float | None = None) -> Any:
+def kl(channels: int, factor: float, shift: float | None = None, levels: int = 4) -> Any:
     return d.AutoencoderKL(
-        block_out_channels=(32, 64),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(32, 64, 64, 64)[:levels],
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         latent_channels=channels,
         layers_per_block=1,
         scaling_factor=factor,
@@ -231,6 +231,12 @@ def test_its_format_is_told_where_only_one_fits(name: str, tmp_path: Path) -> No
         vae_format("vae", [tmp_path], latents="ltx")
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_format_is_read_from_files(name: str) -> None:
+    latents = FAMILIES[name].latent
+    assert [item.class_name for item in latents.files] == list(latents.autoencoders)
+
+
 def test_noise_within_a_decoder_is_the_same_each_time() -> None:
     """0.9.1 adds noise between its layers; nobody else's random numbers change by that."""
     vae, latents = random_weights(ltx(**TIMED)), format_named("ltx")
@@ -300,6 +306,8 @@ def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None
             lambda: original.ltx(ltx(**LATE | {"timestep_conditioning": False})), id="LTX-2"
         ),
         pytest.param(lambda: kl(8, 1.0).state_dict(), id="channels that no format has"),
+        pytest.param(lambda: kl(4, 0.08333, levels=3).state_dict(), id="cells of 4 x 4"),
+        pytest.param(lambda: _vae_tensors(kl(4, 0.08333, levels=3)), id="the same, original names"),
     ],
 )
 def test_others_of_the_same_names_are_refused(

@@ -22,7 +22,11 @@ BATCH_NORM = "bn.running_mean"
 
 _MARK = "decoder.conv_in.weight"
 _HALVING = "encoder.down.0.downsample.conv.weight"
-_LEVELS = ("decoder.up.", "decoder.up_blocks.0.resnets.")
+_DOUBLING = re.compile(
+    r"decoder\.(?:up\.\d+\.upsample|up_blocks\.\d+\.upsamplers\.0)\.conv\.weight"
+)
+_DOUBLINGS = 3
+"""Of the size, to pixels from cells of 8 x 8; there are such of 4 x 4 with as many channels."""
 
 
 def kl_layout(title: str, channels: int, scaling: tuple[float, float]) -> FileLayout:
@@ -47,7 +51,7 @@ def _matches(vae: Shapes, *, channels: int) -> bool:
     first = vae.get(_MARK, ())
     if len(first) != 4 or first[1] != channels or BATCH_NORM in vae or makes_channels(vae):
         return False
-    return any(name.startswith(_LEVELS) for name in vae)
+    return sum(map(bool, map(_DOUBLING.fullmatch, vae))) == _DOUBLINGS
 
 
 def makes_channels(vae: Shapes) -> bool:
