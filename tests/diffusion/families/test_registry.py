@@ -16,8 +16,17 @@ from nodegraph.errors import InvalidValue
 
 _PACKAGE = """
 from dataclasses import replace
+from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.sd3 import SD3
-MINE = replace(SD3, name="mine", title="Mine", pipelines=("MinePipeline",))
+from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
+FILE = replace(SD3_FILE, title="my own", matches=lambda shapes: "mine.weight" in shapes)
+MINE = replace(
+    SD3,
+    name="mine",
+    title="Mine",
+    pipelines=("MinePipeline",),
+    denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(FILE,)),),
+)
 """
 _POINTS = """[nodegraph.families]
 broken = no_such_package:FAMILY
@@ -58,6 +67,22 @@ def test_a_package_brings_a_family(site: Path) -> None:
     assert found.stdout.split() == ["mine", "Mine", "True"]
     assert "the model family broken" in found.stderr
     assert "no model family" in found.stderr
+
+
+def test_it_says_how_its_files_are_told(site: Path) -> None:
+    code = (
+        "from nodegraph.diffusion.families.identify import identify_tensors\n"
+        "found = identify_tensors({'model.diffusion_model.mine.weight': (1,)})\n"
+        "print(found.title, found.parts[0].family.name, found.parts[0].prefix, found.node)"
+    )
+    found = listed(site, code)
+    assert found.stdout.split() == [
+        "my",
+        "own",
+        "mine",
+        "model.diffusion_model.",
+        "LoadDiffusionModel",
+    ]
 
 
 def test_listing_families_imports_no_torch() -> None:
