@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion import encode_image
+from nodegraph.diffusion import encode_image, encode_video
 from nodegraph.diffusion.families import qwen_image_edit
 from nodegraph.diffusion.families.identify import families_of_pipeline
 from nodegraph.diffusion.text import with_references
@@ -30,6 +30,7 @@ from .test_qwen_image import qwen_image
 from .test_qwen_image_edit import edit, edited
 from .test_stable_diffusion import sd1, sd2_zero_snr, sdxl
 from .test_z_image import z_image
+from .video_models import wan
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -232,3 +233,15 @@ def test_so_does_qwen_image_edit(model_of: ModelOf, monkeypatch: pytest.MonkeyPa
     scale = {"strength": 0.5, **scaled(4.0, "true_cfg_scale")}
     expected = stock(other, negative=NEGATIVE, steps=4, **both, **scale)
     assert_same(found, expected, unpack(WIDTH, HEIGHT))
+
+
+def test_every_frame_of_a_video_keeps_the_rest(model_of: ModelOf) -> None:
+    _, model = model_of(wan)
+    frames = as_tensor(picture(WIDTH, HEIGHT)).expand(5, -1, -1, -1)
+    start = replace(encode_video(model.part("vae"), frames), noise_mask=hole())
+    options = {"denoise": 0.5, "cfg": 1.0, "steps": 4, "sampler": "uni_pc"}
+    found = model.make(WIDTH, HEIGHT, latent=start, **options).latents
+    assert start.samples is not None
+    assert_kept(found, start.samples)
+    masked = hole()[0, ::8, ::8] == 1
+    assert (found - start.samples)[..., masked].abs().mean(dim=(0, 1, 3)).min() > 0.01
