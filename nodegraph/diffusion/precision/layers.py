@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,17 +19,21 @@ HOLDING = (
 """Layers that can hold their weights so."""
 
 
+_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By their bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
     """What a layer's parameters are read as.
 
     Attributes:
-        names: Of those that are read.
+        types: Of those that are read, by name; they lie there as whole numbers of their size.
         shape, dtype: Of the weight that is read.
     """
 
     form: Form
-    names: tuple[str, ...]
+    types: Mapping[str, torch.dtype]
     shape: tuple[int, ...]
     dtype: torch.dtype
 
@@ -43,7 +48,7 @@ class _Held:
     def weight(self) -> Tensor:
         """The weight in the type that is computed in, made for whoever asks."""
         said = self.holding
-        parts = {name: self._parameters[name] for name in said.names}
+        parts = {name: self._parameters[name].view(kind) for name, kind in said.types.items()}
         return said.form.wide(parts, said.shape, said.dtype)
 
 
@@ -62,9 +67,12 @@ def hold(layer: Any, packed: Packed, dtype: torch.dtype) -> None:
     kind: Any = type(layer)
     layer.__class__ = _held(kind)
     for name, part in packed.parts.items():
-        # No buffer, as diffusers' offloading leaves those on the accelerator.
-        layer.register_parameter(name, nn.Parameter(part, requires_grad=False))
-    layer.holding = Holding(packed.form, tuple(packed.parts), packed.shape, dtype)
+        # No buffer, as diffusers' offloading leaves those on the accelerator. Whole numbers, as
+        # libraries take the first floating point type that they find for what is computed in.
+        whole = part.view(_WHOLE[part.element_size()])
+        layer.register_parameter(name, nn.Parameter(whole, requires_grad=False))
+    types = {name: part.dtype for name, part in packed.parts.items()}
+    layer.holding = Holding(packed.form, types, packed.shape, dtype)
 
 
 def held_shape(layer: nn.Module) -> tuple[int, ...] | None:

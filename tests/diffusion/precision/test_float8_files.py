@@ -15,6 +15,7 @@ from nodegraph.diffusion.compact import compact_bytes
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.opening import storage_told
 from nodegraph.diffusion.precision.forms import FLOAT8, Narrow
+from nodegraph.diffusion.precision.layers import held_shape
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 from nodegraph.residency import component_bytes
@@ -59,10 +60,9 @@ def test_the_bits_of_the_file_are_kept(
 
     for recipe, full in ((recipes.model, whole.model), (recipes.text_encoder, whole.text_encoder)):
         component = load_component(recipe, "cpu")
-        weights = component.module.named_parameters()
-        stored = {item.dtype for name, item in weights if name.endswith(".stored")}
-        assert stored
-        assert stored <= FLOAT8
+        held = [layer.holding for layer in component.module.modules() if held_shape(layer)]
+        assert held
+        assert {item.types["stored"] for item in held} <= FLOAT8
         assert component.dtype == torch.float32
         assert component_bytes(component) == pytest.approx(estimate_bytes(recipe), rel=0.12)
         # Of this tiny encoder the words, which stay as they are, are the most.
@@ -99,7 +99,7 @@ def test_a_single_file_of_original_names_is_kept_too(
 
     expected = load_component(wide.model, "cpu").module.state_dict()
     layer = denoiser.module.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_q")
-    assert layer.stored.dtype == torch.float8_e4m3fn
+    assert layer.holding.types["stored"] == torch.float8_e4m3fn
     assert torch.equal(
         layer.weight, expected["mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight"]
     )
