@@ -9,6 +9,7 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, Nodegr
 from nodegraph.diffusion.facts import (
     ModelFacts,
     coding_memory,
+    lacking_encoder,
     model_facts,
     weight_bytes,
 )
@@ -39,13 +40,25 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     told: dict[str, object] = dict(known)
     return {
         "model": {**model_port(known), **weights["model"], **item_fact(inputs)},
-        "text_encoder": {"family": known["family"], **weights["text_encoder"]},
+        "text_encoder": {
+            "family": known["family"],
+            **weights["text_encoder"],
+            **_lacking_fact(inputs),
+        },
         "vae": {
             **_latent_facts(known),
             **{name: told[name] for name in _VAE_FACTS if name in told},
             **item_fact(inputs),
         },
     }
+
+
+def _lacking_fact(inputs: HookInputs) -> Facts:
+    literals, environment = inputs.literals, inputs.environment
+    allow = environment.allow_pickle
+    source = locate_model(literals["model"], environment.models, allow_pickle=allow)
+    lacking = lacking_encoder(source)
+    return {"lacks": lacking} if lacking else {}
 
 
 _VAE_FACTS = ("downscale", "temporal", "held_decoding", "held_encoding")
@@ -213,7 +226,15 @@ def vae_state(inputs: HookInputs) -> str:
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
-    """Find absurd weights, of encoders that weigh words."""
+    """Find encoders without all of their parts, and absurd weights of those that weigh words."""
+    lacking = inputs.fact("encoder", "lacks")
+    if lacking:
+        yield Finding(
+            "encoder",
+            f"the model's folder comes without {lacking}, which reads prompts, too",
+            hint="Put a LoadTextEncoder in its place: name the folder there, and a file of "
+            f"{lacking}.",
+        )
     text, name = inputs.literals.get("text"), inputs.fact("encoder", "family")
     family = FAMILIES.get(name) if name is not None else None
     if text is None or (family is not None and not family.weighs_words):

@@ -119,6 +119,14 @@ def weight_bytes(
     return found
 
 
+def lacking_encoder(source: ModelSource) -> str:
+    """The part of its text encoder that a model's folder leaves to others, in words; empty where
+    it is whole."""
+    parts = family_named(source.family).encoders if source.is_folder else ()
+    missing = (item for item in parts if item.apart and not (source.path / item.role).is_dir())
+    return next((item.files[0].title for item in missing), "")
+
+
 def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
     family = family_named(source.family)

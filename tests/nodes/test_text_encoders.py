@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_hidream import hidream
 from tests.diffusion.families.text_files import clip, clip_file, named, t5, write
 from tests.nodes.conftest import Bench, link
 
@@ -70,3 +73,17 @@ def test_a_changed_file_is_noticed(bench: Bench, files: Path) -> None:
     result = bench.run(load("clip_l", "t5xxl"), "load")
     assert result.nodes["load"].status == "ran"
     assert result["load.text_encoder"].digest != before.digest
+
+
+def test_a_folder_without_llama_is_told_where_a_prompt_is_encoded(bench: Bench) -> None:
+    folder = bench.folder / "models" / "hidream"
+    random_pipeline(hidream).save_pretrained(folder)
+    inputs = {"encoder": link("whole.text_encoder"), "text": "a cat"}
+    whole = {"type": "LoadModel", "inputs": {"model": "hidream"}}
+    nodes = {"whole": whole, "say": {"type": "EncodePrompt", "inputs": inputs}}
+    assert bench.problems(nodes, "say") == []
+    for role in ("text_encoder_4", "tokenizer_4"):
+        shutil.rmtree(folder / role)
+    [problem] = bench.problems(nodes, "say")
+    assert problem.port == "encoder"
+    assert "comes without Llama 3.1" in problem.message

@@ -108,3 +108,16 @@ def test_a_flux_that_takes_a_control_picture_is_refused(model_of: ModelOf, tmp_p
     rewrite(folder / "transformer" / "config.json", in_channels=128)
     with pytest.raises(InvalidFile, match="takes 128 channels instead of 64"):
         open_model(str(folder), [])
+
+
+@pytest.mark.parametrize(
+    ("role", "needed"),
+    [("tokenizer", "vocab.json with merges.txt"), ("tokenizer_2", "tokenizer.json")],
+)
+def test_a_missing_tokenizer_is_told_by_the_files_that_it_needs(
+    model_of: ModelOf, tmp_path: Path, role: str, needed: str
+) -> None:
+    folder = copy_of(model_of, flux, tmp_path)
+    shutil.rmtree(folder / role)
+    with pytest.raises(InvalidFile, match=f"it has no {role}/{needed}[.]"):
+        open_model(str(folder), [])
