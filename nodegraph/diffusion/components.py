@@ -56,7 +56,7 @@ class Denoiser(Component):
     Attributes:
         scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
             ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
-        settings: What the family heeds of ``model_index.json``.
+        settings: What the family's denoiser heeds of ``model_index.json``.
         one_by_one: Whether to evaluate the items of a batch one after the other, with attention in
             slices, which takes less memory.
     """
@@ -72,7 +72,7 @@ class TextModel(Component):
 
     Attributes:
         tokenizers: By role, such as ``tokenizer_2``.
-        settings: What the family heeds of ``model_index.json``.
+        settings: What the family's text encoder heeds of ``model_index.json``.
         empty: What stands in for a missing negative prompt, by the device that computed it, once
             it is known. Copies are handed out.
         turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call

@@ -31,11 +31,15 @@ from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile
 
 SETTINGS = "settings"
-"""Option of a recipe: what the family heeds of ``model_index.json``, as JSON."""
+"""Option of a recipe: what its part heeds of ``model_index.json``, as JSON."""
 
 _STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _WIDENED = "bfloat16"
 """What weights of 8 bits are computed in: they come from models that compute so."""
+
+
+Options = tuple[tuple[str, str], ...]
+"""Of recipes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,31 +132,32 @@ def scheduler_files(source: ModelSource) -> list[Path]:
     return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
 
 
-def model_settings(source: ModelSource, family: Family) -> tuple[tuple[str, str], ...]:
-    """What a model's family heeds of its index, as an option of recipes; nothing where that is
-    nothing."""
+def model_settings(source: ModelSource, family: Family) -> Options:
+    """What a model's denoiser heeds of its index; nothing where that is nothing."""
     if not family.settings and not family.further:
         return ()
     if not source.is_folder:
         within = _denoiser_within(source)
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(source.path / layout.INDEX)
-    heeded = {name: index.get(name, default) for name, default in family.settings.items()}
-    heeded |= {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
-    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+    further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
+    return _settings({**_heeded(index, family.settings), **further})
 
 
-def default_settings(family: Family) -> tuple[tuple[str, str], ...]:
-    """The same of a part that comes without an index."""
-    if not family.settings and not family.further:
-        return ()
-    return ((SETTINGS, json.dumps(dict(family.settings), sort_keys=True)),)
+def encoder_settings(family: Family, source: ModelSource | None = None) -> Options:
+    """What a model's text encoder heeds of its index.
+
+    Args:
+        source: None where it comes without an index.
+    """
+    index: Config = {}
+    if source is not None and source.is_folder:
+        index = layout.read_config(source.path / layout.INDEX)
+    return _settings(_heeded(index, family.encoder_settings))
 
 
-def published_settings(
-    family: Family, laid: FileLayout, config: Config
-) -> tuple[tuple[str, str], ...]:
-    """The same of a denoiser that comes without an index: what was published.
+def published_settings(family: Family, laid: FileLayout, config: Config) -> Options:
+    """What a denoiser heeds that comes without an index: what was published.
 
     Args:
         laid: How the denoiser lies in its file.
@@ -160,8 +165,15 @@ def published_settings(
     """
     if not family.settings and not family.further:
         return ()
-    heeded = {**family.settings, **laid.settings(config)}
-    return ((SETTINGS, json.dumps(heeded, sort_keys=True)),)
+    return _settings({**family.settings, **laid.settings(config)})
+
+
+def _heeded(index: Config, settings: Config) -> Config:
+    return {name: index.get(name, default) for name, default in settings.items()}
+
+
+def _settings(found: Config) -> Options:
+    return ((SETTINGS, json.dumps(found, sort_keys=True)),) if found else ()
 
 
 def _denoiser_within(source: ModelSource) -> CheckpointPart:

@@ -18,6 +18,7 @@ from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
     SETTINGS,
     PartFiles,
+    encoder_settings,
     further_files,
     model_configs,
     model_schedule,
@@ -86,7 +87,6 @@ def open_model(
     remembered = digests or FILE_DIGESTS
     family = family_named(source.family)
     schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
-    settings = model_settings(source, family)
 
     def files(parts: Sequence[PartFiles]) -> tuple[RecipeFile, ...]:
         return tuple(
@@ -97,7 +97,8 @@ def open_model(
 
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
     kept = port_storage(storage, denoiser), port_storage(storage, encoder)
-    options = tuple(sorted([scheduler_option(schedule), *settings, *kept[0]]))
+    settings = model_settings(source, family), encoder_settings(family, source)
+    options = tuple(sorted([scheduler_option(schedule), *settings[0], *kept[0]]))
     return ModelRecipes(
         DiffusionModel(
             source.family, files(denoiser), port_precision(dtype, denoiser, device), options
@@ -106,7 +107,7 @@ def open_model(
             source.family,
             files(encoder),
             port_precision(dtype, encoder, device),
-            tuple(sorted([*settings, *kept[1]])),
+            tuple(sorted([*settings[1], *kept[1]])),
         ),
         Vae(family.latent.name, files(vae), _vae_precision(source, family, dtype, vae, device)),
     )
@@ -201,7 +202,7 @@ def scales_told(paths: Iterable[Path]) -> list[str]:
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe's family heeds of ``model_index.json``."""
+    """What a recipe's part heeds of ``model_index.json``."""
     found: dict[str, Any] = json.loads(recipe.option(SETTINGS, "{}"))
     return found
 

@@ -21,7 +21,7 @@ from nodegraph.diffusion.families import FAMILIES, Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.model_files import (
     PartFiles,
-    default_settings,
+    encoder_settings,
     port_precision,
     port_storage,
 )
@@ -99,7 +99,7 @@ def open_text_encoder(
         for part in found.parts
         for path in sorted(part.files)
     )
-    options = [*default_settings(found.family), *port_storage(storage, found.encoders)]
+    options = [*encoder_settings(found.family), *port_storage(storage, found.encoders)]
     precision = _precision(found, dtype, device)
     return TextEncoder(found.family.name, files, precision, tuple(sorted(options)))
 

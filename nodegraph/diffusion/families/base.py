@@ -161,7 +161,9 @@ class Family(ABC):
         scheduler: What the pipeline sets in the scheduler's configuration, whatever its file says.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How it shifts them by the latent's size; see `flow_shift`.
-        settings: Entries of ``model_index.json`` that it heeds, and what missing ones mean.
+        settings: Entries of ``model_index.json`` that its denoiser heeds, and what missing ones
+            mean.
+        encoder_settings: The same of its text encoder.
         further: Configurations besides those of its parts that it heeds where ``model_index.json``
             names their folders, as paths in the model's; they are settings by the folder's name.
         multiple: Pixels that sides must be multiples of.
@@ -193,6 +195,7 @@ class Family(ABC):
     spread: str = "own"
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)
+    encoder_settings: Config = field(default_factory=dict)
     further: tuple[str, ...] = ()
     multiple: int = 8
     size: int = 1024

@@ -46,7 +46,7 @@ class StableDiffusionXL(UNetFamily):
             place of the target size.
     """
 
-    settings: Config = field(default_factory=lambda: {"force_zeros_for_empty_prompt": True})
+    encoder_settings: Config = field(default_factory=lambda: {"force_zeros_for_empty_prompt": True})
     is_refiner: bool = False
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
@@ -139,7 +139,7 @@ SDXL_REFINER = StableDiffusionXL(
     denoisers=(_unet("sdxl-refiner", "the refiner of Stable Diffusion XL", _is_refiner),),
     encoders=(_ENCODER,),
     tokenizers=(_TOKENIZER,),
-    settings={"force_zeros_for_empty_prompt": False},
+    encoder_settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
     single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
     **_COMMON,
