@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.base import FileLayout, KnownShapes
 
 LOAD_MODEL = "LoadModel"
 LOAD_DENOISER = "LoadDiffusionModel"
@@ -61,6 +61,7 @@ def parts_in(shapes: Shapes) -> list[PartAlone]:
 def _in_families(
     node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
 ) -> list[PartAlone]:
+    shapes = KnownShapes.of(shapes)
     for families in (BUILT_IN, FAMILIES):
         found = [
             PartAlone(family, *laid, node)

@@ -17,6 +17,7 @@ from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import KnownShapes
 from nodegraph.diffusion.single_files.tiny_vae import half_name
 from nodegraph.diffusion.single_files.unsupported import unsupported
 
@@ -75,6 +76,7 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identifie
 
 def identify_tensors(shapes: Shapes) -> Identified:
     """What a single file holds, by the names and shapes of its tensors."""
+    shapes = KnownShapes.of(shapes)
     for title, node, matches in _NO_MODELS:
         if matches(shapes):
             return Identified(title, node=node)

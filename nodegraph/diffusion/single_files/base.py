@@ -87,13 +87,35 @@ class FileLayout:
         return None
 
 
-def part_of(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
+class KnownShapes(dict[str, tuple[int, ...]]):
+    """Shapes of tensors that are asked for the same prefixes again and again.
+
+    Attributes:
+        parts: What was found behind prefixes.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.parts: dict[str, Shapes] = {}
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> KnownShapes:
+        """The same, where they are that already."""
+        return shapes if isinstance(shapes, cls) else cls(shapes)
+
+
+def part_of(shapes: Shapes, prefix: str) -> Shapes:
     """The tensors whose names begin so, without that."""
-    return {
-        name.removeprefix(prefix): shape
-        for name, shape in shapes.items()
-        if name.startswith(prefix)
-    }
+    if not prefix:
+        return shapes
+    known = shapes.parts if isinstance(shapes, KnownShapes) else {}
+    if prefix not in known:
+        known[prefix] = {
+            name.removeprefix(prefix): shape
+            for name, shape in shapes.items()
+            if name.startswith(prefix)
+        }
+    return known[prefix]
 
 
 def count_of(names: Shapes, pattern: str) -> int:
