@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.diffusion.facts import (
     ModelFacts,
+    StoredWeights,
     coding_memory,
     lacking_encoder,
     model_facts,
-    weight_bytes,
+    stored_weights,
 )
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
@@ -36,15 +37,10 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     except NodegraphError:
         # `check_model` tells.
         return {}
-    weights = _weight_facts(inputs)
     told: dict[str, object] = dict(known)
     return {
-        "model": {**model_port(known), **weights["model"], **item_fact(inputs)},
-        "text_encoder": {
-            "family": known["family"],
-            **weights["text_encoder"],
-            **_lacking_fact(inputs),
-        },
+        "model": {**model_port(known), **item_fact(inputs)},
+        "text_encoder": {"family": known["family"], **_lacking_fact(inputs)},
         "vae": {
             **_latent_facts(known),
             **{name: told[name] for name in _VAE_FACTS if name in told},
@@ -87,15 +83,6 @@ def model_port(known: ModelFacts) -> Facts:
 
 def _latent_facts(known: ModelFacts) -> Facts:
     return {"format": known["format"], "channels": known["latent_channels"]}
-
-
-def _weight_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Bytes of the weights, for nodes that hand a part on with something put on it."""
-    known = model_weights(inputs).weights
-    return {
-        part: {"weight_bytes": known[part]} if part in known else {}
-        for part in ("model", "text_encoder")
-    }
 
 
 def check_model(inputs: HookInputs) -> Iterator[Finding]:
@@ -151,14 +138,20 @@ def model_weights(inputs: HookInputs) -> Estimate:
     if name is None:
         return Estimate()
     source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
-    found = weight_bytes(
+    found = stored_weights(
         source,
         dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
         allow_pickle=environment.allow_pickle,
         device=environment.device,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return Estimate(memory=0, weights=found)
+    return stored(found)
+
+
+def stored(found: Mapping[str, StoredWeights]) -> Estimate:
+    """What weights take in memory once a node needs them, by port."""
+    weights = {port: part.bytes for port, part in found.items()}
+    return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in found.items()})
 
 
 LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")

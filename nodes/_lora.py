@@ -16,14 +16,12 @@ from nodegraph.diffusion.file_stamps import file_stamp
 
 from ._facts import finding_of
 
+_PORTS = ("model", "text_encoder")
+
 
 def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model and text encoder that it hands on: all that was before."""
-    sizes = {port: {"weight_bytes": size} for port, size in lora_weights(inputs).weights.items()}
-    return {
-        port: {**inputs.facts.get(port, {}), **sizes.get(port, {})}
-        for port in ("model", "text_encoder")
-    }
+    return {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
 
 
 def check_lora(inputs: HookInputs) -> Iterator[Finding]:
@@ -56,7 +54,7 @@ def lora_state(inputs: HookInputs) -> str:
 
 
 def lora_weights(inputs: HookInputs) -> Estimate:
-    """What the parts of the model take in memory once a node needs them, with the LoRA."""
+    """What the LoRA adds to the parts of the model, once a node needs them."""
     name = inputs.literals.get("lora")
     if name is None:
         return Estimate()
@@ -65,18 +63,14 @@ def lora_weights(inputs: HookInputs) -> Estimate:
     except NodegraphError:
         # `check_lora` tells.
         return Estimate()
-    found = {}
-    for port in ("model", "text_encoder"):
-        base = inputs.fact(port, "weight_bytes")
-        if base is not None:
-            found[port] = base + file.bytes(of_encoders=port == "text_encoder")
-    return Estimate(memory=0, weights=found)
+    found = {port: file.bytes(of_encoders=port == "text_encoder") for port in _PORTS}
+    return Estimate(memory=0, weights=found, shares={port: port for port in _PORTS})
 
 
 def word_weights(inputs: HookInputs) -> Estimate:
-    """What the text encoder takes in memory: its word is next to nothing."""
-    base = inputs.fact("text_encoder", "weight_bytes")
-    return Estimate(memory=0, weights={} if base is None else {"text_encoder": base})
+    """What the word adds to the text encoder: next to nothing."""
+    port = "text_encoder"
+    return Estimate(memory=0, weights={port: 0}, shares={port: port})
 
 
 def check_inversion(inputs: HookInputs) -> Iterator[Finding]:

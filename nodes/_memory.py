@@ -21,6 +21,8 @@ _DECODED_USE = 15e-3 / 2
 _ENCODED_USE = 15e-3 / 4
 _FEWEST = 4
 """Frames that share a latent frame, where the model doesn't say."""
+_TILE = 32
+"""Cells along a tile's side, in which pictures are decoded and encoded where memory is short."""
 _KEPT = 3 * 3 * 4
 """Bytes for each pixel of each frame: as it is made, as it is put together, as it is scaled."""
 
@@ -37,11 +39,11 @@ def sampling(inputs: HookInputs) -> Estimate:
     batch, sides = inputs.fact("latent", "batch") or 1, _sides(inputs, family)
     # What isn't asked for in one batch is asked one after the other.
     at_once = batch * (sides if family.joint else 1)
-    memory = (cells * step.cell + step.fixed) * at_once * _item(inputs, "model")
+    least = (cells * step.cell + step.fixed) * _item(inputs, "model")
     evaluations = _evaluations(inputs)
     work = None if evaluations is None else cells * batch * sides * step.use * evaluations
     passes = evaluations if evaluations is None or family.joint else evaluations * sides
-    return Estimate(memory=int(memory), work=work, passes=passes)
+    return Estimate(memory=int(least * at_once), work=work, least=int(least), passes=passes)
 
 
 def _sides(inputs: HookInputs, family: Family) -> int:
@@ -110,8 +112,13 @@ def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 
     numbers = coding.picture if frames == 1 else coding.film + coding.frame * frames
     pictures, pixels = inputs.fact(port, "batch") or 1, width * height
     # Pictures are worked on one by one.
-    memory = pixels * numbers * _item(inputs, "vae") + pixels * pictures * frames * _KEPT
-    return Estimate(memory=int(memory), work=pixels * pictures * frames * use, passes=1)
+    tile = (_TILE * (inputs.fact("vae", "downscale") or SD.spatial)) ** 2
+    kept = pixels * pictures * frames * _KEPT
+    memory, least = (
+        int(size * numbers * _item(inputs, "vae") + kept) for size in (pixels, min(pixels, tile))
+    )
+    work = pixels * pictures * frames * use
+    return Estimate(memory=memory, work=work, least=least, passes=1)
 
 
 def _item(inputs: HookInputs, port: str) -> int:

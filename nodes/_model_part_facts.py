@@ -9,14 +9,14 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.denoiser_files import (
     AUTO,
     WantedDenoiser,
-    denoiser_bytes,
     denoiser_facts,
     denoiser_stamp,
+    stored_denoiser,
 )
 from nodegraph.diffusion.facts import ModelFacts
 from nodegraph.diffusion.opening import computed_dtype
 
-from ._facts import check_dtype, finding_of, item_fact, model_port
+from ._facts import check_dtype, finding_of, item_fact, model_port, stored
 
 
 def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -29,7 +29,7 @@ def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if known is None:
         return {}
-    return {"model": {**model_port(known), **_weight_fact(inputs), **item_fact(inputs)}}
+    return {"model": {**model_port(known), **item_fact(inputs)}}
 
 
 def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
     wanted, environment = _wanted(inputs), inputs.environment
     if wanted is None:
         return Estimate()
-    found = denoiser_bytes(
+    found = stored_denoiser(
         wanted,
         environment.models,
         dtype=computed_dtype(inputs.literals.get("dtype") or AUTO, environment.device),
@@ -62,12 +62,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
         allow_pickle=environment.allow_pickle,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return Estimate(memory=0, weights={} if found is None else {"model": found})
-
-
-def _weight_fact(inputs: HookInputs) -> Facts:
-    known = denoiser_weights(inputs).weights
-    return {"weight_bytes": known["model"]} if "model" in known else {}
+    return stored({} if found is None else {"model": found})
 
 
 def _known(inputs: HookInputs) -> ModelFacts | None:

@@ -35,8 +35,7 @@ def encoder_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if found is None:
         return {}
-    weights = {"weight_bytes": _bytes(inputs, found)}
-    return {_TEXT_ENCODER: {"family": found.family.name, **weights}}
+    return {_TEXT_ENCODER: {"family": found.family.name}}
 
 
 def check_encoder(inputs: HookInputs) -> Iterator[Finding]:

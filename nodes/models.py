@@ -209,12 +209,7 @@ def LoadLora(
     category="models",
     label="Load textual inversion",
     lane="io",
-    facts={
-        "text_encoder": {
-            "family": "text_encoder.family",
-            "weight_bytes": "text_encoder.weight_bytes",
-        }
-    },
+    facts={"text_encoder": {"family": "text_encoder.family"}},
     validate=check_inversion,
     fingerprint=inversion_state,
     estimate=word_weights,

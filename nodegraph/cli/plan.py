@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from nodegraph.engine.planning.plan import NodePlan, Plan, Totals
     from nodegraph.session.session import Session
 
+_SHORT = {
+    "parts": "the weights come in parts{slower}. Results are the same.",
+    "small": "the work is done in tiles or one by one, and the weights come in parts{slower}. "
+    "Results may differ a little. A smaller picture, or fewer at once, would need less.",
+    "none": "it is likely to run out of memory. A smaller picture or fewer at once, a dtype of "
+    "half precision, weights stored in fewer bits, or closing other programs may help.",
+}
 _STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
 _PLACES = {
     "memory": "cached in memory",
@@ -125,6 +132,7 @@ def _print(found: Plan) -> None:
         print_table([heads, *(_row(node) for node in found.nodes.values())])
         say()
         _print_totals(found.totals)
+        _print_room(found)
     if found.problems:
         say(("This can't run:", "red"))
         for title, names in (("models", found.missing.models), ("packs", found.missing.packs)):
@@ -182,9 +190,28 @@ def _print_totals(totals: Totals) -> None:
         text = "unknown" if known is None else f"{least}{size(known)}"
         load = totals.load.get(device)
         weights = f"; {size(load)} of weights to load" if load else ""
-        say(f"Peak memory on {device}: {text}{weights}.")
+        room = totals.room.get(device)
+        there = f", of {size(room)} that are free for it" if room is not None and known else ""
+        say(f"Peak memory on {device}: {text}{there}{weights}.")
     if totals.unknown_load:
         say(f"How much is to be loaded for {', '.join(totals.unknown_load)} isn't known yet.")
+
+
+def _print_room(found: Plan) -> None:
+    """What has no room as it is, what becomes of it, and what would help."""
+    for node in found.nodes.values():
+        if node.status not in ("run", "lazy") or node.fit not in _SHORT:
+            continue
+        weights, room = node.weights or 0, found.totals.room.get(node.device, 0)
+        need = f"{size(weights)} of weights and {size(node.memory or 0)} of work"
+        slower = ""
+        if node.transfer_seconds:
+            slower = f", which takes at least {shown_seconds(node.transfer_seconds)}"
+        becomes = _SHORT[node.fit].format(slower=slower)
+        say(
+            (node.name, "yellow"),
+            f": {need} don't fit the {size(room)} of {node.device}: {becomes}",
+        )
 
 
 def _running(totals: Totals) -> str:

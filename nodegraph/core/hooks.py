@@ -71,6 +71,11 @@ class Estimate:
             seen. Without it, the time is taken to grow with pixels, pictures and ``steps``.
         weights: Bytes in memory of the weights behind its outputs, by port, for a node that gives
             recipes.
+        shares: Inputs whose weights outputs share, by output: `weights` then says what is added to
+            those.
+        parts: Of the weights, the most that is on a device at once where there is too little room
+            for all and they are brought in parts; by port.
+        least: Bytes of memory at the smallest footprint, where that is fewer.
         passes: How often all of its weights are gone through, one after the other: what it takes to
             bring them to a device in parts grows with it.
     """
@@ -79,6 +84,9 @@ class Estimate:
     memory: int | None = None
     work: float | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
+    least: int | None = None
     passes: int | None = None
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import (
+    HowStored,
     ModelFacts,
+    StoredWeights,
     family_facts,
     model_facts,
-    weight_bytes,
+    stored_weights,
 )
 from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
 from nodegraph.diffusion.families.base import Config
@@ -45,7 +47,6 @@ from nodegraph.diffusion.opening import (
 from nodegraph.diffusion.precision.choices import (
     STORAGE,
     StoredTensor,
-    bytes_in_memory,
     check_storage,
     storage_option,
 )
@@ -58,6 +59,10 @@ from nodegraph.diffusion.scheduler_file import (
 )
 from nodegraph.diffusion.single_files.base import part_of
 from nodegraph.errors import InvalidFile, InvalidValue
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 
 AUTO = "auto"
 
@@ -166,6 +171,14 @@ def denoiser_facts(
 
 
 def denoiser_bytes(
+    wanted: WantedDenoiser, folders: Sequence[Path], **how: Unpack[HowStored]
+) -> int | None:
+    """Bytes that a denoiser takes in memory; see `stored_denoiser`."""
+    found = stored_denoiser(wanted, folders, **how)
+    return None if found is None else found.bytes
+
+
+def stored_denoiser(
     wanted: WantedDenoiser,
     folders: Sequence[Path],
     *,
@@ -173,19 +186,19 @@ def denoiser_bytes(
     device: str = "cpu",
     allow_pickle: bool = False,
     storage: str = AUTO,
-) -> int | None:
-    """Bytes that a denoiser takes in memory, from the files' headers alone; arguments and errors as
-    of `open_denoiser`. None of pickled ones, as reading those takes long."""
+) -> StoredWeights | None:
+    """The weights of a denoiser, from the files' headers alone; arguments and errors as of
+    `open_denoiser`. None of pickled ones, as reading those takes long."""
     if _is_whole(find_path(wanted.name, folders)):
         source = locate_model(wanted.name, folders, allow_pickle=allow_pickle)
-        return weight_bytes(
+        return stored_weights(
             source, dtype=dtype, device=device, allow_pickle=allow_pickle, storage=storage
         ).get("model")
     found = _experts(wanted, folders, allow_pickle)
     precision = stored_precision(dtype, found[0].weights, device)
     kept = dict(storage_option(storage, _kinds(found))).get(STORAGE, "")
     tensors = [tensor for expert in found for tensor in expert.tensors]
-    return bytes_in_memory(tensors, precision, kept)
+    return StoredWeights(tensors, precision, kept)
 
 
 def _kinds(found: Sequence[_Found]) -> set[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from nodegraph.diffusion.checkpoint_parts import parts_within, prefix_within
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config
+from nodegraph.diffusion.memory import in_parts
 from nodegraph.diffusion.model_files import (
     model_configs,
     model_schedule,
@@ -15,15 +18,25 @@ from nodegraph.diffusion.model_files import (
     port_storage,
 )
 from nodegraph.diffusion.models import SAFETENSORS, ModelSource
-from nodegraph.diffusion.precision.choices import STORAGE, bytes_in_memory
+from nodegraph.diffusion.precision.choices import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
 from nodegraph.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from typing_extensions import NotRequired
+    from typing_extensions import NotRequired, Unpack
 
     from nodegraph.diffusion.latent_formats import LatentFormat
+
+
+class HowStored(TypedDict, total=False):
+    """How a model's weights are to be held; see `open_model`."""
+
+    dtype: str
+    allow_pickle: bool
+    device: str
+    storage: str
+
 
 Held = tuple[float, ...]
 """Numbers, each of as many bytes as what is computed in has."""
@@ -84,15 +97,39 @@ def model_facts(
         raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
 
 
-def weight_bytes(
+class StoredWeights(NamedTuple):
+    """The weights of a part of a model as its files hold them, and as what they are to be held."""
+
+    tensors: Sequence[StoredTensor]
+    dtype: str
+    storage: str
+
+    @property
+    def bytes(self) -> int:
+        """What they take in memory, about."""
+        return bytes_in_memory(self.tensors, self.dtype, self.storage)
+
+    @property
+    def parts(self) -> int:
+        """Of these, the most that is on a device at once if they are brought there in parts."""
+        sizes = {name: prod(shape) for name, shape, _ in self.tensors}
+        return self.bytes * in_parts(sizes) // max(1, sum(sizes.values()))
+
+
+def weight_bytes(source: ModelSource, **how: Unpack[HowStored]) -> dict[str, int]:
+    """Bytes that a model's parts take in memory; see `stored_weights`."""
+    return {port: stored.bytes for port, stored in stored_weights(source, **how).items()}
+
+
+def stored_weights(
     source: ModelSource,
     *,
     dtype: str = "auto",
     allow_pickle: bool = False,
     device: str = "cpu",
     storage: str = "auto",
-) -> dict[str, int]:
-    """Bytes that a model's parts take in memory, from the files' headers alone.
+) -> dict[str, StoredWeights]:
+    """The weights of a model's parts, from the files' headers alone.
 
     By the ports of LoadModel. A part in a pickle file is left out, as reading that takes long.
 
@@ -114,8 +151,7 @@ def weight_bytes(
                 if tensor.startswith(prefixes)
             ]
             kept = dict(port_storage(storage, port)).get(STORAGE, "") if name != "vae" else ""
-            precision = port_precision(dtype, port, device)
-            found[name] = bytes_in_memory(tensors, precision, kept)
+            found[name] = StoredWeights(tensors, port_precision(dtype, port, device), kept)
     return found
 
 

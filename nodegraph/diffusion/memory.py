@@ -7,6 +7,7 @@ Attention is taken to hold no table of scores, as torch's usual kernels don't. I
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +84,28 @@ def unet_memory(config: Config) -> StepMemory:
         most = max(most, skipped + (_LAYER if attends else _PLAIN) * width * cells)
         skipped += _SKIPPED * width * cells
     return StepMemory(most, 0.0, _UNET_USE)
+
+
+def in_parts(sizes: Mapping[str, int]) -> int:
+    """Of a module's weights, about the most that is on a device at once when they come in parts.
+
+    See `nodegraph.diffusion.offloading`: two blocks and what is in none, or two layers.
+
+    Args:
+        sizes: Bytes by the tensors' names.
+    """
+    blocks, layers, rest = Counter[str](), Counter[str](), 0
+    for name, size in sizes.items():
+        places = name.split(".")
+        at = next((at for at, place in enumerate(places) if place.isdigit()), None)
+        layers[name.rpartition(".")[0]] += size
+        if at is None:
+            rest += size
+        else:
+            blocks[".".join(places[: at + 1])] += size
+    by_blocks = rest + sum(size for _, size in blocks.most_common(2))
+    by_layers = sum(size for _, size in layers.most_common(2))
+    return by_blocks if 2 * by_blocks <= sum(sizes.values()) else by_layers
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from nodegraph.residency.entries import Resident, device_name, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
 from nodegraph.residency.measure import component_bytes
-from nodegraph.residency.memory import memory_of
+from nodegraph.residency.memory import lies_apart, memory_of
 from nodegraph.residency.needs import Compact, Lean
 from nodegraph.residency.peaks import MemoryPeak, measuring
+from nodegraph.residency.shelves import MOVING_RATE
 
 __all__ = [
+    "MOVING_RATE",
     "Compact",
     "HostMemory",
     "Lean",
@@ -20,6 +22,7 @@ __all__ = [
     "component_bytes",
     "device_name",
     "is_out_of_memory",
+    "lies_apart",
     "measuring",
     "memory_of",
     "resident_name",

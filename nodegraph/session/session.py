@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -290,6 +290,7 @@ class Session:
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
         from nodegraph.residency import resident_name
+        from nodegraph.session.weights import device_room
 
         self.look_anew()
         self.engine.look_at_code_anew()
@@ -306,6 +307,7 @@ class Session:
             is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
             needs_targets=values,
             is_known=known_types([store.index for store in stores]) if stores else None,
+            room_of=partial(device_room, self._weights, self.settings.weights_budget),
         ).plan
 
     def measure_machine(self) -> None:

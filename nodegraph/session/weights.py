@@ -13,7 +13,8 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import Recipe
-from nodegraph.residency import Compact, Lean, ResidencyManager, memory_of
+from nodegraph.engine.planning.room import DeviceRoom
+from nodegraph.residency import MOVING_RATE, Compact, Lean, ResidencyManager, lies_apart, memory_of
 from nodegraph.session.settings import Settings
 
 _WEIGHTS_SHARE = 0.6
@@ -77,6 +78,20 @@ def device_weights_budget(device: str) -> int | None:
     """
     there = None if device == "cpu" else memory_of(device)
     return None if there is None else there.total - _room_for_work(device, there.total)
+
+
+def device_room(weights: ResidencyManager, budget: int | None, device: str) -> DeviceRoom | None:
+    """The memory of a device, for plans; None where it can't be told.
+
+    Args:
+        budget: Bytes of weights that a setting allows there.
+    """
+    there = memory_of(device)
+    if there is None:
+        return None
+    idle = sum(item.bytes for item in weights.resident() if item.device == device and not item.pins)
+    rate = MOVING_RATE if lies_apart(device) else None
+    return DeviceRoom(there.total, min(there.free + idle, there.total), budget, rate)
 
 
 def _free_for_weights(device: str) -> int | None:

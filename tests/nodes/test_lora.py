@@ -167,6 +167,29 @@ def test_what_it_takes_in_memory_is_planned(bench: Bench, models: Path) -> None:
     assert two > one
 
 
+def test_two_loras_on_one_model_share_its_weights_in_plans(bench: Bench, models: Path) -> None:
+    """Before anything ran, when no recipe is known, and after the loaders did."""
+    text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}
+    size = {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}}
+
+    def loaded(*models: str) -> int:
+        nodes = {**LOAD, "text": text, "size": size, "one": lora("both"), "two": lora("unet")}
+        for model in models:
+            given = {"model": link(f"{model}.model"), "positive": link("text")}
+            nodes[model[::-1]] = {"type": "KSampler", "inputs": given | {"latent": link("size")}}
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        plan = bench.session.plan(workflow, targets=[model[::-1] for model in models])
+        return plan.totals.load["cpu"]
+        return plan.totals.load["cpu"]
+
+    for _ in range(2):
+        plain, one, two = (loaded(model) for model in ("load", "one", "two"))
+        assert loaded("one", "two") == plain + (one - plain) + (two - plain)
+        assert loaded("load", "one") == one
+        bench.value({**LOAD, "one": lora("both")}, "one.model")
+        bench.value({**LOAD, "two": lora("unet")}, "two.model")
+
+
 def test_a_textual_inversion_is_a_word_in_prompts(bench: Bench, models: Path) -> None:
     files.saved({"emb_params": torch.randn(2, 32)}, models / "cat.safetensors")
     inputs = {"text_encoder": link("load.text_encoder"), "embedding": "cat"}

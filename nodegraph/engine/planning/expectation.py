@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,9 +85,10 @@ class Expectations:
         """Seconds of what never ran here, by how fast the machine multiplies."""
         speed = self._cost(MACHINE, Work("", "", None), device)
         size = sum(
-            self.estimate(self._nodes[source.node]).weights.get(source.port, 0)
+            found or 0
             for port, source in node.links.items()
             if node.spec.inputs_by_name[port].type in RECIPES
+            for _, _, found, _ in self.weights(source.node, source.port)
         )
         if own.work is None or speed is None or not size:
             return None
@@ -133,6 +134,21 @@ class Expectations:
             points = [Seen(cost.amount or 0, cost.seconds, cost.count) for cost in of_kind]
             self._lines[which] = fitted(points)
         return self._lines[which]
+
+    def weights(self, name: str, port: str) -> Iterator[tuple[str, str, int | None, int]]:
+        """The weights behind an output, and those that it shares them with, one below the other.
+
+        Yields:
+            Node and output that bring some, their bytes, None if unknown, and how many of these
+            are on a device at once if they are brought in parts.
+        """
+        node = self._nodes[name]
+        own = self.estimate(node)
+        size = own.weights.get(port)
+        yield name, port, size, own.parts.get(port, size or 0)
+        below = node.links.get(own.shares.get(port, ""))
+        if below is not None:
+            yield from self.weights(below.node, below.port)
 
     def estimate(self, node: GraphNode) -> Estimate:
         """What the node's own estimate hook says; nothing if it has none, or fails."""

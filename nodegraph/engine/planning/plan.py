@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.graph import Graph
+from nodegraph.core.hooks import Estimate
 from nodegraph.core.values import Recipe
 from nodegraph.engine.planning.expectation import Basis, Expectations
 from nodegraph.engine.planning.foreseen import known_leaves
+from nodegraph.engine.planning.loads import Loads, Residency, WeightsBehind
 from nodegraph.engine.planning.prediction import (
     Demand,
     FoundIn,
@@ -18,8 +20,10 @@ from nodegraph.engine.planning.prediction import (
     PlannedNode,
     Reason,
     SinkState,
+    may_run,
     predict,
 )
+from nodegraph.engine.planning.room import Fit, MemoryNeed, RoomOf, fit_of
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.sinks import lying_there
@@ -30,12 +34,6 @@ Status = Literal["hit", "run", "lazy", "skip"]
 """``hit``: nothing to compute. ``run``: it will, or may, run. ``lazy``: whether it is asked for
 can't be told. ``skip``: it isn't asked for, or an input is blocked."""
 
-_SMALL = 1 << 16
-"""Bytes; a larger value is no recipe."""
-
-
-Residency = Callable[[Recipe, str], bool]
-"""Whether a recipe's weights are in a device's memory."""
 _PLACES: Sequence[FoundIn] = ("memory", "shared", "blocked", "files", "disk", "digest")
 
 
@@ -54,6 +52,10 @@ class NodePlan:
             weights isn't in it.
         load_seconds: What loading weights is expected to add, if it comes first of those that need
             them.
+        weights: Bytes of the weights that it computes with, shared ones included; None if unknown.
+        fit: How it has room for them on its device; see `nodegraph.engine.planning.room`.
+        transfer_seconds: What bringing weights in parts takes at least, where they have no room; in
+            `seconds` already.
         needs: Nodes linked to it that run, or may run, before it.
         key: Of its call; empty where it has several, or an input isn't known.
         files: Digests of the bytes of the files of a hit that wrote some, as they lie there.
@@ -72,6 +74,9 @@ class NodePlan:
     load_seconds: float = 0.0
     memory: int | None = None
     basis: Basis = ""
+    weights: int | None = None
+    fit: Fit = ""
+    transfer_seconds: float = 0.0
     needs: tuple[str, ...] = ()
     key: str = ""
     is_sink: bool = False
@@ -98,6 +103,7 @@ class Totals:
         unknown_memory: How many nodes that run have no expected memory, by device.
         load: Bytes of weights to load, by device.
         unknown_load: Names of nodes whose weights' size isn't known.
+        room: Bytes that there are for all of it, by device; as far as it is known.
     """
 
     counts: Mapping[Status, int]
@@ -110,6 +116,7 @@ class Totals:
     unknown_memory: Mapping[str, int]
     load: Mapping[str, int]
     unknown_load: tuple[str, ...]
+    room: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ def plan(
     targets: Sequence[str] | None = None,
     problems: Sequence[Problem] = (),
     missing: Missing = Missing(),
+    room_of: RoomOf = lambda device: None,
 ) -> Plan:
     """What a run of a graph would do. No node runs and no value of any size is loaded.
 
@@ -171,6 +179,7 @@ def plan(
         is_known: Tells whether a node of a type has ever run here.
         targets: See `Plan`; the graph's own if not given.
         problems, missing: What is wrong with the workflow that the graph is a part of.
+        room_of: Tells the memory of devices.
     """
     state = sink_state(shared)
     predicted = predict(graph, shared, sink_state=state, needs_targets=needs_targets)
@@ -179,11 +188,36 @@ def plan(
     for name, found in predicted.items():
         made = _node_plan(found, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
-    loads = _Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
-    for name, seconds in loads.seconds.items():
-        nodes[name] = replace(nodes[name], load_seconds=seconds)
+    loads = Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
+    for name, behind in loads.behind.items():
+        made = replace(nodes[name], load_seconds=loads.seconds.get(name, 0.0))
+        nodes[name] = _fitted(made, behind, expectations.estimate(graph.nodes[name]), room_of)
     named = graph.targets if targets is None else tuple(targets)
-    return Plan(nodes, _totals(nodes, loads), named, tuple(problems), missing, predicted)
+    return Plan(nodes, _totals(nodes, loads, room_of), named, tuple(problems), missing, predicted)
+
+
+def _fitted(
+    made: NodePlan, behind: Sequence[WeightsBehind], own: Estimate, room_of: RoomOf
+) -> NodePlan:
+    """With what is known of its room; the node's own estimate counts, as it does in the run."""
+    sizes = [item.size for item in behind if item.size is not None]
+    if not behind or len(sizes) < len(behind):
+        return made
+    made = replace(made, weights=sum(sizes))
+    room = room_of(made.device)
+    if room is None or own.memory is None:
+        return made
+    least = own.memory if own.least is None else own.least
+    parts = sum(item.parts for item in behind)
+    fit = fit_of(MemoryNeed(sum(sizes), parts, own.memory, least), room)
+    seconds = 0.0
+    if fit in ("parts", "small") and room.rate is not None:
+        seconds = sum(sizes) * (own.passes or 1) / room.rate
+    expected = made.seconds
+    if expected is not None and made.basis != "measured":
+        # What was measured had to wait for them, too.
+        expected += seconds
+    return replace(made, seconds=expected, fit=fit, transfer_seconds=seconds)
 
 
 def _is_first(
@@ -251,6 +285,9 @@ def _node_plan(
         0.0,
         memory,
         basis,
+        None,
+        "",
+        0.0,
         tuple(
             dict.fromkeys(
                 source.node
@@ -274,13 +311,6 @@ def _weights(calls: Sequence[PlannedCall]) -> Mapping[str, Digest]:
         for port, value in calls[0].inputs.items()
         if types[port].type in RECIPES and isinstance(value, Product)
     }
-
-
-def may_run(found: PlannedNode) -> bool:
-    """Whether a node runs, or may run."""
-    if not found.demand or found.is_skipped:
-        return False
-    return found.calls is None or any(call.verdict != "hit" for call in found.each_call())
 
 
 def _status(found: PlannedNode, calls: Sequence[PlannedCall], hits: int) -> tuple[Status, bool]:
@@ -328,72 +358,11 @@ def _known_size(found: PlannedNode) -> int | None:
     return sum(sizes) if sizes else None
 
 
-class _Loads:
-    """The weights behind what runs: how much of them has to be loaded, and how much held."""
-
-    def __init__(
-        self,
-        nodes: Mapping[str, GraphNode],
-        predicted: Mapping[str, PlannedNode],
-        expectations: Expectations,
-        is_resident: Residency,
-        shared: Shared,
-    ) -> None:
-        self.load: dict[str, int] = {}
-        self.held: dict[str, int] = {}
-        self.seconds: dict[str, float] = {}
-        self.unknown: list[str] = []
-        self._predicted = predicted
-        self._nodes = nodes
-        self._expectations = expectations
-        self._is_resident = is_resident
-        seen: set[tuple[str, str]] = set()
-        for name, found in predicted.items():
-            # Who hands a recipe on with something put on it loads nothing.
-            hands_on = any(output.type in RECIPES for output in found.node.spec.outputs)
-            if found.demand is Demand.YES and may_run(found) and not hands_on:
-                self._add(name, found.node, shared.device_of(found.node.spec), seen)
-
-    def _add(self, name: str, node: GraphNode, device: str, seen: set[tuple[str, str]]) -> None:
-        for port, source in node.links.items():
-            if node.spec.inputs_by_name[port].type not in RECIPES:
-                continue
-            recipe = self._recipe(source.node, source.port)
-            which = f"{source.node}.{source.port}"
-            if recipe is not None:
-                which = f"{type(recipe).__name__} {recipe.digest} {recipe.dtype} {recipe.options}"
-            if (which, device) in seen:
-                continue
-            seen.add((which, device))
-            size = self._expectations.estimate(self._nodes[source.node]).weights.get(source.port)
-            if size is None:
-                self.unknown.append(name)
-                continue
-            self.held[device] = self.held.get(device, 0) + size
-            if recipe is None or not self._is_resident(recipe, device):
-                self.load[device] = self.load.get(device, 0) + size
-                kind = node.spec.inputs_by_name[port].type
-                seconds = self._expectations.loading(recipe, kind, size, device) or 0.0
-                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-    def _recipe(self, source: str, port: str) -> Recipe | None:
-        upstream = self._predicted[source]
-        names = [output.name for output in upstream.node.spec.outputs]
-        value = upstream.outputs[names.index(port)]
-        if not isinstance(value, Product) or value.size > _SMALL or not value.is_there:
-            return None
-        try:
-            found = value.value
-        except Exception:  # noqa: BLE001 - the store may have lost it just now; then it isn't known
-            return None
-        return found if isinstance(found, Recipe) else None
-
-
 def _none(recipe: Recipe, device: str) -> bool:
     return False
 
 
-def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
+def _totals(nodes: Mapping[str, NodePlan], loads: Loads, room_of: RoomOf) -> Totals:
     counts: dict[Status, int] = {"hit": 0, "run": 0, "lazy": 0, "skip": 0}
     seconds = load_seconds = sure = 0.0
     perhaps = unknown = 0
@@ -419,6 +388,10 @@ def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
             highest[node.device] = max(highest.get(node.device, 0), node.memory)
     for device, size in highest.items():
         peak[device] = peak.get(device, 0) + size
+    rooms = {device: room for device in peak if (room := room_of(device)) is not None}
+    for device, room in rooms.items():
+        # Weights that nobody uses go rather than that there is more.
+        peak[device] = min(peak[device], max(room.free, highest.get(device, 0)))
     return Totals(
         counts,
         perhaps,
@@ -430,4 +403,5 @@ def _totals(nodes: Mapping[str, NodePlan], loads: _Loads) -> Totals:
         unknown_memory,
         loads.load,
         tuple(dict.fromkeys(loads.unknown)),
+        {device: room.free for device, room in rooms.items()},
     )

@@ -137,6 +137,13 @@ class PlannedNode:
         return iter(() if self.calls is None else self.calls.leaves())
 
 
+def may_run(found: PlannedNode) -> bool:
+    """Whether a node runs, or may run."""
+    if not found.demand or found.is_skipped:
+        return False
+    return found.calls is None or any(call.verdict != "hit" for call in found.each_call())
+
+
 SinkState = Callable[[PlannedCall], tuple[Digest, ...] | None]
 """Digests of the files that a sink's call wrote if they lie there unchanged; its key is known."""
 

@@ -13,8 +13,8 @@ from nodegraph.core.keys import Key
 from nodegraph.engine.key_parts import Parts, key_parts
 from nodegraph.engine.outside import fingerprint
 from nodegraph.engine.planning.differences import Difference, differences
-from nodegraph.engine.planning.plan import NodePlan, Plan, may_run
-from nodegraph.engine.planning.prediction import PlannedCall
+from nodegraph.engine.planning.plan import NodePlan, Plan
+from nodegraph.engine.planning.prediction import PlannedCall, may_run
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 

@@ -11,7 +11,9 @@ from nodegraph.core.declarations import KnowsPacks
 from nodegraph.core.graph import Graph
 from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.planning.plan import Missing, Plan, Residency, plan
+from nodegraph.engine.planning.loads import Residency
+from nodegraph.engine.planning.plan import Missing, Plan, plan
+from nodegraph.engine.planning.room import RoomOf
 from nodegraph.engine.planning.why import NodeWhy, Past, why
 from nodegraph.engine.shared import Shared
 from nodegraph.errors import Problem
@@ -36,13 +38,14 @@ def plan_workflow(
     problems: Sequence[Problem] = (),
     needs_targets: bool = False,
     is_known: Callable[[str], bool] | None = None,
+    room_of: RoomOf = lambda device: None,
 ) -> PlannedWorkflow:
     """What a run of a workflow would do.
 
     Args:
         targets: What is to be computed; all sinks if not given.
         problems: What is known to be wrong beside what is wrong with the workflow itself.
-        is_resident, needs_targets, is_known: See `nodegraph.engine.planning.plan.plan`.
+        is_resident, needs_targets, is_known, room_of: See `nodegraph.engine.planning.plan.plan`.
     """
     found = analyse(workflow, shared.registry, shared.environment, targets=targets)
     wrong = [*problems, *found.problems]
@@ -57,6 +60,7 @@ def plan_workflow(
         targets=targets,
         problems=wrong,
         missing=_missing(workflow, shared, found.problems),
+        room_of=room_of,
     )
     return PlannedWorkflow(made, graph)
 

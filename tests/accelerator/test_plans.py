@@ -1,0 +1,73 @@
+"""Plans tell before a run what fits, and the run does as they said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nodegraph import Workflow
+from nodegraph.cli.plan import show_plan
+from tests.accelerator.fixtures import MIB
+from tests.accelerator.pictures import Painter, Pixels, workflow
+from tests.accelerator.pretend import PretendAccelerator
+
+
+def planned(painter: Painter, document: dict[str, Any]) -> Any:
+    return painter.session.plan(Workflow.from_dict(document))
+
+
+@pytest.mark.parametrize(
+    ("total", "size", "sampled", "decoded"),
+    [
+        (64, 64, "whole", "whole"),
+        (14, 64, "parts", "whole"),
+        (60, 512, "whole", "small"),
+        (2, 256, "none", "none"),
+    ],
+)
+def test_a_plan_tells_how_nodes_have_room(
+    painter: Painter, pretend: PretendAccelerator, total: int, size: int, sampled: str, decoded: str
+) -> None:
+    pretend.resize(total * MIB)
+    found = planned(painter, workflow(size=size))
+    sample, decode = (found.nodes[name] for name in ("sample", "decode"))
+    assert (sample.fit, decode.fit) == (sampled, decoded)
+    assert found.totals.room["cuda:0"] == total * MIB
+    assert found.totals.memory["cuda:0"] <= max(total * MIB, sample.memory, decode.memory)
+    assert (sample.transfer_seconds > 0) == (sampled == "parts")
+    assert pretend.used() == 0, "nothing is loaded"
+
+
+def test_a_run_does_what_the_plan_said(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: Callable[..., Pixels]
+) -> None:
+    pretend.resize(14 * MIB)
+    document = workflow(steps=2)
+    fits = {name: planned(painter, document).nodes[name].fit for name in ("sample", "decode")}
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert set(painter.in_parts()) == {name for name, fit in fits.items() if fit == "parts"}
+    assert painter.retries() == []
+
+
+def test_the_plan_is_told_in_words(
+    painter: Painter, pretend: PretendAccelerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend.resize(14 * MIB)
+    document = Workflow.from_dict(workflow(size=256))
+    assert show_plan(painter.session, document, None, json=False) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sample: 27.1 MB of weights and 8.4 MB of work don't fit the 14.7 MB of cuda:0" in said
+    assert "of cuda:0: the weights come in parts, which takes at least" in said
+    assert "decode: 6.9 MB of weights" in said
+    assert "it is likely to run out of memory. A smaller picture" in said
+    assert "of 14.7 MB that are free for it" in said
+
+
+def test_what_lies_there_idle_counts_as_free(painter: Painter, pretend: PretendAccelerator) -> None:
+    painter.paint(workflow(steps=1))
+    found = planned(painter, workflow(steps=2))
+    assert found.nodes["sample"].fit == "whole"
+    assert found.totals.room["cuda:0"] > 63 * MIB
