@@ -232,3 +232,32 @@ def test_a_vae_by_itself_decodes_what_another_model_made(bench: Bench) -> None:
     result = bench.run(nodes, "own", "other")
     assert not result.errors, result.errors
     assert torch.equal(result["own.image"], result["other.image"])
+
+
+def test_weights_in_few_bits_go_the_whole_way(bench: Bench) -> None:
+    """Told before a run, part of the key, computed with, and the VAE's left as they are."""
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny", "storage": "int8"}},
+        "text": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": link("load.text_encoder"), "text": "an apple"},
+        },
+        "empty": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link("load.model"),
+                "positive": link("text.conditioning"),
+                "latent": link("empty.latent"),
+                "steps": 1,
+            },
+        },
+    }
+    narrow = bench.value(nodes, "sample.latent").samples
+    recipe = bench.value(nodes, "load.model")
+    assert recipe.option("storage") == "int8"
+    assert bench.value(nodes, "load.vae").options == ()
+
+    nodes["load"]["inputs"]["storage"] = "full"
+    wide = bench.value(nodes, "sample.latent").samples
+    assert 0 < (narrow - wide).norm() < 0.1 * wide.norm()

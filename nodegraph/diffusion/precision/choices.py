@@ -37,8 +37,13 @@ FEW_BITS = {
 }
 """Bits of a number in types of files that are kept; as the formats name them."""
 
-_DELICATE = re.compile(r"norm|embed|^proj_in\.|^proj_out\.|mod\.lin\.|modulation|adaLN")
-"""Names of layers that mostly stay as they are, diffusers' and those of who made the models."""
+_DELICATE = re.compile(
+    r"norm|(pos|patch)_?embed|condition_embedder|context_embedder\.\w+\."
+    r"|\btxt_in\.[a-z_]+\.|\b(time|text)_(embedding|projection)\.|\bimg_emb\."
+    r"|(img|txt)_mod\.lin|\.modulation\.lin|joint_blocks\..*adaLN|\bfinal_layer\.adaLN"
+)
+"""Names of layers that stay as they are, diffusers' and those of who made the models, as near as
+names tell: what is loaded goes by what the model's class says."""
 _TABLE = re.compile(r"(token|position)_embedding|embed_tokens|\bshared\.|attention_bias")
 """Names of embeddings of words and places, which aren't kept in few bits."""
 
@@ -108,10 +113,10 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
     wide = 8.0 * ITEM_BYTES[dtype]
 
     def bits(name: str, shape: Sequence[int], kind: str) -> float:
-        if not storage or len(shape) < 2 or not name.endswith("weight"):
+        if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
             return wide
         if stays:
-            return wide if _TABLE.search(name) else FEW_BITS.get(kind, wide)
+            return FEW_BITS.get(kind, wide)
         is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
         return wide if is_wide else _BITS[storage]
 

@@ -141,7 +141,7 @@ def _scale_of_rows(item: Packed) -> Tensor:
 
 
 def as_float8(weight: Tensor) -> Packed:
-    """A weight's numbers rounded to 8 bits; those beyond 448 become what is no number."""
+    """A weight's numbers, which are not beyond 448, rounded to 8 bits."""
     return Packed(Narrow(), {"stored": weight.to(torch.float8_e4m3fn)}, tuple(weight.shape))
 
 

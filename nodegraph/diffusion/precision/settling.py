@@ -53,7 +53,7 @@ def settle(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
     """
     kept = _kept(module, storage)
     if storage in _PACK and not kept:
-        kept = {path: _PACK[storage] for path, _ in _eligible(module, storage)}
+        kept = {path: _PACK[storage] for path, _ in eligible(module, storage)}
     widened: _Widened = {}
     for path, layer in module.named_modules():
         if path in kept:
@@ -88,7 +88,13 @@ def _holders(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
             yield path, layer  # type: ignore[misc]
 
 
-def _eligible(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.Linear]]:
+def eligible(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.Linear]]:
+    """The layers that are brought into a form where their file has them otherwise, by paths.
+
+    Args:
+        module: May be on the meta device.
+        storage: ``float8``, ``int8`` or ``int4``.
+    """
     patterns = [re.compile(pattern) for pattern in delicate(module)]
     for path, layer in _holders(module):
         # What is in a delicate part is delicate, too.
@@ -116,13 +122,24 @@ def delicate(module: nn.Module) -> tuple[str, ...]:
 
 
 def _hold(layer: Any, pack: _Pack, storage: str) -> None:
-    # Some layers compute in float32 among others that don't.
-    dtype = layer.weight.dtype
-    hold(layer, pack(layer.weight.detach()), dtype)
-    if pack is not _as_it_is and storage == FLOAT8 and layer.bias is not None:
+    weight = layer.weight.detach()
+    if pack is _as_it_is or storage != FLOAT8:
+        # Some layers compute in float32 among others that don't.
+        hold(layer, pack(weight), weight.dtype)
+        return
+    bias = None if layer.bias is None else plain(layer.bias.detach())
+    if not all(_fits_float8(item) for item in (plain(weight), bias) if item is not None):
+        return
+    hold(layer, pack(weight), weight.dtype)
+    if bias is not None:
         # As diffusers has it; widened again, as it takes next to nothing.
-        rounded = plain(layer.bias.detach()).to(torch.float8_e4m3fn).to(dtype)
+        rounded = bias.to(torch.float8_e4m3fn).to(bias.dtype)
         layer.bias = nn.Parameter(rounded, requires_grad=False)
+
+
+def _fits_float8(numbers: Tensor) -> bool:
+    """Whether none is beyond what float8 reaches to: it would become that, or no number at all."""
+    return bool(numbers.abs().amax() <= torch.finfo(torch.float8_e4m3fn).max)
 
 
 _Widened = dict[int, tuple[nn.Parameter, nn.Parameter]]

@@ -32,13 +32,16 @@ from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.offloading import in_parts
+from nodegraph.diffusion.precision.choices import bytes_in_memory
 from nodegraph.diffusion.precision.forms import NF4, as_int4, as_int8
 from nodegraph.diffusion.precision.layers import held_shape
-from nodegraph.diffusion.precision.settling import settle
+from nodegraph.diffusion.precision.settling import eligible, settle
 from nodegraph.errors import InvalidValue
 from nodegraph.residency import component_bytes
 from tests.accelerator.pretend import PretendAccelerator
 from tests.diffusion.adapters import files
+from tests.diffusion.single_files.models import SMALL
+from tests.diffusion.single_files.originals import WRITERS
 
 # Of classes of diffusers that are found at another place in a later version.
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
@@ -88,6 +91,29 @@ def test_memory_is_what_was_expected(storage: str, tolerance: float) -> None:
         assert told[port] == estimate_bytes(recipe)
         assert component_bytes(component) < 0.85 * estimate_bytes(getattr(full, port))
         assert compact_bytes(replace(recipe, dtype="float32")) is None
+
+
+@pytest.mark.parametrize("name", ["wan", "flux2", "qwen-image", "hunyuan-image", "lumina2"])
+def test_names_in_files_tell_what_stays_at_published_widths(name: str) -> None:
+    module = SMALL[name].on_meta()
+    settled = {f"{path}.weight" for path, _ in eligible(module, "int8")}
+    expected = sum(
+        item.numel() * (1 if key in settled else 2) for key, item in module.named_parameters()
+    )
+
+    for tensors in (module.state_dict(), WRITERS[SMALL[name].writer](module.state_dict())):
+        told = [(key, tuple(item.shape), "BF16") for key, item in tensors.items()]
+        assert bytes_in_memory(told, "bfloat16", "int8") == pytest.approx(expected, rel=0.08)
+
+
+def test_numbers_that_float8_has_no_room_for_stay_as_they_are() -> None:
+    module: Any = nn.ModuleDict({"large": nn.Linear(8, 8), "usual": nn.Linear(8, 8)})
+    nn.init.constant_(module["large"].weight, 500.0)
+
+    settle(module, "float8", torch.float32)
+
+    assert held_shape(module["large"]) is None
+    assert held_shape(module["usual"]) == (8, 8)
 
 
 def test_recipes_tell_it_but_those_of_autoencoders(sd1_folder: Path) -> None:
