@@ -1,0 +1,53 @@
+"""Of two experts, the one whose turn it is lies on a device that has no room for both."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from nodegraph.diffusion import open_model
+from nodegraph.session.settings import Settings
+from nodegraph.session.weights import residency_manager
+from tests.accelerator.fixtures import MIB
+from tests.accelerator.pretend import PretendAccelerator
+from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
+from tests.diffusion.families.equality import Model
+from tests.diffusion.families.video_models import wan22
+
+ROOM = {"both": 400 * 1024, "one": 250 * 1024, "neither": 100 * 1024}
+"""Bytes of weights that there is room for beside the work: an expert takes 168 KiB."""
+WAYS = {"both": [], "one": ["one by one"], "neither": ["layer by layer"]}
+
+
+@pytest.mark.parametrize("room", ROOM)
+def test_experts_come_as_there_is_room(
+    model_of: Callable[[Callable[[], Any]], Pair],  # noqa: F811 - the fixture
+    pretend: PretendAccelerator,
+    room: str,
+) -> None:
+    _, model = model_of(wan22)
+    options = {"frames": 5, "cfg": 1.0, "steps": 3, "sampler": "uni_pc"}
+    expected = model.make(64, 64, **options)
+    pretend.resize(2 * MIB)
+    manager = residency_manager(Settings(), "cuda:0")
+    recipe = open_model(str(model.folder), [], dtype="float32").model
+    said, before = list[str](), len(pretend.log)
+    work = 2 * MIB - ROOM[room]
+    with manager.use(recipe, "cuda:0", calls_only=True, work=work, tell=said.append) as there:
+        held = sum(item.bytes for item in manager.resident() if item.device == "cuda:0")
+        assert held <= ROOM[room]
+        found = Model(model.folder, loaded={**model.loaded, "model": there}).make(64, 64, **options)
+    assert torch.equal(found.latents, expected.latents)
+    assert [way for way in WAYS[room] if f"comes to cuda:0 {way}" in said[0]] == WAYS[room]
+    if room == "one":
+        moved = pretend.log[before:]
+        brought = [item.bytes for item in moved if "diffusion/offloading.py" in item.place]
+        assert sum(brought) == 2 * held, "each of them once"
+    del there, found
+    manager.release_all()
+    gc.collect()
+    assert pretend.used() == 0
