@@ -21,6 +21,7 @@ from nodegraph.diffusion.facts import (
     model_facts,
     stored_weights,
 )
+from nodegraph.diffusion.families import family_release
 from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
@@ -149,7 +150,7 @@ def open_denoiser(
         for path in sorted(expert.files)
     )
     settings = published_settings(family, found[0].part.layout, found[0].config)
-    options = [scheduler_option(_schedule(wanted, found[0])), *settings]
+    options = [scheduler_option(_schedule(wanted, found[0])), *settings, *family_release(family)]
     options += storage_option(storage, _kinds(found))
     precision = stored_precision(dtype, found[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
@@ -227,7 +228,8 @@ def denoiser_stamp(
     if _is_whole(find_path(wanted.name, folders)):
         return model_stamp(wanted.name, folders, allow_pickle=allow_pickle, device=device)
     found = _experts(wanted, folders, allow_pickle)
-    return files_stamp([path for expert in found for path in expert.files], device)
+    releases = [family_release(expert.part.family) for expert in found]
+    return files_stamp([path for expert in found for path in expert.files], device, releases)
 
 
 def _is_whole(path: Path) -> bool:

@@ -12,11 +12,12 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, TextEncoder, Vae
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families import Family, family_named, family_release, format_release
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
     SETTINGS,
+    Options,
     PartFiles,
     encoder_settings,
     further_files,
@@ -98,7 +99,8 @@ def open_model(
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
     kept = port_storage(storage, denoiser), port_storage(storage, encoder)
     settings = model_settings(source, family), encoder_settings(family, source)
-    options = tuple(sorted([scheduler_option(schedule), *settings[0], *kept[0]]))
+    release = family_release(family)
+    options = tuple(sorted([scheduler_option(schedule), *settings[0], *kept[0], *release]))
     return ModelRecipes(
         DiffusionModel(
             source.family, files(denoiser), port_precision(dtype, denoiser, device), options
@@ -107,9 +109,14 @@ def open_model(
             source.family,
             files(encoder),
             port_precision(dtype, encoder, device),
-            tuple(sorted([*settings[1], *kept[1]])),
+            tuple(sorted([*settings[1], *kept[1], *release])),
         ),
-        Vae(family.latent.name, files(vae), _vae_precision(source, family, dtype, vae, device)),
+        Vae(
+            family.latent.name,
+            files(vae),
+            _vae_precision(source, family, dtype, vae, device),
+            format_release(family.latent),
+        ),
     )
 
 
@@ -163,7 +170,8 @@ def model_stamp(
         NodegraphError: See `locate_model`.
     """
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    ports = port_files(source, family_named(source.family), folders, allow_pickle=allow_pickle)
+    family = family_named(source.family)
+    ports = port_files(source, family, folders, allow_pickle=allow_pickle)
     files = {path for port in ports for part in port for path in part.files}
     if source.is_folder:
         index = layout.read_config(source.path / layout.INDEX)
@@ -172,16 +180,20 @@ def model_stamp(
             *scheduler_files(source),
             *further_files(source, index),
         }
-    return files_stamp(files, device)
+    return files_stamp(files, device, [family_release(family)])
 
 
-def files_stamp(files: Iterable[Path], device: str) -> str:
+def files_stamp(files: Iterable[Path], device: str, releases: Iterable[Options]) -> str:
     """Text that changes when one of the files does, or what they would be loaded as on a device.
 
+    Args:
+        releases: Of the families that they may be of; see `family_release`.
     Raises:
         InvalidFile: One isn't there.
     """
-    return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
+    return digest_value(
+        [*map(file_stamp, sorted(files)), device, lacks_float16(device), list(releases)]
+    )
 
 
 def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> list[str]:

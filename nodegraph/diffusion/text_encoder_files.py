@@ -17,7 +17,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import prefix_alone
-from nodegraph.diffusion.families import FAMILIES, Family, family_named
+from nodegraph.diffusion.families import FAMILIES, Family, family_named, family_release
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.model_files import (
     PartFiles,
@@ -101,6 +101,7 @@ def open_text_encoder(
     )
     options = [*encoder_settings(found.family), *port_storage(storage, found.encoders)]
     precision = _precision(found, dtype, device)
+    options += family_release(found.family)
     return TextEncoder(found.family.name, files, precision, tuple(sorted(options)))
 
 
@@ -164,7 +165,8 @@ def text_encoder_told(found: FoundEncoders) -> list[str]:
 
 def text_encoder_stamp(found: FoundEncoders, device: str) -> str:
     """Text that changes when `open_text_encoder` would give something else for the same names."""
-    return files_stamp({path for part in found.parts for path in part.files}, device)
+    files = {path for part in found.parts for path in part.files}
+    return files_stamp(files, device, [family_release(found.family)])
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.families import FAMILIES, family_named, format_named
+from nodegraph.diffusion.families import FAMILIES, family_named, format_named, format_release
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.joined_files import joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
@@ -78,7 +78,7 @@ def open_vae(
     chosen = _chosen(name, found, latents)
     precision = _precision(found, chosen, dtype, device)
     files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in found.files)
-    return Vae(chosen.name, tuple(files), precision)
+    return Vae(chosen.name, tuple(files), precision, format_release(chosen))
 
 
 def vae_bytes(
@@ -135,7 +135,8 @@ def vae_stamp(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
-    return files_stamp(_found(path, allow_pickle=allow_pickle).files, device)
+    found = _found(path, allow_pickle=allow_pickle)
+    return files_stamp(found.files, device, map(format_release, found.latents))
 
 
 def _is_whole(path: Path, *, allow_pickle: bool) -> bool:

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.registry import FAMILIES, family_named, format_named
+from nodegraph.diffusion.families.registry import (
+    FAMILIES,
+    family_named,
+    family_release,
+    format_named,
+    format_release,
+)
 
-__all__ = ["FAMILIES", "Family", "family_named", "format_named"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "family_named",
+    "family_release",
+    "format_named",
+    "format_release",
+]

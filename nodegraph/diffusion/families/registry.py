@@ -65,6 +65,7 @@ class _Families(Mapping[str, Family]):
 
     def __init__(self) -> None:
         self._brought: dict[str, Family] | None = None
+        self._releases: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Family:
         return BUILT_IN[name] if name in BUILT_IN else self._others()[name]
@@ -82,12 +83,36 @@ class _Families(Mapping[str, Family]):
             from importlib.metadata import entry_points
 
             points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-            found = [family for point in points for family in _families_of(point)]
-            self._brought = {item.name: item for item in found if item.name not in BUILT_IN}
+            found = [(item, _release(point)) for point in points for item in _families_of(point)]
+            self._releases = {item.name: release for item, release in found}
+            self._brought = {item.name: item for item, _ in found if item.name not in BUILT_IN}
         return self._brought
 
+    def release(self, family: Family) -> str:
+        """The package that brings a family, and its version; empty of those that come along."""
+        return "" if family.name in BUILT_IN else self._releases.get(family.name, "")
 
-FAMILIES: Mapping[str, Family] = _Families()
+
+_FAMILIES = _Families()
+FAMILIES: Mapping[str, Family] = _FAMILIES
+
+
+def family_release(family: Family) -> tuple[tuple[str, str], ...]:
+    """An option of recipes: the package that brings their family, with its version.
+
+    So what an older version gave isn't taken for what this one gives. Nothing of families that come
+    along: their code is part of the nodes' keys.
+    """
+    found = _FAMILIES.release(family)
+    return (("release", found),) if found else ()
+
+
+def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
+    """The same of autoencoders: of their latent format."""
+    if any(family.latent.name == latents.name for family in BUILT_IN.values()):
+        return ()
+    brought = (family for family in FAMILIES.values() if family.latent.name == latents.name)
+    return next((family_release(family) for family in brought), ())
 
 
 def family_named(name: str) -> Family:
@@ -122,6 +147,11 @@ def format_named(name: str) -> LatentFormat:
         expected=", ".join(formats),
         hint=did_you_mean(name, formats),
     )
+
+
+def _release(point: EntryPoint) -> str:
+    package = point.dist
+    return "" if package is None else f"{package.name} {package.version}"
 
 
 def _families_of(point: EntryPoint) -> list[Family]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +14,14 @@ import pytest
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.diffusion.families import family_named, format_named
 from nodegraph.diffusion.families.identify import identify_folder
+from nodegraph.diffusion.models import embedded_folder
 from nodegraph.errors import InvalidValue
 
 _PACKAGE = """
 from dataclasses import replace
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.sd3 import SD3
+from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
 FILE = replace(SD3_FILE, title="my own", matches=lambda shapes: "mine.weight" in shapes)
 MINE = replace(
@@ -27,18 +31,22 @@ MINE = replace(
     pipelines=("MinePipeline",),
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(FILE,)),),
 )
+SMALL = replace(
+    SD1, name="small", pipelines=("SmallPipeline",), latent=replace(SD1.latent, name="small")
+)
 """
 _POINTS = """[nodegraph.families]
 broken = no_such_package:FAMILY
 mine = my_family:MINE
+small = my_family:SMALL
 wrong = my_family:replace
 """
 
 
-def listed(site: Path, code: str) -> subprocess.CompletedProcess[str]:
+def listed(site: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
@@ -83,6 +91,31 @@ def test_it_says_how_its_files_are_told(site: Path) -> None:
         "model.diffusion_model.",
         "LoadDiffusionModel",
     ]
+
+
+def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -> None:
+    """What an older version of it gave isn't taken for what this one gives."""
+    for name, pipeline in {"plain": "StableDiffusionPipeline", "small": "SmallPipeline"}.items():
+        shutil.copytree(embedded_folder(), tmp_path / name)
+        index = tmp_path / name / "model_index.json"
+        found = json.loads(index.read_text("utf-8")) | {"_class_name": pipeline}
+        index.write_text(json.dumps(found), "utf-8")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nodegraph.core.digests import digest_value\n"
+        "from nodegraph.diffusion.opening import model_stamp, open_model\n"
+        "for name in ('plain', 'small'):\n"
+        "    given = name, [Path(sys.argv[1])]\n"
+        "    print(*map(digest_value, open_model(*given)), model_stamp(*given))"
+    )
+    first = listed(site, code, str(tmp_path)).stdout.splitlines()
+    (site / "my_family-1.0.dist-info").rename(site / "my_family-1.1.dist-info")
+    metadata = site / "my_family-1.1.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: my-family\nVersion: 1.1\n")
+    second = listed(site, code, str(tmp_path)).stdout.splitlines()
+
+    assert first[0] == second[0]
+    assert set(first[1].split()).isdisjoint(second[1].split())
 
 
 def test_listing_families_imports_no_torch() -> None:
