@@ -5,6 +5,7 @@ Results are those of modules that lie there whole, bit for bit: only where weigh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -152,6 +153,7 @@ def _hooked(twin: Twin, device: str, *, in_blocks: bool) -> _Parts:
     """Let a twin's weights come and go by hooks; how many of them are there at a time."""
     from diffusers.hooks import apply_group_offloading
 
+    logging.getLogger("diffusers.hooks.group_offloading").addFilter(_is_news)
     is_block = in_blocks and _has_small_blocks(twin)
     apply_group_offloading(
         twin.module,
@@ -174,6 +176,14 @@ def _hooked(twin: Twin, device: str, *, in_blocks: bool) -> _Parts:
             passing.append(_weight_bytes(group))
             stays += _buffer_bytes(group)
     return _Parts(stays, sum(sorted(passing)[-2:]), is_block)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of diffusers is more than that a layer wasn't called the first time.
+
+    Such a layer, an expert or what is there for pictures, is brought when it is called.
+    """
+    return "layers were not executed" not in str(record.msg)
 
 
 def _has_small_blocks(twin: Twin) -> bool:
