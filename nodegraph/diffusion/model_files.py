@@ -22,10 +22,7 @@ from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.models import HEADED, SAFETENSORS, ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
-from nodegraph.diffusion.scheduler_file import (
-    checkpoint_scheduler,
-    folder_scheduler,
-)
+from nodegraph.diffusion.scheduler_file import checkpoint_scheduler, folder_scheduler
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile

@@ -14,12 +14,7 @@ from typing import Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.alone import (
-    LOAD_DENOISER,
-    LOAD_INVERSION,
-    LOAD_LORA,
-    LOAD_MODEL,
-)
+from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_INVERSION, LOAD_LORA, LOAD_MODEL
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
     Identified,

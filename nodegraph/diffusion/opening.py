@@ -34,10 +34,7 @@ from nodegraph.diffusion.numerics import cpu_has_float16
 from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
 from nodegraph.diffusion.safetensors_header import read_header
-from nodegraph.diffusion.scheduler_file import (
-    overridden,
-    scheduler_option,
-)
+from nodegraph.diffusion.scheduler_file import overridden, scheduler_option
 from nodegraph.errors import InvalidFile, InvalidValue
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
