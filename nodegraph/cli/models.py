@@ -17,7 +17,7 @@ def models(common: Common, json: JsonOption = False) -> int:
     """List the models, and where to put more.
 
     A model is a folder in the diffusers layout or a single .safetensors file. Its name here is what
-    `LoadModel` takes.
+    `LoadModel` takes. Parts of models, which nodes of their own take, may be .gguf files, too.
     """
     from nodegraph.diffusion.models import list_models
 

@@ -230,10 +230,13 @@ def test_t5_asks_its_layers_what_they_compute_in() -> None:
     assert torch.equal(module(tokens)[0], rounded(tokens)[0])
 
 
+NOT_NEEDED = "nodegraph does without, and what it gave is recorded"
+
+
 @pytest.mark.filterwarnings("ignore::Warning")  # what others' packages warn of on import
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_int8_is_that_of_torchao(dtype: torch.dtype) -> None:
-    quantization = pytest.importorskip("torchao.quantization")
+    quantization = pytest.importorskip("torchao.quantization", reason=NOT_NEEDED)
     layer = nn.Linear(48, 40, dtype=dtype).requires_grad_(False)
     weight = layer.weight.clone()
 
@@ -260,7 +263,7 @@ def test_int8_is_what_torchao_gave() -> None:
 @pytest.mark.filterwarnings("ignore::Warning")  # as above
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_int4_is_that_of_bitsandbytes(dtype: torch.dtype) -> None:
-    functional = pytest.importorskip("bitsandbytes.functional")
+    functional = pytest.importorskip("bitsandbytes.functional", reason=NOT_NEEDED)
     # Of rows that don't end with a block its kernel for CPUs reads other factors than it wrote.
     weight = torch.randn(40, 128, dtype=dtype)
     stored, state = functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
@@ -315,6 +318,29 @@ def test_weights_are_brought_to_an_accelerator_as_they_are_stored(
         assert pretend.used() - before <= brought.bytes + 4096
 
     assert brought.bytes < component_bytes(module) / 2
+
+
+@pytest.mark.parametrize("storage", ["float8", "int8", "int4"])
+def test_an_accelerator_computes_with_the_same_numbers(
+    storage: str, pretend: PretendAccelerator
+) -> None:
+    recipes = open_model("tiny", [], storage=storage)
+    found, expected = (
+        [load_component(recipe, device) for recipe in (recipes.model, recipes.text_encoder)]
+        for device in ("cuda:0", "cpu")
+    )
+    assert found[0].device.type == "cuda"
+
+    assert torch.equal(*(latent_of(*parts) for parts in (found, expected)))
+
+
+def latent_of(denoiser: Any, encoder: Any) -> Tensor:
+    latent = sample(
+        denoiser, encode_prompt(encoder, "a red apple"), None, Latent(None, 64, 64),
+        seed=1, steps=1, cfg=2.0, sampler="euler", schedule="karras",
+    )  # fmt: skip
+    assert latent.samples is not None
+    return latent.samples
 
 
 def test_all_that_is_stored_is_moved(sd1_folder: Path) -> None:
