@@ -29,7 +29,16 @@ from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+)
 """What the libraries raise on files that don't fit together, by experience."""
 
 _LOADING = Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,39 @@ def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None
     tensors["model.diffusion_model.patchify_proj.weight"] = torch.zeros(8, 128)
     write(tmp_path / "vae.safetensors", tensors)
     assert_equal(load_component(open_vae("vae", [tmp_path], latents="ltx"), "cpu"), expected)
+
+
+def without_middle(tensors: original.Tensors) -> None:
+    for name in [
+        name for name in tensors if re.search(r"(down(samples)?|_blocks|stages)\.1\.", name)
+    ]:
+        del tensors[name]
+
+
+def without_end(tensors: original.Tensors) -> None:
+    """A whole block, as if there were none."""
+    found = [re.match(r"encoder\.[a-z_]+\.(\d+)\.", name) for name in tensors]
+    last = max(int(match[1]) for match in found if match)
+    for name in [name for name in tensors if re.match(rf"encoder\.[a-z_]+\.{last}\.", name)]:
+        del tensors[name]
+
+
+def of_no_axes(tensors: original.Tensors) -> None:
+    name = next(name for name in tensors if name.startswith("encoder") and tensors[name].ndim >= 4)
+    tensors[name] = torch.tensor(1.0)
+
+
+@pytest.mark.parametrize("damage", [without_middle, without_end, of_no_axes])
+@pytest.mark.parametrize("name", BUILDS)
+def test_shapes_that_say_nothing_sensible_are_refused(
+    name: str, damage: Callable[[original.Tensors], None], tmp_path: Path
+) -> None:
+    latents, build, write_out = BUILDS[name]
+    tensors = write_out(build())
+    damage(tensors)
+    write(tmp_path / "vae.safetensors", tensors)
+    with pytest.raises(InvalidFile):
+        load_component(open_vae("vae", [tmp_path], latents=latents), "cpu")
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,18 @@ def part_of(shapes: Shapes, prefix: str) -> Shapes:
     return known[prefix]
 
 
+def check_scale(found: int, wanted: int) -> None:
+    """Refuse an autoencoder of other cells than its latents', as where a block of it is missing.
+
+    Args:
+        found: Pixels along a cell's side, or frames in one.
+    Raises:
+        ValueError: Says both.
+    """
+    if found != wanted:
+        raise ValueError(f"its cells are {found} long instead of {wanted}: it isn't whole")
+
+
 def count_of(names: Shapes, pattern: str) -> int:
     """How many different numbers the pattern's group takes in the names."""
     found = (re.match(pattern, name) for name in names)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout, count_of
+from nodegraph.diffusion.single_files.base import FileLayout, check_scale, count_of, part_of
 from nodegraph.diffusion.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_CHANNELS, _SCALING = 32, 0.41407
+_CHANNELS, _SPATIAL, _SCALING = 32, 32, 0.41407
 _HEAD_WIDTH = 32
 
 _ORIGINAL = "encoder.stages."
@@ -49,6 +49,9 @@ def _config(vae: Shapes) -> dict[str, Any]:
     down, up = encoder.pop("samplers"), decoder.pop("samplers")
     widths = [*(shape[1] for shape in down), named["encoder.conv_out.weight"][1]]
     decoder_widths = [named["decoder.conv_out.weight"][1], *(shape[1] for shape in up)]
+    for side, steps in ((encoder, down), (decoder, up)):
+        check_scale(2 ** len(steps), _SPATIAL)
+        check_scale(2 ** (len(side["block_types"]) - 1), _SPATIAL)
     halves = all(shape[0] == width for shape, width in zip(down, widths[1:], strict=True))
     doubles = all(shape[0] == width for shape, width in zip(up, decoder_widths, strict=False))
     return {
@@ -70,7 +73,7 @@ def _side(named: Shapes, blocks: str) -> dict[str, Any]:
     kinds, layers, scales, samplers = [], [], [], []
     for level in range(count_of(named, rf"{re.escape(blocks)}\.(\d+)\.")):
         block = f"{blocks}.{level}."
-        found = {name.removeprefix(block): item for name, item in named.items() if block in name}
+        found = part_of(named, block)
         sampler = [item for name, item in found.items() if re.fullmatch(r"\d+\.conv\.weight", name)]
         samplers += sampler
         layers.append(count_of(found, r"(\d+)\.") - len(sampler))

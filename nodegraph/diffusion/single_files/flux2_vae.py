@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.base import FileLayout, check_scale
 from nodegraph.diffusion.single_files.kl_vae import (
     BATCH_NORM,
     PREFIXES,
@@ -38,7 +38,14 @@ def _config(vae: Shapes) -> dict[str, Any]:
     named = {_name(name): item for name, item in vae.items()}
     found = vae_config(named, (1.0, 0.0))
     kept = {name: item for name, item in found.items() if not name.endswith("_factor")}
-    return {**kept, "decoder_block_out_channels": decoder_widths(named), "patch_size": (2, 2)}
+    check_scale(2 ** len(kept["block_out_channels"]), 2 * 8)
+    return {
+        **kept,
+        "decoder_block_out_channels": decoder_widths(named),
+        "patch_size": (2, 2),
+        "use_quant_conv": True,
+        "use_post_quant_conv": True,
+    }
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:

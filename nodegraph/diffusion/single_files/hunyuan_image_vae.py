@@ -12,13 +12,13 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout, count_of
+from nodegraph.diffusion.single_files.base import FileLayout, check_scale, count_of
 from nodegraph.diffusion.single_files.kl_vae import PREFIXES, makes_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SCALING = 0.75289
+_SPATIAL, _SCALING = 32, 0.75289
 _SAMPLE_SIZE = 384
 """Of the published configuration: pixels of a tile, where diffusers itself works in tiles."""
 
@@ -45,6 +45,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
     count = count_of(named, r"encoder\.down_blocks\.(\d+)\.")
     ends = [at for at in range(count) if f"encoder.down_blocks.{at}.conv.weight" in named]
+    check_scale(2 ** len(ends), _SPATIAL)
     firsts = (0, *(end + 1 for end in ends))
     return {
         "in_channels": named["encoder.conv_in.weight"][1],
@@ -54,7 +55,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
             named[f"encoder.down_blocks.{at}.conv1.weight"][0] for at in firsts
         ),
         "layers_per_block": ends[0] if ends else count,
-        "spatial_compression_ratio": 2 ** len(ends),
+        "spatial_compression_ratio": _SPATIAL,
         "sample_size": _SAMPLE_SIZE,
         "scaling_factor": _SCALING,
         "downsample_match_channel": True,

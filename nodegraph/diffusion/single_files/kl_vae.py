@@ -56,8 +56,8 @@ def _matches(vae: Shapes, *, channels: int) -> bool:
 
 def makes_channels(vae: Shapes) -> bool:
     """Whether it makes channels of pixels, as HunyuanImage's, which has the same original names."""
-    halving = vae.get(_HALVING)
-    return halving is not None and halving[0] != halving[1]
+    halving = vae.get(_HALVING, ())
+    return len(halving) > 3 and halving[0] != halving[1]
 
 
 def vae_config(vae: Shapes, scaling: tuple[float, float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout, count_of
+from nodegraph.diffusion.single_files.base import FileLayout, check_scale, count_of, part_of
 from nodegraph.diffusion.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ _PARTS: Mapping[str, Mapping[Kind, str]] = {
     "encoder.down": {"layers": "", "size": "downsamplers.0.", "width": "conv_out."},
     "decoder.up": {"layers": "", "size": "upsamplers.0.", "width": "conv_in."},
 }
+_SPATIAL, _TEMPORAL = 32, 8
+_DOWN_BLOCKS = 4
+"""Of the encoder, whatever the version."""
 _STRIDES = {4: "spatial", 2: "temporal", 8: "spatiotemporal"}
 """How the encoder makes channels of cells, by the cells that go into one."""
 
@@ -63,22 +66,25 @@ def _matches(vae: Shapes) -> bool:
 
 def _config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
-    encoder = _encoder(named)
+    encoder, decoder = _encoder(named), _decoder(named)
     timed = any(name.startswith("decoder.time_embedder.") for name in named)
     patch = math.isqrt(named["encoder.conv_in.conv.weight"][1] // 3)
+    check_scale(patch * 2 ** _halvings(encoder, "temporal"), _SPATIAL)
+    check_scale(2 ** _halvings(encoder, "spatial"), _TEMPORAL)
+    check_scale(patch * 2 ** sum(decoder["decoder_spatio_temporal_scaling"]), _SPATIAL)
     return {
         "in_channels": 3,
         "out_channels": named["decoder.conv_out.conv.weight"][0] // patch**2,
         "latent_channels": named["decoder.conv_in.conv.weight"][1],
         **encoder,
-        **_decoder(named),
+        **decoder,
         "timestep_conditioning": timed,
         "patch_size": patch,
         "patch_size_t": 1,
         "encoder_causal": True,
         "decoder_causal": False,
-        "spatial_compression_ratio": patch * 2 ** _halvings(encoder, "temporal"),
-        "temporal_compression_ratio": 2 ** _halvings(encoder, "spatial"),
+        "spatial_compression_ratio": _SPATIAL,
+        "temporal_compression_ratio": _TEMPORAL,
     }
 
 
@@ -90,6 +96,8 @@ def _halvings(encoder: Mapping[str, Any], but: str) -> int:
 
 def _encoder(named: Shapes) -> dict[str, Any]:
     blocks = _blocks(named, "encoder.down_blocks")
+    if len(blocks) != _DOWN_BLOCKS:
+        raise KeyError("a block of the encoder")
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
     middle = named["encoder.mid_block.resnets.0.conv1.conv.weight"][0]
     makes_channels = any("downsamplers.0.conv.conv.weight" in block for block in blocks)
@@ -101,7 +109,7 @@ def _encoder(named: Shapes) -> dict[str, Any]:
     return {
         "block_out_channels": tuple([*widths, middle] if makes_channels else widths),
         "down_block_types": (name,) * len(blocks),
-        "layers_per_block": (*map(_layers, blocks), _middle_layers(named, "encoder")),
+        "layers_per_block": (*map(_layers, blocks), _layers(part_of(named, "encoder.mid_block."))),
         "spatio_temporal_scaling": tuple(kind is not None for kind in kinds),
         "downsample_type": tuple(kind or "conv" for kind in kinds),
     }
@@ -122,11 +130,7 @@ def _decoder(named: Shapes) -> dict[str, Any]:
     blocks = _blocks(named, "decoder.up_blocks")
     factors = [_factor(block) for block in blocks]
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
-    middle = {
-        name.removeprefix("decoder.mid_block."): item
-        for name, item in named.items()
-        if name.startswith("decoder.mid_block.")
-    }
+    middle = part_of(named, "decoder.mid_block.")
     # diffusers lists them from the picture to the latent, the middle last.
     back = list(reversed(blocks))
     return {
@@ -155,20 +159,13 @@ def _factor(block: Shapes) -> int:
     return taken * 8 // given
 
 
-def _blocks(named: Shapes, stem: str) -> list[dict[str, tuple[int, ...]]]:
-    begins = [f"{stem}.{at}." for at in range(count_of(named, rf"{re.escape(stem)}\.(\d+)\."))]
-    return [
-        {name.removeprefix(begin): item for name, item in named.items() if name.startswith(begin)}
-        for begin in begins
-    ]
+def _blocks(named: Shapes, stem: str) -> list[Shapes]:
+    count = count_of(named, rf"{re.escape(stem)}\.(\d+)\.")
+    return [part_of(named, f"{stem}.{at}.") for at in range(count)]
 
 
 def _layers(block: Shapes) -> int:
     return count_of(block, r"resnets\.(\d+)\.")
-
-
-def _middle_layers(named: Shapes, half: str) -> int:
-    return count_of(named, rf"{half}\.mid_block\.resnets\.(\d+)\.")
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -212,7 +209,10 @@ def _kinds(names: list[str], side: str) -> list[Kind]:
             at = int(match[2])
             # A block with layers may have an embedder of the time besides.
             found[at] = kind if found.get(at, "width") == "width" else found[at]
-    return [found[at] for at in sorted(found)]
+    missing = set(range(len(found))) - set(found)
+    if missing:
+        raise KeyError(f"{side}_blocks.{min(missing)}")
+    return [found[at] for at in range(len(found))]
 
 
 def _name(name: str, places: Mapping[str, list[str]]) -> str:

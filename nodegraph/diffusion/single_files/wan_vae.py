@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout, count_of
+from nodegraph.diffusion.single_files.base import FileLayout, check_scale, count_of
 from nodegraph.diffusion.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ DEVIATION_22 = (
 # fmt: on
 _FIGURES = {len(mean): (mean, std) for mean, std in ((_MEAN, _DEVIATION), (MEAN_22, DEVIATION_22))}
 
+_TEMPORAL = 4
 _PIXELS = ((3,), (12,))
 """Channels of pictures, as they are or four pixels in one."""
 
@@ -109,6 +110,8 @@ def _config(vae: Shapes) -> dict[str, Any]:
     mean, deviation = _FIGURES[named[_LATENTS][0]]
     # 2.2 takes the four pixels of a patch for channels.
     patch = 2 if is_residual else None
+    check_scale(2 ** len(timed), 8)
+    check_scale(2 ** sum(timed), _TEMPORAL)
     return {
         "base_dim": base,
         "decoder_base_dim": decoder_base * base // widths[0],
@@ -120,8 +123,8 @@ def _config(vae: Shapes) -> dict[str, Any]:
         "in_channels": taken,
         "out_channels": given,
         "patch_size": patch,
-        "scale_factor_temporal": 2 ** sum(timed),
-        "scale_factor_spatial": 2 ** len(timed) * (patch or 1),
+        "scale_factor_temporal": _TEMPORAL,
+        "scale_factor_spatial": 8 * (patch or 1),
         "latents_mean": list(mean),
         "latents_std": list(deviation),
     }
