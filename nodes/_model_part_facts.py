@@ -6,13 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.denoiser_files import (
-    AUTO,
-    WantedDenoiser,
-    denoiser_facts,
-    denoiser_stamp,
-    stored_denoiser,
-)
+from nodegraph.diffusion.denoiser_files import denoiser_facts, denoiser_stamp, stored_denoiser
+from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
 from nodegraph.diffusion.facts import ModelFacts
 from nodegraph.diffusion.opening import computed_dtype
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
-from nodegraph.diffusion.denoiser_files import AUTO, WantedDenoiser, denoiser_told, open_denoiser
+from nodegraph.diffusion.denoiser_files import denoiser_told, open_denoiser
+from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
 from nodegraph.diffusion.families.registry import BUILT_IN
 from nodegraph.diffusion.opening import DTYPES, computed_dtype
 from nodegraph.diffusion.precision.choices import STORAGES

@@ -19,12 +19,12 @@ from nodegraph.diffusion import estimate_bytes, load_component, locate_model, op
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part
 from nodegraph.diffusion.denoiser_files import (
-    WantedDenoiser,
     denoiser_bytes,
     denoiser_facts,
     denoiser_stamp,
     open_denoiser,
 )
+from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.models import describe_model
 from nodegraph.diffusion.scheduler_file import scheduler_config
@@ -238,6 +238,8 @@ def test_of_a_whole_model_its_own_is_taken(written: WrittenOf) -> None:
     assert opened(folder) == open_model(str(folder), []).model
     with pytest.raises(InvalidValue, match="is a whole model"):
         opened(folder, family="flux")
+    found = scheduler_config(opened(folder, shift=2.5))
+    assert (found["shift"], found["use_dynamic_shifting"]) == (2.5, False)
 
 
 @pytest.mark.parametrize(

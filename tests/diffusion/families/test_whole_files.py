@@ -20,7 +20,8 @@ from nodegraph.diffusion import (
     model_facts,
     open_model,
 )
-from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser
+from nodegraph.diffusion.denoiser_files import open_denoiser
+from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.models import list_models
 from nodegraph.diffusion.opening import ModelRecipes, model_stamp

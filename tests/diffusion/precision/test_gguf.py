@@ -17,7 +17,8 @@ from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion import estimate_bytes, list_models, load_component
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.compact import compact_bytes
-from nodegraph.diffusion.denoiser_files import WantedDenoiser, denoiser_bytes, open_denoiser
+from nodegraph.diffusion.denoiser_files import denoiser_bytes, open_denoiser
+from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.precision.forms import GgufBlocks

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import load_component, locate_model
-from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser
+from nodegraph.diffusion.denoiser_files import open_denoiser
+from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.errors import InvalidFile
 from tests.diffusion.families.equality import NEGATIVE, Model, random_pipeline
 from tests.diffusion.families.language import qwen_vl_text

@@ -1,0 +1,182 @@
+"""What a file or folder of a denoiser holds, and which family it is of.
+
+Nothing here imports torch or reads weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
+from nodegraph.diffusion.families.base import Config
+from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.models import HEADED, PICKLES, SAFETENSORS, find_path, header_of
+from nodegraph.diffusion.precision.choices import StoredTensor
+from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
+from nodegraph.diffusion.safetensors_header import Header, Shapes
+from nodegraph.diffusion.single_files.base import part_of
+from nodegraph.errors import InvalidFile, InvalidValue
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDenoiser:
+    """What LoadDiffusionModel is asked for.
+
+    Attributes:
+        name: A file or folder under the models folders, or a path; of a whole model its denoiser.
+        second: The same of the second of two experts; empty where there is none.
+        family: Name of its family, where files of several look the same; ``auto`` is the likeliest.
+        prediction_type, zero_terminal_snr: As for `open_model`.
+        shift: Of a flow's noise levels towards the noise; 0 is the published one.
+    """
+
+    name: str
+    second: str = ""
+    family: str = AUTO
+    prediction_type: str = AUTO
+    zero_terminal_snr: str = AUTO
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDenoiser:
+    """A denoiser's files, and what they hold.
+
+    Attributes:
+        path: That was named.
+        files: Weights, and a configuration if it has one.
+        header: Of all weights together.
+        part: Whose it is, and how it lies there.
+        config: Of its class.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    header: Header
+    part: PartAlone
+    config: Config
+
+    @property
+    def weights(self) -> list[Path]:
+        """Those of the files that hold tensors."""
+        return [path for path in self.files if path.suffix != ".json"]
+
+    @property
+    def tensors(self) -> list[StoredTensor]:
+        """Names, shapes and types of its own in them."""
+        return [
+            (name, shape, self.header.dtypes.get(name, ""))
+            for name, shape in self.header.shapes.items()
+            if name.startswith(self.part.prefix)
+        ]
+
+
+def is_whole(path: Path) -> bool:
+    """Whether it is a whole model, of which its denoiser is taken."""
+    if path.is_dir():
+        return (path / layout.INDEX).is_file()
+    return (
+        path.suffix == SAFETENSORS and identify_tensors(header_of(path).shapes).family is not None
+    )
+
+
+def find_denoiser(
+    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool
+) -> list[FoundDenoiser]:
+    """The files of a denoiser that is no part of a whole model, and those of its second expert
+    where one is asked for; errors as of `denoiser_files.open_denoiser`."""
+    first = _find(find_path(wanted.name, folders), wanted.family, allow_pickle)
+    if not wanted.second:
+        return [first]
+    family = first.part.family
+    if len(family.denoisers) == 1:
+        raise InvalidValue(
+            f"a model of {family.title} has no second expert",
+            port="second",
+            given=wanted.second,
+            expected="nothing",
+        )
+    second = _find(find_path(wanted.second, folders), family.name, allow_pickle)
+    if dict(second.config) != dict(first.config):
+        raise InvalidValue(
+            f"{wanted.second} and {wanted.name} are not the two experts of one model",
+            port="second",
+            given=second.part.layout.title,
+            expected=f"{first.part.layout.title} of the same sizes",
+        )
+    return [first, second]
+
+
+def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
+    files, header = (
+        _of_folder(path, allow_pickle) if path.is_dir() else _of_file(path, allow_pickle)
+    )
+    part = _chosen(path, header.shapes, family)
+    named = [file for file in files if file.name == layout.CONFIG]
+    try:
+        own = part_of(header.shapes, part.prefix)
+        config = layout.read_config(named[0]) if named else part.layout.config(own)
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        raise InvalidFile(
+            f"{path} is {part.layout.title}, but it is damaged: {error!r}",
+            hint="Copy the file again.",
+        ) from error
+    return FoundDenoiser(path, files, header, part, config)
+
+
+def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
+    if path.suffix in PICKLES and not allow_pickle:
+        raise layout.unsafe(path)
+    if path.suffix not in {*HEADED, *PICKLES}:
+        raise InvalidFile(
+            f"{path} is no model file.", expected="a .safetensors or .gguf file or a folder"
+        )
+    header = header_of(path)
+    check_gguf_installed(header.dtypes.values())
+    return (path,), header
+
+
+def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
+    """Of a folder such as ``transformer``: a configuration, and weights that may be several."""
+    if not (path / layout.CONFIG).is_file():
+        raise InvalidFile(
+            f"{path} is no folder of a diffusion model: it has no {layout.CONFIG}.",
+            expected="a .safetensors file, or the folder of a denoiser or of a whole model",
+        )
+    weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    headers = [header_of(file) for file in weights.files]
+    whole = Header(
+        {name: shape for header in headers for name, shape in header.shapes.items()},
+        {name: dtype for header in headers for name, dtype in header.dtypes.items()},
+        {},
+    )
+    index = [weights.index] if weights.index else []
+    return (path / layout.CONFIG, *weights.files, *index), whole
+
+
+def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
+    """What a file holds, of the family that is asked for."""
+    found = denoisers_in(shapes)
+    if not found:
+        told = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {told.title}, not a diffusion model that is known here.",
+            expected="the denoiser of a supported family",
+            hint=f"{told.node} takes it." if told.node else None,
+        )
+    if family == AUTO:
+        return found[0]
+    names = [part.family.name for part in found]
+    if family not in names:
+        raise InvalidValue(
+            f"{path.name} is {found[0].layout.title}",
+            port="family",
+            given=family,
+            expected=" or ".join([AUTO, *names]),
+        )
+    return found[names.index(family)]
