@@ -19,9 +19,9 @@ from nodegraph.diffusion.checkpoint_parts import (
 )
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
-from nodegraph.diffusion.models import HEADED, SAFETENSORS, ModelSource, header_of
+from nodegraph.diffusion.models import HEADED, ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
-from nodegraph.diffusion.safetensors_header import Header, Shapes, read_header
+from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.scheduler_file import checkpoint_scheduler, folder_scheduler
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.vocabulary import find_tokenizer
@@ -208,8 +208,8 @@ def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
 def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
     """What weights are kept in, as an option of recipes; nothing where that is what they are
     computed in."""
-    weights = [path for part in parts for path in part.weights if path.suffix == SAFETENSORS]
-    kinds = {kind for path in weights for kind in read_header(path).dtypes.values()}
+    weights = [path for part in parts for path in part.weights if path.suffix in HEADED]
+    kinds = {kind for path in weights for kind in header_of(path).dtypes.values()}
     return storage_option(storage, kinds)
 
 

@@ -13,8 +13,10 @@ from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.gguf_header import GGUF
 from nodegraph.diffusion.model_files import PartFiles, weighty_folder
 from nodegraph.diffusion.models import file_shapes, header_of
+from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.errors import InvalidFile
 
@@ -75,6 +77,8 @@ def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict
 
 def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
     shapes = file_shapes(path, allow_pickle)
+    if path.suffix == GGUF:
+        check_gguf_installed(header_of(path).dtypes.values())
     found = {}
     for part in family.encoders:
         words = _words_in(part, shapes, path)
@@ -91,7 +95,7 @@ def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
         return None
     try:
         return _words(checkpoint_part(part, shapes, prefix).config)
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise InvalidFile(f"the text encoder in {path} is damaged: {error!r}") from error
 
 

@@ -16,7 +16,7 @@ from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.flux import CHROMA as CHROMA_FILE
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ CHROMA = ChromaFamily(
     latent=FLUX.latent,
     pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline", "ChromaInpaintPipeline"),
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     noise="flow",
     spread="ramp",

@@ -37,7 +37,7 @@ from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
 from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,7 +137,7 @@ FLUX = Flux(
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),
-        Part("text_encoder_2", ("T5EncoderModel",), files=(T5,)),
+        Part("text_encoder_2", ("T5EncoderModel",), files=(T5, T5_GGUF)),
     ),
     tokenizers=(
         Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),

@@ -17,7 +17,7 @@ from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.flux2 import FLUX2_FILE, FLUX2_KLEIN_FILE
-from nodegraph.diffusion.single_files.language import MISTRAL3, QWEN3
+from nodegraph.diffusion.single_files.language import MISTRAL3, QWEN3, QWEN3_GGUF
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ FLUX2_KLEIN = Flux2Klein(
     "Flux.2 Klein",
     pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
-    encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3,)),),
+    encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     settings={"is_distilled": False},
     **_COMMON,

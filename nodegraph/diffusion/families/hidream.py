@@ -17,7 +17,7 @@ from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.hidream import HIDREAM_FILE
 from nodegraph.diffusion.single_files.language import LLAMA3
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ HIDREAM = HiDream(
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),
         Part("text_encoder_2", _CLIP, files=(_SECOND,)),
-        Part("text_encoder_3", ("T5EncoderModel",), files=(T5,)),
+        Part("text_encoder_3", ("T5EncoderModel",), files=(T5, T5_GGUF)),
         Part("text_encoder_4", ("LlamaForCausalLM",), files=(LLAMA3,), apart=True),
     ),
     tokenizers=(

@@ -16,7 +16,7 @@ from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LA
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
-from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
+from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.t5 import BYT5
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ HUNYUAN_IMAGE = HunyuanImage(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),
     encoders=(
-        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",), files=(QWEN25_VL, QWEN25)),
+        Part(
+            "text_encoder",
+            ("Qwen2_5_VLForConditionalGeneration",),
+            files=(QWEN25_VL, QWEN25, QWEN25_GGUF),
+        ),
         Part("text_encoder_2", ("T5EncoderModel",), files=(BYT5,)),
     ),
     tokenizers=(

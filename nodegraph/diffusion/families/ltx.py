@@ -26,7 +26,7 @@ from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.ltx import LTX_FILE
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +93,7 @@ LTX = LTXVideo(
     latent=LTX_LATENTS,
     pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     noise="flow",
     spread="ramp",

@@ -14,7 +14,7 @@ from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.pixart import PIXART_SIGMA_FILE
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ PIXART_SIGMA = PixArt(
     latent=SDXL,
     pipelines=("PixArtSigmaPipeline",),
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
-    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5,)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
     held=TokenMemory(12, 32),

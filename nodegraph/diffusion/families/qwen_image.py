@@ -16,7 +16,7 @@ from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
-from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_VL
+from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ QWEN_IMAGE = QwenImage(
     pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(
-        Part("text_encoder", ("Qwen2_5_VLForConditionalGeneration",), files=(QWEN25_VL, QWEN25)),
+        Part(
+            "text_encoder",
+            ("Qwen2_5_VLForConditionalGeneration",),
+            files=(QWEN25_VL, QWEN25, QWEN25_GGUF),
+        ),
     ),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),),
     noise="flow",

@@ -17,7 +17,7 @@ from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
-from nodegraph.diffusion.single_files.t5 import T5
+from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,7 +102,7 @@ SD3 = StableDiffusion3(
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),
         Part("text_encoder_2", _CLIP, files=(_SECOND,)),
-        Part("text_encoder_3", ("T5EncoderModel",), optional=True, files=(T5,)),
+        Part("text_encoder_3", ("T5EncoderModel",), optional=True, files=(T5, T5_GGUF)),
     ),
     tokenizers=(
         Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),

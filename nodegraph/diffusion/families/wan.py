@@ -39,7 +39,7 @@ from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
-from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_ORIGINAL
+from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
 from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
 from nodegraph.errors import InvalidValue
 
@@ -168,7 +168,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 _COMMON: dict[str, Any] = {
     "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
-        Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL)),
+        Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(
             "image_encoder",
             ("CLIPVisionModel", "CLIPVisionModelWithProjection"),

@@ -15,7 +15,7 @@ from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
-from nodegraph.diffusion.single_files.language import QWEN3
+from nodegraph.diffusion.single_files.language import QWEN3, QWEN3_GGUF
 from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ Z_IMAGE = ZImage(
     latent=FLUX_LATENTS,
     pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
-    encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3,)),),
+    encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     noise="flow",
     spread="ramp32",

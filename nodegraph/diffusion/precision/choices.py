@@ -44,7 +44,7 @@ _DELICATE = re.compile(
 )
 """Names of layers that stay as they are, diffusers' and those of who made the models, as near as
 names tell: what is loaded goes by what the model's class says."""
-_TABLE = re.compile(r"(token|position)_embedding|embed_tokens|\bshared\.|attention_bias")
+_TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshared\.|attention_bias")
 """Names of embeddings of words and places, which aren't kept in few bits."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.diffusion.single_files.renamed import Names, renamed_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -258,3 +259,21 @@ MISTRAL3 = FileLayout(
     _mistral3,
     _convert,
 )
+
+_GGUF: Names = (
+    (r"token_embd\.", "model.embed_tokens."),
+    (r"output_norm\.", "model.norm."),
+    (r"output\.", "lm_head."),
+    (r"blk\.(\d+)\.attn_norm\.", r"model.layers.\1.input_layernorm."),
+    (r"blk\.(\d+)\.ffn_norm\.", r"model.layers.\1.post_attention_layernorm."),
+    (r"blk\.(\d+)\.attn_([qk])_norm\.", r"model.layers.\1.self_attn.\2_norm."),
+    (r"blk\.(\d+)\.attn_([qkv])\.", r"model.layers.\1.self_attn.\2_proj."),
+    (r"blk\.(\d+)\.attn_output\.", r"model.layers.\1.self_attn.o_proj."),
+    (r"blk\.(\d+)\.ffn_(gate|up|down)\.", r"model.layers.\1.mlp.\2_proj."),
+)
+"""Of those whose numbers lie there as here: others' are turned or moved besides.
+
+Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``.
+"""
+QWEN3_GGUF = renamed_layout("qwen3-gguf", QWEN3, _GGUF)
+QWEN25_GGUF = renamed_layout("qwen2.5-gguf", QWEN25, _GGUF)

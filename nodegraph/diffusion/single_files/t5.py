@@ -6,11 +6,11 @@ code names it. What their configurations say shows in the shapes, but for what a
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.diffusion.single_files.renamed import Names, renamed_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ def convert_t5(tensors: Tensors, config: Config) -> dict[str, Tensor]:
     return {_WORDS: tied, **kept} if _WORDS not in kept and tied is not None else kept
 
 
-_ORIGINAL = (
+_WAN: Names = (
     (r"token_embedding\.", "shared."),
     (r"norm\.", "encoder.final_layer_norm."),
     (r"blocks\.(\d+)\.norm1\.", r"encoder.block.\1.layer.0.layer_norm."),
@@ -108,26 +108,23 @@ _ORIGINAL = (
     (r"blocks\.(\d+)\.ffn\.fc1\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_1."),
     (r"blocks\.(\d+)\.ffn\.fc2\.", r"encoder.block.\1.layer.1.DenseReluDense.wo."),
 )
-"""Names of Wan's own code, and transformers'.
+"""Source: https://github.com/Wan-Video/Wan2.1, ``wan/modules/t5.py``."""
 
-Source: https://github.com/Wan-Video/Wan2.1, ``wan/modules/t5.py``.
-"""
-
-
-def _renamed(name: str) -> str:
-    for pattern, replacement in _ORIGINAL:
-        found, count = re.subn(rf"^{pattern}", replacement, name)
-        if count:
-            return found
-    return name
-
-
-def _named(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    return {_renamed(name): shape for name, shape in shapes.items()}
-
-
-def _convert_original(tensors: Tensors, config: Config) -> dict[str, Tensor]:
-    return {_renamed(name): item for name, item in tensors.items()}
+_GGUF: Names = (
+    (r"token_embd\.", "shared."),
+    (r"enc\.output_norm\.", "encoder.final_layer_norm."),
+    (r"enc\.blk\.(\d+)\.attn_norm\.", r"encoder.block.\1.layer.0.layer_norm."),
+    (r"enc\.blk\.(\d+)\.ffn_norm\.", r"encoder.block.\1.layer.1.layer_norm."),
+    (
+        r"enc\.blk\.(\d+)\.attn_rel_b\.",
+        r"encoder.block.\1.layer.0.SelfAttention.relative_attention_bias.",
+    ),
+    (r"enc\.blk\.(\d+)\.attn_([qkvo])\.", r"encoder.block.\1.layer.0.SelfAttention.\2."),
+    (r"enc\.blk\.(\d+)\.ffn_gate\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_0."),
+    (r"enc\.blk\.(\d+)\.ffn_up\.", r"encoder.block.\1.layer.1.DenseReluDense.wi_1."),
+    (r"enc\.blk\.(\d+)\.ffn_down\.", r"encoder.block.\1.layer.1.DenseReluDense.wo."),
+)
+"""Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``."""
 
 
 def _prefixes(name: str) -> tuple[str, ...]:
@@ -141,11 +138,6 @@ def _layout(name: str, title: str, matches: Any, class_name: str, file: str) -> 
 T5 = _layout("t5", "T5-XXL", t5_matches, "T5EncoderModel", "t5xxl")
 BYT5 = _layout("byt5", "ByT5", byt5_matches, "T5EncoderModel", "byt5")
 UMT5 = _layout("umt5", "UMT5-XXL", umt5_matches, "UMT5EncoderModel", "umt5xxl")
-UMT5_ORIGINAL = FileLayout(
-    "umt5-original",
-    "UMT5-XXL",
-    "UMT5EncoderModel",
-    lambda shapes: "token_embedding.weight" in shapes and umt5_matches(_named(shapes)),
-    lambda shapes: t5_config(_named(shapes)),
-    _convert_original,
-)
+T5_GGUF = renamed_layout("t5-gguf", T5, _GGUF)
+UMT5_GGUF = renamed_layout("umt5-gguf", UMT5, _GGUF)
+UMT5_ORIGINAL = renamed_layout("umt5-original", UMT5, _WAN)

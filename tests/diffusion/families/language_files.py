@@ -10,7 +10,7 @@ import torch
 import transformers as tf
 from torch import Tensor
 
-from .text_files import drawn, named
+from .text_files import drawn, named, renamed
 
 QWEN_WORDS, QWEN_VL_WORDS, TEKKEN_WORDS = 151936, 152064, 131072
 
@@ -31,9 +31,9 @@ def _rotary(theta: float, **more: Any) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": theta, **more}
 
 
-def qwen3(kind: Any = tf.Qwen3Model, layers: int = 3) -> Any:
+def qwen3(kind: Any = tf.Qwen3Model, layers: int = 3, width: int = 16) -> Any:
     torch.manual_seed(1)
-    sized = _sized(QWEN_WORDS, layers)
+    sized = _sized(QWEN_WORDS, layers) | {"hidden_size": width, "intermediate_size": 2 * width}
     return drawn(kind(tf.Qwen3Config(**sized, rms_norm_eps=1e-6, rope_parameters=_rotary(1e6))))
 
 
@@ -123,6 +123,27 @@ def text_file(module: Any) -> dict[str, Tensor]:
         is_own = not plain.startswith(("lm_head.", "visual."))
         found[f"model.{plain}" if is_own else plain] = tensor
     return found
+
+
+def gguf_text(module: Any) -> dict[str, Tensor]:
+    """A language model as llama.cpp names it."""
+    return renamed(text_file(module), _GGUF)
+
+
+_GGUF = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "model.layers": "blk",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.": "attn_",
+    "mlp.": "ffn_",
+    "_proj": "",
+}
 
 
 def sentencepiece(words: list[str]) -> Tensor:

@@ -100,11 +100,35 @@ _WAN = {
 }
 
 
+_GGUF_T5 = {
+    "shared": "token_embd",
+    "encoder.final_layer_norm": "enc.output_norm",
+    "encoder.block": "enc.blk",
+    "layer.0.layer_norm": "attn_norm",
+    "layer.1.layer_norm": "ffn_norm",
+    "layer.0.SelfAttention.relative_attention_bias": "attn_rel_b",
+    "layer.0.SelfAttention.": "attn_",
+    "layer.1.DenseReluDense.wi_0": "ffn_gate",
+    "layer.1.DenseReluDense.wi_1": "ffn_up",
+    "layer.1.DenseReluDense.wo": "ffn_down",
+}
+
+
 def wan_file(module: Any) -> dict[str, Tensor]:
     """UMT5 as Wan's own code names it."""
+    return renamed(named(module), _WAN)
+
+
+def gguf_t5(module: Any) -> dict[str, Tensor]:
+    """T5 as llama.cpp names it."""
+    return renamed(named(module), _GGUF_T5)
+
+
+def renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """With parts of names replaced, one after the other."""
     found = {}
-    for name, tensor in named(module).items():
-        for old, new in _WAN.items():
+    for name, tensor in tensors.items():
+        for old, new in names.items():
             name = name.replace(old, new)
         found[name] = tensor
     return found
