@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -87,8 +88,14 @@ def attentive_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     bits differ, and diffusers does so.
     """
     placed = {name: item.to(model.device) for name, item in tokens.items()}
+    logging.getLogger("transformers.integrations.sdpa_attention").addFilter(_is_news)
     found = model.base_model(**placed, output_hidden_states=True, output_attentions=True)
     return torch.stack(found.hidden_states[1:], 1).to("cpu", torch.float32)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of transformers is more than its advice to ask for another kernel."""
+    return "output_attentions" not in str(record.msg)
 
 
 def clip_states(model: Any, tokens: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

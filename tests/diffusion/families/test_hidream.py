@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_pictures_that_are_too_large_are_refused(model_of: ModelOf) -> None:
     _, model = model_of(hidream)
     with pytest.raises(InvalidValue, match="128 x 128 at most"):
         model.make(160, 112, cfg=1.0)
+
+
+def test_encoding_gives_no_advice_that_nobody_can_follow(
+    model_of: ModelOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, model = model_of(hidream)
+    logging.Logger.warning_once.cache_clear()  # type: ignore[attr-defined]
+    model.encode(NEGATIVE)
+    assert caplog.messages == []
 
 
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
