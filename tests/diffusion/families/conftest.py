@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .equality import Model, random_pipeline
+
+if TYPE_CHECKING:
+    from .denoiser_writing import WrittenOf
 
 Pair = tuple[Any, Model]
 
@@ -27,3 +30,11 @@ def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[],
         return known[build]
 
     return made
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> WrittenOf:
+    """A stock pipeline by what builds it, and its denoiser in a file of its own."""
+    from .denoiser_writing import written_denoisers
+
+    return written_denoisers(tmp_path_factory)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import diffusers as d
-import diffusers.loaders.single_file_utils as converters
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
-from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion import estimate_bytes, load_component, locate_model, open_model
+from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
-from nodegraph.diffusion.checkpoint_parts import checkpoint_part
 from nodegraph.diffusion.denoiser_files import (
     denoiser_bytes,
     denoiser_facts,
@@ -25,164 +20,34 @@ from nodegraph.diffusion.denoiser_files import (
     open_denoiser,
 )
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.models import describe_model
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export
-from tests.diffusion.single_files import double_stream as original
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
 
+from .denoiser_writing import (
+    BUILDS,
+    HEAD,
+    PREFIXES,
+    WrittenOf,
+    chroma,
+    flux,
+    flux_fill,
+    flux_schnell,
+    opened,
+    plain,
+    sd3,
+    sd35,
+)
 from .equality import Model, random_pipeline
-from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text, unet, vae
+from .parts import unet, vae
 from .test_single_files import net
 from .video_models import umt5_text, uni_pc_flow, wan_vae
-from .words import clip_words, t5_words
+from .words import t5_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
-
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "model.", "")
-HEAD = 128
-"""Width of an attention head of Flux.1: no tensor says how it is split among the axes."""
-
-
-def flux_net(channels: int = 64, *, guidance: bool = True, **more: Any) -> Any:
-    given = {
-        "patch_size": 1,
-        "in_channels": channels,
-        "out_channels": 64,
-        "num_layers": 2,
-        "num_single_layers": 1,
-        "attention_head_dim": HEAD,
-        "num_attention_heads": 1,
-        "joint_attention_dim": 32,
-        "pooled_projection_dim": 32,
-        "guidance_embeds": guidance,
-    }
-    return d.FluxTransformer2DModel(**{**given, **more})
-
-
-def flux_of(net: Any, schedule: Any) -> Any:
-    one, two = clip_words(), t5_words()
-    return d.FluxPipeline(schedule, flux_vae(), clip_text(one), one, t5_text(two), two, net)
-
-
-def flux() -> Any:
-    return flux_of(flux_net(), dynamic_flow())
-
-
-def flux_schnell() -> Any:
-    return flux_of(flux_net(guidance=False), flow(shift=1.0))
-
-
-def flux_fill() -> Any:
-    one, two = clip_words(), t5_words()
-    parts = (dynamic_flow(), flux_vae(), clip_text(one), one, t5_text(two), two)
-    return d.FluxFillPipeline(*parts, flux_net(384))
-
-
-def chroma() -> Any:
-    words = t5_words()
-    net = d.ChromaTransformer2DModel(
-        patch_size=1,
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=HEAD,
-        num_attention_heads=1,
-        joint_attention_dim=32,
-        approximator_num_channels=8,
-        approximator_hidden_dim=32,
-        approximator_layers=2,
-    )
-    return d.ChromaPipeline(dynamic_flow(), flux_vae(), t5_text(words), words, net)
-
-
-def sd3(dual: tuple[int, ...] = ()) -> Any:
-    one, two, three = clip_words(), clip_words(pad="!"), t5_words()
-    net = d.SD3Transformer2DModel(
-        sample_size=128,
-        in_channels=16,
-        num_layers=3,
-        attention_head_dim=64,
-        num_attention_heads=1,
-        joint_attention_dim=80,
-        caption_projection_dim=64,
-        pooled_projection_dim=64,
-        pos_embed_max_size=24,
-        dual_attention_layers=dual,
-        qk_norm="rms_norm" if dual else None,
-    )
-    encoders = (clip_text(one, 32, 32), one, clip_text(two, 32, 32, "gelu"), two)
-    autoencoder = vae(16, 1.5305, 0.0609, quant=False)
-    return d.StableDiffusion3Pipeline(
-        net, flow(shift=3.0), autoencoder, *encoders, t5_text(three, 80), three
-    )
-
-
-def sd35() -> Any:
-    return sd3((0, 1))
-
-
-Write = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-BUILDS: dict[Callable[[], Any], tuple[str, Write]] = {
-    flux: ("flux", original.flux),
-    flux_schnell: ("flux", original.flux),
-    flux_fill: ("flux", original.flux),
-    chroma: ("chroma", original.flux),
-    sd3: ("sd3", original.sd3),
-    sd35: ("sd3", original.sd3),
-}
-
-
-@dataclass
-class Written:
-    """A pipeline's folder, and its denoiser's tensors under their original names."""
-
-    pipeline: Any
-    folder: Path
-    family: str
-    tensors: dict[str, Tensor]
-    files: dict[str, Path] = field(default_factory=dict)
-
-    @property
-    def expected(self) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = self.pipeline.transformer.state_dict()
-        return found
-
-    def file(self, prefix: str = PREFIXES[0]) -> Path:
-        """The denoiser in a file of its own."""
-        if prefix not in self.files:
-            path = self.folder.parent / f"{self.folder.name}-{len(self.files)}.safetensors"
-            save_file({f"{prefix}{name}": item for name, item in self.tensors.items()}, path)
-            self.files[prefix] = path
-        return self.files[prefix]
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], Written]:
-    known: dict[Callable[[], Any], Written] = {}
-
-    def made(build: Callable[[], Any]) -> Written:
-        if build not in known:
-            pipeline = random_pipeline(build)
-            folder = tmp_path_factory.mktemp("models") / build.__name__
-            pipeline.save_pretrained(folder)
-            family, write = BUILDS[build]
-            tensors = write(pipeline.transformer.state_dict())
-            known[build] = Written(pipeline, folder, family, tensors)
-        return known[build]
-
-    return made
-
-
-WrittenOf = Callable[[Callable[[], Any]], Written]
-
-
-def opened(path: Path, **wanted: Any) -> DiffusionModel:
-    return open_denoiser(WantedDenoiser(str(path), **wanted), [])
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -286,182 +151,6 @@ def test_a_changed_file_is_noticed(written: WrittenOf, tmp_path: Path) -> None:
     assert denoiser_stamp(WantedDenoiser(str(path)), []) != before
 
 
-_FLUX_WIDE = {
-    "num_layers": 19,
-    "num_single_layers": 38,
-    "num_attention_heads": 24,
-    "joint_attention_dim": 4096,
-}
-_FLUX_DEV = {**_FLUX_WIDE, "guidance_embeds": True}
-_SD3_MEDIUM = {
-    "num_layers": 24,
-    "num_attention_heads": 24,
-    "caption_projection_dim": 1536,
-    "pos_embed_max_size": 192,
-}
-_SD35_MEDIUM = {
-    **_SD3_MEDIUM,
-    "pos_embed_max_size": 384,
-    "dual_attention_layers": tuple(range(13)),
-    "qk_norm": "rms_norm",
-}
-_SD35_LARGE = {
-    **_SD3_MEDIUM,
-    "num_layers": 38,
-    "num_attention_heads": 38,
-    "caption_projection_dim": 2432,
-    "qk_norm": "rms_norm",
-}
-PUBLISHED: dict[str, tuple[str, str, Write, dict[str, Any]]] = {
-    "flux-dev": (
-        "flux",
-        "FluxTransformer2DModel",
-        original.flux,
-        {**_FLUX_WIDE, "guidance_embeds": True},
-    ),
-    "flux-schnell": ("flux", "FluxTransformer2DModel", original.flux, _FLUX_WIDE),
-    "chroma": ("chroma", "ChromaTransformer2DModel", original.flux, _FLUX_WIDE),
-    "sd3-medium": ("sd3", "SD3Transformer2DModel", original.sd3, _SD3_MEDIUM),
-    "sd3.5-medium": ("sd3", "SD3Transformer2DModel", original.sd3, _SD35_MEDIUM),
-    "sd3.5-large": ("sd3", "SD3Transformer2DModel", original.sd3, _SD35_LARGE),
-}
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_models_would_fit(name: str) -> None:
-    """At their true widths, some of which diffusers' converters have written in, as far as names
-    and shapes go."""
-    family, kind, write, config = PUBLISHED[name]
-    with torch.device("meta"):
-        net = getattr(d, kind)(**config)
-    own = net.state_dict()
-    tensors = write(own)
-    part = family_named(family).denoisers[0]
-    made = checkpoint_part(part, {name: tuple(item.shape) for name, item in tensors.items()}, "")
-    found = made.convert(tensors)
-    shapes = {name: item.shape for name, item in own.items()}
-    assert {name: item.shape for name, item in found.items()} == shapes
-    convert = getattr(converters, f"convert_{family}_transformer_checkpoint_to_diffusers")
-    assert {name: item.shape for name, item in convert(dict(tensors)).items()} == shapes
-    for name, value in net.config.items():
-        if not name.startswith("_") and value is not None:
-            assert plain(made.config[name]) == plain(value), name
-
-
-@pytest.mark.parametrize("build", [sd3, sd35])
-def test_diffusers_reads_the_file_alike(written: WrittenOf, build: Callable[[], Any]) -> None:
-    made = written(build)
-    found = converters.convert_sd3_transformer_checkpoint_to_diffusers(dict(made.tensors))
-    assert found.keys() == made.expected.keys()
-    assert all(torch.equal(found[name], item) for name, item in made.expected.items())
-
-
-def test_diffusers_reads_a_fluxs_last_modulation_alike() -> None:
-    """Which has scale and shift the other way round; the rest has no numbers, for its size."""
-    with torch.device("meta"):
-        net = flux_net(num_attention_heads=24)
-    tensors = original.flux(net.state_dict())
-    last = {name: item for name, item in tensors.items() if "final_layer.adaLN" in name}
-    tensors |= {name: torch.rand(item.shape) for name, item in last.items()}
-    part = family_named("flux").denoisers[0]
-    shapes = {name: tuple(item.shape) for name, item in tensors.items()}
-    found = checkpoint_part(part, shapes, "").convert(tensors)
-    expected = converters.convert_flux_transformer_checkpoint_to_diffusers(dict(tensors))
-    for end in ("weight", "bias"):
-        name = f"norm_out.linear.{end}"
-        assert torch.equal(found[name], expected[name])
-
-
-def changed(made: Written, tmp_path: Path, changes: Mapping[str, Tensor | None]) -> Path:
-    """A file of its tensors but for these; None leaves one out."""
-    tensors = {**made.tensors, **changes}
-    path = tmp_path / "changed.safetensors"
-    save_file({name: item for name, item in tensors.items() if item is not None}, path)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"final_layer.linear.bias": None}, "lack 1 tensors that fit, such as proj_out.bias"),
-        ({"something.else": torch.ones(1)}, "1 tensors that don't belong there: something.else"),
-        (
-            {"single_blocks.0.linear2.bias": torch.ones(3)},
-            r"single_transformer_blocks.0.proj_out.bias, which has shape \[3\] instead of \[128\]",
-        ),
-    ],
-)
-def test_a_file_that_does_not_fit_says_which_tensors(
-    written: WrittenOf, tmp_path: Path, changes: Mapping[str, Tensor | None], words: str
-) -> None:
-    recipe = opened(changed(written(flux), tmp_path, changes))
-    with pytest.raises(InvalidFile, match=words) as error:
-        load_component(recipe, "cpu")
-    assert "changed.safetensors" in str(error.value)
-
-
-def test_a_file_that_lacks_what_tells_its_sizes_is_refused(
-    written: WrittenOf, tmp_path: Path
-) -> None:
-    path = changed(written(flux), tmp_path, {"txt_in.weight": None})
-    with pytest.raises(InvalidFile, match=r"transformer of Flux\.1, but it is damaged"):
-        opened(path)
-
-
-def test_what_takes_more_than_a_latent_is_not_taken_for_it(
-    written: WrittenOf, tmp_path: Path
-) -> None:
-    path = changed(written(flux), tmp_path, {"img_in.weight": torch.ones(HEAD, 128)})
-    with pytest.raises(InvalidFile, match=r"Flux\.1 that looks at another picture"):
-        opened(path)
-
-
-def alone(name: str) -> dict[str, Tensor]:
-    """Files that hold something else."""
-    kinds: dict[str, Callable[[], Mapping[str, Tensor]]] = {
-        "vae": lambda: ldm_export._vae_tensors(flux_vae()),
-        "lora": lambda: {"a.lora_A.weight": torch.ones(1, 1)},
-        "nothing": lambda: {"anything": torch.ones(1)},
-    }
-    return {key: item.detach().clone().contiguous() for key, item in kinds[name]().items()}
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [("vae", "LoadVae takes it"), ("lora", "a LoRA.*LoadLora takes it"), ("nothing", "no model")],
-)
-def test_what_holds_something_else_is_told_with_the_node_that_takes_it(
-    tmp_path: Path, kind: str, words: str
-) -> None:
-    save_file(alone(kind), tmp_path / "other.safetensors")
-    with pytest.raises(InvalidFile, match=f"(?s){words}"):
-        opened(tmp_path / "other.safetensors")
-    with pytest.raises(ModelNotFound):
-        opened(tmp_path / "nowhere.safetensors")
-
-
-def test_load_model_and_lists_say_what_it_is(written: WrittenOf) -> None:
-    path = written(flux).file()
-    with pytest.raises(InvalidFile, match=r"the transformer of Flux\.1: LoadDiffusionModel takes"):
-        locate_model(str(path), [])
-    listed = describe_model(path.name, path, "checkpoint")
-    assert (listed.problem, listed.family) == (None, "flux")
-    assert (listed.part, listed.node) == ("the transformer of Flux.1", "LoadDiffusionModel")
-
-
-def test_a_model_that_is_one_has_no_second_expert(written: WrittenOf) -> None:
-    path = written(flux).file()
-    with pytest.raises(InvalidValue, match="has no second expert") as error:
-        opened(path, second=str(path))
-    assert error.value.problem.port == "second"
-
-
-def test_a_family_that_it_is_not_of_is_refused(written: WrittenOf) -> None:
-    with pytest.raises(InvalidValue, match=r"is the transformer of Flux\.1") as error:
-        opened(written(flux).file(), family="chroma")
-    assert error.value.problem.expected == "auto or flux"
-
-
 @pytest.fixture(scope="module")
 def wan22(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     """A folder of Wan 2.2, and its two experts in files."""
@@ -544,7 +233,3 @@ def test_a_unet_by_itself(tmp_path: Path, family: str, naming: str) -> None:
     save_file({**written, f"{next(iter(written))}.more": torch.ones(1)}, path)
     with pytest.raises(InvalidFile, match=r"that don't belong there: .*\.more"):
         load_component(opened(path, prediction_type="v_prediction"), "cpu")
-
-
-def plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
