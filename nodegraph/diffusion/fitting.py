@@ -59,9 +59,9 @@ def refuse_misfits(
         for name, (given, wanted) in wrong.items()
     ]
     faults = [
-        *_told("lack {} tensors that fit, such as {}", missing),
-        *_told("hold {} tensors of another shape: {}", shapes),
-        *_told("hold {} tensors that don't belong there: {}", unexpected),
+        *_told("lack {}, such as {}", missing),
+        *_told("hold {} of another shape: {}", shapes),
+        *_told("hold {} beside what belongs there: {}", unexpected),
     ]
     if faults:
         raise InvalidFile(
@@ -74,4 +74,5 @@ def _told(text: str, names: Collection[str]) -> list[str]:
     if not names:
         return []
     more = ["…"] if len(names) > _NAMED else []
-    return [text.format(len(names), ", ".join([*sorted(names)[:_NAMED], *more]))]
+    count = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+    return [text.format(count, ", ".join([*sorted(names)[:_NAMED], *more]))]

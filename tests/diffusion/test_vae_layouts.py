@@ -273,7 +273,7 @@ def damaged(tensors: original.Tensors, kind: str) -> original.Tensors:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("missing", "lack 1 tensors that fit, such as .*conv_out.*bias"),
+        ("missing", "lack 1 tensor, such as .*conv_out.*bias"),
         ("of another shape", r"another shape: .*conv_out.*bias, which has shape \[77\]"),
         ("unexpected", "don't belong there: decoder.anything"),
     ],

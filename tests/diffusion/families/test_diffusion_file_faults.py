@@ -32,8 +32,8 @@ def changed(made: Written, tmp_path: Path, changes: Mapping[str, Tensor | None])
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"final_layer.linear.bias": None}, "lack 1 tensors that fit, such as proj_out.bias"),
-        ({"something.else": torch.ones(1)}, "1 tensors that don't belong there: something.else"),
+        ({"final_layer.linear.bias": None}, "lack 1 tensor, such as proj_out.bias"),
+        ({"something.else": torch.ones(1)}, "1 tensor beside what belongs there: something.else"),
         (
             {"single_blocks.0.linear2.bias": torch.ones(3)},
             r"single_transformer_blocks.0.proj_out.bias, which has shape \[3\] instead of \[128\]",

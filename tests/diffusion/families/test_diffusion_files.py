@@ -231,5 +231,5 @@ def test_a_unet_by_itself(tmp_path: Path, family: str, naming: str) -> None:
         if not name.startswith("_") and value is not None and name not in said:
             assert plain(component.config[name]) == plain(value), name
     save_file({**written, f"{next(iter(written))}.more": torch.ones(1)}, path)
-    with pytest.raises(InvalidFile, match=r"that don't belong there: .*\.more"):
+    with pytest.raises(InvalidFile, match=r"beside what belongs there: .*\.more"):
         load_component(opened(path, prediction_type="v_prediction"), "cpu")

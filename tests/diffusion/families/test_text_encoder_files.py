@@ -186,8 +186,8 @@ def test_missing_names_and_families_are_told(files: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"text_model.final_layer_norm.bias": None}, "lack 1 tensors .*final_layer_norm.bias"),
-        ({"stray": torch.zeros(2)}, "1 tensors that don't belong there: .*stray"),
+        ({"text_model.final_layer_norm.bias": None}, "lack 1 tensor, .*final_layer_norm.bias"),
+        ({"stray": torch.zeros(2)}, "1 tensor beside what belongs there: .*stray"),
         (
             {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)},
             r"fc2\.bias, which has shape \[7\]",
