@@ -42,6 +42,7 @@ def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Fi
         "the model can't work on that many frames",
         f"{frames} frames",
         f"{below} or {below + step}" if step else "a picture",
+        None if step else "It works on pictures: use EmptyLatent, VAEEncode and VAEDecode.",
         code="wrong-size",
     )
 

@@ -110,6 +110,7 @@ def LoadModel(
 
 @node(
     category="models",
+    label="Load VAE",
     lane="io",
     infer=vae_outputs,
     validate=check_vae,

@@ -25,6 +25,7 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.fitting import check_fits, refuse_misfits
 from nodegraph.diffusion.packed_tokenizers import SUFFIX, unpacked
 from nodegraph.diffusion.sentencepiece_models import TENSOR, merges_of, read_pieces
+from nodegraph.diffusion.single_files.base import fault_of
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
@@ -231,9 +232,13 @@ def reading(place: Path) -> Iterator[None]:
             if "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise InvalidFile(
-                f"can't load {place}: {_first_line(error)}",
+                f"can't load {place}: {_said(error)}",
                 hint="The files are damaged or don't belong together: copy the model again.",
             ) from error
+
+
+def _said(error: Exception) -> str:
+    return fault_of(error) if isinstance(error, KeyError) else _first_line(error)
 
 
 def library_class(name: str) -> Any:

@@ -17,7 +17,7 @@ from nodegraph.diffusion.models import HEADED, PICKLES, SAFETENSORS, find_path, 
 from nodegraph.diffusion.precision.choices import StoredTensor
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Header, Shapes
-from nodegraph.diffusion.single_files.base import part_of
+from nodegraph.diffusion.single_files.base import DAMAGED, fault_of, part_of
 from nodegraph.errors import InvalidFile, InvalidValue
 
 AUTO = "auto"
@@ -121,9 +121,9 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     try:
         own = part_of(header.shapes, part.prefix)
         config = layout.read_config(named[0]) if named else part.layout.config(own)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {part.layout.title}, but it is damaged: {error!r}",
+            f"{path} is {part.layout.title}, but it is damaged: {fault_of(error)}.",
             hint="Copy the file again.",
         ) from error
     return FoundDenoiser(path, files, header, part, config)
@@ -165,7 +165,7 @@ def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
     if not found:
         told = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {told.title}, not a diffusion model that is known here.",
+            f"{path} is {told.instead_of('a diffusion model that is known here')}.",
             expected="the denoiser of a supported family",
             hint=f"{told.node} takes it." if told.node else None,
         )

@@ -179,6 +179,9 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
+    if Path(name).suffix not in HEADED:
+        # Compared as names are mostly given: endings that all have would make all look alike.
+        known = [_plain(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
     searched = ", ".join(str(folder) for folder in folders) or "no models folder"
     return ModelNotFound(
@@ -186,6 +189,10 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
         given=name,
         hint=did_you_mean(name, known) if name else "Name a model.",
     )
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(SAFETENSORS).removesuffix(GGUF)
 
 
 def model_files(folder: Path) -> Iterator[Path]:

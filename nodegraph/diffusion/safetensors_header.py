@@ -68,12 +68,32 @@ def read_open_header(
     """
     if not size:
         raise damaged(name, "it is empty")
-    length = int.from_bytes(file.read(8), "little")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
     if size < 8 or not 2 <= length <= min(size - 8, most):
+        _refuse_text(name, start)
         raise damaged(name, f"it has {size} bytes and claims a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
     return header
+
+
+def _refuse_text(name: Path | str, start: bytes) -> None:
+    """Tell what downloads leave that didn't work.
+
+    Raises:
+        InvalidFile: It is such.
+    """
+    if start == b"version ":
+        raise InvalidFile(
+            f"{name} is no safetensors file, but what git keeps in place of a large one.",
+            hint="Fetch the file itself with `git lfs pull`, or download it again.",
+        )
+    if start.lstrip()[:1] == b"<":
+        raise InvalidFile(
+            f"{name} is no safetensors file, but a web page.",
+            hint="Download it again, from a link that gives the file itself; some ask for a login.",
+        )
 
 
 def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:

@@ -18,6 +18,7 @@ from nodegraph.diffusion.model_files import PartFiles, weighty_folder
 from nodegraph.diffusion.models import file_shapes, header_of
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import DAMAGED, fault_of
 from nodegraph.errors import InvalidFile
 
 TEXT_ENCODER = "text_encoder"
@@ -54,6 +55,12 @@ def encoders_in(
     if not path.is_dir():
         return _in_file(family, port, path, allow_pickle)
     if not (path / layout.INDEX).is_file():
+        if not (path / layout.CONFIG).is_file():
+            raise InvalidFile(
+                f"{path} is no folder of a text encoder: it has no {layout.CONFIG}.",
+                expected=expected_encoders(family),
+                hint="Name a .safetensors file, or the folder of a text encoder or a whole model.",
+            )
         return _in_folder(family, port, path, allow_pickle)
     return _in_model(family, port, path, allow_pickle)
 
@@ -95,8 +102,11 @@ def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
         return None
     try:
         return _words(checkpoint_part(part, shapes, prefix).config)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise InvalidFile(f"the text encoder in {path} is damaged: {error!r}") from error
+    except DAMAGED as error:
+        raise InvalidFile(
+            f"the text encoder in {path} is damaged: {fault_of(error)}.",
+            hint="Copy the file again.",
+        ) from error
 
 
 def _words(config: Mapping[str, Any]) -> int:
@@ -141,8 +151,7 @@ def no_encoder(family: Family, port: str, path: Path, allow_pickle: bool) -> Inv
 def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
     """What a file or folder is, and what to do about it."""
     if path.is_dir():
-        named = layout.read_config(path / layout.CONFIG).get("architectures") or ["folder"]
-        return f"a {named[0]}", _NO_WHOLE
+        return f"a {_class_in(path)}", _NO_WHOLE
     shapes = file_shapes(path, allow_pickle)
     known = [
         (item.title, family.title)
@@ -155,6 +164,13 @@ def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
         return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."
     what = identify_tensors(shapes)
     return what.title, f"{what.node} takes it." if what.node else _NO_WHOLE
+
+
+def _class_in(folder: Path) -> str:
+    """What a folder says that it holds."""
+    whole = (folder / layout.INDEX).is_file()
+    said = layout.read_config(folder / (layout.INDEX if whole else layout.CONFIG))
+    return str((said.get("architectures") or [said.get("_class_name") or "folder"])[0])
 
 
 _NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."

@@ -24,7 +24,7 @@ from nodegraph.diffusion.models import PICKLES, SAFETENSORS, find_path, header_o
 from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.diffusion.single_files.base import DAMAGED, FileLayout, fault_of, part_of
 from nodegraph.diffusion.single_files.tiny_vae import HALVES, TINY, half_name
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -72,6 +72,7 @@ def open_vae(
     """
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
+        vae_format(name, folders, latents=latents, allow_pickle=allow_pickle)
         options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
     found = _found(path, allow_pickle=allow_pickle)
@@ -120,7 +121,8 @@ def vae_format(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         source = locate_model(name, folders, allow_pickle=allow_pickle)
-        return family_named(source.family).latent
+        own = family_named(source.family).latent
+        return _chosen(name, FoundVae((), (own,)), latents)
     return _chosen(name, _found(path, allow_pickle=allow_pickle), latents)
 
 
@@ -156,12 +158,25 @@ def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
     if not fitting:
         told = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {told.title}, not a VAE that is known here.",
+            f"{path} is {told.instead_of('a VAE that is known here')}.",
             expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
             hint=f"{told.node} takes it." if told.node else None,
         )
+    _check_whole(path, laid[fitting[0].name], shapes)
     may_upcast = all(item is None or item.class_name != TINY for item in laid.values())
     return FoundVae(files, fitting, may_upcast)
+
+
+def _check_whole(path: Path, laid: FileLayout | None, shapes: Shapes) -> None:
+    """Tell of tensors that are missing, as far as sizes are read from them."""
+    assert laid is not None
+    try:
+        laid.config(part_of(shapes, laid.prefix(shapes) or ""))
+    except DAMAGED as error:
+        raise InvalidFile(
+            f"{path} is {laid.title}, but it is damaged: {fault_of(error)}.",
+            hint="Copy the file again.",
+        ) from error
 
 
 def _laid(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
@@ -197,6 +212,11 @@ def _halves(path: Path) -> tuple[Path, ...]:
 
 
 def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
+    if not (path / layout.CONFIG).is_file():
+        raise InvalidFile(
+            f"{path} is no folder of a VAE: it has no {layout.CONFIG}.",
+            expected="a .safetensors file, or the folder of a VAE or of a whole model",
+        )
     config = layout.read_config(path / layout.CONFIG)
     weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
     index = [weights.index] if weights.index else []

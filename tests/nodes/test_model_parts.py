@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from tests.diffusion.single_files import double_stream
@@ -82,7 +82,12 @@ def test_a_changed_file_is_noticed(bench: Bench, flux: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "port", "words"),
     [
-        ({"model": "flax"}, "model", "Valid: flux.safetensors"),
+        ({"model": "flax"}, "model", "Did you mean `flux`?"),
+        ({"model": " flux "}, "model", "Did you mean `flux`?"),
+        ({"model": "page"}, "model", "but a web page"),
+        ({"model": "pointer"}, "model", "git lfs pull"),
+        ({"model": "other"}, "model", "other.safetensors is no model that is known here."),
+        ({"model": "cut"}, "model", "is Flux.1 that is incomplete or was changed, not a"),
         ({"model": "flux", "second": "flux"}, "second", "no second expert"),
         ({"model": "flux", "family": "sd3"}, "family", "the transformer of Flux.1"),
         ({"model": "flux", "prediction_type": "epsilon"}, "prediction_type", "flow matching"),
@@ -93,6 +98,11 @@ def test_what_cannot_be_loaded_is_told_before_running(
     bench: Bench, flux: Path, inputs: dict[str, Any], port: str, words: str
 ) -> None:
     save_file({"a.lora_A.weight": torch.ones(1, 1)}, flux.with_name("lora.safetensors"))
+    save_file({"a": torch.ones(1, 1)}, flux.with_name("other.safetensors"))
+    cut = {name: item for name, item in load_file(flux).items() if "img_in" not in name}
+    save_file(cut, flux.with_name("cut.safetensors"))
+    flux.with_name("page.safetensors").write_text("\n<!DOCTYPE html><html>404</html>")
+    flux.with_name("pointer.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
     [problem] = bench.problems(load(**inputs), "load")
     assert (problem.node, problem.port) == ("load", port)
     assert words in str(problem)

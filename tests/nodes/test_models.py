@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from nodegraph import Vae
 from nodegraph.diffusion import (
@@ -20,6 +21,8 @@ from nodegraph.diffusion import (
     opening,
     scheduler_config,
 )
+from tests.diffusion.families.parts import vae
+from tests.diffusion.ldm_export import _vae_tensors
 from tests.nodes.conftest import Bench, link
 
 
@@ -261,3 +264,23 @@ def test_weights_in_few_bits_go_the_whole_way(bench: Bench) -> None:
     nodes["load"]["inputs"]["storage"] = "full"
     wide = bench.value(nodes, "sample.latent").samples
     assert 0 < (narrow - wide).norm() < 0.1 * wide.norm()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "port", "words"),
+    [
+        ({"vae": "."}, "vae", "models is no folder of a VAE: it has no config.json"),
+        ({"vae": "cut", "latents": "sd"}, "vae", "damaged: it has no encoder.conv_in.weight"),
+        ({"vae": "tiny", "latents": "flux"}, "latents", "doesn't read latents of format flux"),
+    ],
+)
+def test_what_is_no_vae_is_told_before_running(
+    bench: Bench, inputs: dict[str, Any], port: str, words: str
+) -> None:
+    tensors = _vae_tensors(vae())
+    del tensors["encoder.conv_in.weight"]
+    folder = bench.folder / "models"
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, folder / "cut.safetensors")
+    [problem] = bench.problems({"load": {"type": "LoadVae", "inputs": inputs}}, "load")
+    assert (problem.port, words in problem.message) == (port, True), problem.message

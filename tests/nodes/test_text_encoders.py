@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_hidream import hidream
@@ -54,14 +56,25 @@ def test_prompts_are_encoded(bench: Bench, files: Path) -> None:
         (("clip_l",), "file_2", "no file holds: T5-XXL"),
         (("clip_l", "clip_l", "t5xxl"), "file_2", "are both CLIP-L"),
         (("clip_l", "t5xl"), "file_2", "there is no model `t5xl`"),
+        (("clip_l", "."), "file_2", "models is no folder of a text encoder: it has no config.json"),
+        (("clip_l", "wan"), "file_2", "wan is a WanPipeline, which is no text encoder of Flux.1"),
+        (("vae", "clip_l"), "file", "vae is a AutoencoderKL, which is no text encoder of Flux.1"),
     ],
 )
 def test_wrong_files_are_told_before_running(
     bench: Bench, files: Path, names: tuple[str, ...], port: str, words: str
 ) -> None:
+    write_json(files / "wan" / "model_index.json", _class_name="WanPipeline")
+    write_json(files / "vae" / "config.json", _class_name="AutoencoderKL")
+    write(files / "vae" / "diffusion_pytorch_model.safetensors", {"a": torch.ones(1)})
     [problem] = bench.problems(load(*names), "load")
     assert problem.port == port
     assert words in problem.message
+
+
+def write_json(file: Path, **content: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(content))
 
 
 def test_a_changed_file_is_noticed(bench: Bench, files: Path) -> None:

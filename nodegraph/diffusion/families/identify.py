@@ -42,11 +42,18 @@ class Identified:
     node: str | None = None
     parts: Sequence[PartAlone] = ()
 
+    def instead_of(self, wanted: str) -> str:
+        """What it is, where something else is wanted."""
+        return self.title if self.title == _UNKNOWN else f"{self.title}, not {wanted}"
+
     @property
     def refusal(self) -> str:
         """What it is, as a sentence that says why LoadModel doesn't take it."""
         end = f": {self.node} takes it" if self.node else ", which can't be loaded here"
         return f"{self.title}{end}."
+
+
+_UNKNOWN = "no model that is known here"
 
 
 def supported() -> str:
@@ -99,7 +106,7 @@ def identify_tensors(shapes: Shapes) -> Identified:
 def _near(shapes: Shapes) -> str:
     first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
     if first is None or len(first) != 4:
-        return "no model that is known here"
+        return _UNKNOWN
     if first[1] != 4:
         return more_channels(first[1], 4)
     parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
@@ -147,12 +154,14 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _are_words),
     ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
+_CHANGED = "that is incomplete or was changed"
+
 _OTHERS: tuple[tuple[str, Matches], ...] = (
-    ("Stable Diffusion XL", _any("conditioner.embedders.")),
-    ("Stable Diffusion 3", _any_within("joint_blocks.0.context_block.")),
+    (f"Stable Diffusion XL {_CHANGED}", _any("conditioner.embedders.")),
+    (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
     ("a Flux.1 that looks at another picture (Depth, Canny)", _takes_twice("img_in.weight")),
-    ("Flux", _any_within("double_blocks.0.img_attn.")),
-    ("Stable Diffusion 2.x", _any("cond_stage_model.model.")),
+    (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
+    (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
     ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),
     ("a text encoder alone", _bare("text_model.encoder.")),
     ("a UNet alone", _bare("down_blocks.0.", "input_blocks.0.")),

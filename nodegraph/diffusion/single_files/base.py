@@ -130,6 +130,17 @@ def check_scale(found: int, wanted: int) -> None:
         raise ValueError(f"its cells are {found} long instead of {wanted}: it isn't whole")
 
 
+DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
+"""What reading a configuration from shapes raises where tensors are missing or of others'."""
+
+
+def fault_of(error: Exception) -> str:
+    """One of `DAMAGED` in words."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return f"the shapes of its tensors don't fit together ({error})"
+
+
 def count_of(names: Shapes, pattern: str) -> int:
     """How many different numbers the pattern's group takes in the names."""
     found = (re.match(pattern, name) for name in names)
