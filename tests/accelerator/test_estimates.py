@@ -77,7 +77,7 @@ STEPS: list[tuple[str, Callable[[], Any], Conditioning, dict[str, Any], Mapping[
     ("sd1", sd1, prompt(embeddings=(77, 32)), {}, TABLE),
     ("sdxl", sdxl, prompt(embeddings=(77, 32), pooled=(32,)), {}, TABLE),
     ("flux", flux, prompt(embeddings=(512, 32), pooled=(32,)), {}, FLOW),
-    ("sd3", sd3, prompt(embeddings=(231, 32), pooled=(64,)), {"batch_size": 2}, FLOW),
+    ("sd3", sd3, prompt(embeddings=(333, 32), pooled=(64,)), {"batch_size": 2}, FLOW),
     ("wan", wan, prompt(embeddings=(512, 32)), {"frames": 9}, FLOW),
 ]
 
@@ -95,7 +95,7 @@ def test_a_step_holds_about_what_its_family_says(
 ) -> None:
     pretend.resize(1024 * MIB)
     torch.manual_seed(0)
-    net, side = build().eval().requires_grad_(False), 384
+    net, side = build().eval().requires_grad_(False), 256
     model = Denoiser({"transformer": net.to("cuda:0")}, name, schedule)
     before = pretend.used()
     torch.cuda.reset_peak_memory_stats()
@@ -132,7 +132,7 @@ def test_coding_holds_about_what_the_format_says(
     name: str, build: Callable[[], Any], frames: int, pretend: PretendAccelerator
 ) -> None:
     pretend.resize(1024 * MIB)
-    latents, side = format_named(name), 128
+    latents, side = format_named(name), 96
     vae = build().eval().requires_grad_(False).to("cuda:0")
     before = pretend.used()
     shape = (1, 3, frames, side, side) if latents.temporal else (1, 3, side, side)

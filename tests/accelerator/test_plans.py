@@ -1,17 +1,15 @@
-"""Plans tell before a run what fits, and the run does as they said."""
+"""Plans tell before a run what fits; that runs do as they said shows in `test_short_memory`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from nodegraph import Workflow
 from nodegraph.cli.plan import show_plan
 from tests.accelerator.fixtures import MIB
-from tests.accelerator.pictures import Painter, Pixels, workflow
+from tests.accelerator.pictures import Painter, workflow
 from tests.accelerator.pretend import PretendAccelerator
 
 
@@ -39,17 +37,6 @@ def test_a_plan_tells_how_nodes_have_room(
     assert found.totals.memory["cuda:0"] <= max(total * MIB, sample.memory, decode.memory)
     assert (sample.transfer_seconds > 0) == (sampled == "parts")
     assert pretend.used() == 0, "nothing is loaded"
-
-
-def test_a_run_does_what_the_plan_said(
-    painter: Painter, pretend: PretendAccelerator, on_cpu: Callable[..., Pixels]
-) -> None:
-    pretend.resize(14 * MIB)
-    document = workflow(steps=2)
-    fits = {name: planned(painter, document).nodes[name].fit for name in ("sample", "decode")}
-    assert np.array_equal(painter.paint(document), on_cpu(document))
-    assert set(painter.in_parts()) == {name for name, fit in fits.items() if fit == "parts"}
-    assert painter.retries() == []
 
 
 def test_the_plan_is_told_in_words(
