@@ -275,7 +275,7 @@ def damaged(tensors: original.Tensors, kind: str) -> original.Tensors:
     [
         ("missing", "lack 1 tensor, such as .*conv_out.*bias"),
         ("of another shape", r"another shape: .*conv_out.*bias, which has shape \[77\]"),
-        ("unexpected", "don't belong there: decoder.anything"),
+        ("unexpected", "beside what belongs there: decoder.anything"),
     ],
 )
 def test_tensors_that_do_not_fit_are_told_by_name(kind: str, told: str, tmp_path: Path) -> None:
