@@ -4,6 +4,7 @@ into files of them."""
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import torch
@@ -31,12 +32,14 @@ def _rotary(theta: float, **more: Any) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": theta, **more}
 
 
+@cache
 def qwen3(kind: Any = tf.Qwen3Model, layers: int = 3, width: int = 16) -> Any:
     torch.manual_seed(1)
     sized = _sized(QWEN_WORDS, layers) | {"hidden_size": width, "intermediate_size": 2 * width}
     return drawn(kind(tf.Qwen3Config(**sized, rms_norm_eps=1e-6, rope_parameters=_rotary(1e6))))
 
 
+@cache
 def qwen25_vl() -> Any:
     torch.manual_seed(2)
     text = _sized(QWEN_VL_WORDS, 3)
@@ -65,11 +68,13 @@ def qwen25_vl() -> Any:
     return drawn(tf.Qwen2_5_VLForConditionalGeneration(config))
 
 
+@cache
 def gemma2(words: int) -> Any:
     torch.manual_seed(3)
     return drawn(tf.Gemma2Model(tf.Gemma2Config(**_sized(words, 3, 256))))
 
 
+@cache
 def llama3(words: int) -> Any:
     torch.manual_seed(4)
     reach = {
@@ -88,6 +93,7 @@ def llama3(words: int) -> Any:
     return drawn(tf.LlamaForCausalLM(config))
 
 
+@cache
 def mistral3(layers: int = 32) -> Any:
     torch.manual_seed(5)
     text = {

@@ -68,30 +68,32 @@ def test_flux2_klein_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(encoded(model)["embeddings"], expected)
 
 
-def test_qwen_image_is_diffusers_with_and_without_eyes(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of Qwen2.5-VL."""
+    file = tmp_path_factory.mktemp("qwen") / "qwen_2.5_vl_7b.safetensors"
+    return write(file, text_file(qwen25_vl()))
+
+
+def test_qwen_image_is_diffusers_with_and_without_eyes(seeing: Path, tmp_path: Path) -> None:
     encoder = qwen25_vl()
-    tensors = text_file(encoder)
-    model = loaded("qwen-image", write(tmp_path / "qwen_2.5_vl_7b.safetensors", tensors))
+    model = loaded("qwen-image", seeing)
     assert_holds(model.modules["text_encoder"], encoder)
     tokenizer = model.tokenizers["tokenizer"]
     pipeline = d.QwenImagePipeline(None, None, encoder, tokenizer, None)
     expected, _ = pipeline.encode_prompt(PROMPT, "cpu")
     assert torch.equal(encoded(model)["embeddings"], expected)
 
-    blind = {name: t for name, t in tensors.items() if not name.startswith("visual.")}
+    blind = {name: t for name, t in text_file(encoder).items() if not name.startswith("visual.")}
     file = write(tmp_path / "blind.safetensors", blind)
     assert torch.equal(encoded(loaded("qwen-image", file))["embeddings"], expected)
     with pytest.raises(InvalidFile, match=r"Qwen2\.5-VL without its eyes, which is no"):
         open_text_encoder("qwen-image-edit", {"file": str(file)}, [])
 
 
-def test_hunyuan_image_is_diffusers(tmp_path: Path) -> None:
+def test_hunyuan_image_is_diffusers(seeing: Path, tmp_path: Path) -> None:
     encoder, letters = qwen25_vl(), t5(BYT5_WORDS)
-    files = (
-        write(tmp_path / "byt5_small.safetensors", named(letters)),
-        write(tmp_path / "qwen.safetensors", text_file(encoder)),
-    )
-    model = loaded("hunyuan-image", *files)
+    model = loaded("hunyuan-image", write(tmp_path / "byt5.safetensors", named(letters)), seeing)
     one, two = model.tokenizers["tokenizer"], model.tokenizers["tokenizer_2"]
     pipeline = d.HunyuanImagePipeline(None, None, encoder, one, letters, two, None)
     text = 'a sign that says "red cat"'
@@ -210,9 +212,8 @@ def test_a_folder_without_llama_is_opened_and_loadtextencoder_gives_it(
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_an_editing_model_is_given_eyes_that_fit(tmp_path: Path) -> None:
-    tensors = text_file(qwen25_vl())
-    model = loaded("qwen-image-edit", write(tmp_path / "qwen_2.5_vl_7b.safetensors", tensors))
+def test_an_editing_model_is_given_eyes_that_fit(seeing: Path) -> None:
+    model = loaded("qwen-image-edit", seeing)
     picture = torch.rand(1, 64, 96, 3, generator=torch.Generator().manual_seed(1))
     (entry,) = encode_edit(model, "make it red", [picture]).entries
     assert torch.isfinite(entry.embeddings).all()

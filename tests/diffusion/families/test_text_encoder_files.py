@@ -3,6 +3,7 @@ as diffusers' pipelines encode them."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_sd3_is_diffusers_whose_first_clip_projects_nothing(files: Path, with_t5
     model = loaded("sd3", "clip_g", *names, "clip_l", models=files)
     assert set(model.modules) == {"text_encoder", "text_encoder_2", *["text_encoder_3"] * with_t5}
 
-    first = clip(projects=True)
+    first = deepcopy(clip(projects=True))
     first.text_model.load_state_dict(clip().state_dict())
     first.text_projection.weight.copy_(torch.eye(64))
     third = t5(), model.tokenizers.get("tokenizer_3", t5_words())

@@ -1,9 +1,10 @@
 """Text encoders of few numbers that know as many words as published ones, and files of them in the
-layouts that are in circulation."""
+layouts that are in circulation. Made once in a process: nobody writes into them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def drawn(module: Any) -> Any:
     return module
 
 
+@cache
 def clip(layers: int = 2, *, projects: bool = False, length: int = 77) -> Any:
     """CLIP-L, or bigG where it has more than 16 layers."""
     torch.manual_seed(layers)
@@ -49,6 +51,7 @@ def clip(layers: int = 2, *, projects: bool = False, length: int = 77) -> Any:
     return drawn((tf.CLIPTextModelWithProjection if projects else tf.CLIPTextModel)(config))
 
 
+@cache
 def t5(words: int = T5_WORDS, kind: Any = tf.T5EncoderModel) -> Any:
     torch.manual_seed(words)
     config = (tf.UMT5Config if kind is tf.UMT5EncoderModel else tf.T5Config)(
