@@ -179,8 +179,11 @@ _NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."
 def twice(family: Family, role: str, first: GivenEncoder, second: GivenEncoder) -> InvalidFile:
     """What is raised where two hold the same part."""
     part = next(part for part in family.encoders if part.role == role)
+    title, same = encoder_title(part), first.path == second.path
     return InvalidFile(
-        f"{first.path} and {second.path} are both {encoder_title(part)}.",
+        f"{first.path}, {title}, is named twice."
+        if same
+        else f"{first.path} and {second.path} are both {title}.",
         port=second.port,
         expected=expected_encoders(family),
         hint="Leave one of them out.",

@@ -54,7 +54,7 @@ def test_prompts_are_encoded(bench: Bench, files: Path) -> None:
     ("names", "port", "words"),
     [
         (("clip_l",), "file_2", "no file holds: T5-XXL"),
-        (("clip_l", "clip_l", "t5xxl"), "file_2", "are both CLIP-L"),
+        (("clip_l", "clip_l", "t5xxl"), "file_2", "CLIP-L, is named twice"),
         (("clip_l", "t5xl"), "file_2", "there is no model `t5xl`"),
         (("clip_l", "."), "file_2", "models is no folder of a text encoder: it has no config.json"),
         (("clip_l", "wan"), "file_2", "wan is a WanPipeline, which is no text encoder of Flux.1"),

@@ -158,7 +158,12 @@ def test_what_it_takes_in_memory_is_told_before(files: Path) -> None:
     ("family", "names", "port", "words"),
     [
         ("flux", ["t5xxl"], "file_2", "Flux.1 has text encoders that no file holds: CLIP-L"),
-        ("flux", ["t5xxl", "t5xxl", "clip_l"], "file_2", "are both T5-XXL"),
+        (
+            "flux",
+            ["t5xxl", "t5xxl", "clip_l"],
+            "file_2",
+            "t5xxl.safetensors, T5-XXL, is named twice",
+        ),
         ("flux", ["clip_l", "t5xxl", "clip_g"], "file_3", "is CLIP-G, which is no text encoder"),
         ("wan", ["t5xxl"], "file", "is T5-XXL, which is no text encoder of Wan.*UMT5-XXL.*Flux.1"),
         ("hidream", ["clip_l"], "file", "is CLIP-L, .*expected: long CLIP-L with its projection"),
