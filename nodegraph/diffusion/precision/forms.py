@@ -27,6 +27,9 @@ NF4 = (
 )
 """The levels. Source: appendix E there."""
 
+_PIECE = 2**17
+"""Numbers that are read at once: few enough to stay near the processor."""
+
 Parts = Mapping[str, Tensor]
 """What a form reads: ``stored``, and what else belongs to it."""
 
@@ -190,13 +193,18 @@ def _read(stored: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _read_e4m3(stored: Tensor, dtype: torch.dtype) -> Tensor:
-    """As ``stored.to(dtype)``, in a sixth of the time that torch takes on a CPU.
+    """As ``stored.to(dtype)``, in a fraction of the time that torch takes on a CPU.
 
     Moved to their places in a float16, sign, exponent and fraction are the number divided by 2⁸,
     which is what the middles of the two exponents differ by.
     """
-    bits = stored.view(torch.int8).to(torch.int16)
-    size = bits & 0x7F
-    is_none = size == 0x7F  # the one pattern that is no number
-    size = (size << 7).masked_fill_(is_none, 0x7E00)
-    return size.bitwise_or_(bits & -0x8000).view(torch.float16).to(dtype).mul_(256)
+    found = torch.empty(stored.shape, dtype=dtype)
+    wide, narrow = found.view(-1), stored.reshape(-1).view(torch.int8)
+    for at in range(0, len(wide), _PIECE):
+        into, piece = wide[at : at + _PIECE], narrow[at : at + _PIECE]
+        bits = piece.to(torch.int16)
+        size = bits & 0x7F
+        is_none = size == 0x7F  # the one pattern that is no number
+        size.bitwise_left_shift_(7).masked_fill_(is_none, 0x7E00)
+        into.copy_(size.bitwise_or_(bits.bitwise_and_(-0x8000)).view(torch.float16)).mul_(256)
+    return found
