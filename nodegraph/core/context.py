@@ -231,6 +231,9 @@ class Weights(Protocol):
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether an error says that memory ran out, of whatever library it is."""
 
+    def can_offload(self, device: str) -> bool:
+        """Whether weights can stay at the host and take less of a device's memory so."""
+
     def missing(self, error: BaseException) -> int:
         """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
 

@@ -218,7 +218,7 @@ class Attempt:
         weights = self._shared.weights
         assert weights is not None
         freed = weights.relieve(self._device)
-        if not freed or freed < lack.bytes:
+        if not weights.can_offload(self._device) or not freed or freed < lack.bytes:
             self._freed = freed
             return False
         self._tell_retry(lack, "offloaded weights: they come in parts", freed)

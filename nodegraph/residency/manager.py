@@ -242,6 +242,10 @@ class ResidencyManager:
         """Whether an error says that memory ran out, of whatever library it is."""
         return is_out_of_memory(error)
 
+    def can_offload(self, device: str) -> bool:
+        """Whether weights can stay at the host and take less of a device's memory so."""
+        return self._lean is not None and lies_apart(device)
+
     def missing(self, error: BaseException) -> int:
         """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
         return missing_bytes(error)
@@ -267,7 +271,7 @@ class ResidencyManager:
 
     def _is_too_large(self, recipe: Recipe, device: str, work: int | None) -> bool:
         """Whether a component has no room on a device beside the work with it, were it alone."""
-        if self._lean is None or not lies_apart(device):
+        if not self.can_offload(device):
             return False
         size = self.size(recipe.base) + (self.size(recipe) if recipe.adapters else 0)
         room = self._room_beside(device, work)

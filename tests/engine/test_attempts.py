@@ -95,6 +95,9 @@ class FakeWeights:
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, OutOfMemoryError)
 
+    def can_offload(self, device: str) -> bool:
+        return True
+
     def missing(self, error: BaseException) -> int:
         return self.lacking
 
