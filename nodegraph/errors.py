@@ -6,7 +6,8 @@ to mend it, so that a command line can print it and an editor can mark the port.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
@@ -106,6 +107,16 @@ class NodegraphError(Exception):
     def problems(self) -> Sequence[Problem]:
         """Every finding behind this error, at least one."""
         return (self.problem,)
+
+
+@contextmanager
+def at_port(port: str) -> Iterator[None]:
+    """Say of faults inside the `with` at which port they are, if they don't say it themselves."""
+    try:
+        yield
+    except NodegraphError as error:
+        error.problem = replace(error.problem, port=error.problem.port or port)
+        raise
 
 
 class InvalidWorkflow(NodegraphError):

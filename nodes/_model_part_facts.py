@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
@@ -33,7 +33,20 @@ def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
         _known(inputs)
     except NodegraphError as error:
         yield finding_of(error.problem.port or "model", error)
+    yield from _check_experts(inputs.literals)
     yield from check_dtype(inputs)
+
+
+def _check_experts(given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Tell of one file that is named as both experts."""
+    if given.get("second") and given["second"] == given.get("model"):
+        yield Finding(
+            "second",
+            "is the same as the first expert",
+            given["second"],
+            hint="The two are files of their own, mostly called high noise and low noise.",
+            is_warning=True,
+        )
 
 
 def denoiser_state(inputs: HookInputs) -> str:

@@ -49,6 +49,8 @@ verbosity is process-wide too, so one component is built at a time."""
 _CLIP_LENGTH = 77
 """Tokens of a prompt that published CLIP encoders take."""
 
+_ANY_TEXT = "a cat, \u00e9\u732b"
+
 _DRAWN = {torch.empty, torch.rand, torch.randn}
 """What makes weights, and never what is computed once for good."""
 _DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.trunc_normal_}
@@ -182,7 +184,11 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
         given = json.loads(named.read_text("utf-8")) if named.is_file() else {}
         kind = _tokenizer_class(str(given.get("tokenizer_class")), classes)
         try:
-            return kind.from_pretrained(alone, local_files_only=True)
+            found = kind.from_pretrained(alone, local_files_only=True)
+            if hasattr(found, "encode"):
+                # Words that it lacks for its own marks show once it is used.
+                found.encode(_ANY_TEXT)
+            return found
         except Exception as error:
             # The library under it raises bare exceptions.
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error

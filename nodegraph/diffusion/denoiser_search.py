@@ -18,7 +18,7 @@ from nodegraph.diffusion.precision.choices import StoredTensor
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.single_files.base import DAMAGED, fault_of, part_of
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue, at_port
 
 AUTO = "auto"
 
@@ -101,8 +101,9 @@ def find_denoiser(
             given=wanted.second,
             expected="nothing",
         )
-    second = _find(find_path(wanted.second, folders), family.name, allow_pickle)
-    if dict(second.config) != dict(first.config):
+    with at_port("second"):
+        second = _second(wanted, folders, allow_pickle)
+    if second.part.layout != first.part.layout or dict(second.config) != dict(first.config):
         raise InvalidValue(
             f"{wanted.second} and {wanted.name} are not the two experts of one model",
             port="second",
@@ -110,6 +111,18 @@ def find_denoiser(
             expected=f"{first.part.layout.title} of the same sizes",
         )
     return [first, second]
+
+
+def _second(wanted: WantedDenoiser, folders: Sequence[Path], allow_pickle: bool) -> FoundDenoiser:
+    path = find_path(wanted.second, folders)
+    if is_whole(path):
+        raise InvalidValue(
+            f"{wanted.second} is a whole model, not a second expert by itself",
+            given=wanted.second,
+            expected="a .safetensors or .gguf file, or a folder such as transformer_2",
+            hint="Whole models bring their second expert: name it as the model.",
+        )
+    return _find(path, AUTO, allow_pickle)
 
 
 def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:

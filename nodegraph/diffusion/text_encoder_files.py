@@ -8,8 +8,7 @@ Nothing here imports torch or reads weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
@@ -45,7 +44,7 @@ from nodegraph.diffusion.text_encoder_parts import (
     twice,
 )
 from nodegraph.diffusion.vocabulary import find_tokenizer, missing_tokenizer
-from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.errors import InvalidFile, InvalidValue, at_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def find_text_encoder(
     for port, name in names.items():
         if not name.strip():
             continue
-        with _at(port):
+        with at_port(port):
             path = find_path(name, folders)
             given = encoders_in(known, port, path, allow_pickle)
         if not given:
@@ -167,16 +166,6 @@ def text_encoder_stamp(found: FoundEncoders, device: str) -> str:
     """Text that changes when `open_text_encoder` would give something else for the same names."""
     files = {path for part in found.parts for path in part.files}
     return files_stamp(files, device, [family_release(found.family)])
-
-
-@contextmanager
-def _at(port: str) -> Iterator[None]:
-    """Say of faults inside the `with` at which port they are."""
-    try:
-        yield
-    except NodegraphError as error:
-        error.problem = replace(error.problem, port=error.problem.port or port)
-        raise
 
 
 def _own(part: Part, given: PartFiles) -> Iterator[StoredTensor]:

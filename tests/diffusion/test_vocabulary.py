@@ -15,6 +15,9 @@ from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.flux2 import FLUX2, SYSTEM
 from nodegraph.diffusion.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
 from nodegraph.diffusion.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
+from nodegraph.errors import InvalidFile
+
+from .families.words import llama_words
 
 KINDS = {
     "t5": "T5Tokenizer",
@@ -112,3 +115,11 @@ def test_a_missing_one_is_told_with_what_to_copy() -> None:
     said = str(missing_tokenizer(GEMMA, "gemma.safetensors", port="file"))
     assert "its tokenizer.json in tokenizers/gemma2 under a models folder" in said
     assert "Copy tokenizer.json from the `tokenizer` folder of Gemma 2" in said
+
+
+def test_a_tokenizer_of_another_model_is_told_before_a_prompt_is_split(tmp_path: Path) -> None:
+    """Llama's in place of Gemma's: what Gemma's takes for unknown words isn't among its own."""
+    llama_words().save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    with pytest.raises(InvalidFile, match=r"its tokenizer files are damaged: .*not found"):
+        build_tokenizer(["GemmaTokenizer"], sorted(tmp_path.iterdir()))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from tests.diffusion.single_files import double_stream
+from tests.diffusion.single_files.models import SMALL
+from tests.diffusion.single_files.originals import WRITERS
 from tests.nodes.conftest import Bench, link
 
 
@@ -21,8 +24,6 @@ def load(model: str, **inputs: Any) -> dict[str, Any]:
 @pytest.fixture
 def flux(bench: Bench) -> Path:
     """A transformer called `flux` in the bench's models folder, in original names."""
-    import diffusers
-
     torch.manual_seed(0)
     net = diffusers.FluxTransformer2DModel(
         num_layers=1,
@@ -35,6 +36,18 @@ def flux(bench: Bench) -> Path:
     path = bench.folder / "models" / "flux.safetensors"
     path.parent.mkdir(exist_ok=True)
     save_file(double_stream.flux(net.state_dict()), path)
+    return path
+
+
+@pytest.fixture
+def wan(bench: Bench) -> Path:
+    """An expert called `wan` in the bench's models folder, and one of other sizes, `other`."""
+    path = bench.folder / "models" / "wan.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    small = SMALL["wan"]
+    for name, more in (("wan", {}), ("other", {"ffn_dim": 32})):
+        net = getattr(diffusers, small.kind)(**{**small.config, **more})
+        save_file(WRITERS["wan"](net.state_dict()), path.with_name(f"{name}.safetensors"))
     return path
 
 
@@ -106,3 +119,28 @@ def test_what_cannot_be_loaded_is_told_before_running(
     [problem] = bench.problems(load(**inputs), "load")
     assert (problem.node, problem.port) == ("load", port)
     assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ("gone", "there is no model `gone`"),
+        ("other", "other and wan are not the two experts of one model"),
+        ("flux", "flux and wan are not the two experts of one model"),
+        ("empty", "empty.safetensors is no intact safetensors file"),
+        ("tiny", "tiny is a whole model, not a second expert"),
+    ],
+)
+def test_faults_of_the_second_expert_are_told_at_its_port(
+    bench: Bench, flux: Path, wan: Path, second: str, words: str
+) -> None:
+    flux.with_name("empty.safetensors").touch()
+    [problem] = bench.problems(load("wan", second=second), "load")
+    assert (problem.port, words in problem.message) == ("second", True), problem.message
+
+
+def test_one_file_as_both_experts_is_told_and_run(bench: Bench, wan: Path) -> None:
+    nodes = load("wan", second="wan")
+    [problem] = bench.warnings(nodes)
+    assert (problem.port, problem.message) == ("second", "is the same as the first expert")
+    assert len(bench.value(nodes, "load.model").files) == 2
