@@ -56,8 +56,8 @@ def seen_picture(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
         raise InvalidValue(
             "the model comes without an image encoder",
             port="encoder",
-            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For those of Wan 2.1 "
-            "name clip_vision_h in the LoadTextEncoder, too, or the folder of the whole model.",
+            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For those of Wan "
+            "2.1 name clip_vision_h in the LoadTextEncoder, too, or the folder of the whole model.",
         )
     eye = text_model.modules["image_encoder"]
     prepare = text_model.tokenizers["image_processor"]
