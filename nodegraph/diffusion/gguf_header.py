@@ -9,6 +9,7 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import struct
+from collections import deque
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +28,8 @@ _ALIGNMENT = "general.alignment"
 _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 """Of tensors that were given another shape so that their rows divide into blocks."""
 _MOST_DIMENSIONS = 8
+_LONG = 64
+"""Items of a list that isn't kept: words of a tokenizer, not the shape of a tensor."""
 
 
 def read_gguf_header(path: Path) -> Header:
@@ -44,7 +47,7 @@ def read_gguf_header(path: Path) -> Header:
             return _Parser(file, path, path.stat().st_size).header()
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-    except (struct.error, UnicodeDecodeError, OverflowError, ZeroDivisionError) as error:
+    except (struct.error, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise _damaged(path, "its header is not what the format asks for") from error
 
 
@@ -77,6 +80,8 @@ class _Parser:
         self, told: dict[str, Any], tensors: list[tuple[str, tuple[int, ...], str, int]]
     ) -> Header:
         alignment = int(told.get(_ALIGNMENT) or 32)
+        if alignment < 0:
+            raise _damaged(self._path, f"its tensors lie at multiples of {alignment}")
         begin = -(-self._file.tell() // alignment) * alignment
         found = Header({}, {}, {key: str(item) for key, item in told.items() if _is_short(item)})
         for name, shape, kind, offset in tensors:
@@ -97,11 +102,14 @@ class _Parser:
         if kind != _ARRAY:
             return self._number(self._sign(kind))
         item, length = self._number("I"), self._number("Q")
+        is_long = length > _LONG
         if item in (_STRING, _ARRAY):
-            return [self._value(item) for _ in range(length)]
+            items = (self._value(item) for _ in range(length))
+            # Of a long one only the end is sought: as objects, its items take many times the file.
+            return list(deque(items, 0 if is_long else None))
         sign = self._sign(item)
         content = self._bytes(length * struct.calcsize(f"<{sign}"))
-        return list(struct.unpack(f"<{length}{sign}", content))
+        return [] if is_long else list(struct.unpack(f"<{length}{sign}", content))
 
     def _sign(self, kind: int) -> str:
         if kind not in _NUMBERS:
@@ -142,7 +150,8 @@ def _is_short(entry: Any) -> bool:
 def _original(shape: tuple[int, ...], told: Any) -> tuple[int, ...]:
     if not isinstance(told, list) or not all(isinstance(item, int) for item in told):
         return shape
-    return tuple(told) if prod(told) == prod(shape) else shape
+    is_same = min(told, default=1) > 0 and prod(told) == prod(shape)
+    return tuple(told) if is_same else shape
 
 
 def _stored_bytes(path: Path, name: str, shape: tuple[int, ...], kind: str) -> int:
@@ -150,7 +159,7 @@ def _stored_bytes(path: Path, name: str, shape: tuple[int, ...], kind: str) -> i
     if kind not in BLOCKS:
         return numbers * PLAIN_BYTES[kind]
     block, size = BLOCKS[kind]
-    if numbers % block:
+    if not numbers or numbers % block:
         raise _damaged(path, f"{name} has {numbers} numbers, which are no whole blocks")
     return numbers // block * size
 

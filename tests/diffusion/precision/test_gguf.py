@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
@@ -221,6 +222,38 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
+def entry(name: str, kind: int, content: bytes) -> Callable[[bytes], bytes]:
+    """Puts one more entry before those of a file."""
+    written = struct.pack("<Q", len(name)) + name.encode() + struct.pack("<I", kind) + content
+
+    def change(data: bytes) -> bytes:
+        (count,) = struct.unpack("<Q", data[16:24])
+        return data[:16] + struct.pack("<Q", count + 1) + written + data[24:]
+
+    return change
+
+
+UINT32, INT32, STRING, ARRAY = 4, 5, 8, 9
+WORD = struct.pack("<Q", 3) + b"abc"
+DAMAGES |= {
+    "deep": (entry("a", ARRAY, struct.pack("<IQ", ARRAY, 1) * 10_000), "not what the format"),
+    "parts of text": (entry("split.count", STRING, WORD), "not what the format"),
+    "aligned to text": (entry("general.alignment", STRING, WORD), "not what the format"),
+    "aligned to a list": (
+        entry("general.alignment", ARRAY, struct.pack("<IQI", UINT32, 1, 32)),
+        "not what the format",
+    ),
+    "aligned backwards": (
+        entry("general.alignment", INT32, struct.pack("<i", -32)),
+        "multiples of -32",
+    ),
+    "no rows": (
+        lambda data: data.replace(struct.pack("<QQ", 32, 4), struct.pack("<QQ", 32, 0)),
+        "a.weight has 0 numbers",
+    ),
+}
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_damaged_or_not_known_is_told(damage: str, tmp_path: Path) -> None:
     path = small(tmp_path / "small.gguf")
@@ -229,6 +262,33 @@ def test_what_is_damaged_or_not_known_is_told(damage: str, tmp_path: Path) -> No
 
     with pytest.raises(InvalidFile, match=message):
         read_gguf_header(path)
+
+
+def test_shapes_are_counted_upwards(tmp_path: Path) -> None:
+    path = small(tmp_path / "small.gguf")
+    told = entry("comfy.gguf.orig_shape.a.weight", ARRAY, struct.pack("<IQii", INT32, 2, -4, -32))
+    path.write_bytes(told(path.read_bytes()))
+
+    assert read_gguf_header(path).shapes == {"a.weight": (4, 32)}
+
+
+def test_long_lists_are_not_kept(tmp_path: Path) -> None:
+    path, count = small(tmp_path / "small.gguf"), 2_000_000
+    for change in (
+        entry("a", ARRAY, struct.pack("<IQ", UINT32, count) + bytes(4 * count)),
+        entry("b", ARRAY, struct.pack("<IQ", STRING, 50_000) + WORD * 50_000),
+    ):
+        path.write_bytes(change(path.read_bytes()))
+
+    tracemalloc.start()
+    try:
+        found = read_gguf_header(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found.shapes == {"a.weight": (4, 32)}
+    assert most < 2 * 4 * count
 
 
 def test_one_of_several_parts_is_told(tmp_path: Path) -> None:
