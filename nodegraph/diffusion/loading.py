@@ -229,7 +229,11 @@ def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part)
     Raises:
         InvalidFile: It has words that the encoder doesn't know.
     """
-    known = module.get_input_embeddings().num_embeddings
+    embeddings = module.get_input_embeddings()
+    if not isinstance(embeddings, nn.Embedding):
+        # What sees pictures knows no words.
+        return
+    known = embeddings.num_embeddings
     if len(tokenizer) > known:
         raise InvalidFile(
             f"the tokenizer in {recipe.paths(part.role)[0]} has {len(tokenizer)} words, more than "

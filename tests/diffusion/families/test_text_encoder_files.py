@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_prompt, estimate_bytes, load_component
 from nodegraph.diffusion.building import build_tokenizer
+from nodegraph.diffusion.image_to_video import seen_picture
 from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
 from nodegraph.diffusion.single_files.t5 import UMT5_ORIGINAL
 from nodegraph.diffusion.text_encoder_files import (
@@ -23,6 +24,7 @@ from nodegraph.diffusion.text_encoder_files import (
     text_encoder_bytes,
 )
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
+from nodegraph.images.images import to_pil
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export as ldm
 
@@ -278,3 +280,12 @@ def test_wans_eyes_come_from_a_file_too(tmp_path: Path) -> None:
     missing = {"file": str(file)}
     with pytest.raises(InvalidFile, match="no file holds: UMT5-XXL"):
         find_text_encoder("wan", missing, [])
+
+    model = loaded("wan", file, words)
+    (entry,) = encode_prompt(model, PROMPT).entries
+    assert entry.embeddings.shape[-1] == 24
+    picture = torch.rand(1, 64, 64, 3)
+    (seen,) = seen_picture(model, picture).values()
+    pixels = processor(to_pil(picture), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        assert torch.equal(seen, eye(pixels, output_hidden_states=True).hidden_states[-2])
