@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nodegraph.diffusion.precision.gguf_types import BLOCKS, FOREIGN, PLAIN_BYTES, TYPES
-from nodegraph.diffusion.safetensors_header import MAX_HEADER_BYTES, Header
+from nodegraph.diffusion.safetensors_header import MAX_HEADER_BYTES, Header, refuse_text
 from nodegraph.errors import InvalidFile
 
 GGUF = ".gguf"
@@ -59,7 +59,10 @@ class _Parser:
         self._most = min(size, MAX_HEADER_BYTES)
 
     def header(self) -> Header:
+        start = self._file.read(8)
+        self._file.seek(0)
         if self._bytes(4) != b"GGUF":
+            refuse_text(self._path, start, "GGUF")
             raise _damaged(self._path, "it doesn't begin as one")
         version = self._number("I")
         if version not in _VERSIONS:

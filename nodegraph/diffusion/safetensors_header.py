@@ -71,27 +71,30 @@ def read_open_header(
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if size < 8 or not 2 <= length <= min(size - 8, most):
-        _refuse_text(name, start)
+        refuse_text(name, start, "safetensors")
         raise damaged(name, f"it has {size} bytes and claims a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
     return header
 
 
-def _refuse_text(name: Path | str, start: bytes) -> None:
+def refuse_text(name: Path | str, start: bytes, form: str) -> None:
     """Tell what downloads leave that didn't work.
 
+    Args:
+        start: The first eight bytes of the file.
+        form: What it is called as, such as ``safetensors``.
     Raises:
         InvalidFile: It is such.
     """
     if start == b"version ":
         raise InvalidFile(
-            f"{name} is no safetensors file, but what git keeps in place of a large one.",
+            f"{name} is no {form} file, but what git keeps in place of a large one.",
             hint="Fetch the file itself with `git lfs pull`, or download it again.",
         )
     if start.lstrip()[:1] == b"<":
         raise InvalidFile(
-            f"{name} is no safetensors file, but a web page.",
+            f"{name} is no {form} file, but a web page.",
             hint="Download it again, from a link that gives the file itself; some ask for a login.",
         )
 

@@ -209,6 +209,11 @@ def small(path: Path) -> Path:
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no GGUF": (lambda data: b"GGML" + data[4:], "doesn't begin as one"),
+    "pointer": (
+        lambda data: b"version https://git-lfs.github.com/spec/v1",
+        "no GGUF file, but what git",
+    ),
+    "page": (lambda data: b"<!DOCTYPE html>", "no GGUF file, but a web page"),
     "empty": (lambda data: b"", "cut short within its header"),
     "cut": (lambda data: data[:-40], r"cut short before the end of a\.weight"),
     "cut in the header": (lambda data: data[:60], "cut short within its header"),
