@@ -13,6 +13,7 @@ import torch
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import TinyAutoencoder
 from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.fitting import check_fits
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.preview_files import OF_USER, has_config
 from nodegraph.diffusion.safetensors_header import read_header
@@ -54,7 +55,8 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
         with torch.device("meta"):
             vae = AutoencoderTiny(**{name: config[name] for name in config if name in known})
         vae.encoder = None
-        vae.load_state_dict(tensors, strict=True, assign=True)
+        check_fits(file, vae, tensors, strict=True)
+        vae.load_state_dict(tensors, assign=True)
         vae = vae.eval().requires_grad_(False).to(device)
     except torch.OutOfMemoryError:
         raise

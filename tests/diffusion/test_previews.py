@@ -430,6 +430,17 @@ def test_a_damaged_users_decoder_is_told_of_once(model: DiffusionModel, tmp_path
     assert told.startswith(f"warning: previews do without {file}: ")
 
 
+def test_what_a_users_decoder_lacks_is_told_by_name(model: DiffusionModel, tmp_path: Path) -> None:
+    tensors = taesd(users_decoder())[1]
+    lost = sorted(tensors)[-1]
+    del tensors[lost]
+    save_file(tensors, tmp_path / "taesd_decoder.safetensors")
+    ctx = Asking(tmp_path)
+    assert shown(ctx, model, latents()) == shown(Asking(), model, latents())
+    [told] = ctx.logged
+    assert "lack 1 tensor, such as decoder." in told, told
+
+
 @pytest.mark.parametrize("latent", [SDXL, SD3, FLUX, WAN22], ids=lambda item: item.name)
 def test_colours_are_known_of_more_formats(latent: LatentFormat) -> None:
     """A grey cell has the bias, each channel its factors on top of it."""

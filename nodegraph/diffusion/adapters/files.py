@@ -12,6 +12,8 @@ from nodegraph.diffusion.adapters.guessing import guess
 from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
 from nodegraph.diffusion.adapters.stems import take_apart
+from nodegraph.diffusion.families.alone import LOAD_MODEL
+from nodegraph.diffusion.families.identify import Identified, identify_tensors
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
@@ -119,9 +121,16 @@ def read_adapter(path: Path) -> AdapterFile:
             f"{path} holds no LoRA, LoHa, LoKr or DoRA.",
             given=f"tensors such as {example}",
             expected="pairs of small matrices for the layers of a model",
-            hint="If it is a whole model, open it with LoadModel.",
+            hint=_taken_by(identify_tensors(header.shapes)),
         )
     return AdapterFile(path, parts, tuple(others), header.metadata)
+
+
+def _taken_by(found: Identified) -> str:
+    """Which node takes what is no adapter."""
+    if found.family is None and found.node is None:
+        return f"If it is a whole model, open it with {LOAD_MODEL}."
+    return f"It is {found.title}: open it with {found.node or LOAD_MODEL}."
 
 
 def nothing_applies(file: AdapterFile, matched: Matched) -> InvalidFile:

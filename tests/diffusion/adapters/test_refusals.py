@@ -78,3 +78,10 @@ def test_what_is_no_adapter_is_no_adapter(content: str, tmp_path: Path) -> None:
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile, match="no adapter file"):
         read_adapter(tmp_path / "lora.pt")
+
+
+def test_a_part_of_a_model_is_told_with_the_node_that_takes_it(tmp_path: Path) -> None:
+    path = files.saved(build("flux").state_dict(), tmp_path / "transformer.safetensors")
+    with pytest.raises(InvalidFile, match="open it with LoadDiffusionModel") as caught:
+        read_adapter(path)
+    assert "the transformer of Flux.1" in caught.value.problem.hint
