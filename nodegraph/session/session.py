@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.planning.plan import Plan
+    from nodegraph.engine.planning.room import DeviceRoom
     from nodegraph.engine.planning.stock import Stock
     from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
@@ -290,7 +291,6 @@ class Session:
         from nodegraph.engine.planning.past import known_types
         from nodegraph.engine.planning.workflow import plan_workflow
         from nodegraph.residency import resident_name
-        from nodegraph.session.weights import device_room
 
         self.look_anew()
         self.engine.look_at_code_anew()
@@ -307,8 +307,17 @@ class Session:
             is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
             needs_targets=values,
             is_known=known_types([store.index for store in stores]) if stores else None,
-            room_of=partial(device_room, self._weights, self.settings.weights_budget),
+            room_of=self._room_of if stock is None else stock.room_of(self._room_of),
         ).plan
+
+    def room(self) -> DeviceRoom | None:
+        """The memory of the device that nodes compute on; None where it can't be told."""
+        return self._room_of(self._device)
+
+    def _room_of(self, device: str) -> DeviceRoom | None:
+        from nodegraph.session.weights import device_room
+
+        return device_room(self._weights, self.settings.weights_budget, device)
 
     def measure_machine(self) -> None:
         """Note how fast this machine is, once, for plans of what never ran on it."""

@@ -58,3 +58,10 @@ def test_what_lies_there_idle_counts_as_free(painter: Painter, pretend: PretendA
     found = planned(painter, workflow(steps=2))
     assert found.nodes["sample"].fit == "whole"
     assert found.totals.room["cuda:0"] > 63 * MIB
+
+
+def test_a_worker_tells_what_its_device_has(painter: Painter, pretend: PretendAccelerator) -> None:
+    room = painter.session.room()
+    assert room is not None
+    assert room.total == room.free == 64 * MIB
+    assert room.rate is not None

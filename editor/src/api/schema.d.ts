@@ -542,11 +542,13 @@ export interface PlanEntry {
   valid: boolean;
   /**
    * What would become of each node: whether it runs or is in the cache, with the expected time,
-   * memory and weights; of a hit that wrote files also these, in `files`, as far as the caller has
-   * them.
+   * memory and weights, and how it has room on its device: `fit` is `whole`, `parts` if its weights
+   * come in parts (`transfer_seconds` of its time), `small` if its work is done in tiles or one by
+   * one too, `none` if it is likely to run out of memory, and empty if that isn't known; of a hit
+   * that wrote files also these, in `files`, as far as the caller has them.
    */
   nodes: Record<string, unknown>;
-  /** Of the whole run. */
+  /** Of the whole run; `room`: bytes that there are for it, by device. */
   totals: Record<string, unknown>;
   /** Nodes and models that there aren't. */
   missing: Record<string, unknown>;

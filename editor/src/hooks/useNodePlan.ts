@@ -3,7 +3,8 @@ import { useMemo } from "react";
 import { useShallow } from "zustand/react/shallow";
 import type { Finding } from "@/api/schema";
 import { hasText, t } from "@/i18n";
-import { type NodePlan, usePlan } from "@/store/plan";
+import { bytes, duration, sentences } from "@/i18n/format";
+import { type NodePlan, type Shortage, usePlan } from "@/store/plan";
 import type { RunPlace } from "./useNodeRun";
 
 /** What would become of a node; null if that can't be told. */
@@ -39,4 +40,14 @@ export function useInnerFindings({ prefix }: RunPlace, node: string): readonly F
 export function reasonText(reason: string): string {
   const key = `panels.reason.${reason}`;
   return hasText(key) ? t(key) : reason;
+}
+
+/** How a node is short of memory, what becomes of it and what would help. */
+export function shortageText({ fit, needed, room, seconds }: Shortage): string {
+  const need =
+    needed !== null && room !== null
+      ? t("panels.room.needs", { needed: bytes(needed), room: bytes(room) })
+      : "";
+  const slower = seconds > 0 ? t("panels.room.slower", { time: duration(seconds) }) : "";
+  return sentences(t(`panels.room.${fit}`), need, slower, t(`panels.room.${fit}.help`));
 }

@@ -183,6 +183,30 @@ test("what a node takes includes weights that have to be loaded first", () => {
   expect(expectedOf(plan).get("other")?.seconds).toBeNull();
 });
 
+test("what is short of memory is told with what it needs", () => {
+  const short = { ...NODE, device: "cuda:0", weights: 10e9, memory: 4.2e9, fit: "parts" };
+  const nodes = {
+    whole: { ...short, fit: "whole" },
+    unknown: { ...short, fit: "" },
+    kept: { ...short, status: "hit" },
+    "make/parts": { ...short, transfer_seconds: 8 },
+    "make/none": { ...short, fit: "none", weights: 90e9 },
+    budget: { ...short, weights: 1e9 },
+  };
+  const totals = { ...ANSWER.totals, room: { "cuda:0": 12e9 } };
+  const plan = planFrom({ ...ANSWER, nodes, totals }, readWorkflow(TEXT));
+  const shortage = (name: string) => plan.nodes.get(name)?.shortage;
+  for (const name of ["whole", "unknown", "kept"]) expect(shortage(name)).toBeNull();
+  expect(shortage("make/parts")).toEqual({
+    fit: "parts",
+    needed: 14.2e9,
+    room: 12e9,
+    seconds: 8,
+  });
+  expect(shortage("make")).toEqual({ fit: "none", needed: 94.2e9, room: 12e9, seconds: 8 });
+  expect(shortage("budget")).toMatchObject({ fit: "parts", needed: null, room: null });
+});
+
 test("a block is planned as what is in it comes to", () => {
   const nodes = {
     "make/a": { ...NODE, status: "hit", seconds: null },

@@ -16,6 +16,20 @@ import type { Expected } from "./nodeRuns";
 
 export type PlanStatus = "run" | "hit" | "lazy" | "skip";
 
+/**
+ * How a node is short of memory on its device. `parts`: its weights come there in parts, to the
+ * same results. `small`: so, and its work is done in tiles or one by one. `none`: it is likely to
+ * run out.
+ */
+export interface Shortage {
+  readonly fit: "parts" | "small" | "none";
+  /** Bytes that it would need, and that there are; null if that isn't why, or isn't known. */
+  readonly needed: number | null;
+  readonly room: number | null;
+  /** That weights take to come in parts, at the least. */
+  readonly seconds: number;
+}
+
 export interface NodePlan {
   readonly status: PlanStatus;
   /** Expected; null if unknown. */
@@ -28,6 +42,8 @@ export interface NodePlan {
   readonly calls: number | null;
   /** Of one that needn't run, as they lie there; nothing if it writes none. */
   readonly files: readonly ArtifactEntry[];
+  /** Null if it has room, if that isn't known, or if it needn't run. */
+  readonly shortage: Shortage | null;
 }
 
 export interface Plan {
@@ -241,12 +257,12 @@ function hasEndedOne(
 
 /** A plan as the server tells it. */
 export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
+  const { totals, missing } = entry;
   const nodes = new Map<string, NodePlan>();
   for (const [name, found] of Object.entries(entry.nodes)) {
-    const plan = nodePlan(found);
+    const plan = nodePlan(found, totals.room);
     if (plan !== null) nodes.set(name, plan);
   }
-  const { totals, missing } = entry;
   const isPartial = textsOf(entry.targets).length > 0;
   return {
     state: entry.problems.length === 0 ? "ready" : isPartial ? "partial" : "invalid",
@@ -262,7 +278,7 @@ export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
 
 const STATUSES: ReadonlySet<unknown> = new Set(["run", "hit", "lazy", "skip"]);
 
-function nodePlan(found: unknown): NodePlan | null {
+function nodePlan(found: unknown, rooms: unknown): NodePlan | null {
   if (typeof found !== "object" || found === null) return null;
   const given = found as Record<string, unknown>;
   if (!STATUSES.has(given.status)) return null;
@@ -273,6 +289,25 @@ function nodePlan(found: unknown): NodePlan | null {
     certain: given.certain !== false,
     calls: numberOr(given.calls, null),
     files: Array.isArray(given.files) ? (given.files as ArtifactEntry[]) : [],
+    shortage: shortageOf(given, rooms),
+  };
+}
+
+const SHORT: ReadonlySet<unknown> = new Set(["parts", "small", "none"]);
+
+function shortageOf(given: Record<string, unknown>, rooms: unknown): Shortage | null {
+  const { fit, status, device } = given;
+  if (!SHORT.has(fit) || (status !== "run" && status !== "lazy")) return null;
+  const all = (rooms ?? {}) as Record<string, unknown>;
+  const room = numberOr(all[String(device)], null);
+  const needed = numberOr(given.weights, 0) + numberOr(given.memory, 0);
+  // Else it is a budget of weights that they exceed.
+  const isWhy = room !== null && needed > room;
+  return {
+    fit: fit as Shortage["fit"],
+    needed: isWhy ? needed : null,
+    room: isWhy ? room : null,
+    seconds: numberOr(given.transfer_seconds, 0),
   };
 }
 
@@ -313,7 +348,18 @@ function together(plans: readonly NodePlan[]): NodePlan {
     certain: sure !== undefined,
     calls: 1,
     files: [],
+    shortage: worst(plans),
   };
+}
+
+const FITS: readonly Shortage["fit"][] = ["none", "small", "parts"];
+
+function worst(plans: readonly NodePlan[]): Shortage | null {
+  const some = plans.flatMap(({ shortage }) => shortage ?? []);
+  const fit = FITS.find((each) => some.some((shortage) => shortage.fit === each));
+  const found = some.find((shortage) => shortage.fit === fit);
+  if (found === undefined) return null;
+  return { ...found, seconds: some.reduce((sum, each) => sum + each.seconds, 0) };
 }
 
 /** Whether what is wrong keeps nothing else from running. */

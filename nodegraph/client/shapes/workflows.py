@@ -31,9 +31,12 @@ class Plan:
 
     Attributes:
         nodes: What would become of each node: whether it runs or is in the cache, with the expected
-            time, memory and weights; of a hit that wrote files also these, in ``files``, as far as
-            the caller has them.
-        totals: Of the whole run.
+            time, memory and weights, and how it has room on its device: ``fit`` is ``whole``,
+            ``parts`` if its weights come in parts (``transfer_seconds`` of its time), ``small`` if
+            its work is done in tiles or one by one too, ``none`` if it is likely to run out of
+            memory, and empty if that isn't known; of a hit that wrote files also these, in
+            ``files``, as far as the caller has them.
+        totals: Of the whole run; ``room``: bytes that there are for it, by device.
         missing: Nodes and models that there aren't.
         targets: Nodes that a run would compute; of a workflow that something is wrong with, those
             that it leaves alone: what a job may name as its ``targets``.

@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph.core.keys import Key
 from nodegraph.engine.cache import Cache, place_of
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry
+from nodegraph.engine.planning.room import DeviceRoom, RoomOf
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.store.entries import UNLOADED, Gone
@@ -16,10 +17,18 @@ from nodegraph.store.entries import UNLOADED, Gone
 
 @dataclass
 class Stock:
-    """Results, by key as `packed` tells them, and names of the weights that are in memory."""
+    """What there is.
+
+    Attributes:
+        results: By key, as `packed` tells them.
+        weights: Names of those that are in memory.
+        rooms: The memory of devices by their kind, such as ``cuda``, as it was before any weights
+            were there.
+    """
 
     results: dict[Key, Any] = field(default_factory=dict)
     weights: frozenset[str] = frozenset()
+    rooms: Mapping[str, DeviceRoom] = field(default_factory=dict)
 
     def update(
         self,
@@ -41,6 +50,24 @@ class Stock:
             self.results.pop(key, None)
         self.results.update(results)
         self.weights = frozenset(weights)
+
+    def room_of(self, own: RoomOf) -> RoomOf:
+        """Tells the memory of devices, as the other process found it.
+
+        Args:
+            own: As this process finds it. It is asked of the host alone: to ask an accelerator
+                would take some of its memory.
+        """
+
+        def found(device: str) -> DeviceRoom | None:
+            there = self.rooms.get(device.partition(":")[0])
+            here = own(device) if device == "cpu" else None
+            if here is None or there is None:
+                return there or here
+            # What the other process has taken meanwhile for idle weights isn't free here.
+            return replace(there, free=max(here.free, there.free))
+
+        return found
 
     def seen_from(self, shared: Shared) -> Shared:
         """What runs share, with a cache that also knows what the other process holds."""

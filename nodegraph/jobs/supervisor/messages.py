@@ -113,15 +113,24 @@ class Ready(Message):
 
     Attributes:
         versions: Of nodegraph, Python and what else matters, for display.
+        room: The memory of its device, as `nodegraph.engine.planning.room.DeviceRoom` has it; None
+            where it can't be told.
     """
 
     pid: int
     role: RoleName
     device: str
     versions: Mapping[str, str]
+    room: Mapping[str, Any] | None = None
 
     kind: ClassVar[str] = "ready"
-    fields: ClassVar[Fields] = {"pid": _NUMBER, "role": _TEXT, "device": _TEXT, "versions": _MAP}
+    fields: ClassVar[Fields] = {
+        "pid": _NUMBER,
+        "role": _TEXT,
+        "device": _TEXT,
+        "versions": _MAP,
+        "room": _MAP_OR_NONE,
+    }
     choices: ClassVar[FieldChoices] = {"role": get_args(RoleName)}
 
 
@@ -226,12 +235,14 @@ class StockNews(Message):
         gone: Keys of those that are there no more.
         weights: Names of all weights in memory.
         is_all: What was told before is void.
+        rooms: For a planner: the memory of devices, by their kind, such as ``cuda``; see `Ready`.
     """
 
     results: Mapping[str, Any]
     gone: Sequence[str]
     weights: Sequence[str]
     is_all: bool = False
+    rooms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     kind: ClassVar[str] = "stock"
     fields: ClassVar[Fields] = {
@@ -239,6 +250,7 @@ class StockNews(Message):
         "gone": _LIST,
         "weights": _LIST,
         "is_all": (bool,),
+        "rooms": _MAP,
     }
 
 

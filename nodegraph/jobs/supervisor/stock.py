@@ -1,10 +1,11 @@
-"""What a worker holds in memory, kept for the planner."""
+"""What a worker holds in memory, and how much there is of it, kept for the planner."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nodegraph.jobs.supervisor.messages import StockNews
+from nodegraph.jobs.supervisor.messages import Ready, StockNews
 
 NOTHING = StockNews({}, [], [], is_all=True)
 """There is no worker that a plan could be for."""
@@ -41,3 +42,20 @@ class Stocked:
             found = StockNews(dict(self._results), [], self._weights, is_all=True)
         self._new, self._gone = {}, set()
         return found
+
+
+def rooms_of(workers: Iterable[Ready]) -> dict[str, Mapping[str, Any]]:
+    """The memory of the workers' devices by their kind; of several of a kind, the largest."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for ready in workers:
+        kind = ready.device.partition(":")[0]
+        if ready.room is None:
+            continue
+        if kind not in found or _size(ready.room) > _size(found[kind]):
+            found[kind] = ready.room
+    return found
+
+
+def _size(room: Mapping[str, Any]) -> tuple[int, int]:
+    # Of one card that several share, what the first one found free.
+    return room["total"], room["free"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -14,7 +15,7 @@ from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.questions import Questions
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.jobs.supervisor.stock import NOTHING, Stocked
+from nodegraph.jobs.supervisor.stock import NOTHING, Stocked, rooms_of
 from nodegraph.jobs.supervisor.worker import Worker
 
 
@@ -162,18 +163,24 @@ class Supervisor:
         if ask.question == "plan":
             stock = self._next_stock()
             is_known = self._told == (planner, stock)
-            planner.send(NOTHING if stock is None else stock.news(is_known=is_known))
+            news = NOTHING if stock is None else stock.news(is_known=is_known)
+            ready = (life.ready for life in self._living())
+            planner.send(replace(news, rooms=rooms_of(each for each in ready if each is not None)))
             self._told = planner, stock
         planner.send(ask)
 
     def _next_stock(self) -> Stocked | None:
         """What that worker holds which would take the next job; None if there is none."""
-        lives = [
+        lives = self._living()
+        return min(lives, key=lambda life: life.held.count).stock if lives else None
+
+    def _living(self) -> list[Life]:
+        """Of the workers that run jobs, or would."""
+        return [
             worker.life
             for worker in self._workers.values()
             if worker is not self._planner and worker.state in ("idle", "busy")
         ]
-        return min(lives, key=lambda life: life.held.count).stock if lives else None
 
     def renew(self) -> None:
         """Start all processes again, each once it has no job: the code of packs has changed."""

@@ -10,6 +10,7 @@ from typing import Any
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.planning.room import DeviceRoom
 from nodegraph.engine.planning.stock import Stock
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 from nodegraph.jobs.supervisor.messages import StockNews
@@ -49,6 +50,7 @@ class Answers:
     def stocked(self, told: StockNews) -> None:
         """Plans are for a worker that holds this in memory."""
         self._stock.update(told.results, told.gone, told.weights, is_all=told.is_all)
+        self._stock.rooms = {kind: DeviceRoom(**room) for kind, room in told.rooms.items()}
 
     def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """The answer, of plain values.

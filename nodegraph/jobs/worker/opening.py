@@ -47,12 +47,12 @@ LIBRARIES = (
 @contextmanager
 def opened(
     launch: Launch, outbox: Outbox, events: EventSender, loop: asyncio.AbstractEventLoop
-) -> Iterator[tuple[Role, str]]:
-    """The role that a process was started for, and its device; at the end its session is closed."""
+) -> Iterator[tuple[Role, Session]]:
+    """The role that a process was started for, and its session, which is closed at the end."""
     if launch.role == "planner":
         answers = Answers(lambda: _session(launch))
         try:
-            yield Planner(answers, outbox, loop), answers.session.environment.device
+            yield Planner(answers, outbox, loop), answers.session
         finally:
             answers.close()
         return
@@ -65,7 +65,7 @@ def opened(
         if has_torch:
             warming.start()
         try:
-            yield worker, device
+            yield worker, session
         finally:
             warming.stop()
 

@@ -10,7 +10,9 @@ import platform
 import signal
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.supervisor.launch import Launch
@@ -21,6 +23,9 @@ from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.heartbeats import Heartbeats
 from nodegraph.jobs.worker.pipes import Orders, Outbox, Pipes
 from nodegraph.jobs.worker.role import Role
+
+if TYPE_CHECKING:
+    from nodegraph.session.session import Session
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,18 +60,25 @@ class Process:
 
         loop = asyncio.new_event_loop()
         try:
-            with opened(self._launch, self._outbox, self._events, loop) as (role, device):
+            with opened(self._launch, self._outbox, self._events, loop) as (role, session):
                 self._role = role
                 self._heed_signals(loop)
                 Orders(self._pipes.orders, self._told, self._left_alone).start()
                 # What lives for ever needn't be looked at by the garbage collector.
                 gc.collect()
                 gc.freeze()
-                self._outbox.send(Ready(os.getpid(), self._launch.role, device, _versions()))
+                self._outbox.send(self._ready(session))
                 loop.run_until_complete(role.serve())
         finally:
             loop.close()
             self._heartbeats.stop()
+
+    def _ready(self, session: Session) -> Ready:
+        role, device = self._launch.role, session.environment.device
+        # The planner is told of the workers'.
+        room = session.room() if role == "worker" else None
+        told = None if room is None else asdict(room)
+        return Ready(os.getpid(), role, device, _versions(), told)
 
     def _told(self, message: Message) -> None:
         assert self._role is not None

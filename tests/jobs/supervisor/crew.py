@@ -150,9 +150,14 @@ async def crew(
     workers: int = 1,
     planner: bool = False,
     import_seconds: float = 60.0,
+    worker: Mapping[str, Any] | None = None,
     **rules: Any,
 ) -> AsyncIterator[Crew]:
-    """Workers until the end of the `with`; none of them outlives it."""
+    """Workers until the end of the `with`; none of them outlives it.
+
+    Args:
+        worker: Settings that the workers have and the planner hasn't.
+    """
     settings = {
         "home": str(folder / "home"),
         "outputs": str(folder / "output"),
@@ -163,8 +168,9 @@ async def crew(
         "import_seconds": import_seconds,
     }
     places = Places({"home": folder / "home"})
+    own = {**settings, **(worker or {})}
     specs = [
-        WorkerSpec(f"worker-{at + 1}", settings=settings, packs=[PACK], warm=False, places=places)
+        WorkerSpec(f"worker-{at + 1}", settings=own, packs=[PACK], warm=False, places=places)
         for at in range(workers)
     ]
     if planner:

@@ -41,6 +41,7 @@ ORDERS: list[Message] = [
 ]
 REPORTS: list[Message] = [
     Ready(12, "planner", "cuda:0", {"nodegraph": "1"}),
+    Ready(13, "worker", "cuda:0", {}, {"total": 1 << 40, "free": 5, "budget": None, "rate": 1.5}),
     Heartbeat("job_1", "a", 1 << 40, None, 5),
     Heartbeat(None, None, 1, 2, 0),
     RunEvents("job_1", 1, EVENTS),
@@ -78,7 +79,7 @@ def test_orders_are_no_reports(message: Message) -> None:
         ({"pid": "12"}, "`pid` of type str"),
         ({"pid": True}, "`pid` of type bool"),
         ({"role": "boss"}, "`role` 'boss'"),
-        ({"more": 1}, "fields kind, pid, role, device, versions, more"),
+        ({"more": 1}, "fields kind, pid, role, device, versions, room, more"),
         ({"kind": ["ready"]}, "['ready']"),
     ],
 )

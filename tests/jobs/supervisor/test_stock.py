@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -104,3 +105,24 @@ def test_whatever_comes_and_goes_the_planner_knows_what_was_told(
                 known.pop(gone, None)
             known |= news.results
             assert known == told
+
+
+def test_the_planner_knows_the_room_that_the_worker_has(tmp_path: Path) -> None:
+    """Told of the worker's own: here of its budget, as the planner would see the same memory."""
+    given = {"model": "@load.model", "positive": "@text", "latent": "@size"}
+    nodes = {
+        "load": ("LoadModel", {"model": "tiny"}),
+        "text": ("EncodePrompt", {"encoder": "@load.text_encoder"}),
+        "size": ("EmptyLatent", {"width": 64, "height": 64}),
+        "it": ("KSampler", given),
+    }
+    document = json.loads(run_of(nodes).workflow.replace("trouble:", ""))
+
+    async def fit(**worker: Any) -> str:
+        async with crew(tmp_path, planner=True, worker=worker) as team:
+            await team.ready()
+            plan = await team.supervisor.ask("plan", {"workflow": document, "targets": ["it"]})
+            return str(plan["nodes"]["it"]["fit"])
+
+    assert asyncio.run(fit()) == "whole"
+    assert asyncio.run(fit(weights_budget=1000)) == "small"

@@ -13,13 +13,14 @@ import {
   Layers,
   LoaderCircle,
   type LucideIcon,
+  MemoryStick,
   Repeat,
   RotateCw,
   SkipForward,
 } from "lucide-react";
 import { type MouseEvent, useState } from "react";
 import { IconButton, tip } from "@/components/ui";
-import { reasonText } from "@/hooks/useNodePlan";
+import { reasonText, shortageText } from "@/hooks/useNodePlan";
 import { t } from "@/i18n";
 import { duration } from "@/i18n/format";
 import { setCollapsed, setLabel } from "@/model/edits";
@@ -74,6 +75,7 @@ export function CardHeader({ card, state, plan, collapsed, far }: HeaderProps) {
           onClick={() => enterBlock(name)}
         />
       )}
+      {entry.mode === null && <RoomBadge state={state} plan={plan} />}
       <StateBadge state={state} plan={plan} mode={entry.mode} />
     </header>
   );
@@ -131,9 +133,30 @@ const ICONS: Readonly<Record<CardState, LucideIcon | null>> = {
   lazy: GitBranch,
 };
 
-interface BadgeProps {
+interface RoomProps {
   readonly state: CardState;
   readonly plan: NodePlan | null;
+}
+
+/** That it will run short of memory; nothing as long as it has room, runs, or has run. */
+function RoomBadge({ state, plan }: RoomProps) {
+  const shortage = plan?.shortage ?? null;
+  if (shortage === null || !(isExpected(state) || state === "lazy")) return null;
+  return (
+    <Badge
+      icon={MemoryStick}
+      kind={shortage.fit}
+      text={shortageText(shortage)}
+      short={t(`canvas.room.${shortage.fit}`)}
+    />
+  );
+}
+
+function isExpected(state: CardState): boolean {
+  return state === "planned" || state === "stale";
+}
+
+interface BadgeProps extends RoomProps {
   readonly mode: CardModel["entry"]["mode"];
 }
 
@@ -150,13 +173,9 @@ function StateBadge({ state, plan, mode }: BadgeProps) {
   }
   const icon = ICONS[state];
   if (icon === null) return null;
-  const isExpected = state === "planned" || state === "stale";
   const expected =
-    isExpected && plan !== null && plan.seconds !== null ? duration(plan.seconds) : "";
-  const reason =
-    plan?.reason && (state === "stale" || state === "planned")
-      ? `\n${reasonText(plan.reason)}`
-      : "";
+    isExpected(state) && plan !== null && plan.seconds !== null ? duration(plan.seconds) : "";
+  const reason = plan?.reason && isExpected(state) ? `\n${reasonText(plan.reason)}` : "";
   const text =
     t(`canvas.state.${state}`) +
     (expected ? ` ${t("canvas.state.expected", { time: expected })}` : "") +

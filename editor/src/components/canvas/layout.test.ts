@@ -119,6 +119,7 @@ describe("the state of a card", () => {
     certain: true,
     calls: 1,
     files: [],
+    shortage: null,
   });
 
   const shown = (state: NodeState | null, about: Partial<ShownRun> = {}): ShownRun => ({

@@ -1,6 +1,6 @@
 /** What became of a node in the last run, and what the next one will do with it. */
 import { Badge, Progress, type Tone } from "@/components/ui";
-import { reasonText, useNodePlan } from "@/hooks/useNodePlan";
+import { reasonText, shortageText, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun, useShownPlace } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { duration, sentences } from "@/i18n/format";
@@ -39,6 +39,12 @@ export function RunFacts({ name }: { readonly name: string }) {
           <div>
             <dt>{t("panels.inspector.why")}</dt>
             <dd>{reasonText(plan.reason)}</dd>
+          </div>
+        )}
+        {plan?.shortage && (
+          <div>
+            <dt>{t("panels.inspector.memory")}</dt>
+            <dd>{shortageText(plan.shortage)}</dd>
           </div>
         )}
         {run && (
