@@ -1,1 +1,0 @@
-import"./WidgetField-DB6ImuKe.js";

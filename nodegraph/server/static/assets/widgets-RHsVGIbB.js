@@ -1,0 +1,1 @@
+import"./WidgetField-CZ1JKwNG.js";
