@@ -14,6 +14,9 @@ from tests.accelerator.relabelling import CUDA, HOST, relabelled, view_in_storag
 from tests.accelerator.torch_cuda import CudaState
 
 _INDICES_ANYWHERE = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+_TAKES_NO_NUMBER = "aten::bitwise_"
+"""Operations on two tensors of which torch makes the second one of a number, takes it for that
+number again when Python is called, and then refuses it."""
 _CPU = torch.device("cpu")
 
 
@@ -35,6 +38,8 @@ class Operation:
         """What the kernel gives; where there is no room for it, torch's error for that."""
         args, kwargs = _mapped(self._lower, self._args), _mapped(self._lower, self._kwargs)
         kwargs.pop("pin_memory", None)
+        if self._op._schema.name.startswith(_TAKES_NO_NUMBER):
+            args = [torch.tensor(item) if isinstance(item, int) else item for item in args]
         if any(item.name == "generator" for item in self._op._schema.arguments):
             kwargs["generator"] = self._generator(kwargs.get("generator"))
         made = self._computed(args, kwargs)

@@ -27,6 +27,7 @@ from nodegraph.diffusion.precision.gguf_types import BLOCKS, TYPES
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import component_bytes
+from tests.accelerator.pretend import PretendAccelerator
 from tests.diffusion.single_files import double_stream
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
@@ -175,6 +176,20 @@ FACTORS = {
     **dict.fromkeys(("Q3_K", "Q6_K"), (-1,)),
     "Q2_K": (-1, -3),
 }
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_an_accelerator_reads_the_same_blocks(kind: str, pretend: PretendAccelerator) -> None:
+    block, size = BLOCKS[kind]
+    stored = torch.randint(0, 256, (6, 4 * size), dtype=torch.uint8)
+    for at in FACTORS[kind]:
+        stored.view(-1, size)[:, at] &= 0xBF
+    form, shape = GgufBlocks(kind), (6, 4 * block)
+
+    found = form.wide({"stored": stored.to("cuda:0")}, shape, torch.bfloat16)
+
+    assert found.device.type == "cuda"
+    assert torch.equal(found.cpu(), form.wide({"stored": stored}, shape, torch.bfloat16))
 
 
 def test_the_types_are_those_of_the_library() -> None:
