@@ -204,7 +204,7 @@ def test_a_folder_without_llama_is_opened_and_loadtextencoder_gives_it(
 
     shutil.move(tmp_path / "tokenizer_4", tmp_path / "models" / "tokenizers" / "llama3")
     names = {"file": str(folder), "file_2": str(tmp_path / "text_encoder_4")}
-    with pytest.raises(InvalidFile, match="are both"):
+    with pytest.raises(InvalidFile, match="is named twice"):
         open_text_encoder("hidream", names | {"file_3": str(folder / "text_encoder_3")}, [])
     recipe = open_text_encoder("hidream", names, [tmp_path / "models"])
     found = encoded(load_component(recipe, "cpu"), "a cat")
