@@ -22,15 +22,21 @@ _ANY_LEVEL = (
     "heun",
     "dpmpp_2m",
     "dpmpp_2m_sde",
+    "dpmpp_3m",
+    "dpmpp_3m_sde",
+    "res_multistep",
     "uni_pc",
+    "deis",
+    "lms",
+    "ipndm",
 )
-_TABLE_LEVELS = ("ddim", "ddpm", "lcm")
+_TABLE_LEVELS = ("ddim", "ddpm", "lcm", "tcd")
 
 ALLOWED_SCHEDULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys(_ANY_LEVEL, SCHEDULE_NAMES) | dict.fromkeys(_TABLE_LEVELS, WHOLE_SCHEDULES)
 )
-"""By sampler: the schedules it can follow. ddim, ddpm and lcm read the model's table of
-cumulative alphas, so they can't take noise levels between two of its timesteps."""
+"""By sampler: the schedules it can follow. ddim, ddpm, lcm and tcd read the model's table
+of cumulative alphas, so they can't take noise levels between two of its timesteps."""
 
 SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 

@@ -46,7 +46,14 @@ COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lcm": (FlowMatchLCMScheduler, PLAIN),
     "dpmpp_2m": (DPMSolverMultistepScheduler, SOLVER),
     "dpmpp_2m_sde": (DPMSolverMultistepScheduler, SOLVER),
+    "dpmpp_3m": (DPMSolverMultistepScheduler, SOLVER),
+    "res_multistep": (DPMSolverMultistepScheduler, SOLVER),
     "uni_pc": (UniPCMultistepScheduler, SOLVER),
+}
+METHODS: dict[str, dict[str, Any]] = {
+    "dpmpp_2m_sde": {"algorithm_type": "sde-dpmsolver++"},
+    "dpmpp_3m": {"solver_order": 3},
+    "res_multistep": {"solver_type": "heun"},
 }
 RANDOM = ("lcm", "dpmpp_2m_sde")
 FLOW_SAMPLERS = list(allowed_schedules("flow"))
@@ -90,8 +97,7 @@ def reference(
 ) -> Tensor:
     """What diffusers' scheduler makes of the same noise and model."""
     scheduler_class, _ = COUNTERPARTS[name]
-    kind = {"algorithm_type": "sde-dpmsolver++"} if name == "dpmpp_2m_sde" else {}
-    scheduler = scheduler_class.from_config(config, **kind)
+    scheduler = scheduler_class.from_config(config, **METHODS.get(name, {}))
     scheduler.set_timesteps(steps, **options)
     generators = item_generators(3, [0, 1])
     x = draw_from(generators, SHAPE).to(dtype)
@@ -289,7 +295,7 @@ def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
 
 
-@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "tcd"])
 def test_samplers_of_a_table_are_refused(name: str) -> None:
     noise = FlowNoise()
     ladder = sigmas_for("normal", noise, 4, grid=SAMPLERS["euler"].grid)

@@ -14,11 +14,13 @@ import torch
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
+    DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     LCMScheduler,
+    TCDScheduler,
     UniPCMultistepScheduler,
 )
 from safetensors.torch import load, save
@@ -48,10 +50,13 @@ COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "heun": (HeunDiscreteScheduler, {}),
     "dpmpp_2m": (DPMSolverMultistepScheduler, {}),
     "dpmpp_2m_sde": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "dpmpp_3m": (DPMSolverMultistepScheduler, {"solver_order": 3}),
+    "res_multistep": (DPMSolverMultistepScheduler, {"solver_type": "heun"}),
     "uni_pc": (UniPCMultistepScheduler, {}),
     "ddim": (DDIMScheduler, {}),
     "ddpm": (DDPMScheduler, {}),
     "lcm": (LCMScheduler, {}),
+    "tcd": (TCDScheduler, {}),
 }
 # diffusers' EulerAncestral takes no models that predict the sample
 PREDICTIONS = [
@@ -60,7 +65,7 @@ PREDICTIONS = [
     for prediction in PREDICTION_TYPES
     if (name, prediction) != ("euler_ancestral", "sample")
 ]
-RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm")
+RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm", "tcd")
 
 
 def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kind: Any) -> Sampler:
@@ -96,7 +101,7 @@ def reference(
 
 @pytest.mark.parametrize(("name", "prediction"), PREDICTIONS)
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("steps", [1, 2, 7, 16])
 def test_normal_equals_the_counterpart_bit_for_bit(
     name: str, prediction: str, spacing: str, steps: int
 ) -> None:
@@ -109,7 +114,9 @@ def test_normal_equals_the_counterpart_bit_for_bit(
     assert torch.equal(found, reference(name, config, steps))
 
 
-@pytest.mark.parametrize("name", ["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc"])
+@pytest.mark.parametrize(
+    "name", ["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m", "res_multistep", "uni_pc"]
+)
 @pytest.mark.parametrize("schedule", ["karras", "exponential"])
 @pytest.mark.parametrize("spacing", ["leading", "linspace"])
 def test_other_schedules_equal_the_counterpart_bit_for_bit(
@@ -137,6 +144,39 @@ def test_zero_terminal_snr_equals_the_counterpart(name: str) -> None:
         "clip_sample": False,
     }
     assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
+@pytest.mark.parametrize("steps", [2, 3, 7, 20])
+def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: int) -> None:
+    """There the last step ends at the noise of timestep 0, here without any."""
+    config = SD1 | {"timestep_spacing": "leading", "prediction_type": prediction}
+    scheduler = DEISMultistepScheduler.from_config(config, solver_order=3)
+    scheduler.set_timesteps(steps)
+    sampler = make("deis", "normal", config, steps)
+    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    x = draw_from(item_generators(3, [0, 1]), SHAPE)
+    for timestep in scheduler.timesteps[:-1]:
+        x = scheduler.step(model(x, timestep), timestep, x).prev_sample
+        evaluate(sampler)
+    scaled = sampler.model_input()  # to a variance of 1, as x is there all along
+    torch.testing.assert_close(scaled, x, rtol=1e-4, atol=1e-4)
+
+
+def test_dpmpp_3m_sde_is_the_counterpart_s_while_its_order_is_lower() -> None:
+    config = SD1 | {"timestep_spacing": "leading"}
+    scheduler = DPMSolverMultistepScheduler.from_config(
+        config, algorithm_type="sde-dpmsolver++", solver_order=3
+    )
+    scheduler.set_timesteps(6)
+    sampler, generators = make("dpmpp_3m_sde", "normal", config), item_generators(3, [0, 1])
+    x = draw_from(generators, SHAPE)
+    for timestep in scheduler.timesteps[:2]:
+        output = model(x, timestep)
+        x = scheduler.step(output, timestep, x, generator=generators).prev_sample
+        evaluate(sampler)
+        assert torch.equal(sampler.x, x)
 
 
 PAIRS = [(name, schedule) for name, allowed in ALLOWED_SCHEDULES.items() for schedule in allowed]
@@ -245,7 +285,7 @@ def test_the_latent_stays_in_the_models_precision(name: str, dtype: torch.dtype)
         assert sampler.x.dtype == dtype
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", COUNTERPARTS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("steps", [4, 8])
 def test_half_precision_equals_the_counterpart_bit_for_bit(

@@ -264,7 +264,7 @@ def test_names_and_registries_agree() -> None:
     assert tuple(SAMPLERS) == tuple(ALLOWED_SCHEDULES)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "lcm"])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "lcm", "tcd"])
 @pytest.mark.parametrize("schedule", ["karras", "exponential", "beta"])
 def test_table_samplers_refuse_levels_between_timesteps(sampler: str, schedule: str) -> None:
     with pytest.raises(InvalidValue, match=r"normal, sgm_uniform, simple") as caught:

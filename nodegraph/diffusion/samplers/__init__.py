@@ -13,9 +13,13 @@ from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE
+from nodegraph.diffusion.samplers.dpmpp_3m import DPMpp3M, DPMpp3MSDE
 from nodegraph.diffusion.samplers.euler import Euler, EulerAncestral
 from nodegraph.diffusion.samplers.heun import Heun
 from nodegraph.diffusion.samplers.lcm import LCM
+from nodegraph.diffusion.samplers.res import ResMultistep
+from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, LMS
+from nodegraph.diffusion.samplers.tcd import TCD
 from nodegraph.diffusion.samplers.uni_pc import UniPC
 from nodegraph.diffusion.schedules import Ladder
 
@@ -28,10 +32,17 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "heun": Heun,
         "dpmpp_2m": DPMpp2M,
         "dpmpp_2m_sde": DPMpp2MSDE,
+        "dpmpp_3m": DPMpp3M,
+        "dpmpp_3m_sde": DPMpp3MSDE,
+        "res_multistep": ResMultistep,
         "uni_pc": UniPC,
+        "deis": DEIS,
+        "lms": LMS,
+        "ipndm": IPNDM,
         "ddim": DDIM,
         "ddpm": DDPM,
         "lcm": LCM,
+        "tcd": TCD,
     }
 )
 """By the names of `nodegraph.diffusion.names`."""

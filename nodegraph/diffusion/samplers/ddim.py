@@ -23,23 +23,13 @@ class DDIM(Sampler):
     space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        epsilon = self._epsilon(output)
+        epsilon = self.space.predicted_noise(output, self.x, self.rung)
         predicted = self.space.predicted(output, self.x, self.rung)
         self.denoised = self.space.clipped(predicted, by_default=True)
         following = self._next_alpha_bar()
         direction = (1 - following) ** 0.5 * epsilon
         self.x = following**0.5 * self.denoised + direction
         self.rung += 1
-
-    def _epsilon(self, output: Tensor) -> Tensor:
-        """The predicted noise."""
-        alpha, deviation = self.space.alpha_deviation(self.rung)
-        prediction_type = self.space.noise.prediction_type
-        if prediction_type == "epsilon":
-            return output
-        if prediction_type == "v_prediction":
-            return alpha * output + deviation * self.x
-        return (self.x - alpha * output) / deviation
 
     def _next_alpha_bar(self) -> Tensor:
         """Alpha bar that this step leads to.

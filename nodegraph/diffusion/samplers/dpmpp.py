@@ -25,11 +25,15 @@ class DPMpp2M(Sampler):
     def feed(self, output: Tensor) -> None:
         denoised = self.space.predicted(output, self.x, self.rung)
         x = self.x.to(torch.float32)
-        stepped = self._stepped(x, denoised, self._curvature(denoised))
+        stepped = self._advanced(x, denoised)
         self.denoised = denoised
         self.history = {"denoised": denoised}
         self.x = stepped.to(denoised.dtype)
         self.rung += 1
+
+    def _advanced(self, x: Tensor, denoised: Tensor) -> Tensor:
+        """x, in float32, at the next noise level."""
+        return self._stepped(x, denoised, self._curvature(denoised))
 
     def _curvature(self, denoised: Tensor) -> Tensor | None:
         """How the prediction changes, scaled to the coming step; None in first-order steps."""

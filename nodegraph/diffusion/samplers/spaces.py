@@ -205,6 +205,15 @@ class PreservingSpace(MixingSpace):
             return alpha * x - deviation * output
         return output
 
+    def predicted_noise(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The noise that the model's output for x at a rung stands for."""
+        alpha, deviation = self.alpha_deviation(rung)
+        if self.noise.prediction_type == "epsilon":
+            return output
+        if self.noise.prediction_type == "v_prediction":
+            return alpha * output + deviation * x
+        return (x - alpha * output) / deviation
+
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
 

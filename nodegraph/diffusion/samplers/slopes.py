@@ -1,0 +1,142 @@
+"""Linear multistep methods: each step goes on along a weighted sum of the last slopes."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.diffusion.schedules import CONTINUOUS, MULTISTEP
+
+ADAMS_BASHFORTH = (
+    (1.0,),
+    (3 / 2, -1 / 2),
+    (23 / 12, -16 / 12, 5 / 12),
+    (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+)
+"""Weights of the latest slope, the one before and so on, for steps of equal length."""
+
+_NODES, _SHARES = np.polynomial.legendre.leggauss(16)
+"""Gauss and Legendre's rule: exact for polynomials, and to 1e-12 for those of a logarithm."""
+
+
+class SlopeMultistep(Sampler):
+    """One evaluation a step; `history` holds earlier slopes, ``slope.1`` the latest of them.
+
+    Attributes:
+        order: Slopes that a step looks at, once there are as many.
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
+    grid = CONTINUOUS
+    order: ClassVar[int] = 4
+    space: StraightSpace
+
+    def feed(self, output: Tensor) -> None:
+        x = self.x.to(torch.float32)
+        self.denoised = self.space.predicted(output, x, self.rung)
+        slope = self.space.slope(output, x, self.denoised, self.rung).to(torch.float32)
+        known = [slope, *(self.history[name] for name in sorted(self.history))]
+        weights = self._weights(min(self._order(), len(known)))
+        for weight, item in zip(weights, known, strict=False):
+            x = x + weight * item
+        kept = known[: self.order - 1]
+        self.history = {f"slope.{index}": item for index, item in enumerate(kept, start=1)}
+        self.denoised = self.denoised.to(output.dtype)
+        self.x = x.to(output.dtype)
+        self.rung += 1
+
+    def _order(self) -> int:
+        """Order of the coming step, if there are slopes enough."""
+        return self.order
+
+    @abstractmethod
+    def _weights(self, order: int) -> Sequence[float]:
+        """Of the latest slope, the one before and so on: `order` many."""
+
+    def _levels(self, order: int) -> list[float]:
+        """Noise levels of the latest slope, the one before and so on."""
+        return [float(self.ladder.sigmas[self.rung - back]) for back in range(order)]
+
+
+class LMS(SlopeMultistep):
+    """Fourth order: integrates the polynomial over sigma through the last slopes.
+
+    Source: Adams and Bashforth's method for steps of any length, as k-diffusion's sample_lms.
+    """
+
+    def _weights(self, order: int) -> Sequence[float]:
+        return _integrals(self._levels(order), float(self.next_sigma), lambda sigma: sigma)
+
+
+class IPNDM(SlopeMultistep):
+    """Fourth order where steps are equally long: Adams and Bashforth's weights for such steps.
+
+    Source: Zhang & Chen 2022, arXiv:2204.13902 (iPNDM); over noise levels as ComfyUI's
+    sample_ipndm (``comfy/k_diffusion/sampling.py``).
+    """
+
+    def _weights(self, order: int) -> Sequence[float]:
+        fall = float(self.next_sigma - self.sigma)
+        return [fall * weight for weight in ADAMS_BASHFORTH[order - 1]]
+
+
+class DEIS(SlopeMultistep):
+    """Third order: integrates the polynomial over log sigma through the last slopes.
+
+    First order in the first and the last step and, of fewer than 15 steps, second order in the
+    last but one.
+
+    Source: Zhang & Chen 2022, arXiv:2204.13902 (tAB-DEIS, over log rho).
+    """
+
+    grid = replace(MULTISTEP, flow="trained")
+    order: ClassVar[int] = 3
+
+    def _order(self) -> int:
+        left = self.ladder.rungs - self.rung
+        if left == 1:
+            return 1
+        return 2 if left == 2 and self.ladder.rungs < 15 else self.order
+
+    def _weights(self, order: int) -> Sequence[float]:
+        if order == 1:
+            return [float(self.next_sigma - self.sigma)]
+        return _integrals(self._levels(order), float(self.next_sigma), math.log)
+
+
+def _integrals(levels: Sequence[float], end: float, scale: Callable[[float], float]) -> list[float]:
+    """Integral over sigma, from the first level to `end`, of each of Lagrange's polynomials.
+
+    Args:
+        levels: Where the polynomials are 1, one each, and 0 elsewhere.
+        scale: Of sigma, what they are polynomials of: at most cubic.
+    """
+    points = [scale(level) for level in levels]
+    middle, half = (levels[0] + end) / 2, (end - levels[0]) / 2
+
+    def polynomial(index: int, sigma: float) -> float:
+        at = scale(sigma)
+        factors = (
+            (at - point) / (points[index] - point)
+            for other, point in enumerate(points)
+            if other != index
+        )
+        return math.prod(factors)
+
+    return [
+        half
+        * sum(
+            float(share) * polynomial(index, middle + half * float(node))
+            for node, share in zip(_NODES, _SHARES, strict=True)
+        )
+        for index in range(len(levels))
+    ]

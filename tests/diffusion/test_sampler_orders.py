@@ -1,0 +1,155 @@
+"""What a sampler's order promises, on a mixture of Gaussians whose exact prediction is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.flow_noise import FlowNoise
+from nodegraph.diffusion.noise import draw_from
+from nodegraph.diffusion.samplers import Sampler, make_sampler
+from nodegraph.diffusion.schedules import Ladder
+
+MODES = ((-1.0, 0.4), (1.2, 0.3))
+"""Means and deviations of the mixture's two equal parts."""
+FIRST, LAST = 0.98, 0.1
+
+
+def velocity(x: Tensor, sigma: float) -> Tensor:
+    """What a model of the mixture predicts, noise - latent, for x = (1 - sigma) · latent +
+    sigma · noise; in float64."""
+    x = x.to(torch.float64)
+    logits, means = [], []
+    for mean, deviation in MODES:
+        variance = ((1 - sigma) * deviation) ** 2 + sigma**2
+        off = x - (1 - sigma) * mean
+        logits.append(-(off**2) / (2 * variance) - 0.5 * math.log(variance))
+        means.append(mean + (1 - sigma) * deviation**2 / variance * off)
+    shares = torch.stack(logits).softmax(0)
+    return (x - (shares * torch.stack(means)).sum(0)) / sigma
+
+
+def exact(x: Tensor, sigma: float, end: float, steps: int = 150) -> Tensor:
+    """x at another level, by Runge and Kutta's method in float64."""
+    levels = np.linspace(sigma, end, steps + 1)
+    x = x.to(torch.float64)
+    for sigma, following in itertools.pairwise(levels):
+        step, middle = following - sigma, (sigma + following) / 2
+        one = velocity(x, sigma)
+        two = velocity(x + step / 2 * one, middle)
+        three = velocity(x + step / 2 * two, middle)
+        four = velocity(x + step * three, following)
+        x = x + step / 6 * (one + 2 * two + 2 * three + four)
+    return x
+
+
+START = torch.linspace(-2, 2, 64).reshape(1, 1, 8, 8)
+END = exact(START, FIRST, LAST)
+LED = 3
+"""First steps that are set right: there methods with a memory are of lower order."""
+
+
+@cache
+def led(sigma: float) -> Tensor:
+    return exact(START, FIRST, sigma)
+
+
+def error(name: str, steps: int) -> float:
+    """Greatest, at `LAST`, in so many steps of equal length down from `FIRST`."""
+    sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
+    # asked at sigma itself, whatever whole timesteps the sampler would take
+    ladder = Ladder(sigmas, sigmas[:-1] * 1000, 0, "own")
+    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()])
+    sampler.start(START)
+    while sampler.rung < steps:
+        output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
+        rung = sampler.rung
+        sampler.feed(output.to(torch.float32))
+        if rung < sampler.rung <= LED:
+            sampler.x = led(float(sampler.sigma)).to(torch.float32)
+    return float((sampler.x - END).abs().max())
+
+
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        ("euler", 1),
+        ("heun", 2),
+        ("dpmpp_2m", 2),
+        ("res_multistep", 2),
+        ("uni_pc", 2),
+        ("dpmpp_3m", 2),
+        ("deis", 3),
+        ("lms", 4),
+        ("ipndm", 4),
+    ],
+)
+def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: int) -> None:
+    coarse, fine = error(name, 24), error(name, 48)
+    assert math.log2(coarse / fine) > order - 0.2
+
+
+def made(name: str, sigmas: Sequence[float]) -> Sampler:
+    """Over given levels, at its start."""
+    levels = torch.tensor([*sigmas, 0.0])
+    ladder = Ladder(levels, levels[:-1] * 1000, 0, "own")
+    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator().manual_seed(5)])
+    sampler.start(START)
+    return sampler
+
+
+@pytest.mark.parametrize(
+    ("name", "degree", "noisy"),
+    [("res_multistep", 1, False), ("dpmpp_3m", 2, False), ("dpmpp_3m_sde", 2, True)],
+)
+def test_a_prediction_that_is_a_polynomial_of_log_snr_is_integrated(
+    name: str, degree: int, noisy: bool
+) -> None:
+    sampler = made(name, [0.8, 0.7, 0.55, 0.45, 0.3, 0.2])
+    for _ in range(degree):
+        sampler.feed((sampler.x - _log_snr(sampler.sigma) ** degree) / sampler.sigma)
+    x, sigma, following = sampler.x, float(sampler.sigma), float(sampler.next_sigma)
+    start, end = _log_snr(sampler.sigma), _log_snr(sampler.next_sigma)
+    noise = draw_from([sampler.generators[0].clone_state()], START.shape[1:])
+    sampler.feed((x - start**degree) / sampler.sigma)
+
+    # exp(-lambda) is the decay of the exact solution, of the reverse SDE's exp(-2 lambda)
+    rate, points = 2 if noisy else 1, np.linspace(start, end, 20_001)
+    followed = points
+    if degree == 2:
+        # methods of this name count but half of the bend, (lambda - start)^2
+        followed = start**2 + 2 * start * (points - start) + (points - start) ** 2 / 2
+    kernel = rate * np.exp(-rate * (end - points)) * followed
+    expected = following / sigma * math.exp(-(rate - 1) * (end - start)) * x
+    expected = expected + (1 - following) * float(np.trapezoid(kernel, points))
+    if noisy:
+        expected = expected + following * math.sqrt(-math.expm1(-2 * (end - start))) * noise
+    torch.testing.assert_close(sampler.x, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "degree", "logarithmic"), [("lms", 3, False), ("ipndm", 3, False), ("deis", 2, True)]
+)
+def test_a_slope_that_is_a_polynomial_is_integrated_exactly(
+    name: str, degree: int, logarithmic: bool
+) -> None:
+    levels = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4] if name == "ipndm" else [0.9, 0.8, 0.65, 0.5, 0.4, 0.2]
+    sampler = made(name, levels)
+    scale = np.log if logarithmic else np.asarray
+    for _ in range(degree):
+        sampler.feed(torch.full_like(sampler.x, scale(float(sampler.sigma)) ** degree))
+    x, points = sampler.x, np.linspace(float(sampler.sigma), float(sampler.next_sigma), 20_001)
+    sampler.feed(torch.full_like(x, scale(float(sampler.sigma)) ** degree))
+    expected = x + float(np.trapezoid(scale(points) ** degree, points))
+    torch.testing.assert_close(sampler.x, expected, rtol=1e-6, atol=1e-6)
+
+
+def _log_snr(sigma: Tensor) -> float:
+    return math.log((1 - float(sigma)) / float(sigma))
