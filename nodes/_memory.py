@@ -72,6 +72,11 @@ def _evaluations(inputs: HookInputs) -> int | None:
     return 2 * end - 1 if literals.get("sampler") == "heun" else end
 
 
+def prompting(inputs: HookInputs) -> Estimate:
+    """What EncodePrompt takes: hardly more than its weights, as prompts are short."""
+    return Estimate(memory=0, passes=1)
+
+
 def decoding(inputs: HookInputs) -> Estimate:
     """What VAEDecode takes."""
     return _coding(inputs, "latent", "held_decoding", _DECODED_USE)

@@ -7,6 +7,7 @@ from typing import Annotated
 from nodegraph import Conditioning, Context, Image, Latent, Multiline, TextEncoder, node
 
 from ._facts import check_prompt
+from ._memory import prompting
 
 
 @node(
@@ -15,6 +16,7 @@ from ._facts import check_prompt
     numerics=True,
     facts={"conditioning": {"family": "encoder.family"}},
     validate=check_prompt,
+    estimate=prompting,
     tags=("prompt", "clip"),
 )
 def EncodePrompt(
@@ -40,6 +42,7 @@ def EncodePrompt(
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "encoder.family"}},
+    estimate=prompting,
     tags=("prompt", "edit", "qwen"),
 )
 def EncodeEditPrompt(

@@ -39,6 +39,14 @@ def test_a_plan_tells_how_nodes_have_room(
     assert pretend.used() == 0, "nothing is loaded"
 
 
+@pytest.mark.parametrize(("total", "fit"), [(64, "whole"), (2, "parts")])
+def test_text_encoders_are_told_of_too(
+    painter: Painter, pretend: PretendAccelerator, total: int, fit: str
+) -> None:
+    pretend.resize(total * MIB)
+    assert planned(painter, workflow()).nodes["prompt"].fit == fit
+
+
 def test_the_plan_is_told_in_words(
     painter: Painter, pretend: PretendAccelerator, capsys: pytest.CaptureFixture[str]
 ) -> None:
