@@ -1,0 +1,39 @@
+"""docs/samplers.md tells of every sampler and schedule, and rightly which models they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodegraph.diffusion.names import (
+    FLOW_SCHEDULE_NAMES,
+    SAMPLER_NAMES,
+    SCHEDULE_NAMES,
+    WHOLE_SCHEDULES,
+    allowed_schedules,
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
+
+
+def rows(heading: str) -> dict[str, dict[str, str]]:
+    """Of the table below a heading, by name: its cells by column."""
+    part = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    columns, _, *told = cells
+    return {row[0].strip("`"): dict(zip(columns, row, strict=True)) for row in told}
+
+
+def test_every_sampler_is_told_with_the_models_it_fits() -> None:
+    told = rows("Samplers")
+    assert tuple(told) == SAMPLER_NAMES
+    for column, kind in (("Table", "discrete"), ("Flow", "flow")):
+        fitting = [name for name, row in told.items() if row[column]]
+        assert fitting == list(allowed_schedules(kind))
+
+
+def test_every_schedule_is_told_with_what_can_follow_it() -> None:
+    told = rows("Schedules")
+    assert tuple(told) == SCHEDULE_NAMES
+    assert {name for name, row in told.items() if row["Whole"]} == set(WHOLE_SCHEDULES)
+    assert {name for name, row in told.items() if row["Flow"]} == set(FLOW_SCHEDULE_NAMES)
