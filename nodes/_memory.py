@@ -14,6 +14,7 @@ from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.memory import CodingMemory, StepMemory
+from nodegraph.diffusion.names import ASKS_TWICE
 from nodegraph.diffusion.steps import last_step
 
 _DECODED_USE = 15e-3 / 2
@@ -68,8 +69,8 @@ def _evaluations(inputs: HookInputs) -> int | None:
         end = last_step(steps, denoise, literals.get("end_step"))
     except InvalidValue:
         return None
-    # It looks once more at the end of each step but the last one.
-    return 2 * end - 1 if literals.get("sampler") == "heun" else end
+    # Such look once more at the end of each step but the last one.
+    return 2 * end - 1 if literals.get("sampler") in ASKS_TWICE else end
 
 
 def prompting(inputs: HookInputs) -> Estimate:

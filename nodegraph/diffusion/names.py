@@ -20,6 +20,8 @@ _ANY_LEVEL = (
     "euler",
     "euler_ancestral",
     "heun",
+    "dpm_2",
+    "dpm_2_ancestral",
     "dpmpp_2m",
     "dpmpp_2m_sde",
     "dpmpp_3m",
@@ -43,6 +45,9 @@ SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 FLOW_SCHEDULE_NAMES = ("normal", "karras", "exponential", "sgm_uniform", "simple", "beta")
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
+
+ASKS_TWICE = ("heun", "dpm_2", "dpm_2_ancestral")
+"""Samplers that ask the model twice a step, but once in the last."""
 
 _FLOW_SAMPLERS = (*_ANY_LEVEL, "lcm")
 

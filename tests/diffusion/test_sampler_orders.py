@@ -82,6 +82,7 @@ def error(name: str, steps: int) -> float:
     [
         ("euler", 1),
         ("heun", 2),
+        ("dpm_2", 2),
         ("dpmpp_2m", 2),
         ("res_multistep", 2),
         ("uni_pc", 2),

@@ -19,6 +19,8 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    KDPM2AncestralDiscreteScheduler,
+    KDPM2DiscreteScheduler,
     LCMScheduler,
     TCDScheduler,
     UniPCMultistepScheduler,
@@ -26,7 +28,7 @@ from diffusers import (
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nodegraph.diffusion.names import ALLOWED_SCHEDULES
+from nodegraph.diffusion.names import ALLOWED_SCHEDULES, ASKS_TWICE
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
@@ -164,6 +166,30 @@ def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: i
     torch.testing.assert_close(scaled, x, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+@pytest.mark.parametrize("name", ["dpm_2", "dpm_2_ancestral"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("schedule", ["normal", "exponential"])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_dpm_2_is_the_counterpart_s_but_for_rounding(
+    name: str, prediction: str, schedule: str, steps: int
+) -> None:
+    config = SD1 | {"timestep_spacing": "leading", "prediction_type": prediction}
+    scheduler: Any = {
+        "dpm_2": KDPM2DiscreteScheduler,
+        "dpm_2_ancestral": KDPM2AncestralDiscreteScheduler,
+    }[name].from_config(config, use_exponential_sigmas=schedule == "exponential")
+    scheduler.set_timesteps(steps)
+    generators = item_generators(3, [0, 1])
+    random = {"generator": generators} if name == "dpm_2_ancestral" else {}
+    x = draw_from(generators, SHAPE) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:
+        output = model(scheduler.scale_model_input(x, timestep), timestep)
+        x = scheduler.step(output, timestep, x, **random).prev_sample
+    found = run(make(name, schedule, config, steps))
+    torch.testing.assert_close(found, x.to(torch.float32), rtol=1e-4, atol=1e-4)
+
+
 def test_dpmpp_3m_sde_is_the_counterpart_s_while_its_order_is_lower() -> None:
     config = SD1 | {"timestep_spacing": "leading"}
     scheduler = DPMSolverMultistepScheduler.from_config(
@@ -265,12 +291,13 @@ def test_an_unknown_sampler_is_told_with_the_nearest() -> None:
         make_sampler("eular", sigmas_for("normal", noise, 2), noise)
 
 
-def test_heun_asks_twice_a_step_and_once_in_the_last() -> None:
-    sampler, asked = make("heun", "normal", SD1, 4), 0
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_how_often_the_model_is_asked(name: str) -> None:
+    sampler, asked = make(name, "normal", SD1, 4), 0
     while not sampler.done:
         evaluate(sampler)
         asked += 1
-    assert asked == 2 * 4 - 1
+    assert asked == (2 * 4 - 1 if name in ASKS_TWICE else 4)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

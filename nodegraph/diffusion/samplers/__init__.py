@@ -12,6 +12,7 @@ from nodegraph.diffusion.names import check_sampler
 from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
+from nodegraph.diffusion.samplers.dpm_2 import DPM2, DPM2Ancestral
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE
 from nodegraph.diffusion.samplers.dpmpp_3m import DPMpp3M, DPMpp3MSDE
 from nodegraph.diffusion.samplers.euler import Euler, EulerAncestral
@@ -30,6 +31,8 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "euler": Euler,
         "euler_ancestral": EulerAncestral,
         "heun": Heun,
+        "dpm_2": DPM2,
+        "dpm_2_ancestral": DPM2Ancestral,
         "dpmpp_2m": DPMpp2M,
         "dpmpp_2m_sde": DPMpp2MSDE,
         "dpmpp_3m": DPMpp3M,
