@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from nodegraph.diffusion.curves import kl_optimal_levels, linear_quadratic_levels
 from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, Levels
 from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 
@@ -118,6 +119,16 @@ def _beta(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     return np.interp(places, np.arange(noise.timesteps), table)
 
 
+def _kl_optimal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Arc tangents evenly spaced between the normal schedule's ends; see `kl_optimal_levels`."""
+    return kl_optimal_levels(*_ends(noise, steps, tokens, custom), steps)
+
+
+def _linear_quadratic(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """The same for all models, not shifted; see `linear_quadratic_levels`."""
+    return linear_quadratic_levels(steps)
+
+
 FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
     "normal": _normal,
     "karras": _karras,
@@ -125,4 +136,6 @@ FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
     "sgm_uniform": _sgm_uniform,
     "simple": _simple,
     "beta": _beta,
+    "kl_optimal": _kl_optimal,
+    "linear_quadratic": _linear_quadratic,
 }

@@ -11,10 +11,15 @@ from nodegraph.errors import InvalidValue
 SPACINGS = ("leading", "trailing", "linspace")
 """Ways to spread whole timesteps over the training range, as scheduler files name them."""
 
-WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", *SPACINGS)
+WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", *SPACINGS)
 """Schedules that samplers can follow which take noise levels from the model's own table alone."""
 
-SCHEDULE_NAMES = ("normal", "karras", "exponential", "sgm_uniform", "simple", "beta", *SPACINGS)
+_LEVELS = (
+    *("normal", "karras", "exponential", "sgm_uniform", "simple", "beta"),
+    *("kl_optimal", "linear_quadratic"),
+)
+
+SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", *SPACINGS)
 
 _ANY_LEVEL = (
     "euler",
@@ -42,7 +47,7 @@ of cumulative alphas, so they can't take noise levels between two of its timeste
 
 SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 
-FLOW_SCHEDULE_NAMES = ("normal", "karras", "exponential", "sgm_uniform", "simple", "beta")
+FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nodegraph.diffusion.curves import kl_optimal_levels, linear_quadratic_levels
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.flow_schedules import flow_levels
 from nodegraph.diffusion.names import SPACINGS, check_schedule
@@ -249,6 +250,32 @@ def _beta(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
     return whole if grid.whole else timesteps, sigmas
 
 
+def _kl_optimal(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
+    """Arc tangents evenly spaced between the ends; see `kl_optimal_levels`."""
+    return _asked(noise, kl_optimal_levels(*_ends(noise, steps, grid), steps), grid)
+
+
+def _linear_quadratic(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
+    """Parts of the greatest level, as ComfyUI's of that name; see `linear_quadratic_levels`."""
+    return _asked(noise, linear_quadratic_levels(steps) * float(noise.sigmas[-1]), grid)
+
+
+def _asked(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> Levels:
+    """Levels with their timesteps, the nearest whole ones if need be."""
+    timesteps = noise.sigma_to_timestep(sigmas)
+    return timesteps.round() if grid.whole else timesteps, sigmas
+
+
+def _ddim_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
+    """Every (timesteps / steps)-th timestep up from 1.
+
+    ComfyUI's of that name (``comfy/samplers.py``, `ddim_scheduler`), which walks a step more
+    where the timesteps can't be divided by the steps.
+    """
+    stride = max(noise.timesteps // steps, 1)
+    return _levels(noise, (np.arange(steps)[::-1] * stride + 1).astype(np.float64))
+
+
 def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> Levels:
     return timesteps, noise.timestep_to_sigma(timesteps)
 
@@ -260,6 +287,9 @@ SCHEDULES: Mapping[str, Callable[[NoiseSchedule, int, Grid], Levels]] = {
     "sgm_uniform": _sgm_uniform,
     "simple": _simple,
     "beta": _beta,
+    "kl_optimal": _kl_optimal,
+    "linear_quadratic": _linear_quadratic,
+    "ddim_uniform": _ddim_uniform,
     **{spacing: partial(_spaced, spacing=spacing) for spacing in SPACINGS},
 }
 

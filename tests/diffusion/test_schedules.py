@@ -16,9 +16,11 @@ from diffusers import (
     LCMScheduler,
     UniPCMultistepScheduler,
 )
+from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.names import (
     ALLOWED_SCHEDULES,
     SCHEDULE_NAMES,
@@ -222,6 +224,30 @@ def test_beta_quantiles_are_mirrored_at_the_median(chance: float, shape: float) 
     assert low + high == pytest.approx(1)
     if shape == 1.0:
         assert low == pytest.approx(chance)
+
+
+@pytest.mark.parametrize("noise", [NOISE, FlowNoise(shift=3.0)])
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_kl_optimal_is_even_in_the_arc_tangent(noise: ModelNoise, steps: int) -> None:
+    found = sigmas_for("kl_optimal", noise, steps, grid=CONTINUOUS).sigmas[:-1]
+    ends = sigmas_for("normal", noise, steps, grid=CONTINUOUS).sigmas[[0, -2]].atan()
+    torch.testing.assert_close(found.atan(), torch.linspace(*ends.tolist(), steps))
+
+
+@pytest.mark.parametrize("steps", [2, 3, 20, 64])
+def test_linear_quadratic_is_mochi_s(steps: int) -> None:
+    expected = torch.tensor(linear_quadratic_schedule(steps, 0.025))
+    flow = sigmas_for("linear_quadratic", FlowNoise(shift=3.0), steps, grid=CONTINUOUS)
+    assert torch.equal(flow.sigmas[:-1], expected)
+    table = sigmas_for("linear_quadratic", NOISE, steps, grid=CONTINUOUS)
+    torch.testing.assert_close(table.sigmas[:-1], expected * NOISE.sigmas[-1])
+
+
+@pytest.mark.parametrize("steps", [4, 20, 50])
+def test_ddim_uniform_has_comfyui_s_levels(steps: int) -> None:
+    ladder = sigmas_for("ddim_uniform", NOISE, steps)
+    assert ladder.timesteps.tolist() == list(range(1, 1000, 1000 // steps))[::-1]
+    assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])
 
 
 @pytest.mark.parametrize("steps", [0, -1, 10_001])
