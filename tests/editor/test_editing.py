@@ -97,7 +97,12 @@ class TestFromNothing:
         page.mouse.dblclick(*at(30, 60))
         expect(search(editor)).to_be_visible()
         page.mouse.move(*middle(page.get_by_role("listbox", name="Node types")))
-        page.mouse.wheel(0, 400)
+        row = page.get_by_role("option", name=re.compile("^Load model"))
+        for _ in range(50):
+            if row.count():
+                break
+            page.mouse.wheel(0, 100)
+            page.evaluate("() => new Promise(requestAnimationFrame)")
         pick(editor, "Load model")
         # from what gives to what takes, and the other way round
         for start, side, port, end, label, name in (
