@@ -6,7 +6,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,14 +91,11 @@ class LatentFormat:
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """What decoding holds besides weights, by an autoencoder's configuration."""
-        # What goes into the last block at full size, what it makes of it, and one more.
-        widths = config.get("block_out_channels") or (128, 256)
-        return CodingMemory(3 * widths[min(1, len(widths) - 1)])
+        return _decoding(config.get("block_out_channels"))
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """The same of encoding."""
-        widths = config.get("block_out_channels") or (128, 256)
-        return CodingMemory(5 * widths[0])
+        return _encoding(config.get("block_out_channels"))
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         """Channels of the latents of an autoencoder, by its configuration."""
@@ -124,6 +121,20 @@ class LatentFormat:
         return (latent_frames - 1) * self.temporal + 1 if self.temporal else 1
 
 
+_WIDTHS = (128, 256)
+"""Of an autoencoder's first blocks, where its configuration doesn't say."""
+
+
+def _decoding(widths: Sequence[int] | None) -> CodingMemory:
+    # What goes into the last block at full size, what it makes of it, and one more.
+    known = widths or _WIDTHS
+    return CodingMemory(3 * known[min(1, len(known) - 1)])
+
+
+def _encoding(widths: Sequence[int] | None) -> CodingMemory:
+    return CodingMemory(5 * (widths or _WIDTHS)[0])
+
+
 @dataclass(frozen=True)
 class DeepCompression(LatentFormat):
     """Latents of an autoencoder that gives no distribution.
@@ -132,12 +143,10 @@ class DeepCompression(LatentFormat):
     """
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("decoder_block_out_channels") or (128, 256)
-        return CodingMemory(3 * widths[min(1, len(widths) - 1)])
+        return _decoding(config.get("decoder_block_out_channels"))
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("encoder_block_out_channels") or (128, 256)
-        return CodingMemory(5 * widths[0])
+        return _encoding(config.get("encoder_block_out_channels"))
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         latents: Tensor = vae.encode(pixels, return_dict=False)[0] * vae.config.scaling_factor

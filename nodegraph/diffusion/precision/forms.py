@@ -6,6 +6,7 @@ counted, shared and copied as all others are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,12 +35,12 @@ Parts = Mapping[str, Tensor]
 """What a form reads: ``stored``, and what else belongs to it."""
 
 
-class Form:
+class Form(ABC):
     """How numbers are written down."""
 
+    @abstractmethod
     def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The numbers in the type that is computed in; of memory of its own."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
