@@ -28,6 +28,7 @@ from nodegraph.core.ports import (
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
+    Audio,
     Conditioning,
     ConditioningEntry,
     Control,
@@ -35,7 +36,6 @@ from nodegraph.core.values import (
     Latent,
     Recipe,
     RecipeFile,
-    Sound,
     TextEncoder,
     Vae,
     Video,
@@ -52,6 +52,7 @@ __all__ = [
     "BLOCKED",
     "Adapter",
     "Advanced",
+    "Audio",
     "Body",
     "Cancelled",
     "Checkpoint",
@@ -85,7 +86,6 @@ __all__ = [
     "Recipe",
     "RecipeFile",
     "Seed",
-    "Sound",
     "Subgraph",
     "TextEncoder",
     "TypeInfo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Advanced, Context, File, Image, Range, Sound, Video, node
+from nodegraph import Advanced, Audio, Context, File, Image, Range, Video, node
 
 from ._facts import check_result_name, image_state
 from ._video_facts import (
@@ -23,7 +23,7 @@ class VideoParts(NamedTuple):
 
     image: Image
     rate: float
-    sound: Sound | None
+    audio: Audio | None
 
 
 @node(
@@ -41,7 +41,7 @@ def LoadVideo(
     count: Annotated[int, Range(0, 1_000_000_000)] = 0,
     every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
 ) -> Video:
-    """Read a video from a file, with its sound.
+    """Read a video from a file, with its audio.
 
     Args:
         path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
@@ -82,7 +82,7 @@ def SaveVideo(
     Files are numbered: walk_00001.mp4. One with the same content is not written again.
 
     Args:
-        video: With its sound, if it has some.
+        video: With its audio, if it has some.
         name: What the file names begin with; clips/walk makes a sub-folder.
         format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1)
             is lossless.
@@ -110,29 +110,29 @@ def SaveVideo(
 def VideoFromImages(
     images: list[Image],
     rate: Annotated[float, Range(0.001, 1000)] = 24.0,
-    sound: Sound | None = None,
+    audio: Audio | None = None,
 ) -> Video:
     """Make a video of pictures.
 
     Args:
         images: Its frames, all of one size; a batch counts as that many pictures.
         rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
-        sound: Begins with the first frame.
+        audio: Begins with the first frame.
     """
     from nodegraph.videos.cutting import video_of_images
     from nodegraph.videos.rates import exact_rate
 
-    return video_of_images(images, exact_rate(rate), sound)
+    return video_of_images(images, exact_rate(rate), audio)
 
 
 @node(category="video", infer=video_images, tags=("frames", "split", "batch"))
 def ImagesFromVideo(video: Video) -> VideoParts:
-    """Take a video apart into its frames and its sound.
+    """Take a video apart into its frames and its audio.
 
     Args:
         video: Its frames become a batch of pictures.
     """
-    return VideoParts(video.frames, float(video.rate), video.sound)
+    return VideoParts(video.frames, float(video.rate), video.audio)
 
 
 @node(category="video", infer=video_part, validate=check_part, tags=("cut", "crop", "shorten"))
@@ -142,7 +142,7 @@ def TrimVideo(
     count: Annotated[int, Range(0, 1_000_000_000)] = 0,
     every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
 ) -> Video:
-    """Keep a part of a video, with its sound.
+    """Keep a part of a video, with its audio.
 
     Args:
         video: Of any length.

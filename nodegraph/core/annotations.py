@@ -26,10 +26,10 @@ from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Su
 from nodegraph.core.spec import BodySpec
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
+    Audio,
     Conditioning,
     DiffusionModel,
     Latent,
-    Sound,
     TextEncoder,
     Vae,
     Video,
@@ -49,7 +49,7 @@ _NAMED: Mapping[Any, str] = {
     Mask: "Mask",
     Latent: "Latent",
     Video: "Video",
-    Sound: "Sound",
+    Audio: "Audio",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",

@@ -10,10 +10,10 @@ from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import BLOCKED, Subgraph
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import (
+    Audio,
     Conditioning,
     DiffusionModel,
     Latent,
-    Sound,
     TextEncoder,
     Vae,
     Video,
@@ -43,7 +43,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "Mask": _tensor_of(3),
     "Latent": _instance_of(Latent),
     "Video": _instance_of(Video),
-    "Sound": _instance_of(Sound),
+    "Audio": _instance_of(Audio),
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),

@@ -58,36 +58,36 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """Sound as samples.
+class Audio:
+    """What can be heard, as samples.
 
     Attributes:
-        samples: float32 in -1..1 on the CPU, shape (channels, samples).
+        waveform: float32 on the CPU, shape (channels, samples); files keep what is in -1..1.
         rate: Samples a second.
     """
 
-    samples: Tensor
+    waveform: Tensor
     rate: int
 
     @property
     def seconds(self) -> Fraction:
         """How long it is."""
-        return Fraction(self.samples.shape[1], self.rate)
+        return Fraction(self.waveform.shape[1], self.rate)
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """Pictures that follow each other, and the sound to them.
+    """Pictures that follow each other, and the audio to them.
 
     Attributes:
         frames: float32 in 0..1 on the CPU, sRGB, shape (frames, height, width, 3).
         rate: Frames a second, exactly: 24000/1001 is no 23.976.
-        sound: Begins with the first frame.
+        audio: Begins with the first frame.
     """
 
     frames: Tensor
     rate: Fraction
-    sound: Sound | None = None
+    audio: Audio | None = None
 
     @property
     def seconds(self) -> Fraction:

@@ -28,7 +28,7 @@ _KNOWN: Serializers = {
     for kind in (
         values.Latent,
         values.Video,
-        values.Sound,
+        values.Audio,
         values.ConditioningEntry,
         values.Control,
         values.Conditioning,

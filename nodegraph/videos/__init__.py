@@ -1,1 +1,1 @@
-"""Videos: between files and frames, their sound and their rates."""
+"""Videos: between files and frames, their audio and their rates."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import Sound, Video
+from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.images.room import check_room
 from nodegraph.videos.reading import no_such_frame
@@ -22,7 +22,7 @@ def kept_frames(frames: int, first: int, count: int, every: int) -> int:
 
 
 def part_of_video(video: Video, *, first: int = 0, count: int = 0, every: int = 1) -> Video:
-    """A part of a video, with the part of the sound that belongs to it.
+    """A part of a video, with the part of the audio that belongs to it.
 
     Args:
         first: Frames that are left out at the beginning.
@@ -36,20 +36,20 @@ def part_of_video(video: Video, *, first: int = 0, count: int = 0, every: int = 
     if not kept:
         raise no_such_frame(first, total)
     frames = video.frames[first : first + kept * every : every]
-    sound = (
+    audio = (
         None
-        if video.sound is None
-        else _part_of_sound(video.sound, first / video.rate, kept * every / video.rate)
+        if video.audio is None
+        else _part_of_audio(video.audio, first / video.rate, kept * every / video.rate)
     )
-    return Video(frames, video.rate / every, sound)
+    return Video(frames, video.rate / every, audio)
 
 
-def _part_of_sound(sound: Sound, start: Fraction, seconds: Fraction) -> Sound:
-    begin, end = round(start * sound.rate), round((start + seconds) * sound.rate)
-    return Sound(sound.samples[:, begin:end], sound.rate)
+def _part_of_audio(audio: Audio, start: Fraction, seconds: Fraction) -> Audio:
+    begin, end = round(start * audio.rate), round((start + seconds) * audio.rate)
+    return Audio(audio.waveform[:, begin:end], audio.rate)
 
 
-def video_of_images(images: Sequence[Tensor], rate: Fraction, sound: Sound | None = None) -> Video:
+def video_of_images(images: Sequence[Tensor], rate: Fraction, audio: Audio | None = None) -> Video:
     """A video of pictures in their order.
 
     Args:
@@ -75,7 +75,7 @@ def video_of_images(images: Sequence[Tensor], rate: Fraction, sound: Sound | Non
     (width, height), needed = sizes[0], 12 * count * sizes[0][0] * sizes[0][1]
     check_room(width, height, count, needed, port="images")
     frames = torch.cat([_colors(batch) for batch in batches])
-    return Video(frames, rate, sound)
+    return Video(frames, rate, audio)
 
 
 def _colors(batch: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from numpy.typing import NDArray
 
-    from nodegraph.core.values import Sound, Video
+    from nodegraph.core.values import Audio, Video
 
 VideoFormat = Literal["mp4", "webm", "mkv"]
 VIDEO_SUFFIXES: Mapping[VideoFormat, str] = {"mp4": ".mp4", "webm": ".webm", "mkv": ".mkv"}
@@ -37,19 +37,19 @@ class _Coding:
 
     Attributes:
         container: FFmpeg's name of the container.
-        codec, sound_codec: Of the pictures, and of the sound.
+        codec, audio_codec: Of the pictures, and of the audio.
         pixels: The form of pixels.
         options: Of the codec, by the quality from 1 to 100.
-        sound_rates: Samples a second that the sound's codec takes, the usual one first; none for
+        audio_rates: Samples a second that the audio's codec takes, the usual one first; none for
             any.
     """
 
     container: str
     codec: str
     pixels: str
-    sound_codec: str
+    audio_codec: str
     options: Callable[[int], dict[str, str]]
-    sound_rates: tuple[int, ...] = ()
+    audio_rates: tuple[int, ...] = ()
 
 
 _CODINGS: Mapping[VideoFormat, _Coding] = {
@@ -110,19 +110,19 @@ def encode_video(
     buffer = BytesIO()
     with _container(buffer, coding, metadata or {}) as container:
         pictures = _picture_stream(container, coding, video, quality)
-        sound = None
-        if video.sound is not None and video.sound.samples.numel():
-            sound = _SoundWriter(container, coding, video.sound)
+        audio = None
+        if video.audio is not None and video.audio.waveform.numel():
+            audio = _AudioWriter(container, coding, video.audio)
         for number, frame in enumerate(_frames(video, coding.pixels), 1):
             container.mux(pictures.encode(frame))
-            if sound is not None:
+            if audio is not None:
                 # Side by side, as a player reads them.
-                sound.write(until=number / video.rate)
+                audio.write(until=number / video.rate)
             if told is not None:
                 told(number)
         container.mux(pictures.encode(None))
-        if sound is not None:
-            sound.finish()
+        if audio is not None:
+            audio.finish()
     return buffer.getvalue()
 
 
@@ -145,11 +145,11 @@ def _check(video: Video, format: str, quality: int) -> None:
         )
     if video.rate <= 0 or max(video.rate.numerator, video.rate.denominator) >= 2**31:
         raise InvalidValue("there is no such frame rate", port="video", given=str(video.rate))
-    if video.sound is not None and len(video.sound.samples) not in _LAYOUTS:
+    if video.audio is not None and len(video.audio.waveform) not in _LAYOUTS:
         raise InvalidValue(
-            "sound of so many channels can't be written",
+            "audio of so many channels can't be written",
             port="video",
-            given=str(len(video.sound.samples)),
+            given=str(len(video.audio.waveform)),
             expected=", ".join(map(str, _LAYOUTS)),
         )
 
@@ -226,29 +226,29 @@ def _filled(form: str, size: tuple[int, ...], planes: tuple[NDArray[np.uint8], .
     return frame
 
 
-class _SoundWriter:
-    """Writes sound piece by piece."""
+class _AudioWriter:
+    """Writes audio piece by piece."""
 
-    def __init__(self, container: OutputContainer, coding: _Coding, sound: Sound) -> None:
+    def __init__(self, container: OutputContainer, coding: _Coding, audio: Audio) -> None:
         import numpy as np
 
         self._container = container
-        self._sound = sound
-        samples = sound.samples.detach().to("cpu").float().numpy()
+        self._audio = audio
+        samples = audio.waveform.detach().to("cpu").float().numpy()
         if not np.isfinite(samples).all():
-            raise NumericalError("the sound has NaN or infinity", port="video")
+            raise NumericalError("the audio has NaN or infinity", port="video")
         self._samples = samples.clip(-1, 1)
         self._layout = _LAYOUTS[len(samples)]
-        rates = coding.sound_rates
-        rate = sound.rate if not rates or sound.rate in rates else rates[0]
-        self._stream: Any = container.add_stream(coding.sound_codec, rate=rate, layout=self._layout)
-        if coding.sound_rates:
+        rates = coding.audio_rates
+        rate = audio.rate if not rates or audio.rate in rates else rates[0]
+        self._stream: Any = container.add_stream(coding.audio_codec, rate=rate, layout=self._layout)
+        if coding.audio_rates:
             self._stream.codec_context.bit_rate = 96_000 * len(samples)
         self._at = 0
 
     def write(self, *, until: Fraction) -> None:
         """Write what is heard before a time, in seconds."""
-        self._write(round(until * self._sound.rate))
+        self._write(round(until * self._audio.rate))
 
     def finish(self) -> None:
         """Write what is left."""
@@ -265,7 +265,7 @@ class _SoundWriter:
         frame: Any = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(piece.T).reshape(1, -1), format="flt", layout=self._layout
         )
-        frame.sample_rate = self._sound.rate
-        frame.pts, frame.time_base = self._at, Fraction(1, self._sound.rate)
+        frame.sample_rate = self._audio.rate
+        frame.pts, frame.time_base = self._at, Fraction(1, self._audio.rate)
         self._at += piece.shape[1]
         self._container.mux(self._stream.encode(frame))

@@ -1,4 +1,4 @@
-"""Video files as values: frames decoded one after the other, and the sound that belongs to them."""
+"""Video files as values: frames decoded one after the other, and the audio that belongs to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import Sound, Video
+from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.room import check_room
 from nodegraph.videos.video_files import OpenVideo, opened_video
@@ -39,7 +39,7 @@ def read_video(
     told: Told | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Video:
-    """A video, or a part of it, with the part of the sound that belongs to it.
+    """A video, or a part of it, with the part of the audio that belongs to it.
 
     Frames are upright; pixels are taken to be square, and colours of high dynamic range aren't
     mapped. Where frames don't come evenly, each is shown as long as the others.
@@ -60,9 +60,9 @@ def read_video(
     with opened_video(path, names=names) as file:
         rate = file.rate
         pictures = _pictures(file, first, count, every, told)
-        has_sound = file.sound is not None or not file.container.streams.audio
-    if not has_sound and warn is not None:
-        warn(f"The sound of {path.name} can't be read, and is left out.")
+        has_audio = file.audio is not None or not file.container.streams.audio
+    if not has_audio and warn is not None:
+        warn(f"The audio of {path.name} can't be read, and is left out.")
     width, height = pictures[0].size
     frames = torch.empty(len(pictures), height, width, 3)
     for at in range(len(pictures)):
@@ -70,8 +70,8 @@ def read_video(
         frames[at] = torch.from_numpy(pictures[at].rgb())
         pictures[at] = _GONE
     with opened_video(path) as file:
-        sound = _sound(file, first / rate, len(frames) * every / rate)
-    return Video(frames, rate / every, sound)
+        audio = _audio(file, first / rate, len(frames) * every / rate)
+    return Video(frames, rate / every, audio)
 
 
 def _pictures(
@@ -111,17 +111,17 @@ def no_such_frame(first: int, frames: int) -> InvalidValue:
     )
 
 
-def _sound(file: OpenVideo, start: Fraction, seconds: Fraction) -> Sound | None:
-    """The part of the sound from `start`, as long as there is some and `seconds` at most."""
+def _audio(file: OpenVideo, start: Fraction, seconds: Fraction) -> Audio | None:
+    """The part of the audio from `start`, as long as there is some and `seconds` at most."""
     import numpy as np
     import torch
 
-    if file.sound is None:
+    if file.audio is None:
         return None
-    rate = file.sound.codec_context.sample_rate
+    rate = file.audio.codec_context.sample_rate
     begin, end = round(start * rate), round((start + seconds) * rate)
     parts, at = [], None
-    for frame in file.sound_frames():
+    for frame in file.audio_frames():
         samples = _samples(frame)
         if at is None:
             at = round(_lead(file, frame) * rate)
@@ -133,11 +133,11 @@ def _sound(file: OpenVideo, start: Fraction, seconds: Fraction) -> Sound | None:
     if not parts or len({len(part) for part in parts}) > 1:
         return None
     together = np.concatenate(parts, axis=1)[:, : end - begin]
-    return Sound(torch.from_numpy(np.ascontiguousarray(together)), rate)
+    return Audio(torch.from_numpy(np.ascontiguousarray(together)), rate)
 
 
 def _lead(file: OpenVideo, frame: Any) -> Fraction:
-    """Seconds by which the sound begins after the pictures."""
+    """Seconds by which the audio begins after the pictures."""
     pictures = file.pictures
     begins = (pictures.start_time or 0) * (pictures.time_base or 1)
     return Fraction((frame.pts or 0) * (frame.time_base or 1) - begins)

@@ -36,13 +36,13 @@ _VIDEO_CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,h263,flv,theora,"
     "mjpeg,prores,dnxhd,ffv1,huffyuv,ffvhuff,utvideo,qtrle,png,gif,rawvideo"
 )
-_SOUND_CODECS = (
+_AUDIO_CODECS = (
     "aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,ac3,eac3,pcm_u8,pcm_s16le,"
     "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f64le"
 )
 _OPTIONS = {
     "format_whitelist": _FORMATS,
-    "codec_whitelist": f"{_VIDEO_CODECS},{_SOUND_CODECS}",
+    "codec_whitelist": f"{_VIDEO_CODECS},{_AUDIO_CODECS}",
     "protocol_whitelist": "none",
 }
 _SHORTFALL = Fraction(1, 100)
@@ -65,14 +65,14 @@ class VideoFacts:
         width, height: Of its frames as they are shown, in pixels.
         frames: How many; None where it takes too long to find out.
         rate: Frames a second; their mean, where they don't come evenly.
-        has_sound: Whether there is sound that can be read.
+        has_audio: Whether there is audio that can be read.
     """
 
     width: int
     height: int
     frames: int | None
     rate: Fraction
-    has_sound: bool
+    has_audio: bool
 
 
 def video_facts(path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True) -> VideoFacts:
@@ -87,9 +87,9 @@ def video_facts(path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True)
         first = video.first_frame()
         is_turned = round(first.rotation / 90) % 2 == 1
         size = (first.height, first.width) if is_turned else (first.width, first.height)
-        has_sound = video.sound is not None
+        has_audio = video.audio is not None
     with opened_video(path, max_pixels=max_pixels) as video:
-        return VideoFacts(*size, video.count(path), video.rate, has_sound)
+        return VideoFacts(*size, video.count(path), video.rate, has_audio)
 
 
 def video_texts(path: Path) -> dict[str, str]:
@@ -108,7 +108,7 @@ class OpenVideo:
 
     Attributes:
         pictures: Its stream of pictures.
-        sound: That of sound; None if there is none, or none that can be read.
+        audio: That of audio; None if there is none, or none that can be read.
         rate: Frames a second; their mean, where they don't come evenly.
     """
 
@@ -118,7 +118,7 @@ class OpenVideo:
         self._max_pixels = max_pixels
         self.pictures = self._pictures()
         self.pictures.codec_context.thread_count = threads
-        self.sound = self._sound()
+        self.audio = self._audio()
         self.rate = _rate_of(self.pictures)
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -169,13 +169,13 @@ class OpenVideo:
                 return
             yield packet
 
-    def sound_frames(self) -> Iterator[Any]:
-        """All frames of its sound, in order; none if it has none.
+    def audio_frames(self) -> Iterator[Any]:
+        """All frames of its audio, in order; none if it has none.
 
         Raises:
             InvalidFile: It is damaged.
         """
-        for packet in self._packets(self.sound) if self.sound is not None else ():
+        for packet in self._packets(self.audio) if self.audio is not None else ():
             with _told(self.name):
                 yield from packet.decode()
 
@@ -210,10 +210,10 @@ class OpenVideo:
         codec.thread_type = "AUTO"
         return stream
 
-    def _sound(self) -> AudioStream | None:
+    def _audio(self) -> AudioStream | None:
         for stream in self.container.streams.audio:
             codec = stream.codec_context
-            if codec is not None and codec.codec.name in _SOUND_CODECS.split(","):
+            if codec is not None and codec.codec.name in _AUDIO_CODECS.split(","):
                 return stream
         return None
 

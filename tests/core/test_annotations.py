@@ -11,6 +11,7 @@ import pytest
 
 from nodegraph.api import (
     Advanced,
+    Audio,
     Choices,
     Conditioning,
     DiffusionModel,
@@ -24,7 +25,6 @@ from nodegraph.api import (
     MultipleOf,
     Range,
     Seed,
-    Sound,
     Video,
     port_type,
 )
@@ -49,7 +49,7 @@ from nodegraph.core.types import TypeInfo
         (Mask, "Mask", None),
         (Latent, "Latent", None),
         (Video, "Video", None),
-        (Sound, "Sound", None),
+        (Audio, "Audio", None),
         (Conditioning, "Conditioning", None),
         (DiffusionModel, "DiffusionModel", None),
         (list[int], "list[int]", {"type": "array", "items": {"type": "integer"}}),

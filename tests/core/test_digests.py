@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.api import DiffusionModel, Latent, RecipeFile, Sound, Video
+from nodegraph.api import Audio, DiffusionModel, Latent, RecipeFile, Video
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
 from tests.store.values import DIGESTERS, VALUES, same
 
@@ -201,16 +201,16 @@ def test_a_latent_holds_its_tensor() -> None:
     assert digest_value(latent(1.0)) != digest_value(latent(2.0))
 
 
-def test_a_video_is_its_frames_its_exact_rate_and_its_sound() -> None:
+def test_a_video_is_its_frames_its_exact_rate_and_its_audio() -> None:
     import torch
 
-    frames, sound = torch.zeros(2, 4, 4, 3), Sound(torch.zeros(1, 8), 8000)
+    frames, audio = torch.zeros(2, 4, 4, 3), Audio(torch.zeros(1, 8), 8000)
     videos = [
         Video(frames, Fraction(24)),
         Video(frames, Fraction(24000, 1001)),
         Video(frames + 1, Fraction(24)),
-        Video(frames, Fraction(24), sound),
-        Video(frames, Fraction(24), Sound(sound.samples, 16000)),
+        Video(frames, Fraction(24), audio),
+        Video(frames, Fraction(24), Audio(audio.waveform, 16000)),
     ]
     assert len({digest_value(video) for video in videos}) == len(videos)
     assert digest_value(Video(frames.clone(), Fraction(48, 2))) == digest_value(videos[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from nodegraph.api import Latent, Sound, Video
+from nodegraph.api import Audio, Latent, Video
 from nodegraph.core.summary import size_in_bytes, summarize
 
 
@@ -19,13 +19,13 @@ def test_a_tensor_is_its_dtype_and_shape() -> None:
     assert size_in_bytes(torch.zeros(10, dtype=torch.float16)) == 20
 
 
-def test_a_video_is_its_frames_its_rate_and_its_sound() -> None:
+def test_a_video_is_its_frames_its_rate_and_its_audio() -> None:
     import torch
 
-    video = Video(torch.zeros(2, 4, 6, 3), Fraction(24000, 1001), Sound(torch.zeros(2, 9), 8000))
-    sound = "Sound(samples=float32 [2, 9], rate=8000)"
+    video = Video(torch.zeros(2, 4, 6, 3), Fraction(24000, 1001), Audio(torch.zeros(2, 9), 8000))
+    audio = "Audio(waveform=float32 [2, 9], rate=8000)"
     assert summarize(video) == (
-        f"Video(frames=float32 [2, 4, 6, 3], rate=24000/1001, sound={sound})"
+        f"Video(frames=float32 [2, 4, 6, 3], rate=24000/1001, audio={audio})"
     )
     assert size_in_bytes(video) >= 4 * (2 * 4 * 6 * 3 + 2 * 9)
 

@@ -39,7 +39,7 @@ def moving(
     }
 
 
-def test_a_video_is_loaded_with_its_sound(bench: Bench) -> None:
+def test_a_video_is_loaded_with_its_audio(bench: Bench) -> None:
     made = video(5, channels=2)
     written(bench.folder / "inputs", made)
 
@@ -48,8 +48,8 @@ def test_a_video_is_loaded_with_its_sound(bench: Bench) -> None:
     assert isinstance(found, Video)
     assert torch.equal(found.frames, made.frames[1::2])
     assert found.rate == NTSC / 2
-    assert found.sound is not None
-    assert found.sound.samples.shape[0] == 2
+    assert found.audio is not None
+    assert found.audio.waveform.shape[0] == 2
 
 
 def test_a_video_comes_from_the_cache_until_its_file_changes(bench: Bench) -> None:
@@ -185,7 +185,7 @@ def test_a_video_is_taken_apart_and_put_together_again(bench: Bench) -> None:
             "inputs": {
                 "images": link("apart.image"),
                 "rate": link("apart.rate"),
-                "sound": link("apart.sound"),
+                "audio": link("apart.audio"),
             },
         },
     }
@@ -194,7 +194,7 @@ def test_a_video_is_taken_apart_and_put_together_again(bench: Bench) -> None:
 
     assert torch.equal(found.frames, made.frames)
     assert found.rate == NTSC
-    assert torch.equal(found.sound.samples, made.sound.samples)
+    assert torch.equal(found.audio.waveform, made.audio.waveform)
 
 
 def test_a_list_of_pictures_becomes_one_video(bench: Bench) -> None:
@@ -207,10 +207,10 @@ def test_a_list_of_pictures_becomes_one_video(bench: Bench) -> None:
 
     assert found.frames.shape == (3, 8, 16, 3)
     assert found.rate == Fraction(30000, 1001)
-    assert found.sound is None
+    assert found.audio is None
 
 
-def test_a_video_without_sound_gives_none(bench: Bench) -> None:
+def test_a_video_without_audio_gives_none(bench: Bench) -> None:
     nodes = moving("ImagesFromVideo")
-    assert bench.value(nodes, "next.sound") is None
+    assert bench.value(nodes, "next.audio") is None
     assert bench.value(nodes, "next.rate") == 8

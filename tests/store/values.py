@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
 from nodegraph.core.values import (
+    Audio,
     Conditioning,
     ConditioningEntry,
     DiffusionModel,
     Latent,
     RecipeFile,
-    Sound,
     Video,
 )
 
@@ -158,7 +158,7 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             Video,
             tensors(),
             st.fractions(min_value=Fraction(1, 1000)),
-            st.none() | st.builds(Sound, tensors(), st.integers(1, 192_000)),
+            st.none() | st.builds(Audio, tensors(), st.integers(1, 192_000)),
         ),
         st.builds(
             Conditioning,

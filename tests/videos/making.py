@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from nodegraph import Sound, Video
+from nodegraph import Audio, Video
 from nodegraph.videos.encoding import VIDEO_SUFFIXES, VideoFormat, encode_video
 
 FORMATS: list[VideoFormat] = ["mp4", "webm", "mkv"]
@@ -23,11 +23,11 @@ def moving(frames: int = 5, width: int = 48, height: int = 32) -> torch.Tensor:
     return (found * 255).round() / 255
 
 
-def tone(seconds: Fraction, rate: int = 48000, channels: int = 1) -> Sound:
+def tone(seconds: Fraction, rate: int = 48000, channels: int = 1) -> Audio:
     """A tone on each channel, each twice as high as the one before."""
     times = torch.arange(round(seconds * rate)) / rate
     pitches = [220.0 * 2**channel for channel in range(channels)]
-    return Sound(
+    return Audio(
         torch.stack([torch.sin(2 * math.pi * pitch * times) / 2 for pitch in pitches]), rate
     )
 
@@ -36,8 +36,8 @@ def video(
     frames: int = 5, width: int = 48, height: int = 32, rate: Fraction = NTSC, channels: int = 0
 ) -> Video:
     """With a tone on each of its channels, if it has some."""
-    sound = tone(frames / rate, channels=channels) if channels else None
-    return Video(moving(frames, width, height), rate, sound)
+    audio = tone(frames / rate, channels=channels) if channels else None
+    return Video(moving(frames, width, height), rate, audio)
 
 
 def written(folder: Path, made: Video, format: VideoFormat = "mkv", **options: int) -> Path:

@@ -34,9 +34,9 @@ def test_a_part_is_what_a_file_gives_when_that_part_is_read(
     assert len(found.frames) == kept_frames(9, first, count, every)
     assert torch.equal(found.frames, read.frames)
     assert found.rate == read.rate == WHOLE.rate / every
-    assert found.sound is not None
-    assert read.sound is not None
-    assert torch.equal(found.sound.samples, read.sound.samples)
+    assert found.audio is not None
+    assert read.audio is not None
+    assert torch.equal(found.audio.waveform, read.audio.waveform)
 
 
 def test_a_part_behind_the_end_is_refused() -> None:
@@ -47,13 +47,13 @@ def test_a_part_behind_the_end_is_refused() -> None:
 def test_pictures_become_frames_in_their_order() -> None:
     gray, clear = torch.rand(1, 16, 16, 1), torch.rand(2, 16, 16, 4)
 
-    found = video_of_images([gray, moving(2, 16, 16), clear], Fraction(8), WHOLE.sound)
+    found = video_of_images([gray, moving(2, 16, 16), clear], Fraction(8), WHOLE.audio)
 
     assert found.frames.shape == (5, 16, 16, 3)
     assert torch.equal(found.frames[0], gray[0].expand(16, 16, 3))
     assert torch.equal(found.frames[1:3], moving(2, 16, 16))
     assert torch.equal(found.frames[3:], clear[..., :3])
-    assert (found.rate, found.sound) == (8, WHOLE.sound)
+    assert (found.rate, found.audio) == (8, WHOLE.audio)
     assert found.seconds == Fraction(5, 8)
 
 

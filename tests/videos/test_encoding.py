@@ -1,4 +1,4 @@
-"""What is written comes back: frames, rate, sound and texts; the same bytes each time."""
+"""What is written comes back: frames, rate, audio and texts; the same bytes each time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph import Sound, Video
+from nodegraph import Audio, Video
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from nodegraph.videos.reading import read_video
@@ -33,10 +33,10 @@ def test_a_video_comes_back_as_its_codec_keeps_it(tmp_path: Path, format: VideoF
     assert 0 <= found.frames.min() <= found.frames.max() <= 1
     # Colour differences are kept for each fourth pixel, in steps of 1 / 224.
     assert (found.frames - made.frames).abs().mean() < 0.012
-    assert found.sound is not None
-    assert made.sound is not None
-    assert found.sound.samples.shape == made.sound.samples.shape
-    assert (found.sound.samples - made.sound.samples).abs().mean() < 0.02
+    assert found.audio is not None
+    assert made.audio is not None
+    assert found.audio.waveform.shape == made.audio.waveform.shape
+    assert (found.audio.waveform - made.audio.waveform).abs().mean() < 0.02
 
 
 def test_colors_are_those_of_high_definition_however_small(tmp_path: Path) -> None:
@@ -63,11 +63,11 @@ def test_a_lossless_video_comes_back_exactly(
     rate: Fraction,
     heard: tuple[int, int] | None,
 ) -> None:
-    sound = None
+    audio = None
     if heard is not None and round(frames / rate * heard[1]) > 0:
-        sound = Sound(torch.rand(heard[0], round(frames / rate * heard[1])) * 2 - 1, heard[1])
+        audio = Audio(torch.rand(heard[0], round(frames / rate * heard[1])) * 2 - 1, heard[1])
     levels = torch.randint(0, 256, (frames, height, width, 3)).float() / 255
-    made = Video(levels, rate, sound)
+    made = Video(levels, rate, audio)
     path = tmp_path_factory.mktemp("lossless") / "video.mkv"
     path.write_bytes(encode_video(made, "mkv"))
 
@@ -75,11 +75,11 @@ def test_a_lossless_video_comes_back_exactly(
 
     assert torch.equal(found.frames, made.frames)
     assert found.rate == rate
-    assert (found.sound is None) == (sound is None)
-    if sound is not None and found.sound is not None:
-        kept = found.sound.samples.shape[1]
-        assert abs(kept - sound.samples.shape[1]) <= 1
-        assert torch.equal(found.sound.samples, sound.samples[:, :kept])
+    assert (found.audio is None) == (audio is None)
+    if audio is not None and found.audio is not None:
+        kept = found.audio.waveform.shape[1]
+        assert abs(kept - audio.waveform.shape[1]) <= 1
+        assert torch.equal(found.audio.waveform, audio.waveform[:, :kept])
 
 
 @settings(max_examples=25)
@@ -99,7 +99,7 @@ def test_number_and_rate_of_frames_are_exact_in_every_format(
     found, facts = read_video(path), video_facts(path)
 
     assert (len(found.frames), found.rate) == (frames, made.rate)
-    assert (facts.frames, facts.rate, facts.has_sound) == (frames, made.rate, False)
+    assert (facts.frames, facts.rate, facts.has_audio) == (frames, made.rate, False)
 
 
 @pytest.mark.parametrize("format", ["mp4", "webm"])
@@ -143,10 +143,10 @@ def test_more_quality_takes_more_bytes() -> None:
 def test_a_rate_that_a_codec_does_not_take_is_changed_and_the_length_kept(tmp_path: Path) -> None:
     made = Video(moving(4), Fraction(8), tone(Fraction(1, 2), rate=16000, channels=2))
 
-    found = read_video(written(tmp_path, made, "webm")).sound
+    found = read_video(written(tmp_path, made, "webm")).audio
 
     assert found is not None
-    assert (found.rate, found.samples.shape) == (48000, (2, 24000))
+    assert (found.rate, found.waveform.shape) == (48000, (2, 24000))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_rate_that_a_codec_does_not_take_is_changed_and_the_length_kept(tmp_pa
         (Video(moving(1), Fraction(0)), {}, "no such frame rate"),
         (Video(moving(1), Fraction(1, 2**40)), {}, "no such frame rate"),
         (
-            Video(moving(1), Fraction(8), Sound(torch.zeros(5, 9), 8000)),
+            Video(moving(1), Fraction(8), Audio(torch.zeros(5, 9), 8000)),
             {},
             "expected: 1, 2, 6",
         ),
@@ -178,9 +178,9 @@ def test_numbers_that_are_none_are_told() -> None:
     frames[1, 0, 0, 0] = float("nan")
     with pytest.raises(NumericalError, match="frame 1"):
         encode_video(Video(frames, Fraction(8)), "mkv")
-    sound = Sound(torch.full((1, 9), float("inf")), 8000)
-    with pytest.raises(NumericalError, match="sound"):
-        encode_video(Video(moving(1), Fraction(8), sound), "mkv")
+    audio = Audio(torch.full((1, 9), float("inf")), 8000)
+    with pytest.raises(NumericalError, match="audio"):
+        encode_video(Video(moving(1), Fraction(8), audio), "mkv")
 
 
 def test_writing_stops_when_it_is_told_to() -> None:

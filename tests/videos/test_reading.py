@@ -1,4 +1,4 @@
-"""Parts of videos, whose sound stays with them; what isn't whole, no video, or too large."""
+"""Parts of videos, whose audio stays with them; what isn't whole, no video, or too large."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.videos.making import FORMATS, NTSC, video, written
         (11, 99, 1, (11,)),
     ],
 )
-def test_a_part_is_read_with_its_sound(
+def test_a_part_is_read_with_its_audio(
     tmp_path: Path, first: int, count: int, every: int, kept: tuple[int, ...]
 ) -> None:
     made = video(12, channels=2)
@@ -46,14 +46,14 @@ def test_a_part_is_read_with_its_sound(
 
     assert torch.equal(found.frames, made.frames[list(kept)])
     assert found.rate == NTSC / every
-    assert found.sound is not None
-    assert made.sound is not None
+    assert found.audio is not None
+    assert made.audio is not None
     begin = round(first / NTSC * 48000)
-    end = min(round((first + len(kept) * every) / NTSC * 48000), made.sound.samples.shape[1])
-    assert abs(found.sound.samples.shape[1] - (end - begin)) <= 1
-    length = min(found.sound.samples.shape[1], end - begin)
-    wanted = made.sound.samples[:, begin : begin + length]
-    assert torch.equal(found.sound.samples[:, :length], wanted)
+    end = min(round((first + len(kept) * every) / NTSC * 48000), made.audio.waveform.shape[1])
+    assert abs(found.audio.waveform.shape[1] - (end - begin)) <= 1
+    length = min(found.audio.waveform.shape[1], end - begin)
+    wanted = made.audio.waveform[:, begin : begin + length]
+    assert torch.equal(found.audio.waveform[:, :length], wanted)
 
 
 def test_a_beginning_behind_the_end_is_told(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_an_animation_is_a_video(tmp_path: Path) -> None:
     found = read_video(path)
 
     assert found.frames[:, 3, 4].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert (found.rate, found.sound) == (10, None)
+    assert (found.rate, found.audio) == (10, None)
 
 
 @pytest.mark.parametrize(("bits", "form"), [(10, "yuv420p10le"), (8, "gray"), (8, "nv12")])
@@ -122,14 +122,14 @@ def test_other_forms_of_pixels_are_read(tmp_path: Path, bits: int, form: str) ->
     )
 
 
-def test_what_cannot_be_read_of_the_sound_is_told(
+def test_what_cannot_be_read_of_the_audio_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, said = written(tmp_path, video(3, channels=1)), []
-    monkeypatch.setattr(video_files, "_SOUND_CODECS", "aac")
+    monkeypatch.setattr(video_files, "_AUDIO_CODECS", "aac")
 
-    assert read_video(path, warn=said.append).sound is None
-    assert said == ["The sound of video.mkv can't be read, and is left out."]
+    assert read_video(path, warn=said.append).audio is None
+    assert said == ["The audio of video.mkv can't be read, and is left out."]
 
 
 def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
