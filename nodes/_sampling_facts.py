@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.names import check_combination
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import last_step, steps_walked
 from nodegraph.images.room import check_sampling_room
 
@@ -25,6 +26,7 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check_size(inputs)
     kind = inputs.fact("model", "noise") or "discrete"
     yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
+    yield from _check_aligned(inputs, kind)
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
     frames = inputs.fact("latent", "frames")
@@ -33,6 +35,15 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
         yield from check_steps(inputs)
     else:
         yield from _findings(last_step, inputs, "steps", "denoise", "end_step")
+
+
+def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
+    """Find the schedule of single families with another one."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    if family is None or kind != "discrete" or inputs.literals.get("schedule") != ALIGNED:
+        return
+    check = partial(check_aligned, title=family.title)
+    yield from _told(check, "schedule", family.aligned)
 
 
 def _check_size(inputs: HookInputs) -> Iterator[Finding]:
@@ -70,12 +81,18 @@ def check_steps(inputs: HookInputs) -> Iterator[Finding]:
 def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Iterator[Finding]:
     """What a check says of some inputs, unless one of them is linked and so not yet known."""
     values = [inputs.literals.get(port) for port in ports]
-    if None in values:
-        return
+    if None not in values:
+        yield from _told(check, ports[0], *values)
+
+
+def _told(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
+    """What a check says of some values.
+
+    Args:
+        port: That it is told at if the check names none.
+    """
     try:
         check(*values)
     except InvalidValue as error:
         found = error.problem
-        yield Finding(
-            found.port or ports[0], found.message, found.given, found.expected, found.hint
-        )
+        yield Finding(found.port or port, found.message, found.given, found.expected, found.hint)

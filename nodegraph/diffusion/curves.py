@@ -20,6 +20,17 @@ def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64
     return np.asarray(np.tan(np.linspace(math.atan(high), math.atan(low), steps)))
 
 
+def log_linear_levels(levels: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Another number of falling levels along the same curve: its logarithm, between neighbours.
+
+    Args:
+        levels: Above 0, the last one included.
+        steps: How many to give, without the last one.
+    """
+    places = np.linspace(0, len(levels) - 1, steps + 1)[:-1]
+    return np.exp(np.interp(places, np.arange(len(levels)), np.log(levels)))
+
+
 def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
     """Levels from 1 on: a first half of short equal steps, a second that grows.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -194,7 +194,7 @@ def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
     refuse_unsupported(config, kinds=(family.noise,))
     if family.noise == "flow":
         return FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
-    return NoiseSchedule.from_config(config)
+    return replace(NoiseSchedule.from_config(config), aligned=family.aligned)
 
 
 def recipe_noise(recipe: DiffusionModel) -> ModelNoise:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from nodegraph.core.suggest import did_you_mean
@@ -11,7 +11,10 @@ from nodegraph.errors import InvalidValue
 SPACINGS = ("leading", "trailing", "linspace")
 """Ways to spread whole timesteps over the training range, as scheduler files name them."""
 
-WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", *SPACINGS)
+ALIGNED = "align_your_steps"
+"""The schedule that was found for single families."""
+
+WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", ALIGNED, *SPACINGS)
 """Schedules that samplers can follow which take noise levels from the model's own table alone."""
 
 _LEVELS = (
@@ -19,7 +22,7 @@ _LEVELS = (
     *("kl_optimal", "linear_quadratic"),
 )
 
-SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", *SPACINGS)
+SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGNED, *SPACINGS)
 
 _ANY_LEVEL = (
     "euler",
@@ -132,6 +135,24 @@ def check_schedule(schedule: str, kind: str) -> None:
             port="schedule",
             given=schedule,
             expected=", ".join(FLOW_SCHEDULE_NAMES),
+            hint="Choose normal, which is the model's own.",
+        )
+
+
+def check_aligned(aligned: Sequence[int], title: str = "the model") -> None:
+    """Refuse `ALIGNED` with a family that it wasn't found for.
+
+    Args:
+        aligned: The timesteps that were found for the family, if any.
+    Raises:
+        InvalidValue: On port ``schedule``.
+    """
+    if not aligned:
+        raise InvalidValue(
+            f"no {ALIGNED} schedule was published for {title}",
+            port="schedule",
+            given=ALIGNED,
+            expected="another schedule, or Stable Diffusion 1.x or XL",
             hint="Choose normal, which is the model's own.",
         )
 

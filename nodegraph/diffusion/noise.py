@@ -47,6 +47,7 @@ class NoiseSchedule:
         clip_range: See clip.
         distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
             was distilled on, and the scale of timesteps in its boundary condition.
+        aligned: As `Family.aligned`.
     """
 
     kind: ClassVar[str] = "discrete"
@@ -62,6 +63,7 @@ class NoiseSchedule:
     clip_range: float = 1.0
     distilled_steps: int = 50
     timestep_scaling: float = 10.0
+    aligned: tuple[int, ...] = ()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:

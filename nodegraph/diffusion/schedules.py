@@ -17,10 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.diffusion.curves import kl_optimal_levels, linear_quadratic_levels
+from nodegraph.diffusion.curves import (
+    kl_optimal_levels,
+    linear_quadratic_levels,
+    log_linear_levels,
+)
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.flow_schedules import flow_levels
-from nodegraph.diffusion.names import SPACINGS, check_schedule
+from nodegraph.diffusion.names import ALIGNED, SPACINGS, check_aligned, check_schedule
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.diffusion.steps import steps_walked
@@ -276,6 +280,24 @@ def _ddim_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
     return _levels(noise, (np.arange(steps)[::-1] * stride + 1).astype(np.float64))
 
 
+def _align_your_steps(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
+    """The timesteps that were found for the family, as many of them as are asked for.
+
+    Ten are the published ones; others lie between them, and the least, evenly over log sigma.
+
+    Source: Sabour et al. 2024, arXiv:2404.14507, and the guide on its page.
+    """
+    check_aligned(noise.aligned)
+    published = np.array([*noise.aligned, 0], dtype=np.float64)
+    if steps == len(noise.aligned):
+        return _levels(noise, published[:-1])
+    sigmas = log_linear_levels(noise.timestep_to_sigma(published), steps)
+    timesteps = noise.sigma_to_timestep(sigmas)
+    if grid.reads_table:
+        return _levels(noise, timesteps.round())
+    return timesteps.round() if grid.whole else timesteps, sigmas
+
+
 def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> Levels:
     return timesteps, noise.timestep_to_sigma(timesteps)
 
@@ -290,6 +312,7 @@ SCHEDULES: Mapping[str, Callable[[NoiseSchedule, int, Grid], Levels]] = {
     "kl_optimal": _kl_optimal,
     "linear_quadratic": _linear_quadratic,
     "ddim_uniform": _ddim_uniform,
+    ALIGNED: _align_your_steps,
     **{spacing: partial(_spaced, spacing=spacing) for spacing in SPACINGS},
 }
 

@@ -17,11 +17,14 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
+from diffusers.schedulers import AysSchedules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.diffusion.names import (
+    ALIGNED,
     ALLOWED_SCHEDULES,
     SCHEDULE_NAMES,
     SPACINGS,
@@ -55,7 +58,8 @@ SD1: dict[str, Any] = {
     "set_alpha_to_one": False,
     "clip_sample": False,
 }
-NOISE = NoiseSchedule.from_config(SD1)
+NOISE = model_noise(SD1, FAMILIES["sd1"])
+assert isinstance(NOISE, NoiseSchedule)
 GRIDS = {
     "table": TABLE,
     "continuous": CONTINUOUS,
@@ -248,6 +252,40 @@ def test_ddim_uniform_has_comfyui_s_levels(steps: int) -> None:
     ladder = sigmas_for("ddim_uniform", NOISE, steps)
     assert ladder.timesteps.tolist() == list(range(1, 1000, 1000 // steps))[::-1]
     assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])
+
+
+@pytest.mark.parametrize(("family", "published"), [("sd1", ""), ("sdxl", "XL")])
+@pytest.mark.parametrize(
+    ("grid", "scheduler"),
+    [(CONTINUOUS, EulerDiscreteScheduler), (MULTISTEP, DPMSolverMultistepScheduler)],
+)
+def test_ten_aligned_steps_are_the_published_ones(
+    family: str, published: str, grid: Grid, scheduler: Any
+) -> None:
+    reference = scheduler.from_config(SD1)
+    reference.set_timesteps(timesteps=AysSchedules[f"StableDiffusion{published}Timesteps"])
+    ladder = sigmas_for(ALIGNED, model_noise(SD1, FAMILIES[family]), 10, grid=grid)
+    assert torch.equal(ladder.sigmas[:-1], reference.sigmas[:-1])
+    assert torch.equal(ladder.timesteps, reference.timesteps.to(ladder.timesteps.dtype))
+    levels = torch.tensor(AysSchedules[f"StableDiffusion{published}Sigmas"])
+    torch.testing.assert_close(ladder.sigmas, levels, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_aligned_steps_of_another_number_lie_on_the_same_curve(steps: int) -> None:
+    ladder = sigmas_for(ALIGNED, NOISE, steps, grid=CONTINUOUS)
+    curve = sigmas_for(ALIGNED, NOISE, 10).sigmas
+    curve[-1] = NOISE.sigmas[0]
+    places = torch.linspace(0, 10, steps + 1)[:-1].numpy()
+    expected = torch.from_numpy(np.interp(places, range(11), curve.log().numpy())).exp()
+    torch.testing.assert_close(ladder.sigmas[:-1], expected.float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("family", ["sd2", "pixart-sigma"])
+def test_aligned_steps_are_for_the_families_that_they_were_found_for(family: str) -> None:
+    with pytest.raises(InvalidValue, match="or Stable Diffusion 1") as caught:
+        sigmas_for(ALIGNED, model_noise(SD1, FAMILIES[family]), 10)
+    assert caught.value.problem.port == "schedule"
 
 
 @pytest.mark.parametrize("steps", [0, -1, 10_001])

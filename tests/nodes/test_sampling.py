@@ -93,6 +93,17 @@ def test_what_cannot_work_is_found_before_running(
     assert (problem.node, problem.port) == ("sample", port)
 
 
+def test_aligned_steps_of_another_family_are_found_before_running() -> None:
+    nodes = {
+        "second": {"type": "Model", "inputs": {"family": "sd2"}},
+        "sample": sampler(model=link("second"), schedule="align_your_steps"),
+    }
+    found = problems(nodes, "sample")
+    told = [problem for problem in found if problem.port == "schedule"]
+    assert [problem.given for problem in told] == ["align_your_steps"]
+    assert problems({"sample": sampler(schedule="align_your_steps")}, "sample") == []
+
+
 def test_a_latent_of_another_format_is_found_before_running() -> None:
     nodes = {
         "other": {"type": "Model", "inputs": {"format": "sdxl"}},

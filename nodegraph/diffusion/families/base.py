@@ -180,6 +180,8 @@ class Family(ABC):
         single_file: How it lies whole in a single file, where the layouts of its parts don't tell
             it from other families.
         held: What its transformer holds in a step.
+        aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
+            where none were published.
     """
 
     name: str
@@ -207,6 +209,7 @@ class Family(ABC):
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS
+    aligned: tuple[int, ...] = ()
 
     # Recognising it.
 

@@ -107,6 +107,8 @@ _COMMON: dict[str, Any] = {
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
     ),
+    # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
+    "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }
 
 SDXL = StableDiffusionXL(

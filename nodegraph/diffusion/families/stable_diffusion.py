@@ -81,6 +81,8 @@ SD1 = StableDiffusion(
     size=512,
     weighs_words=True,
     single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}),
+    # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
+    aligned=(999, 850, 736, 645, 545, 455, 343, 233, 124, 24),
 )
 SD2 = replace(
     SD1,
@@ -90,6 +92,7 @@ SD2 = replace(
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-H", kind="H"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),),
     size=768,
+    aligned=(),
     is_second=True,
     # Some predict the noise and others v, which no tensor shows.
     single_file=SingleFile(
