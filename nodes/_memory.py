@@ -14,7 +14,7 @@ from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.memory import CodingMemory, StepMemory
-from nodegraph.diffusion.names import ASKS_TWICE
+from nodegraph.diffusion.names import evaluations
 from nodegraph.diffusion.steps import last_step
 
 _DECODED_USE = 15e-3 / 2
@@ -69,8 +69,7 @@ def _evaluations(inputs: HookInputs) -> int | None:
         end = last_step(steps, denoise, literals.get("end_step"))
     except InvalidValue:
         return None
-    # Such look once more at the end of each step but the last one.
-    return 2 * end - 1 if literals.get("sampler") in ASKS_TWICE else end
+    return evaluations(literals.get("sampler") or "", end)
 
 
 def prompting(inputs: HookInputs) -> Estimate:

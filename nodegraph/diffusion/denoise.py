@@ -18,6 +18,7 @@ from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.names import check_combination
 from nodegraph.diffusion.noise import draw_from, item_generators
+from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.sampling_checks import (
     check_seed,
@@ -49,6 +50,7 @@ class SamplingOptions(TypedDict):
     sampler: str
     schedule: str
     denoise: NotRequired[float]
+    sampler_options: NotRequired[SamplerOptions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Denoising:
         cfg: Guidance scale; up to 1 the negative prompt is not looked at.
         sampler, schedule: Names in `nodegraph.diffusion.names`.
         denoise: Part of the schedule that is walked, above 0 to 1: int(steps · denoise) steps.
+        sampler_options: What the sampler is told besides.
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
@@ -115,6 +118,7 @@ class Denoising:
         sampler: str,
         schedule: str,
         denoise: float = 1.0,
+        sampler_options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
     ) -> None:
         self._family = family_named(model.family)
         check_combination(sampler, schedule, self._family.noise)
@@ -134,7 +138,7 @@ class Denoising:
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(step / ladder.steps for step in range(ladder.steps))
         generators = item_generators(seed, latent.noise_indices)
-        self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators)
+        self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators, sampler_options)
         self._noise = self._placed(draw_from(generators, shape[1:]))
         self._original = torch.zeros(shape) if latent.samples is None else latent.samples
         self._mask = mask_in_cells(latent, shape)

@@ -54,8 +54,18 @@ FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
-ASKS_TWICE = ("heun", "dpm_2", "dpm_2_ancestral")
+_ASKS_TWICE = frozenset({"heun", "dpm_2", "dpm_2_ancestral"})
 """Samplers that ask the model twice a step, but once in the last."""
+
+
+def evaluations(sampler: str, steps: int) -> int:
+    """How often a sampler asks the model in so many steps down to the end.
+
+    Args:
+        steps: At least 1.
+    """
+    return 2 * steps - 1 if sampler in _ASKS_TWICE else steps
+
 
 _FLOW_SAMPLERS = (*_ANY_LEVEL, "lcm")
 

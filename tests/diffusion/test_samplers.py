@@ -28,7 +28,7 @@ from diffusers import (
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nodegraph.diffusion.names import ALLOWED_SCHEDULES, ASKS_TWICE
+from nodegraph.diffusion.names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
@@ -292,12 +292,13 @@ def test_an_unknown_sampler_is_told_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_how_often_the_model_is_asked(name: str) -> None:
-    sampler, asked = make(name, "normal", SD1, 4), 0
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_how_often_the_model_is_asked(name: str, steps: int) -> None:
+    sampler, asked = make(name, "normal", SD1, steps), 0
     while not sampler.done:
         evaluate(sampler)
         asked += 1
-    assert asked == (2 * 4 - 1 if name in ASKS_TWICE else 4)
+    assert asked == evaluations(name, steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -11,6 +11,7 @@ from nodegraph.diffusion.names import (
     WHOLE_SCHEDULES,
     allowed_schedules,
 )
+from nodegraph.diffusion.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
 
@@ -37,3 +38,11 @@ def test_every_schedule_is_told_with_what_can_follow_it() -> None:
     assert tuple(told) == SCHEDULE_NAMES
     assert {name for name, row in told.items() if row["Whole"]} == set(WHOLE_SCHEDULES)
     assert {name for name, row in told.items() if row["Flow"]} == set(FLOW_SCHEDULE_NAMES)
+
+
+def test_every_option_is_told_with_what_it_is_untold() -> None:
+    told = {name: row["Heeds"] for name, row in rows("Options").items()}
+    assert told == {
+        name: ", ".join(f"`{option}` {value:g}" for option, value in heeded.items())
+        for name, heeded in SAMPLER_OPTIONS.items()
+    }

@@ -1,4 +1,8 @@
-"""Samplers: the methods that turn noise into a latent, one step at a time."""
+"""Samplers: the methods that turn noise into a latent, one step at a time.
+
+What a sampler may be told besides its name is a `SamplerOptions`, which nodes fill without torch:
+`make_sampler` takes it, and `Denoising` hands it on.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import torch
 
 from nodegraph.diffusion.flow_noise import ModelNoise
 from nodegraph.diffusion.names import check_sampler
+from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
 from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
@@ -52,7 +57,11 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
 
 
 def make_sampler(
-    name: str, ladder: Ladder, noise: ModelNoise, generators: Sequence[torch.Generator] = ()
+    name: str,
+    ladder: Ladder,
+    noise: ModelNoise,
+    generators: Sequence[torch.Generator] = (),
+    options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
 ) -> Sampler:
     """A sampler in the space that it takes for a model's noise.
 
@@ -61,9 +70,12 @@ def make_sampler(
         ladder: The noise levels, laid over `noise` for this sampler's grid.
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
+        options: What it is told besides.
     Raises:
-        InvalidValue: There is no such sampler, or it can't sample such models.
+        InvalidValue: There is no such sampler, it can't sample such models, or an option is out of
+            range or nothing that it heeds.
     """
     check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]
-    return chosen(chosen.spaces[noise.kind](ladder, noise), generators)
+    space = chosen.spaces[noise.kind](ladder, noise)
+    return chosen(space, generators, resolved(name, options))

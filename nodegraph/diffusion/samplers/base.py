@@ -8,6 +8,9 @@ A sampler is a state machine that never calls the model itself:
 
 so that the loop around it may preview, cancel, checkpoint, or evaluate several samplings in one
 batch. Synonyms elsewhere: scheduler (diffusers), solver (refiners).
+
+What it may be told besides its name, such as how much of the noise it draws anew, are the
+`ResolvedOptions` of `nodegraph.diffusion.sampler_options`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.noise import draw_from
+from nodegraph.diffusion.sampler_options import ResolvedOptions
 from nodegraph.diffusion.samplers.spaces import NoiseSpace
 from nodegraph.diffusion.schedules import Grid, Ladder
 
@@ -33,7 +37,9 @@ class Sampler(ABC):
     Args:
         space: How the latent is kept; of the kind that `spaces` has for the model's noise.
         generators: One for each item, already used for the initial noise; samplers that add noise
-            on the way go on drawing from them.
+            on the way go on drawing from them, as often in each step as its noise levels say: what
+            an item gets depends on its seed and the step alone.
+        options: What the sampler heeds of them is said in `SAMPLER_OPTIONS`.
     Attributes:
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
             can't sample such models.
@@ -42,6 +48,7 @@ class Sampler(ABC):
         x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
             (batch, channels, height / 8, width / 8).
         rung: Index of the noise level that x is at.
+        stage: How often the model was asked in this step.
         denoised: The clean latent that the model last predicted, same shape; None at first.
         history: What is kept of earlier evaluations, by name; same shapes.
     """
@@ -49,13 +56,21 @@ class Sampler(ABC):
     spaces: ClassVar[Spaces]
     grid: ClassVar[Grid]
 
-    def __init__(self, space: NoiseSpace, generators: Sequence[torch.Generator] = ()) -> None:
+    def __init__(
+        self,
+        space: NoiseSpace,
+        generators: Sequence[torch.Generator] = (),
+        options: ResolvedOptions = ResolvedOptions(),  # noqa: B008  (frozen)
+    ) -> None:
         self.space = space
         self.ladder = space.ladder
         self.generators = tuple(generators)
+        self.options = options
         self.rung = self.ladder.first
+        self.stage = 0
         self.x = torch.empty(0)
-        self._placed_timesteps = self._with_end(torch.device("cpu"))
+        self._spaces: tuple[NoiseSpace, ...] = (space, *self._other_spaces())
+        self._placed_timesteps = self._placed(torch.device("cpu"))
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
 
@@ -72,18 +87,20 @@ class Sampler(ABC):
     @property
     def timestep(self) -> Tensor:
         """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
-        return self.ladder.timesteps[self._asked_rung]
+        space, rung = self._asked
+        return self._spaces[space].ladder.timesteps[rung]
 
     @property
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
-        return self._placed_timesteps[self._asked_rung]
+        space, rung = self._asked
+        return self._placed_timesteps[space][rung]
 
     @property
     def following_timestep(self) -> Tensor:
         """Where the model is asked in the step after this one, 0 if it is the last; as
         `model_timestep`."""
-        return self._placed_timesteps[self.rung + 1]
+        return self._placed_timesteps[0][self.rung + 1]
 
     @property
     def sigma(self) -> Tensor:
@@ -109,7 +126,8 @@ class Sampler(ABC):
 
     def model_input(self) -> Tensor:
         """x as the model takes it."""
-        return self.space.model_input(self.x, self._asked_rung)
+        space, rung = self._asked
+        return self._spaces[space].model_input(self._asked_x(), rung)
 
     @abstractmethod
     def feed(self, output: Tensor) -> None:
@@ -118,7 +136,7 @@ class Sampler(ABC):
     def start(self, x: Tensor) -> None:
         """Begin at x, as `pure_noise` or `noised` gave it."""
         self.x = x
-        self._placed_timesteps = self._with_end(x.device)
+        self._placed_timesteps = self._placed(x.device)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
@@ -126,6 +144,8 @@ class Sampler(ABC):
         Contiguous tensors on the CPU that share no memory, by name: ready for safetensors.
         """
         state = {"x": self.x, "rung": torch.tensor(self.rung)}
+        if self.stage:
+            state["stage"] = torch.tensor(self.stage)
         state |= {f"history.{name}": tensor for name, tensor in self.history.items()}
         state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in state.items()}
         for index, generator in enumerate(self.generators):
@@ -142,6 +162,7 @@ class Sampler(ABC):
         self._check_state(state)
         generators = [_generator_at(state[name]) for name in self._generator_names]
         self.rung = int(state["rung"])
+        self.stage = int(state.get("stage", 0))
         self.x = self._like_x(state["x"])
         self.history = {
             name.removeprefix("history."): self._like_x(tensor)
@@ -151,15 +172,23 @@ class Sampler(ABC):
         for generator, saved in zip(self.generators, generators, strict=True):
             generator.set_state(saved.get_state())
 
-    def _with_end(self, device: torch.device) -> Tensor:
-        """The timesteps on a device, and a 0 after them."""
-        timesteps = self.ladder.timesteps
-        return torch.cat([timesteps, timesteps.new_zeros(1)]).to(device)
+    def _other_spaces(self) -> Sequence[NoiseSpace]:
+        """Spaces over other noise levels than the rungs', if the model is asked there, too."""
+        return ()
 
     @property
-    def _asked_rung(self) -> int:
-        """The rung whose noise level x has now, and whose timestep the model is asked at."""
-        return self.rung
+    def _asked(self) -> tuple[int, int]:
+        """Where the model is asked: the place in `_spaces`, 0 for its own, and the rung there."""
+        return 0, self.rung
+
+    def _asked_x(self) -> Tensor:
+        """The latent that the model is asked about, with the noise of where it is asked."""
+        return self.x
+
+    def _placed(self, device: torch.device) -> tuple[Tensor, ...]:
+        """The timesteps of each space on a device, and a 0 after them."""
+        found = [space.ladder.timesteps for space in self._spaces]
+        return tuple(torch.cat([item, item.new_zeros(1)]).to(device) for item in found)
 
     @property
     def _generator_names(self) -> list[str]:
@@ -170,12 +199,15 @@ class Sampler(ABC):
         if not all(isinstance(tensor, Tensor) for tensor in state.values()):
             raise ValueError("the saved state is of something else")
         found = {name for name in state if not name.startswith("history.")}
-        if found != named or state["x"].shape != self.x.shape:
+        if found - {"stage"} != named or state["x"].shape != self.x.shape:
             raise ValueError("the saved state is of another batch or latent size")
         if state["x"].dtype != self.x.dtype:
             raise ValueError("the saved state is of another precision")
         kept = [tensor for name, tensor in state.items() if name not in found]
-        if state["rung"].numel() != 1 or any(item.shape != self.x.shape for item in kept):
+        counts = [state["rung"], state.get("stage", state["rung"])]
+        if any(item.numel() != 1 for item in counts) or any(
+            item.shape != self.x.shape for item in kept
+        ):
             raise ValueError("the saved state is damaged")
         if not self.ladder.first <= int(state["rung"]) <= self.ladder.rungs:
             raise ValueError("the saved state is of another schedule")
@@ -185,7 +217,8 @@ class Sampler(ABC):
 
     def _fresh_noise(self, like: Tensor) -> Tensor:
         """The generators' next noise, drawn in float32 whatever precision `like` has."""
-        return draw_from(self.generators, like.shape[1:]).to(like.device, like.dtype)
+        drawn = draw_from(self.generators, like.shape[1:]).to(like.device, like.dtype)
+        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
 
 def _generator_at(state: Tensor) -> torch.Generator:

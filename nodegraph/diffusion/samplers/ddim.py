@@ -13,9 +13,12 @@ from nodegraph.diffusion.schedules import TABLE
 
 
 class DDIM(Sampler):
-    """Deterministic: the predicted latent and noise are mixed anew for the next noise level.
+    """The predicted latent and noise are mixed anew for the next noise level.
 
-    Source: Song et al. 2021, arXiv:2010.02502, equation 12 with sigma 0.
+    Deterministic of itself; with eta, part of the noise is drawn anew instead: 1 draws as much as
+    `ddpm` does.
+
+    Source: Song et al. 2021, arXiv:2010.02502, equations 12 and 16.
     """
 
     spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
@@ -27,9 +30,18 @@ class DDIM(Sampler):
         predicted = self.space.predicted(output, self.x, self.rung)
         self.denoised = self.space.clipped(predicted, by_default=True)
         following = self._next_alpha_bar()
-        direction = (1 - following) ** 0.5 * epsilon
+        spread = self._spread(following)
+        direction = (1 - following - spread**2) ** 0.5 * epsilon
         self.x = following**0.5 * self.denoised + direction
+        if self.options.eta > 0:
+            self.x = self.x + spread * self._fresh_noise(output)
         self.rung += 1
+
+    def _spread(self, following: Tensor) -> Tensor:
+        """Standard deviation of what is drawn anew, on the way to alpha bar `following`."""
+        here = self.space.alpha_bar(self.rung, torch.tensor(1.0))
+        variance = ((1 - following) / (1 - here)) * (1 - here / following)
+        return self.options.eta * variance**0.5
 
     def _next_alpha_bar(self) -> Tensor:
         """Alpha bar that this step leads to.

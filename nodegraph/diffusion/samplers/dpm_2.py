@@ -3,68 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace
-from nodegraph.diffusion.schedules import CONTINUOUS, Ladder
+from nodegraph.diffusion.samplers.base import Spaces
+from nodegraph.diffusion.samplers.churn import Churned
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.diffusion.schedules import CONTINUOUS
 
 
-class DPM2(Sampler):
+class DPM2(Churned):
     """Second order: a trial step to the middle, whose slope then carries the whole step.
 
     The model is evaluated twice a step, once in the last. In between, `history` holds the step's
     start and x is the trial point.
 
-    Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2 without churn, as k-diffusion's
-    sample_dpm_2; after Lu et al. 2022, arXiv:2206.00927 (DPM-Solver-2).
+    Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2, as k-diffusion's sample_dpm_2; after
+    Lu et al. 2022, arXiv:2206.00927 (DPM-Solver-2).
     """
 
     spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
     grid = CONTINUOUS
-    space: ExplodingSpace | FlowSpace
-
-    def __init__(
-        self, space: ExplodingSpace | FlowSpace, generators: Sequence[torch.Generator] = ()
-    ) -> None:
-        super().__init__(space, generators)
-        self._middles = self._middle_space(space)
-        self._placed_middles = self._middles.ladder.timesteps
-
-    def start(self, x: Tensor) -> None:
-        super().start(x)
-        self._placed_middles = self._middles.ladder.timesteps.to(x.device)
-
-    @property
-    def timestep(self) -> Tensor:
-        return self._middles.ladder.timesteps[self.rung] if self._on_trial else super().timestep
-
-    @property
-    def model_timestep(self) -> Tensor:
-        return self._placed_middles[self.rung] if self._on_trial else super().model_timestep
-
-    def model_input(self) -> Tensor:
-        space = self._middles if self._on_trial else self.space
-        return space.model_input(self.x, self.rung)
 
     def feed(self, output: Tensor) -> None:
-        x = self.x.to(torch.float32)
-        space = self._middles if self._on_trial else self.space
+        x, space = self._asked_x().to(torch.float32), self._spaces[self._asked[0]]
         denoised = space.predicted(output, x, self.rung)
         slope = space.slope(output, x, denoised, self.rung)
         self.denoised = denoised.to(output.dtype)
-        if self.next_sigma > 0 and not self._on_trial:
+        if self.stage == 0 and self.next_sigma > 0:
             self.history = {"start": x}
-            self.x = (x + slope * (self._middle - self.sigma)).to(output.dtype)
+            middle = self._spaces[-1].ladder.sigmas[self.rung]
+            self.x = (x + slope * (middle - self._start_sigma)).to(output.dtype)
+            self.stage = 1
             return
-        start = self.history.get("start", x)
-        self.history = {}
+        start = self.history["start"] if self.stage else x
         self.x = self._stepped(start, slope).to(output.dtype)
+        self.history = {}
+        self.stage = 0
         self.rung += 1
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return (len(self._spaces) - 1, self.rung) if self.stage else super()._asked
+
+    def _asked_x(self) -> Tensor:
+        return self.x if self.stage else super()._asked_x()
 
     def _target(self, rung: int) -> Tensor:
         """The noise level that the slope of the step from a rung leads to."""
@@ -72,45 +57,27 @@ class DPM2(Sampler):
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
         """The next rung's x, in float32."""
-        return start + slope * (self.next_sigma - self.sigma)
+        return start + slope * (self.next_sigma - self._start_sigma)
 
-    @property
-    def _middle(self) -> Tensor:
-        return self._middles.ladder.sigmas[self.rung]
-
-    @property
-    def _on_trial(self) -> bool:
-        return "start" in self.history
-
-    def _middle_space(self, space: ExplodingSpace | FlowSpace) -> ExplodingSpace | FlowSpace:
-        """The space at each step's middle instead of its start."""
-        ladder = space.ladder
-        targets = torch.stack([self._target(rung) for rung in range(ladder.rungs)])
-        sigmas = targets.log().lerp(ladder.sigmas[:-1].log(), 0.5).exp()
-        timesteps = torch.from_numpy(space.noise.sigma_to_timestep(sigmas.numpy()))
-        middles = Ladder(
-            torch.cat([sigmas, ladder.sigmas[-1:]]),
-            timesteps.to(ladder.timesteps.dtype),
-            ladder.first,
-            ladder.spacing,
-        )
-        made = copy(space)
-        made.ladder = middles
-        return made
+    def _other_spaces(self) -> Sequence[StraightSpace]:
+        """The last is the space at each step's middle."""
+        targets = torch.stack([self._target(rung) for rung in range(self.ladder.rungs)])
+        middles = targets.log().lerp(self._starts().log(), 0.5).exp()
+        return (*super()._other_spaces(), self.space.over(middles))
 
 
 class DPM2Ancestral(DPM2):
     """The same to below the next noise level, then noise up to it.
 
-    Source: k-diffusion, sample_dpm_2_ancestral with eta 1; for flow models ComfyUI's
+    Source: k-diffusion, sample_dpm_2_ancestral; for flow models ComfyUI's
     sample_dpm_2_ancestral_RF (``comfy/k_diffusion/sampling.py``).
     """
 
     def _target(self, rung: int) -> Tensor:
-        down, _, _ = self.space.ancestral(rung)
+        down, _, _ = self.space.ancestral(rung, self.options.eta)
         return down
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
-        down, scale, up = self.space.ancestral(self.rung)
+        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
         stepped = scale * (start + slope * (down - self.sigma))
         return stepped + self._fresh_noise(self.x) * up if self.next_sigma > 0 else stepped

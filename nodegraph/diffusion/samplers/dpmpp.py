@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
+from nodegraph.diffusion.samplers.exponentials import faded
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
 from nodegraph.diffusion.schedules import MULTISTEP
 
@@ -66,9 +67,10 @@ class DPMpp2MSDE(DPMpp2M):
         _, deviation = self.space.alpha_deviation(self.rung)
         alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
         step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
-        weight = alpha * (1 - torch.exp(-2.0 * step))
-        stepped = (next_deviation / deviation * torch.exp(-step)) * x + weight * denoised
+        eta = self.options.eta
+        weight = alpha * (1 - faded(1 + eta, step))
+        stepped = (next_deviation / deviation * faded(eta, step)) * x + weight * denoised
         if curvature is not None:
             stepped = stepped + 0.5 * weight * curvature
-        scale = next_deviation * torch.sqrt(1.0 - torch.exp(-2 * step))
+        scale = next_deviation * torch.sqrt(1.0 - faded(2 * eta, step))
         return stepped + scale * self._fresh_noise(x)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE
+from nodegraph.diffusion.samplers.exponentials import faded
 
 FEW = 15
 """Steps below which diffusers lowers the order of the last but one, too."""
@@ -57,7 +58,7 @@ class DPMpp3M(DPMpp2M):
 class DPMpp3MSDE(DPMpp3M, DPMpp2MSDE):
     """The same for the reverse SDE: part of the noise is drawn anew in every step.
 
-    Source: k-diffusion, sample_dpmpp_3m_sde with eta 1, but with `DPMpp2MSDE`'s steps of lower
+    Source: k-diffusion, sample_dpmpp_3m_sde, but with `DPMpp2MSDE`'s steps of lower
     order. diffusers' sde-dpmsolver++ at solver_order 3 has the bend's 1/2 with the other sign,
     which no longer is the integral that the method stands for.
     """
@@ -66,9 +67,12 @@ class DPMpp3MSDE(DPMpp3M, DPMpp2MSDE):
         _, deviation = self.space.alpha_deviation(self.rung)
         alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
         step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
-        twice = 2.0 * step
-        gone = 1.0 - torch.exp(-twice)
-        stepped = (next_deviation / deviation * torch.exp(-step)) * x + (alpha * gone) * denoised
-        stepped = stepped + (alpha * (1.0 - gone / twice)) * slope
-        stepped = stepped + (alpha * ((gone - twice) / twice**2 + 0.5)) * bend
-        return stepped + next_deviation * torch.sqrt(gone) * self._fresh_noise(x)
+        eta = self.options.eta
+        longer = (1.0 + eta) * step
+        gone = 1.0 - torch.exp(-longer)
+        kept = next_deviation / deviation * faded(eta, step)
+        stepped = kept * x + (alpha * gone) * denoised
+        stepped = stepped + (alpha * (1.0 - gone / longer)) * slope
+        stepped = stepped + (alpha * ((gone - longer) / longer**2 + 0.5)) * bend
+        drawn = 1.0 - faded(2.0 * eta, step)
+        return stepped + next_deviation * torch.sqrt(drawn) * self._fresh_noise(x)

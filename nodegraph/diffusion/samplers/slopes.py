@@ -31,13 +31,11 @@ _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
 class SlopeMultistep(Sampler):
     """One evaluation a step; `history` holds earlier slopes, ``slope.1`` the latest of them.
 
-    Attributes:
-        order: Slopes that a step looks at, once there are as many.
+    The option order says how many slopes a step looks at, once there are as many.
     """
 
     spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
     grid = CONTINUOUS
-    order: ClassVar[int] = 4
     space: StraightSpace
 
     def feed(self, output: Tensor) -> None:
@@ -48,7 +46,7 @@ class SlopeMultistep(Sampler):
         weights = self._weights(min(self._order(), len(known)))
         for weight, item in zip(weights, known, strict=False):
             x = x + weight * item
-        kept = known[: self.order - 1]
+        kept = known[: self.options.order - 1]
         self.history = {f"slope.{index}": item for index, item in enumerate(kept, start=1)}
         self.denoised = self.denoised.to(output.dtype)
         self.x = x.to(output.dtype)
@@ -56,7 +54,7 @@ class SlopeMultistep(Sampler):
 
     def _order(self) -> int:
         """Order of the coming step, if there are slopes enough."""
-        return self.order
+        return self.options.order
 
     @abstractmethod
     def _weights(self, order: int) -> Sequence[float]:
@@ -99,13 +97,12 @@ class DEIS(SlopeMultistep):
     """
 
     grid = replace(MULTISTEP, flow="trained")
-    order: ClassVar[int] = 3
 
     def _order(self) -> int:
         left = self.ladder.rungs - self.rung
         if left == 1:
             return 1
-        return 2 if left == 2 and self.ladder.rungs < 15 else self.order
+        return min(2 if left == 2 and self.ladder.rungs < 15 else 3, self.options.order)
 
     def _weights(self, order: int) -> Sequence[float]:
         if order == 1:

@@ -6,6 +6,8 @@ A sampler is handed one of these and asks it; so the same method walks models of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +15,9 @@ from torch import Tensor
 from nodegraph.diffusion.flow_noise import FlowNoise
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.schedules import Ladder
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NoiseSpace(ABC):
@@ -23,10 +28,32 @@ class NoiseSpace(ABC):
 
     Attributes:
         ladder: The noise levels.
+        noise: What the model was trained on.
     """
+
+    noise: NoiseSchedule | FlowNoise
 
     def __init__(self, ladder: Ladder) -> None:
         self.ladder = ladder
+
+    def over(self, sigmas: Tensor) -> Self:
+        """The same over other noise levels.
+
+        Args:
+            sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
+        """
+        ladder = self.ladder
+        timesteps = torch.from_numpy(self.noise.sigma_to_timestep(sigmas.numpy()))
+        if not ladder.timesteps.is_floating_point():
+            timesteps = timesteps.round()
+        made = copy(self)
+        made.ladder = Ladder(
+            torch.cat([sigmas, ladder.sigmas[-1:]]),
+            timesteps.to(ladder.timesteps.dtype),
+            ladder.first,
+            ladder.spacing,
+        )
+        return made
 
     @abstractmethod
     def pure_noise(self, noise: Tensor) -> Tensor:
@@ -79,17 +106,30 @@ class StraightSpace(NoiseSpace):
         """Change of x by sigma at a rung; `denoised` is what `predicted` gave there."""
 
     @abstractmethod
-    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """How to step to below the next rung's noise level, and with fresh noise up to it.
 
+        Args:
+            eta: 0 steps to the level itself, and draws no noise; up to 1.
         Returns:
             The level to step to, the scale of what is there, and the fresh noise's standard
             deviation.
         """
 
+    @abstractmethod
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """How to raise a rung's noise over the latent by a part of itself.
+
+        Returns:
+            The level that it is raised to, the scale of what is there, and the fresh noise's
+            standard deviation.
+        """
+
 
 class ExplodingSpace(StraightSpace):
     """Keeps x = latent + sigma · noise, whose variance explodes with sigma (k-diffusion)."""
+
+    noise: NoiseSchedule
 
     def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
         super().__init__(ladder)
@@ -126,11 +166,17 @@ class ExplodingSpace(StraightSpace):
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
         return (x - denoised) / self.ladder.sigmas[rung]
 
-    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
         sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
-        up = (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
+        up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
         return (following**2 - up**2) ** 0.5, 1.0, up
+
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
+        sigma = self.ladder.sigmas[rung]
+        above = sigma * (1 + part)
+        return above, 1.0, (above**2 - sigma**2) ** 0.5
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
@@ -158,6 +204,8 @@ class FlowSpace(MixingSpace, StraightSpace):
     Source: Liu et al. 2022, arXiv:2209.03003, section 2.1.
     """
 
+    noise: FlowNoise
+
     def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
         super().__init__(ladder)
         self.noise = noise
@@ -178,12 +226,18 @@ class FlowSpace(MixingSpace, StraightSpace):
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
         return output
 
-    def ancestral(self, rung: int) -> tuple[Tensor, Tensor | float, Tensor]:
-        """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``), eta 1."""
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+        """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``)."""
         sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
-        down = following**2 / sigma
+        down = (1 - eta) * following + eta * (following**2 / sigma)
         scale = (1 - following) / (1 - down)
         return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
+
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """The same as there of x / (1 - sigma), whose noise is sigma / (1 - sigma)."""
+        sigma = self.ladder.sigmas[rung]
+        scale = 1 / (1 + part * sigma)
+        return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
 
 
 class PreservingSpace(MixingSpace):
@@ -191,6 +245,8 @@ class PreservingSpace(MixingSpace):
 
     Source: Song et al. 2021, arXiv:2011.13456, section 3.4 (VP SDE).
     """
+
+    noise: NoiseSchedule
 
     def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
         super().__init__(ladder)

@@ -11,12 +11,12 @@ from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
 from nodegraph.diffusion.schedules import DISTILLED
 
-GAMMA = 0.3
-"""Part of the way to timestep 0 that each step goes too far, and back with fresh noise."""
-
 
 class TCD(Sampler):
     """Steps to below the next noise level at once, then noises up to it.
+
+    The option eta is the paper's gamma: the part of the way to timestep 0 that each step goes too
+    far, and back with fresh noise.
 
     For models distilled for it, in few steps. Like diffusers' it ends at the noise of timestep 0,
     which is hardly any. Source: Zheng et al. 2024, arXiv:2402.19159
@@ -33,7 +33,7 @@ class TCD(Sampler):
         is_last = self.rung == self.ladder.rungs - 1
         following = torch.tensor(0) if is_last else self.ladder.timesteps[self.rung + 1]
         table = self.space.noise.alphas_cumprod
-        below = table[torch.floor((1 - GAMMA) * following).to(torch.int64)]
+        below = table[torch.floor((1 - self.options.eta) * following).to(torch.int64)]
         x = below.sqrt() * self.denoised + (1 - below).sqrt() * epsilon
         if not is_last:
             kept = table[following] / below
