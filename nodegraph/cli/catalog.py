@@ -25,9 +25,3 @@ def find_spec(catalog: Catalog, name: str) -> NodeSpec:
 def _ignoring_case(catalog: Catalog, name: str) -> NodeSpec | None:
     found = [other for other in catalog.node_types() if other.casefold() == name.casefold()]
     return catalog.spec(found[0]) if len(found) == 1 else None
-
-
-def all_specs(catalog: Catalog) -> list[NodeSpec]:
-    """Every node type, by category and name."""
-    specs = [spec for name in catalog.node_types() if (spec := catalog.spec(name)) is not None]
-    return sorted(specs, key=lambda spec: (spec.category, spec.type))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.catalog import all_specs, find_spec
+from nodegraph.cli.catalog import find_spec
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import StyledText, counted, print_json, print_table, say, tell
 from nodegraph.cli.problems import print_warnings
@@ -18,6 +19,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.packs.listing import ListedType
     from nodegraph.packs.registry import Registry
 
 _LANES = {"gpu": "computes on the device", "cpu": "runs on the CPU", "io": "waits for files"}
@@ -117,12 +119,17 @@ def nodes(
         str | None,
         typer.Option(metavar="TEXT", help="List those whose name, summary or tags have the text."),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="List each node type of packs that are made of other packages."),
+    ] = False,
     json: JsonOption = False,
 ) -> int:
     """List the node types, or show one of them.
 
     Those of packs in the packs folder, of installed packs and of --pack are listed too, as
-    `pack:Name`.
+    `pack:Name`. Of packs that are made of what another package holds, such as every pipeline of
+    diffusers, the categories are shown; --category, --search and --all list them.
     """
     registry = common.session().registry
     if name is not None:
@@ -134,48 +141,63 @@ def nodes(
         return 0
     found = _selected(registry, category, search)
     if json:
-        listed = [_document(spec) for spec in found]
+        specs = (registry.spec(row.type) for row in found)
+        listed = [_document(spec) for spec in specs if spec is not None]
         print_json({"nodes": listed, "pack_problems": registry.problems})
     else:
         print_warnings(registry.problems)
-        _print(found)
+        is_whole = everything or category is not None or search is not None
+        _print(found, () if is_whole else _made(registry))
     return 0
+
+
+def _made(registry: Registry) -> Collection[str]:
+    """Packs that bring so many node types that others would drown among them."""
+    return [pack.name for pack in registry.packs if pack.is_made]
 
 
 def _document(spec: NodeSpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", exclude=_INTERNAL)
 
 
-def _selected(registry: Registry, category: str | None, search: str | None) -> list[NodeSpec]:
-    specs = all_specs(registry)
+def _selected(registry: Registry, category: str | None, search: str | None) -> list[ListedType]:
+    """Node types by category and name."""
+    rows = sorted(registry.listing(), key=lambda row: (row.category, row.type))
     if category is not None:
         wanted = category.strip("/").casefold()
-        known = {spec.category for spec in specs}
-        specs = [spec for spec in specs if f"{spec.category.casefold()}/".startswith(f"{wanted}/")]
-        if not specs:
+        known = {row.category for row in rows}
+        rows = [row for row in rows if f"{row.category.casefold()}/".startswith(f"{wanted}/")]
+        if not rows:
             raise InvalidValue(
                 f"there is no category `{category}`", hint=did_you_mean(category, known)
             )
     if search is not None:
-        specs = [spec for spec in specs if _matches(spec, search.casefold())]
-    return specs
+        rows = [row for row in rows if _matches(row, search.casefold())]
+    return rows
 
 
-def _matches(spec: NodeSpec, text: str) -> bool:
-    place = (spec.type, spec.label, spec.category, spec.summary, *spec.tags)
+def _matches(row: ListedType, text: str) -> bool:
+    place = (row.type, row.label, row.category, row.summary, *row.tags)
     return any(text in part.casefold() for part in place)
 
 
-def _print(specs: Sequence[NodeSpec]) -> None:
-    width = max((len(spec.type) for spec in specs), default=0)
-    for category, members in groupby(specs, key=lambda spec: spec.category):
+def _print(rows: Sequence[ListedType], folded: Collection[str]) -> None:
+    """Print a line for each node type; of some packs one for each category."""
+    width = max((len(row.type) for row in rows if row.pack not in folded), default=0)
+    for category, members in groupby(rows, key=lambda row: row.category):
         say((category or "without a category", "bold"))
-        print_table([(spec.type.ljust(width), _summary(spec)) for spec in members], indent=2)
+        each = list(members)
+        shown = [row for row in each if row.pack not in folded]
+        print_table([(row.type.ljust(width), _summary(row)) for row in shown], indent=2)
+        for pack, number in Counter(row.pack for row in each if row.pack in folded).items():
+            say(f"  {counted(number, 'node type')} of the pack `{pack}`")
         say()
-    tell(f"{counted(len(specs), 'node type')}. `nodegraph nodes NAME` tells more of one.")
+    is_folded = any(row.pack in folded for row in rows)
+    more = " --category, --search and --all show more of them." if is_folded else ""
+    tell(f"{counted(len(rows), 'node type')}. `nodegraph nodes NAME` tells more of one.{more}")
 
 
-def _summary(spec: NodeSpec) -> str:
-    if spec.deprecated:
-        return f"Deprecated: {spec.deprecated}"
-    return f"{spec.summary} (experimental)" if spec.experimental else spec.summary
+def _summary(row: ListedType) -> str:
+    if row.deprecated:
+        return f"Deprecated: {row.deprecated}"
+    return f"{row.summary} (experimental)" if row.experimental else row.summary

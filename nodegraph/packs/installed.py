@@ -60,8 +60,8 @@ def _read(file: Path, stamp: str) -> list[Pack] | None:
         if found["stamp"] != stamp:
             return None
         packs = [
-            Pack(name, package, Path(root), version)
-            for name, package, root, version in found["packs"]
+            Pack(name, package, Path(root), version, distribution)
+            for name, package, root, version, distribution in found["packs"]
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, or written by another version: it is made anew

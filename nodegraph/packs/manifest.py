@@ -1,23 +1,28 @@
-"""What a pack declares, read once by importing it and cached on disk by the pack's digest."""
+"""What a pack declares, read once by importing it and cached on disk by the pack's digest.
+
+The manifest of a pack that is made of what other packages hold may tell of hundreds of node types:
+its file has their specs a line each, below a line with all else, and only what is used is read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.core.pack_faults import faults_in
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
-from nodegraph.errors import OutputError, PackError
+from nodegraph.errors import NodegraphError, OutputError, PackError
 from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.hanging import Hanging
+from nodegraph.packs.listing import ListedType, SpecLines, written
 from nodegraph.packs.loading import is_foreign, owner, roots
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
     from nodegraph.core.node import NodeDefinition
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
@@ -39,7 +44,9 @@ class Manifest(BaseModel):
         digest: Of their content.
         also: Files elsewhere that the pack's modules import; they count too.
         data: Digests of its files that are no code, by their place in it.
-        specs: Node types, names with the pack's prefix.
+        made_of: Stamp of the packages that its node types are made of.
+        specs: Node types, names with the pack's prefix; see `by_type`.
+        listed: The node types whose specs are lines of the file, and `lines` their digest.
         types: Port types of its own.
         problems: Modules that could not be imported, and functions that can't be nodes; the
             others still count.
@@ -51,9 +58,42 @@ class Manifest(BaseModel):
     digest: str
     also: tuple[str, ...] = ()
     data: dict[str, str] = {}
-    specs: tuple[NodeSpec, ...]
+    made_of: str = ""
+    specs: tuple[NodeSpec, ...] = ()
+    listed: tuple[ListedType, ...] = ()
+    lines: str = ""
     types: tuple[TypeInfo, ...] = ()
     problems: tuple[str, ...] = ()
+    _stored: SpecLines | None = PrivateAttr(None)
+
+    def by_type(self) -> Mapping[str, NodeSpec]:
+        """The specs by node type."""
+        return self._stored or {spec.type: spec for spec in self.specs}
+
+    def as_file(self) -> bytes:
+        """As it is written."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+    def as_lines(self) -> bytes:
+        """As it is written where it tells of many node types, and most are seldom used."""
+        listed, lines = written(tuple(self.by_type().values()))
+        more = {"specs": (), "listed": listed, "lines": digest_bytes(lines)}
+        return self.model_copy(update=more).as_file() + b"\n" + lines
+
+    @classmethod
+    def from_file(cls, data: bytes) -> Manifest:
+        """The manifest in a file, of either kind.
+
+        Raises:
+            ValueError: It isn't one, or damaged.
+        """
+        head, _, lines = data.partition(b"\n")
+        found = cls.model_validate_json(head)
+        if found.listed:
+            if digest_bytes(lines) != found.lines:
+                raise ValueError("the specs aren't what they were")
+            found._stored = SpecLines(found.listed, lines)
+        return found
 
 
 class ManifestCache:
@@ -77,8 +117,7 @@ class ManifestCache:
         # what they declare counts for this process alone.
         kept = self._own if is_foreign(snapshot) else None
         known = (kept and kept.get(pack)) or self.last(pack)
-        # A module that failed to import may fail for reasons outside the pack: it is tried again.
-        if known is not None and not known.problems:
+        if known is not None and is_worth(known, pack):
             stamp = snapshot.listing.text(known.also)
             if known.stamp == stamp and snapshot.listing.is_settled:
                 snapshot.remember(known.data)
@@ -124,8 +163,8 @@ class ManifestCache:
         if seen is not None and seen[0] == stamp:
             return seen[1]
         try:
-            found = Manifest.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
+            found = Manifest.from_file(path.read_bytes())
+        except (OSError, ValueError):
             return None  # missing, or written by another version: it is made anew
         # The stamp is older than what was read, and tells of any later change.
         if stamp is not None and stamp.is_settled:
@@ -138,10 +177,20 @@ class ManifestCache:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            data = manifest.model_dump_json(exclude_defaults=True).encode()
+            data = manifest.as_lines() if manifest.made_of else manifest.as_file()
             write_file(path, data, durable=False)
         except (OSError, OutputError):
             return  # an unwritable cache costs time, not results
+
+
+def is_worth(manifest: Manifest, pack: Pack) -> bool:
+    """Whether a manifest counts as long as the pack's own files stay as they are."""
+    # A module that failed to import may fail for reasons outside the pack: it is tried again. Of a
+    # pack that is made of packages it is known what those reasons are.
+    if not (manifest.made_of or pack.is_made):
+        return not manifest.problems
+    has_any = bool(manifest.by_type()) or not manifest.problems
+    return has_any and manifest.made_of == pack.made_of()
 
 
 @cache
@@ -172,14 +221,17 @@ def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
     twice: set[str] = set()
     problems = []
     snapshot = pack.snapshot()
+    made_of = pack.made_of()
     for name in pack.modules():
         try:
             module = pack.import_module(name, snapshot)
         except PackError as error:
             problems.append(str(error))
             continue
-        problems.extend(f"pack `{pack.name or pack.package}`: {e}" for e in faults_in(module))
-        for definition in definitions_in(module):
+        made, faults = _made_in(module)
+        for fault in (*faults_in(module), *faults):
+            problems.append(f"pack `{pack.name or pack.package}`: {fault}")
+        for definition in (*definitions_in(module), *made):
             node_type = qualified(pack, definition.spec.type)
             if found.get(node_type) is definition:
                 continue  # the same function under a second name
@@ -200,6 +252,7 @@ def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
         digest=_digest(snapshot, also),
         also=also,
         data=dict(snapshot.data),
+        made_of=made_of,
         specs=specs,
         types=_types(found),
         problems=tuple(problems),
@@ -236,12 +289,49 @@ def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
 
 def definitions_in(module: ModuleType) -> Iterator[NodeDefinition]:
     """The node types that a module defines itself; imported ones belong elsewhere."""
+    for value in list(vars(module).values()):
+        definition = _definition(value, module)
+        if definition is not None:
+            yield definition
+
+
+def definition_in(module: ModuleType, spec: NodeSpec) -> NodeDefinition | None:
+    """The node type of a module that has this spec; None if it declares none of its name."""
+    found = _definition(getattr(module, spec.qualname, None), module)
+    own = spec.type.rpartition(":")[2]
+    if found is not None and found.spec.type == own:
+        return found
+    return next((each for each in definitions_in(module) if each.spec.type == own), None)
+
+
+def _definition(value: object, module: ModuleType) -> NodeDefinition | None:
     from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
 
-    for value in vars(module).values():
-        definition = getattr(value, NODE_ATTRIBUTE, None)
-        if isinstance(definition, NodeDefinition) and definition.spec.module == module.__name__:
-            yield definition
+    found = getattr(value, NODE_ATTRIBUTE, None)
+    is_own = isinstance(found, NodeDefinition) and found.spec.module == module.__name__
+    return found if is_own else None
+
+
+def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:
+    """The node types that a module makes as they are asked for, and what is wrong with others.
+
+    It has a function `__getattr__` that makes them, and `__dir__` that names them: see PEP 562.
+    """
+    found: list[NodeDefinition] = []
+    faults: list[str] = []
+    tell = vars(module).get("__dir__")
+    for name in [] if tell is None else tell():
+        if name in vars(module):
+            continue
+        try:
+            definition = _definition(getattr(module, name), module)
+        except Exception as error:  # noqa: BLE001 - the border with pack code: it may raise anything
+            is_told = isinstance(error, NodegraphError)
+            faults.append(str(error) if is_told else f"{name}: {type(error).__name__}: {error}")
+            continue
+        if definition is not None:
+            found.append(definition)
+    return found, faults
 
 
 def qualified(pack: Pack, name: str) -> str:

@@ -2,7 +2,8 @@
 
 Three kinds: an installed package with an entry point in the group ``nodegraph.nodes``; a folder
 of modules; a single file. The built-in pack is of the first kind and gets no special treatment
-but for its nodes' names, which need no prefix.
+but for its nodes' names, which need no prefix. Others may be made of what other packages hold;
+see `nodegraph.packs.made_of`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from nodegraph.core.pack_faults import lenient
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE, current, importing
+from nodegraph.packs.made_of import packages_of, stamp_of_packages
 from nodegraph.packs.snapshot import Snapshot, listed
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 GROUP = "nodegraph.nodes"
 OWN_DISTRIBUTION = "nodegraph"
+BUILT_IN = "builtin"
+"""The one pack of our own distribution whose node types need no prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,14 @@ class Pack:
         package: Import name of its package or single module.
         root: Its folder or file.
         version: Of its distribution; empty for folders and files, which have none.
+        distribution: That installed it.
     """
 
     name: str
     package: str
     root: Path
     version: str = ""
+    distribution: str = ""
 
     def modules(self) -> Iterator[str]:
         """Import names of the modules that may declare nodes, the package itself first.
@@ -89,8 +95,23 @@ class Pack:
 
     @property
     def is_followed(self) -> bool:
-        """Whether an edit of it counts at once: of any but the built-in pack."""
-        return bool(self.name)
+        """Whether an edit of it counts at once: of any but those that nodegraph itself brings."""
+        return bool(self.name) and self.distribution != OWN_DISTRIBUTION
+
+    @property
+    def is_made(self) -> bool:
+        """Whether its node types are made of what other packages hold.
+
+        It is read only once one of them is asked for, or a list of all.
+        """
+        return bool(packages_of(self.root))
+
+    def made_of(self) -> str:
+        """Changes when one of the packages comes, goes or is replaced that it is made of; cheap.
+
+        Empty for a pack that is made of none.
+        """
+        return stamp_of_packages(packages_of(self.root))
 
     def import_module(self, module: str, snapshot: Snapshot | None = None) -> ModuleType:
         """One of its modules, imported.
@@ -134,8 +155,9 @@ def installed_packs() -> list[Pack]:
 def _installed(point: EntryPoint) -> Pack:
     root = _place(point.value) or Path(point.value)  # leads nowhere, which the registry reports
     distribution = point.dist.name if point.dist else ""
-    name = "" if distribution == OWN_DISTRIBUTION else point.name
-    return Pack(name, point.value, root, point.dist.version if point.dist else "")
+    is_built_in = distribution == OWN_DISTRIBUTION and point.name == BUILT_IN
+    version = point.dist.version if point.dist else ""
+    return Pack("" if is_built_in else point.name, point.value, root, version, distribution)
 
 
 def _place(package: str) -> Path | None:

@@ -20,6 +20,7 @@ from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.code import API_VERSION, CodeDigests
 from nodegraph.packs.functions import FunctionDigests
+from nodegraph.packs.listing import ListedType, SpecLines, listed_type
 from nodegraph.packs.loading import (
     forget,
     importing,
@@ -30,7 +31,7 @@ from nodegraph.packs.loading import (
     owner,
     retire,
 )
-from nodegraph.packs.manifest import ManifestCache, definitions_in, qualified
+from nodegraph.packs.manifest import ManifestCache, definition_in
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import Snapshot
 
@@ -57,6 +58,9 @@ class Registry:
         self.digesters: dict[type, Callable[[Any], str]] = {}
         self.serializers: dict[type, Serializer] = {}
         self._specs: dict[str, NodeSpec] = {}
+        # Of packs that are read when they are asked for: by prefix, and what was read of them.
+        self._waiting: dict[str, Pack] = {}
+        self._stored: dict[str, SpecLines] = {}
         self._packs: dict[str, Pack] = {}
         self._definitions: dict[str, NodeDefinition] = {}
         self._functions = FunctionDigests()
@@ -77,26 +81,45 @@ class Registry:
             retire(roots)
             self._forget_outdated()
             for pack in packs:
-                self._add_pack(pack, manifests)
+                if pack.is_made and pack.name not in self._waiting:
+                    self._waiting[pack.name] = pack
+                else:
+                    self._add_pack(pack)
 
     @property
     def packs(self) -> list[Pack]:
-        """The packs that could be read."""
-        return list(dict.fromkeys(self._packs.values()))
+        """The packs that could be read, and those that wait to be asked for."""
+        return list(dict.fromkeys([*self._packs.values(), *self._waiting.values()]))
 
     def pack_versions(self) -> dict[str, str]:
         """Versions of the packs by the name that workflows require them by."""
         return {pack.name or OWN_DISTRIBUTION: pack.version for pack in self.packs}
 
-    def _add_pack(self, pack: Pack, manifests: ManifestCache) -> None:
+    def _read_waiting(self, name: str) -> None:
+        """Read a pack that waits; does nothing if it doesn't, or none is called so."""
+        if name not in self._waiting:
+            return
+        with self._lock:
+            pack = self._waiting.get(name)
+            if pack is None:
+                return
+            # Nobody has asked for anything of it, so it may be as it is now.
+            self._snapshots[pack] = pack.snapshot()
+            self._followed = [each for of, each in self._snapshots.items() if of.is_followed]
+            with importing(self._followed):
+                self._add_pack(pack)
+            del self._waiting[name]
+
+    def _add_pack(self, pack: Pack) -> None:
         try:
             if not pack.root.exists():
                 raise PackError(
                     f"pack `{pack.name or pack.package}`: {pack.root} can't be found",
                     hint="Reinstall or remove the pack.",
                 )
-            manifest = manifests.manifest(pack)
-            taken = [spec.type for spec in manifest.specs if spec.type in self._specs]
+            manifest = self._manifests.manifest(pack)
+            found = manifest.by_type()
+            taken = [node_type for node_type in found if node_type in self._packs]
             if taken:
                 raise PackError(
                     f"pack `{pack.name or pack.package}` at {pack.root}: node type `{taken[0]}` "
@@ -112,11 +135,13 @@ class Registry:
             return
         self.problems.extend(manifest.problems)
         self._faults[pack.name] = list(manifest.problems)
-        for spec in manifest.specs:
-            self._specs[spec.type] = spec
-            self._packs[spec.type] = pack
-            if pack.is_followed:
-                self._followed_by[spec.type] = self._snapshots[pack]
+        self._packs.update(dict.fromkeys(found, pack))
+        if pack.is_followed:
+            self._followed_by.update(dict.fromkeys(found, self._snapshots[pack]))
+        if isinstance(found, SpecLines):
+            self._stored[pack.name] = found
+        else:
+            self._specs.update(found)
 
     def faults(self, pack: str) -> Sequence[str]:
         """What of a pack was left out, and why."""
@@ -133,7 +158,7 @@ class Registry:
         for function in functions:
             definition = definition_of(function)
             node_type = definition.spec.type
-            if node_type in self._specs:
+            if self.spec(node_type) is not None:
                 raise PackError(f"node type `{node_type}` is there already")
             self._specs[node_type] = definition.spec
             self._take(node_type, definition)
@@ -141,16 +166,38 @@ class Registry:
     # Catalog
 
     def spec(self, node_type: str) -> NodeSpec | None:
+        found = self._specs.get(node_type)
+        if found is not None:
+            return found
+        pack = node_type.partition(":")[0]
+        self._read_waiting(pack)
+        if node_type in self._stored.get(pack, ()):
+            self._specs[node_type] = self._stored[pack][node_type]
         return self._specs.get(node_type)
 
+    def _known(self, node_type: str) -> NodeSpec:
+        """The spec of a node type that there is, or KeyError."""
+        found = self.spec(node_type)
+        if found is None:
+            raise KeyError(node_type)
+        return found
+
     def node_types(self) -> list[str]:
-        return sorted(self._specs)
+        for pack in list(self._waiting):
+            self._read_waiting(pack)
+        return sorted({*self._packs, *self._specs})
+
+    def listing(self) -> list[ListedType]:
+        """What a list shows of all node types; by name."""
+        names = self.node_types()
+        stored = {row.type: row for specs in self._stored.values() for row in specs.rows}
+        return [stored.get(name) or listed_type(self._known(name)) for name in names]
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
-        ref = self._specs[node_type].hooks.get(name)
+        spec = self._known(node_type)
+        ref = spec.hooks.get(name)
         if ref is None:
             return None
-        spec = self._specs[node_type]
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
         found: Any = self._module(node_type, ref.module)
@@ -185,13 +232,13 @@ class Registry:
             return  # values of other types than its own can be read all the same
 
     def _import(self, node_type: str) -> NodeDefinition:
-        pack = self._packs.get(node_type)
-        if pack is None:
+        spec = self.spec(node_type)
+        if spec is None or node_type not in self._packs:
             raise PackError(f"there is no node type `{node_type}`")
-        module = self._module(node_type, self._specs[node_type].module)
-        for definition in definitions_in(module):
-            if qualified(pack, definition.spec.type) == node_type:
-                return self._take(node_type, definition)
+        module = self._module(node_type, spec.module)
+        definition = definition_in(module, spec)
+        if definition is not None:
+            return self._take(node_type, definition)
         raise PackError(
             f"{module.__name__} no longer declares `{node_type}`",
             hint="The pack changed while in use; start again.",
@@ -245,7 +292,7 @@ class Registry:
         modules: dict[Pack, set[str]] = {pack: set() for pack in followed}
         for node_type, pack in self._packs.items():
             if pack in modules:
-                modules[pack].add(self._specs[node_type].module)
+                modules[pack].add(self._known(node_type).module)
         forget(
             {
                 followed[pack]
@@ -295,7 +342,7 @@ class Registry:
         if used is None:
             return True
         if not all(map(is_active, self._followed)):
-            files = self._code.files(self._specs[node_type].module)
+            files = self._code.files(self._known(node_type).module)
             owners = {id(found): found for found in map(self._owner, files) if found is not None}
             if not all(map(is_active, [used, *owners.values()])):
                 return False
@@ -320,7 +367,7 @@ class Registry:
         A function that was added by hand counts with all that it can reach, as it is now.
         """
         if node_type in self._packs:
-            return self._code.digest(self._specs[node_type].module)
+            return self._code.digest(self._known(node_type).module)
         found = self._functions.digest(node_type, self._definitions[node_type].function)
         return digest_bytes(f"{API_VERSION} {found}".encode())
 
@@ -337,7 +384,7 @@ class Registry:
 
         A function that was added by hand stands for itself.
         """
-        spec = self._specs[node_type]
+        spec = self._known(node_type)
         if node_type in self._packs:
             return self._code.parts(spec.module)
         return {f"{spec.module}.{spec.qualname}": self.code_digest(node_type)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 
@@ -75,6 +77,56 @@ def test_an_unknown_node_type_is_answered_with_the_nearest(cli: Cli, pack: Path)
 
 def test_every_built_in_node_has_a_card(cli: Cli) -> None:
     for node in cli("nodes", "--json").json["nodes"]:
+        if node["pack"]:
+            continue
         shown = cli("nodes", node["type"])
         assert shown.code == 0
         assert all(port["name"] in shown.out for port in [*node["inputs"], *node["outputs"]])
+
+
+MADE = """
+from nodegraph import node
+
+def __dir__():
+    return ["First", "Second"]
+
+def __getattr__(name):
+    if name not in __dir__():
+        raise AttributeError(name)
+    def make() -> int:
+        \"\"\"Make one.\"\"\"
+        return 1
+    make.__name__ = make.__qualname__ = name
+    return node(category="number/made")(make)
+"""
+
+
+@pytest.fixture
+def organ(tmp_path: Path) -> Path:
+    """A pack that is made of another package."""
+    folder = tmp_path / "cli_organ"
+    folder.mkdir()
+    (folder / "made.py").write_text(MADE)
+    (folder / "made_of.txt").write_text("json")
+    return folder
+
+
+def test_a_pack_that_is_made_of_another_package_is_shown_by_categories(
+    cli: Cli, organ: Path
+) -> None:
+    shown = cli("nodes", "--pack", organ)
+    lines = shown.out.splitlines()
+    assert lines[lines.index("number/made") + 1] == "  2 node types of the pack `cli_organ`"
+    assert "cli_organ:First" not in shown.out
+    assert "--all" in shown.err
+
+
+@pytest.mark.parametrize("option", [("--all",), ("--category", "number"), ("--search", "make o")])
+def test_each_of_its_node_types_is_listed_where_that_is_asked(
+    cli: Cli, organ: Path, option: tuple[str, ...]
+) -> None:
+    shown = cli("nodes", *option, "--pack", organ)
+    assert ["cli_organ:First", "Make", "one."] in [line.split() for line in shown.out.splitlines()]
+    types = {node["type"] for node in cli("nodes", "--json", "--pack", organ).json["nodes"]}
+    assert {"cli_organ:First", "cli_organ:Second"} <= types
+    assert "number/made" in cli("nodes", "cli_organ:second", "--pack", organ).out

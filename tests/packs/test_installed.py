@@ -55,7 +55,7 @@ def test_a_new_distribution_is_found(
         "[nodegraph.nodes]\ntoys = toys\n"
     )
     after = remembered_packs(tmp_path / "installed.json")
-    assert set(after) - set(before) == {Pack("toys", "toys", site / "toys.py", "1.5")}
+    assert set(after) - set(before) == {Pack("toys", "toys", site / "toys.py", "1.5", "toys")}
     assert len(looks) == 2
 
 

@@ -12,7 +12,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.errors import PackError
-from nodegraph.packs.manifest import Manifest, ManifestCache
+from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
 
@@ -72,7 +72,7 @@ class _Last(ManifestCache):
 
     def manifest(self, pack: Pack) -> Manifest:
         found = self.last(pack)
-        if found is None or found.problems or found.stamp != pack.stamp(found.also):
+        if found is None or not is_worth(found, pack) or found.stamp != pack.stamp(found.also):
             self.are_current = False
             left_out = self.left_out(pack)
             if left_out is not None:

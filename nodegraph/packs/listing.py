@@ -1,0 +1,90 @@
+"""Node types as a list shows them, and specs that are read from a manifest one by one.
+
+A pack may bring hundreds of node types, of which a workflow uses one and a list shows a line each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from nodegraph.core.spec import NodeSpec
+
+
+class ListedType(BaseModel):
+    """What a list shows of a node type.
+
+    Attributes:
+        start, end: Where its spec lies in the lines of the manifest; both 0 elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    pack: str = ""
+    label: str = ""
+    category: str = ""
+    summary: str = ""
+    deprecated: str = ""
+    experimental: bool = False
+    tags: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
+
+
+def listed_type(spec: NodeSpec) -> ListedType:
+    """What a list shows of a node type whose spec is known."""
+    return ListedType(
+        type=spec.type,
+        pack=spec.pack,
+        label=spec.label,
+        category=spec.category,
+        summary=spec.summary,
+        deprecated=spec.deprecated,
+        experimental=spec.experimental,
+        tags=spec.tags,
+    )
+
+
+def written(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
+    """Specs as lines, and where each of them lies there."""
+    rows, lines, start = [], [], 0
+    for spec in specs:
+        lines.append(spec.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        end = start + len(lines[-1])
+        rows.append(listed_type(spec).model_copy(update={"start": start, "end": end}))
+        start = end
+    return tuple(rows), b"".join(lines)
+
+
+class SpecLines(Mapping[str, NodeSpec]):
+    """Specs by node type, each read when it is first asked for; then it stays the same object.
+
+    Args:
+        rows, lines: As `written` gave them.
+    """
+
+    def __init__(self, rows: Sequence[ListedType], lines: bytes) -> None:
+        self._rows = {row.type: row for row in rows}
+        self._lines = lines
+        self._read: dict[str, NodeSpec] = {}
+
+    def __getitem__(self, node_type: str) -> NodeSpec:
+        known = self._read.get(node_type)
+        if known is None:
+            row = self._rows[node_type]
+            found = NodeSpec.model_validate_json(self._lines[row.start : row.end])
+            known = self._read.setdefault(node_type, found)
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def rows(self) -> Sequence[ListedType]:
+        """What a list shows of them; reads none."""
+        return tuple(self._rows.values())
