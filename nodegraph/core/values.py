@@ -256,3 +256,9 @@ class TextEncoder(Recipe):
 @dataclass(frozen=True, slots=True)
 class Vae(Recipe):
     """Recipe of a variational autoencoder between pixels and latents."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineComponent(Recipe):
+    """Recipe of one part of a pipeline by itself, as its class in diffusers or transformers reads
+    it; the family is the name of that class."""

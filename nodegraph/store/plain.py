@@ -35,6 +35,7 @@ _KNOWN: Serializers = {
         values.DiffusionModel,
         values.TextEncoder,
         values.Vae,
+        values.PipelineComponent,
         values.Recipe,
         values.RecipeFile,
     )
