@@ -72,6 +72,14 @@ def port_type(
     color: str = "#9aa0a6",
     parents: tuple[str, ...] = (),
     digest: Callable[[Any], str] | None = None,
+) -> Callable[[type[T]], type[T]]: ...
+@overload
+def port_type(
+    *,
+    name: str = "",
+    color: str = "#9aa0a6",
+    parents: tuple[str, ...] = (),
+    digest: Callable[[Any], str] | None = None,
     dumps: Callable[[T], bytes] | None = None,
     loads: Callable[[bytes], T] | None = None,
 ) -> Callable[[type[T]], type[T]]: ...

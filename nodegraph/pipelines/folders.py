@@ -170,9 +170,7 @@ def _plain(index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_parts(folder: PipelineFolder, *, allow_pickle: bool) -> None:
-    missing = [
-        f"{part.name}/{file}" for part in folder.parts.values() for file in _missing(part)
-    ]
+    missing = [f"{part.name}/{file}" for part in folder.parts.values() for file in _missing(part)]
     if missing:
         raise InvalidFile(
             f"{folder.path} is no whole pipeline: it has no {', no '.join(missing)}.",
@@ -222,4 +220,6 @@ def _is_own(library: str) -> bool:
     spec = find_spec("diffusers")
     folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
     name = library.removeprefix("diffusers.pipelines.").replace(".", "/")
-    return library.isidentifier() and any((place / "pipelines" / name).is_dir() for place in folders)
+    return library.isidentifier() and any(
+        (place / "pipelines" / name).is_dir() for place in folders
+    )

@@ -131,9 +131,7 @@ def _native(
     except NodegraphError:
         # Such as a scheduler that only diffusers has: the folder was found whole.
         return {}
-    recipes: Mapping[str, Recipe] = {
-        file.role: recipe for recipe in found for file in recipe.files
-    }
+    recipes: Mapping[str, Recipe] = {file.role: recipe for recipe in found for file in recipe.files}
     return {part: recipes[part] for part in folder.parts if part in recipes}
 
 

@@ -113,9 +113,7 @@ def _enums(tree: ast.Module) -> Iterator[tuple[str, frozenset[str]]]:
             yield item.name, frozenset(filter(None, names))
 
 
-def _classes(
-    tree: ast.Module, groups: Mapping[str, frozenset[str]]
-) -> Iterator[SchedulerClass]:
+def _classes(tree: ast.Module, groups: Mapping[str, frozenset[str]]) -> Iterator[SchedulerClass]:
     for item in tree.body:
         if not isinstance(item, ast.ClassDef) or not _is_based_on(item, "SchedulerMixin"):
             continue

@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
-from nodegraph.core.values import Recipe
+from nodegraph.core.values import PipelineComponent, Recipe
 from nodegraph.engine.planning.room import DeviceRoom
 from nodegraph.residency import MOVING_RATE, Compact, Lean, ResidencyManager, lies_apart, memory_of
 from nodegraph.session.settings import Settings
@@ -35,6 +35,8 @@ def residency_manager(settings: Settings, device: str) -> ResidencyManager:
     """
 
     def load(recipe: Recipe, where: str) -> Any:
+        if isinstance(recipe, PipelineComponent):
+            return _parts().load_part(recipe, where)
         return _loading().load_component(recipe, where)
 
     return ResidencyManager(
@@ -124,12 +126,24 @@ def _loading() -> ModuleType:
     return loading
 
 
+def _parts() -> ModuleType:
+    with NoCollecting():
+        from nodegraph.pipelines import building
+    return building
+
+
 def _estimate_bytes(recipe: Recipe) -> int:
+    if isinstance(recipe, PipelineComponent):
+        size: int = _parts().part_bytes(recipe)
+        return size
     found: int = _loading().estimate_bytes(recipe)
     return found
 
 
 def _moved(component: Any, device: str) -> Any:
+    if not hasattr(component, "modules"):
+        # A tokenizer is nowhere in particular.
+        return component
     return _loading().move_component(component, device)
 
 
@@ -148,6 +162,8 @@ def _compact() -> Compact:
     def size(recipe: Recipe) -> int | None:
         from nodegraph.diffusion.compact import compact_bytes
 
+        if isinstance(recipe, PipelineComponent):
+            return None
         return compact_bytes(recipe)
 
     return Compact(load, size)

@@ -1,0 +1,161 @@
+"""Parts of pipelines from their recipes: modules with weights, and tools without."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+import diffusers
+import transformers
+from torch import nn
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.values import PipelineComponent
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.building import diffusers_module, reading, transformers_module
+from nodegraph.diffusion.components import Component
+from nodegraph.diffusion.loading import move_component
+from nodegraph.diffusion.models import SAFETENSORS
+from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
+from nodegraph.diffusion.precision.settling import settle
+from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
+from nodegraph.errors import InvalidFile
+from nodegraph.pipelines.opening import LIBRARY
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A part without weights: a tokenizer, or what prepares pictures or sound.
+
+    Attributes:
+        turn: Held while a pipeline that has it runs: tokenizers keep how they pad and cut from one
+            call to the next.
+    """
+
+    value: Any
+    turn: Lock = field(default_factory=Lock, compare=False, repr=False)
+
+
+def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
+    """The live part that a recipe describes, on a device.
+
+    Raises:
+        InvalidFile: A file is missing or damaged, or changed since the recipe was made.
+    """
+    _check_digests(recipe)
+    try:
+        made = _made(recipe)
+    finally:
+        # What a half-written file makes fail is told as what it is.
+        _check_digests(recipe)
+    if not isinstance(made, nn.Module):
+        return Tool(made)
+    settle(made, storage_of(recipe), PRECISIONS[recipe.dtype])
+    made.eval().requires_grad_(False)
+    return move_component(Component({_name(recipe): made}, recipe.family), device)
+
+
+def part_bytes(recipe: PipelineComponent) -> int:
+    """Bytes that a recipe's part will take in memory, from the files' headers alone.
+
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    tensors: list[StoredTensor] = [
+        (name, shape, header.dtypes[name])
+        for header in map(read_header, _weights(recipe, only=SAFETENSORS))
+        for name, shape in header.shapes.items()
+    ]
+    return bytes_in_memory(tensors, recipe.dtype, storage_of(recipe))
+
+
+def part_class(recipe: PipelineComponent) -> Any:
+    """The class that a recipe names.
+
+    Raises:
+        InvalidFile: The installed libraries have none of this name.
+    """
+    library = recipe.option(LIBRARY)
+    own = "" if library in _LIBRARIES else library.removeprefix("diffusers.pipelines.")
+    places = [_own_package(own)] if own else [_LIBRARIES[library]]
+    # Where a library has renamed its packages, its classes are mostly where they were.
+    for place in (*places, *_LIBRARIES.values()):
+        found = getattr(place, recipe.family, None)
+        if found is not None:
+            return found
+    raise InvalidFile(
+        f"{recipe.source} is a {recipe.family} of {library}, which the installed one doesn't know."
+    )
+
+
+_LIBRARIES: Mapping[str, Any] = {"diffusers": diffusers, "transformers": transformers}
+
+
+def _own_package(name: str) -> Any:
+    try:
+        return import_module(f"diffusers.pipelines.{name}")
+    except ImportError:
+        return None
+
+
+def _made(recipe: PipelineComponent) -> Any:
+    kind, place = part_class(recipe), Path(recipe.files[0].path).parent
+    as_stored = bool(storage_of(recipe))
+    bases: tuple[type, ...] = getattr(kind, "__mro__", ())
+    if diffusers.ModelMixin in bases:
+        with reading(place):
+            wide = kind._keep_in_fp32_modules or ()
+            config = layout.read_config(place / layout.CONFIG)
+            weights = _weights(recipe)
+            tensors = read_tensors(weights, recipe.dtype, wide=wide, as_stored=as_stored)
+            return diffusers_module(kind, config, tensors, place)
+    if transformers.PreTrainedModel in bases:
+        with reading(place):
+            settings = kind.config_class.from_pretrained(place)
+            tensors = read_tensors(_weights(recipe), recipe.dtype, as_stored=as_stored)
+            return transformers_module(kind, settings, tensors, place)
+    return _from_copies(kind, recipe)
+
+
+def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
+    """What reads its files itself, from copies of just those of the recipe."""
+    files = [Path(file.path) for file in recipe.files]
+    with TemporaryDirectory() as alone, reading(files[0].parent):
+        for file in files:
+            shutil.copyfile(file, Path(alone) / file.name)
+        try:
+            return kind.from_pretrained(alone, local_files_only=True)
+        except ImportError as error:
+            raise InvalidFile(f"can't load {files[0].parent}: {error}") from error
+        except Exception as error:
+            # The libraries under tokenizers raise bare exceptions.
+            raise ValueError(str(error).strip() or type(error).__name__) from error
+
+
+def _weights(recipe: PipelineComponent, *, only: str = "") -> list[Path]:
+    paths = [Path(file.path) for file in recipe.files]
+    return [path for path in paths if path.suffix in ((only,) if only else _WEIGHTS)]
+
+
+_WEIGHTS = (SAFETENSORS, ".bin")
+
+
+def _name(recipe: PipelineComponent) -> str:
+    return recipe.files[0].role
+
+
+def _check_digests(recipe: PipelineComponent) -> None:
+    for file in recipe.files:
+        if FILE_DIGESTS.digest(Path(file.path)) != file.digest:
+            raise InvalidFile(
+                f"{file.path} was changed while a run used it.",
+                expected="files that stay as they are while a run uses them",
+                hint="Run it again: it will use the new files.",
+            )

@@ -1,0 +1,107 @@
+"""A pipeline's call, from the inputs of a node to its outputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from inspect import Parameter, signature
+from typing import Any
+
+from nodegraph.core.context import Context
+from nodegraph.errors import InvalidValue
+from nodegraph.pipelines.assembling import assembled
+from nodegraph.pipelines.checks import check_call
+from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.pipelines.following import Following, previews_of
+from nodegraph.pipelines.giving import given
+from nodegraph.pipelines.random_state import own_random_state
+from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
+from nodegraph.pipelines.taking import Rates, rate_unknown, taken
+from nodegraph.pipelines.values import Pipeline
+
+OUTPUT_TYPE = "output_type"
+
+_SEEN = frozenset({"image", "video", "audio"})
+_STEPS = "num_inference_steps"
+
+
+def run_pipeline(
+    ctx: Context, found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Call a pipeline, and tell its steps on the way.
+
+    Args:
+        found: The class to make of the pipeline's parts; the folder's own, or one that does with
+            the same parts.
+        inputs: By port, as the values of links are; None for the pipeline's own default.
+            ``output_type`` asks for another answer, such as ``latent``.
+    Returns:
+        As many values as the class has outputs.
+    Raises:
+        InvalidValue: The call can't be made, as far as that is known before anything is loaded; or
+            the pipeline refused it.
+        Cancelled: The run was, at the latest when a module was to be called.
+    """
+    check_call(found, pipeline, inputs)
+    seed = next((inputs[name] for name in _seeds(found) if inputs.get(name) is not None), 0)
+    with (
+        warnings.catch_warnings(),
+        assembled(ctx, found, pipeline) as made,
+        own_random_state(seed, ctx.device),
+    ):
+        warnings.simplefilter("ignore")
+        takes = signature(type(made).__call__).parameters
+        sound = _audio_rate(found, pipeline, inputs, made)
+        following = Following(ctx, _steps(takes, inputs), previews_of(ctx, pipeline))
+        following.follow(made)
+        call = {
+            **_asked(found, takes, inputs),
+            **following.callbacks(takes),
+            **given(found, inputs, ctx.device),
+        }
+        try:
+            answer = made(**call)
+        except ValueError as error:
+            raise InvalidValue(f"{found.name} refused it: {error}") from error
+        return taken(found, answer, Rates(frame_rate(found, inputs), sound))
+
+
+def _seeds(found: PipelineClass) -> list[str]:
+    return [item.name for item in found.inputs if item.kind == "seed"]
+
+
+def _steps(takes: Mapping[str, Parameter], inputs: Mapping[str, Any]) -> int | None:
+    asked = inputs.get(_STEPS)
+    if asked is None and _STEPS in takes:
+        asked = takes[_STEPS].default
+    return asked if isinstance(asked, int) else None
+
+
+def _audio_rate(
+    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any], made: Any
+) -> int | None:
+    """Samples a second of the sound that comes, before it is made: as told, else as a part says.
+
+    Raises:
+        InvalidValue: There comes some, and nothing says it.
+    """
+    if not any(output.kind == "audio" for output in found.outputs):
+        return None
+    rate = inputs.get(AUDIO_RATE) or live_audio_rate(made) or audio_rate(pipeline)
+    if rate is None:
+        raise rate_unknown()
+    return int(rate)
+
+
+def _asked(
+    found: PipelineClass, takes: Mapping[str, Parameter], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The form to ask for: numbers, so that nothing is rounded to 8 bits."""
+    if OUTPUT_TYPE not in takes:
+        return {}
+    if inputs.get(OUTPUT_TYPE) is not None:
+        return {OUTPUT_TYPE: inputs[OUTPUT_TYPE]}
+    words = found.settings.get(OUTPUT_TYPE) or ("np",)
+    if not any(output.kind in _SEEN for output in found.outputs) or "np" not in words:
+        return {}
+    return {OUTPUT_TYPE: "np"}

@@ -1,0 +1,170 @@
+"""What would fail late in a pipeline, found before anything is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from nodegraph.core.values import Audio, Video
+from nodegraph.errors import InvalidValue
+from nodegraph.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate
+from nodegraph.pipelines.values import Pipeline
+
+PIPELINE = "pipeline"
+"""Port of a pipeline's node."""
+
+_INSTALLED_AS = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+}
+"""Packages whose names to install differ from those to import."""
+
+_STANDS_FOR = "_embeds"
+"""At the end of an input that stands in for the one named before it."""
+_WITH_ALPHA = "RGBA"
+
+
+def missing_packages(found: PipelineClass) -> list[str]:
+    """What a class needs and isn't installed, as named to install it."""
+    return [_INSTALLED_AS.get(name, name) for name in found.needs if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def missing_parts(found: PipelineClass, names: frozenset[str]) -> list[str]:
+    """Parts that a class can't do without, and a pipeline hasn't.
+
+    Args:
+        names: Of the parts that the pipeline has.
+    """
+    return [part.name for part in found.parts if not part.optional and part.name not in names]
+
+
+def check_call(found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]) -> None:
+    """Refuse a call that would fail once all is loaded.
+
+    Raises:
+        InvalidValue: The first fault that was found.
+    """
+    for fault in call_faults(found, pipeline, inputs):
+        raise fault
+
+
+def call_faults(
+    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
+    """What is wrong with a call; see `check_call`."""
+    yield from class_faults(found, pipeline.class_name, pipeline.names)
+    yield from _missing_inputs(found, inputs)
+    rate = audio_rate(pipeline)
+    for item in found.inputs:
+        value = inputs.get(item.name)
+        if isinstance(value, Audio):
+            yield from _audio_faults(item, value, rate, found)
+        elif value is not None and item.kind in ("image", "video"):
+            yield from _picture_faults(found, item, value)
+    gives_audio = any(output.kind == "audio" for output in found.outputs)
+    is_told = inputs.get(AUDIO_RATE) or any("rate" in name for name in found.settings)
+    if gives_audio and rate is None and not is_told and not _says_itself(found):
+        yield InvalidValue(
+            f"no part of this {pipeline.class_name} says how many samples a second its sound has",
+            port=AUDIO_RATE,
+            expected="samples a second, such as 44100",
+        )
+
+
+def _says_itself(found: PipelineClass) -> bool:
+    """Whether a class may know the rate of its sound itself, which only its object tells."""
+    return any("sampl" in name and "rate" in name for name in found.config) or any(
+        part.name == "mel" for part in found.parts
+    )
+
+
+def class_faults(
+    found: PipelineClass, class_name: str, names: frozenset[str]
+) -> Iterator[InvalidValue]:
+    """What keeps a class from being made of a pipeline's parts.
+
+    Args:
+        class_name: Of the pipeline's folder.
+        names: Of its parts.
+    """
+    packages = missing_packages(found)
+    if packages:
+        yield InvalidValue(
+            f"{found.name} needs {' and '.join(packages)}, which isn't installed",
+            hint=f"pip install {' '.join(packages)}",
+        )
+    missing = missing_parts(found, names)
+    if missing:
+        yield InvalidValue(
+            f"a {class_name} has no {', no '.join(missing)} for a {found.name}",
+            port=PIPELINE,
+            given=class_name,
+            expected=f"a pipeline with {', '.join(part.name for part in found.parts)}",
+            hint=f"Load the folder of a {found.name}.",
+        )
+
+
+def _missing_inputs(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+    known = {item.name: item for item in found.inputs}
+    for item in found.inputs:
+        if inputs.get(item.name) is not None:
+            continue
+        stands = next((name for name in _stand_ins(item.name) if name in known), None)
+        if stands is None and not item.required:
+            continue
+        if stands is not None and (inputs.get(stands) is not None or not _is_due(item)):
+            continue
+        also = f", or `{stands}` in its place" if stands else ""
+        yield InvalidValue(f"{found.name} needs `{item.name}`{also}", port=item.name)
+
+
+def _stand_ins(name: str) -> tuple[str, ...]:
+    return (name + _STANDS_FOR, f"{name}_embeddings")
+
+
+def _is_due(item: PipelineInput) -> bool:
+    """Whether a prompt or what stands in for it has to be there, whatever its default says."""
+    return item.name == "prompt" and item.default is None
+
+
+def _audio_faults(
+    item: PipelineInput, value: Audio, rate: int | None, found: PipelineClass
+) -> Iterator[InvalidValue]:
+    tells = any(other.name.endswith("sampling_rate") for other in found.inputs)
+    if rate is not None and value.rate != rate and not tells:
+        yield InvalidValue(
+            f"the sound has another rate than {found.name} hears",
+            port=item.name,
+            given=f"{value.rate} Hz",
+            expected=f"{rate} Hz",
+            hint="Resample it first.",
+        )
+
+
+def _picture_faults(
+    found: PipelineClass, item: PipelineInput, value: Any
+) -> Iterator[InvalidValue]:
+    frames = value.frames if isinstance(value, Video) else value
+    if isinstance(frames, (list, tuple)) or getattr(frames, "ndim", 0) != 4:
+        return
+    channels = frames.shape[-1]
+    if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {found.help}":
+        # As a tensor it would be taken for latents, as a picture fail in the autoencoder.
+        yield InvalidValue(
+            f"{found.name} takes pictures of three colours",
+            port=item.name,
+            given=f"{channels} channels",
+            expected="3 channels",
+            hint="Take the colours of the picture alone, without what says where it is opaque.",
+        )

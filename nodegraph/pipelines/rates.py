@@ -1,0 +1,95 @@
+"""Samples and frames a second of what pipelines take and give. Imports no torch.
+
+No output of diffusers says its rate: that of sound lies in the configuration of the part that
+makes or reads it, that of videos in examples and in inputs of some.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.errors import NodegraphError
+from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.pipelines.values import Pipeline
+
+AUDIO_RATE = "audio_rate"
+"""Input that tells it where no part does."""
+
+_NAMES = ("sampling_rate", "sample_rate", "audio_sampling_rate", "audio_sample_rate")
+_FRAMES = ("frame_rate", "fps")
+_EXAMPLE = re.compile(r"export_to_\w+\([^)]*\bfps\s*=\s*(\d+)")
+_USUAL = 10
+"""What diffusers' ``export_to_video`` takes where nothing is said."""
+
+
+def audio_rate(pipeline: Pipeline) -> int | None:
+    """Samples a second of what a pipeline makes or hears, by its parts' files.
+
+    Returns:
+        None if no part says it.
+    """
+    said = list(_said(pipeline))
+    # What has the sound at its end comes before what hears in other ways.
+    for wanted in ("vocoder", "vae", "unet", "tokenizer", ""):
+        for part, rate in said:
+            if wanted in part:
+                return rate
+    return None
+
+
+def _said(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
+    yield from _rates("", pipeline.config)
+    for name, recipe in pipeline.parts.items():
+        for path in map(Path, recipe.paths(name)):
+            if path.name in (layout.CONFIG, "preprocessor_config.json", "mel_config.json"):
+                try:
+                    yield from _rates(name, layout.read_config(path))
+                except NodegraphError:
+                    # Who reads it tells.
+                    continue
+
+
+def _rates(part: str, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name in _NAMES:
+        found = config.get(name)
+        if isinstance(found, (int, float)) and found >= 1:
+            yield part, int(found)
+
+
+def live_audio_rate(made: Any) -> int | None:
+    """The same of a pipeline's object, which may say it itself."""
+    for name in _NAMES:
+        found = getattr(made, name, None)
+        if isinstance(found, (int, float)):
+            return int(found)
+    mel = getattr(made, "mel", None)
+    return int(mel.get_sample_rate()) if mel is not None else None
+
+
+def frame_rate(found: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
+    """Frames a second of the videos that a pipeline makes: as an input says, else as its example
+    does."""
+    defaults = {item.name: item.default for item in found.inputs}
+    for name in _FRAMES:
+        said = inputs.get(name, defaults.get(name))
+        if isinstance(said, (int, float)) and not isinstance(said, bool) and said > 0:
+            return Fraction(said).limit_denominator(1001)
+    return Fraction(_example_rate(found.module))
+
+
+@lru_cache(maxsize=512)
+def _example_rate(module: str) -> int:
+    try:
+        spec = find_spec(module)
+        text = Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
+    except (ImportError, OSError):
+        return _USUAL
+    rates = [int(rate) for rate in _EXAMPLE.findall(text)]
+    return rates[0] if rates else _USUAL
