@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -16,6 +17,8 @@ from ._video_facts import (
     video_images,
     video_part,
 )
+
+_SAME = {name: f"video.{name}" for name in ("width", "height", "frames", "rate")}
 
 
 class VideoParts(NamedTuple):
@@ -153,3 +156,14 @@ def TrimVideo(
     from nodegraph.videos.cutting import part_of_video
 
     return part_of_video(video, first=first, count=count, every=every)
+
+
+@node(category="video", facts={"video": _SAME}, tags=("sound", "music", "mux"))
+def SetVideoAudio(video: Video, audio: Audio | None = None) -> Video:
+    """Give a video other audio, or none.
+
+    Args:
+        video: Its frames stay as they are.
+        audio: Begins with the first frame; left out, the video is silent.
+    """
+    return replace(video, audio=audio)

@@ -1,4 +1,4 @@
-"""Opening a workflow: a JSON file, standard input, or a picture or video that carries one."""
+"""Opening a workflow: a JSON file, standard input, or a result that carries one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodegraph.audio.audio_files import audio_texts, begins_like_audio
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
 from nodegraph.videos.video_files import begins_like_video, video_texts
@@ -30,7 +31,7 @@ class Opened:
 
 
 def open_workflow(name: str) -> Opened:
-    """The workflow in a JSON file, in a picture or video by nodegraph, or at ``-`` on stdin.
+    """The workflow in a JSON file, in a result by nodegraph, or at ``-`` on stdin.
 
     Raises:
         InvalidFile: There is no such file, or no workflow in it.
@@ -72,6 +73,8 @@ def _workflow_in(path: Path) -> Workflow:
         return _carried(path, read_metadata(path))
     if begins_like_video(start):
         return _carried(path, video_texts(path))
+    if begins_like_audio(start):
+        return _carried(path, audio_texts(path))
     return Workflow.load(path)
 
 

@@ -42,9 +42,7 @@ class Wish:
 
 WorkflowArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="WORKFLOW", help="A JSON file, a picture or video by nodegraph, or - (stdin)."
-    ),
+    typer.Argument(metavar="WORKFLOW", help="A JSON file, a result by nodegraph, or - (stdin)."),
 ]
 SetOption = Annotated[
     list[str] | None,

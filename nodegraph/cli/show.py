@@ -25,7 +25,7 @@ def show(
     workflow: Annotated[
         str,
         typer.Argument(
-            metavar="WORKFLOW", help="A JSON file, a picture or video by nodegraph, or - (stdin)."
+            metavar="WORKFLOW", help="A JSON file, a result by nodegraph, or - (stdin)."
         ),
     ],
     mermaid: Annotated[

@@ -42,9 +42,7 @@ def validate(
     common: Common,
     workflows: Annotated[
         list[str],
-        typer.Argument(
-            metavar="WORKFLOW", help="JSON files, pictures or videos by nodegraph, or - (stdin)."
-        ),
+        typer.Argument(metavar="WORKFLOW", help="JSON files, results by nodegraph, or - (stdin)."),
     ],
     to: Annotated[
         list[str] | None,

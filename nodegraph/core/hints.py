@@ -72,8 +72,8 @@ class File:
     """A path to a file that is read.
 
     Attributes:
-        kind: What it holds: ``image``, ``video``, ``model``, ``lora``,
-            ``embedding``, ``any``.
+        kind: What it holds: ``image``, ``video``, ``audio``, ``model``, ``lora``, ``embedding``,
+            ``any``; what an editor doesn't know is any file to it.
     """
 
     kind: str = "any"

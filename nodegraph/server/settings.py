@@ -119,7 +119,12 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-UploadType = Literal["png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "workflow", "safetensors"]
+UploadType = Literal[
+    "png", "jpeg", "webp", "gif",
+    "mp4", "webm", "mkv",
+    "wav", "flac", "ogg", "mp3",
+    "workflow", "safetensors",
+]  # fmt: skip
 _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)
 
 
@@ -143,7 +148,7 @@ class UploadLimits(_Part):
 
     types: Annotated[
         tuple[UploadType, ...], BeforeValidator(_upload_types), Field(min_length=1)
-    ] = ("png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "workflow")
+    ] = tuple(name for name in _UPLOAD_TYPES if name != "safetensors")
 
 
 class ServerSettings(_Part):

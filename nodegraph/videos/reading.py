@@ -7,15 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.audio.ffmpeg import samples_of
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.room import check_room
 from nodegraph.videos.video_files import OpenVideo, opened_video
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nodegraph.videos.colors import CodedPicture
 
 
@@ -122,7 +120,7 @@ def _audio(file: OpenVideo, start: Fraction, seconds: Fraction) -> Audio | None:
     begin, end = round(start * rate), round((start + seconds) * rate)
     parts, at = [], None
     for frame in file.audio_frames():
-        samples = _samples(frame)
+        samples = samples_of(frame)
         if at is None:
             at = round(_lead(file, frame) * rate)
             parts.append(np.zeros((len(samples), max(0, at - begin)), np.float32))
@@ -141,23 +139,6 @@ def _lead(file: OpenVideo, frame: Any) -> Fraction:
     pictures = file.pictures
     begins = (pictures.start_time or 0) * (pictures.time_base or 1)
     return Fraction((frame.pts or 0) * (frame.time_base or 1) - begins)
-
-
-def _samples(frame: Any) -> NDArray[np.float32]:
-    """float32, shape (channels, samples), of whatever form they are decoded in."""
-    import numpy as np
-
-    found: Any = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    if not frame.format.is_planar:
-        found = found.reshape(-1, channels).T
-    samples: NDArray[np.float32] = found.astype(np.float32)
-    if found.dtype == np.uint8:
-        samples -= 128
-        samples /= 128
-    elif found.dtype.kind == "i":
-        samples /= -float(np.iinfo(found.dtype).min)
-    return samples
 
 
 _GONE: Any = None

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
 from nodegraph.images.input_files import looks_like, missing_file
 from nodegraph.videos.rates import settled_rate
@@ -36,13 +37,9 @@ _VIDEO_CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,h263,flv,theora,"
     "mjpeg,prores,dnxhd,ffv1,huffyuv,ffvhuff,utvideo,qtrle,png,gif,rawvideo"
 )
-_AUDIO_CODECS = (
-    "aac,mp3,mp3float,mp2,mp2float,opus,libopus,vorbis,libvorbis,flac,alac,ac3,eac3,pcm_u8,pcm_s16le,"
-    "pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f64le"
-)
 _OPTIONS = {
     "format_whitelist": _FORMATS,
-    "codec_whitelist": f"{_VIDEO_CODECS},{_AUDIO_CODECS}",
+    "codec_whitelist": f"{_VIDEO_CODECS},{AUDIO_CODECS}",
     "protocol_whitelist": "none",
 }
 _SHORTFALL = Fraction(1, 100)
@@ -133,7 +130,7 @@ class OpenVideo:
             if packet.pts is not None:
                 length = packet.duration or 0
                 until = max(until, (packet.pts + length - (stream.start_time or 0)) * _base(stream))
-            with _told(self.name):
+            with damage_told(self.name):
                 decoded = packet.decode()
             for frame in decoded:
                 size = size or (frame.width, frame.height)
@@ -146,7 +143,7 @@ class OpenVideo:
         """Raises: InvalidFile: There is none."""
         found = next(islice(self.frames(), 1), None)
         if found is None:
-            raise _damaged(self.name, "there is no picture in it")
+            raise damaged(self.name, "there is no picture in it")
         return found
 
     def count(self, path: Path) -> int | None:
@@ -163,7 +160,7 @@ class OpenVideo:
     def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
         packets = self.container.demux(stream)
         while True:
-            with _told(self.name):
+            with damage_told(self.name):
                 packet = next(packets, None)
             if packet is None:
                 return
@@ -176,7 +173,7 @@ class OpenVideo:
             InvalidFile: It is damaged.
         """
         for packet in self._packets(self.audio) if self.audio is not None else ():
-            with _told(self.name):
+            with damage_told(self.name):
                 yield from packet.decode()
 
     def _pictures(self) -> VideoStream:
@@ -213,7 +210,7 @@ class OpenVideo:
     def _audio(self) -> AudioStream | None:
         for stream in self.container.streams.audio:
             codec = stream.codec_context
-            if codec is not None and codec.codec.name in _AUDIO_CODECS.split(","):
+            if codec is not None and codec.codec.name in AUDIO_CODECS.split(","):
                 return stream
         return None
 
@@ -229,7 +226,7 @@ class OpenVideo:
     def _check_length(self, until: Fraction) -> None:
         length = self._claimed_length()
         if length is not None and until < length * (1 - _SHORTFALL) - 1 / self.rate / 2:
-            raise _damaged(self.name, f"{float(until):.1f} of {float(length):.1f} s are there")
+            raise damaged(self.name, f"{float(until):.1f} of {float(length):.1f} s are there")
 
 
 @contextmanager
@@ -285,23 +282,6 @@ def _container(
         ) from error
     with container:
         yield container
-
-
-@contextmanager
-def _told(name: str) -> Iterator[None]:
-    """What FFmpeg says of damaged files, as an error of ours."""
-    import av
-
-    try:
-        yield
-    except (av.FFmpegError, ValueError) as error:
-        raise _damaged(name, getattr(error, "strerror", None) or str(error)) from error
-
-
-def _damaged(name: str, reason: str) -> InvalidFile:
-    return InvalidFile(
-        f"{name} is damaged or cut short: {reason}", hint="Copy or download it again."
-    )
 
 
 def _rate_of(stream: VideoStream) -> Fraction:

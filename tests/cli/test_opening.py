@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
+from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
 from nodegraph.videos.encoding import VideoFormat, encode_video
+from tests.audio.making import FORMATS as AUDIO_FORMATS
+from tests.audio.making import tone
 from tests.cli.conftest import WORKFLOW, saved
 from tests.videos.making import FORMATS, video
 
@@ -43,6 +46,16 @@ def test_a_workflow_comes_from_a_video(tmp_path: Path, format: VideoFormat) -> N
     path.write_bytes(encode_video(video(1), format, metadata={"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_video(video(1), format))
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
+
+
+@pytest.mark.parametrize("format", AUDIO_FORMATS)
+def test_a_workflow_comes_from_audio(tmp_path: Path, format: AudioFormat) -> None:
+    path = tmp_path / "made"
+    path.write_bytes(encode_audio(tone(), format, metadata={"workflow": json.dumps(WORKFLOW)}))
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+    path.write_bytes(encode_audio(tone(), format))
     with pytest.raises(InvalidFile, match="carries no workflow"):
         open_workflow(str(path))
 

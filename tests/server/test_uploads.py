@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.files.names import is_name
@@ -24,6 +25,8 @@ from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType
 from nodegraph.videos.encoding import VideoFormat, encode_video
+from tests.audio.making import FORMATS as AUDIO_FORMATS
+from tests.audio.making import tone
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, picture, pieces
 from tests.videos.making import FORMATS, video
@@ -197,6 +200,12 @@ def test_a_video_is_taken_in_by_its_bytes(uploads: Uploads, kind: VideoFormat) -
     media_type = "video/x-matroska" if kind == "mkv" else f"video/{kind}"
     assert (found.name, found.media_type) == (f"walk.{kind}", media_type)
     assert found.width is None
+
+
+@pytest.mark.parametrize("kind", AUDIO_FORMATS)
+def test_audio_is_taken_in_by_its_bytes(uploads: Uploads, kind: AudioFormat) -> None:
+    found, _ = receive(uploads, encode_audio(tone(), kind), "song.png")
+    assert (found.name, found.media_type) == (f"song.{kind}", f"audio/{kind}")
 
 
 def test_a_damaged_picture_is_refused(uploads: Uploads, tmp_path: Path) -> None:

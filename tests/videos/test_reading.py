@@ -126,7 +126,7 @@ def test_what_cannot_be_read_of_the_audio_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, said = written(tmp_path, video(3, channels=1)), []
-    monkeypatch.setattr(video_files, "_AUDIO_CODECS", "aac")
+    monkeypatch.setattr(video_files, "AUDIO_CODECS", "aac")
 
     assert read_video(path, warn=said.append).audio is None
     assert said == ["The audio of video.mkv can't be read, and is left out."]

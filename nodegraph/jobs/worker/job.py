@@ -34,7 +34,14 @@ _SAYING = frozenset({"node.failed", "node.retried", "log"})
 """Kinds of events that pass on what a node says, in words of its own."""
 StoppedAs = Literal["cancelled", "released"]
 _UNKNOWN = "application/octet-stream"
-_VIDEOS = {".mp4": "video/mp4", ".webm": "video/webm", ".mkv": "video/x-matroska"}
+_MEDIA_TYPES = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+}
 """Not every system knows them."""
 _AT_ONCE = 64 << 20
 """Bytes that are digested while others wait to tell something; larger files wait for the end."""
@@ -250,7 +257,7 @@ class JobFiles:
 
 def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
     guessed = mimetypes.guess_type(path.name)[0] or _UNKNOWN
-    media_type = _VIDEOS.get(path.suffix.lower(), guessed)
+    media_type = _MEDIA_TYPES.get(path.suffix.lower(), guessed)
     found = {
         "path": str(path),
         "media_type": media_type,

@@ -36,6 +36,10 @@ SUFFIXES: Mapping[str, str] = {
     "video/mp4": ".mp4",
     "video/webm": ".webm",
     "video/x-matroska": ".mkv",
+    "audio/wav": ".wav",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
+    "audio/mpeg": ".mp3",
     "application/json": ".json",
     "application/vnd.safetensors": ".safetensors",
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from nodegraph.audio.audio_files import begins_like_audio
 from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.safetensors_header import read_open_header
@@ -23,11 +24,17 @@ _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
     ("jpeg", b"\xff\xd8\xff"),
     ("gif", b"GIF8"),
 )
-_VIDEOS: Mapping[UploadType, str] = {
+_AUDIO: Mapping[bytes, UploadType] = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg"}
+_READ_BY_WORKERS: Mapping[UploadType, str] = {
     "mp4": "video/mp4",
     "webm": "video/webm",
     "mkv": "video/x-matroska",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
 }
+"""Media types of what is read by workers only, and for thumbnails in a process of its own."""
 _HEAD = 64
 _LARGEST_HEADER = 16 << 20
 """Bytes of JSON before the weights in a safetensors file."""
@@ -99,9 +106,8 @@ def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
             expected=", ".join(sorted(rules.types)),
             hint="Put models into a models folder instead." if found == "safetensors" else None,
         )
-    if found in _VIDEOS:
-        # What is in there is decoded by workers only, and for thumbnails in a process of its own.
-        return Kind(found, _VIDEOS[found])
+    if found in _READ_BY_WORKERS:
+        return Kind(found, _READ_BY_WORKERS[found])
     if found == "workflow":
         _check_workflow(file, size, rules)
         return Kind(found, "application/json")
@@ -122,6 +128,8 @@ def _type(head: bytes) -> UploadType | None:
     if begins_like_video(head):
         is_matroska = head.startswith(MATROSKA)
         return ("webm" if b"webm" in head else "mkv") if is_matroska else "mp4"
+    if begins_like_audio(head):
+        return _AUDIO.get(head[:4], "mp3")
     if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 40:
         return "safetensors"
     return "workflow" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None

@@ -1,0 +1,64 @@
+"""What audio nodes know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.audio.audio_files import AudioFacts, audio_facts
+from nodegraph.audio.changing import check_rates
+from nodegraph.audio.reading import check_length, ends_before
+
+from ._facts import finding_of, input_path
+
+
+def loaded_audio(inputs: HookInputs) -> dict[str, Facts]:
+    """Rate and channels of what LoadAudio reads."""
+    path = input_path(inputs)
+    if path is None:
+        return {}
+    try:
+        found = audio_facts(path)
+    except NodegraphError:
+        # `check_audio` tells.
+        return {}
+    return {"audio": {"rate": found.rate, "channels": found.channels}}
+
+
+def check_audio(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or hold no audio, and parts that aren't in there."""
+    path = input_path(inputs)
+    if path is None:
+        return
+    try:
+        # Whom a server serves is told nothing of files that somebody else put there.
+        found = audio_facts(path, names=inputs.environment.readable is None)
+        _check_part(inputs, found)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "path", error)
+
+
+def _check_part(inputs: HookInputs, found: AudioFacts) -> None:
+    start, seconds = inputs.literals.get("start"), inputs.literals.get("seconds")
+    if found.samples is None or start is None or seconds is None:
+        return
+    left = found.samples - round(start * found.rate)
+    if left <= 0:
+        raise ends_before(start, found.samples / found.rate)
+    kept = min(left, round(seconds * found.rate)) if seconds else left
+    check_length(kept, found.channels, found.rate, port="seconds")
+
+
+def resampled_audio(inputs: HookInputs) -> dict[str, Facts]:
+    """Rate and channels of what ResampleAudio gives."""
+    facts = {"rate": inputs.literals.get("rate"), "channels": inputs.fact("audio", "channels")}
+    return {"audio": {name: fact for name, fact in facts.items() if fact is not None}}
+
+
+def check_mixed(inputs: HookInputs) -> Iterator[Finding]:
+    """Find audio of another rate, as far as rates are known."""
+    rates = [inputs.fact(port, "rate") for port in ("audio", "other")]
+    try:
+        check_rates([rate for rate in rates if rate is not None])
+    except NodegraphError as error:
+        yield finding_of("other", error)

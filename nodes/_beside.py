@@ -1,0 +1,38 @@
+"""Results that are no pictures, and a picture of each beside it. Imports no torch at the top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodegraph import Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_result(ctx: Context, name: str, suffix: str, content: bytes, *, kind: str) -> None:
+    """Write a file under the next number in the output folder, and tell of it.
+
+    Args:
+        kind: What it is to people.
+    """
+    from nodegraph.images.output_files import save_numbered
+
+    folders = ctx.environment
+    index = folders.temporary / "outputs.sqlite"
+    [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
+    ctx.wrote(saved.path, kind=kind, existed=saved.existed)
+
+
+def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
+    """Write a picture of a result beside it; it carries the workflow, too.
+
+    Args:
+        picture: float32 in 0..1, shape (1, height, width, 3).
+    """
+    from nodegraph.images.provenance import encode_with_workflow
+
+    content = encode_with_workflow(
+        picture[0], ctx.workflow, warn=lambda said: ctx.log(said, "warning")
+    )
+    save_result(ctx, name, ".png", content, kind="image")

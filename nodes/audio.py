@@ -1,0 +1,198 @@
+"""Audio: reading, writing, cutting, mixing, other rates, and pictures of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from nodegraph import Advanced, Audio, Context, File, Image, Range, node
+
+from ._audio_facts import check_audio, check_mixed, loaded_audio, resampled_audio
+from ._beside import save_picture, save_result
+from ._facts import check_result_name, image_state
+
+_SAME = {"rate": "audio.rate", "channels": "audio.channels"}
+
+
+@node(
+    category="audio",
+    lane="io",
+    infer=loaded_audio,
+    validate=check_audio,
+    fingerprint=image_state,
+    tags=("open", "read", "sound", "music", "voice"),
+)
+def LoadAudio(
+    ctx: Context,
+    path: Annotated[str, File("audio")],
+    start: Annotated[float, Range(0, 1_000_000)] = 0.0,
+    seconds: Annotated[float, Range(0, 1_000_000)] = 0.0,
+) -> Audio:
+    """Read audio from a file.
+
+    Args:
+        path: WAV, FLAC, OGG, MP3, M4A and others, or a video; relative paths start from the inputs
+            folder.
+        start: Seconds to leave out at the beginning.
+        seconds: How many to read at most; 0 for all.
+    """
+    from nodegraph.audio.reading import read_audio
+
+    environment = ctx.environment
+    return read_audio(
+        environment.inputs / Path(path).expanduser(),
+        start=start,
+        seconds=seconds,
+        names=environment.readable is None,
+        told=ctx.check_cancelled,
+    )
+
+
+@node(
+    category="audio",
+    lane="io",
+    output="files",
+    validate=check_result_name,
+    tags=("write", "file", "sound", "music", "wav", "flac"),
+)
+def SaveAudio(
+    ctx: Context,
+    audio: Audio,
+    name: str = "audio",
+    format: Literal["flac", "wav", "ogg"] = "flac",
+    quality: Annotated[int, Range(1, 100), Advanced()] = 75,
+    picture: Annotated[bool, Advanced()] = True,
+) -> None:
+    """Write audio to the output folder, with the workflow that made it.
+
+    Files are numbered: song_00001.flac. One with the same content is not written again.
+
+    Args:
+        audio: Up to eight channels.
+        name: What the file names begin with; songs/song makes a sub-folder.
+        format: FLAC is lossless in 24 bits, WAV in every bit and larger, OGG (Opus) small.
+        quality: Of OGG.
+        picture: Also write a picture of its waveform.
+    """
+    from nodegraph.audio.drawing import waveform_picture
+    from nodegraph.audio.encoding import AUDIO_SUFFIXES, encode_audio
+    from nodegraph.images.provenance import workflow_texts
+
+    total = audio.waveform.shape[-1]
+    texts = workflow_texts(ctx.workflow)
+    content = encode_audio(
+        audio, format, quality, texts, told=lambda done: ctx.progress(done, total)
+    )
+    if format != "wav" and audio.waveform.abs().max() > 1:
+        ctx.log(f"{format} cuts off what is louder than 1: put an AmplifyAudio before.", "warning")
+    save_result(ctx, name, AUDIO_SUFFIXES[format], content, kind="audio")
+    if picture:
+        save_picture(ctx, name, waveform_picture(audio))
+
+
+@node(category="audio", facts={"audio": _SAME}, tags=("cut", "crop", "shorten"))
+def TrimAudio(
+    audio: Audio,
+    start: Annotated[float, Range(0, 1_000_000)] = 0.0,
+    seconds: Annotated[float, Range(0, 1_000_000)] = 0.0,
+) -> Audio:
+    """Keep a part of audio.
+
+    Args:
+        audio: Of any length.
+        start: Seconds to leave out at the beginning.
+        seconds: How many to keep at most; 0 for all.
+    """
+    from nodegraph.audio.changing import part_of_audio
+
+    return part_of_audio(audio, start=start, seconds=seconds)
+
+
+@node(category="audio", tags=("concatenate", "append", "sequence"))
+def JoinAudio(
+    audios: list[Audio],
+    last: Audio | None = None,
+    gap: Annotated[float, Range(0, 3600)] = 0.0,
+) -> Audio:
+    """Put audio one after the other.
+
+    Args:
+        audios: One, or several in their order; all of one rate, and of as many channels or one.
+        last: What follows them.
+        gap: Seconds of silence between two.
+    """
+    from nodegraph.audio.changing import joined
+
+    return joined([*audios, *([] if last is None else [last])], gap=gap)
+
+
+@node(
+    category="audio",
+    facts={"audio": {"rate": "audio.rate"}},
+    validate=check_mixed,
+    tags=("overlay", "background", "music"),
+)
+def MixAudio(
+    audio: Audio,
+    other: Audio,
+    level: Annotated[float, Range(0, 100, step=0.05)] = 1.0,
+    start: Annotated[float, Range(0, 1_000_000)] = 0.0,
+) -> Audio:
+    """Let two be heard at once, until the later one ends.
+
+    Args:
+        audio: What is heard as it is.
+        other: Of the same rate, and of as many channels or one.
+        level: What the other is multiplied by.
+        start: Second at which the other begins.
+    """
+    from nodegraph.audio.changing import mixed
+
+    return mixed(audio, other, level=level, start=start)
+
+
+@node(category="audio", facts={"audio": _SAME}, tags=("volume", "gain", "louder", "normalize"))
+def AmplifyAudio(
+    audio: Audio, decibels: Annotated[float, Range(-100, 100)] = 0.0, normalize: bool = False
+) -> Audio:
+    """Make audio louder or softer.
+
+    Args:
+        audio: What is to be changed.
+        decibels: 6 doubles what samples are, -6 halves it.
+        normalize: Bring the loudest sample to 1 first.
+    """
+    from nodegraph.audio.changing import amplified
+
+    return amplified(audio, decibels=decibels, normalize=normalize)
+
+
+@node(category="audio", infer=resampled_audio, tags=("rate", "convert", "hertz"))
+def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48_000) -> Audio:
+    """Bring audio to another rate: as long and as high as before.
+
+    Args:
+        audio: Of 1,000 to 384,000 samples a second.
+        rate: Samples a second.
+    """
+    from nodegraph.audio.changing import resampled
+
+    return resampled(audio, rate)
+
+
+@node(category="audio", tags=("waveform", "picture", "plot"))
+def DrawAudio(
+    audio: Audio,
+    width: Annotated[int, Range(16, 8192)] = 1024,
+    height: Annotated[int, Range(16, 8192)] = 256,
+) -> Image:
+    """Draw the waveform of audio.
+
+    Args:
+        audio: Its channels are drawn below each other.
+        width: In pixels.
+        height: In pixels.
+    """
+    from nodegraph.audio.drawing import waveform_picture
+
+    return waveform_picture(audio, width, height)
