@@ -16,6 +16,10 @@ pytest_plugins = ["tests.accelerator.fixtures", "tests.left_out"]
 # would keep each other out.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# To read every pipeline of the installed diffusers takes seconds, once for each new home folder
+# whose node types are listed: tests of those do without this.
+os.environ["NODEGRAPH_LEAVE_OUT"] = "diffusers"
+
 # How long an example takes, or making one, is the machine's affair. What is delivered is tested
 # with the same examples each time; anywhere else with new ones.
 settings.register_profile(

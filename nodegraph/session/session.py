@@ -58,12 +58,13 @@ def specs_folder(settings: Settings) -> Path:
 
 
 def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
-    """The packs that are installed, those in the settings' folders, and more.
+    """The packs that are installed and not left out, those in the settings' folders, and more.
 
     Raises:
         PackError: Two installed ones have one name.
     """
     installed = remembered_packs(specs_folder(settings) / "installed.json")
+    installed = [pack for pack in installed if pack.name not in settings.leave_out]
     return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
 
 

@@ -24,6 +24,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
+LEAVE_OUT = f"{PREFIX}LEAVE_OUT"
 SERVER_TABLE = "server"
 """Of the file: settings of the server, which reads them itself."""
 SERVER_PREFIX = f"{PREFIX}SERVER_"
@@ -68,6 +69,20 @@ def _at_home(path: Path) -> Path:
         return path  # nobody's home that is known
 
 
+def _named(value: Any) -> Any:
+    """Names of a text as variables have it: parted by commas, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _left_out() -> tuple[str, ...]:
+    """What the variable says, which holds for settings made by hand, too."""
+    return tuple(_named(os.environ.get(LEAVE_OUT, "")))
+
+
 def _listed(value: Any) -> Any:
     """Folders of a text as variables have it: parted as in ``PATH``, or a JSON list."""
     if not isinstance(value, str):
@@ -80,6 +95,7 @@ def _listed(value: Any) -> Any:
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 FolderPath = Annotated[Path, AfterValidator(_at_home)]
 Folders = Annotated[tuple[FolderPath, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_named)]
 
 
 class Settings(BaseModel):
@@ -89,6 +105,7 @@ class Settings(BaseModel):
         home: Folder of everything that nodegraph keeps; the platform's own folders if not set.
         models: Folders searched for models, first hit wins.
         packs: Folders whose sub-folders and files are node packs.
+        leave_out: Names of installed packs that are as if they weren't, such as ``diffusers``.
         outputs: Where sinks write; ``output`` in the current folder if not set.
         inputs: Where relative paths of input files start; the workflow's folder if not set.
         readable: Folders in which files must lie that workflows name; any if not set. The server
@@ -124,6 +141,7 @@ class Settings(BaseModel):
     home: FolderPath | None = None
     models: Folders = ()
     packs: Folders = ()
+    leave_out: Names = Field(default_factory=_left_out)
     outputs: FolderPath | None = None
     inputs: FolderPath | None = None
     readable: Folders | None = None

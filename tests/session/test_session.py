@@ -14,6 +14,7 @@ import nodegraph
 from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidWorkflow, NodeFailed
+from nodegraph.session.session import all_packs
 from nodegraph.session.settings import load_settings
 
 
@@ -242,3 +243,17 @@ def test_options_and_keywords_may_be_given_together(settings: Settings) -> None:
             == 5
         )
     assert (kinds[0], kinds[-1]) == ("job.started", "job.finished")
+
+
+@pytest.mark.parametrize("said", ["diffusers, others", '["diffusers"]'])
+def test_installed_packs_are_left_out_by_name(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_LEAVE_OUT", said)
+    assert "diffusers" in load_settings({"home": tmp_path}).leave_out
+    assert "diffusers" in Settings(home=tmp_path).leave_out
+    names = {pack.name for pack in all_packs(Settings(home=tmp_path))}
+    assert "" in names
+    assert "diffusers" not in names
+    monkeypatch.delenv("NODEGRAPH_LEAVE_OUT")
+    assert "diffusers" in {pack.name for pack in all_packs(Settings(home=tmp_path))}
