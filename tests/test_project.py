@@ -29,7 +29,7 @@ def test_every_package_folder_is_packaged() -> None:
         ".".join(path.parent.relative_to(ROOT).parts)
         for path in (ROOT / "nodegraph").rglob("__init__.py")
     }
-    assert listed == folders | {"nodegraph_nodes", "nodegraph.gallery"}
+    assert listed == folders | {"nodegraph_nodes", "nodegraph_pipelines", "nodegraph.gallery"}
 
 
 def test_importing_nodegraph_imports_no_heavy_library() -> None:
