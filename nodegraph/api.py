@@ -25,6 +25,7 @@ from nodegraph.core.ports import (
     Value,
     port_type,
 )
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
@@ -52,6 +53,7 @@ __all__ = [
     "BLOCKED",
     "Adapter",
     "Advanced",
+    "AtomSites",
     "Audio",
     "Body",
     "Cancelled",
@@ -76,10 +78,13 @@ __all__ = [
     "Latent",
     "Lazy",
     "Mask",
+    "Mesh",
+    "Molecule",
     "Multiline",
     "MultipleOf",
     "NodegraphError",
     "OutputError",
+    "PointCloud",
     "PortType",
     "Preview",
     "Range",

@@ -23,6 +23,7 @@ from nodegraph.core.hints import (
     Seed,
 )
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import BodySpec
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
@@ -50,6 +51,9 @@ _NAMED: Mapping[Any, str] = {
     Latent: "Latent",
     Video: "Video",
     Audio: "Audio",
+    Mesh: "Mesh",
+    PointCloud: "PointCloud",
+    Molecule: "Molecule",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",

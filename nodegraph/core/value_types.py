@@ -8,6 +8,7 @@ from typing import Any
 
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import BLOCKED, Subgraph
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import (
     Audio,
@@ -31,6 +32,22 @@ def _instance_of(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
+def _tensors_of(kind: type, **parts: tuple[int, bool]) -> Callable[[Any], bool]:
+    """A check of a class, and of its tensors: how many dimensions, and whether of fractions."""
+
+    def fits(part: Any, dimensions: int, is_fraction: bool) -> bool:
+        return (
+            is_tensor(part) and part.ndim == dimensions and part.is_floating_point() == is_fraction
+        )
+
+    def check(value: Any) -> bool:
+        return isinstance(value, kind) and all(
+            fits(getattr(value, name), *form) for name, form in parts.items()
+        )
+
+    return check
+
+
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "int": _instance_of(int),
     "float": _instance_of(int, float),
@@ -43,7 +60,12 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "Mask": _tensor_of(3),
     "Latent": _instance_of(Latent),
     "Video": _instance_of(Video),
-    "Audio": _instance_of(Audio),
+    "Audio": _tensors_of(Audio, waveform=(2, True)),
+    "Mesh": _tensors_of(Mesh, vertices=(2, True), faces=(2, False)),
+    "PointCloud": _tensors_of(PointCloud, points=(2, True)),
+    "Molecule": _tensors_of(
+        Molecule, elements=(1, False), bonds=(2, False), orders=(1, False), coordinates=(3, True)
+    ),
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),
@@ -53,6 +75,9 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
 _SHAPES = {
     "Image": "Image (float tensor [batch, height, width, channels])",
     "Mask": "Mask (float tensor [batch, height, width])",
+    "Audio": "Audio (waveform: float tensor [channels, samples])",
+    "Mesh": "Mesh (vertices: float tensor [vertices, 3], faces: integers [faces, 3])",
+    "PointCloud": "PointCloud (points: float tensor [points, 3])",
 }
 
 

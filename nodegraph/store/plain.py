@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from nodegraph.core import values
+from nodegraph.core import spatial_values, values
 from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 
@@ -29,6 +29,10 @@ _KNOWN: Serializers = {
         values.Latent,
         values.Video,
         values.Audio,
+        spatial_values.Mesh,
+        spatial_values.PointCloud,
+        spatial_values.Molecule,
+        spatial_values.AtomSites,
         values.ConditioningEntry,
         values.Control,
         values.Conditioning,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.values import (
     Audio,
     Conditioning,
@@ -159,6 +160,21 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             tensors(),
             st.fractions(min_value=Fraction(1, 1000)),
             st.none() | st.builds(Audio, tensors(), st.integers(1, 192_000)),
+        ),
+        st.builds(
+            Mesh, tensors(), tensors(), st.none() | tensors(), st.none() | tensors(), st.none()
+        ),
+        st.builds(PointCloud, tensors(), st.none() | tensors()),
+        st.builds(
+            Molecule,
+            *(tensors(), tensors(), tensors(), tensors()),
+            chirality=st.none() | tensors(),
+            sites=st.none()
+            | st.builds(
+                AtomSites,
+                *(st.tuples(TEXT), st.tuples(TEXT), st.tuples(st.integers()), st.tuples(TEXT)),
+            ),
+            name=TEXT,
         ),
         st.builds(
             Conditioning,
