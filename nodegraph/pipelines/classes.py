@@ -42,11 +42,17 @@ class PipelineInput:
         name: As diffusers calls it.
         many: A list of them is what is taken, such as the frames of a video given as pictures.
         required: It has no default. One whose default is None may be left out.
+        default: As in the signature. None means left out: whoever calls the pipeline hands nothing
+            over, which is right also where the source's default is no plain value.
         advanced: Seldom changed, or to be linked from another node only.
         help: From the docstring.
         minimum, maximum, step: Of numbers, both ends included; None for none.
+        multiple_of: Of a size that is refused otherwise; None where that depends on the models.
         choices: Of a ``choice``; for ``text``, suggestions.
         dataclass: Name of diffusers' class, for that kind.
+        forms: What the annotation allows, aliases followed: ``PIL``, ``list[PIL]``, ``Tensor``,
+            ``ndarray``, ``list[int]``. A tuple counts as a list here.
+        as_tuple: A list of it has to be handed over as a tuple.
         annotation: As written in the source.
     """
 
@@ -60,8 +66,11 @@ class PipelineInput:
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
+    multiple_of: int | None = None
     choices: tuple[str, ...] = ()
     dataclass: str = ""
+    forms: tuple[str, ...] = ()
+    as_tuple: bool = False
     annotation: str = ""
 
 
@@ -70,8 +79,12 @@ class PipelineOutput:
     """A field of what a pipeline's call returns.
 
     Attributes:
-        name: As diffusers calls it; empty where it returns a plain value or tuple.
+        name: As diffusers calls it; empty where it returns a plain value or tuple. ``latents`` and
+            ``mesh`` may be no fields: see `word`.
         many: It is a list of them, such as one flag for each picture.
+        word: The `output_type` with which the call gives this; empty for what every result has.
+        field: Where the result has it if there is a `word`: the field of another output, which is
+            empty then.
     """
 
     name: str
@@ -79,6 +92,8 @@ class PipelineOutput:
     many: bool = False
     help: str = ""
     annotation: str = ""
+    word: str = ""
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,25 @@ class PipelinePart:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineDataclass:
+    """A class of diffusers that an input is made of, field by field, such as a picture with the
+    place in a video that it is for.
+
+    Attributes:
+        name, module: To import it by.
+        inputs: Its fields, as the inputs of a pipeline are.
+        hidden: Fields that aren't shown, and why.
+    """
+
+    name: str
+    module: str
+    summary: str = ""
+    help: str = ""
+    inputs: tuple[PipelineInput, ...] = ()
+    hidden: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineClass:
     """A pipeline class.
 
@@ -109,8 +143,26 @@ class PipelineClass:
         inputs: In the order in which people fill them in, what is required first.
         hidden: Parameters that aren't shown, and why: none is lost silently.
         config: Names of the constructor's parameters that are plain values, no components.
-        needs: Packages without which it can't be imported or fails in the middle of a call.
-        settings: Facts of the source for whoever runs it, such as the words of `output_type`.
+        needs: Packages, by the name that they are imported by, without which it can't be imported
+            or fails in the middle of a call; those that diffusers always needs aren't said.
+        settings: Facts of the source for whoever runs it:
+
+            - ``output_types``: words that the code compares `output_type` with.
+            - ``output_type``: its default; None where there is no such parameter.
+            - ``callbacks``: step callbacks that are really called.
+            - ``tensor_inputs``: names that the step callback may ask for.
+            - ``bar``: it shows `progress_bar`; ``tqdm``: it draws one of its own.
+            - ``steps``: parameters that count steps.
+            - ``generators``: parameters for which a generator is made of the seed, each ``torch``
+              or ``numpy``.
+            - ``rates``: parameters that take the rate of an audio input, by that input's name.
+            - ``divisors``: sizes and what they must divide by, as written.
+            - ``one_of``: inputs of which at least one must be given.
+            - ``pipelines``: attributes that hold pipelines of their own.
+            - ``swaps``: what a call changes on the pipeline: ``attention``, ``hooks``, or the
+              names of components. To be put back after it was stopped in the middle.
+            - ``global_seed``: it sets the seed of the whole process.
+            - ``deprecated``: diffusers will drop it.
     """
 
     name: str

@@ -1,0 +1,356 @@
+"""Parameters of a pipeline's call to inputs: which rule gives which kind, and which are hidden."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nodegraph.pipelines.classes import Kind, PipelineInput
+from nodegraph.pipelines.reading import tables
+from nodegraph.pipelines.reading.annotations import Annotation
+from nodegraph.pipelines.reading.docstrings import first_sentences
+
+_ARRAYS = frozenset({"PIL", "Tensor", "ndarray"})
+_ENCODED = frozenset({"Tensor", "ndarray", "Any"})
+_NUMBERS = frozenset({"int", "float", "bool"})
+_PLAIN = _NUMBERS | {"str", "dict", "Any", "Literal"}
+_QUOTED = re.compile(r"[`\"']+([\w.+-]{2,40})[`\"']+")
+_NO_CHOICE = ("torch", "PIL", "np.", "self", "str", "None", "True", "False")
+
+
+@dataclass(slots=True)
+class CallParameter:
+    """A parameter as its signature, its documentation and the code tell of it.
+
+    Attributes:
+        default: Its value; None too where it has one that is no plain value.
+        documented: What the docstring says of its type.
+        is_read: The call reads it.
+        allowed: Words that it must be one of, as the code refuses others.
+        divisor: What it must be a multiple of, as written.
+        taken: Words that ``**kwargs`` are asked for.
+    """
+
+    name: str
+    annotation: Annotation
+    has_default: bool = False
+    default: Any = None
+    documented: str = ""
+    help: str = ""
+    is_read: bool = True
+    is_keywords: bool = False
+    allowed: tuple[str, ...] = ()
+    divisor: str = ""
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What of the whole pipeline decides on one of its parameters.
+
+    Attributes:
+        visual: It gives pictures or videos.
+        video: It gives videos.
+        names: Of all parameters.
+        latents_wanted: Its latents are exchanged with another pipeline.
+        main: Parameters of which one must be given, if latents are among them.
+    """
+
+    visual: bool = True
+    video: bool = False
+    names: frozenset[str] = frozenset()
+    latents_wanted: bool = False
+    main: frozenset[str] = frozenset()
+
+
+def read_input(parameter: CallParameter, around: Surroundings) -> PipelineInput | str:
+    """The input of a parameter, or the reason why it is hidden."""
+    reason = _hidden(parameter, around)
+    if reason:
+        return reason
+    parameter = _mended(parameter, around)
+    for rule in (_seed, _encoded, _media, _choice, _text, _number, _structure):
+        found = rule(parameter, around)
+        if found is not None:
+            return found if isinstance(found, str) else _finished(parameter, found)
+    return _finished(parameter, PipelineInput(parameter.name, "any", advanced=True))
+
+
+def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
+    """As people fill them in: what must be given, words, pictures and sound, then numbers; the seed
+    last of what shows at once."""
+    ranks: dict[Kind, int] = {"text": 0, "seed": 4, "tensor": 2, "dataclass": 2, "json": 3}
+    ranks |= dict.fromkeys(("image", "mask", "video", "audio", "mesh", "points", "molecule"), 1)
+
+    def place(item: PipelineInput) -> tuple[bool, bool, int]:
+        words = item.kind == "text" and not tables.PROMPT.search(item.name)
+        return not item.required, item.advanced, 3 if words else ranks.get(item.kind, 3)
+
+    return tuple(sorted(inputs, key=place))
+
+
+def _hidden(parameter: CallParameter, around: Surroundings) -> str:
+    """Why a parameter isn't shown, where its name and use alone say so."""
+    name, kinds = parameter.name, parameter.annotation.kinds
+    if parameter.is_keywords:
+        taken = ", ".join(parameter.taken) or "none is taken"
+        return tables.KEYWORDS.format(taken)
+    for rule in tables.HIDDEN:
+        if rule.fits(name):
+            return rule.why
+    if "Callable" in kinds:
+        return "a function"
+    if not parameter.is_read and not tables.SEED.search(name):
+        return tables.NEVER_READ
+    rate = tables.RATE_OF_AUDIO.match(name)
+    if rate and rate_source(name, around.names):
+        return tables.RATE
+    return ""
+
+
+def rate_source(name: str, names: frozenset[str]) -> str:
+    """The audio input that a parameter is the rate of; empty if it is none's."""
+    if not tables.RATE_OF_AUDIO.match(name):
+        return ""
+    stem = re.sub(r"_?(sampling|sample)_rate$", "", name)
+    for other in sorted(names):
+        if tables.AUDIO.search(other) and stem and other.startswith(stem):
+            return other
+    return ""
+
+
+def _mended(parameter: CallParameter, around: Surroundings) -> CallParameter:
+    """With an annotation where there is none, or one that contradicts name and documentation.
+
+    Words by a picture's name, pictures by a prompt's: two parameters are swapped so in diffusers,
+    and their documentation has them right.
+    """
+    name, said = parameter.name, parameter.documented
+    members = set(parameter.annotation.members)
+    kinds = parameter.annotation.kinds
+    if kinds == {"PIL"} and tables.PROMPT.search(name):
+        members = {("str", depth) for _, depth in members}
+    elif kinds == {"str"} and tables.PICTURE.search(name):
+        members = {("PIL", depth) for _, depth in members}
+    elif not kinds or kinds == {"Any"}:
+        members |= _from_documentation(said)
+        if not members - {("None", 0), ("Any", 0), ("Any", 1)}:
+            members |= _from_default(parameter)
+    elif kinds <= {"Tensor", "ndarray"}:
+        if "PIL" in said and (tables.PICTURE.search(name) or tables.MASK.search(name)):
+            members |= {("PIL", 0), ("PIL", 1)}
+        elif re.fullmatch(r"\W*int\W*(optional)?\W*", said):
+            members = {("int", 0)}
+    if members == parameter.annotation.members:
+        return parameter
+    return replace(parameter, annotation=replace(parameter.annotation, members=members))
+
+
+def _from_documentation(said: str) -> set[tuple[str, int]]:
+    """Members out of a documented type, such as ``(`List[PIL.Image.Image]`, *optional*)``."""
+    words = {
+        "str": r"\bstr\b",
+        "float": r"\bfloat\b",
+        "int": r"\bint\b",
+        "bool": r"\bbool\b",
+        "PIL": r"\bPIL\b",
+        "Tensor": r"[Tt]ensor\b",
+        "ndarray": r"ndarray",
+        "dict": r"\b[dD]ict\b",
+    }
+    found: set[tuple[str, int]] = set()
+    for kind, pattern in words.items():
+        for match in re.finditer(pattern, said):
+            before = said[: match.start()]
+            depth = len(re.findall(r"[Ll]ist\[", before)) - before.count("]")
+            found.add((kind, max(depth, 0)))
+    return found
+
+
+def _from_default(parameter: CallParameter) -> set[tuple[str, int]]:
+    value, depth = parameter.default, 0
+    while isinstance(value, list) and value:
+        value, depth = value[0], depth + 1
+    return set() if value is None else {(type(value).__name__, depth)}
+
+
+def _seed(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+    kinds = parameter.annotation.kinds
+    if tables.SEED.search(parameter.name) or kinds & {"Generator", "RandomState"}:
+        return PipelineInput(parameter.name, "seed")
+    if tables.PLAIN_SEED.search(parameter.name) and kinds <= {"int"}:
+        return PipelineInput(parameter.name, "seed", advanced=parameter.name != "seed")
+    return None
+
+
+def _encoded(parameter: CallParameter, around: Surroundings) -> PipelineInput | str | None:
+    """Latents, hidden where no other pipeline gives or takes them, and what encoders give."""
+    name, annotation = parameter.name, parameter.annotation
+    if tables.LATENTLIKE.search(name):
+        open_ended = not annotation.kinds or annotation.kinds & _ARRAYS
+        if parameter.has_default and open_ended and not _latents_shown(name, around):
+            return tables.LATENTS
+        if annotation.kinds & _ARRAYS:
+            return _tensor(parameter, advanced=parameter.has_default and name not in around.main)
+    if tables.ENCODED.search(name) and annotation.kinds & {"Tensor", "ndarray"}:
+        return _tensor(parameter)
+    only = annotation.kinds and annotation.kinds <= {"Tensor", "ndarray"}
+    if only and not _looks_like_media(name, around):
+        return _tensor(parameter)
+    return None
+
+
+def _latents_shown(name: str, around: Surroundings) -> bool:
+    return name in around.main or (around.latents_wanted and name in ("latents", "audio_latents"))
+
+
+def _tensor(parameter: CallParameter, advanced: bool | None = None) -> PipelineInput:
+    many = not parameter.annotation.single & _ENCODED and parameter.annotation.deepest > 0
+    folded = parameter.has_default if advanced is None else advanced
+    return PipelineInput(parameter.name, "tensor", many=many, advanced=folded)
+
+
+def _looks_like_media(name: str, around: Surroundings) -> bool:
+    patterns = [tables.AUDIO]
+    if around.visual:
+        patterns += [tables.MASK, tables.VIDEO, tables.PICTURE]
+    return any(pattern.search(name) for pattern in patterns)
+
+
+def _media(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+    """Sound, masks, videos and pictures, where the annotation lets them be given as such."""
+    name, annotation = parameter.name, parameter.annotation
+    kinds = annotation.kinds
+    if not kinds & _ARRAYS and not (kinds <= {"Any"} and _looks_like_media(name, around)):
+        return None
+    if tables.AUDIO.search(name):
+        return PipelineInput(name, "audio")
+    pictures = around.visual or "PIL" in kinds
+    if tables.MASK.search(name) and pictures:
+        return PipelineInput(name, "mask")
+    if pictures and _is_video(parameter, around):
+        return PipelineInput(name, "video", many=annotation.deepest > 2)
+    if "PIL" in kinds or (around.visual and tables.PICTURE.search(name)):
+        many = not annotation.single & (_ARRAYS | {"Any"}) and annotation.deepest > 0
+        return PipelineInput(name, "image", many=many)
+    if kinds <= {"Tensor", "ndarray"}:
+        return _tensor(parameter)
+    return None
+
+
+def _is_video(parameter: CallParameter, around: Surroundings) -> bool:
+    name = parameter.name
+    if tables.VIDEO.search(name):
+        return around.visual or "video" in name
+    nested = parameter.annotation.deepest >= 2 and not parameter.annotation.single
+    return around.video and nested and "image" not in name
+
+
+def _choice(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+    choices = parameter.annotation.choices or parameter.allowed
+    if not choices or not parameter.annotation.kinds - {"None"}:
+        return None
+    if isinstance(parameter.default, str) and parameter.default not in choices:
+        return None
+    if not parameter.annotation.choices and parameter.annotation.kinds != {"str"}:
+        return None
+    return PipelineInput(parameter.name, "choice", choices=tuple(dict.fromkeys(choices)))
+
+
+def _text(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+    annotation = parameter.annotation
+    if annotation.kinds - {"Tensor", "ndarray"} != {"str"}:
+        return None
+    if annotation.deepest > 1 and not annotation.single:
+        return None
+    many = "str" not in annotation.single
+    words = () if tables.PROMPT.search(parameter.name) else _suggestions(parameter)
+    return PipelineInput(parameter.name, "text", many=many, choices=words)
+
+
+def _suggestions(parameter: CallParameter) -> tuple[str, ...]:
+    """Words that the documentation quotes, if the default is among them. No closed list, since it
+    quotes names of other things too."""
+    quoted = _QUOTED.findall(f"{parameter.documented} {parameter.help}")
+    words = [word for word in dict.fromkeys(quoted) if not word.startswith(_NO_CHOICE)]
+    return tuple(words) if parameter.default in words and len(words) > 1 else ()
+
+
+def _number(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+    annotation = parameter.annotation
+    kinds = annotation.kinds - {"Tensor", "ndarray"}
+    if not kinds or not kinds <= _NUMBERS:
+        return None
+    single = bool(annotation.single & _NUMBERS)
+    if not single and annotation.deepest > 1:
+        return None
+    many = not single
+    if kinds == {"bool"}:
+        return PipelineInput(parameter.name, "flag", many=many)
+    real = "float" in kinds or isinstance(parameter.default, float)
+    found = PipelineInput(parameter.name, "number" if real else "integer", many=many)
+    return found if many else replace(found, **_limits(parameter, real))
+
+
+def _limits(parameter: CallParameter, real: bool) -> dict[str, Any]:
+    """Range by name, opened where the default lies outside; a divisor that is a plain number."""
+    found: dict[str, Any] = {}
+    for rule in tables.RANGES:
+        if rule.pattern.search(parameter.name):
+            found = {"minimum": rule.minimum, "maximum": rule.maximum, "step": rule.step}
+            break
+    value = parameter.default
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if found.get("minimum") is not None and value < found["minimum"]:
+            found["minimum"] = None
+        if found.get("maximum") is not None and value > found["maximum"]:
+            found["maximum"] = None
+    if not real and parameter.divisor.isdigit() and int(parameter.divisor) > 1:
+        found |= {"multiple_of": int(parameter.divisor), "step": int(parameter.divisor)}
+        found["minimum"] = int(parameter.divisor)
+    return found
+
+
+def _structure(parameter: CallParameter, around: Surroundings) -> PipelineInput | str | None:
+    """Dictionaries, nested lists and mixtures as JSON; dataclasses by their fields."""
+    annotation = parameter.annotation
+    classes = [source for source in annotation.classes.values() if is_record(source.node)]
+    if classes:
+        many = any(depth for name, depth in annotation.members if name == classes[0].name)
+        return PipelineInput(
+            parameter.name, "dataclass", many=many, dataclass=classes[0].name, advanced=False
+        )
+    kinds = annotation.kinds
+    if kinds and kinds <= _PLAIN | {"Tensor", "ndarray"} and kinds != {"Any"}:
+        return PipelineInput(parameter.name, "json", advanced=parameter.has_default)
+    if kinds == {"Any"} and annotation.deepest:
+        return PipelineInput(parameter.name, "json", many=False, advanced=parameter.has_default)
+    if kinds - _PLAIN - _ARRAYS and parameter.has_default:
+        return tables.FOREIGN
+    return None
+
+
+def is_record(node: ast.ClassDef) -> bool:
+    """Whether a class is made of its fields: a dataclass that is no output, or a named tuple."""
+    marks = {ast.unparse(mark).partition("(")[0].rpartition(".")[2] for mark in node.decorator_list}
+    bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+    if bases & {"BaseOutput", "ModelOutput"}:
+        return False
+    return "dataclass" in marks or "NamedTuple" in bases
+
+
+def _finished(parameter: CallParameter, found: PipelineInput) -> PipelineInput:
+    """With what is said of every input, whichever rule made it."""
+    folded = found.advanced or any(rule.fits(parameter.name) for rule in tables.ADVANCED)
+    return replace(
+        found,
+        required=not parameter.has_default,
+        default=parameter.default,
+        advanced=folded and parameter.has_default,
+        help=first_sentences(parameter.help, 2),
+        forms=parameter.annotation.forms,
+        as_tuple=parameter.annotation.outer == {"tuple"},
+        annotation=parameter.annotation.text,
+    )

@@ -1,0 +1,92 @@
+"""Defaults out of syntax trees, as plain values."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from typing import Any
+
+from nodegraph.pipelines.reading.modules import SourceModule, SourcePackage
+
+_OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.FloorDiv: lambda a, b: a // b,
+}
+
+
+class NoLiteral(Exception):
+    """A default that only running the module would tell."""
+
+
+def literal(package: SourcePackage, module: SourceModule, node: ast.expr, depth: int = 8) -> Any:
+    """The value of a default: constants, names of constants, members of enums, plain arithmetic.
+
+    Tuples become lists, as a workflow has no other.
+
+    Raises:
+        NoLiteral: It is none of these, or nothing that JSON can hold.
+    """
+    if depth <= 0:
+        raise NoLiteral
+    match node:
+        case ast.Constant(value=value):
+            return _held(value)
+        case ast.List() | ast.Tuple():
+            return [literal(package, module, item, depth - 1) for item in node.elts]
+        case ast.Dict():
+            return _dictionary(package, module, node, depth)
+        case ast.UnaryOp(op=ast.USub()):
+            return _held(_number(literal(package, module, node.operand, depth - 1)) * -1)
+        case ast.BinOp() if type(node.op) in _OPERATIONS:
+            return _arithmetic(package, module, node, depth)
+        case ast.Name(id=name):
+            found = package.find(module, name)
+            if found is not None and isinstance(found[1], ast.expr):
+                return literal(package, found[0], found[1], depth - 1)
+        case ast.Attribute(value=ast.Name(id=owner), attr=member):
+            source = package.find_class(module, owner)
+            given = source.attribute(member) if source else None
+            if source and given is not None:
+                return literal(package, source.module, given, depth - 1)
+    raise NoLiteral
+
+
+def _dictionary(
+    package: SourcePackage, module: SourceModule, node: ast.Dict, depth: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+            raise NoLiteral
+        found[key.value] = literal(package, module, value, depth - 1)
+    return found
+
+
+def _arithmetic(
+    package: SourcePackage, module: SourceModule, node: ast.BinOp, depth: int
+) -> int | float:
+    left = _number(literal(package, module, node.left, depth - 1))
+    right = _number(literal(package, module, node.right, depth - 1))
+    try:
+        value = _OPERATIONS[type(node.op)](left, right)
+    except (ArithmeticError, OverflowError) as error:
+        raise NoLiteral from error
+    return _number(_held(value))
+
+
+def _held(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise NoLiteral
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise NoLiteral

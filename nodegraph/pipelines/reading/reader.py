@@ -1,0 +1,220 @@
+"""A pipeline class of the source, put together: signature, words, code, parts and packages."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nodegraph.pipelines.classes import (
+    PipelineClass,
+    PipelineDataclass,
+    PipelineInput,
+    PipelineOutput,
+)
+from nodegraph.pipelines.reading.annotations import read_annotation
+from nodegraph.pipelines.reading.code import PipelineCode, arguments, defaults
+from nodegraph.pipelines.reading.docstrings import Documented, read_docstring
+from nodegraph.pipelines.reading.facts import draws_bar, follows, read_settings
+from nodegraph.pipelines.reading.inputs import (
+    CallParameter,
+    Surroundings,
+    in_order,
+    read_input,
+)
+from nodegraph.pipelines.reading.lineage import PipelineSource, every_pipeline, named_pipeline
+from nodegraph.pipelines.reading.literals import NoLiteral, literal
+from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage
+from nodegraph.pipelines.reading.outputs import made, output_class, read_outputs, result_fields
+from nodegraph.pipelines.reading.packages import PackageNeeds
+from nodegraph.pipelines.reading.pairs import LatentPairs
+from nodegraph.pipelines.reading.parts import read_parts
+
+
+@dataclass(slots=True)
+class PipelineReader:
+    """Reads the pipelines of a package.
+
+    Attributes:
+        records: Dataclasses that inputs were found to be made of, by name.
+    """
+
+    package: SourcePackage
+    records: dict[str, PipelineDataclass]
+    pairs: LatentPairs
+    needs: PackageNeeds
+
+    def __init__(self, package: SourcePackage) -> None:
+        self.package = package
+        self.records = {}
+        self.pairs = LatentPairs(package)
+        self.needs = PackageNeeds(package)
+
+    def every(self) -> Iterator[PipelineClass]:
+        """All of them, in the order of their files; the first of a name that is there twice."""
+        seen: set[str] = set()
+        for source in every_pipeline(self.package):
+            if source.own.name not in seen:
+                seen.add(source.own.name)
+                yield self.read(source)
+
+    def named(self, name: str) -> PipelineClass | None:
+        """One of them."""
+        source = named_pipeline(self.package, name)
+        return None if source is None else self.read(source)
+
+    def read(self, source: PipelineSource) -> PipelineClass:
+        """All that its source tells of a pipeline."""
+        code = PipelineCode(source)
+        about = read_docstring(ast.get_docstring(source.own.node))
+        parameters = list(self._parameters(source, code))
+        exchanged = self.pairs.exchanged(source)
+        outputs = self._outputs(source, code, exchanged)
+        around = _surroundings(parameters, outputs, code, exchanged)
+        inputs, hidden = _split(parameters, around, outputs)
+        for parameter in parameters:
+            self._keep_records(parameter, inputs)
+        parts, config = read_parts(source)
+        return PipelineClass(
+            name=source.own.name,
+            module=source.own.module.name,
+            makes=made(outputs),
+            follows=follows(code, draws_bar(code)),
+            summary=about.summary,
+            help=about.text,
+            inputs=inputs,
+            outputs=outputs,
+            hidden=hidden,
+            parts=parts,
+            config=config,
+            needs=self.needs.of(source),
+            settings=read_settings(source, code, parameters, inputs),
+        )
+
+    def _parameters(self, source: PipelineSource, code: PipelineCode) -> Iterator[CallParameter]:
+        call = source.call
+        said = read_docstring(ast.get_docstring(call))
+        given = defaults(call)
+        read = code.parameters_read()
+        for item in arguments(call):
+            name = item.arg
+            known = self._parameter(source.call_class, name, item.annotation, given.get(name), said)
+            known.is_read = name in read
+            known.allowed = code.allowed_words(name)
+            if name in ("height", "width", "num_frames"):
+                known.divisor = code.divisor(name)
+            yield known
+        for extra in (call.args.vararg, call.args.kwarg):
+            if extra is not None:
+                known = self._parameter(source.call_class, extra.arg, extra.annotation, None, said)
+                known.is_keywords, known.taken = True, tuple(sorted(code.keywords_taken()))
+                yield known
+
+    def _parameter(
+        self,
+        place: ClassSource,
+        name: str,
+        annotation: ast.expr | None,
+        default: ast.expr | None,
+        said: Documented,
+    ) -> CallParameter:
+        known = CallParameter(
+            name,
+            read_annotation(self.package, place.module, annotation),
+            has_default=default is not None,
+            documented=said.types.get(name, ""),
+            help=said.helps.get(name, ""),
+        )
+        if default is not None:
+            try:
+                known.default = literal(self.package, place.module, default)
+            except NoLiteral:
+                known.default = None
+        return known
+
+    def _outputs(
+        self, source: PipelineSource, code: PipelineCode, exchanged: bool
+    ) -> tuple[PipelineOutput, ...]:
+        found = output_class(source, code)
+        fields = result_fields(self.package, found) if found else []
+        names = frozenset(item.arg for item in arguments(source.call))
+        return read_outputs(fields, code.words_of("output_type"), exchanged, names)
+
+    def _keep_records(self, parameter: CallParameter, inputs: tuple[PipelineInput, ...]) -> None:
+        wanted = {item.dataclass for item in inputs if item.dataclass}
+        for name, found in parameter.annotation.classes.items():
+            if name in wanted and name not in self.records:
+                self.records[name] = self._record(found)
+
+    def _record(self, found: ClassSource) -> PipelineDataclass:
+        """A dataclass, its fields read by the same rules as parameters."""
+        said = read_docstring(ast.get_docstring(found.node))
+        around = Surroundings(visual=True, video=True)
+        inputs: list[PipelineInput] = []
+        hidden: dict[str, str] = {}
+        for item in found.node.body:
+            if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
+                continue
+            name = item.target.id
+            known = self._parameter(found, name, item.annotation, item.value, said)
+            read = read_input(known, around)
+            if isinstance(read, str):
+                hidden[name] = read
+            else:
+                inputs.append(read)
+        return PipelineDataclass(
+            found.name, found.module.name, said.summary, said.text, in_order(inputs), hidden
+        )
+
+
+def _surroundings(
+    parameters: list[CallParameter],
+    outputs: tuple[PipelineOutput, ...],
+    code: PipelineCode,
+    exchanged: bool,
+) -> Surroundings:
+    kinds = {item.kind for item in outputs}
+    main = frozenset(name for group in code.one_of() for name in group if "latents" in group)
+    return Surroundings(
+        visual=bool(kinds & {"image", "video"}) or kinds == {"any"},
+        video="video" in kinds,
+        names=frozenset(item.name for item in parameters),
+        latents_wanted=exchanged,
+        main=main,
+    )
+
+
+def _split(
+    parameters: list[CallParameter], around: Surroundings, outputs: tuple[PipelineOutput, ...]
+) -> tuple[tuple[PipelineInput, ...], dict[str, str]]:
+    """Inputs that are shown, and the reasons of those that aren't."""
+    shown: list[PipelineInput] = []
+    hidden: dict[str, str] = {}
+    for parameter in parameters:
+        read = read_input(parameter, around)
+        if isinstance(read, PipelineInput):
+            shown.append(read)
+        elif parameter.name == "output_type" and (words := _output_words(parameter, outputs)):
+            shown.append(_output_choice(parameter, words))
+        else:
+            hidden[parameter.name] = read
+    return in_order(shown), hidden
+
+
+def _output_words(parameter: CallParameter, outputs: tuple[PipelineOutput, ...]) -> tuple[str, ...]:
+    """Words of `output_type` that people choose from: those with an output of their own."""
+    own = tuple(dict.fromkeys(item.word for item in outputs if item.word))
+    return (parameter.default, *own) if own and isinstance(parameter.default, str) else ()
+
+
+def _output_choice(parameter: CallParameter, words: tuple[str, ...]) -> PipelineInput:
+    return PipelineInput(
+        parameter.name,
+        "choice",
+        default=parameter.default,
+        advanced=True,
+        help="What is given: decoded, or as the other word says, at the output of that name.",
+        choices=words,
+        forms=parameter.annotation.forms,
+        annotation=parameter.annotation.text,
+    )
