@@ -32,7 +32,7 @@ _DEEPEST = 24
 
 
 @dataclass(slots=True)
-class Annotation:
+class SourceAnnotation:
     """An annotation, taken apart.
 
     Attributes:
@@ -78,14 +78,14 @@ class Annotation:
 
 def read_annotation(
     package: SourcePackage, module: SourceModule, node: ast.expr | None, follow: bool = True
-) -> Annotation:
+) -> SourceAnnotation:
     """An annotation in the names of the module that it stands in; empty where there is none.
 
     Args:
         follow: Look up names that are imported; else they stay as they are, and no other module
             need be read.
     """
-    found = Annotation(text="" if node is None else ast.unparse(node))
+    found = SourceAnnotation(text="" if node is None else ast.unparse(node))
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         found.text = node.value
     if node is not None:
@@ -95,7 +95,7 @@ def read_annotation(
 
 
 class _Reader:
-    def __init__(self, package: SourcePackage, found: Annotation, follow: bool) -> None:
+    def __init__(self, package: SourcePackage, found: SourceAnnotation, follow: bool) -> None:
         self.package = package
         self.found = found
         self.follow = follow

@@ -9,7 +9,7 @@ from typing import Any
 
 from nodegraph.pipelines.classes import Kind, PipelineInput
 from nodegraph.pipelines.reading import tables
-from nodegraph.pipelines.reading.annotations import Annotation
+from nodegraph.pipelines.reading.annotations import SourceAnnotation
 from nodegraph.pipelines.reading.docstrings import first_sentences
 
 _ARRAYS = frozenset({"PIL", "Tensor", "ndarray"})
@@ -34,7 +34,7 @@ class CallParameter:
     """
 
     name: str
-    annotation: Annotation
+    annotation: SourceAnnotation
     has_default: bool = False
     default: Any = None
     documented: str = ""

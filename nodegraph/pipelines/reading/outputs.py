@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nodegraph.pipelines.classes import Kind, Makes, PipelineOutput
 from nodegraph.pipelines.reading import tables
-from nodegraph.pipelines.reading.annotations import Annotation, read_annotation
+from nodegraph.pipelines.reading.annotations import SourceAnnotation, read_annotation
 from nodegraph.pipelines.reading.code import PipelineCode
 from nodegraph.pipelines.reading.docstrings import first_sentences, read_docstring
 from nodegraph.pipelines.reading.lineage import PipelineSource, pipeline_source
@@ -22,7 +22,7 @@ class ResultField:
     """A field of an output class, before it is known what it is."""
 
     name: str
-    annotation: Annotation
+    annotation: SourceAnnotation
     help: str
 
 
