@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.samplers import SAMPLERS
     from nodegraph.diffusion.scheduler_file import scheduler_config
-    from nodegraph.diffusion.schedules import SCHEDULES, sigmas_for
+    from nodegraph.diffusion.schedules import sigmas_for
+    from nodegraph.diffusion.table_schedules import SCHEDULES
     from nodegraph.diffusion.text import encode_prompt
     from nodegraph.diffusion.vae import decode_latent, decode_video, encode_image, encode_video
     from nodegraph.images.images import (
@@ -54,7 +55,8 @@ _HOMES = {
     "images.resizing": ("resize_image",),
     "diffusion.samplers": ("SAMPLERS",),
     "diffusion.scheduler_file": ("scheduler_config",),
-    "diffusion.schedules": ("SCHEDULES", "sigmas_for"),
+    "diffusion.schedules": ("sigmas_for",),
+    "diffusion.table_schedules": ("SCHEDULES",),
     "images.sheets": ("contact_sheet",),
     "diffusion.text": ("encode_prompt",),
     "diffusion.vae": ("decode_latent", "decode_video", "encode_image", "encode_video"),

@@ -7,8 +7,65 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+_NEARLY_NONE = 1e-5
+"""Keeps logarithms finite."""
 THRESHOLD = 0.025
 """Part of the noise that the first half of a linear-quadratic schedule takes away."""
+
+
+def karras_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
+    """Falling levels, evenly spaced in sigma ** (1 / rho).
+
+    Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
+    """
+    first, last = high ** (1 / rho), low ** (1 / rho)
+    return np.asarray((first + np.linspace(0, 1, steps) * (last - first)) ** rho)
+
+
+def exponential_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:
+    """Falling levels, evenly spaced in log sigma, as k-diffusion's get_sigmas_exponential."""
+    return np.asarray(np.exp(np.linspace(math.log(high), math.log(low), steps)))
+
+
+def polyexponential_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
+    """Falling levels, polynomial in log sigma, as k-diffusion's get_sigmas_polyexponential.
+
+    Args:
+        rho: 1 spaces them evenly in log sigma; above it more of them lie low.
+    """
+    ramp = np.linspace(1, 0, steps) ** rho
+    return np.asarray(np.exp(ramp * (math.log(high) - math.log(low)) + math.log(low)))
+
+
+def laplace_levels(
+    high: float, low: float, steps: int, mu: float, scale: float
+) -> NDArray[np.float64]:
+    """Falling levels whose logarithms are quantiles of Laplace's distribution.
+
+    Source: Hang & Gu 2024, arXiv:2407.03297, table 1, as k-diffusion's in ComfyUI.
+
+    Args:
+        high, low: Levels beyond them are taken to be them.
+        mu: Middle of log sigma, where levels are dense.
+        scale: Of the distribution: how far around it they spread.
+    """
+    chances = np.linspace(0, 1, steps)
+    side = np.sign(0.5 - chances)
+    spread = np.log(1 - 2 * np.abs(0.5 - chances) + _NEARLY_NONE)
+    return np.clip(np.exp(mu - scale * side * spread), low, high)
+
+
+def vp_levels(steps: int, beta_range: float, beta_min: float, least: float) -> NDArray[np.float64]:
+    """Falling levels of evenly spaced times of the variance preserving process.
+
+    Source: Song et al. 2021, arXiv:2011.13456, appendix C, as k-diffusion's get_sigmas_vp.
+
+    Args:
+        beta_range, beta_min: Beta rises by the first from the second, over times from 0 to 1.
+        least: The last time above 0.
+    """
+    times = np.linspace(1, least, steps)
+    return np.asarray(np.sqrt(np.expm1(beta_range * times**2 / 2 + beta_min * times)))
 
 
 def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:

@@ -5,22 +5,30 @@ Elsewhere it is ComfyUI's of the name (``comfy/samplers.py``), over the model's 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.diffusion.curves import kl_optimal_levels, linear_quadratic_levels
+from nodegraph.diffusion.curves import (
+    exponential_levels,
+    karras_levels,
+    kl_optimal_levels,
+    laplace_levels,
+    linear_quadratic_levels,
+    polyexponential_levels,
+)
+from nodegraph.diffusion.ends import chosen_ends
 from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, Levels
 from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 
 KARRAS_RHO = 7.0
 BELOW_ONE = 1e-6
 
-FlowSchedule = Callable[[FlowNoise, int, int, str], Levels]
-"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`): levels, falling,
-without the closing 0."""
+FlowSchedule = Callable[..., Levels]
+"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`), and by name what
+numbers it heeds: levels, falling, without the closing 0."""
 
 FLOW_CUSTOMS = ("trained", "from_one", "below_one")
 """How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
@@ -28,15 +36,32 @@ schedulers, as its UniPC, as its DPM-Solver. The last two ask the model at whole
 
 
 def flow_levels(
-    schedule: str, noise: FlowNoise, steps: int, tokens: int, custom: str
+    schedule: str,
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    numbers: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
     """Noise levels, closed by a 0, and timesteps of a flow model's sampling.
 
     Args:
-        schedule: One of `FLOW_SCHEDULES`.
+        schedule: One of `FLOW_SCHEDULES`, or of `FURTHER_FLOW_SCHEDULES`.
+        custom: The sampler's, one of `FLOW_CUSTOMS`.
+        numbers: That the schedule heeds.
+    """
+    law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
+    return asked_levels(law(noise, steps, tokens, custom, **numbers), noise, custom)
+
+
+def asked_levels(
+    levels: Levels, noise: FlowNoise, custom: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+    """Falling levels closed by a 0, and the timesteps at which a model is asked at them.
+
+    Args:
         custom: The sampler's, one of `FLOW_CUSTOMS`.
     """
-    levels = FLOW_SCHEDULES[schedule](noise, steps, tokens, custom)
     if custom == "trained":
         single = levels.astype(np.float32)
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
@@ -70,26 +95,72 @@ def _laid(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     return noise.shifted(noise.trained_levels(steps), tokens, steps)
 
 
-def _karras(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
-    """Evenly spaced in sigma ** (1 / 7) between the normal schedule's ends.
+def _karras(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    rho: float = KARRAS_RHO,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Evenly spaced in sigma ** (1 / rho) between the normal schedule's ends."""
+    return karras_levels(*_ends(noise, steps, tokens, custom, high, low), steps, rho)
 
-    Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
-    """
-    high, low = (end ** (1 / KARRAS_RHO) for end in _ends(noise, steps, tokens, custom))
-    levels: Levels = (high + np.linspace(0, 1, steps) * (low - high)) ** KARRAS_RHO
-    return levels
 
-
-def _exponential(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+def _exponential(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
     """Evenly spaced in log sigma between the normal schedule's ends."""
-    high, low = _ends(noise, steps, tokens, custom)
-    levels: Levels = np.exp(np.linspace(math.log(high), math.log(low), steps))
-    return levels
+    return exponential_levels(*_ends(noise, steps, tokens, custom, high, low), steps)
 
 
-def _ends(noise: FlowNoise, steps: int, tokens: int, custom: str) -> tuple[float, float]:
+def _polyexponential(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    rho: float = 1.0,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Polynomial in log sigma between the normal schedule's ends."""
+    return polyexponential_levels(*_ends(noise, steps, tokens, custom, high, low), steps, rho)
+
+
+def _laplace(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    mu: float = 0.0,
+    scale: float = 0.5,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Quantiles of Laplace's distribution between the normal schedule's ends."""
+    return laplace_levels(*_ends(noise, steps, tokens, custom, high, low), steps, mu, scale)
+
+
+def _ends(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    high: float | None = None,
+    low: float | None = None,
+) -> tuple[float, float]:
     levels = _laid(noise, steps, tokens, custom)
-    return float(levels[0]), float(levels[-1])
+    return chosen_ends((float(levels[0]), float(levels[-1])), 1.0, high, low)
 
 
 def _sgm_uniform(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
@@ -104,7 +175,15 @@ def _simple(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     return noise.table(tokens, steps)[noise.timesteps - 1 - skipped]
 
 
-def _beta(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+def _beta(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    alpha: float = BETA_SHAPE,
+    beta: float = BETA_SHAPE,
+) -> Levels:
     """Levels at quantiles of Beta(0.6, 0.6): dense at both ends, thin in the middle.
 
     Where there are more steps than whole places, they lie between them.
@@ -112,7 +191,7 @@ def _beta(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     Source: Lee et al. 2024, arXiv:2407.12173, section 4.
     """
     chances = 1 - np.linspace(0, 1, steps, endpoint=False)
-    places = beta_quantiles(chances, BETA_SHAPE) * (noise.timesteps - 1)
+    places = beta_quantiles(chances, alpha, beta) * (noise.timesteps - 1)
     table, whole = noise.table(tokens, steps), np.rint(places)
     if (np.diff(whole) < 0).all():
         return table[whole.astype(np.int64)]
@@ -139,3 +218,9 @@ FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
     "kl_optimal": _kl_optimal,
     "linear_quadratic": _linear_quadratic,
 }
+
+FURTHER_FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
+    "polyexponential": _polyexponential,
+    "laplace": _laplace,
+}
+"""Besides: the laws of `nodegraph.diffusion.laws`."""

@@ -6,10 +6,8 @@ bit; samplers differ there in how they lay their steps, which is what a `Grid` s
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,23 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.diffusion.curves import (
-    kl_optimal_levels,
-    linear_quadratic_levels,
-    log_linear_levels,
-)
+from nodegraph.diffusion.composed_schedules import Schedule, Stretch, named_schedule
+from nodegraph.diffusion.ends import check_known
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.flow_schedules import flow_levels
-from nodegraph.diffusion.names import ALIGNED, SPACINGS, check_aligned, check_schedule
+from nodegraph.diffusion.flow_schedules import asked_levels, flow_levels
+from nodegraph.diffusion.laws import FLOW_LAWS, LEVELS
+from nodegraph.diffusion.names import SPACINGS, check_schedule
 from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
-from nodegraph.diffusion.steps import steps_walked
+from nodegraph.diffusion.table_schedules import FURTHER_SCHEDULES, SCHEDULES, asked_at
 from nodegraph.errors import InvalidValue
 
-KARRAS_RHO = 7.0
+LEAST_LEVEL = 1e-4
+"""What a table model's levels rise from in place of 0, where a slope would have no end."""
 
-Levels = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Timesteps and their noise levels, both falling, without the closing 0."""
+_TOLD = 8
+"""Levels that a message names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +71,11 @@ DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The noise levels of one sampling, highest first.
+    """The noise levels of one sampling, mostly the highest first.
 
     Attributes:
-        sigmas: Strictly falling, the last is 0; float32 on the CPU, shape (rungs + 1,).
+        sigmas: Strictly falling, the last is 0, or else strictly rising; float32 on the CPU,
+            shape (rungs + 1,).
         timesteps: Where the model is asked; int64 if the sampler takes whole ones, else float32;
             on the CPU, shape (rungs,).
         first: The rung that sampling starts on; above 0 where part of the picture is kept.
@@ -86,6 +83,9 @@ class Ladder:
             schedule; of flow models, how the levels do, as `FlowNoise.spread` has it.
         stride: Training timesteps between rungs, rounded down, if the rungs are evenly spaced by
             a scheduler file's rule; else None.
+        last: The rung that sampling ends on, where it is stopped before the noise is gone; else
+            None.
+        whole: Where the sampling that this is a part of begins and ends; None if it is all of it.
     """
 
     sigmas: Tensor
@@ -93,6 +93,8 @@ class Ladder:
     first: int
     spacing: str
     stride: int | None = None
+    last: int | None = None
+    whole: tuple[int, int] | None = None
 
     @property
     def rungs(self) -> int:
@@ -100,9 +102,23 @@ class Ladder:
         return len(self.timesteps)
 
     @property
+    def end(self) -> int:
+        """The rung that sampling ends on."""
+        return self.rungs if self.last is None else self.last
+
+    @property
     def steps(self) -> int:
         """Steps that are walked."""
-        return self.rungs - self.first
+        return self.end - self.first
+
+    def walked(self, rung: int) -> int:
+        """Steps of the whole sampling that lie behind a rung."""
+        return rung - (self.first if self.whole is None else self.whole[0])
+
+    def progress(self, rung: int) -> float:
+        """Part of the whole sampling that lies behind a rung, from 0 on."""
+        begin, end = self.whole or (self.first, self.rungs)
+        return (rung - begin) / (end - begin)
 
 
 def sigmas_for(
@@ -114,7 +130,7 @@ def sigmas_for(
     grid: Grid = TABLE,
     tokens: int = 0,
 ) -> Ladder:
-    """The noise levels and timesteps of a sampling.
+    """The noise levels and timesteps of a sampling by the name of a schedule.
 
     Args:
         schedule: One of `SCHEDULES`; with flow models, of `FLOW_SCHEDULES`.
@@ -129,197 +145,158 @@ def sigmas_for(
             follow the schedule.
     """
     check_schedule(schedule, noise.kind)
-    first = steps - steps_walked(steps, denoise)
+    return laid(named_schedule(schedule, steps, denoise), noise, grid=grid, tokens=tokens)
+
+
+def laid(schedule: Schedule, noise: ModelNoise, *, grid: Grid = TABLE, tokens: int = 0) -> Ladder:
+    """The noise levels and timesteps of a sampling by a schedule.
+
+    Arguments besides it, and errors, are those of `sigmas_for`.
+    """
+    ladders = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
+    if len(ladders) == 1 and not schedule.rises:
+        return _stretched(schedule.stretches[0], ladders[0])
+    return _joined(schedule, ladders, noise)
+
+
+def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:
+    """All levels of a stretch's law."""
+    if stretch.factor != 1 and grid.reads_table:
+        raise InvalidValue(
+            "a sampler that reads the model's table can't follow levels that were scaled",
+            port="schedule",
+            hint="Choose euler, or leave ScaleSchedule out.",
+        )
     if isinstance(noise, FlowNoise):
-        levels, asked = flow_levels(schedule, noise, steps, tokens, grid.flow)
-        _check_falling(schedule, steps, asked, levels, noise.timesteps, noise.timesteps)
-        return Ladder(torch.from_numpy(levels), torch.from_numpy(asked), first, noise.spread)
+        return _flow_ladder(stretch, noise, tokens, grid.flow)
+    return _table_ladder(stretch, noise, grid)
+
+
+def _flow_ladder(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> Ladder:
+    steps, numbers = stretch.steps, dict(stretch.numbers)
+    if stretch.law == LEVELS:
+        levels, asked = asked_levels(_given_levels(stretch, 1.0), noise, custom)
+    elif stretch.law in FLOW_LAWS:
+        levels, asked = flow_levels(stretch.law, noise, steps, tokens, custom, numbers)
+    else:
+        raise _unfit(stretch.law, FLOW_LAWS)
+    if stretch.factor != 1:
+        scaled = levels[:-1].astype(np.float64) * stretch.factor
+        levels, asked = asked_levels(scaled, noise, custom)
+    check_known(float(levels[0]), 1.0, "schedule")
+    _check_falling(stretch, asked, levels, noise.timesteps, noise.timesteps)
+    return Ladder(torch.from_numpy(levels), torch.from_numpy(asked), 0, noise.spread)
+
+
+def _table_ladder(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> Ladder:
+    law, steps = stretch.law, stretch.steps
     # too many steps show as levels that don't fall, and are told below
     with np.errstate(divide="ignore", invalid="ignore"):
-        timesteps, sigmas = SCHEDULES[schedule](noise, steps, grid)
+        if law == LEVELS:
+            given = _given_levels(stretch, float(noise.sigmas[-1]))
+            timesteps, sigmas = asked_at(noise, given, grid)
+        else:
+            lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
+            timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
+        if stretch.factor != 1:
+            timesteps, sigmas = asked_at(noise, sigmas * stretch.factor, grid)
+    check_known(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
-    _check_falling(schedule, steps, timesteps, levels, noise.timesteps, noise.timesteps - 1)
-    even = schedule in SPACINGS or (schedule == "normal" and not grid.distilled)
+    _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
+    even = law in SPACINGS or (law == "normal" and not grid.distilled)
     return Ladder(
         sigmas=torch.from_numpy(levels),
         timesteps=torch.from_numpy(timesteps.astype(np.int64 if grid.whole else np.float32)),
-        first=first,
-        spacing=schedule if schedule in SPACINGS else noise.spacing or grid.spacing,
-        stride=noise.timesteps // steps if even else None,
+        first=0,
+        spacing=law if law in SPACINGS else noise.spacing or grid.spacing,
+        stride=noise.timesteps // steps if even and stretch.factor == 1 else None,
     )
 
 
-def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """As the model's scheduler file says."""
-    if grid.distilled:
-        return _levels(noise, _distilled_timesteps(noise, steps))
-    return _spaced(noise, steps, grid, spacing=noise.spacing or grid.spacing)
+def _given_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
+    """Levels that were named one by one, without a closing 0.
 
-
-def _spaced(noise: NoiseSchedule, steps: int, grid: Grid, *, spacing: str) -> Levels:
-    """Evenly spaced timesteps. Source: Lin et al. 2023, arXiv:2305.08891, table 2."""
-    count, points = noise.timesteps, steps + grid.closing
-    if spacing == "trailing":
-        # arange may overshoot by one point, hence the cut; what it gives is what diffusers gives
-        timesteps = np.arange(count, 0, -count / steps).round()[:steps] - 1
-    elif spacing == "leading":
-        timesteps = np.arange(points)[::-1][:steps] * (count // points) + noise.steps_offset
-    else:
-        even = np.linspace(0, count - 1, points)
-        timesteps = (even.round() if grid.whole else even.astype(np.float32))[::-1][:steps]
-    return _levels(noise, timesteps.astype(np.float64))
-
-
-def _distilled_timesteps(noise: NoiseSchedule, steps: int) -> NDArray[np.float64]:
-    """Some of the timesteps that a consistency model was distilled on.
-
-    Source: Luo et al. 2023, arXiv:2310.04378, section 4.3; the choice of rungs is diffusers'.
+    Args:
+        greatest: That the model knows.
     """
-    origin = noise.distilled_steps
-    if steps > origin:
+    check_known(stretch.levels[0], greatest, "sigmas")
+    return np.array([level for level in stretch.levels if level > 0])
+
+
+def _stretched(stretch: Stretch, ladder: Ladder) -> Ladder:
+    """A part of a law's levels."""
+    whole = stretch.begin, stretch.steps
+    if not stretch.closed:
+        last = None if stretch.last == ladder.rungs else stretch.last
+        return replace(ladder, first=stretch.first, last=last, whole=whole)
+    sigmas = torch.cat([ladder.sigmas[: stretch.last], torch.zeros(1)])
+    timesteps = ladder.timesteps[: stretch.last]
+    closed = replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
+    return replace(closed, first=stretch.first, whole=whole)
+
+
+def _joined(schedule: Schedule, ladders: Sequence[Ladder], noise: ModelNoise) -> Ladder:
+    """Parts of laws one after the other: each gives the levels that its steps begin at."""
+    if len({stretch.rises for stretch in schedule.stretches}) > 1:
         raise InvalidValue(
-            "lcm and tcd take no more steps than the model was distilled on",
-            port="steps",
-            given=str(steps),
-            expected=f"1 to {origin}",
-            hint="Latent consistency models need 2 to 8 steps.",
+            "a schedule that falls can't be joined with one that rises", port="schedule"
         )
-    timesteps = np.arange(origin, 0, -1) * (noise.timesteps // origin) - 1
-    chosen = np.floor(np.linspace(0, origin, steps, endpoint=False)).astype(np.int64)
-    return timesteps[chosen].astype(np.float64)
+    least = 0.0 if isinstance(noise, FlowNoise) else LEAST_LEVEL
+    stretches, (*_, final) = schedule.stretches, schedule.stretches
+    parts = [_ordered(*pair, least=least) for pair in zip(stretches, ladders, strict=True)]
+    lengths = [*(stretch.length for stretch in stretches[:-1]), None]
+    sigmas = [item[:length] for (item, _), length in zip(parts, lengths, strict=True)]
+    timesteps = [item[:length] for (_, item), length in zip(parts, lengths, strict=True)]
+    if final.closed:
+        sigmas[-1] = torch.cat([sigmas[-1][: final.length], torch.zeros(1)])
+        timesteps[-1] = timesteps[-1][: final.length]
+    levels, asked = torch.cat(sigmas), torch.cat(timesteps)
+    falls = levels.diff()
+    if not ((falls > 0) if schedule.rises else (falls < 0)).all():
+        raise InvalidValue(
+            "where schedules are joined, noise levels have to go on in the same direction",
+            port="schedule",
+            given=_told_levels(levels),
+            hint="Join them in the other order, or cut them where they meet.",
+        )
+    last = None if len(asked) == schedule.steps else schedule.steps
+    return Ladder(levels, asked, 0, ladders[-1].spacing, None, last, (0, schedule.steps))
 
 
-def _karras(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Evenly spaced in sigma ** (1 / 7). Source: Karras et al. 2022, arXiv:2206.00364, eq. 5."""
-    high, low = (end ** (1 / KARRAS_RHO) for end in _ends(noise, steps, grid))
-    sigmas = (high + np.linspace(0, 1, steps) * (low - high)) ** KARRAS_RHO
-    timesteps = noise.sigma_to_timestep(sigmas)
-    return timesteps.round() if grid.whole else timesteps, sigmas
+def _ordered(stretch: Stretch, ladder: Ladder, *, least: float) -> tuple[Tensor, Tensor]:
+    """Levels from where a stretch begins, and their timesteps, in the order of its steps.
 
+    A falling one goes on to the end of its law, a rising one to where it ends.
 
-def _exponential(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Evenly spaced in log sigma, as k-diffusion's get_sigmas_exponential."""
-    high, low = _ends(noise, steps, grid)
-    sigmas = np.exp(np.linspace(math.log(high), math.log(low), steps))
-    # rounded down where karras rounds to the nearest: so do diffusers' multistep schedulers
-    timesteps = noise.sigma_to_timestep(sigmas)
-    return np.floor(timesteps) if grid.whole else timesteps, sigmas
-
-
-def _ends(noise: NoiseSchedule, steps: int, grid: Grid) -> tuple[float, float]:
-    """Greatest and least noise level."""
-    if grid.full_range:
-        return float(noise.sigmas[-1]), float(noise.sigmas[0])
-    _, sigmas = _normal(noise, steps, grid)
-    return float(sigmas[0]), float(sigmas[-1])
-
-
-def _sgm_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Even timesteps down to 0, which is left out: the noise is gone there.
-
-    ComfyUI's of that name (``comfy/samplers.py``, `normal_scheduler` with sgm): timesteps lie
-    between whole ones, and so do their levels, on a line over log sigma. Samplers that read the
-    model's table take the nearest whole timesteps and their levels.
+    Args:
+        least: What a rising one begins with in place of no noise at all.
     """
-    timesteps = np.linspace(noise.timesteps - 1, 0, steps + 1)[:-1]
-    if grid.reads_table:
-        return _levels(noise, timesteps.round())
-    table = np.log(noise.sigmas.numpy().astype(np.float64))
-    sigmas = np.exp(np.interp(timesteps, np.arange(len(table)), table))
-    return timesteps.round() if grid.whole else timesteps, sigmas
+    if not stretch.rises:
+        return ladder.sigmas[stretch.first :], ladder.timesteps[stretch.first :]
+    closing = torch.cat([ladder.timesteps, ladder.timesteps.new_zeros(1)])
+    window = slice(stretch.first, stretch.last + 1)
+    sigmas = ladder.sigmas.clamp(min=least)[window].flip(0)
+    return sigmas, closing[window].flip(0)[:-1]
 
 
-def _simple(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Every (timesteps / steps)-th level from the highest, rounded towards it."""
-    skipped = (np.arange(steps) * (noise.timesteps / steps)).astype(np.int64)
-    return _levels(noise, (noise.timesteps - 1 - skipped).astype(np.float64))
+def _unfit(law: str, able: Sequence[str]) -> InvalidValue:
+    return InvalidValue(
+        "the sampler can't follow such a schedule with this model",
+        port="schedule",
+        given=law,
+        expected=", ".join(able),
+        hint="Choose normal, which is the model's own.",
+    )
 
 
-def _beta(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Timesteps at quantiles of Beta(0.6, 0.6): dense at both ends, thin in the middle.
-
-    ComfyUI's of that name (``comfy/samplers.py``, `beta_scheduler`): whole timesteps and their
-    levels. Where there are so many steps that some would fall on one timestep, which are left out
-    there, they stay between whole ones here, so that there are as many as were asked for.
-
-    Source: Lee et al. 2024, arXiv:2407.12173, section 4. diffusers' use_beta_sigmas spreads noise
-    levels this way instead of timesteps, which is another schedule.
-    """
-    chances = 1 - np.linspace(0, 1, steps, endpoint=False)
-    timesteps = beta_quantiles(chances, BETA_SHAPE) * (noise.timesteps - 1)
-    whole = np.rint(timesteps)
-    if (np.diff(whole) < 0).all():
-        return _levels(noise, whole)
-    sigmas = noise.timestep_to_sigma(timesteps)
-    return whole if grid.whole else timesteps, sigmas
-
-
-def _kl_optimal(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Arc tangents evenly spaced between the ends; see `kl_optimal_levels`."""
-    return _asked(noise, kl_optimal_levels(*_ends(noise, steps, grid), steps), grid)
-
-
-def _linear_quadratic(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Parts of the greatest level, as ComfyUI's of that name; see `linear_quadratic_levels`."""
-    return _asked(noise, linear_quadratic_levels(steps) * float(noise.sigmas[-1]), grid)
-
-
-def _asked(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> Levels:
-    """Levels with their timesteps, the nearest whole ones if need be."""
-    timesteps = noise.sigma_to_timestep(sigmas)
-    return timesteps.round() if grid.whole else timesteps, sigmas
-
-
-def _ddim_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """Every (timesteps / steps)-th timestep up from 1.
-
-    ComfyUI's of that name (``comfy/samplers.py``, `ddim_scheduler`), which walks a step more
-    where the timesteps can't be divided by the steps.
-    """
-    stride = max(noise.timesteps // steps, 1)
-    return _levels(noise, (np.arange(steps)[::-1] * stride + 1).astype(np.float64))
-
-
-def _align_your_steps(noise: NoiseSchedule, steps: int, grid: Grid) -> Levels:
-    """The timesteps that were found for the family, as many of them as are asked for.
-
-    Ten are the published ones; others lie between them, and the least, evenly over log sigma.
-
-    Source: Sabour et al. 2024, arXiv:2404.14507, and the guide on its page.
-    """
-    check_aligned(noise.aligned)
-    published = np.array([*noise.aligned, 0], dtype=np.float64)
-    if steps == len(noise.aligned):
-        return _levels(noise, published[:-1])
-    sigmas = log_linear_levels(noise.timestep_to_sigma(published), steps)
-    timesteps = noise.sigma_to_timestep(sigmas)
-    if grid.reads_table:
-        return _levels(noise, timesteps.round())
-    return timesteps.round() if grid.whole else timesteps, sigmas
-
-
-def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> Levels:
-    return timesteps, noise.timestep_to_sigma(timesteps)
-
-
-SCHEDULES: Mapping[str, Callable[[NoiseSchedule, int, Grid], Levels]] = {
-    "normal": _normal,
-    "karras": _karras,
-    "exponential": _exponential,
-    "sgm_uniform": _sgm_uniform,
-    "simple": _simple,
-    "beta": _beta,
-    "kl_optimal": _kl_optimal,
-    "linear_quadratic": _linear_quadratic,
-    "ddim_uniform": _ddim_uniform,
-    ALIGNED: _align_your_steps,
-    **{spacing: partial(_spaced, spacing=spacing) for spacing in SPACINGS},
-}
+def _told_levels(levels: Tensor) -> str:
+    """Some levels as text."""
+    told = [f"{level:.4g}" for level in levels.tolist()]
+    return ", ".join(told if len(told) <= _TOLD else [*told[: _TOLD - 1], "…", told[-1]])
 
 
 def _check_falling(
-    schedule: str,
-    steps: int,
+    stretch: Stretch,
     timesteps: NDArray[Any],
     levels: NDArray[np.float32],
     count: int,
@@ -330,8 +307,8 @@ def _check_falling(
     if in_range and np.isfinite(levels).all() and (np.diff(levels) < 0).all():
         return
     raise InvalidValue(
-        f"the {schedule} schedule can't lay {steps} steps over {count} noise levels",
+        f"the {stretch.law} schedule can't lay {stretch.steps} steps over {count} noise levels",
         port="steps",
-        given=str(steps),
+        given=str(stretch.steps),
         hint="Take fewer steps.",
     )

@@ -39,12 +39,12 @@ from nodegraph.diffusion.schedules import (
     CORRECTED,
     DISTILLED,
     MULTISTEP,
-    SCHEDULES,
     TABLE,
     Grid,
     sigmas_for,
 )
 from nodegraph.diffusion.steps import steps_walked
+from nodegraph.diffusion.table_schedules import SCHEDULES
 from nodegraph.errors import InvalidValue
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates

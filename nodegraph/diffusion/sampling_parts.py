@@ -1,0 +1,168 @@
+"""What a sampling is put together of: noise, guidance, method and noise levels, as values.
+
+Each is a port type: nodes make them, and the one loop takes them. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import Conditioning
+from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
+from nodegraph.diffusion.sampler_options import SamplerOptions
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@port_type(name="Noise", color="#b0a08c")
+@dataclass(frozen=True, slots=True)
+class SamplingNoise:
+    """The noise that a sampling begins with, and the seed of what is drawn on the way.
+
+    Attributes:
+        seed: Of item 0, 0 to 2**64 - 1; the next ones count up from it.
+        amount: 1 begins with noise as levels say, 0 with the latent as it is.
+        given: Standard normal noise in place of what the seed gives; float32 on the CPU, shape (1
+            or batch, channels, height, width) in cells, with frames before the height for videos.
+        other_seed: Of noise that is mixed in, as `seed`.
+        share: Of that other noise: 0 is the first alone, 1 the other alone.
+    """
+
+    seed: int = 0
+    amount: float = 1.0
+    given: Tensor | None = None
+    other_seed: int = 0
+    share: float = 0.0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether sampling begins with the latent as it is."""
+        return self.amount == 0
+
+
+@port_type(name="Guider", color="#66b5b5")
+@dataclass(frozen=True, slots=True)
+class GuiderChoice:
+    """What a model is led by, and how its answers are put together.
+
+    Attributes:
+        positive, negative: What to lead to and away from; negative None stands for the empty
+            prompt.
+        cfg: Guidance scale: 1 is the positive prompt alone.
+        start, end: Part of the sampling that is guided, 0 to 1; the positive prompt alone leads
+            in the rest. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
+        rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
+            Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+        projection: Momentum, longest way and share along the positive answer, in this order, of
+            `nodegraph.diffusion.projected_guidance.ProjectedGuidance`; None: not projected.
+        second: Another prompt to lead to, from the negative one; the positive one then leads from
+            there. Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
+        second_cfg: Its guidance scale.
+    """
+
+    positive: Conditioning
+    negative: Conditioning | None = None
+    cfg: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    rescale: float = 0.0
+    projection: tuple[float, float, float] | None = None
+    second: Conditioning | None = None
+    second_cfg: float = 1.0
+
+    def __post_init__(self) -> None:
+        for port, number in {"cfg": self.cfg, "second_cfg": self.second_cfg}.items():
+            if not (math.isfinite(number) and number >= 0):
+                raise InvalidValue(
+                    f"{port} is out of range",
+                    port=port,
+                    given=str(number),
+                    expected="a number from 0 up",
+                )
+        if not 0 <= self.start <= self.end <= 1:
+            raise InvalidValue(
+                "the guided part has to begin before it ends",
+                port="start",
+                given=f"{self.start:g} to {self.end:g}",
+                expected="0 to 1",
+            )
+        if not 0 <= self.rescale <= 1:
+            raise InvalidValue(
+                "rescale is out of range",
+                port="rescale",
+                given=str(self.rescale),
+                expected="0 to 1",
+            )
+
+    @property
+    def prompts(self) -> dict[str, Conditioning | None]:
+        """By side."""
+        return {"positive": self.positive, "negative": self.negative, "second": self.second}
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether more than the positive prompt is asked for."""
+        return self.second is not None or self.cfg > 1
+
+
+@port_type(name="Sampler", color="#c99bd8")
+@dataclass(frozen=True, slots=True)
+class SamplerChoice:
+    """The method by which a sampling steps.
+
+    Attributes:
+        name: One of `nodegraph.diffusion.names.SAMPLER_NAMES`.
+        options: What it is told besides.
+    """
+
+    name: str
+    options: SamplerOptions = SamplerOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParts:
+    """All of a sampling but its model and its latent."""
+
+    noise: SamplingNoise
+    guider: GuiderChoice
+    sampler: SamplerChoice
+    schedule: Schedule
+
+
+def usual_parts(
+    positive: Conditioning,
+    negative: Conditioning | None,
+    *,
+    seed: int,
+    steps: int,
+    cfg: float,
+    sampler: str,
+    schedule: str,
+    denoise: float = 1.0,
+    sampler_options: SamplerOptions | None = None,
+) -> SamplingParts:
+    """Classifier-free guidance from seeded noise, by the names of a sampler and a schedule.
+
+    Args:
+        positive, negative: What to lead to and away from; negative None stands for the empty
+            prompt.
+        seed: Of item 0's noise, 0 to 2**64 - 1.
+        steps: Steps of the whole schedule, 1 to 10000.
+        cfg: Guidance scale; up to 1 the negative prompt is not looked at.
+        sampler, schedule: Names in `nodegraph.diffusion.names`.
+        denoise: Part of the schedule that is walked, above 0 to 1: int(steps · denoise) steps.
+        sampler_options: What the sampler is told besides.
+    Raises:
+        InvalidValue: An argument is out of range.
+    """
+    return SamplingParts(
+        SamplingNoise(seed),
+        GuiderChoice(positive, negative, cfg),
+        SamplerChoice(sampler, sampler_options or SamplerOptions()),
+        named_schedule(schedule, steps, denoise),
+    )
