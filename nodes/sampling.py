@@ -80,7 +80,7 @@ def KSampler(
     previews = Previews(ctx, model)
     end = last_step(steps, denoise, end_step)
     with ctx.weights(model, calls_only=True) as denoiser:
-        denoising = Denoising(
+        denoising = Denoising.named(
             denoiser,
             positive,
             negative,
@@ -180,7 +180,7 @@ def DenoisingSteps(
     _check_cover(model, positive, negative, latent, steps_walked(steps, denoise))
     previews = Previews(ctx, model)
     with ctx.weights(model, calls_only=True) as denoiser:
-        denoising = Denoising(
+        denoising = Denoising.named(
             denoiser,
             positive,
             negative,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.digests import digest_value
 
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
+
+
+Form = Literal["exploding", "mixing"]
+"""How a noisy latent is kept; see `Leftover`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Noise that is left in a latent, as a sampling that stopped early left it.
+
+    Attributes:
+        sigma: Its level, of an unscaled latent; in flow models 0 to 1.
+        form: ``exploding``: latent + sigma · noise; ``mixing``: alpha · latent + deviation · noise.
+        original: Samples of the picture that a mask keeps a part of; None if there is no mask.
+    """
+
+    sigma: float
+    form: Form
+    original: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,7 @@ class Latent:
         batch_index: Place of each item in the batch that it comes from: item i draws its noise
             from a generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
         frames: Pictures of a video; 1 for a picture.
+        leftover: The noise that is left in the samples; None if they are of a picture.
     """
 
     samples: Tensor | None
@@ -48,6 +68,7 @@ class Latent:
     format: str | None = None
     batch_index: tuple[int, ...] | None = None
     frames: int = 1
+    leftover: Leftover | None = None
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, TypedDict
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Latent
+from nodegraph.core.values import Conditioning, Latent, Leftover
+from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.names import check_combination
-from nodegraph.diffusion.noise import draw_from, item_generators
+from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.noise import first_noise, item_generators
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.sampling_checks import (
@@ -27,7 +28,8 @@ from nodegraph.diffusion.sampling_checks import (
     latent_shape,
     mask_in_cells,
 )
-from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.diffusion.sampling_parts import SamplingParts, usual_parts
+from nodegraph.diffusion.schedules import laid
 from nodegraph.errors import NumericalError
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ _GUIDER = "guider."
 
 
 class SamplingOptions(TypedDict):
-    """The numbers and names of a sampling; see `Denoising`."""
+    """The numbers and names of a sampling; see `usual_parts`."""
 
     seed: int
     steps: int
@@ -90,61 +92,62 @@ class Denoising:
     - With a noise mask, the kept part is set back after each step to the original with the noise
       of that level; in the result it is the original.
 
+    A part of a schedule is walked as a part of the whole: prompts apply where they would in it. The
+    noise that is left after it comes along, so that the next part goes on to the same bits where
+    the sampler looks at nothing but the latent.
+
     Args:
         model: The denoiser.
-        positive, negative: What to lead to and away from; negative None stands for the empty
-            prompt.
-        latent: Where to start: empty, or a picture's latent.
-        seed: Of item 0's noise, 0 to 2**64 - 1.
-        steps: Steps of the whole schedule, 1 to 10000.
-        cfg: Guidance scale; up to 1 the negative prompt is not looked at.
-        sampler, schedule: Names in `nodegraph.diffusion.names`.
-        denoise: Part of the schedule that is walked, above 0 to 1: int(steps · denoise) steps.
-        sampler_options: What the sampler is told besides.
+        latent: Where to start: empty, a picture's latent, or one with noise left in it.
+        parts: What leads it, by which method, over which noise levels.
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
 
-    def __init__(
-        self,
-        model: Denoiser,
-        positive: Conditioning,
-        negative: Conditioning | None,
-        latent: Latent,
-        *,
-        seed: int,
-        steps: int,
-        cfg: float,
-        sampler: str,
-        schedule: str,
-        denoise: float = 1.0,
-        sampler_options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
-    ) -> None:
+    def __init__(self, model: Denoiser, latent: Latent, parts: SamplingParts) -> None:
         self._family = family_named(model.family)
-        check_combination(sampler, schedule, self._family.noise)
-        check_values(model, self._family, positive, negative, latent)
+        schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
+        check_followed(sampler.name, schedule.laws, self._family.noise, rises=schedule.rises)
+        check_values(model, self._family, guider.prompts, latent)
+        check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
-        check_size(model, latent, shape, is_guided=cfg > 1)
-        check_seed(seed, latent)
+        check_size(model, latent, shape, is_guided=guider.is_guided)
+        check_seed(parts.noise.seed, latent)
         noise = model_noise(model.scheduler_config, self._family)
-        grid, tokens = SAMPLERS[sampler].grid, self._family.tokens(shape)
-        ladder = sigmas_for(schedule, noise, steps, denoise, grid=grid, tokens=tokens)
+        grid, tokens = SAMPLERS[sampler.name].grid, self._family.tokens(shape)
+        self._ladder = ladder = laid(schedule, noise, grid=grid, tokens=tokens)
         self._model = model
         self._latent = latent
         self._training_timesteps = noise.timesteps
         size = {"width": latent.width, "height": latent.height}
-        self._guidance = Guidance(model, positive, negative, cfg, **size, shape=shape)
+        self._guidance = Guidance(model, guider, **size, shape=shape)
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
-        self._guidance.check(step / ladder.steps for step in range(ladder.steps))
-        generators = item_generators(seed, latent.noise_indices)
-        self._sampler: Sampler = make_sampler(sampler, ladder, noise, generators, sampler_options)
-        self._noise = self._placed(draw_from(generators, shape[1:]))
-        self._original = torch.zeros(shape) if latent.samples is None else latent.samples
+        self._guidance.check(map(ladder.progress, range(ladder.first, ladder.end)))
+        generators = item_generators(parts.noise.seed, latent.noise_indices)
+        self._sampler: Sampler = make_sampler(
+            sampler.name, ladder, noise, generators, sampler.options
+        )
+        drawn = first_noise(parts.noise, generators, latent.noise_indices, shape)
+        self._noise = self._placed(drawn)
+        self._added = parts.noise.added
+        self._original = _original(latent, shape)
         self._mask = mask_in_cells(latent, shape)
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0
         self._begin()
+
+    @classmethod
+    def named(
+        cls,
+        model: Denoiser,
+        positive: Conditioning,
+        negative: Conditioning | None,
+        latent: Latent,
+        **options: Unpack[SamplingOptions],
+    ) -> Denoising:
+        """A sampling by the names of a sampler and a schedule; see `usual_parts`."""
+        return cls(model, latent, usual_parts(positive, negative, **options))
 
     @property
     def step(self) -> int:
@@ -154,7 +157,7 @@ class Denoising:
     @property
     def total(self) -> int:
         """Steps to walk in all."""
-        return self._sampler.ladder.steps
+        return self._ladder.steps
 
     def __iter__(self) -> Iterator[StepInfo]:
         """Walk the remaining steps."""
@@ -185,11 +188,14 @@ class Denoising:
     def result(self) -> Latent:
         """The latent as it is now: the result, once all steps are walked.
 
+        Noise that is left comes along, and with a mask in the kept part, too.
+
         Raises:
             NumericalError: It has NaN or infinity.
         """
         self._check_finite()
-        return self._as_latent(self._sampler.x)
+        left = leftover_of(self._sampler, None if self._mask is None else self._original)
+        return self._as_latent(self._sampler.x, left)
 
     def denoised(self, info: StepInfo) -> Latent:
         """A step's prediction of the clean latent, as a value of its own."""
@@ -222,11 +228,7 @@ class Denoising:
 
     @torch.inference_mode()
     def _begin(self) -> None:
-        sampler = self._sampler
-        if self._latent.samples is None and sampler.ladder.first == 0:
-            sampler.start(sampler.pure_noise(self._noise))
-        else:
-            sampler.start(self._noised(sampler.ladder.first))
+        Beginning(self._latent, self._noise, self._added).start(self._sampler, self._placed)
 
     @torch.inference_mode()
     def _walk(self) -> None:
@@ -244,9 +246,9 @@ class Denoising:
             timestep=sampler.model_timestep,
             following=sampler.following_timestep,
             training_timesteps=self._training_timesteps,
-            progress=self.step / self.total,
+            progress=self._ladder.progress(sampler.rung),
             at=float(sampler.timestep),
-            step=self.step,
+            step=self._ladder.walked(sampler.rung),
         )
 
     def _noised(self, rung: int) -> Tensor:
@@ -259,12 +261,13 @@ class Denoising:
         mask = self._mask.to(samples.device, samples.dtype)
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
 
-    def _as_latent(self, samples: Tensor) -> Latent:
+    def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
         samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)
-        if self._mask is not None:
+        if self._mask is not None and left is None:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._mask == 0, self._original, samples)
-        return replace(self._latent, samples=samples, format=self._family.latent.name)
+        name = self._family.latent.name
+        return replace(self._latent, samples=samples, format=name, leftover=left)
 
     def _placed(self, tensor: Tensor) -> Tensor:
         """On the model's device, in the latents' precision, and in memory in the usual order.
@@ -306,6 +309,13 @@ class Denoising:
         )
 
 
+def _original(latent: Latent, shape: tuple[int, ...]) -> Tensor:
+    """The picture without noise, as far as it is known; float32 on the CPU."""
+    left = latent.leftover
+    known = latent.samples if left is None else left.original
+    return torch.zeros(shape) if known is None else known
+
+
 def sample(
     model: Denoiser,
     positive: Conditioning,
@@ -327,7 +337,7 @@ def sample(
         InvalidValue: An argument is out of range, or two don't fit together.
         NumericalError: A step gave NaN or infinity.
     """
-    denoising = Denoising(model, positive, negative, latent, **options)
+    denoising = Denoising.named(model, positive, negative, latent, **options)
     for info in denoising:
         if callback is not None:
             callback(info)
@@ -345,6 +355,6 @@ def sample_steps(
 
     Arguments and errors are those of `sample`, which walks the same steps.
     """
-    denoising = Denoising(model, positive, negative, latent, **options)
+    denoising = Denoising.named(model, positive, negative, latent, **options)
     for info in denoising:
         yield denoising.denoised(info)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -20,6 +19,8 @@ from nodegraph.diffusion.families.base import SHARED, Asked, Moment, Side
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.families.patches import referenced
 from nodegraph.diffusion.masks import mask_to_cells
+from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
 
 
@@ -54,24 +55,74 @@ class ClassifierFree:
     Attributes:
         scale: The guidance scale at a moment: 1 is the positive prompt alone.
         is_guided: Whether there is a negative side.
+        rescale, start, end: As of `GuiderChoice`.
     """
 
     family: Family
     scale: Callable[[Moment], float]
     is_guided: bool
+    rescale: float = 0.0
+    start: float = 0.0
+    end: float = 1.0
+
+    def _guides(self, moment: Moment) -> bool:
+        return self.is_guided and self.start <= moment.progress < self.end
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both, in the order in which the family's model is asked."""
-        if not self.is_guided:
+        if not self._guides(moment):
             return ("positive",)
         return ("positive", "negative") if self.family.positive_first else ("negative", "positive")
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """See `Family.guided`."""
-        if not self.is_guided:
+        if not self._guides(moment):
             return outputs["positive"]
-        cfg = self.scale(moment)
-        return self.family.guided(outputs["positive"], outputs["negative"], cfg)
+        cfg, towards = self.scale(moment), outputs["positive"]
+        guided = self.family.guided(towards, outputs["negative"], cfg)
+        return rescaled(guided, towards, self.rescale) if self.rescale else guided
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to do."""
+
+
+def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:
+    """A guided output brought to the spread of the positive prompt's, as overexposure goes along
+    with a larger one.
+
+    Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+    """
+    sides = list(range(1, towards.ndim))
+    spread, wanted = (item.std(dim=sides, keepdim=True) for item in (guided, towards))
+    return share * (guided * (wanted / spread)) + (1 - share) * guided
+
+
+@dataclass(frozen=True, slots=True)
+class DualGuidance:
+    """From the negative prompt towards the second one, and from there towards the positive.
+
+    Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
+
+    Attributes:
+        cfg: Scale of the way from the second prompt to the positive one.
+        second_cfg: Scale of the way to the second.
+    """
+
+    cfg: float
+    second_cfg: float
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """All three."""
+        return ("negative", "second", "positive")
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """The sum of the two ways."""
+        away, second, towards = (outputs[side] for side in self.sides(moment))
+        return away + self.second_cfg * (second - away) + self.cfg * (towards - second)
 
     def state(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -157,47 +208,71 @@ class Guidance:
     mask. Where none does, the empty prompt stands in.
 
     Args:
-        negative: None if there is none.
-        cfg: Guidance scale: 1 is the positive prompt alone.
+        choice: The prompts, and how the model's answers to them are put together.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
     Raises:
-        InvalidValue: cfg is out of range, or a prompt doesn't fit the model.
+        InvalidValue: A prompt doesn't fit the model, or the model can't be led that way.
     """
 
     def __init__(
         self,
         model: Denoiser,
-        positive: Conditioning,
-        negative: Conditioning | None,
-        cfg: float,
+        choice: GuiderChoice,
         *,
         width: int,
         height: int,
         shape: Sequence[int],
     ) -> None:
-        if not (math.isfinite(cfg) and cfg >= 0):
-            raise InvalidValue(
-                "cfg is out of range", port="cfg", given=str(cfg), expected="a number from 0 up"
-            )
         self._model = model
         self._family = family_named(model.family)
         self._size = width, height
         self._shape = tuple(shape)
-        self._cfg = cfg
-        is_guided = is_guided_by(self._family, model, cfg, has_negative=negative is not None)
+        self._cfg = choice.cfg
         empty = next(
-            (item.unconditional for item in (positive, negative) if item and item.unconditional),
+            (item.unconditional for item in choice.prompts.values() if item and item.unconditional),
             None,
         )
-        self._first = _entries("positive", positive)[0]
-        self._sides = {"positive": self._prompts("positive", positive, empty)}
+        self._first = _entries("positive", choice.positive)[0]
+        is_guided = self._is_guided(choice)
+        given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
-            self._sides["negative"] = self._prompts("negative", negative, empty)
+            given["negative"] = choice.negative
+        if choice.second is not None:
+            given["second"] = choice.second
+        self._sides = {side: self._prompts(side, item, empty) for side, item in given.items()}
+        self.guider: Guider = self._chosen(choice, is_guided)
+
+    def _is_guided(self, choice: GuiderChoice) -> bool:
+        """Whether a negative side is evaluated.
+
+        Raises:
+            InvalidValue: It would have to be, and the model is asked for one prompt alone.
+        """
+        special = choice.second is not None or choice.projection is not None
+        if special and self._family.guides_itself(self._model):
+            raise InvalidValue(
+                "the model was distilled from guidance: it is asked for one prompt alone",
+                port="guider",
+                hint="Choose CFGGuider, or BasicGuider.",
+            )
+        if choice.second is not None:
+            return True
+        has_negative = choice.negative is not None
+        return is_guided_by(self._family, self._model, choice.cfg, has_negative=has_negative)
+
+    def _chosen(self, choice: GuiderChoice, is_guided: bool) -> Guider:
+        if choice.second is not None:
+            return DualGuidance(choice.cfg, choice.second_cfg)
+        if choice.projection is not None and is_guided:
+            momentum, longest, along = choice.projection
+            return ProjectedGuidance(choice.cfg, choice.cfg, -1, momentum or None, longest, along)
         leading = [prompt.tensors for prompt in self._sides["positive"].prompts]
-        own = self._family.guider(model, cfg, leading) if is_guided else None
-        scale = functools.partial(self._family.scale, model, self._first, cfg)
-        self.guider: Guider = own or ClassifierFree(self._family, scale, is_guided)
+        own = self._family.guider(self._model, choice.cfg, leading) if is_guided else None
+        scale = functools.partial(self._family.scale, self._model, self._first, choice.cfg)
+        return own or ClassifierFree(
+            self._family, scale, is_guided, choice.rescale, choice.start, choice.end
+        )
 
     @property
     def first_frame(self) -> Tensor | None:
@@ -271,7 +346,8 @@ class Guidance:
                 hint="Leave the node out that adds them.",
             )
         weight = _weight(entry, self._shape)
-        asked = Asked(side, *self._size, self._shape, self._cfg)
+        lead: Side = "negative" if side == "negative" else "positive"
+        asked = Asked(lead, *self._size, self._shape, self._cfg)
         entry = self._with_picture(entry)
         tensors = self._family.fit(self._model, entry, asked)
         if entry.references and not referenced(tensors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -18,12 +19,15 @@ from nodegraph.images.room import check_sampling_room
 def check_values(
     model: Denoiser,
     family: Family,
-    positive: Conditioning,
-    negative: Conditioning | None,
+    prompts: Mapping[str, Conditioning | None],
     latent: Latent,
 ) -> None:
-    """Refuse prompts of another family and latents of another format."""
-    for port, value in {"positive": positive, "negative": negative}.items():
+    """Refuse prompts of another family and latents of another format.
+
+    Args:
+        prompts: By port.
+    """
+    for port, value in prompts.items():
         if value is not None and value.family not in (None, model.family):
             raise InvalidValue(
                 f"the model is of family {model.family}, the {port} of {value.family}",

@@ -6,7 +6,7 @@ Each is a port type: nodes make them, and the one loop takes them. Imports no to
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodegraph.core.ports import port_type
@@ -26,7 +26,7 @@ class SamplingNoise:
 
     Attributes:
         seed: Of item 0, 0 to 2**64 - 1; the next ones count up from it.
-        amount: 1 begins with noise as levels say, 0 with the latent as it is.
+        added: Whether there is any to begin with; else the latent is begun with as it is.
         given: Standard normal noise in place of what the seed gives; float32 on the CPU, shape (1
             or batch, channels, height, width) in cells, with frames before the height for videos.
         other_seed: Of noise that is mixed in, as `seed`.
@@ -34,15 +34,10 @@ class SamplingNoise:
     """
 
     seed: int = 0
-    amount: float = 1.0
+    added: bool = True
     given: Tensor | None = None
     other_seed: int = 0
     share: float = 0.0
-
-    @property
-    def is_none(self) -> bool:
-        """Whether sampling begins with the latent as it is."""
-        return self.amount == 0
 
 
 @port_type(name="Guider", color="#66b5b5")
@@ -121,7 +116,7 @@ class SamplerChoice:
     """
 
     name: str
-    options: SamplerOptions = SamplerOptions()
+    options: SamplerOptions = field(default_factory=SamplerOptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _KNOWN: Serializers = {
     kind: Serializer(f"nodegraph.{kind.__name__}")
     for kind in (
         values.Latent,
+        values.Leftover,
         values.Video,
         values.Audio,
         spatial_values.Mesh,

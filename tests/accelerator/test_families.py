@@ -116,7 +116,7 @@ def test_a_step_brings_nothing_there_and_waits_for_nothing(
     prompt, size = there.encode(PROMPT), Latent(None, SIDE, SIDE, frames=tiny.frames)
     assert prompt is not None
     options = {"seed": 7, "steps": 3, "cfg": 1.0, "schedule": "normal", "sampler": tiny.sampler}
-    sampling = Denoising(there.part("model"), prompt, None, size, **options)
+    sampling = Denoising.named(there.part("model"), prompt, None, size, **options)
     sampling.advance()
     pretend.log.clear()
     sampling.advance()
@@ -197,7 +197,7 @@ def test_a_sampling_that_stopped_goes_on_there_to_the_same_bits(
         assert prompts[0] is not None
         start = Latent(None, SIDE, SIDE)
         options = {"seed": 7, "steps": 4, "cfg": 3.0, "schedule": "normal", "sampler": sampler}
-        return Denoising(which.part("model"), *prompts, start, **options)
+        return Denoising.named(which.part("model"), *prompts, start, **options)
 
     whole, first, second = sampling(model), sampling(there), sampling(there)
     for _ in range(2):

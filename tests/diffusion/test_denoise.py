@@ -137,10 +137,10 @@ def test_an_interrupted_sampling_goes_on_to_the_same_bits(
     latent = replace(picture(2), noise_mask=right_half())
     options = OPTIONS | {"sampler": sampler}
     whole = sample(model, positive, None, latent, **options)
-    interrupted = Denoising(model, positive, None, latent, **options)
+    interrupted = Denoising.named(model, positive, None, latent, **options)
     for _ in range(after):
         interrupted.advance()
-    resumed = Denoising(model, positive, None, latent, **options)
+    resumed = Denoising.named(model, positive, None, latent, **options)
     resumed.restore(interrupted.state())
     assert resumed.step == after
     assert [info.step for info in resumed] == list(range(after + 1, 5))
@@ -194,7 +194,7 @@ def test_the_kept_part_is_exact_in_lower_precision_too(
 
 def test_a_soft_mask_blends_once_a_step(model: Denoiser, positive: Conditioning) -> None:
     latent = replace(picture(), noise_mask=torch.full((1, 64, 64), 0.5))
-    denoising = Denoising(model, positive, None, latent, **OPTIONS)
+    denoising = Denoising.named(model, positive, None, latent, **OPTIONS)
     last = list(denoising)[-1]
     assert torch.equal(denoising.result().samples, last.latent)
     # Euler's last step ends on its prediction
@@ -313,4 +313,4 @@ def test_a_prompt_for_part_of_the_sampling_needs_the_empty_prompt(
 def test_what_there_is_no_memory_for_is_not_begun(model: Denoiser, positive: Conditioning) -> None:
     # 4096 pictures of 16384 x 16384 pixels: more than any machine has.
     with pytest.raises(InvalidValue, match=r"too large .*16384 x 16384 pixels, 4096 of them"):
-        Denoising(model, positive, None, Latent(None, 16384, 16384, 4096), **OPTIONS)
+        Denoising.named(model, positive, None, Latent(None, 16384, 16384, 4096), **OPTIONS)

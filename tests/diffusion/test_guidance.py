@@ -17,6 +17,7 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
 
 SHAPE = (2, 4, 4, 4)
@@ -71,7 +72,7 @@ def answer(
     unet: Echo | None = None,
 ) -> Tensor:
     model = denoiser(unet or Echo())
-    guidance = Guidance(model, positive, negative, cfg, **SIZE, shape=SHAPE)
+    guidance = Guidance(model, GuiderChoice(positive, negative, cfg), **SIZE, shape=SHAPE)
     return guidance(LATENT, moment(progress))
 
 
@@ -155,7 +156,8 @@ def test_evaluating_length_by_length_gives_what_repeating_gives(sd1_folder: Path
         Conditioning((ConditioningEntry({"embeddings": item}),)) for item in (towards, against)
     ]
     with torch.no_grad():
-        guidance = Guidance(denoiser(unet), *sides, 4.0, width=64, height=64, shape=latent.shape)
+        choice = GuiderChoice(*sides, 4.0)
+        guidance = Guidance(denoiser(unet), choice, width=64, height=64, shape=latent.shape)
         found = guidance(latent, moment())
         repeated = torch.cat([against.repeat(2, 3, 1), towards.repeat(2, 4, 1)])
         away, to = unet(torch.cat([latent] * 2), TIMESTEP, repeated).sample.chunk(2)
@@ -175,7 +177,7 @@ def test_no_negative_stands_for_the_empty_prompt() -> None:
 
 
 def test_no_negative_and_no_empty_prompt_is_told() -> None:
-    guidance = Guidance(denoiser(Echo()), prompt(3.0), None, 2.0, **SIZE, shape=SHAPE)
+    guidance = Guidance(denoiser(Echo()), GuiderChoice(prompt(3.0), None, 2.0), **SIZE, shape=SHAPE)
     with pytest.raises(InvalidValue, match="empty prompt") as caught:
         guidance.check([0.0])
     assert caught.value.problem.port == "negative"

@@ -122,7 +122,7 @@ def test_the_embedded_models_previews_become_its_picture(
 ) -> None:
     recipes = open_model("tiny", ())
     conditioning = encode_prompt(load_component(recipes.text_encoder, "cpu"), "a red apple")  # type: ignore[arg-type]
-    denoising = Denoising(
+    denoising = Denoising.named(
         load_component(recipes.model, "cpu"),  # type: ignore[arg-type]
         conditioning,
         None,

@@ -76,7 +76,7 @@ def samplings(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def in_one_go(arguments: dict[str, Any]) -> Tensor:
-    denoising = Denoising(**arguments)
+    denoising = Denoising.named(**arguments)
     for _ in denoising:
         pass
     return samples(denoising)
@@ -95,14 +95,14 @@ def same(found: Tensor, expected: Tensor) -> bool:
 
 def with_stops(arguments: dict[str, Any], stops: Sequence[int]) -> Tensor:
     """Stopped after each of some steps, written to a file, and taken up by another `Denoising`."""
-    denoising = Denoising(**arguments)
+    denoising = Denoising.named(**arguments)
     for stop in sorted(stops):
         while denoising.step < min(stop, denoising.total):
             denoising.advance()
         written = save(denoising.state())
         while denoising.step < denoising.total:
             denoising.advance()  # what is saved must not follow
-        step, denoising = min(stop, denoising.total), Denoising(**arguments)
+        step, denoising = min(stop, denoising.total), Denoising.named(**arguments)
         denoising.restore(load(written))
         assert denoising.step == step
     while denoising.step < denoising.total:
@@ -149,7 +149,7 @@ def euler(**changes: Any) -> Denoising:
         "sampler": "uni_pc",
         "schedule": "normal",
     }
-    return Denoising(**arguments | changes)
+    return Denoising.named(**arguments | changes)
 
 
 DAMAGE: dict[str, tuple[str, Any]] = {

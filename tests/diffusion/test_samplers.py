@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from diffusers import (
 from safetensors.torch import load, save
 from torch import Tensor
 
+from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
@@ -72,7 +74,8 @@ RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm", "tcd")
 
 def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kind: Any) -> Sampler:
     """A sampler of two items at its start."""
-    noise = NoiseSchedule.from_config(config)
+    aligned = FAMILIES["sd1"].aligned
+    noise = replace(NoiseSchedule.from_config(config), aligned=aligned)
     ladder = sigmas_for(schedule, noise, steps, grid=SAMPLERS[name].grid, **kind)
     generators = item_generators(3, [0, 1])
     sampler = make_sampler(name, ladder, noise, generators)

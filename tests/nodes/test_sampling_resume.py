@@ -169,7 +169,7 @@ def test_a_sampling_that_stops_early_is_gone_on_with(attempts: Attempts) -> None
 def test_it_gives_the_latent_with_the_noise_that_is_left(attempts: Attempts) -> None:
     arguments: dict[str, Any] = {"seed": 5, "steps": 6, "cfg": 3.0}
     arguments |= {"sampler": "euler", "schedule": "karras"}
-    denoising = Denoising(denoiser(), PROMPT, None, Latent(None, 64, 64), **arguments)
+    denoising = Denoising.named(denoiser(), PROMPT, None, Latent(None, 64, 64), **arguments)
     for _ in range(3):
         info = denoising.advance()
     found = attempts.run(sampler="euler", end_step=3)

@@ -33,7 +33,8 @@ Config = Mapping[str, Any]
 Batch = Mapping[str, Any]
 """The tensors of several prompts, joined for one call of a model."""
 
-Side = Literal["positive", "negative"]
+Side = Literal["positive", "negative", "second"]
+"""The second leads from the negative one, and the positive one from there."""
 
 _TOKENS = TokenMemory(16, 256)
 """What transformers mostly hold."""
@@ -109,7 +110,7 @@ class Asked:
     """What is to be sampled: all that families fit prompts to.
 
     Attributes:
-        side: Whether the prompt leads to or away from what it says.
+        side: Whether the prompt leads to or away from what it says; never ``second``.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.

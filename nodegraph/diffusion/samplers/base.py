@@ -77,7 +77,7 @@ class Sampler(ABC):
     @property
     def done(self) -> bool:
         """Whether the ladder's end is reached; x is then the result."""
-        return self.rung == self.ladder.rungs
+        return self.rung == self.ladder.end
 
     @property
     def steps_done(self) -> int:
@@ -209,7 +209,7 @@ class Sampler(ABC):
             item.shape != self.x.shape for item in kept
         ):
             raise ValueError("the saved state is damaged")
-        if not self.ladder.first <= int(state["rung"]) <= self.ladder.rungs:
+        if not self.ladder.first <= int(state["rung"]) <= self.ladder.end:
             raise ValueError("the saved state is of another schedule")
 
     def _like_x(self, tensor: Tensor) -> Tensor:

@@ -114,7 +114,9 @@ def test_sampling_goes_on_with_what_its_guider_kept(model_of: ModelOf) -> None:
         assert prompts[0] is not None
         names = {"sampler": "euler", "schedule": "normal"}
         start = Latent(None, 64, 64)
-        return Denoising(model.part("model"), *prompts, start, seed=SEED, steps=5, cfg=4.0, **names)
+        return Denoising.named(
+            model.part("model"), *prompts, start, seed=SEED, steps=5, cfg=4.0, **names
+        )
 
     whole, first, second = sampling(), sampling(), sampling()
     for _ in range(3):
