@@ -76,6 +76,13 @@ def pipelines_and_dataclasses(
     folder: Path | None = None,
 ) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass]]:
     """What `pipeline_classes` and `pipeline_dataclasses` give, read once."""
+    return _all(folder)[:2]
+
+
+def pipelines_and_faults(
+    folder: Path | None = None,
+) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]:
+    """The same, and what is wrong with files and classes that were left out, by their names."""
     return _all(folder)
 
 
@@ -94,6 +101,21 @@ def pipeline_class(name: str, folder: Path | None = None) -> PipelineClass | Non
         return PipelineReader(SourcePackage(folder or diffusers_folder())).named(name)
 
 
+def pipeline_dataclass(name: str, folder: Path | None = None) -> PipelineDataclass | None:
+    """One of `pipeline_dataclasses`, read without most of the rest.
+
+    Returns:
+        None if there is none of that name.
+
+    Raises:
+        InvalidValue: diffusers isn't installed.
+    """
+    if not name.isidentifier():
+        return None
+    with collector_paused():
+        return PipelineReader(SourcePackage(folder or diffusers_folder())).record(name)
+
+
 def missing_packages(found: PipelineClass) -> tuple[str, ...]:
     """Those of a pipeline's needs that aren't installed here."""
     return tuple(name for name in found.needs if importlib.util.find_spec(name) is None)
@@ -101,8 +123,10 @@ def missing_packages(found: PipelineClass) -> tuple[str, ...]:
 
 def _all(
     folder: Path | None,
-) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass]]:
+) -> tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]:
     with collector_paused():
-        reader = PipelineReader(SourcePackage(folder or diffusers_folder()))
+        package = SourcePackage(folder or diffusers_folder())
+        reader = PipelineReader(package)
         found = {item.name: item for item in reader.every()}
-    return dict(sorted(found.items())), dict(sorted(reader.records.items()))
+    faults = {**package.broken, **reader.faults}
+    return dict(sorted(found.items())), dict(sorted(reader.records.items())), faults

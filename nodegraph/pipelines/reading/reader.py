@@ -37,16 +37,19 @@ class PipelineReader:
 
     Attributes:
         records: Dataclasses that inputs were found to be made of, by name.
+        faults: What kept a class from being read, by its name.
     """
 
     package: SourcePackage
     records: dict[str, PipelineDataclass]
+    faults: dict[str, str]
     pairs: LatentPairs
     needs: PackageNeeds
 
     def __init__(self, package: SourcePackage) -> None:
         self.package = package
         self.records = {}
+        self.faults = {}
         self.pairs = LatentPairs(package)
         self.needs = PackageNeeds(package)
 
@@ -54,14 +57,31 @@ class PipelineReader:
         """All of them, in the order of their files; the first of a name that is there twice."""
         seen: set[str] = set()
         for source in every_pipeline(self.package):
-            if source.own.name not in seen:
-                seen.add(source.own.name)
-                yield self.read(source)
+            name = source.own.name
+            if name in seen:
+                continue
+            seen.add(name)
+            try:
+                found = self.read(source)
+            except Exception as error:  # noqa: BLE001 - tomorrow's code may be written in any way
+                self.faults[name] = f"{type(error).__name__}: {error}"
+                continue
+            yield found
 
     def named(self, name: str) -> PipelineClass | None:
         """One of them."""
         source = named_pipeline(self.package, name)
         return None if source is None else self.read(source)
+
+    def record(self, name: str) -> PipelineDataclass | None:
+        """One of the dataclasses, from a pipeline that takes it."""
+        for module in self.package.modules_with(name, "pipelines"):
+            for item, found in module.definitions.items():
+                if isinstance(found, ast.ClassDef):
+                    self.named(item)
+                if name in self.records:
+                    return self.records[name]
+        return None
 
     def read(self, source: PipelineSource) -> PipelineClass:
         """All that its source tells of a pipeline."""

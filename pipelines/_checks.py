@@ -1,0 +1,137 @@
+"""What the nodes of pipelines know and check before they run. Imports neither torch nor diffusers.
+
+Each class has hooks of its own: ``Class.validate``, ``Class.infer``, ``Class.estimate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nodegraph import Estimate, Facts, Finding, HookInputs
+from nodegraph.core.hooks import EstimateHook, InferHook, ValidateHook
+from nodegraph.pipelines.checks import PIPELINE, class_faults
+from nodegraph.pipelines.classes import PipelineClass
+
+from ._catalog import class_named
+from ._types import output_names
+
+_SIZED = ("image", "video")
+_FRAMES, _RATES = ("num_frames", "video_length", "frames"), ("frame_rate", "fps")
+_BATCH = ("num_images_per_prompt", "num_videos_per_prompt", "batch_size")
+
+
+@dataclass(frozen=True)
+class ClassHooks:
+    """The hooks of one class's node type."""
+
+    validate: ValidateHook
+    infer: InferHook
+    estimate: EstimateHook
+
+
+def __getattr__(name: str) -> ClassHooks:
+    if name.startswith("_") or class_named(name) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return hooks_of(name)
+
+
+@cache
+def hooks_of(name: str) -> ClassHooks:
+    """The hooks of a pipeline class, which is read once one of them is asked."""
+
+    def read() -> PipelineClass:
+        found = class_named(name)
+        assert found is not None
+        return found
+
+    def validate(inputs: HookInputs) -> Iterable[Finding]:
+        return list(findings(read(), inputs))
+
+    def infer(inputs: HookInputs) -> Mapping[str, Facts]:
+        return output_facts(read(), inputs)
+
+    def estimate(inputs: HookInputs) -> Estimate:
+        return expected(read(), inputs)
+
+    for hook in (validate, infer, estimate):
+        hook.__qualname__ = f"{name}.{hook.__name__}"
+    return ClassHooks(validate, infer, estimate)
+
+
+def findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+    """What keeps a pipeline from running with these inputs, as far as that is known now."""
+    yield from _class_findings(found, inputs)
+    yield from _not_given(found, inputs)
+    yield from _sizes(found, inputs)
+
+
+def _class_findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+    """A folder of another class does where it has the parts, as its models are the same."""
+    given, parts = inputs.fact(PIPELINE, "pipeline"), inputs.fact(PIPELINE, "parts")
+    is_known = given is not None and parts is not None
+    names = frozenset(parts if is_known else (part.name for part in found.parts))
+    for fault in class_faults(found, given if is_known else found.name, names):
+        problem = fault.problem
+        yield Finding(
+            problem.port or "", problem.message, problem.given, problem.expected, problem.hint
+        )
+
+
+def _not_given(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+    """Of some inputs at least one has to be given, though each may be left out."""
+    ports = {port.name: port for port in found.inputs}
+    for names in found.settings.get("one_of", ()):
+        shown = [name for name in names if name in ports]
+        if any(ports[name].required for name in shown):
+            continue  # whoever checks links and literals tells
+        if shown and not any(_is_given(inputs, name) for name in names):
+            either = f", or {_either(shown[1:])} in its place" if shown[1:] else ""
+            yield Finding(shown[0], f"has to be given{either}", code="missing-input")
+
+
+def _is_given(inputs: HookInputs, name: str) -> bool:
+    return name in inputs.facts or inputs.literals.get(name) is not None
+
+
+def _sizes(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+    for port in found.inputs:
+        size = inputs.literals.get(port.name)
+        if port.multiple_of and isinstance(size, int) and size % port.multiple_of:
+            low = max(size // port.multiple_of, 1) * port.multiple_of
+            yield Finding(
+                port.name,
+                f"must be a multiple of {port.multiple_of}",
+                given=str(size),
+                hint=f"Such as {low} or {low + port.multiple_of}.",
+            )
+
+
+def output_facts(found: PipelineClass, inputs: HookInputs) -> dict[str, dict[str, Any]]:
+    """Size and number of the pictures or frames, as far as the inputs say."""
+    size = {"width": inputs.literals.get("width"), "height": inputs.literals.get("height")}
+    film = {"frames": _first(inputs, _FRAMES), "rate": _first(inputs, _RATES)}
+    batch = {"batch": _first(inputs, _BATCH)}
+    by_kind: dict[str, dict[str, Any]] = {"image": size | batch, "video": size | film}
+    return {
+        name: {fact: value for fact, value in by_kind[port.kind].items() if value is not None}
+        for name, port in zip(output_names(found.outputs), found.outputs, strict=True)
+        if port.kind in _SIZED
+    }
+
+
+def _first(inputs: HookInputs, names: Iterable[str]) -> Any:
+    return next((v for name in names if (v := inputs.literals.get(name)) is not None), None)
+
+
+def expected(found: PipelineClass, inputs: HookInputs) -> Estimate:
+    """How often its weights are gone through, about: once a step."""
+    steps = [inputs.literals.get(name) for name in found.settings.get("steps", ())]
+    counted = [step for step in steps if isinstance(step, int)]
+    return Estimate(passes=sum(counted) if counted else None)
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(f"`{name}`" for name in names)

@@ -1,0 +1,73 @@
+"""Diffusers' own dataclasses that pipelines take, as port types, with a node that makes each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from functools import cache
+from typing import Any
+
+from nodegraph import node, port_type
+from nodegraph.pipelines.classes import PipelineDataclass
+
+from ._catalog import dataclass_named
+from ._types import default_of, input_annotation
+from ._words import docstring, in_order, label_of
+
+CATEGORY = "pipelines/parts"
+_MODULE = "nodegraph_pipelines.generated"
+
+
+@cache
+def port_class(name: str) -> Any:
+    """The port type that stands for one of diffusers' dataclasses: its fields, as they were given.
+
+    Whoever calls the pipeline makes diffusers' own of it.
+    """
+    found = dataclass_named(name)
+    if found is None:
+        return Any  # nothing is known of it: whatever comes is handed over
+    ports = [(port.name, Any, field(default=None)) for port in found.inputs]
+    made = make_dataclass(found.name, ports, frozen=True, namespace={"__module__": _MODULE})
+    made.__doc__ = found.summary
+    return port_type(color="#c0a16b")(made)
+
+
+def plain(value: Any) -> Any:
+    """The fields by name of what a node of `dataclass_node` gave; anything else as it is."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if type(value).__module__ != _MODULE or not is_dataclass(value):
+        return value
+    given = {item.name: getattr(value, item.name) for item in fields(value)}
+    return {name: plain(item) for name, item in given.items() if item is not None}
+
+
+def dataclass_node(found: PipelineDataclass, module: str) -> Callable[..., Any]:
+    """The node type that makes such a value of its fields.
+
+    Args:
+        module: In which it is to be found by the class's name.
+    """
+    returned = port_class(found.name)
+
+    def make(**inputs: Any) -> Any:
+        return returned(**inputs)
+
+    ports = [
+        inspect.Parameter(
+            port.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=input_annotation(port, port_class),
+            default=inspect.Parameter.empty if port.required else default_of(port),
+        )
+        for port in in_order(found.inputs)
+    ]
+    make.__name__ = make.__qualname__ = found.name
+    make.__module__ = module
+    make.__doc__ = docstring(found, f"What a pipeline takes as {label_of(found.name)}.")
+    make.__annotations__ = {port.name: port.annotation for port in ports} | {"return": returned}
+    make.__signature__ = inspect.Signature(ports, return_annotation=returned)  # type: ignore[attr-defined]
+    tags = ("diffusers", "pipeline", "condition")
+    return node(category=CATEGORY, label=label_of(found.name), tags=tags)(make)

@@ -1,0 +1,99 @@
+"""A pipeline class as a function with a signature, of which `@node` makes a node type."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from nodegraph import BLOCKED, Context, node
+from nodegraph.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.pipelines.values import Pipeline
+
+from ._checks import hooks_of
+from ._dataclasses import plain, port_class
+from ._types import default_of, input_annotation, output_annotation, output_names
+from ._words import docstring, in_order, label_of, port_names
+
+CATEGORY = "pipelines"
+
+
+def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
+    """The function of a pipeline class, as a node type.
+
+    Args:
+        module: In which it is to be found by the class's name.
+    """
+
+    shown = port_names(found.inputs)
+    taken = {shown[port.name]: port for port in found.inputs}
+
+    def run(ctx: Context, pipeline: Pipeline, **inputs: Any) -> Any:
+        from nodegraph.pipelines.calling import run_pipeline
+
+        given = {
+            taken[name].name: plain(value)
+            for name, value in inputs.items()
+            if not _is_usual_form(taken[name], value)
+        }
+        gives = run_pipeline(ctx, found, pipeline, given)
+        # What it doesn't give this time, such as a picture where latents were asked for.
+        return tuple(BLOCKED if value is None else value for value in gives)
+
+    ports = _parameters(found)
+    run.__name__ = run.__qualname__ = found.name
+    run.__module__ = module
+    summary = f"The pipeline {label_of(found.name)} of diffusers."
+    run.__doc__ = docstring(found, summary, {"pipeline": "From LoadPipeline."})
+    returned = _returned(found)
+    annotations = {port.name: port.annotation for port in ports}
+    run.__annotations__ = {**annotations, "return": returned}
+    run.__signature__ = inspect.Signature(ports, return_annotation=returned)  # type: ignore[attr-defined]
+    hooks = hooks_of(found.name)
+    return node(
+        category=f"{CATEGORY}/{found.makes}",
+        label=label_of(found.name),
+        tags=_tags(found),
+        lane="gpu",
+        numerics=True,
+        validate=hooks.validate,
+        infer=hooks.infer,
+        estimate=hooks.estimate,
+    )(run)
+
+
+def _parameters(found: PipelineClass) -> list[inspect.Parameter]:
+    names = port_names(found.inputs)
+    parameter = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    first = [
+        parameter("ctx", annotation=Context),
+        parameter("pipeline", annotation=Pipeline),
+    ]
+    return first + [
+        parameter(
+            names[port.name],
+            annotation=input_annotation(port, port_class),
+            default=inspect.Parameter.empty if port.required else default_of(port),
+        )
+        for port in in_order(found.inputs)
+    ]
+
+
+def _is_usual_form(port: PipelineInput, value: Any) -> bool:
+    """Whether it says in which form to give the result, and says what is done anyway.
+
+    Diffusers would round pictures to 8 bits; whoever calls it asks for numbers.
+    """
+    return port.name == "output_type" and value == port.default
+
+
+def _returned(found: PipelineClass) -> Any:
+    names = output_names(found.outputs)
+    ports = zip(names, map(output_annotation, found.outputs), strict=True)
+    return NamedTuple(f"{found.name}Result", list(ports))
+
+
+def _tags(found: PipelineClass) -> tuple[str, ...]:
+    family = found.module.removeprefix("diffusers.pipelines.").partition(".")[0]
+    return tuple(dict.fromkeys((family.replace("_", " "), "diffusers", "pipeline")))

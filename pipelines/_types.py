@@ -1,0 +1,137 @@
+"""What pipelines take and give, as annotations that `@node` reads. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Optional
+
+from nodegraph import (
+    Advanced,
+    Audio,
+    Choices,
+    Image,
+    Mask,
+    Mesh,
+    Molecule,
+    Multiline,
+    PointCloud,
+    Range,
+    Seed,
+    Video,
+)
+from nodegraph.core.hints import Hint
+from nodegraph.pipelines.classes import Kind, PipelineInput, PipelineOutput
+from nodegraph.pipelines.values import Tensor
+
+_CLASSES: Mapping[Kind, Any] = {
+    "text": str,
+    "integer": int,
+    "number": float,
+    "flag": bool,
+    "choice": str,
+    "seed": int,
+    "image": Image,
+    "mask": Mask,
+    "video": Video,
+    "audio": Audio,
+    "mesh": Mesh,
+    "points": PointCloud,
+    "molecule": Molecule,
+    "tensor": Tensor,
+}
+"""What else there is may be anything; of a dataclass, its own class is asked for."""
+
+_TURNED: Mapping[Kind, Callable[[Any], Any]] = {"number": float, "integer": int, "seed": int}
+"""Of defaults: diffusers writes ``0`` for a float, and ``1.0`` for a whole number."""
+
+MAIN = frozenset({"image", "video", "audio", "mesh", "points", "molecule", "text"})
+"""Kinds of outputs that a pipeline is there for, if anything."""
+
+ANNOTATED_LIST = re.compile(r"^\s*(typing\.)?(list|tuple|sequence)\b", re.IGNORECASE)
+ANNOTATED_DICT = re.compile(r"^\s*(typing\.)?(dict|mapping)\b", re.IGNORECASE)
+
+
+def input_annotation(port: PipelineInput, dataclasses: Callable[[str], type]) -> Any:
+    """The annotation of an input.
+
+    Args:
+        dataclasses: The port type that stands for one of diffusers' dataclasses.
+    """
+    found = dataclasses(port.dataclass) if port.kind == "dataclass" else _class(port)
+    hints = _hints(port)
+    if hints:
+        found = Annotated[(found, *hints)]
+    if is_many(port):
+        found = list[found]  # type: ignore[valid-type]
+    if port.advanced:
+        found = Annotated[found, Advanced()]
+    return found if port.required or default_of(port) is not None else Optional[found]  # noqa: UP045
+
+
+def default_of(port: PipelineInput) -> Any:
+    """What is taken where an input isn't given; None for what the pipeline itself decides."""
+    if port.kind == "seed" and port.default is None:
+        return 0
+    if port.default is None:
+        return None
+    if isinstance(port.default, (list, tuple)):
+        return list(port.default)
+    return _TURNED[port.kind](port.default) if port.kind in _TURNED else port.default
+
+
+def is_many(port: PipelineInput) -> bool:
+    """Whether an input takes a list."""
+    return port.many or (isinstance(port.default, (list, tuple)) and port.kind != "json")
+
+
+def _class(port: PipelineInput) -> Any:
+    if port.kind != "json":
+        return _CLASSES.get(port.kind, Any)
+    if ANNOTATED_DICT.match(port.annotation):
+        return dict
+    return list if ANNOTATED_LIST.match(port.annotation) else Any
+
+
+def _hints(port: PipelineInput) -> list[Hint]:
+    """What is known of its values; a default of diffusers' own is always allowed."""
+    default = default_of(port)
+    if port.kind == "seed":
+        return [Seed()]
+    if port.kind == "text":
+        return [Multiline()] if "prompt" in port.name else []
+    if port.kind == "choice":
+        known = [*port.choices, *([default] if isinstance(default, str) else [])]
+        return [Choices(list(dict.fromkeys(known)))]
+    if port.kind in ("integer", "number"):
+        low, high = port.minimum, port.maximum
+        if isinstance(default, (int, float)):
+            low = None if low is None else min(low, default)
+            high = None if high is None else max(high, default)
+        if (low, high, port.step) != (None, None, None):
+            return [Range(low, high, step=port.step)]
+    return []
+
+
+def output_annotation(port: PipelineOutput) -> Any:
+    """The annotation of an output."""
+    found = _CLASSES.get(port.kind, Any)
+    if port.many and port.kind != "image":
+        found = list[found]  # type: ignore[valid-type]
+    return found
+
+
+def output_names(ports: tuple[PipelineOutput, ...]) -> list[str]:
+    """Names of outputs: that of its kind for the only one of what people look at or hear.
+
+    So a picture comes out of `image`, whatever a class calls it.
+    """
+    kinds = [port.kind for port in ports]
+    names = [
+        port.kind if port.kind in MAIN and kinds.count(port.kind) == 1 else port.name
+        for port in ports
+    ]
+    filled = [name or "result" for name in names]
+    return [
+        name if filled.count(name) == 1 else f"{name}_{at + 1}" for at, name in enumerate(filled)
+    ]

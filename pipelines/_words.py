@@ -1,0 +1,64 @@
+"""What people read of a pipeline: labels, and docstrings as a function by hand has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass, PipelineInput
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?<!Img2)(?<!Control)(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+_SAID_OF_ALL = "This model inherits from"
+_SEED = "Equal seeds give equal results."
+
+
+def port_names(ports: Sequence[PipelineInput]) -> dict[str, str]:
+    """What people call inputs, by diffusers' names: for a generator they give a seed."""
+    taken = {port.name for port in ports}
+    found = {}
+    for port in ports:
+        said = re.sub(r"(^|_)generator$", r"\1seed", port.name)
+        found[port.name] = said if port.kind == "seed" and said not in taken else port.name
+    return found
+
+
+def label_of(name: str) -> str:
+    """A class's name in words: ``StableDiffusionXLPipeline`` is Stable Diffusion XL."""
+    return _WORDS.sub(" ", name.removesuffix("Pipeline")) or name
+
+
+def in_order(ports: Iterable[PipelineInput]) -> list[PipelineInput]:
+    """What must be given first, what is seldom changed last; else as diffusers has them."""
+    return sorted(ports, key=lambda port: (not port.required, port.advanced))
+
+
+def docstring(
+    found: PipelineClass | PipelineDataclass, summary: str, more: Mapping[str, str] | None = None
+) -> str:
+    """One sentence, more of it, what the inputs are.
+
+    Args:
+        summary: Where diffusers says none.
+        more: Inputs that come before those of the class, and what they are.
+    """
+    summary = _line(found.summary or summary)
+    about = [_line(part) for part in found.help.split("\n\n")]
+    about = [part for part in about if part != summary and not part.startswith(_SAID_OF_ALL)]
+    names = port_names(found.inputs)
+    own = {names[port.name]: _help(port, names) for port in in_order(found.inputs)}
+    inputs = {**(more or {}), **own}
+    lines = [f"    {name}: {text}" for name, text in inputs.items() if text]
+    arguments = "\n".join(["Args:", *lines]) if lines else ""
+    return "\n\n".join(part for part in (summary, *about, arguments) if part)
+
+
+def _help(port: PipelineInput, names: Mapping[str, str]) -> str:
+    text = _SEED if names[port.name] != port.name else _line(port.help)
+    if port.kind == "text" and port.choices:
+        text += f" Such as {', '.join(port.choices)}."
+    return text.strip()
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,34 @@
+"""A node type for each pipeline class, and for each of diffusers' dataclasses that they take.
+
+They are made as they are asked for: to run one, only its own class is read. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nodegraph.errors import PackError
+
+from ._catalog import class_named, dataclass_named, everything, is_all_read
+from ._dataclasses import dataclass_node
+from ._signatures import pipeline_node
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(name for part in everything() for name in part)})
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if (found := class_named(name)) is not None:
+        made = pipeline_node(found, __name__)
+    elif (part := dataclass_named(name)) is not None:
+        made = dataclass_node(part, __name__)
+    elif is_all_read() and name in everything()[2]:
+        raise PackError(f"{name} can't be read: {everything()[2][name]}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = made
+    return made
