@@ -42,8 +42,10 @@ class PipelineInput:
         name: As diffusers calls it.
         many: A list of them is what is taken, such as the frames of a video given as pictures.
         required: It has no default. One whose default is None may be left out.
-        default: As in the signature. None means left out: whoever calls the pipeline hands nothing
-            over, which is right also where the source's default is no plain value.
+        default: As in the signature, but for ``output_type``, which is shown only where it has
+            words of its own (`PipelineOutput.word`), and is ``np`` otherwise. None means left out:
+            whoever calls the pipeline hands nothing over, which is right also where the source's
+            default is no plain value.
         advanced: Seldom changed, or to be linked from another node only.
         help: From the docstring.
         minimum, maximum, step: Of numbers, both ends included; None for none.
@@ -145,17 +147,17 @@ class PipelineClass:
         config: Names of the constructor's parameters that are plain values, no components.
         needs: Packages, by the name that they are imported by, without which it can't be imported
             or fails in the middle of a call; those that diffusers always needs aren't said.
-        settings: Facts of the source for whoever runs it:
+        settings: Facts of the source for whoever runs it; what is empty or false isn't there:
 
             - ``output_types``: words that the code compares `output_type` with.
-            - ``output_type``: its default; None where there is no such parameter.
+            - ``output_type``: its default.
             - ``callbacks``: step callbacks that are really called.
             - ``tensor_inputs``: names that the step callback may ask for.
             - ``bar``: it shows `progress_bar`; ``tqdm``: it draws one of its own.
             - ``steps``: parameters that count steps.
             - ``generators``: parameters for which a generator is made of the seed, each ``torch``
               or ``numpy``.
-            - ``rates``: parameters that take the rate of an audio input, by that input's name.
+            - ``rates``: parameters that take the rate of an audio input, with that input's name.
             - ``divisors``: sizes and what they must divide by, as written.
             - ``one_of``: inputs of which at least one must be given.
             - ``pipelines``: attributes that hold pipelines of their own.

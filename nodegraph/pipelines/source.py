@@ -102,10 +102,7 @@ def pipeline_class(name: str, folder: Path | None = None) -> PipelineClass | Non
 
 
 def pipeline_dataclass(name: str, folder: Path | None = None) -> PipelineDataclass | None:
-    """One of `pipeline_dataclasses`, read without most of the rest.
-
-    Returns:
-        None if there is none of that name.
+    """One of `pipeline_dataclasses`, read without the rest; None if there is none of that name.
 
     Raises:
         InvalidValue: diffusers isn't installed.
@@ -114,11 +111,6 @@ def pipeline_dataclass(name: str, folder: Path | None = None) -> PipelineDatacla
         return None
     with collector_paused():
         return PipelineReader(SourcePackage(folder or diffusers_folder())).record(name)
-
-
-def missing_packages(found: PipelineClass) -> tuple[str, ...]:
-    """Those of a pipeline's needs that aren't installed here."""
-    return tuple(name for name in found.needs if importlib.util.find_spec(name) is None)
 
 
 def _all(

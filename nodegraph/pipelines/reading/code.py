@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import builtins
+from collections.abc import Iterator
 
 from nodegraph.pipelines.reading.lineage import PipelineSource
 from nodegraph.pipelines.reading.modules import SourceModule, walk
+
+_BUILTIN = frozenset(vars(builtins))
 
 
 class PipelineCode:
@@ -26,6 +30,7 @@ class PipelineCode:
         self._returns: list[ast.Return] = []
         self._set: set[str] = set()
         self._names_read: set[str] = set()
+        self._locals_taken = 0
         self._reach()
 
     def _reach(self) -> None:
@@ -50,6 +55,12 @@ class PipelineCode:
         if isinstance(node, ast.Name):
             if of_call and isinstance(node.ctx, ast.Load):
                 self._names_read.add(node.id)
+                self._locals_taken += node.id == "locals"
+        elif isinstance(node, ast.Subscript):
+            # Callbacks are shown what they ask for of locals()[name]; that reads no parameter.
+            asked = node.value
+            if of_call and isinstance(asked, ast.Call) and isinstance(asked.func, ast.Name):
+                self._locals_taken -= asked.func.id == "locals"
         elif isinstance(node, ast.Attribute):
             reached = own_attribute(node)
             if reached and isinstance(node.ctx, ast.Store):
@@ -67,7 +78,7 @@ class PipelineCode:
 
     def parameters_read(self) -> set[str]:
         """Parameters that the call reads by name, or all if it takes its locals as a whole."""
-        if "locals" in self._names_read:
+        if self._locals_taken > 0:
             return {item.arg for item in arguments(self.call)}
         return self._names_read
 
@@ -97,8 +108,11 @@ class PipelineCode:
     def allowed_words(self, name: str) -> tuple[str, ...]:
         """Texts of which a parameter has to be one, since anything else is refused."""
         for node in self.refusals:
-            test = node.test
-            for part in test.values if isinstance(test, ast.BoolOp) else [test]:
+            parts = walk(node.test)
+            asked = {part.id for part in parts if isinstance(part, ast.Name)}
+            if asked - _BUILTIN != {name}:
+                continue  # refused only together with something else
+            for part in parts:
                 if words := _words_demanded(part, name):
                     return words
         return ()
@@ -120,11 +134,24 @@ class PipelineCode:
         """Parameters of which one at least must be given though the signature lets all out."""
         known = {item.arg for item in arguments(self.call)}
         found: list[tuple[str, ...]] = []
-        for node in self.refusals:
-            names = _all_none(node.test)
-            if names and set(names) <= known and names not in found:
-                found.append(names)
+        for name in ("__call__", "check_inputs"):
+            for statement in self.methods[name][1].body if name in self.methods else ():
+                for node in _chain(statement):
+                    names = _all_none(node.test) if node in self.refusals else ()
+                    if names and set(names) <= known and names not in found:
+                        found.append(names)
         return found
+
+    def videos(self) -> set[str]:
+        """Names that are prepared as videos."""
+        return {
+            call.args[0].id
+            for call in self.calls
+            if isinstance(call.func, ast.Attribute)
+            and call.func.attr == "preprocess_video"
+            and call.args
+            and isinstance(call.args[0], ast.Name)
+        }
 
     def returned(self) -> list[str]:
         """Output classes that are called in a return, those of the call itself first."""
@@ -202,7 +229,7 @@ def _texts(node: ast.AST) -> list[str]:
     ]
 
 
-def _words_demanded(test: ast.expr, name: str) -> tuple[str, ...]:
+def _words_demanded(test: ast.AST, name: str) -> tuple[str, ...]:
     """Texts of ``name not in [...]`` or ``not name in [...]``."""
     wanted: type[ast.cmpop] = ast.NotIn
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -212,6 +239,14 @@ def _words_demanded(test: ast.expr, name: str) -> tuple[str, ...]:
             if asked == name and isinstance(how, wanted):
                 return tuple(_texts(among))
     return ()
+
+
+def _chain(statement: ast.stmt) -> Iterator[ast.If]:
+    """A condition and its ``elif``; not what is asked under it, which holds only there."""
+    if isinstance(statement, ast.If):
+        yield statement
+        for item in statement.orelse:
+            yield from _chain(item)
 
 
 def _all_none(test: ast.expr) -> tuple[str, ...]:

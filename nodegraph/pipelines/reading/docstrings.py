@@ -15,6 +15,7 @@ _HEAD = re.compile(
     r"^(?P<names>\*{0,2}`?\w+`?(?:\s*[,/]\s*`?\w+`?)*)\s*(?:\((?P<type>.*?)\))?\s*:\s*(?P<rest>.*)$"
 )
 _TYPE_ON_MORE_LINES = re.compile(r"^(?P<name>`?\w+`?)\s*\((?P<type>[^)]*)$")
+_TYPE_AFTER_COLON = re.compile(r"^\((?P<type>`.*?)\)\s*:\s*(?P<rest>.*)$")
 _RULE = re.compile(r"^\s*<?[-=~]{3,}>?\s*$")
 _LONGEST = 320
 
@@ -98,9 +99,10 @@ def _parameter_line(found: Documented, text: str, at_margin: bool, current: list
     head = _HEAD.match(text) if at_margin else None
     if head:
         names = [name.strip("`* ") for name in re.split(r"[,/]", head["names"])]
+        typed = _TYPE_AFTER_COLON.match(head["rest"]) if head["type"] is None else None
         for name in names:
-            found.types[name] = head["type"] or ""
-            found.helps[name] = head["rest"]
+            found.types[name] = typed["type"] if typed else head["type"] or ""
+            found.helps[name] = typed["rest"] if typed else head["rest"]
         return names
     if at_margin and (head := _TYPE_ON_MORE_LINES.match(text)):
         name = head["name"].strip("`")

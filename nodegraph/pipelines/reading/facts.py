@@ -63,7 +63,7 @@ def read_settings(
         "deprecated": ".deprecated." in source.own.module.name
         or any("Deprecated" in ast.unparse(base) for base in source.own.node.bases),
     }
-    return {key: value for key, value in found.items() if value or key == "output_type"}
+    return {key: value for key, value in found.items() if value}
 
 
 def draws_bar(code: PipelineCode) -> bool:

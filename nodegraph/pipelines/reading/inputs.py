@@ -56,6 +56,7 @@ class Surroundings:
         names: Of all parameters.
         latents_wanted: Its latents are exchanged with another pipeline.
         main: Parameters of which one must be given, if latents are among them.
+        videos: What its code prepares as videos.
     """
 
     visual: bool = True
@@ -63,6 +64,12 @@ class Surroundings:
     names: frozenset[str] = frozenset()
     latents_wanted: bool = False
     main: frozenset[str] = frozenset()
+    videos: frozenset[str] = frozenset()
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """Pictures that an adapter sees. No pipeline gives what it makes of them."""
+        return frozenset(name for name in self.names if "ip_adapter_image" in name)
 
 
 def read_input(parameter: CallParameter, around: Surroundings) -> PipelineInput | str:
@@ -103,7 +110,9 @@ def _hidden(parameter: CallParameter, around: Surroundings) -> str:
     if "Callable" in kinds:
         return "a function"
     if not parameter.is_read and not tables.SEED.search(name):
-        return tables.NEVER_READ
+        # The rate of a video is told to whoever sees it all the same.
+        told = around.video and tables.FRAME_RATE.search(name)
+        return "" if told else tables.NEVER_READ
     rate = tables.RATE_OF_AUDIO.match(name)
     if rate and rate_source(name, around.names):
         return tables.RATE
@@ -130,14 +139,17 @@ def _mended(parameter: CallParameter, around: Surroundings) -> CallParameter:
     name, said = parameter.name, parameter.documented
     members = set(parameter.annotation.members)
     kinds = parameter.annotation.kinds
+    unknown = {("None", 0), ("Any", 0), ("Any", 1)}
     if kinds == {"PIL"} and tables.PROMPT.search(name):
         members = {("str", depth) for _, depth in members}
     elif kinds == {"str"} and tables.PICTURE.search(name):
         members = {("PIL", depth) for _, depth in members}
     elif not kinds or kinds == {"Any"}:
         members |= _from_documentation(said)
-        if not members - {("None", 0), ("Any", 0), ("Any", 1)}:
+        if not members - unknown:
             members |= _from_default(parameter)
+        if members - unknown:
+            members -= unknown - {("None", 0)}
     elif kinds <= {"Tensor", "ndarray"}:
         if "PIL" in said and (tables.PICTURE.search(name) or tables.MASK.search(name)):
             members |= {("PIL", 0), ("PIL", 1)}
@@ -194,6 +206,9 @@ def _encoded(parameter: CallParameter, around: Surroundings) -> PipelineInput | 
             return tables.LATENTS
         if annotation.kinds & _ARRAYS:
             return _tensor(parameter, advanced=parameter.has_default and name not in around.main)
+    picture = name.removesuffix("_embeds")
+    if picture != name and picture in around.adapters and parameter.has_default:
+        return tables.STOOD_FOR.format(picture)
     if tables.ENCODED.search(name) and annotation.kinds & {"Tensor", "ndarray"}:
         return _tensor(parameter)
     only = annotation.kinds and annotation.kinds <= {"Tensor", "ndarray"}
@@ -231,7 +246,7 @@ def _media(parameter: CallParameter, around: Surroundings) -> PipelineInput | No
     if tables.MASK.search(name) and pictures:
         return PipelineInput(name, "mask")
     if pictures and _is_video(parameter, around):
-        return PipelineInput(name, "video", many=annotation.deepest > 2)
+        return PipelineInput(name, "video")
     if "PIL" in kinds or (around.visual and tables.PICTURE.search(name)):
         many = not annotation.single & (_ARRAYS | {"Any"}) and annotation.deepest > 0
         return PipelineInput(name, "image", many=many)
@@ -242,7 +257,11 @@ def _media(parameter: CallParameter, around: Surroundings) -> PipelineInput | No
 
 def _is_video(parameter: CallParameter, around: Surroundings) -> bool:
     name = parameter.name
+    if name in around.videos and not tables.PICTURE.search(name):
+        return True
     if tables.VIDEO.search(name):
+        if "PIL" in parameter.annotation.single and " image" in parameter.help[:40]:
+            return False  # frames, but of one picture as well
         return around.visual or "video" in name
     nested = parameter.annotation.deepest >= 2 and not parameter.annotation.single
     return around.video and nested and "image" not in name
@@ -328,17 +347,17 @@ def _structure(parameter: CallParameter, around: Surroundings) -> PipelineInput 
     if kinds == {"Any"} and annotation.deepest:
         return PipelineInput(parameter.name, "json", many=False, advanced=parameter.has_default)
     if kinds - _PLAIN - _ARRAYS and parameter.has_default:
-        return tables.FOREIGN
+        return tables.FOREIGN.format(annotation.text)
     return None
 
 
 def is_record(node: ast.ClassDef) -> bool:
-    """Whether a class is made of its fields: a dataclass that is no output, or a named tuple."""
+    """Whether a class is a dataclass that is no output."""
     marks = {ast.unparse(mark).partition("(")[0].rpartition(".")[2] for mark in node.decorator_list}
     bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
     if bases & {"BaseOutput", "ModelOutput"}:
         return False
-    return "dataclass" in marks or "NamedTuple" in bases
+    return "dataclass" in marks
 
 
 def _finished(parameter: CallParameter, found: PipelineInput) -> PipelineInput:

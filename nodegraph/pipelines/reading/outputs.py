@@ -93,12 +93,10 @@ def read_outputs(
     """
     surface = "mesh" in words
     found = [_output(item, surface) for item in fields]
-    if not found:
-        return (PipelineOutput("", "any"),)
-    if surface:
+    if surface and found:
         found.append(PipelineOutput("mesh", "mesh", word="mesh", field=found[0].name))
     known = {item.name for item in found}
-    if latents_wanted and "latent" in words and not known & {"latent", "latents"}:
+    if found and latents_wanted and "latent" in words and not known & {"latent", "latents"}:
         given = "Not decoded; given when `output_type` is latent."
         found.append(
             PipelineOutput("latents", "tensor", help=given, word="latent", field=found[0].name)
@@ -111,6 +109,16 @@ def read_outputs(
                     )
                 )
     return tuple(found)
+
+
+def unnamed_output(code: PipelineCode) -> PipelineOutput:
+    """What a call gives that has no class for it: as it prepares that for people."""
+    called = code.methods_called()
+    if "postprocess_video" in called:
+        return PipelineOutput("", "video")
+    if called & {"postprocess", "numpy_to_pil"}:
+        return PipelineOutput("", "image")
+    return PipelineOutput("", "any")
 
 
 def made(outputs: tuple[PipelineOutput, ...]) -> Makes:

@@ -12,6 +12,7 @@ from nodegraph.pipelines.classes import (
     PipelineInput,
     PipelineOutput,
 )
+from nodegraph.pipelines.reading import tables
 from nodegraph.pipelines.reading.annotations import read_annotation
 from nodegraph.pipelines.reading.code import PipelineCode, arguments, defaults
 from nodegraph.pipelines.reading.docstrings import Documented, read_docstring
@@ -20,12 +21,19 @@ from nodegraph.pipelines.reading.inputs import (
     CallParameter,
     Surroundings,
     in_order,
+    is_record,
     read_input,
 )
-from nodegraph.pipelines.reading.lineage import PipelineSource, every_pipeline, named_pipeline
+from nodegraph.pipelines.reading.lineage import HOME, PipelineSource, every_pipeline, named_pipeline
 from nodegraph.pipelines.reading.literals import NoLiteral, literal
 from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage
-from nodegraph.pipelines.reading.outputs import made, output_class, read_outputs, result_fields
+from nodegraph.pipelines.reading.outputs import (
+    made,
+    output_class,
+    read_outputs,
+    result_fields,
+    unnamed_output,
+)
 from nodegraph.pipelines.reading.packages import PackageNeeds
 from nodegraph.pipelines.reading.pairs import LatentPairs
 from nodegraph.pipelines.reading.parts import read_parts
@@ -72,16 +80,6 @@ class PipelineReader:
         """One of them."""
         source = named_pipeline(self.package, name)
         return None if source is None else self.read(source)
-
-    def record(self, name: str) -> PipelineDataclass | None:
-        """One of the dataclasses, from a pipeline that takes it."""
-        for module in self.package.modules_with(name, "pipelines"):
-            for item, found in module.definitions.items():
-                if isinstance(found, ast.ClassDef):
-                    self.named(item)
-                if name in self.records:
-                    return self.records[name]
-        return None
 
     def read(self, source: PipelineSource) -> PipelineClass:
         """All that its source tells of a pipeline."""
@@ -156,9 +154,19 @@ class PipelineReader:
         self, source: PipelineSource, code: PipelineCode, exchanged: bool
     ) -> tuple[PipelineOutput, ...]:
         found = output_class(source, code)
-        fields = result_fields(self.package, found) if found else []
+        if found is None:
+            return (unnamed_output(code),)
         names = frozenset(item.arg for item in arguments(source.call))
+        fields = result_fields(self.package, found)
         return read_outputs(fields, code.words_of("output_type"), exchanged, names)
+
+    def record(self, name: str) -> PipelineDataclass | None:
+        """A dataclass of the folder of pipelines, by its name."""
+        for module in self.package.modules_with(f"class {name}", HOME):
+            found = self.package.find_class(module, name)
+            if found is not None and is_record(found.node):
+                return self._record(found)
+        return None
 
     def _keep_records(self, parameter: CallParameter, inputs: tuple[PipelineInput, ...]) -> None:
         wanted = {item.dataclass for item in inputs if item.dataclass}
@@ -194,13 +202,19 @@ def _surroundings(
     exchanged: bool,
 ) -> Surroundings:
     kinds = {item.kind for item in outputs}
-    main = frozenset(name for group in code.one_of() for name in group if "latents" in group)
+    main = frozenset(
+        name
+        for group in code.one_of()
+        for name in group
+        if any(tables.LATENTLIKE.search(other) for other in group)
+    )
     return Surroundings(
         visual=bool(kinds & {"image", "video"}) or kinds == {"any"},
         video="video" in kinds,
         names=frozenset(item.name for item in parameters),
         latents_wanted=exchanged,
         main=main,
+        videos=frozenset(code.videos()),
     )
 
 
@@ -222,16 +236,17 @@ def _split(
 
 
 def _output_words(parameter: CallParameter, outputs: tuple[PipelineOutput, ...]) -> tuple[str, ...]:
-    """Words of `output_type` that people choose from: those with an output of their own."""
+    """Words of `output_type` that people choose from: decoded as numbers, or what has an output of
+    its own."""
     own = tuple(dict.fromkeys(item.word for item in outputs if item.word))
-    return (parameter.default, *own) if own and isinstance(parameter.default, str) else ()
+    return ("np", *own) if own else ()
 
 
 def _output_choice(parameter: CallParameter, words: tuple[str, ...]) -> PipelineInput:
     return PipelineInput(
         parameter.name,
         "choice",
-        default=parameter.default,
+        default=words[0],
         advanced=True,
         help="What is given: decoded, or as the other word says, at the output of that name.",
         choices=words,

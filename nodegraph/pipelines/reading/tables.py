@@ -37,7 +37,8 @@ HIDDEN = _rules(
 KEYWORDS = "further words: {}"
 NEVER_READ = "declared by diffusers and never read"
 LATENTS = "latents: drawn from the seed, or encoded from the pictures that are given"
-FOREIGN = "what a model gave before, in a form of its own; other inputs stand for it"
+FOREIGN = "an object that only code makes: {}"
+STOOD_FOR = "the pictures at `{}` stand for it"
 RATE = "taken from the audio that is given"
 
 SEED = re.compile(r"(^|_)generator$")
@@ -55,11 +56,10 @@ ENCODED = re.compile(
 
 AUDIO = re.compile(r"(^|_)(audios?|waveforms?|sound)$")
 RATE_OF_AUDIO = re.compile(r"^(?P<of>\w+?)_?(waveforms?_)?(sampling|sample)_rate$")
+FRAME_RATE = re.compile(r"^fps$|_fps$|frame_rate")
 MASK = re.compile(r"(^|_)masks?(_image|_video|_images)?$|mask_image$")
 VIDEO = re.compile(r"(^|_)(videos?|clip|frames)(_\d)?$")
-PICTURE = re.compile(
-    r"(^|_)(images?|img|frames?|photo|picture|hint|kps_cond|image_reference)(_\d)?$"
-)
+PICTURE = re.compile(r"(^|_)(images?|img|frames?|photo|picture|hint|image_reference)(_\d)?$")
 PROMPT = re.compile(r"prompt|(^|_)(caption|lyrics|instruction|transcription)s?(_\d)?$|^text$")
 
 ADVANCED = _rules(
@@ -70,7 +70,7 @@ ADVANCED = _rules(
      "how the text is read"),
     (r"crops_coords|original_size|target_size|aesthetic_score|micro_conditioning",
      "what the picture is said to be, not what it becomes"),
-    (r"guess_mode|guidance_rescale|pag_adaptive|cfg_|_norm(alization)?$|guidance_(start|end)$|"
+    (r"guess_mode|guidance_rescale|pag_adaptive|cfg_(?!scale)|_norm(alization)?$|guidance_(start|end)$|"
      r"skip_layer|denoising_(start|end)|_interval|noise_scale", "fine adjustments of guidance"),
     (r"decode_|resolution_binning|padding_mask_crop|_chunk_size$|_batch_size$|tile",
      "how the picture is decoded or cut"),
@@ -101,7 +101,7 @@ RANGES: tuple[NumberRange, ...] = (
     _range(r"^(height|width)$|_height$|_width$", 1, 16384, 8),
     _range(r"^num_\w+_per_(prompt|image)$|^batch_size$", 1, 64, 1),
     _range(r"num_frames|video_length|^frames$", 1, 8192, 1),
-    _range(r"^fps$|_fps$|frame_rate", 1, 240, 1),
+    NumberRange(FRAME_RATE, 1, 240, 1),
     _range(r"^strength$|^(prompt|denoise|inpaint|upsampling)_strength$", 0, 1, 0.01),
     _range(r"guidance_(start|end)$|denoising_(start|end)$|_interval_(start|end)$", 0, 1, 0.01),
     _range(r"guidance_rescale|top_p$|cfg_truncation|cfg_trunc_ratio", 0, 1, 0.01),
