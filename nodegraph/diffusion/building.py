@@ -53,7 +53,7 @@ _ANY_TEXT = "a cat, \u00e9\u732b"
 
 _DRAWN = {torch.empty, torch.rand, torch.randn}
 """What makes weights, and never what is computed once for good."""
-_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.trunc_normal_}
+_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_}
 
 
 class _WithoutWeights(TorchFunctionMode):

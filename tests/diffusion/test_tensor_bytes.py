@@ -52,6 +52,23 @@ def test_threads_that_share_a_file_get_the_bits_of_a_whole_conversion(
         assert torch.equal(converted[name], part.to(dtype)[:, None])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_each_number_that_float16_has_is_converted_to_the_same_bits(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    every = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(torch.float16)
+    path = tmp_path / "numbers"
+    path.write_bytes(every.view(torch.uint8).numpy().tobytes())
+
+    with path.open("rb") as file:
+        found = TensorBytes(file).converted(0, (2**16,), torch.float16, dtype)
+
+    is_number = ~every.isnan()
+    kept = (found[is_number], every.to(dtype)[is_number])
+    assert torch.equal(*(item.view(torch.uint8) for item in kept)), "signs of zeros, too"
+    assert found[~is_number].isnan().all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_a_file_that_ends_within_a_tensor_is_told(tmp_path: Path, dtype: torch.dtype) -> None:
     path = tmp_path / "short"
