@@ -42,10 +42,10 @@ class PipelineInput:
         name: As diffusers calls it.
         many: A list of them is what is taken, such as the frames of a video given as pictures.
         required: It has no default. One whose default is None may be left out.
-        default: As in the signature, but for ``output_type``, which is shown only where it has
-            words of its own (`PipelineOutput.word`), and is ``np`` otherwise. None means left out:
-            whoever calls the pipeline hands nothing over, which is right also where the source's
-            default is no plain value.
+        default: As in the signature. None means left out: whoever calls the pipeline hands nothing
+            over, which is right also where the source's default is no plain value. The input
+            ``output_type`` is there only where outputs have a `PipelineOutput.word`; its default
+            stands for whatever form suits the caller.
         advanced: Seldom changed, or to be linked from another node only.
         help: From the docstring.
         minimum, maximum, step: Of numbers, both ends included; None for none.

@@ -236,17 +236,16 @@ def _split(
 
 
 def _output_words(parameter: CallParameter, outputs: tuple[PipelineOutput, ...]) -> tuple[str, ...]:
-    """Words of `output_type` that people choose from: decoded as numbers, or what has an output of
-    its own."""
+    """Words of `output_type` that people choose from: its default, or what has an output of its own."""
     own = tuple(dict.fromkeys(item.word for item in outputs if item.word))
-    return ("np", *own) if own else ()
+    return (parameter.default, *own) if own and isinstance(parameter.default, str) else ()
 
 
 def _output_choice(parameter: CallParameter, words: tuple[str, ...]) -> PipelineInput:
     return PipelineInput(
         parameter.name,
         "choice",
-        default=words[0],
+        default=parameter.default,
         advanced=True,
         help="What is given: decoded, or as the other word says, at the output of that name.",
         choices=words,
