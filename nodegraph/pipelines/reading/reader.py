@@ -236,7 +236,7 @@ def _split(
 
 
 def _output_words(parameter: CallParameter, outputs: tuple[PipelineOutput, ...]) -> tuple[str, ...]:
-    """Words of `output_type` that people choose from: its default, or what has an output of its own."""
+    """Words of `output_type` to choose from: its default, or what has an output of its own."""
     own = tuple(dict.fromkeys(item.word for item in outputs if item.word))
     return (parameter.default, *own) if own and isinstance(parameter.default, str) else ()
 
