@@ -473,15 +473,20 @@ _ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
-    """Summary, the whole text, and the help of each input from the ``Args:`` section."""
+    """Summary, the text, and the help of each input from its ``Args:`` section, less that."""
     text = inspect.getdoc(function) or ""
     summary = text.split("\n\n")[0].replace("\n", " ").strip()
     about: dict[str, str] = {}
     inside = False
     current: list[str] = []
+    kept: list[str] = []
     for line in text.splitlines():
-        if re.match(r"^\w+:\s*$", line):
+        is_title = re.match(r"^\w+:\s*$", line) is not None
+        if is_title:
             inside = line.startswith("Args")
+        if not inside:
+            kept.append(line)
+        if is_title:
             continue
         found = _ARGUMENT.match(line) if inside else None
         if found and len(line) - len(line.lstrip()) == 4:
@@ -490,4 +495,4 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
         elif inside and line.strip():
             for key in current:
                 about[key] = f"{about[key]} {line.strip()}".strip()
-    return summary, text, about
+    return summary, "\n".join(kept).strip(), about

@@ -139,3 +139,20 @@ def test_the_answer_is_plain_ascii(server: Hosted) -> None:
     answer = server.client.get("/node-types")
     assert answer.content.isascii()
     assert json.loads(answer.content)["next"] is None
+
+
+def test_the_list_is_sent_packed_to_who_takes_it_so(server: Hosted) -> None:
+    path = "/node-types"
+    plain = server.client.get(path, headers={"Accept-Encoding": "identity"})
+    packed = server.client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+    assert packed.json() == plain.json()
+    assert plain.headers["etag"] != packed.headers["etag"]
+    for answer in (plain, packed):
+        asked = {
+            "Accept-Encoding": "gzip" if answer is packed else "identity",
+            "If-None-Match": answer.headers["etag"],
+        }
+        assert server.client.get(path, headers=asked).status_code == 304

@@ -64,7 +64,9 @@ function findType(
 }
 
 function lifeScore(spec: NodeSpec): number {
-  return (spec.deprecated === "" ? 0 : -30) + (spec.experimental ? -5 : 0);
+  // Of what is found alike, the built-in ones come first: a pack may bring hundreds.
+  const isBuiltIn = spec.pack === "";
+  return (spec.deprecated === "" ? 0 : -30) + (spec.experimental ? -5 : 0) - (isBuiltIn ? 0 : 4);
 }
 
 function compareLabels(a: NodeSpec, b: NodeSpec): number {

@@ -36,6 +36,15 @@ def json_response(
     return Response(text.encode(), status, headers, media_type="application/json")
 
 
+def takes_gzip(header: str | None) -> bool:
+    """Whether an ``Accept-Encoding`` names it, and not as what isn't wanted."""
+    for part in (header or "").lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ByteRange:
     """Bytes from `start`, `stop` not included."""

@@ -28,6 +28,7 @@ class DeclaredTypes:
         problems: What is wrong with packs.
         is_current: Whether no pack has changed since it was read, nor failed to be.
         looks_same: Whether the packs' files are still what they were then; cheap.
+        kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
     specs: Mapping[str, NodeSpec] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class DeclaredTypes:
     problems: tuple[str, ...] = ()
     is_current: bool = False
     looks_same: Callable[[], bool] = lambda: True
+    kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
         return self.specs.get(node_type)

@@ -33,7 +33,7 @@ export default function PalettePanel() {
 function Palette({ types }: { readonly types: NodeTypes }) {
   const workflow = useActive((_document, found) => found);
   const [query, setQuery] = useState("");
-  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [toggled, setToggled] = useState<ReadonlySet<string>>(new Set());
   const [active, setActive] = useState(0);
   const id = useId();
   const isSearch = query.trim() !== "";
@@ -42,7 +42,7 @@ function Palette({ types }: { readonly types: NodeTypes }) {
     if (!isSearch)
       return treeRows(
         hits.map((hit) => hit.spec),
-        closed,
+        toggled,
         t("panels.palette.other"),
       );
     return hits.map(({ spec, matches }) => ({
@@ -52,25 +52,24 @@ function Palette({ types }: { readonly types: NodeTypes }) {
       matches,
       depth: 0,
     }));
-  }, [types, workflow, query, isSearch, closed]);
+  }, [types, workflow, query, isSearch, toggled]);
   const at = Math.min(active, rows.length - 1);
   const current = rows[at];
-  const setOpen = (folder: string, open: boolean) => {
-    const next = new Set(closed);
-    if (open) next.delete(folder);
-    else next.add(folder);
-    setClosed(next);
+  const toggle = (folder: string) => {
+    const next = new Set(toggled);
+    if (!next.delete(folder)) next.add(folder);
+    setToggled(next);
   };
   const open = (row: Row) => {
-    if (row.kind === "category") setOpen(row.id, !row.open);
+    if (row.kind === "category") toggle(row.id);
     else insertNode(row.spec, freeCenter(), null);
   };
   const onKey = (event: KeyboardEvent, row: Row, index: number) => {
     if (event.key === "ArrowRight" && row.kind === "category") {
       if (row.open) setActive(index + 1);
-      else setOpen(row.id, true);
+      else toggle(row.id);
     } else if (event.key === "ArrowLeft") {
-      if (row.kind === "category" && row.open) setOpen(row.id, false);
+      if (row.kind === "category" && row.open) toggle(row.id);
       else setActive(parentRow(rows, index));
     } else return false;
     return true;
@@ -110,7 +109,7 @@ function Palette({ types }: { readonly types: NodeTypes }) {
       >
         {(row, state) =>
           row.kind === "category" ? (
-            <Folder row={row} onToggle={() => setOpen(row.id, !row.open)} />
+            <Folder row={row} onToggle={() => toggle(row.id)} />
           ) : (
             <TypeRow types={types} row={row} active={state.active} onAdd={() => open(row)} />
           )

@@ -18,7 +18,7 @@ from nodegraph.server.content.pages.login import no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
-from nodegraph.server.http.sending import FOREVER
+from nodegraph.server.http.sending import FOREVER, takes_gzip
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,7 +67,7 @@ async def get_asset(
 
 
 def _answer(request: Request, file: EditorFile, cached: str) -> Response:
-    is_packed = file.packed is not None and _takes_gzip(request.headers.get("accept-encoding"))
+    is_packed = file.packed is not None and takes_gzip(request.headers.get("accept-encoding"))
     tag = f"{file.digest}-gzip" if is_packed else file.digest
     headers = {"ETag": etag(tag), "Cache-Control": cached, "Vary": "Accept-Encoding"}
     if file.is_page:
@@ -80,12 +80,3 @@ def _answer(request: Request, file: EditorFile, cached: str) -> Response:
         headers["Content-Encoding"] = "gzip"
     body = file.packed if is_packed else file.body
     return Response(body, headers={**headers, "Content-Type": file.media_type})
-
-
-def _takes_gzip(header: str | None) -> bool:
-    """Whether an ``Accept-Encoding`` names it, and not as what isn't wanted."""
-    for part in (header or "").lower().split(","):
-        name, _, weight = part.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

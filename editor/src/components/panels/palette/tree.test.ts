@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parentRow, treeRows } from "./tree";
+import { MANY, parentRow, treeRows } from "./tree";
 
 const specs = [
   { type: "Save", label: "Save image", category: "image" },
@@ -28,6 +28,20 @@ describe("treeRows", () => {
     const rows = treeRows(specs, new Set(["image"]), "other");
     expect(ids(rows)).toEqual(["image", "other", "type:Odd"]);
     expect(rows[0]).toMatchObject({ count: 3, open: false, name: "Image" });
+  });
+
+  it("shows of a large category only its name at first", () => {
+    const many = Array.from({ length: MANY + 1 }, (_, at) => ({
+      type: `pack:Made${at}`,
+      label: `Made ${at}`,
+      category: "made/all",
+    }));
+    const rows = treeRows([...specs, ...many], new Set(), "other");
+    expect(ids(rows)).toContain("made");
+    expect(ids(rows)).not.toContain("made/all");
+    expect(ids(rows)).toContain("type:Resize");
+    const opened = treeRows(many, new Set(["made", "made/all"]), "other");
+    expect(opened).toHaveLength(MANY + 3);
   });
 
   it("leads from a row to its category", () => {

@@ -22,10 +22,17 @@ interface Branch<T> {
   readonly specs: T[];
 }
 
-/** Rows in order: a category's folders first, then its types, both by name. */
+/** Of a folder with more types than this only its name is shown at first. */
+export const MANY = 50;
+
+/**
+ * Rows in order: a category's folders first, then its types, both by name.
+ *
+ * `toggled` are the folders that are open or closed other than they are at first.
+ */
 export function treeRows<T extends Typed>(
   specs: Iterable<T>,
-  closed: ReadonlySet<string>,
+  toggled: ReadonlySet<string>,
   other: string,
 ): readonly TreeRow<T>[] {
   const root: Branch<T> = { folders: new Map(), specs: [] };
@@ -35,7 +42,7 @@ export function treeRows<T extends Typed>(
     branch.specs.push(spec);
   }
   const rows: TreeRow<T>[] = [];
-  addRows(root, "", 0, closed, rows);
+  addRows(root, "", 0, toggled, rows);
   return rows;
 }
 
@@ -56,15 +63,16 @@ function addRows<T extends Typed>(
   branch: Branch<T>,
   path: string,
   depth: number,
-  closed: ReadonlySet<string>,
+  toggled: ReadonlySet<string>,
   rows: TreeRow<T>[],
 ): void {
   const folders = [...branch.folders].sort(([a], [b]) => a.localeCompare(b));
   for (const [name, folder] of folders) {
     const id = path === "" ? name : `${path}/${name}`;
-    const open = !closed.has(id);
-    rows.push({ kind: "category", id, name: titled(name), depth, count: countOf(folder), open });
-    if (open) addRows(folder, id, depth + 1, closed, rows);
+    const count = countOf(folder);
+    const open = toggled.has(id) !== count <= MANY;
+    rows.push({ kind: "category", id, name: titled(name), depth, count, open });
+    if (open) addRows(folder, id, depth + 1, toggled, rows);
   }
   const specs = branch.specs.toSorted((a, b) => a.label.localeCompare(b.label));
   for (const spec of specs) rows.push({ kind: "type", id: `type:${spec.type}`, spec, depth });

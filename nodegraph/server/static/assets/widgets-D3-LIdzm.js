@@ -1,0 +1,1 @@
+import"./WidgetField-C9_kF66M.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-CZ1JKwNG.js";
