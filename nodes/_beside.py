@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodegraph import Context
+from nodegraph import Context, Mesh, PointCloud
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_TURNS, _SIDE, _RATE = 16, 192, 8.0
+"""Frames, pixels of a side, and frames a second of a moving picture."""
 
 
 def save_result(ctx: Context, name: str, suffix: str, content: bytes, *, kind: str) -> None:
@@ -36,3 +40,14 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
         picture[0], ctx.workflow, warn=lambda said: ctx.log(said, "warning")
     )
     save_result(ctx, name, ".png", content, kind="image")
+
+
+def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
+    """Write a moving picture of a shape beside it; it carries the workflow, too."""
+    from nodegraph.images.animations import encode_animation
+    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.shapes.drawing import turntable
+
+    frames = turntable(shape, _TURNS, _SIDE, told=lambda done: ctx.progress(done, _TURNS))
+    content = encode_animation(frames, _RATE, workflow_texts(ctx.workflow))
+    save_result(ctx, name, ".webp", content, kind="image")

@@ -147,7 +147,7 @@ def encode_image_file(
         picture = picture.convert("RGB")
     buffer = BytesIO()
     try:
-        picture.save(buffer, **_save_options(format, dict(metadata or {}), quality))
+        picture.save(buffer, **picture_options(format, dict(metadata or {}), quality))
     except ValueError as error:
         raise InvalidValue(
             f"the picture can't be written as {format}: {error}",
@@ -159,7 +159,7 @@ def encode_image_file(
 def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
     """A Pillow picture as the bytes of a file, without metadata."""
     buffer = BytesIO()
-    image.save(buffer, **_save_options(format, {}, 95))
+    image.save(buffer, **picture_options(format, {}, 95))
     return buffer.getvalue()
 
 
@@ -189,7 +189,8 @@ def _free_space(path: Path) -> str:
     return f"{shutil.disk_usage(existing).free:,} bytes free"
 
 
-def _save_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
+def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
+    """What Pillow is told as it saves a picture, its texts included."""
     if format == "png":
         texts = PngImagePlugin.PngInfo()
         for name, text in metadata.items():

@@ -123,6 +123,7 @@ UploadType = Literal[
     "png", "jpeg", "webp", "gif",
     "mp4", "webm", "mkv",
     "wav", "flac", "ogg", "mp3",
+    "glb", "ply", "obj",
     "workflow", "safetensors",
 ]  # fmt: skip
 _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)

@@ -14,10 +14,13 @@ from PIL import Image, PngImagePlugin
 from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
+from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
+from nodegraph.shapes.shape_files import ShapeFormat
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.cli.conftest import WORKFLOW, saved
+from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
 
 
@@ -56,6 +59,16 @@ def test_a_workflow_comes_from_audio(tmp_path: Path, format: AudioFormat) -> Non
     path.write_bytes(encode_audio(tone(), format, metadata={"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_audio(tone(), format))
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
+
+
+@pytest.mark.parametrize("format", SHAPE_SUFFIXES)
+def test_a_workflow_comes_from_a_mesh(tmp_path: Path, format: ShapeFormat) -> None:
+    path = tmp_path / f"made.{format}"
+    path.write_bytes(encode_mesh(box(), format, {"workflow": json.dumps(WORKFLOW)}))
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+    path.write_bytes(encode_mesh(box(), format))
     with pytest.raises(InvalidFile, match="carries no workflow"):
         open_workflow(str(path))
 

@@ -24,11 +24,14 @@ from nodegraph.server.content.files.names import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType
+from nodegraph.shapes.encoding import encode_mesh
+from nodegraph.shapes.shape_files import ShapeFormat
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.server.resources import digest_of, picture, pieces
+from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
 
 PICTURE = picture(64, 48)
@@ -206,6 +209,16 @@ def test_a_video_is_taken_in_by_its_bytes(uploads: Uploads, kind: VideoFormat) -
 def test_audio_is_taken_in_by_its_bytes(uploads: Uploads, kind: AudioFormat) -> None:
     found, _ = receive(uploads, encode_audio(tone(), kind), "song.png")
     assert (found.name, found.media_type) == (f"song.{kind}", f"audio/{kind}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"), [("glb", "gltf-binary"), ("ply", "ply"), ("obj", "obj")]
+)
+def test_a_shape_is_taken_in_by_its_bytes(
+    uploads: Uploads, kind: ShapeFormat, media_type: str
+) -> None:
+    found, _ = receive(uploads, encode_mesh(box(), kind), "chair.png")
+    assert (found.name, found.media_type) == (f"chair.{kind}", f"model/{media_type}")
 
 
 def test_a_damaged_picture_is_refused(uploads: Uploads, tmp_path: Path) -> None:

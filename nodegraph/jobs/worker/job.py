@@ -41,6 +41,9 @@ _MEDIA_TYPES = {
     ".wav": "audio/wav",
     ".flac": "audio/flac",
     ".ogg": "audio/ogg",
+    ".glb": "model/gltf-binary",
+    ".ply": "model/ply",
+    ".obj": "model/obj",
 }
 """Not every system knows them."""
 _AT_ONCE = 64 << 20

@@ -40,6 +40,9 @@ SUFFIXES: Mapping[str, str] = {
     "audio/flac": ".flac",
     "audio/ogg": ".ogg",
     "audio/mpeg": ".mp3",
+    "model/gltf-binary": ".glb",
+    "model/ply": ".ply",
+    "model/obj": ".obj",
     "application/json": ".json",
     "application/vnd.safetensors": ".safetensors",
 }

@@ -16,6 +16,7 @@ from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
 from nodegraph.server.workflows.checking import check_size
+from nodegraph.shapes.shape_files import shape_format
 from nodegraph.videos.video_files import MATROSKA, begins_like_video
 
 _DAY = 86_400.0
@@ -33,9 +34,12 @@ _READ_BY_WORKERS: Mapping[UploadType, str] = {
     "flac": "audio/flac",
     "ogg": "audio/ogg",
     "mp3": "audio/mpeg",
+    "glb": "model/gltf-binary",
+    "ply": "model/ply",
+    "obj": "model/obj",
 }
 """Media types of what is read by workers only, and for thumbnails in a process of its own."""
-_HEAD = 64
+_HEAD = 4096
 _LARGEST_HEADER = 16 << 20
 """Bytes of JSON before the weights in a safetensors file."""
 
@@ -127,9 +131,11 @@ def _type(head: bytes) -> UploadType | None:
         return "webp"
     if begins_like_video(head):
         is_matroska = head.startswith(MATROSKA)
-        return ("webm" if b"webm" in head else "mkv") if is_matroska else "mp4"
+        return ("webm" if b"webm" in head[:64] else "mkv") if is_matroska else "mp4"
     if begins_like_audio(head):
         return _AUDIO.get(head[:4], "mp3")
+    if (shape := shape_format(head)) is not None:
+        return shape
     if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 40:
         return "safetensors"
     return "workflow" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None

@@ -1,0 +1,1 @@
+"""Shapes: meshes and clouds of points, their files, and pictures of them."""

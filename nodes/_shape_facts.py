@@ -1,0 +1,23 @@
+"""What nodes of shapes check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.shapes.reading import check_shapes_installed
+from nodegraph.shapes.shape_files import open_shape
+
+from ._facts import finding_of, input_path
+
+
+def check_shape(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or no shapes, and that there is nothing to read them with."""
+    path = input_path(inputs)
+    try:
+        check_shapes_installed()
+        if path is not None:
+            # Whom a server serves is told nothing of files that somebody else put there.
+            open_shape(path, names=inputs.environment.readable is None)[0].close()
+    except NodegraphError as error:
+        yield finding_of("path", error)

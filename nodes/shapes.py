@@ -1,0 +1,168 @@
+"""Meshes and clouds of points: reading, writing, and pictures of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from nodegraph import Advanced, Context, File, Image, Mesh, PointCloud, Range, Video, node
+
+from ._beside import save_result, save_turntable
+from ._facts import check_result_name, image_state
+from ._shape_facts import check_shape
+
+_ELEVATION = 20.0
+
+
+@node(
+    category="3d",
+    lane="io",
+    validate=check_shape,
+    fingerprint=image_state,
+    tags=("open", "read", "model", "glb", "obj", "ply"),
+)
+def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
+    """Read a mesh from a file: all that it shows, as one.
+
+    Colours and texture are kept. What a file refers to in others, such as an OBJ's materials,
+    isn't read.
+
+    Args:
+        path: GLB, PLY or OBJ; relative paths start from the inputs folder.
+    """
+    from nodegraph.shapes.reading import read_mesh
+
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    return read_mesh(file, names=environment.readable is None)
+
+
+@node(
+    category="3d",
+    lane="io",
+    validate=check_shape,
+    fingerprint=image_state,
+    tags=("open", "read", "scan", "ply"),
+)
+def LoadPointCloud(ctx: Context, path: Annotated[str, File("mesh")]) -> PointCloud:
+    """Read points from a file.
+
+    Args:
+        path: PLY, GLB or OBJ, of meshes the vertices; relative paths start from the inputs folder.
+    """
+    from nodegraph.shapes.reading import read_point_cloud
+
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    return read_point_cloud(file, names=environment.readable is None)
+
+
+@node(
+    category="3d",
+    lane="io",
+    output="files",
+    validate=check_result_name,
+    tags=("write", "file", "model", "export"),
+)
+def SaveMesh(
+    ctx: Context,
+    mesh: Mesh,
+    name: str = "mesh",
+    format: Literal["glb", "ply", "obj"] = "glb",
+    picture: Annotated[bool, Advanced()] = True,
+) -> None:
+    """Write a mesh to the output folder, with the workflow that made it.
+
+    Files are numbered: chair_00001.glb. One with the same content is not written again.
+
+    Args:
+        mesh: With its colours or texture, if it has some.
+        name: What the file names begin with; chairs/chair makes a sub-folder.
+        format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
+        picture: Also write a moving picture of it, seen from all sides.
+    """
+    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
+
+    content = encode_mesh(mesh, format, workflow_texts(ctx.workflow))
+    save_result(ctx, name, SHAPE_SUFFIXES[format], content, kind="mesh")
+    if picture:
+        save_turntable(ctx, name, mesh)
+
+
+@node(
+    category="3d",
+    lane="io",
+    output="files",
+    validate=check_result_name,
+    tags=("write", "file", "scan", "export"),
+)
+def SavePointCloud(
+    ctx: Context,
+    point_cloud: PointCloud,
+    name: str = "points",
+    picture: Annotated[bool, Advanced()] = True,
+) -> None:
+    """Write points to the output folder as PLY, with the workflow that made them.
+
+    Files are numbered: scan_00001.ply. One with the same content is not written again.
+
+    Args:
+        point_cloud: With its colours, if it has some.
+        name: What the file names begin with; scans/scan makes a sub-folder.
+        picture: Also write a moving picture of them, seen from all sides.
+    """
+    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.shapes.encoding import encode_points
+
+    content = encode_points(point_cloud, workflow_texts(ctx.workflow))
+    save_result(ctx, name, ".ply", content, kind="points")
+    if picture:
+        save_turntable(ctx, name, point_cloud)
+
+
+@node(category="3d", tags=("render", "picture", "look", "preview"))
+def DrawMesh(
+    mesh: Mesh | PointCloud,
+    size: Annotated[int, Range(16, 4096)] = 512,
+    angle: Annotated[float, Range(-360, 360)] = 30.0,
+    elevation: Annotated[float, Range(-90, 90)] = _ELEVATION,
+) -> Image:
+    """Draw a mesh or points from one side.
+
+    Args:
+        mesh: What is drawn, so large that it fits.
+        size: Of the square picture, in pixels.
+        angle: Degrees by which it is turned.
+        elevation: Degrees from which it is seen from above.
+    """
+    from nodegraph.shapes.drawing import draw_shape
+
+    return draw_shape(mesh, size, angle=angle, elevation=elevation)
+
+
+@node(category="3d", tags=("render", "spin", "rotate", "preview"))
+def MeshTurntable(
+    ctx: Context,
+    mesh: Mesh | PointCloud,
+    frames: Annotated[int, Range(1, 1000)] = 48,
+    size: Annotated[int, Range(16, 4096)] = 384,
+    rate: Annotated[float, Range(0.001, 1000)] = 24.0,
+    elevation: Annotated[float, Range(-90, 90)] = _ELEVATION,
+) -> Video:
+    """Show a mesh or points from all sides: a video in which it turns once.
+
+    Args:
+        mesh: What is drawn, so large that it fits.
+        frames: How many there are.
+        size: Of the square frames, in pixels.
+        rate: Frames a second.
+        elevation: Degrees from which it is seen from above.
+    """
+    from nodegraph.shapes.drawing import turntable
+    from nodegraph.videos.rates import exact_rate
+
+    pictures = turntable(
+        mesh, frames, size, elevation=elevation, told=lambda done: ctx.progress(done, frames)
+    )
+    return Video(pictures, exact_rate(rate))

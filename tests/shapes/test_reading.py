@@ -1,0 +1,246 @@
+"""Files of shapes by strangers: of several parts, damaged, with claims and ways out."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import trimesh
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.shapes import glb_checks, reading, shape_files
+from nodegraph.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.shapes.shape_files import shape_format
+from tests.shapes.making import FORMATS, box, cloud, square, written
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """A GLB whose JSON was changed."""
+    data = path.read_bytes()
+    size = struct.unpack("<I", data[12:16])[0]
+    told = json.loads(data[20 : 20 + size])
+    change(told)
+    text = json.dumps(told).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + size :]
+    head = b"glTF" + struct.pack("<II", 2, 20 + len(text) + len(rest))
+    path.write_bytes(head + struct.pack("<I", len(text)) + b"JSON" + text + rest)
+    return path
+
+
+def test_parts_come_where_they_lie_as_one(tmp_path: Path) -> None:
+    scene = trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box())
+    moved = trimesh.transformations.translation_matrix([10, 0, 0])
+    red = trimesh.creation.box()
+    red.visual.vertex_colors = [255, 0, 0, 255]
+    scene.add_geometry(red, transform=moved)
+    path = tmp_path / "scene.glb"
+    path.write_bytes(scene.export(file_type="glb"))
+
+    found = read_mesh(path)
+
+    assert (found.vertices.shape, found.faces.shape) == ((16, 3), (24, 3))
+    assert found.faces.max() == 15
+    assert found.vertices[:, 0].max() == 10.5
+    assert found.colors is not None
+    assert (found.colors[found.vertices[:, 0] > 5] == torch.tensor([1.0, 0, 0])).all()
+
+
+def test_squares_and_negative_numbers_of_an_obj_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.obj"
+    path.write_text("o it\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf -4 -3 -2 -1\n")
+    assert sorted(read_mesh(path).faces.unique().tolist()) == [0, 1, 2, 3]
+
+
+def test_what_an_obj_refers_to_is_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "secret.mtl").write_text("newmtl a\nmap_Kd secret.png\n")
+    (tmp_path / "secret.png").write_bytes(b"no picture")
+    path = folder / "a.obj"
+    path.write_text(
+        "mtllib ../secret.mtl\nmtllib /etc/passwd\nusemtl a\n"
+        "v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\n"
+    )
+    found = read_mesh(path)
+    assert (found.texture, len(found.faces)) == (None, 1)
+
+
+def test_what_a_ply_refers_to_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"no picture")
+    path = tmp_path / "a.ply"
+    path.write_text(
+        "ply\nformat ascii 1.0\ncomment TextureFile ../secret.png\nelement vertex 3\n"
+        "property float x\nproperty float y\nproperty float z\nelement face 1\n"
+        "property list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+    )
+    assert len(read_mesh(path).faces) == 1
+
+
+@pytest.mark.parametrize("uri", ["../../etc/passwd", "https://example.org/a.bin", "data:,"])
+@pytest.mark.parametrize("part", ["images", "buffers"])
+def test_a_glb_with_parts_elsewhere_is_refused(tmp_path: Path, part: str, uri: str) -> None:
+    path = edited(written(tmp_path, square()), lambda told: told[part].append({"uri": uri}))
+    with pytest.raises(InvalidFile, match="lie in other files"):
+        read_mesh(path)
+
+
+def lengthen(told: dict[str, Any]) -> None:
+    told["accessors"].append({"componentType": 5126, "count": 10**12, "type": "VEC3"})
+
+
+def put_within_itself(told: dict[str, Any]) -> None:
+    told["nodes"] = [{"mesh": 0, "children": [1]}, {"children": [0]}]
+
+
+def show_often(told: dict[str, Any]) -> None:
+    told["nodes"] = [{"mesh": 0}] * 1000
+    told["accessors"][0]["count"] = 10**6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lengthen, "it claims"),
+        (put_within_itself, "within themselves"),
+        (show_often, "too often"),
+        (lambda told: told.update(nodes=[{"children": [1]}, {}, {"children": [1]}]), "no tree"),
+        (lambda told: told.update(nodes=[{"children": [7]}]), "no tree"),
+        (lambda told: told.update(extensionsRequired=["KHR_draco"]), "extensions"),
+        (lambda told: told.update(accessors=3), "no glTF"),
+        (lambda told: told.update(nodes=[{"mesh": 5}]), "no glTF"),
+        (lambda told: told["accessors"][0].update(count=10**6), "damaged"),
+        (lambda told: told["accessors"][0].update(count="many"), "damaged"),
+        (lambda told: told["accessors"][1].update(componentType=1), "damaged"),
+        (lambda told: told.pop("meshes"), "no"),
+    ],
+)
+def test_a_glb_that_claims_something_odd_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    path = edited(written(tmp_path, box()), change)
+    with pytest.raises(InvalidFile, match=message):
+        read_mesh(path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.9])
+def test_a_file_that_is_cut_short_is_told(tmp_path: Path, format: Any, part: float) -> None:
+    path = written(tmp_path, box(is_colored=True), format)
+    data = path.read_bytes()
+    if format == "obj" and part > 0.5:
+        data = data[: int(len(data) * 0.3)] + data[int(len(data) * 0.8) :]
+        path.write_bytes(data)
+    else:
+        path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(InvalidFile):
+        read_mesh(path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_damage_does_more_than_being_told(tmp_path: Path, format: Any) -> None:
+    path = written(tmp_path, box(is_colored=True), format)
+    data = path.read_bytes()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        broken = bytearray(data)
+        for at in torch.randint(0, len(data), (4,), generator=generator).tolist():
+            broken[at] = int(torch.randint(0, 256, (1,), generator=generator))
+        path.write_bytes(broken)
+        try:
+            found = read_mesh(path)
+        except InvalidFile:
+            continue
+        assert found.vertices.isfinite().all()
+        assert found.faces.max() < len(found.vertices)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"just words", b"v 1 2", b"\0" * 500, b"ply", b"glTF", b"solid it\n", b"{}"]
+)
+def test_what_is_no_shape_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mesh.glb"
+    path.write_bytes(content)
+    with pytest.raises(InvalidFile):
+        read_mesh(path)
+
+
+def test_a_missing_file_is_told_with_one_like_it(tmp_path: Path) -> None:
+    written(tmp_path, box())
+    with pytest.raises(InvalidFile, match=r"Did you mean `mesh.glb`"):
+        read_mesh(tmp_path / "mehs.glb")
+
+
+def test_a_file_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape_files, "LARGEST", 100)
+    with pytest.raises(InvalidFile, match="too large"):
+        read_mesh(written(tmp_path, box()))
+
+
+def test_tables_and_textures_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, square())
+    monkeypatch.setattr(glb_checks, "MOST_TEXELS", 15)
+    with pytest.raises(InvalidFile, match="textures are too large"):
+        read_mesh(path)
+    monkeypatch.setattr(glb_checks, "MOST_NUMBERS", 10)
+    with pytest.raises(InvalidFile, match="numbers"):
+        read_mesh(path)
+
+
+def test_points_are_no_mesh_but_a_mesh_has_points(tmp_path: Path) -> None:
+    from nodegraph.shapes.encoding import encode_points
+
+    path = tmp_path / "points.ply"
+    path.write_bytes(encode_points(cloud(5)))
+    with pytest.raises(InvalidFile, match=r"LoadPointCloud"):
+        read_mesh(path)
+    found = read_point_cloud(written(tmp_path, box(is_colored=True)))
+    assert torch.equal(found.points, box().vertices)
+    assert found.colors is not None
+
+
+def test_that_the_package_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    with pytest.raises(InvalidValue, match=r"pip install 'nodegraph\[shapes\]'"):
+        read_mesh(written(tmp_path, box()))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# Blender\no Cube\nv 1.0 -1.0e-3 .5\nvt 0.5 0.5\nvn 0 1 0\nf 1/1/1 2//1 3\n",
+        b"mtllib a b.mtl\r\nv 1 2 3\r\n",
+        b"v 1 2 3\n" * 1000,
+    ],
+)
+def test_an_obj_is_known_by_its_lines(content: bytes) -> None:
+    assert shape_format(content[:4096]) == "obj"
+    assert trimesh.load(BytesIO(content), file_type="obj") is not None
+
+
+@pytest.mark.parametrize(
+    "content", [b"# Title\n\nWords.\n", b"v\n", b"very 1 2 3\n", b"f x\n", b"# only\n# comments\n"]
+)
+def test_words_are_no_obj(content: bytes) -> None:
+    assert shape_format(content) is None
+
+
+def test_a_texture_of_a_format_that_starts_programs_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, square())
+    data = path.read_bytes()
+    at = data.index(b"\x89PNG")
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
+    path.write_bytes(data[:at] + script + data[at + len(script) :])
+    with pytest.raises(InvalidFile, match="no PNG, JPEG, WEBP"):
+        read_mesh(path)
