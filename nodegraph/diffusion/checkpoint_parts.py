@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import DiffusionModel, Recipe, Vae
+from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Vae
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
@@ -47,6 +47,8 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
         return (vae_part("vae", format_named(recipe.family)),)
+    if isinstance(recipe, PipelineComponent):
+        return (Part(recipe.files[0].role, (recipe.family,)),)
     family = family_named(recipe.family)
     return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
 

@@ -22,9 +22,8 @@ from nodegraph.diffusion.building import diffusers_module, reading, transformers
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.loading import move_component
 from nodegraph.diffusion.models import SAFETENSORS
-from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
+from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.precision.settling import settle
-from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile
 from nodegraph.pipelines.opening import LIBRARY
@@ -60,20 +59,6 @@ def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
     settle(made, storage_of(recipe), PRECISIONS[recipe.dtype])
     made.eval().requires_grad_(False)
     return move_component(Component({_name(recipe): made}, recipe.family), device)
-
-
-def part_bytes(recipe: PipelineComponent) -> int:
-    """Bytes that a recipe's part will take in memory, from the files' headers alone.
-
-    Raises:
-        InvalidFile: A file is missing or damaged.
-    """
-    tensors: list[StoredTensor] = [
-        (name, shape, header.dtypes[name])
-        for header in map(read_header, _weights(recipe, only=SAFETENSORS))
-        for name, shape in header.shapes.items()
-    ]
-    return bytes_in_memory(tensors, recipe.dtype, storage_of(recipe))
 
 
 def part_class(recipe: PipelineComponent) -> Any:
@@ -139,9 +124,9 @@ def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
             raise ValueError(str(error).strip() or type(error).__name__) from error
 
 
-def _weights(recipe: PipelineComponent, *, only: str = "") -> list[Path]:
+def _weights(recipe: PipelineComponent) -> list[Path]:
     paths = [Path(file.path) for file in recipe.files]
-    return [path for path in paths if path.suffix in ((only,) if only else _WEIGHTS)]
+    return [path for path in paths if path.suffix in _WEIGHTS]
 
 
 _WEIGHTS = (SAFETENSORS, ".bin")

@@ -80,7 +80,7 @@ def open_pipeline(
     for part in folder.parts.values():
         if part.name not in parts and part.kind != "scheduler":
             files = part_files(part, allow_pickle=allow_pickle)
-            kept = port_storage(storage, [files]) if _IN_FEW_BITS.search(part.name) else ()
+            kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
             parts[part.name] = _component(part, files, dtype, device, kept, digests or FILE_DIGESTS)
     ordered = {part: parts[part] for part in folder.parts if part in parts}
     return Pipeline(folder.class_name, ordered, schedulers, folder.config)
@@ -133,6 +133,12 @@ def _native(
         return {}
     recipes: Mapping[str, Recipe] = {file.role: recipe for recipe in found for file in recipe.files}
     return {part: recipes[part] for part in folder.parts if part in recipes}
+
+
+def takes_storage(name: str) -> bool:
+    """Whether a part is one of those whose weights a storage is for: what denoises, and what reads
+    text."""
+    return bool(_IN_FEW_BITS.search(name))
 
 
 def part_files(part: FolderPart, *, allow_pickle: bool) -> PartFiles:
@@ -205,7 +211,7 @@ def pipeline_weights(
     found = dict(native)
     for part, files in _weighty(folder, allow_pickle=allow_pickle):
         if part.name not in known:
-            kept = port_storage(storage, [files]) if _IN_FEW_BITS.search(part.name) else ()
+            kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
             found[part.name] = _stored(files, port_precision(dtype, [files], device), kept)
     return found
 

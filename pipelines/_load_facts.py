@@ -1,0 +1,132 @@
+"""What loading pipelines knows and checks before it runs. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.models import find_path
+from nodegraph.diffusion.opening import computed_dtype
+from nodegraph.diffusion.precision.choices import check_storage
+from nodegraph.errors import at_port
+from nodegraph.pipelines.folders import PipelineFolder, read_folder
+from nodegraph.pipelines.opening import pipeline_stamp, pipeline_weights
+from nodegraph.pipelines.schedulers import CLASS, OWN, swapped
+
+_PORT = "pipeline"
+
+
+def _folder(inputs: HookInputs) -> PipelineFolder:
+    environment = inputs.environment
+    with at_port(_PORT):
+        path = find_path(inputs.literals[_PORT], environment.models)
+        return read_folder(path, allow_pickle=environment.allow_pickle)
+
+
+def pipeline_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Class and parts of what LoadPipeline gives; nothing where it can't be loaded."""
+    if inputs.literals.get(_PORT) is None:
+        return {}
+    try:
+        folder = _folder(inputs)
+    except NodegraphError:
+        # `check_pipeline` tells.
+        return {}
+    return {_PORT: {"pipeline": folder.class_name, "parts": sorted(folder.parts)}}
+
+
+def check_pipeline(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no pipeline, folders that aren't whole, and schedulers that don't fit."""
+    if inputs.literals.get(_PORT) is None:
+        return
+    try:
+        folder = _folder(inputs)
+        _check_scheduler(folder, inputs.literals.get("scheduler") or OWN)
+        check_storage(inputs.literals.get("storage") or "auto")
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or _PORT, error)
+
+
+def _check_scheduler(folder: PipelineFolder, wanted: str) -> None:
+    part = folder.parts.get("scheduler")
+    swapped({CLASS: part.class_name if part else "none"}, wanted)
+
+
+def finding_of(port: str, error: NodegraphError) -> Finding:
+    """An error as what is wrong with an input."""
+    problem = error.problem
+    return Finding(
+        port,
+        problem.message,
+        problem.given,
+        problem.expected,
+        problem.hint,
+        code=problem.code,
+    )
+
+
+def pipeline_state(inputs: HookInputs) -> str:
+    """Changes when a file of the pipeline does."""
+    environment = inputs.environment
+    return pipeline_stamp(
+        inputs.literals[_PORT],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+
+
+def weights_of_pipeline(inputs: HookInputs) -> Estimate:
+    """What the parts of a pipeline take in memory once a node needs them."""
+    name, environment = inputs.literals.get(_PORT), inputs.environment
+    if name is None:
+        return Estimate()
+    found = pipeline_weights(
+        name,
+        environment.models,
+        dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
+        storage=inputs.literals.get("storage") or "auto",
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+    whole = sum(part.bytes for part in found.values())
+    in_parts = sum(part.parts for part in found.values())
+    return Estimate(memory=0, weights={_PORT: whole}, parts={_PORT: in_parts})
+
+
+def adapted_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the pipeline that it hands on: all that was before."""
+    known: dict[str, Any] = dict(inputs.facts.get(_PORT, {}))
+    return {_PORT: known}
+
+
+def check_adapter(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no LoRA, and files that hold none."""
+    name = inputs.literals.get("lora")
+    if name is not None:
+        try:
+            read_adapter(locate_adapter(name, inputs.environment.models))
+        except NodegraphError as error:
+            yield finding_of("lora", error)
+
+
+def adapter_state(inputs: HookInputs) -> str:
+    """Changes when the file does."""
+    return file_stamp(locate_adapter(inputs.literals["lora"], inputs.environment.models))
+
+
+def adapter_weights(inputs: HookInputs) -> Estimate:
+    """What the LoRA adds to the pipeline's parts, once a node needs them."""
+    name = inputs.literals.get("lora")
+    if name is None:
+        return Estimate()
+    try:
+        file = read_adapter(locate_adapter(name, inputs.environment.models))
+    except NodegraphError:
+        # `check_adapter` tells.
+        return Estimate()
+    added = sum(file.bytes(of_encoders=of_encoders) for of_encoders in (False, True))
+    return Estimate(memory=0, weights={_PORT: added}, shares={_PORT: _PORT})
