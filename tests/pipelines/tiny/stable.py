@@ -107,9 +107,7 @@ PIPELINES: Mapping[str, Callable[[], Tiny]] = {
         adapter=diffusers.T2IAdapter(channels=[16, 32], num_res_blocks=1, downscale_factor=2),
     ),
     "StableDiffusionUpscalePipeline": _upscaler,
-    "StableDiffusionPAGPipeline": lambda: _sd(
-        "StableDiffusionPAGPipeline", SIZED, pag_applied_layers="down.block_0"
-    ),
+    "StableDiffusionPAGPipeline": lambda: _sd("StableDiffusionPAGPipeline", SIZED),
     "StableDiffusionSAGPipeline": lambda: _sd("StableDiffusionSAGPipeline", SIZED),
     "LatentConsistencyModelPipeline": lambda: _sd(
         "LatentConsistencyModelPipeline",
