@@ -13,7 +13,7 @@ from nodegraph.pipelines.assembling import assembled
 from nodegraph.pipelines.checks import check_call
 from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.following import Following, previews_of
-from nodegraph.pipelines.giving import given
+from nodegraph.pipelines.giving import given, rates_given
 from nodegraph.pipelines.random_state import own_random_state
 from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
 from nodegraph.pipelines.taking import Rates, rate_unknown, taken
@@ -22,7 +22,6 @@ from nodegraph.pipelines.values import Pipeline
 OUTPUT_TYPE = "output_type"
 
 _SEEN = frozenset({"image", "video", "audio"})
-_STEPS = "num_inference_steps"
 
 
 def run_pipeline(
@@ -52,29 +51,37 @@ def run_pipeline(
         warnings.simplefilter("ignore")
         takes = signature(type(made).__call__).parameters
         sound = _audio_rate(found, pipeline, inputs, made)
-        following = Following(ctx, _steps(takes, inputs), previews_of(ctx, pipeline))
+        following = Following(ctx, _steps(takes, found, inputs), previews_of(ctx, pipeline))
         following.follow(made)
+        asked = _asked(found, inputs)
         call = {
-            **_asked(found, takes, inputs),
-            **following.callbacks(takes),
+            **({} if asked is None else {OUTPUT_TYPE: asked}),
+            **following.callbacks(found.settings.get("callbacks", ())),
             **given(found, inputs, ctx.device),
+            **rates_given(found, inputs),
         }
         try:
             answer = made(**call)
         except ValueError as error:
             raise InvalidValue(f"{found.name} refused it: {error}") from error
-        return taken(found, answer, Rates(frame_rate(found, inputs), sound))
+        return taken(found, answer, Rates(frame_rate(found, inputs), sound), asked)
 
 
 def _seeds(found: PipelineClass) -> list[str]:
     return [item.name for item in found.inputs if item.kind == "seed"]
 
 
-def _steps(takes: Mapping[str, Parameter], inputs: Mapping[str, Any]) -> int | None:
-    asked = inputs.get(_STEPS)
-    if asked is None and _STEPS in takes:
-        asked = takes[_STEPS].default
-    return asked if isinstance(asked, int) else None
+def _steps(
+    takes: Mapping[str, Parameter], found: PipelineClass, inputs: Mapping[str, Any]
+) -> int | None:
+    """Steps of the call, by what counts them; None where nothing does."""
+    for name in found.settings.get("steps", ()):
+        asked = inputs.get(name)
+        if asked is None and name in takes:
+            asked = takes[name].default
+        if isinstance(asked, int):
+            return asked
+    return None
 
 
 def _audio_rate(
@@ -93,15 +100,14 @@ def _audio_rate(
     return int(rate)
 
 
-def _asked(
-    found: PipelineClass, takes: Mapping[str, Parameter], inputs: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The form to ask for: numbers, so that nothing is rounded to 8 bits."""
-    if OUTPUT_TYPE not in takes:
-        return {}
-    if inputs.get(OUTPUT_TYPE) is not None:
-        return {OUTPUT_TYPE: inputs[OUTPUT_TYPE]}
-    words = found.settings.get(OUTPUT_TYPE) or ("np",)
-    if not any(output.kind in _SEEN for output in found.outputs) or "np" not in words:
-        return {}
-    return {OUTPUT_TYPE: "np"}
+def _asked(found: PipelineClass, inputs: Mapping[str, Any]) -> str | None:
+    """The form to ask for: numbers, so that nothing is rounded to 8 bits; None for the class's
+    own."""
+    default = found.settings.get(OUTPUT_TYPE)
+    if default is None or inputs.get(OUTPUT_TYPE) is not None:
+        return inputs.get(OUTPUT_TYPE)
+    if not any(output.kind in _SEEN for output in found.outputs):
+        return None
+    # What makes pictures of PIL makes them of arrays.
+    knows = default == "pil" or "np" in found.settings.get("output_types", ())
+    return "np" if knows else None

@@ -73,7 +73,7 @@ def call_faults(
         elif value is not None and item.kind in ("image", "video"):
             yield from _picture_faults(found, item, value)
     gives_audio = any(output.kind == "audio" for output in found.outputs)
-    is_told = inputs.get(AUDIO_RATE) or any("rate" in name for name in found.settings)
+    is_told = inputs.get(AUDIO_RATE) is not None
     if gives_audio and rate is None and not is_told and not _says_itself(found):
         yield InvalidValue(
             f"no part of this {pipeline.class_name} says how many samples a second its sound has",
@@ -141,7 +141,7 @@ def _is_due(item: PipelineInput) -> bool:
 def _audio_faults(
     item: PipelineInput, value: Audio, rate: int | None, found: PipelineClass
 ) -> Iterator[InvalidValue]:
-    tells = any(other.name.endswith("sampling_rate") for other in found.inputs)
+    tells = item.name in found.settings.get("rates", {}).values()
     if rate is not None and value.rate != rate and not tells:
         yield InvalidValue(
             f"the sound has another rate than {found.name} hears",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import diffusers
@@ -59,16 +59,16 @@ class Following:
         for layer in part.modules():
             layer.register_forward_pre_hook(before)
 
-    def callbacks(self, takes: Collection[str]) -> dict[str, Any]:
+    def callbacks(self, names: Collection[str]) -> dict[str, Any]:
         """What to call a pipeline with.
 
         Args:
-            takes: Parameters of its call.
+            names: Of its step callbacks.
         """
-        found: dict[str, Any] = {name: self.step_end for name in takes if name.endswith(_STEP_END)}
-        if not found and {_OLDER, _EVERY} <= set(takes):
-            found = {_OLDER: self.older, _EVERY: 1}
-        return found
+        newer: dict[str, Any] = {name: self.step_end for name in names if name.endswith(_STEP_END)}
+        if newer or _OLDER not in names:
+            return newer
+        return {_OLDER: self.older, _EVERY: 1}
 
     def step_end(self, _: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """As ``callback_on_step_end``; changes nothing."""
@@ -116,7 +116,7 @@ class Following:
 class Bar:
     """What stands for a progress bar of tqdm; whatever else one is asked for does nothing."""
 
-    def __init__(self, following: Following, iterable: Iterable[Any] | None, total: int | None):
+    def __init__(self, following: Following, iterable: Any, total: int | None):
         self._following = following
         self._iterable = iterable
         length = getattr(iterable, "__len__", None)

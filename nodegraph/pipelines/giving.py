@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from torch import Tensor
 from nodegraph.core.values import Audio, Video
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput
 
-_PIL = re.compile(r"PIL|ImageInput|Image\.Image|\bImage\b")
-_NUMPY = "RandomState"
+_PIL, _ARRAY = "PIL", "ndarray"
+"""Forms of inputs."""
 
 
 def given(found: PipelineClass, inputs: Mapping[str, Any], device: str) -> dict[str, Any]:
@@ -36,45 +36,60 @@ def given(found: PipelineClass, inputs: Mapping[str, Any], device: str) -> dict[
 
 def _converted(found: PipelineClass, item: PipelineInput, value: Any, device: str) -> Any:
     if item.kind == "seed":
-        return _seeded(item, value)
+        return _seeded(found, item, value)
     if item.kind in ("image", "mask", "video"):
         return _pictures(item, value)
     if item.kind == "audio":
-        return _waveform(value, device)
+        return _waveform(item, value, device)
     if item.kind == "tensor":
-        return to_device(value, device)
+        return _numbers(item, value, device)
     if item.kind == "dataclass":
         return _record(found, item, value)
-    if isinstance(value, list) and _is_tuple(item):
+    if item.as_tuple and isinstance(value, list):
         # Sizes are joined with others by `+`.
         return tuple(value)
     return value
 
 
-def _is_tuple(item: PipelineInput) -> bool:
-    said = item.annotation.lower()
-    return ("tuple" in said and "list" not in said) or isinstance(item.default, tuple)
-
-
-def _seeded(item: PipelineInput, seed: int) -> Any:
-    if _NUMPY in item.annotation:
+def _seeded(found: PipelineClass, item: PipelineInput, seed: int) -> Any:
+    kind = found.settings.get("generators", {}).get(item.name)
+    if kind == "numpy":
         return np.random.RandomState(seed % 2**32)
-    if item.name == "generator" or item.name.endswith("_generator"):
-        return torch.Generator("cpu").manual_seed(seed)
-    return seed
+    return torch.Generator("cpu").manual_seed(seed) if kind == "torch" else seed
+
+
+def rates_given(found: PipelineClass, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """Arguments that tell the rate of what an input brings to be heard."""
+    rates: Mapping[str, str] = found.settings.get("rates", {})
+    return {
+        name: inputs[audio].rate
+        for name, audio in rates.items()
+        if isinstance(inputs.get(audio), Audio)
+    }
+
+
+def _numbers(item: PipelineInput, value: Any, device: str) -> Any:
+    if item.forms == (_ARRAY,) and isinstance(value, Tensor):
+        return value.cpu().numpy()
+    return to_device(value, device)
 
 
 def _pictures(item: PipelineInput, value: Any) -> Any:
     """Pictures as PIL has them where that is taken, and in 0..1 else."""
-    frames = value.frames if isinstance(value, Video) else value
-    if isinstance(frames, (list, tuple)):
-        frames = torch.cat([_batch(one) for one in frames])
-    frames = _batch(frames)
-    if item.annotation and not _PIL.search(item.annotation):
+    if isinstance(value, (list, tuple)) and item.kind == "video" and item.many:
+        return [_pictures(replace(item, many=False), one) for one in value]
+    frames = _joined(value)
+    if item.forms and not any(_PIL in form for form in item.forms):
         return frames[:, None] if frames.ndim == 3 else frames.movedim(-1, 1)
     pictures = pil_pictures(frames)
-    is_one = len(pictures) == 1 and not item.many and item.kind != "video"
-    return pictures[0] if is_one else pictures
+    takes_one = not item.many and item.kind != "video" and (not item.forms or _PIL in item.forms)
+    return pictures[0] if takes_one and len(pictures) == 1 else pictures
+
+
+def _joined(value: Any) -> Tensor:
+    if isinstance(value, (list, tuple)):
+        return torch.cat([_batch(one) for one in value])
+    return _batch(value)
 
 
 def _batch(value: Any) -> Tensor:
@@ -94,9 +109,13 @@ def pil_pictures(pictures: Tensor) -> list[Image.Image]:
     return [Image.fromarray(item) for item in levels]
 
 
-def _waveform(value: Any, device: str) -> Any:
-    """Shape (1, channels, samples)."""
-    return value.waveform[None].to(device) if isinstance(value, Audio) else value
+def _waveform(item: PipelineInput, value: Any, device: str) -> Any:
+    """Shape (1, channels, samples), but for who takes an array: that is of one channel alone."""
+    if not isinstance(value, Audio):
+        return value
+    if item.forms == (_ARRAY,):
+        return value.waveform.mean(0).numpy()
+    return value.waveform[None].to(device)
 
 
 def to_device(value: Any, device: str) -> Any:

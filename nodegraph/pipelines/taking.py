@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph.core.ports import BLOCKED
+from nodegraph.core.spatial_values import Mesh
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.classes import PipelineClass, PipelineOutput
@@ -29,26 +30,33 @@ class Rates:
     audio: int | None = None
 
 
-def taken(found: PipelineClass, answer: Any, rates: Rates) -> tuple[Any, ...]:
-    """The values of a pipeline's outputs, in their order.
+def taken(
+    found: PipelineClass, answer: Any, rates: Rates, asked: str | None = None
+) -> tuple[Any, ...]:
+    """The values of a pipeline's outputs, in their order; blocked where this call gave none.
 
+    Args:
+        asked: The `output_type` of the call: what some outputs take the place of others for.
     Raises:
         InvalidValue: The answer isn't what the class says.
     """
-    return tuple(
-        _value(found, output, _field(found, output, place, answer), rates)
-        for place, output in enumerate(found.outputs)
-    )
+    instead = {output.field for output in found.outputs if output.word and output.word == asked}
+
+    def value(place: int, output: PipelineOutput) -> Any:
+        if output.word not in ("", asked) or (not output.word and output.name in instead):
+            return BLOCKED
+        return _value(found, output, _field(output, place, answer), rates)
+
+    return tuple(value(place, output) for place, output in enumerate(found.outputs))
 
 
-def _field(found: PipelineClass, output: PipelineOutput, place: int, answer: Any) -> Any:
-    if isinstance(answer, Mapping) and output.name in answer:
-        return answer[output.name]
-    if output.name and hasattr(answer, output.name):
-        return getattr(answer, output.name)
+def _field(output: PipelineOutput, place: int, answer: Any) -> Any:
+    name = output.field or output.name
     if isinstance(answer, Mapping):
         # Outputs leave out what is None.
-        return None
+        return answer.get(name)
+    if name and hasattr(answer, name):
+        return getattr(answer, name)
     if isinstance(answer, tuple):
         return answer[place] if place < len(answer) else None
     return answer if place == 0 else None
@@ -63,10 +71,12 @@ def _value(found: PipelineClass, output: PipelineOutput, value: Any, rates: Rate
         return _one(found, output, videos_of(value, rates.frames))
     if output.kind == "audio":
         return _one(found, output, sounds_of(value, rates.audio))
-    if output.kind == "text":
-        return value[0] if isinstance(value, list) and len(value) == 1 else value
-    if output.kind == "flag" and isinstance(value, (np.ndarray, Tensor)):
+    if output.kind == "mesh":
+        return _one(found, output, meshes_of(value))
+    if output.kind == "flag" and output.many:
         return [bool(item) for item in value]
+    if output.kind == "text" and output.many:
+        return [value] if isinstance(value, str) else list(value)
     return to_host(value)
 
 
@@ -118,6 +128,23 @@ def sounds_of(value: Any, rate: int | None) -> list[Audio]:
         # One channel, of one or several.
         found = found.reshape(-1, 1, found.shape[-1])
     return [Audio(item.contiguous(), rate) for item in found]
+
+
+def meshes_of(value: Any) -> list[Mesh]:
+    """Surfaces as they travel on links, from those of Shap-E: z is up there."""
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return [_mesh(item) for item in several]
+
+
+def _mesh(item: Any) -> Mesh:
+    x, y, z = item.verts.detach().cpu().float().unbind(-1)
+    channels = item.vertex_channels or {}
+    colors = None
+    if {"R", "G", "B"} <= channels.keys():
+        rgb = [channels[name].detach().cpu().float() for name in "RGB"]
+        colors = torch.stack(rgb, -1).clamp(0, 1)
+    faces = item.faces.detach().cpu().long().contiguous()
+    return Mesh(torch.stack([x, z, -y], -1), faces, colors)
 
 
 def rate_unknown() -> InvalidValue:
