@@ -20,7 +20,7 @@ from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import diffusers_module, reading, transformers_module
 from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.loading import move_component
+from nodegraph.diffusion.loading import estimate_bytes, move_component
 from nodegraph.diffusion.models import SAFETENSORS
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.precision.settling import settle
@@ -59,6 +59,15 @@ def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
     settle(made, storage_of(recipe), PRECISIONS[recipe.dtype])
     made.eval().requires_grad_(False)
     return move_component(Component({_name(recipe): made}, recipe.family), device)
+
+
+def part_bytes(recipe: PipelineComponent) -> int:
+    """Bytes that a recipe's part will take in memory, from the files' headers alone.
+
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    return estimate_bytes(recipe) if _weights(recipe) else 0
 
 
 def part_class(recipe: PipelineComponent) -> Any:

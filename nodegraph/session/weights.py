@@ -133,6 +133,9 @@ def _parts() -> ModuleType:
 
 
 def _estimate_bytes(recipe: Recipe) -> int:
+    if isinstance(recipe, PipelineComponent):
+        size: int = _parts().part_bytes(recipe)
+        return size
     found: int = _loading().estimate_bytes(recipe)
     return found
 

@@ -133,7 +133,7 @@ def _sprint() -> Tiny:
         transformer=backbone,
         scheduler=diffusers.SCMScheduler(),
     )
-    more = {"complex_human_instruction": None, "use_resolution_binning": False}
+    more = {"complex_human_instruction": [], "use_resolution_binning": False}
     return Tiny(made, {**SIZED, **SHORT, **more})
 
 
@@ -198,15 +198,12 @@ def _amused() -> Tiny:
     return Tiny(made, SIZED)
 
 
-_KONTEXT = {"image": picture(), "_auto_resize": False, "max_area": SIDE * SIDE}
-
 PIPELINES: Mapping[str, Callable[[], Tiny]] = {
     "StableDiffusion3Pipeline": _sd3,
     "FluxPipeline": lambda: _flux(diffusers.FluxPipeline, {}),
     "FluxImg2ImgPipeline": lambda: _flux(
         diffusers.FluxImg2ImgPipeline, {"image": picture(), "strength": 1.0}
     ),
-    "FluxKontextPipeline": lambda: _flux(diffusers.FluxKontextPipeline, _KONTEXT),
     "PixArtSigmaPipeline": _pixart,
     "SanaSprintPipeline": _sprint,
     "ZImagePipeline": _z_image,

@@ -48,6 +48,7 @@ def _upscaler() -> Tiny:
     # Seven channels: noise and the small picture; classes are levels of its noise.
     made = diffusers.StableDiffusionUpscalePipeline(
         **parts(
+            vae=autoencoder(scaling_factor=0.08333),
             unet=unet(7, num_class_embeds=1000, out_channels=4),
             low_res_scheduler=diffusers.DDPMScheduler(),
         )
