@@ -85,8 +85,10 @@ def _not_given(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     ports = {port.name: port for port in found.inputs}
     for names in found.settings.get("one_of", ()):
         shown = [name for name in names if name in ports]
-        if any(ports[name].required for name in shown):
-            continue  # whoever checks links and literals tells
+        if len(names) == 1 or any(ports[name].required for name in shown):
+            # One alone may have a default that only the pipeline's folder says; of what is
+            # required, whoever checks links and literals tells.
+            continue
         if shown and not any(_is_given(inputs, name) for name in names):
             either = f", or {_either(shown[1:])} in its place" if shown[1:] else ""
             yield Finding(shown[0], f"has to be given{either}", code="missing-input")

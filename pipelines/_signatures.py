@@ -39,7 +39,8 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
         }
         gives = run_pipeline(ctx, found, pipeline, given)
         # What it doesn't give this time, such as a picture where latents were asked for.
-        return tuple(BLOCKED if value is None else value for value in gives)
+        told = tuple(BLOCKED if value is None else value for value in gives)
+        return told[0] if len(told) == 1 else told
 
     ports = _parameters(found)
     run.__name__ = run.__qualname__ = found.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -50,7 +51,10 @@ def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
     """
     _check_digests(recipe)
     try:
-        made = _made(recipe)
+        with warnings.catch_warnings():
+            # Of the libraries about each other.
+            warnings.simplefilter("ignore")
+            made = _made(recipe)
     finally:
         # What a half-written file makes fail is told as what it is.
         _check_digests(recipe)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nodegraph_pipelines._signatures import pipeline_node
+from nodegraph_pipelines.load import LoadPipeline
 from PIL import Image as Pictures
 
 from nodegraph import Session, Settings, Video, Workflow, node
@@ -21,8 +23,6 @@ from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.opening import open_pipeline
 from nodegraph.pipelines.source import pipeline_class
 from nodegraph.pipelines.values import Pipeline
-from nodegraph_pipelines._signatures import pipeline_node
-from nodegraph_pipelines.load import LoadPipeline
 from tests.pipelines.run.plainly import plain_pipeline
 from tests.pipelines.tiny import TINY, saved
 

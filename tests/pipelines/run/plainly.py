@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import diffusers

@@ -5,6 +5,7 @@ Nothing is trained: pictures are noise, which is enough to compare two ways to t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
 from io import StringIO
@@ -30,7 +31,8 @@ TINY: Mapping[str, Callable[[], Tiny]] = {
 
 def tiny(name: str) -> Tiny:
     """The tiny pipeline of a class: the same weights each time."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries about each other
         torch.manual_seed(0)
         made = TINY[name]()
     for part in made.pipeline.components.values():
