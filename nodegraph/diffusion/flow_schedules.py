@@ -25,14 +25,18 @@ from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 
 KARRAS_RHO = 7.0
 BELOW_ONE = 1e-6
+FINITE = 1 - 1e-4
+"""Highest level of samplers with the ``finite`` custom; that of ComfyUI's
+`offset_first_sigma_for_snr` where nothing is shifted."""
 
 FlowSchedule = Callable[..., Levels]
 """Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`), and by name what
 numbers it heeds: levels, falling, without the closing 0."""
 
-FLOW_CUSTOMS = ("trained", "from_one", "below_one")
+FLOW_CUSTOMS = ("trained", "finite", "from_one", "below_one")
 """How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
-schedulers, as its UniPC, as its DPM-Solver. The last two ask the model at whole timesteps."""
+schedulers, as they do but below 1, as its UniPC, as its DPM-Solver. The last two ask the model at
+whole timesteps."""
 
 
 def flow_levels(
@@ -62,8 +66,10 @@ def asked_levels(
     Args:
         custom: The sampler's, one of `FLOW_CUSTOMS`.
     """
-    if custom == "trained":
+    if custom in ("trained", "finite"):
         single = levels.astype(np.float32)
+        if custom == "finite":
+            single[0] = min(single[0], np.float32(FINITE))
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
     levels = np.array(levels, dtype=np.float64)
     if abs(levels[0] - 1) < BELOW_ONE:
@@ -75,7 +81,7 @@ def asked_levels(
 
 def _normal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     """As the family's pipeline lays them."""
-    if noise.curve != "normal" and custom == "trained":
+    if noise.curve != "normal" and custom in ("trained", "finite"):
         return FLOW_SCHEDULES[noise.curve](noise, steps, tokens, custom)
     return _laid(noise, steps, tokens, custom)
 
@@ -84,9 +90,8 @@ def _laid(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     spread = SPREADS[noise.spread]
     if spread is not None:
         base = spread(steps)
-        return noise.shifted(
-            base.astype(np.float32) if custom == "trained" else base, tokens, steps
-        )
+        single = custom in ("trained", "finite")
+        return noise.shifted(base.astype(np.float32) if single else base, tokens, steps)
     if custom == "below_one":
         return noise.below_one_levels(tokens, steps)
     if custom == "from_one":

@@ -28,24 +28,38 @@ _ANY_LEVEL = (
     "euler",
     "euler_ancestral",
     "heun",
+    "heunpp2",
     "dpm_2",
     "dpm_2_ancestral",
+    "dpmpp_2s",
+    "dpmpp_2s_ancestral",
+    "dpmpp_sde",
     "dpmpp_2m",
     "dpmpp_2m_sde",
+    "dpmpp_2m_sde_heun",
     "dpmpp_3m",
     "dpmpp_3m_sde",
     "res_multistep",
+    "res_multistep_ancestral",
+    "exp_heun_2_x0",
+    "exp_heun_2_x0_sde",
+    "seeds_2",
+    "seeds_3",
+    "er_sde",
+    "sa_solver",
+    "sa_solver_pece",
+    "gradient_estimation",
     "uni_pc",
     "deis",
     "lms",
     "ipndm",
 )
-_TABLE_LEVELS = ("ddim", "ddpm", "lcm", "tcd")
+_TABLE_LEVELS = ("ddim", "ddpm", "pndm", "lcm", "tcd")
 
 ALLOWED_SCHEDULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys(_ANY_LEVEL, SCHEDULE_NAMES) | dict.fromkeys(_TABLE_LEVELS, WHOLE_SCHEDULES)
 )
-"""By sampler: the schedules it can follow. ddim, ddpm, lcm and tcd read the model's table
+"""By sampler: the schedules it can follow. ddim, ddpm, pndm, lcm and tcd read the model's table
 of cumulative alphas, so they can't take noise levels between two of its timesteps."""
 
 SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
@@ -54,8 +68,22 @@ FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
-_ASKS_TWICE = frozenset({"heun", "dpm_2", "dpm_2_ancestral"})
-"""Samplers that ask the model twice a step, but once in the last."""
+_ASKED_A_STEP: Mapping[str, int] = MappingProxyType(
+    {
+        "heun": 2,
+        "dpm_2": 2,
+        "dpm_2_ancestral": 2,
+        "dpmpp_2s_ancestral": 2,
+        "dpmpp_sde": 2,
+        "exp_heun_2_x0": 2,
+        "exp_heun_2_x0_sde": 2,
+        "seeds_2": 2,
+        "seeds_3": 3,
+        "sa_solver_pece": 2,
+    }
+)
+"""By sampler: how often it asks the model in each step but one (the last, or the first), where it
+asks once. Others ask once, or as `evaluations` has it."""
 
 
 def evaluations(sampler: str, steps: int) -> int:
@@ -64,7 +92,11 @@ def evaluations(sampler: str, steps: int) -> int:
     Args:
         steps: At least 1.
     """
-    return 2 * steps - 1 if sampler in _ASKS_TWICE else steps
+    if sampler == "heunpp2":
+        return max(3 * steps - 3, 1)
+    if sampler == "pndm":
+        return steps + (steps > 1)
+    return _ASKED_A_STEP.get(sampler, 1) * (steps - 1) + 1
 
 
 _FLOW_SAMPLERS = (*_ANY_LEVEL, "lcm")

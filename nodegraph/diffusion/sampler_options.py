@@ -77,10 +77,22 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "euler": _CHURNED,
         "euler_ancestral": _NOISY,
         "heun": _CHURNED,
+        "heunpp2": _CHURNED,
         "dpm_2": _CHURNED,
         "dpm_2_ancestral": _NOISY,
+        "dpmpp_2s_ancestral": _NOISY,
+        "dpmpp_sde": _NOISY,
         "dpmpp_2m_sde": _NOISY,
+        "dpmpp_2m_sde_heun": _NOISY,
         "dpmpp_3m_sde": _NOISY,
+        "res_multistep_ancestral": _NOISY,
+        "exp_heun_2_x0_sde": _NOISY,
+        "seeds_2": _NOISY,
+        "seeds_3": _NOISY,
+        "er_sde": {"s_noise": 1.0, "order": 3},
+        "sa_solver": {**_NOISY, "order": 2},
+        "sa_solver_pece": {**_NOISY, "order": 2},
+        "gradient_estimation": {"gamma": 2.0},
         "deis": {"order": 3},
         "lms": {"order": 4},
         "ipndm": {"order": 4},
@@ -91,7 +103,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
 )
 """By sampler: the options that it heeds and what they are of themselves. Others heed none."""
 
-_HIGHEST_ORDER = {"deis": 3}
+_HIGHEST_ORDER = {"deis": 3, "er_sde": 3}
 
 
 def resolved(sampler: str, options: SamplerOptions) -> ResolvedOptions:

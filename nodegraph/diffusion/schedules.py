@@ -61,6 +61,8 @@ TABLE = Grid("leading", whole=True, reads_table=True)
 """As diffusers' DDIM and DDPM schedulers do."""
 CONTINUOUS = Grid("linspace")
 """As diffusers' Euler and Heun schedulers do."""
+CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
+"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
 MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True, flow="below_one")
 """As diffusers' DPM-Solver schedulers do."""
 CORRECTED = replace(MULTISTEP, flow="from_one")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import (
     DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
     FlowMatchLCMScheduler,
@@ -45,17 +46,20 @@ COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "heun": (FlowMatchHeunDiscreteScheduler, PLAIN),
     "lcm": (FlowMatchLCMScheduler, PLAIN),
     "dpmpp_2m": (DPMSolverMultistepScheduler, SOLVER),
+    "dpmpp_2s": (DPMSolverSinglestepScheduler, SOLVER),
     "dpmpp_2m_sde": (DPMSolverMultistepScheduler, SOLVER),
+    "dpmpp_2m_sde_heun": (DPMSolverMultistepScheduler, SOLVER),
     "dpmpp_3m": (DPMSolverMultistepScheduler, SOLVER),
     "res_multistep": (DPMSolverMultistepScheduler, SOLVER),
     "uni_pc": (UniPCMultistepScheduler, SOLVER),
 }
 METHODS: dict[str, dict[str, Any]] = {
     "dpmpp_2m_sde": {"algorithm_type": "sde-dpmsolver++"},
+    "dpmpp_2m_sde_heun": {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"},
     "dpmpp_3m": {"solver_order": 3},
     "res_multistep": {"solver_type": "heun"},
 }
-RANDOM = ("lcm", "dpmpp_2m_sde")
+RANDOM = ("lcm", "dpmpp_2m_sde", "dpmpp_2m_sde_heun")
 FLOW_SAMPLERS = list(allowed_schedules("flow"))
 DYNAMIC = {"use_dynamic_shifting": True}
 
@@ -162,8 +166,9 @@ def test_heun_equals_the_counterpart_from_a_picture_on() -> None:
     assert torch.equal(run(sampler), x)
 
 
-# Heun's scheduler multiplies a half-precision output with sigma in another order than all others.
-EXACT_IN_HALF = [name for name in COUNTERPARTS if name != "heun"]
+# Heun's scheduler multiplies a half-precision output with sigma in another order than all others;
+# the singlestep one computes in half precision, too.
+EXACT_IN_HALF = [name for name in COUNTERPARTS if name not in {"heun", "dpmpp_2s"}]
 
 
 @pytest.mark.parametrize("name", EXACT_IN_HALF)
@@ -197,10 +202,11 @@ def test_a_wide_latent_and_a_narrow_output_go_together_as_there(
     assert torch.equal(found, expected)
 
 
-def test_heun_in_half_precision_is_the_counterpart_s_but_for_rounding() -> None:
-    config = config_of("heun", 3.0)
-    found = run(make("heun", FlowNoise.from_config(config), dtype=torch.bfloat16))
-    expected = reference("heun", config, 6, dtype=torch.bfloat16)
+@pytest.mark.parametrize("name", ["heun", "dpmpp_2s"])
+def test_half_precision_is_the_counterpart_s_but_for_rounding(name: str) -> None:
+    config = config_of(name, 3.0)
+    found = run(make(name, FlowNoise.from_config(config), dtype=torch.bfloat16))
+    expected = reference(name, config, 6, dtype=torch.bfloat16)
     torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
 
 
@@ -295,7 +301,7 @@ def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
 
 
-@pytest.mark.parametrize("name", ["ddim", "ddpm", "tcd"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "pndm", "tcd"])
 def test_samplers_of_a_table_are_refused(name: str) -> None:
     noise = FlowNoise()
     ladder = sigmas_for("normal", noise, 4, grid=SAMPLERS["euler"].grid)

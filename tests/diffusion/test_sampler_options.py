@@ -38,7 +38,7 @@ OTHER: dict[str, Any] = {
     "s_churn": 2.0,
     "s_tmin": 0.5,
     "s_tmax": 2.0,
-    "order": 2,
+    "order": 1,
     "gamma": 1.5,
     "repeats": 2,
 }

@@ -6,16 +6,19 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.flow_noise import FlowNoise
-from nodegraph.diffusion.noise import draw_from
-from nodegraph.diffusion.samplers import Sampler, make_sampler
-from nodegraph.diffusion.schedules import Ladder
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.names import SAMPLER_NAMES, allowed_schedules
+from nodegraph.diffusion.noise import NoiseSchedule, draw_from
+from nodegraph.diffusion.sampler_options import SAMPLER_OPTIONS, SamplerOptions
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.diffusion.schedules import Ladder, sigmas_for
 
 MODES = ((-1.0, 0.4), (1.2, 0.3))
 """Means and deviations of the mixture's two equal parts."""
@@ -61,12 +64,15 @@ def led(sigma: float) -> Tensor:
     return exact(START, FIRST, sigma)
 
 
-def error(name: str, steps: int) -> float:
+def error(name: str, steps: int, **options: Any) -> float:
     """Greatest, at `LAST`, in so many steps of equal length down from `FIRST`."""
+    if "eta" in SAMPLER_OPTIONS.get(name, {}):
+        options["eta"] = 0.0  # without noise it solves the same equation
     sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
     # asked at sigma itself, whatever whole timesteps the sampler would take
     ladder = Ladder(sigmas, sigmas[:-1] * 1000, 0, "own")
-    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()])
+    told = SamplerOptions(**options)
+    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()], told)
     sampler.start(START)
     while sampler.rung < steps:
         output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
@@ -81,12 +87,28 @@ def error(name: str, steps: int) -> float:
     ("name", "order"),
     [
         ("euler", 1),
+        ("euler_ancestral", 1),
+        ("heunpp2", 1),
+        ("gradient_estimation", 1),
         ("heun", 2),
         ("dpm_2", 2),
+        ("dpm_2_ancestral", 2),
+        ("dpmpp_2s_ancestral", 2),
+        ("dpmpp_sde", 2),
         ("dpmpp_2m", 2),
+        ("dpmpp_2m_sde", 2),
+        ("dpmpp_2m_sde_heun", 2),
         ("res_multistep", 2),
+        ("res_multistep_ancestral", 2),
+        ("exp_heun_2_x0", 2),
+        ("exp_heun_2_x0_sde", 2),
+        ("seeds_2", 2),
+        ("sa_solver", 2),
+        ("sa_solver_pece", 2),
         ("uni_pc", 2),
         ("dpmpp_3m", 2),
+        ("dpmpp_3m_sde", 2),
+        ("seeds_3", 3),
         ("deis", 3),
         ("lms", 4),
         ("ipndm", 4),
@@ -97,18 +119,99 @@ def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: i
     assert math.log2(coarse / fine) > order - 0.2
 
 
-def made(name: str, sigmas: Sequence[float]) -> Sampler:
+def test_a_trial_in_each_pair_is_of_second_order_too() -> None:
+    """Only every other step counts, so it shows with more of them."""
+    assert math.log2(error("dpmpp_2s", 48) / error("dpmpp_2s", 96)) > 1.8
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [("lms", 2), ("ipndm", 2), ("deis", 2), ("sa_solver", 3)]
+)
+def test_the_order_is_what_was_asked_for(name: str, order: int) -> None:
+    coarse, fine = error(name, 24, order=order), error(name, 48, order=order)
+    assert math.log2(coarse / fine) > order - 0.2
+
+
+DRAWING = [name for name in SAMPLER_NAMES if "s_noise" in SAMPLER_OPTIONS.get(name, {})]
+SPREAD = 0.5
+FIRST_ORDER = ("euler", "euler_ancestral", "heunpp2", "ddim", "ddpm")
+
+
+@pytest.mark.parametrize("kind", ["discrete", "flow"])
+@pytest.mark.parametrize("name", [*DRAWING, "ddpm", "ddim"])
+def test_what_is_drawn_has_the_spread_that_the_model_was_trained_on(name: str, kind: str) -> None:
+    """On pictures of normally distributed numbers, whose exact prediction is known."""
+    if name not in allowed_schedules(kind) or name == "lcm":
+        pytest.skip("it can't sample such models, or is for distilled ones")
+    noise: ModelNoise = NoiseSchedule.from_config({}) if kind == "discrete" else FlowNoise()
+    eta = {"eta": 1.0} if "eta" in SAMPLER_OPTIONS.get(name, {}) else {}
+    churn = {"s_churn": 20.0} if "s_churn" in SAMPLER_OPTIONS.get(name, {}) else {}
+    ladder = sigmas_for("normal", noise, 100, grid=SAMPLERS[name].grid)
+    generator = torch.Generator().manual_seed(1)
+    told = SamplerOptions(**eta, **churn)
+    sampler = make_sampler(name, ladder, noise, [generator], told)
+    sampler.start(sampler.pure_noise(torch.randn(1, 1, 64, 64, generator=generator)))
+    while not sampler.done:
+        x, at = sampler.model_input(), float(sampler.timestep)
+        if isinstance(noise, FlowNoise):
+            alpha, deviation = 1 - at / 1000, at / 1000
+        else:
+            sigma = float(noise.timestep_to_sigma(at))
+            alpha, deviation = 1 / math.hypot(1, sigma), sigma / math.hypot(1, sigma)
+        denoised = alpha * SPREAD**2 * x / ((alpha * SPREAD) ** 2 + deviation**2)
+        drawn = (x - alpha * denoised) / deviation
+        sampler.feed(drawn - denoised if kind == "flow" else drawn)
+    near = 0.1 if name in FIRST_ORDER else 0.04
+    assert float(sampler.x.std()) == pytest.approx(SPREAD, rel=near)
+
+
+def test_er_sde_follows_a_prediction_that_is_a_line_over_the_noise() -> None:
+    sampler = made("er_sde", [0.8, 0.7, 0.55, 0.45, 0.3, 0.2], s_noise=0.0)
+
+    def over(sigma: Tensor) -> float:
+        return float(sigma) / (1 - float(sigma))
+
+    for _ in range(2):
+        sampler.feed((sampler.x - 0.3 * over(sampler.sigma)) / sampler.sigma)
+    x = (sampler.x / (1 - sampler.sigma)).to(torch.float64)
+    start, end = over(sampler.sigma), over(sampler.next_sigma)
+    sampler.feed((sampler.x - 0.3 * start) / sampler.sigma)
+
+    # what is expected of x over the noise s: dx / ds = (phi' / phi) · (x - prediction)
+    def change(s: float, x: Tensor) -> Tensor:
+        grown = math.exp(s**0.3)
+        return (1 / s + grown * 0.3 * s**-0.7 / (grown + 10)) * (x - 0.3 * s)
+
+    points = np.linspace(start, end, 201)
+    for s, following in itertools.pairwise(points):
+        step, middle = following - s, (s + following) / 2
+        one = change(s, x)
+        two = change(middle, x + step / 2 * one)
+        three = change(middle, x + step / 2 * two)
+        x = x + step / 6 * (one + 2 * two + 2 * three + change(following, x + step * three))
+    expected = (x * (1 - sampler.sigma)).to(torch.float32)
+    torch.testing.assert_close(sampler.x, expected, rtol=1e-5, atol=1e-5)
+
+
+def made(name: str, sigmas: Sequence[float], **options: Any) -> Sampler:
     """Over given levels, at its start."""
     levels = torch.tensor([*sigmas, 0.0])
     ladder = Ladder(levels, levels[:-1] * 1000, 0, "own")
-    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator().manual_seed(5)])
+    generators = [torch.Generator().manual_seed(5)]
+    sampler = make_sampler(name, ladder, FlowNoise(), generators, SamplerOptions(**options))
     sampler.start(START)
     return sampler
 
 
 @pytest.mark.parametrize(
     ("name", "degree", "noisy"),
-    [("res_multistep", 1, False), ("dpmpp_3m", 2, False), ("dpmpp_3m_sde", 2, True)],
+    [
+        ("res_multistep", 1, False),
+        ("res_multistep_ancestral", 1, True),
+        ("dpmpp_2m_sde_heun", 1, True),
+        ("dpmpp_3m", 2, False),
+        ("dpmpp_3m_sde", 2, True),
+    ],
 )
 def test_a_prediction_that_is_a_polynomial_of_log_snr_is_integrated(
     name: str, degree: int, noisy: bool

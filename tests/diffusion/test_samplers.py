@@ -5,9 +5,11 @@ Whole pipelines are compared in test_equality; here a cheap function takes the m
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,12 +19,15 @@ from diffusers import (
     DDPMScheduler,
     DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     KDPM2AncestralDiscreteScheduler,
     KDPM2DiscreteScheduler,
     LCMScheduler,
+    PNDMScheduler,
+    SASolverScheduler,
     TCDScheduler,
     UniPCMultistepScheduler,
 )
@@ -32,6 +37,7 @@ from torch import Tensor
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
@@ -54,31 +60,43 @@ COUNTERPARTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "heun": (HeunDiscreteScheduler, {}),
     "dpmpp_2m": (DPMSolverMultistepScheduler, {}),
     "dpmpp_2m_sde": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "dpmpp_2m_sde_heun": (
+        DPMSolverMultistepScheduler,
+        {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun"},
+    ),
     "dpmpp_3m": (DPMSolverMultistepScheduler, {"solver_order": 3}),
     "res_multistep": (DPMSolverMultistepScheduler, {"solver_type": "heun"}),
     "uni_pc": (UniPCMultistepScheduler, {}),
     "ddim": (DDIMScheduler, {}),
     "ddpm": (DDPMScheduler, {}),
+    "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
     "lcm": (LCMScheduler, {}),
     "tcd": (TCDScheduler, {}),
 }
-# diffusers' EulerAncestral takes no models that predict the sample
+# diffusers' EulerAncestral and PNDM take no models that predict the sample
 PREDICTIONS = [
     (name, prediction)
     for name in COUNTERPARTS
     for prediction in PREDICTION_TYPES
-    if (name, prediction) != ("euler_ancestral", "sample")
+    if (name, prediction) not in {("euler_ancestral", "sample"), ("pndm", "sample")}
 ]
-RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "ddpm", "lcm", "tcd")
+RANDOM = ("euler_ancestral", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "ddpm", "lcm", "tcd")
 
 
-def make(name: str, schedule: str, config: dict[str, Any], steps: int = 6, **kind: Any) -> Sampler:
+def make(
+    name: str,
+    schedule: str,
+    config: dict[str, Any],
+    steps: int = 6,
+    options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
+    **kind: Any,
+) -> Sampler:
     """A sampler of two items at its start."""
     aligned = FAMILIES["sd1"].aligned
     noise = replace(NoiseSchedule.from_config(config), aligned=aligned)
     ladder = sigmas_for(schedule, noise, steps, grid=SAMPLERS[name].grid, **kind)
     generators = item_generators(3, [0, 1])
-    sampler = make_sampler(name, ladder, noise, generators)
+    sampler = make_sampler(name, ladder, noise, generators, options)
     sampler.start(sampler.pure_noise(draw_from(generators, SHAPE)))
     return sampler
 
@@ -93,7 +111,7 @@ def reference(
 ) -> Tensor:
     """What diffusers' scheduler makes of the same noise and model."""
     scheduler_class, options = COUNTERPARTS[name]
-    scheduler = scheduler_class.from_config(config, **options, **extra)
+    scheduler = scheduler_class.from_config({**config, **options, **extra})
     scheduler.set_timesteps(steps)
     generators = item_generators(3, [0, 1])
     x = draw_from(generators, SHAPE).to(dtype) * scheduler.init_noise_sigma
@@ -120,7 +138,11 @@ def test_normal_equals_the_counterpart_bit_for_bit(
 
 
 @pytest.mark.parametrize(
-    "name", ["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m", "res_multistep", "uni_pc"]
+    "name",
+    [
+        *("euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m"),
+        *("res_multistep", "uni_pc"),
+    ],
 )
 @pytest.mark.parametrize("schedule", ["karras", "exponential"])
 @pytest.mark.parametrize("spacing", ["leading", "linspace"])
@@ -191,6 +213,89 @@ def test_dpm_2_is_the_counterpart_s_but_for_rounding(
         x = scheduler.step(output, timestep, x, **random).prev_sample
     found = run(make(name, schedule, config, steps))
     torch.testing.assert_close(found, x.to(torch.float32), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
+@pytest.mark.parametrize("schedule", ["linspace", "karras", "exponential"])
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 16])
+def test_dpmpp_2s_equals_the_counterpart_bit_for_bit(
+    prediction: str, schedule: str, steps: int
+) -> None:
+    """It knows no other spacing of its own."""
+    config = SD1 | {"prediction_type": prediction}
+    kind = {} if schedule == "linspace" else {f"use_{schedule}_sigmas": True}
+    scheduler = DPMSolverSinglestepScheduler.from_config(config, **kind)
+    scheduler.set_timesteps(steps)
+    sampler = make("dpmpp_2s", schedule, config, steps)
+    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    x = draw_from(item_generators(3, [0, 1]), SHAPE)
+    for timestep in scheduler.timesteps:
+        x = scheduler.step(model(x, timestep), timestep, x).prev_sample
+    assert torch.equal(run(sampler), x)
+
+
+class HalvesOfAStep:
+    """Noise in place of the counterpart's tree: drawn for each half of a step, added for both."""
+
+    def __init__(self) -> None:
+        self._generators = item_generators(3, [0, 1])
+        draw_from(self._generators, SHAPE)  # what sampling starts from
+        self._first: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        fresh = draw_from(self._generators, SHAPE)
+        if self._first is None:
+            self._first = following, fresh
+            return fresh
+        (middle, first), self._first = self._first, None
+        moved = (sigma - middle) ** 0.5 * first + (middle - following) ** 0.5 * fresh
+        return moved / (sigma - following) ** 0.5
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("schedule", ["normal", "karras"])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_dpmpp_sde_is_the_counterpart_s_but_for_rounding(
+    prediction: str, schedule: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # its tree of noise, which nothing here asks for, is another package's
+    monkeypatch.setitem(sys.modules, "torchsde", ModuleType("torchsde"))
+    module = importlib.import_module("diffusers.schedulers.scheduling_dpmsolver_sde")
+    config = SD1 | {"timestep_spacing": "leading", "prediction_type": prediction}
+    scheduler = module.DPMSolverSDEScheduler.from_config(
+        config, use_karras_sigmas=schedule == "karras"
+    )
+    scheduler.set_timesteps(steps)
+    scheduler.noise_sampler = HalvesOfAStep()
+    x = draw_from(item_generators(3, [0, 1]), SHAPE) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:
+        output = model(scheduler.scale_model_input(x, timestep), timestep)
+        x = scheduler.step(output, timestep, x).prev_sample
+    # it lays levels in float64, and steps through the logarithm of sigma
+    found = run(make("dpmpp_sde", schedule, config, steps))
+    torch.testing.assert_close(found, x.to(torch.float32), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_sa_solver_is_the_counterpart_s_up_to_the_last_step(
+    prediction: str, order: int, spacing: str
+) -> None:
+    """There the last step ends at the noise of timestep 0; its weights are of float32."""
+    config = SD1 | {"timestep_spacing": spacing, "prediction_type": prediction}
+    orders = {"predictor_order": order, "corrector_order": order}
+    scheduler = SASolverScheduler.from_config(config, **orders)
+    scheduler.set_timesteps(9)
+    sampler = make("sa_solver", "normal", config, 9, options=SamplerOptions(order=order))
+    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    generators = item_generators(3, [0, 1])
+    x = draw_from(generators, SHAPE)
+    for timestep in scheduler.timesteps[:-1]:
+        x = scheduler.step(model(x, timestep), timestep, x, generator=generators).prev_sample
+        evaluate(sampler)
+        torch.testing.assert_close(sampler.x, x, rtol=1e-4, atol=1e-4)
 
 
 def test_dpmpp_3m_sde_is_the_counterpart_s_while_its_order_is_lower() -> None:

@@ -18,12 +18,26 @@ from nodegraph.diffusion.samplers.base import Sampler
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
 from nodegraph.diffusion.samplers.dpm_2 import DPM2, DPM2Ancestral
-from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE
+from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE, DPMpp2MSDEHeun
+from nodegraph.diffusion.samplers.dpmpp_2s import DPMpp2S
+from nodegraph.diffusion.samplers.dpmpp_2s_ancestral import DPMpp2SAncestral
 from nodegraph.diffusion.samplers.dpmpp_3m import DPMpp3M, DPMpp3MSDE
+from nodegraph.diffusion.samplers.er_sde import ERSDE
 from nodegraph.diffusion.samplers.euler import Euler, EulerAncestral
+from nodegraph.diffusion.samplers.exponential import (
+    SEEDS2,
+    SEEDS3,
+    DPMppSDE,
+    ExpHeun2,
+    ExpHeun2SDE,
+)
+from nodegraph.diffusion.samplers.gradient_estimation import GradientEstimation
 from nodegraph.diffusion.samplers.heun import Heun
+from nodegraph.diffusion.samplers.heunpp2 import HeunPP2
 from nodegraph.diffusion.samplers.lcm import LCM
-from nodegraph.diffusion.samplers.res import ResMultistep
+from nodegraph.diffusion.samplers.pndm import PNDM
+from nodegraph.diffusion.samplers.res import ResMultistep, ResMultistepAncestral
+from nodegraph.diffusion.samplers.sa_solver import SASolver, SASolverPECE
 from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, LMS
 from nodegraph.diffusion.samplers.tcd import TCD
 from nodegraph.diffusion.samplers.uni_pc import UniPC
@@ -36,19 +50,34 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "euler": Euler,
         "euler_ancestral": EulerAncestral,
         "heun": Heun,
+        "heunpp2": HeunPP2,
         "dpm_2": DPM2,
         "dpm_2_ancestral": DPM2Ancestral,
+        "dpmpp_2s": DPMpp2S,
+        "dpmpp_2s_ancestral": DPMpp2SAncestral,
+        "dpmpp_sde": DPMppSDE,
         "dpmpp_2m": DPMpp2M,
         "dpmpp_2m_sde": DPMpp2MSDE,
+        "dpmpp_2m_sde_heun": DPMpp2MSDEHeun,
         "dpmpp_3m": DPMpp3M,
         "dpmpp_3m_sde": DPMpp3MSDE,
         "res_multistep": ResMultistep,
+        "res_multistep_ancestral": ResMultistepAncestral,
+        "exp_heun_2_x0": ExpHeun2,
+        "exp_heun_2_x0_sde": ExpHeun2SDE,
+        "seeds_2": SEEDS2,
+        "seeds_3": SEEDS3,
+        "er_sde": ERSDE,
+        "sa_solver": SASolver,
+        "sa_solver_pece": SASolverPECE,
+        "gradient_estimation": GradientEstimation,
         "uni_pc": UniPC,
         "deis": DEIS,
         "lms": LMS,
         "ipndm": IPNDM,
         "ddim": DDIM,
         "ddpm": DDPM,
+        "pndm": PNDM,
         "lcm": LCM,
         "tcd": TCD,
     }

@@ -49,9 +49,15 @@ class DPMpp2M(Sampler):
         return (1.0 / (last_step / step)) * (denoised - earlier)
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        _, deviation = self.space.alpha_deviation(self.rung)
+        return self._stepped_from(self.rung, x, denoised, curvature)
+
+    def _stepped_from(
+        self, rung: int, x: Tensor, denoised: Tensor, curvature: Tensor | None
+    ) -> Tensor:
+        """x of a rung and the prediction there to the level after the present one."""
+        _, deviation = self.space.alpha_deviation(rung)
         alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
+        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(rung)
         weight = alpha * (torch.exp(-step) - 1.0)
         stepped = (next_deviation / deviation) * x - weight * denoised
         return stepped if curvature is None else stepped - 0.5 * weight * curvature
@@ -71,6 +77,25 @@ class DPMpp2MSDE(DPMpp2M):
         weight = alpha * (1 - faded(1 + eta, step))
         stepped = (next_deviation / deviation * faded(eta, step)) * x + weight * denoised
         if curvature is not None:
-            stepped = stepped + 0.5 * weight * curvature
+            stepped = stepped + self._bend(weight, alpha, (1 + eta) * step) * curvature
         scale = next_deviation * torch.sqrt(1.0 - faded(2 * eta, step))
         return stepped + scale * self._fresh_noise(x)
+
+    def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
+        """What the prediction's change is weighed by.
+
+        Args:
+            weight: What the prediction is.
+            longer: The step, (1 + eta) times.
+        """
+        return 0.5 * weight
+
+
+class DPMpp2MSDEHeun(DPMpp2MSDE):
+    """The same, but the line through the last two predictions is integrated exactly.
+
+    Source: as `DPMpp2MSDE`; diffusers' solver_type ``heun``.
+    """
+
+    def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
+        return alpha * ((1.0 - torch.exp(-longer)) / (-longer) + 1.0)

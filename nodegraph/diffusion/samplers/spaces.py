@@ -117,6 +117,10 @@ class StraightSpace(NoiseSpace):
         """
 
     @abstractmethod
+    def level(self, log_snr: Tensor) -> Tensor:
+        """The noise level, as the ladder has them, that has a log-SNR."""
+
+    @abstractmethod
     def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """How to raise a rung's noise over the latent by a part of itself.
 
@@ -171,6 +175,9 @@ class ExplodingSpace(StraightSpace):
         sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
         up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
         return (following**2 - up**2) ** 0.5, 1.0, up
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.exp(-log_snr)
 
     def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
@@ -232,6 +239,9 @@ class FlowSpace(MixingSpace, StraightSpace):
         down = (1 - eta) * following + eta * (following**2 / sigma)
         scale = (1 - following) / (1 - down)
         return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.sigmoid(-log_snr)
 
     def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """The same as there of x / (1 - sigma), whose noise is sigma / (1 - sigma)."""
