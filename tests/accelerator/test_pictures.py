@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from nodegraph.core.events import Event
-from nodegraph.diffusion.names import SAMPLER_NAMES
 from nodegraph.engine.cancel import CancelToken
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pictures import Painter, Pixels, workflow
 from tests.accelerator.pretend import PretendAccelerator
+from tests.diffusion.stand_in import ONE_OF_EACH
 
 OnCpu = Callable[..., Pixels]
 
 
-@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+@pytest.mark.parametrize("sampler", ONE_OF_EACH)
 def test_a_picture_has_the_pixels_of_the_cpu(
     painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu, sampler: str
 ) -> None:

@@ -1,13 +1,17 @@
-"""A cheap function in a model's place, for the tests of samplers."""
+"""A cheap function in a model's place, for the tests of samplers, and which of them to try."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers import Sampler
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler
 
 SHAPE = (4, 6, 6)
+
+ONE_OF_EACH = tuple({sampler.__module__: name for name, sampler in SAMPLERS.items()}.values())
+"""Samplers, one of each module, for tests that compute with a model: all others are told apart by
+what is tested on the stand-in."""
 
 
 def model(x: Tensor, timestep: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
 from tests.diffusion import stand_in
-from tests.diffusion.stand_in import SHAPE, evaluate, run
+from tests.diffusion.stand_in import ONE_OF_EACH, SHAPE, evaluate, run
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -235,9 +235,10 @@ def test_a_model_that_knows_the_picture_is_led_to_it(name: str, gap: float) -> N
 
 
 PAIRS = [(name, schedule) for name in FLOW_SAMPLERS for schedule in allowed_schedules("flow")[name]]
+TRIED = [(name, schedule) for name, schedule in PAIRS if name in ONE_OF_EACH]
 
 
-@pytest.mark.parametrize(("name", "schedule"), PAIRS)
+@pytest.mark.parametrize(("name", "schedule"), TRIED)
 @pytest.mark.parametrize("spread", ["own", "ramp", "open"])
 def test_every_allowed_pair_ends_in_a_finite_latent(name: str, schedule: str, spread: str) -> None:
     sampler = make(name, FlowNoise(shift=3.0, spread=spread), schedule)

@@ -42,7 +42,7 @@ from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
-from tests.diffusion.stand_in import SHAPE, evaluate, model, run
+from tests.diffusion.stand_in import ONE_OF_EACH, SHAPE, evaluate, model, run
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -313,7 +313,7 @@ def test_dpmpp_3m_sde_is_the_counterpart_s_while_its_order_is_lower() -> None:
         assert torch.equal(sampler.x, x)
 
 
-PAIRS = [(name, schedule) for name, allowed in ALLOWED_SCHEDULES.items() for schedule in allowed]
+PAIRS = [(name, schedule) for name in ONE_OF_EACH for schedule in ALLOWED_SCHEDULES[name]]
 
 
 @pytest.mark.parametrize(("name", "schedule"), PAIRS)
