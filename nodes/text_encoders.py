@@ -48,8 +48,8 @@ def LoadTextEncoder(
 
     Args:
         family: Of the model that it is to lead.
-        file: Name under a models folder, or path, of a .safetensors file; or of a folder with a
-            text encoder or a whole model, whose text encoders are taken.
+        file: Name under a models folder, or path, of a .safetensors or .gguf file; or of a folder
+            with a text encoder or a whole model, whose text encoders are taken.
         file_2: The second, where the family has two.
         file_3: The third; Stable Diffusion 3 does without its T5.
         file_4: The fourth.
