@@ -13,7 +13,8 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.models import HEADED, PICKLES, SAFETENSORS, find_path, header_of
+from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.diffusion.models import find_path, header_of
 from nodegraph.diffusion.precision.choices import StoredTensor
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Header, Shapes
@@ -81,7 +82,7 @@ def is_whole(path: Path) -> bool:
     if path.is_dir():
         return (path / layout.INDEX).is_file()
     return (
-        path.suffix == SAFETENSORS and identify_tensors(header_of(path).shapes).family is not None
+        ending(path) == SAFETENSORS and identify_tensors(header_of(path).shapes).family is not None
     )
 
 
@@ -143,9 +144,9 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
 
 
 def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
-    if path.suffix in PICKLES and not allow_pickle:
+    if ending(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if path.suffix not in {*HEADED, *PICKLES}:
+    if ending(path) not in {*HEADED, *PICKLES}:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors or .gguf file or a folder"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from nodegraph.diffusion.checkpoint_parts import parts_within, prefix_within
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.memory import in_parts
 from nodegraph.diffusion.model_files import (
     model_configs,
@@ -17,7 +18,7 @@ from nodegraph.diffusion.model_files import (
     port_precision,
     port_storage,
 )
-from nodegraph.diffusion.models import SAFETENSORS, ModelSource
+from nodegraph.diffusion.models import ModelSource
 from nodegraph.diffusion.precision.choices import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
@@ -143,7 +144,7 @@ def stored_weights(
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         # A file that holds all of them is named once for each.
         weights = list(dict.fromkeys(path for part in port for path in part.weights))
-        if weights and all(path.suffix == SAFETENSORS for path in weights):
+        if weights and all(ending(path) == SAFETENSORS for path in weights):
             tensors = [
                 (tensor, shape, header.dtypes[tensor])
                 for header in map(read_header, weights)
@@ -166,7 +167,7 @@ def lacking_encoder(source: ModelSource) -> str:
 def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
     family = family_named(source.family)
-    if source.is_folder or source.path.suffix != SAFETENSORS:
+    if source.is_folder or ending(source.path) != SAFETENSORS:
         return ("",), ("",), ("",)
     shapes = read_header(source.path).shapes
     return tuple(

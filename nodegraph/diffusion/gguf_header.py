@@ -18,8 +18,6 @@ from nodegraph.diffusion.precision.gguf_types import BLOCKS, FOREIGN, PLAIN_BYTE
 from nodegraph.diffusion.safetensors_header import MAX_HEADER_BYTES, Header, refuse_text
 from nodegraph.errors import InvalidFile
 
-GGUF = ".gguf"
-
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
 _NUMBERS = dict(zip((*range(8), 10, 11, 12), "BbHhIif?Qqd", strict=True))

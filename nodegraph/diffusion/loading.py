@@ -33,8 +33,8 @@ from nodegraph.diffusion.checkpoint_parts import (
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
-from nodegraph.diffusion.models import SAFETENSORS
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
 from nodegraph.diffusion.precision.settling import settle
@@ -265,7 +265,7 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     files = [Path(path) for path in recipe.paths(part.role)]
     if files == [MERGES]:
         return clip_tokenizer(MERGES, part.padding)
-    if files and files[0].suffix == SAFETENSORS:
+    if files and ending(files[0]) == SAFETENSORS:
         return sentencepiece_tokenizer(files[0])
     if files:
         return build_tokenizer(part.classes, files)

@@ -19,7 +19,8 @@ from nodegraph.diffusion.checkpoint_parts import (
 )
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
-from nodegraph.diffusion.models import HEADED, ModelSource, header_of
+from nodegraph.diffusion.file_kinds import HEADED, ending
+from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header, Shapes
 from nodegraph.diffusion.scheduler_file import checkpoint_scheduler, folder_scheduler
@@ -191,7 +192,7 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
     """The precision that ``auto`` means: of several files the first tells."""
     if dtype != "auto":
         return dtype
-    if device == "cpu" or weights[0].suffix not in HEADED:
+    if device == "cpu" or ending(weights[0]) not in HEADED:
         return "float32"
     names = list(header_of(weights[0]).dtypes.values())
     if not FEW_BITS.keys().isdisjoint(names):
@@ -208,7 +209,7 @@ def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
 def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
     """What weights are kept in, as an option of recipes; nothing where that is what they are
     computed in."""
-    weights = [path for part in parts for path in part.weights if path.suffix in HEADED]
+    weights = [path for part in parts for path in part.weights if ending(path) in HEADED]
     kinds = {kind for path in weights for kind in header_of(path).dtypes.values()}
     return storage_option(storage, kinds)
 

@@ -23,7 +23,8 @@ from nodegraph.diffusion.families.identify import (
     identify_tensors,
     supported,
 )
-from nodegraph.diffusion.gguf_header import GGUF, read_gguf_header
+from nodegraph.diffusion.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_shapes
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
@@ -32,11 +33,7 @@ from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
 EMBEDDED = "tiny"
 """Name of the model that comes with the package."""
-
-SAFETENSORS = ".safetensors"
-HEADED = frozenset({SAFETENSORS, GGUF})
-"""Files whose header tells names, shapes and types of all tensors."""
-PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+_LORA = "pytorch_lora_weights.safetensors"
 
 
 Use = Literal["model", "lora", "embedding"]
@@ -106,8 +103,16 @@ def _has_embedded() -> bool:
     return (embedded_folder() / layout.INDEX).is_file()
 
 
+def _embedded() -> Iterator[tuple[str, Path]]:
+    """What comes with the package and has a node that takes it, by name."""
+    if _has_embedded():
+        yield EMBEDDED, embedded_folder()
+    for path in embedded_folder().parent.glob(f"companions/*/{_LORA}"):
+        yield f"{EMBEDDED}/{path.parent.name}", path
+
+
 def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
-    """Every model under the folders, and the embedded one, by name.
+    """Every model under the folders, and the embedded one with its LoRAs, by name.
 
     Of several with one name only the first is listed, as that is the one the name means.
 
@@ -116,8 +121,8 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     """
     found: dict[str, FoundModel] = {}
     describe = describe or describe_model
-    if _has_embedded():
-        found[EMBEDDED] = describe(EMBEDDED, embedded_folder(), "embedded")
+    for name, path in _embedded():
+        found[name] = describe(name, path, "embedded")
     for folder in folders:
         for path in model_files(folder):
             name = path.relative_to(folder).as_posix()
@@ -140,7 +145,7 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     """
     path = find_path(name, folders)
     kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
-    identified = _identify(path, kind, allow_pickle)
+    identified = _identify(path, allow_pickle)
     if identified.family is None:
         raise InvalidFile(
             f"{path} is {identified.refusal}",
@@ -179,7 +184,7 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
-    if Path(name).suffix not in HEADED:
+    if ending(Path(name)) not in HEADED:
         # Compared as names are mostly given: endings that all have would make all look alike.
         known = [_plain(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
@@ -212,7 +217,7 @@ def model_files(folder: Path) -> Iterator[Path]:
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix in {*HEADED, *PICKLES}:
+            if not name.startswith(".") and ending(Path(name)) in {*HEADED, *PICKLES}:
                 yield Path(place) / name
 
 
@@ -220,7 +225,7 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
     size = _size(path)
     try:
-        identified = _identify(path, kind, allow_pickle=False)
+        identified = _identify(path, allow_pickle=False)
     except NodegraphError as error:
         return FoundModel(name, path, kind, None, size, str(error))
     if identified.family is not None:
@@ -266,8 +271,8 @@ def _kind(path: Path) -> ModelKind:
     return "diffusers" if path.is_dir() else "checkpoint"
 
 
-def _identify(path: Path, kind: ModelKind, allow_pickle: bool) -> Identified:
-    if kind == "checkpoint":
+def _identify(path: Path, allow_pickle: bool) -> Identified:
+    if not path.is_dir():
         return identify_tensors(file_shapes(path, allow_pickle))
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
@@ -317,9 +322,9 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is no model file, or damaged.
     """
-    if path.suffix in HEADED:
+    if ending(path) in HEADED:
         return header_of(path).shapes
-    if path.suffix not in PICKLES:
+    if ending(path) not in PICKLES:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
         )
@@ -330,8 +335,8 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
 
 def header_of(path: Path) -> Header:
     """The header of a checkpoint that was identified; of a pickle only its shapes are known."""
-    if path.suffix == GGUF:
+    if ending(path) == GGUF:
         return read_gguf_header(path)
-    if path.suffix == SAFETENSORS:
+    if ending(path) == SAFETENSORS:
         return read_header(path)
     return Header(pickle_shapes(path), {}, {})

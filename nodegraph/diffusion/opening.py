@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, TextEncoder, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
@@ -29,7 +31,7 @@ from nodegraph.diffusion.model_files import (
     port_storage,
     scheduler_files,
 )
-from nodegraph.diffusion.models import SAFETENSORS, ModelSource, locate_model
+from nodegraph.diffusion.models import ModelSource, locate_model
 from nodegraph.diffusion.numerics import cpu_has_float16
 from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
@@ -39,6 +41,9 @@ from nodegraph.errors import InvalidFile, InvalidValue
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 """Precisions that `open_model` takes."""
+
+
+_Made = TypeVar("_Made", DiffusionModel, TextEncoder)
 
 
 class ModelRecipes(NamedTuple):
@@ -82,39 +87,46 @@ def open_model(
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    remembered = digests or FILE_DIGESTS
     family = family_named(source.family)
     schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
-
-    def files(parts: Sequence[PartFiles]) -> tuple[RecipeFile, ...]:
-        return tuple(
-            RecipeFile(part.role, str(path), remembered.digest(path))
-            for part in parts
-            for path in sorted(part.files)
-        )
-
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
-    kept = port_storage(storage, denoiser), port_storage(storage, encoder)
-    settings = model_settings(source, family), encoder_settings(family, source)
-    release = family_release(family)
-    options = tuple(sorted([scheduler_option(schedule), *settings[0], *kept[0], *release]))
+    kept = _Kept(family, dtype, device, storage, digests or FILE_DIGESTS)
+    settings = [scheduler_option(schedule), *model_settings(source, family)]
     return ModelRecipes(
-        DiffusionModel(
-            source.family, files(denoiser), port_precision(dtype, denoiser, device), options
-        ),
-        TextEncoder(
-            source.family,
-            files(encoder),
-            port_precision(dtype, encoder, device),
-            tuple(sorted([*settings[1], *kept[1], *release])),
-        ),
+        kept.recipe(DiffusionModel, denoiser, settings),
+        kept.recipe(TextEncoder, encoder, encoder_settings(family, source)),
         Vae(
             family.latent.name,
-            files(vae),
+            kept.files(vae),
             _vae_precision(source, family, dtype, vae, device),
             format_release(family.latent),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a model's parts are kept in, as it was asked for."""
+
+    family: Family
+    dtype: str
+    device: str
+    storage: str
+    digests: FileDigests
+
+    def files(self, parts: Sequence[PartFiles]) -> tuple[RecipeFile, ...]:
+        return tuple(
+            RecipeFile(part.role, str(path), self.digests.digest(path))
+            for part in parts
+            for path in sorted(part.files)
+        )
+
+    def recipe(
+        self, kind: type[_Made], parts: Sequence[PartFiles], settings: Iterable[tuple[str, str]]
+    ) -> _Made:
+        options = [*settings, *port_storage(self.storage, parts), *family_release(self.family)]
+        precision = port_precision(self.dtype, parts, self.device)
+        return kind(self.family.name, self.files(parts), precision, tuple(sorted(options)))
 
 
 @contextmanager
@@ -206,7 +218,7 @@ def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
 
 def scales_told(paths: Iterable[Path]) -> list[str]:
     """The same of some files."""
-    several = dict.fromkeys(path for path in paths if path.suffix == SAFETENSORS)
+    several = dict.fromkeys(path for path in paths if ending(path) == SAFETENSORS)
     return joined_scales(read_header(path).scales for path in several).told()
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
-from nodegraph.diffusion.models import SAFETENSORS, model_files
+from nodegraph.diffusion.models import model_files
 from nodegraph.diffusion.single_files.tiny_vae import TINY
 from nodegraph.errors import NodegraphError
 
@@ -46,7 +47,7 @@ def has_config(path: Path) -> bool:
 def _is_named(path: Path, latents: LatentFormat) -> bool:
     name = (path.parent.name if has_config(path) else path.stem).lower()
     rest = name.removeprefix(latents.tiny)
-    return path.suffix == SAFETENSORS and rest != name and not rest[:1].isalnum()
+    return ending(path) == SAFETENSORS and rest != name and not rest[:1].isalnum()
 
 
 def _reads(path: Path, latents: LatentFormat) -> bool:

@@ -13,7 +13,7 @@ from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.gguf_header import GGUF
+from nodegraph.diffusion.file_kinds import GGUF, ending
 from nodegraph.diffusion.model_files import PartFiles, weighty_folder
 from nodegraph.diffusion.models import file_shapes, header_of
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
@@ -84,7 +84,7 @@ def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict
 
 def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
     shapes = file_shapes(path, allow_pickle)
-    if path.suffix == GGUF:
+    if ending(path) == GGUF:
         check_gguf_installed(header_of(path).dtypes.values())
     found = {}
     for part in family.encoders:

@@ -17,10 +17,11 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named, format_release
 from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.file_kinds import PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
-from nodegraph.diffusion.models import PICKLES, SAFETENSORS, find_path, header_of, locate_model
+from nodegraph.diffusion.models import find_path, header_of, locate_model
 from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.safetensors_header import Shapes
@@ -99,7 +100,7 @@ def vae_bytes(
         known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
         return known.get("vae")
     found = _found(path, allow_pickle=allow_pickle)
-    if any(file.suffix in PICKLES for file in found.files):
+    if any(ending(file) in PICKLES for file in found.files):
         return None
     chosen = _chosen(name, found, latents)
     shapes = joined_shapes(found.weights)
@@ -185,9 +186,9 @@ def _laid(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
 
 
 def _check_kind(path: Path, *, allow_pickle: bool) -> None:
-    if path.suffix in PICKLES and not allow_pickle:
+    if ending(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if path.suffix not in {SAFETENSORS, *PICKLES}:
+    if ending(path) not in {SAFETENSORS, *PICKLES}:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
         )

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.gguf_header import GGUF, read_gguf_header
+from nodegraph.diffusion.file_kinds import GGUF, HEADED, ending
+from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.precision.carried import CarriedTensor
 from nodegraph.diffusion.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
@@ -79,7 +80,7 @@ def read_tensors(
     kept = frozenset(wide)
     found: dict[str, Tensor] = {}
     for path in files:
-        if path.suffix in (".safetensors", GGUF):
+        if ending(path) in HEADED:
             found |= _safetensors(path, precision, prefix, as_stored=as_stored)
         else:
             found |= _pickled(path, precision, prefix)
@@ -91,7 +92,7 @@ def _safetensors(
 ) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
-            if path.suffix == GGUF:
+            if ending(path) == GGUF:
                 header, begin = read_gguf_header(path), 0
             else:
                 header = read_open_header(file, os.fstat(file.fileno()).st_size, path)

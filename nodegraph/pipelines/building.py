@@ -21,8 +21,8 @@ from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import diffusers_module, reading, transformers_module
 from nodegraph.diffusion.components import Component
+from nodegraph.diffusion.file_kinds import SAFETENSORS
 from nodegraph.diffusion.loading import estimate_bytes, move_component
-from nodegraph.diffusion.models import SAFETENSORS
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.precision.settling import settle
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.models import SAFETENSORS
+from nodegraph.diffusion.file_kinds import SAFETENSORS
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile
 

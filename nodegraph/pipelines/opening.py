@@ -12,6 +12,7 @@ from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import StoredWeights, stored_weights
 from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.file_kinds import SAFETENSORS
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import (
     Options,
@@ -20,7 +21,7 @@ from nodegraph.diffusion.model_files import (
     port_storage,
     weighty_folder,
 )
-from nodegraph.diffusion.models import SAFETENSORS, find_path, locate_model
+from nodegraph.diffusion.models import find_path, locate_model
 from nodegraph.diffusion.opening import DTYPES, lacks_float16, open_model
 from nodegraph.diffusion.precision.choices import STORAGE, check_storage
 from nodegraph.diffusion.safetensors_header import read_header

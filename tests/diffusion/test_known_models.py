@@ -13,6 +13,8 @@ from nodegraph.diffusion import known_models
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.diffusion.models import describe_model, list_models
 
+EMBEDDED = ["tiny", "tiny/lcm_lora", "tiny/style_lora"]
+
 
 def write(path: Path, shape: tuple[int, ...] = (1,)) -> None:
     entry = {"dtype": "F32", "shape": list(shape), "data_offsets": [0, 4 * shape[0]]}
@@ -39,7 +41,7 @@ def test_only_what_changed_is_read_again(tmp_path: Path, read: list[str]) -> Non
     write(tmp_path / "a.safetensors")
     write(tmp_path / "b.safetensors")
     assert known.list([tmp_path]) == list_models([tmp_path])
-    assert sorted(read) == ["a.safetensors", "b.safetensors", "tiny"]
+    assert sorted(read) == ["a.safetensors", "b.safetensors", *EMBEDDED]
     read.clear()
     assert known.list([tmp_path]) == list_models([tmp_path])
     assert read == []
@@ -56,7 +58,7 @@ def test_what_is_gone_is_forgotten_and_read_when_it_comes_back(
     write(path)
     known.list([tmp_path])
     path.unlink()
-    assert [model.name for model in known.list([tmp_path])] == ["tiny"]
+    assert [model.name for model in known.list([tmp_path])] == EMBEDDED
     write(path)
     known.list([tmp_path])
     assert read.count("a.safetensors") == 2
@@ -91,7 +93,7 @@ def test_a_folder_may_go_while_it_is_looked_through(
         return scandir(place)
 
     monkeypatch.setattr(os, "scandir", late)
-    assert [model.name for model in KnownModels().list([models])] == ["model", "tiny"]
+    assert [model.name for model in KnownModels().list([models])] == ["model", *EMBEDDED]
     assert away.exists()
 
 

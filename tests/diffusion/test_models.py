@@ -63,6 +63,28 @@ def folder(tmp_path: Path, sd1_folder: Path) -> Path:
     return tmp_path
 
 
+def test_what_comes_along_is_listed_with_the_node_that_takes_it() -> None:
+    found = {model.name: (model.kind, model.node, model.use) for model in list_models([])}
+
+    assert found == {
+        "tiny": ("embedded", "LoadModel", "model"),
+        "tiny/lcm_lora": ("embedded", "LoadLora", "lora"),
+        "tiny/style_lora": ("embedded", "LoadLora", "lora"),
+    }
+
+
+def test_endings_in_capitals_are_endings(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "PEARS.SAFETENSORS", SD1_SHAPES)
+    (tmp_path / "OLD.CKPT").write_bytes(b"\x80\x04")
+
+    families = {model.name: model.family for model in list_models([tmp_path])}
+
+    assert families["PEARS.SAFETENSORS"] == "sd1"
+    assert locate_model("PEARS.SAFETENSORS", [tmp_path]).family == "sd1"
+    with pytest.raises(UnsafeFile):
+        locate_model("OLD.CKPT", [tmp_path])
+
+
 def test_importing_models_imports_no_torch() -> None:
     code = (
         "import sys, nodegraph.diffusion.models; "

@@ -14,6 +14,7 @@ from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
 from nodegraph.diffusion.adapters.stems import take_apart
 from nodegraph.diffusion.families.alone import LOAD_MODEL
 from nodegraph.diffusion.families.identify import Identified, identify_tensors
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
@@ -24,7 +25,6 @@ FUSED = "fused lora"
 """Kind of an adapter that is added to copies of the weights."""
 
 _COMPANIONS = f"{EMBEDDED}/"
-_SAFETENSORS = ".safetensors"
 _IN_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 """Names that diffusers and peft give to the file where they write a folder."""
 
@@ -76,7 +76,7 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
     if name.startswith(_COMPANIONS):
         places.insert(0, beside / name.removeprefix(_COMPANIONS))
     for place in places if name.strip() else ():
-        files = (place, place.with_name(place.name + _SAFETENSORS))
+        files = (place, place.with_name(place.name + SAFETENSORS))
         for path in (*files, *(place / file for file in _IN_FOLDER)):
             if _is_file(path):
                 return path
@@ -100,7 +100,7 @@ def _is_file(path: Path) -> bool:
 
 def _known(folder: Path) -> list[str]:
     """Names of what may be adapters under a folder."""
-    found = sorted(folder.rglob(f"*{_SAFETENSORS}")) if folder.is_dir() else []
+    found = sorted(folder.rglob(f"*{SAFETENSORS}")) if folder.is_dir() else []
     places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in found]
     return [place.relative_to(folder).as_posix() for place in places]
 
@@ -111,7 +111,7 @@ def read_adapter(path: Path) -> AdapterFile:
     Raises:
         InvalidFile: It can't be read, is damaged, or holds no adapter.
     """
-    if path.suffix != _SAFETENSORS:
+    if ending(path) != SAFETENSORS:
         raise InvalidFile(f"{path} is no adapter file.", expected="a .safetensors file")
     header = read_header(path)
     parts, others = layer_parts(header.shapes)

@@ -14,6 +14,7 @@ from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.adapters.stems import ENCODERS
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile
 
@@ -48,7 +49,7 @@ def read_inversion(path: Path) -> InversionFile:
     Raises:
         InvalidFile: It can't be read, is damaged, or holds no textual inversion.
     """
-    if path.suffix != ".safetensors":
+    if ending(path) != SAFETENSORS:
         raise InvalidFile(f"{path} is no textual inversion.", expected="a .safetensors file")
     shapes = read_header(path).shapes
     fits = all(

@@ -16,7 +16,8 @@ from nodegraph.diffusion.checkpoint_parts import (
     recipe_parts,
 )
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.models import SAFETENSORS, header_of
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.models import header_of
 from nodegraph.diffusion.safetensors_header import read_header
 
 _WEIGHT = ".weight"
@@ -35,7 +36,7 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
         paths = [Path(path) for path in recipe.paths(part.role)]
         config = [path for path in paths if path.name == layout.CONFIG]
         weights = [path for path in paths if path.suffix != ".json"]
-        if config and any(path.suffix != SAFETENSORS for path in weights):
+        if config and any(ending(path) != SAFETENSORS for path in weights):
             return None
         if config:
             shapes = {

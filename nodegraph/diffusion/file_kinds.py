@@ -1,0 +1,16 @@
+"""Kinds of files that hold weights, told by the endings of their names. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+SAFETENSORS = ".safetensors"
+GGUF = ".gguf"
+HEADED = frozenset({SAFETENSORS, GGUF})
+"""Files whose header tells names, shapes and types of all tensors."""
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+
+
+def ending(path: PurePath) -> str:
+    """The ending of a file's name in lower case: some systems write it in capitals."""
+    return path.suffix.lower()
