@@ -16,6 +16,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.speed.options import speed_text
 from nodegraph.diffusion.steps import MAX_STEPS, last_step, steps_walked
 from nodegraph.images.room import check_sampling_room
 
@@ -25,7 +26,12 @@ from ._sampling_facts import LATENT_FACTS, check_sampling
 if TYPE_CHECKING:
     from nodegraph.diffusion.denoise import Denoising
 
-_FACTS = {**LATENT_FACTS, "channels": "model.channels", "format": "model.format"}
+_FACTS = {
+    **LATENT_FACTS,
+    "channels": "model.channels",
+    "format": "model.format",
+    "speed": "model.speed",
+}
 
 
 @node(
@@ -96,9 +102,18 @@ def KSampler(
         while denoising.step < end:
             info = denoising.advance()
             stops_early = info.step == end < info.total
-            ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
+            if denoising.is_savable:
+                ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
             ctx.progress(info.step, end, preview=previews.of(info.denoised))
+        _tell_speed(ctx, model, denoising)
         return denoising.result()
+
+
+def _tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
+    """Say how it was sped up, and what that spared."""
+    speed = speed_text(model)
+    if speed:
+        ctx.log(": ".join(filter(None, (f"sampled with {speed}", denoising.reuse))))
 
 
 def _check_size(ctx: Context, latent: Latent, cfg: float) -> None:
@@ -196,4 +211,5 @@ def DenoisingSteps(
         for info in denoising:
             found.append(denoising.denoised(info))
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
+        _tell_speed(ctx, model, denoising)
         return found

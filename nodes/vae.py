@@ -44,7 +44,14 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     label="VAE decode",
     lane="gpu",
     numerics=True,
-    facts={"image": {"width": "latent.width", "height": "latent.height", "batch": "latent.batch"}},
+    facts={
+        "image": {
+            "width": "latent.width",
+            "height": "latent.height",
+            "batch": "latent.batch",
+            "speed": "latent.speed",
+        }
+    },
     validate=check_decoded_size,
     estimate=decoding,
 )

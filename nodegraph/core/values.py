@@ -21,6 +21,11 @@ NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
 
 
+SPEED = "speed."
+"""Before the names of options of recipes by which a component computes in another way, over weights
+that it shares with one that doesn't."""
+
+
 Form = Literal["exploding", "mixing"]
 """How a noisy latent is kept; see `Leftover`."""
 
@@ -228,7 +233,7 @@ class Recipe:
         dtype: Precision of the weights in memory: ``float32``, ``float16``, ``bfloat16``.
         options: Anything else that changes the module, as sorted (name, value) pairs.
         adapters: What is put on top of the weights, in this order. Recipes that differ in nothing
-            else share the weights.
+            else, or in options whose names begin with ``speed.``, share the weights.
     """
 
     family: str
@@ -238,9 +243,17 @@ class Recipe:
     adapters: tuple[Adapter, ...] = ()
 
     @property
+    def is_derived(self) -> bool:
+        """Whether its component is made of that of `base`."""
+        return bool(self.adapters) or any(name.startswith(SPEED) for name, _ in self.options)
+
+    @property
     def base(self) -> Recipe:
-        """The recipe without adapters: what the shared weights are of."""
-        return replace(self, adapters=()) if self.adapters else self
+        """The recipe without adapters and speed options: what the shared weights are of."""
+        if not self.is_derived:
+            return self
+        kept = tuple(item for item in self.options if not item[0].startswith(SPEED))
+        return replace(self, adapters=(), options=kept)
 
     @property
     def source(self) -> str:

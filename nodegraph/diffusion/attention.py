@@ -1,12 +1,16 @@
-"""Attention in slices: less memory at once, the same result but for the last bits."""
+"""Attention in slices, or by a kernel that is named: the same result but for the last bits."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
@@ -36,6 +40,72 @@ class SlicedAttention(TorchFunctionMode):
         if func is scaled_dot_product_attention:
             return _sliced(self._scores, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+class NamedAttention(TorchFunctionMode):
+    """Inside the `with`, this thread's attention is computed by a kernel that is named.
+
+    Args:
+        kernel: ``math``, which any device has, or ``flash``, ``efficient`` or ``cudnn`` on CUDA.
+    """
+
+    def __init__(self, kernel: str) -> None:
+        super().__init__()
+        self._kernel = kernel
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        if self._kernel == "math":
+            return _plain(*args, **(kwargs or {}))
+        with _TURN, sdpa_kernel(_KERNELS[self._kernel]):
+            return func(*args, **(kwargs or {}))
+
+
+_KERNELS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+}
+_TURN = Lock()
+"""Held while a kernel is chosen, as torch keeps the choice for the whole process."""
+
+
+def attention_by(way: str) -> AbstractContextManager[object]:
+    """Inside, this thread computes attention in a way.
+
+    Args:
+        way: ``auto``, ``sliced``, or a kernel of `NamedAttention`.
+    """
+    if way == "auto":
+        return nullcontext()
+    return SlicedAttention() if way == "sliced" else NamedAttention(way)
+
+
+def _plain(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    # Not by `sdpa_kernel`, which would choose for other threads, too. So masks come as they are.
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        seen = torch.zeros_like(attn_mask, dtype=query.dtype)
+        attn_mask = seen.masked_fill(~attn_mask, -math.inf)
+    found: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+    )[0]
+    return found
 
 
 def _sliced(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from nodegraph.core.values import ConditioningEntry
+    from nodegraph.diffusion.speed.options import StepCaching
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,19 @@ class Denoiser(Component):
         settings: What the family's denoiser heeds of ``model_index.json``.
         one_by_one: Whether to evaluate the items of a batch one after the other, with attention in
             slices, which takes less memory.
+        caching: The step cache that samplings are to use.
+        attention: One of `nodegraph.diffusion.speed.options.ATTENTIONS`.
+        compiled: Whether its blocks are.
+        is_own: Whether its modules are one use's own, and not shared.
     """
 
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     one_by_one: bool = False
+    caching: StepCaching | None = None
+    attention: str = "auto"
+    compiled: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

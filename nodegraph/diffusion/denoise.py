@@ -40,7 +40,7 @@ LOOKED_AT = 8
 
 
 _GUIDER = "guider."
-"""Before the names of what a guider keeps, in a sampling's state."""
+"""Before the names of what guidance keeps, in a sampling's state."""
 
 
 class SamplingOptions(TypedDict):
@@ -208,10 +208,20 @@ class Denoising:
             NumericalError: A step gave NaN or infinity.
         """
         self._check_finite()
-        kept = self._guidance.guider.state()
+        kept = self._guidance.state()
         return self._sampler.state() | {
             f"{_GUIDER}{name}": tensor.to("cpu", copy=True) for name, tensor in kept.items()
         }
+
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be worth saving: some step caches keep gigabytes."""
+        return self._guidance.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return self._guidance.reuse
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on, to the same bits, from what `state` returned in a sampling of equal arguments.
@@ -221,7 +231,7 @@ class Denoising:
         """
         own = {name: item for name, item in state.items() if not name.startswith(_GUIDER)}
         self._sampler.restore(own)
-        self._guidance.guider.restore(
+        self._guidance.restore(
             {name.removeprefix(_GUIDER): state[name] for name in state.keys() - own.keys()}
         )
         self._looked_at = self.step
@@ -249,6 +259,8 @@ class Denoising:
             progress=self._ladder.progress(sampler.rung),
             at=float(sampler.timestep),
             step=self._ladder.walked(sampler.rung),
+            rung=sampler.rung,
+            rungs=self._ladder.rungs,
         )
 
     def _noised(self, rung: int) -> Tensor:

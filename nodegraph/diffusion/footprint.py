@@ -12,6 +12,7 @@ import torch
 from nodegraph.core.context import Footprint
 from nodegraph.diffusion.components import Autoencoder, Component, Denoiser
 from nodegraph.diffusion.offloading import by_turns, in_parts
+from nodegraph.errors import InvalidValue
 from nodegraph.residency import Lean
 
 
@@ -60,12 +61,21 @@ def _offloaded(component: Component, device: str, room: int | None) -> Iterator[
         yield Lean(component)
         return
     is_denoiser = isinstance(component, Denoiser)
+    if isinstance(component, Denoiser) and component.compiled:
+        raise InvalidValue(
+            "a compiled model can't be brought to the device in parts, and it has no room there",
+            port="model",
+            hint="Leave `compiled` off in SpeedUp, or take a smaller size or storage.",
+        )
     if is_denoiser and _could_turn(component, room):
         bringing = by_turns(component.modules, device)
     else:
         bringing = in_parts(component.modules, device, in_blocks=is_denoiser)
     with bringing as brought:
-        yield Lean(replace(component, modules=brought.modules), brought.bytes, brought.way)
+        made = replace(component, modules=brought.modules)
+        if isinstance(made, Denoiser):
+            made = replace(made, is_own=True)
+        yield Lean(made, brought.bytes, brought.way)
 
 
 def _small(component: Component) -> Component:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.attention import SlicedAttention
+from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import SHARED, Asked, Moment, Side
@@ -22,6 +23,13 @@ from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.projected_guidance import ProjectedGuidance
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.speed.options import StepCaching
+    from nodegraph.diffusion.speed.step_caches import CachedSteps
+
+_CACHED = "cached."
+"""Before the names of what a step cache keeps, in guidance's state."""
 
 
 class Guider(Protocol):
@@ -141,12 +149,14 @@ class Prompt:
         weight: Share among the prompts of a step; 0-dimensional, or (1, 1, height, width) in
             latent cells where it applies to part of the picture only.
         start, end: Part of the sampling it applies to, 0 to 1.
+        name: Tells it from the others of a sampling.
     """
 
     tensors: Mapping[str, Tensor]
     weight: Tensor
     start: float = 0.0
     end: float = 1.0
+    name: str = ""
 
     def applies(self, progress: float) -> bool:
         """Whether it takes part at a point of the sampling, 0 to below 1."""
@@ -224,7 +234,8 @@ class Guidance:
         height: int,
         shape: Sequence[int],
     ) -> None:
-        self._model = model
+        self._steps = None if model.caching is None else cached_steps(model, model.caching)
+        self._model = model if self._steps is None else self._steps.model
         self._family = family_named(model.family)
         self._size = width, height
         self._shape = tuple(shape)
@@ -294,6 +305,32 @@ class Guidance:
         }
         return self.guider.combine(outputs, moment)
 
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be saved now and then."""
+        return self._steps is None or self._steps.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return "" if self._steps is None else self._steps.reuse
+
+    def state(self) -> dict[str, Tensor]:
+        """What is kept between steps, by name."""
+        cached = {} if self._steps is None else self._steps.state()
+        return self.guider.state() | {f"{_CACHED}{name}": item for name, item in cached.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        cached = {name: item for name, item in state.items() if name.startswith(_CACHED)}
+        self.guider.restore({name: state[name] for name in state.keys() - cached.keys()})
+        if self._steps is not None:
+            self._steps.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
+
     def check(self, moments: Iterable[float]) -> None:
         """Find out before sampling whether there is a prompt for each of these moments.
 
@@ -306,27 +343,35 @@ class Guidance:
 
     def _outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         found: dict[int, Tensor] = {}
-        tensors = [prompt.tensors for prompt in prompts]
-        for group in self._family.groups(tensors):
-            output = self._evaluated(x, moment, [tensors[place] for place in group])
+        for group in self._family.groups([prompt.tensors for prompt in prompts]):
+            output = self._evaluated(x, moment, [prompts[place] for place in group])
             found |= zip(group, output.chunk(len(group)), strict=True)
         return [found[place] for place in range(len(prompts))]
 
-    def _evaluated(
-        self, x: Tensor, moment: Moment, prompts: Sequence[Mapping[str, Tensor]]
-    ) -> Tensor:
-        family, model = self._family, self._model
-        if not model.one_by_one:
+    def _evaluated(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> Tensor:
+        if not self._model.one_by_one:
             xs = torch.cat([x] * len(prompts))
-            return family.predict(model, xs, moment, family.join(prompts, len(x)))
+            return self._asked(xs, moment, prompts, "+".join(item.name for item in prompts))
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
-                family.predict(model, item[None], moment, family.join([prompt], 1))
+                self._asked(item[None], moment, [prompt], f"{prompt.name} of {place}")
                 for prompt in prompts
-                for item in x
+                for place, item in enumerate(x)
             ]
         return torch.cat(singles)
+
+    def _asked(self, xs: Tensor, moment: Moment, prompts: Sequence[Prompt], name: str) -> Tensor:
+        """The network's output.
+
+        Args:
+            name: Of the prompts and items, alike at each step.
+        """
+        tensors = [prompt.tensors for prompt in prompts]
+        batch = self._family.join(tensors, len(xs) // len(prompts))
+        keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
+        with attention_by(self._model.attention), keeping:
+            return self._family.predict(self._model, xs, moment, batch)
 
     def _prompts(
         self, side: Side, conditioning: Conditioning | None, empty: ConditioningEntry | None
@@ -334,11 +379,11 @@ class Guidance:
         entries = () if conditioning is None else _entries(side, conditioning)
         return Prompts(
             side,
-            [self._prompt(side, entry) for entry in entries],
-            None if empty is None else self._prompt(side, empty),
+            [self._prompt(side, entry, str(place)) for place, entry in enumerate(entries)],
+            None if empty is None else self._prompt(side, empty, "empty"),
         )
 
-    def _prompt(self, side: Side, entry: ConditioningEntry) -> Prompt:
+    def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
         if entry.controls:
             raise InvalidValue(
                 f"{self._family.title} can't be led by control pictures here",
@@ -358,7 +403,7 @@ class Guidance:
                 hint="Leave ReferenceLatents out, or load a model that edits.",
             )
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
-        return Prompt(placed, weight, entry.start, entry.end)
+        return Prompt(placed, weight, entry.start, entry.end, f"{side} {name}")
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""
@@ -370,6 +415,14 @@ class Guidance:
     def _placed(self, tensor: Tensor) -> Tensor:
         dtype = self._model.dtype if tensor.is_floating_point() else tensor.dtype
         return tensor.to(self._model.device, dtype)
+
+
+def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
+    """The model with a step cache of its own."""
+    # Its hooks take a while to import, which only those wait for who use them.
+    from nodegraph.diffusion.speed.step_caches import CachedSteps
+
+    return CachedSteps(model, caching)
 
 
 def check_cover(

@@ -70,10 +70,10 @@ def load_component(recipe: Recipe, device: str) -> Component:
             expected="a diffusion model, text encoder, VAE or preview decoder in "
             + ", ".join(PRECISIONS),
         )
-    if recipe.adapters:
+    if recipe.is_derived:
         raise InvalidValue(
-            f"the adapters of {recipe.source} aren't put on by loading it",
-            hint="Load the recipe's base, and put its adapters on that.",
+            f"the adapters and speed options of {recipe.source} aren't put on by loading it",
+            hint="Load the recipe's base, and put them on that.",
         )
     # What is made holds no file, so from here on it is what the recipe says, whatever happens.
     with unchanged(recipe):

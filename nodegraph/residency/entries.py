@@ -103,6 +103,9 @@ def resident_name(recipe: Recipe, device: str) -> str:
 
 def content_of(recipe: Recipe) -> Content:
     """What makes a component: equal for recipes of equal content."""
-    adapters = tuple((item.kind, item.digest, item.strength) for item in recipe.adapters)
+    adapters = tuple(
+        (item.kind, item.digest, item.strength, item.modules, item.token)
+        for item in recipe.adapters
+    )
     kind = type(recipe).__qualname__
     return kind, recipe.family, recipe.digest, recipe.dtype, recipe.options, adapters

@@ -65,8 +65,8 @@ class ResidencyManager:
 
     Safe to use from several threads. A recipe is loaded once, however many ask for it at the
     same time, and its component is shared by them: treat it as read-only. Recipes of equal
-    content share a component wherever their files lie; those that differ in adapters only share
-    the weights below these.
+    content share a component wherever their files lie; those that differ in adapters and speed
+    options only share the weights below these.
 
     What an accelerator's budget has no room for is moved to the host's memory, and from there it
     goes for good. What goes first is what takes the least time to bring back for its size, and
@@ -86,8 +86,8 @@ class ResidencyManager:
             Afterwards its measured size is remembered.
         move: Moves a component to another device and returns it; without it, what leaves an
             accelerator is gone.
-        derive: Makes the component of a recipe with adapters from the one without, whose weights
-            it shares and leaves as they are.
+        derive: Makes the component of a recipe with adapters or speed options from the one without,
+            whose weights it shares and leaves as they are.
         lean: Makes, of a component, one for a device that takes less memory there, for the
             duration of a `with`, given a footprint and the bytes of weights that there is room
             for; the component itself lies on the host and stays as it is.
@@ -183,8 +183,8 @@ class ResidencyManager:
         """
         device = device_name(device)
         try:
-            # With adapters, it is the weights below that take the time and the room.
-            if recipe.adapters and not self._prefetched(recipe.base, device):
+            # Of what is derived, it is the weights below that take the time and the room.
+            if recipe.is_derived and not self._prefetched(recipe.base, device):
                 return False
             return self._prefetched(recipe, device)
         except Exception as error:  # noqa: BLE001 - the use that it was for will tell
@@ -196,7 +196,7 @@ class ResidencyManager:
         known = self._measured.get(content_of(recipe))
         if known is not None:
             return known
-        if recipe.adapters or self._estimate is None:
+        if recipe.is_derived or self._estimate is None:
             return 0
         return self._estimate(recipe)
 
@@ -273,7 +273,7 @@ class ResidencyManager:
         """Whether a component has no room on a device beside the work with it, were it alone."""
         if not self.can_offload(device):
             return False
-        size = self.size(recipe.base) + (self.size(recipe) if recipe.adapters else 0)
+        size = self.size(recipe.base) + (self.size(recipe) if recipe.is_derived else 0)
         room = self._room_beside(device, work)
         with self._changed:
             there = self._shelves.find(recipe, device)
@@ -329,11 +329,12 @@ class ResidencyManager:
 
     def _acquire(self, recipe: Recipe, location: str, *, may_be_compact: bool = False) -> Placement:
         """The entry of a recipe, pinned and filled, by this thread if it is the first to ask."""
-        if recipe.adapters and self._derive is None:
+        if recipe.is_derived and self._derive is None:
+            named = [f"{item.kind} {item.source}" for item in recipe.adapters]
             raise InvalidValue(
-                "adapters can't be put on models here",
-                given=", ".join(f"{item.kind} {item.source}" for item in recipe.adapters),
-                expected="a model without adapters",
+                "adapters and speed options can't be put on models here",
+                given=", ".join(named) or "speed options",
+                expected="a model without",
             )
         need: Need | None = None
         while True:
@@ -381,7 +382,7 @@ class ResidencyManager:
 
     def _is_promoted(self, recipe: Recipe, location: str) -> bool:
         """Whether a copy at the host is moved rather than loaded again."""
-        return location != HOST and self._move is not None and not recipe.adapters
+        return location != HOST and self._move is not None and not recipe.is_derived
 
     def _join(self, entry: Placement) -> bool:
         """Pin an entry; wait for somebody else's load and share its result, or its failure.
@@ -423,7 +424,7 @@ class ResidencyManager:
 
     def _need(self, recipe: Recipe, location: str, *, may_be_compact: bool) -> Need:
         compact = None
-        could_be = location == HOST and not recipe.adapters
+        could_be = location == HOST and not recipe.is_derived
         if self._compact is not None and may_be_compact and could_be:
             compact = self._compact.size(recipe)
         return Need(self.size(recipe), compact, self._free(location))
@@ -478,7 +479,7 @@ class ResidencyManager:
         self._changed.notify_all()
 
     def _made(self, filling: _Filling) -> Any:
-        if filling.entry.recipe.adapters:
+        if filling.entry.recipe.is_derived:
             return self._derived(filling)
         if filling.source is not None:
             return self._promoted(filling, filling.source)

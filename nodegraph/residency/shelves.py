@@ -61,7 +61,7 @@ class Shelves:
     """The entries at all places, within their budgets. The manager's lock guards it.
 
     What is evicted from an accelerator goes to the host's memory if it has room, or can be given
-    it; from there, and with adapters, it goes for good.
+    it; from there, and derived from another, it goes for good.
 
     Args:
         budgets: Bytes per place; ``host`` bounds the host's memory just as ``cpu`` does.
@@ -256,7 +256,9 @@ class Shelves:
     def _goes_to_host(self, entry: Placement) -> bool:
         budget = self._budget(HOST)
         fits = budget is None or entry.bytes <= budget
-        return self._has_host_tier and entry.location != HOST and not entry.recipe.adapters and fits
+        return (
+            self._has_host_tier and entry.location != HOST and not entry.recipe.is_derived and fits
+        )
 
     def _rate(self, entry: Placement) -> None:
         seconds = entry.bytes / MOVING_RATE if self._goes_to_host(entry) else entry.seconds

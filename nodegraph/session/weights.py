@@ -148,7 +148,7 @@ def _moved(component: Any, device: str) -> Any:
 
 
 def _derived(component: Any, recipe: Recipe) -> Any:
-    from nodegraph.diffusion.adapters.applying import derive
+    from nodegraph.diffusion.speed.deriving import derive
 
     return derive(component, recipe)
 

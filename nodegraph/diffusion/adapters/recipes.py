@@ -26,6 +26,7 @@ from nodegraph.diffusion.adapters.matching import Matched, match
 from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.adapters.stems import DENOISERS
 from nodegraph.diffusion.precision.choices import fused_over_few_bits, storage_of
+from nodegraph.diffusion.speed.abilities import check_fused
 from nodegraph.errors import InvalidValue
 
 Expert = Literal["both", "first", "second"]
@@ -65,8 +66,8 @@ class OpenedAdapter:
             expert: Of two denoisers, as Wan 2.2 has them for more and for less noise.
         Raises:
             InvalidFile: The model's files are missing or damaged.
-            InvalidValue: It has no second expert, or its weights are kept in few bits and the
-                adapter is to be fused with them.
+            InvalidValue: It has no second expert, its weights are kept in few bits and the
+                adapter is to be fused with them, or its projections are fused and it isn't to be.
         """
         if self._kind == FUSED and storage_of(recipe):
             raise fused_over_few_bits()
@@ -78,7 +79,9 @@ class OpenedAdapter:
         if not strength or (matched is not None and not matched.applied):
             return Adapted(recipe, matched)
         adapter = Adapter(self._kind, str(self.file.path), self._digest, strength, modules)
-        return Adapted(replace(recipe, adapters=(*recipe.adapters, adapter)), matched)
+        adapted = replace(recipe, adapters=(*recipe.adapters, adapter))
+        check_fused(adapted)
+        return Adapted(adapted, matched)
 
     def check_applies(self, found: Sequence[Matched | None]) -> None:
         """Refuse a file of which nothing is for any of some recipes.

@@ -135,6 +135,7 @@ class Moment:
         progress: Part of the sampling that is done, 0 to below 1.
         at: The timestep as a number of the host: to decide by it waits for no device.
         step: Steps that are done.
+        rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
     """
 
     timestep: Tensor
@@ -143,6 +144,8 @@ class Moment:
     progress: float
     at: float = 0.0
     step: int = 0
+    rung: int = 0
+    rungs: int = 1
 
 
 @dataclass(frozen=True)

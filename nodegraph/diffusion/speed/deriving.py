@@ -1,0 +1,64 @@
+"""Components derived from others, whose weights they share: with adapters, and sped up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from nodegraph.core.values import Recipe
+from nodegraph.diffusion.adapters import applying
+from nodegraph.diffusion.adapters.layers import structural_copy
+from nodegraph.diffusion.components import Component, Denoiser
+from nodegraph.diffusion.speed.compiling import compile_blocks
+from nodegraph.diffusion.speed.options import SpeedOptions, caching_of, speed_of
+
+_CONVOLUTION_AXES = 4
+
+
+def derive(component: Component, recipe: Recipe) -> Component:
+    """The component of a recipe with adapters or speed options, from that of its base.
+
+    Args:
+        component: Stays as it is.
+    Raises:
+        InvalidFile: See `nodegraph.diffusion.adapters.applying.derive`.
+    """
+    found = applying.derive(component, recipe) if recipe.adapters else component
+    if not isinstance(found, Denoiser):
+        return found
+    speed = speed_of(recipe)
+    return replace(
+        found,
+        modules={role: _sped_up(module, speed) for role, module in found.modules.items()},
+        caching=caching_of(recipe),
+        attention=speed.attention,
+        compiled=speed.compiled,
+    )
+
+
+def _sped_up(module: Any, speed: SpeedOptions) -> Any:
+    """A network that computes so; the given one stays as it is, and shares its weights."""
+    if replace(speed, attention="auto").is_plain:
+        return module
+    twin = structural_copy(module)
+    if speed.fused:
+        # The given layers stay in it, as they are shared; what is fused are copies.
+        twin.fuse_qkv_projections()
+        twin.eval().requires_grad_(False)
+    if speed.channels_last:
+        _put_channels_last(twin)
+    if speed.compiled:
+        compile_blocks(twin)
+    return twin
+
+
+def _put_channels_last(module: nn.Module) -> None:
+    """Convolutions with weights of their own, in another order in memory."""
+    for layer in module.modules():
+        weight = layer._parameters.get("weight")
+        if weight is not None and weight.dim() == _CONVOLUTION_AXES:
+            moved = weight.detach().to(memory_format=torch.channels_last)
+            layer._parameters["weight"] = nn.Parameter(moved, requires_grad=False)

@@ -1,0 +1,135 @@
+"""What the nodes that speed a model up check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.speed.abilities import check_speed, check_step_cache
+from nodegraph.diffusion.speed.options import (
+    Broadcast,
+    FirstBlock,
+    Magnitude,
+    SpeedOptions,
+    StepCaching,
+    Taylor,
+    check_caching,
+    parse_ratios,
+)
+
+from ._facts import finding_of
+
+_ASKED = ("compiled", "fused_projections", "channels_last", "attention")
+
+
+def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and that it is sped up."""
+    known = {name: inputs.literals.get(name) for name in _ASKED}
+    told = [
+        name if value is True else f"attention {value}"
+        for name, value in known.items()
+        if value not in (None, False, "auto")
+    ]
+    return {"model": _told(inputs, told)}
+
+
+def first_block_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and which step cache it has."""
+    return _cached(inputs, "first-block cache")
+
+
+def mag_cache_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and which step cache it has."""
+    return _cached(inputs, "MagCache")
+
+
+def taylorseer_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and which step cache it has."""
+    return _cached(inputs, "TaylorSeer")
+
+
+def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and which step cache it has."""
+    return _cached(inputs, "attention broadcast")
+
+
+def _cached(inputs: HookInputs, title: str) -> dict[str, Facts]:
+    return {"model": {**_told(inputs, [title]), "step_cache": title}}
+
+
+def _told(inputs: HookInputs, told: list[str]) -> Facts:
+    before = inputs.facts.get("model", {})
+    speed = ", ".join([*filter(None, [before.get("speed")]), *told])
+    return {**before, **({"speed": speed} if speed else {})}
+
+
+def added_weights(_: HookInputs) -> Estimate:
+    """A model that shares its weights with the one before; copies of some are a part of them."""
+    return Estimate(memory=0, weights={"model": 0}, shares={"model": "model"})
+
+
+def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
+    """Find options that the model or the device can't do."""
+    given = inputs.literals
+    speed = SpeedOptions(
+        compiled=given.get("compiled") or False,
+        fused=given.get("fused_projections") or False,
+        channels_last=given.get("channels_last") or False,
+        attention=given.get("attention") or "auto",
+    )
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    try:
+        check_speed(family, speed, inputs.environment.device)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "model", error)
+
+
+def check_first_block(inputs: HookInputs) -> Iterator[Finding]:
+    """Find numbers out of range, and models that can't have this cache."""
+    yield from _findings(inputs, FirstBlock)
+
+
+def check_mag_cache(inputs: HookInputs) -> Iterator[Finding]:
+    """Find numbers out of range, and models that can't have this cache or need ratios for it."""
+    yield from _findings(inputs, Magnitude)
+
+
+def check_taylorseer(inputs: HookInputs) -> Iterator[Finding]:
+    """Find numbers out of range, and models that can't have this cache."""
+    yield from _findings(inputs, Taylor)
+
+
+def check_broadcast(inputs: HookInputs) -> Iterator[Finding]:
+    """Find numbers out of range."""
+    yield from _findings(inputs, Broadcast)
+
+
+def _findings(inputs: HookInputs, kind: type[StepCaching]) -> Iterator[Finding]:
+    before = inputs.fact("model", "step_cache")
+    if before is not None:
+        yield Finding(
+            "model",
+            f"the model has a step cache already: {before}",
+            hint="One at a time: leave one of the nodes out.",
+        )
+    names = {item.name for item in fields(kind)}
+    given: dict[str, Any] = {
+        name: value for name, value in inputs.literals.items() if name in names
+    }
+    if None in given.values():
+        # One of them is linked, and not known yet.
+        return
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    try:
+        if "ratios" in given:
+            given["ratios"] = parse_ratios(given["ratios"])
+        caching = kind(**given)
+        if family is None:
+            check_caching(caching)
+        else:
+            check_step_cache(family, caching)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "model", error)

@@ -1,0 +1,118 @@
+"""SpeedUp and the step caches: told before running what can't be, and what they were, in results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.nodes.conftest import Bench, link
+
+LOAD = {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}}
+
+
+def fast(node: str, model: str = "load.model", **inputs: Any) -> dict[str, Any]:
+    return {"type": node, "inputs": {"model": link(model), **inputs}}
+
+
+def sampled(model: str, **inputs: Any) -> dict[str, Any]:
+    return {
+        "prompt": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": link("load.text_encoder"), "text": "an apple"},
+        },
+        "size": {"type": "EmptyLatent", "inputs": {"width": 32, "height": 32}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link(model),
+                "positive": link("prompt"),
+                "latent": link("size"),
+                "steps": 4,
+                **inputs,
+            },
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        (fast("SpeedUp", attention="flash"), "on CUDA alone"),
+        (fast("SpeedUp", compiled=True, attention="math"), "chooses its kernels by itself"),
+        (fast("FirstBlockCache"), "Stable Diffusion 1.x can't be sped up by first-block caching"),
+        (fast("MagCache"), "can't be sped up by MagCache"),
+        (fast("MagCache", ratios="one, two"), "aren't numbers"),
+        (fast("TaylorSeerCache", lite=True), "TaylorSeer's lite form"),
+        (fast("AttentionBroadcast", noisiest=0.2, cleanest=0.4), "cleanest must be below"),
+    ],
+)
+def test_what_can_not_be_is_told_before_anything_runs(
+    bench: Bench, node: dict[str, Any], said: str
+) -> None:
+    nodes = {**LOAD, "fast": node}
+    assert [said in problem.message for problem in bench.problems(nodes, "fast")] == [True]
+
+
+def test_a_second_step_cache_is_told_before_anything_runs(bench: Bench) -> None:
+    lora = {"type": "LoadLora", "inputs": {"model": link("fast.model"), "lora": "tiny/lcm_lora"}}
+    nodes = {
+        **LOAD,
+        "fast": fast("TaylorSeerCache"),
+        "lora": lora,
+        "more": fast("AttentionBroadcast", "lora.model"),
+    }
+    [problem] = bench.problems(nodes, "more")
+    assert "a step cache already: TaylorSeer" in problem.message
+
+
+def test_a_lora_beside_fused_projections_fails_before_the_weights_load(bench: Bench) -> None:
+    lora = {"type": "LoadLora", "inputs": {"model": link("fast.model"), "lora": "tiny/lcm_lora"}}
+    nodes = {**LOAD, "fast": fast("SpeedUp", fused_projections=True), "lora": lora}
+    failure = bench.failure({**nodes, **sampled("lora.model")}, "sample")
+    assert "LoRA that isn't fused" in str(failure)
+    assert not bench.told("weights")
+
+
+def test_a_sampling_says_how_it_was_sped_up(bench: Bench) -> None:
+    nodes = {
+        **LOAD,
+        "fast": fast("SpeedUp", attention="math"),
+        "more": fast("AttentionBroadcast", "fast", own=2),
+    }
+    result = bench.run({**nodes, **sampled("more")}, "sample")
+    assert not result.errors
+    told = [event.data["message"] for event in bench.told("log") if event.node == "sample"]
+    assert any(
+        line.startswith("sampled with attention math, cache broadcast, cache.cleanest 0.1")
+        for line in told
+    )
+
+
+def test_one_loading_serves_all_ways(bench: Bench) -> None:
+    ways = {"one": fast("TaylorSeerCache", warm_up=2), "other": fast("AttentionBroadcast")}
+    found = [
+        bench.value({**LOAD, **ways, **sampled(way, steps=6)}, "sample.latent").samples
+        for way in ("load.model", "one", "other")
+    ]
+    assert not (found[0] == found[1]).all()
+    assert not (found[0] == found[2]).all()
+    loads = [item for item in bench.session._weights.resident() if item.bytes]
+    kinds = [type(item.recipe).__name__ for item in loads]
+    assert kinds.count("DiffusionModel") == 1
+
+
+def test_a_sampling_with_a_step_cache_goes_on_from_where_it_stopped(bench: Bench) -> None:
+    nodes = {**LOAD, "fast": fast("TaylorSeerCache", warm_up=2)}
+    options = {"steps": 6, "sampler": "euler"}
+    plain = bench.run({**nodes, **sampled("fast", **options, end_step=6)}, "sample")
+    assert not plain.errors
+    (bench.folder / "other").mkdir()
+    other = Bench(bench.folder / "other")
+    try:
+        other.value({**nodes, **sampled("fast", **options, end_step=4)}, "sample.latent")
+        later = other.value({**nodes, **sampled("fast", **options)}, "sample.latent")
+        assert [event.data["step"] for event in other.told("node.restored")] == [4]
+    finally:
+        other.session.close()
+    assert (later.samples == plain["sample.latent"].samples).all()
