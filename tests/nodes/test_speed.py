@@ -1,4 +1,4 @@
-"""SpeedUp and the step caches: told before running what can't be, and what they were, in results."""
+"""SpeedUp and step caches: told before running what can't be, and what they were, in results."""
 
 from __future__ import annotations
 

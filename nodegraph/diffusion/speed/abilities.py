@@ -181,6 +181,12 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
                 port=_PORTS[name],
                 expected="a model whose storage is full",
             )
+    if speed.compiled and isinstance(caching, Magnitude):
+        raise InvalidValue(
+            "the hooks of MagCache keep blocks from being compiled",
+            port="model",
+            expected="a model that isn't compiled, or another step cache",
+        )
     check_fused(recipe)
 
 

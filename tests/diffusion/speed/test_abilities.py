@@ -132,6 +132,13 @@ def test_a_lora_beside_fused_projections_is_refused() -> None:
     check_recipe(with_speed(fused, SpeedOptions(fused=True)), "cpu")
 
 
+def test_magcache_is_not_compiled() -> None:
+    flux = with_caching(replace(RECIPE, family="flux"), Magnitude())
+    check_recipe(flux, "cpu")
+    with pytest.raises(InvalidValue, match="keep blocks from being compiled"):
+        check_recipe(with_speed(flux, SpeedOptions(compiled=True)), "cpu")
+
+
 def test_a_recipe_is_checked_whole() -> None:
     with pytest.raises(InvalidValue, match="first-block"):
         check_recipe(with_caching(RECIPE, FirstBlock()), "cpu")
