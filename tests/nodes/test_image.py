@@ -252,3 +252,28 @@ def test_pictures_too_large_together_are_told_before_running(
     }
     told = [(problem.node, problem.port) for problem in bench.problems(nodes, "next")]
     assert told == ([("next", "images")] if is_refused else [])
+
+
+def difference(**other: int) -> dict[str, Any]:
+    given = {"width": 4, "height": 4, "seed": 1}
+    inputs = {"image": link("one"), "other": link("two"), "gain": 2.0}
+    return {
+        "one": {"type": "Picture", "inputs": given},
+        "two": {"type": "Picture", "inputs": given | other},
+        "apart": {"type": "ImageDifference", "inputs": inputs},
+    }
+
+
+def test_where_pictures_differ_is_shown_and_measured(bench: Bench) -> None:
+    result = bench.run(difference(seed=2), "one", "two", "apart")
+    one, two = result["one.image"], result["two.image"]
+    assert torch.equal(result["apart.image"], ((one - two).abs() * 2).clamp(0, 1))
+    assert result["apart.rms"] == pytest.approx(float((one - two).square().mean().sqrt()))
+    assert "PSNR" in bench.told("log")[-1].data["message"]
+    same = bench.run(difference(), "apart")
+    assert same["apart.rms"] == 0
+    assert "no difference at all" in bench.told("log")[-1].data["message"]
+
+
+def test_pictures_that_are_not_alike_have_no_difference(bench: Bench) -> None:
+    assert "aren't alike" in str(bench.failure(difference(width=8), "apart"))

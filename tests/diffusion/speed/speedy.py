@@ -66,7 +66,7 @@ def sampling(
     positive, away = model.encode(PROMPT), model.encode(negative)
     assert positive is not None
     start = Latent(None, 64, 64, frames=options.pop("frames", 1))
-    return Denoising(denoiser, positive, away, start, **{**given, **options})
+    return Denoising.named(denoiser, positive, away, start, **{**given, **options})
 
 
 def walked(denoising: Denoising) -> Tensor:

@@ -213,7 +213,7 @@ def test_prompts_that_come_and_go_begin_anew(model_of: ModelOf) -> None:  # noqa
     late = replace(other.entries[0], start=0.5)
     options = {"seed": 1, "steps": 6, "cfg": 3.0, "sampler": "euler", "schedule": "normal"}
     found = walked(
-        Denoising(
+        Denoising.named(
             sped_up(model, EAGER["broadcast"]),
             replace(one, entries=(*one.entries, late)),
             None,
