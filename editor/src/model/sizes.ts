@@ -52,8 +52,9 @@ function bodyHeight(entry: NodeEntry, spec: NodeSpec | null, width: number): num
     widgetOf(input) !== null && !isLink(entry.inputs.get(input.name));
   const isHidden = (input: InputSpec) => input.advanced && !entry.inputs.has(input.name);
   const fields = spec.inputs.filter(isField);
-  const hidden = fields.filter(isHidden).length;
-  const rows = Math.max(spec.inputs.length - fields.length, spec.outputs.length);
+  const hidden = spec.inputs.filter(isHidden).length;
+  const ports = spec.inputs.filter((input) => !isField(input) && !isHidden(input));
+  const rows = Math.max(ports.length, spec.outputs.length);
   const shown = fields.filter((input) => !isHidden(input));
   return portsHeight(rows) + fieldsHeight(entry, shown, hidden, width);
 }

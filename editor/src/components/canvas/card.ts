@@ -128,7 +128,8 @@ function splitInputs(entry: NodeEntry, spec: NodeSpec, { shown, fed }: CardConte
   for (const input of spec.inputs) {
     const value = entry.inputs.get(input.name);
     const isPort = isLink(value) || shown?.has(input.name) || fed?.has(input.name);
-    if (isPort || isPortOnly(input, entry)) ports.push(input);
+    const isLinkable = isPortOnly(input, entry);
+    if (isPort || (isLinkable && !(input.advanced && value === undefined))) ports.push(input);
     else if (input.advanced && literalOf(value) === undefined) hidden += 1;
     else widgets.push(input);
   }

@@ -1,5 +1,15 @@
 /** One input of a node: its widget, or what it is linked to and what can be done about that. */
-import { Cable, Crosshair, EllipsisVertical, LogIn, Search, Unlink } from "lucide-react";
+import {
+  Cable,
+  Crosshair,
+  EllipsisVertical,
+  Eye,
+  EyeOff,
+  LogIn,
+  Search,
+  Unlink,
+} from "lucide-react";
+import { convert } from "@/commands/parameters";
 import { Button, IconButton, MenuButton, type MenuEntry, tip } from "@/components/ui";
 import { inputLabel, WidgetField } from "@/components/widgets";
 import { t } from "@/i18n";
@@ -183,7 +193,14 @@ function portMenu(
     icon: Search,
     run: () => findSource(node, row),
   };
-  if (scope === null) return [find];
+  const card = row.isShownAsPort
+    ? { label: t("panels.inspector.offCard"), icon: EyeOff }
+    : { label: t("panels.inspector.onCard"), icon: Eye };
+  const place = { node, port };
+  const showing = row.input.advanced
+    ? [{ ...card, run: () => convert(place, !row.isShownAsPort) }]
+    : [];
+  if (scope === null) return [find, ...showing];
   const raise = () => promote(scope, node, port);
-  return [find, { label: t("panels.inspector.promote"), icon: LogIn, run: raise }];
+  return [find, ...showing, { label: t("panels.inspector.promote"), icon: LogIn, run: raise }];
 }

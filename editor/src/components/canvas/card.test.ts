@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { input, spec } from "@/model/fixtures/specs";
+import { nodeTypesOf } from "@/model/spec";
+import { readWorkflow } from "@/model/workflow";
+import { cardOf } from "./card";
+import { TYPES } from "./fixture";
+
+const LATER = { advanced: true, required: false };
+const types = nodeTypesOf({
+  items: [
+    spec("Pipe", {
+      inputs: [
+        input("model", "Model"),
+        input("words", "Words", LATER),
+        input("more", "Words", LATER),
+      ],
+    }),
+  ],
+  port_types: [...TYPES.portTypes.values()],
+});
+const workflow = readWorkflow(`{
+  "format": "nodegraph/1",
+  "nodes": {"pipe": {"type": "Pipe", "inputs": {"words": {"from": "load.words"}}}}
+}`);
+
+function ports(shown?: ReadonlySet<string>) {
+  const entry = workflow.nodes.get("pipe");
+  if (!entry) throw new Error("no pipe");
+  return cardOf("pipe", entry, { types, workflow, nodes: workflow.nodes, shown, fed: undefined });
+}
+
+describe("cardOf", () => {
+  it("leaves advanced ports to the inspector until they are linked", () => {
+    const card = ports();
+    expect(card.inputs.map((port) => port.name)).toEqual(["model", "words"]);
+    expect(card.hidden).toBe(1);
+  });
+
+  it("has those that are to be shown", () => {
+    const card = ports(new Set(["more"]));
+    expect(card.inputs.map((port) => port.name)).toEqual(["model", "words", "more"]);
+    expect(card.hidden).toBe(0);
+  });
+});

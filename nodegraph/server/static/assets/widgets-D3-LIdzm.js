@@ -1,1 +1,0 @@
-import"./WidgetField-C9_kF66M.js";
