@@ -56,7 +56,9 @@ class Beginning:
     def _pass_over(self, sampler: Sampler) -> None:
         """Draw the noise of the steps that were walked before: one that adds some in each goes on
         with what comes after it, as if it hadn't been stopped."""
-        for _ in range(sampler.ladder.walked(sampler.ladder.first)):
+        first = sampler.ladder.first
+        walked = range(first - sampler.ladder.walked(first), first)
+        for _ in range(sum(map(sampler.draws, walked))):
             draw_from(sampler.generators, self.noise.shape[1:])
 
 

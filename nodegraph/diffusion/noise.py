@@ -46,6 +46,7 @@ class NoiseSchedule:
         clip: Whether predicted clean samples are clipped to ±clip_range; None if the file doesn't
             say, and each sampler's own custom holds.
         clip_range: See clip.
+        variance: What `ddpm` draws with, one of `nodegraph.diffusion.scheduler_file.VARIANCES`.
         distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
             was distilled on, and the scale of timesteps in its boundary condition.
         aligned: As `Family.aligned`.
@@ -62,6 +63,7 @@ class NoiseSchedule:
     alpha_to_one: bool = True
     clip: bool | None = None
     clip_range: float = 1.0
+    variance: str = "fixed_small"
     distilled_steps: int = 50
     timestep_scaling: float = 10.0
     aligned: tuple[int, ...] = ()
@@ -92,6 +94,7 @@ class NoiseSchedule:
             alpha_to_one=bool(config.get("set_alpha_to_one", True)),
             clip=config.get("clip_sample"),
             clip_range=float(config.get("clip_sample_range", 1.0)),
+            variance=config.get("variance_type") or "fixed_small",
             distilled_steps=int(config.get("original_inference_steps", 50)),
             timestep_scaling=float(config.get("timestep_scaling", 10.0)),
         )

@@ -24,6 +24,12 @@ OPTION = "scheduler"
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
+VARIANCES = (
+    *("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
+    *("learned", "learned_range"),
+)
+"""Variances of a scheduler file, by which only `ddpm` samples."""
+
 FLOW_MATCHING_CLASSES = frozenset(
     {
         "FlowMatchEulerDiscreteScheduler",
@@ -73,6 +79,7 @@ _SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "timestep_type": (("discrete",), "discrete"),
     "thresholding": ((False,), False),
     "use_flow_sigmas": ((False, None), False),
+    "variance_type": ((*VARIANCES, None), "fixed_small"),
 }
 """By key of a scheduler file: the values that are understood, and what a missing one means."""
 

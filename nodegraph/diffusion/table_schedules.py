@@ -51,7 +51,10 @@ def _spaced(noise: NoiseSchedule, steps: int, grid: Grid, *, spacing: str) -> Ta
         # arange may overshoot by one point, hence the cut; what it gives is what diffusers gives
         timesteps = np.arange(count, 0, -count / steps).round()[:steps] - 1
     elif spacing == "leading":
-        timesteps = np.arange(points)[::-1][:steps] * (count // points) + noise.steps_offset
+        stride = count // points
+        # with as many steps as there are timesteps, nothing can be left out below
+        offset = min(noise.steps_offset, count - 1 - (points - 1) * stride)
+        timesteps = np.arange(points)[::-1][:steps] * stride + max(offset, 0)
     else:
         even = np.linspace(0, count - 1, points)
         timesteps = (even.round() if grid.whole else even.astype(np.float32))[::-1][:steps]

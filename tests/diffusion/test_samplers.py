@@ -162,6 +162,50 @@ def test_clipping_is_as_the_scheduler_file_says(name: str, clip: bool | None) ->
     assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
 
 
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
+def test_ddpm_s_thousand_steps_are_the_counterpart_s(spacing: str, prediction: str) -> None:
+    config = {"prediction_type": prediction, "timestep_spacing": spacing, "clip_sample": False}
+    assert torch.equal(run(make("ddpm", "normal", config, 1000)), reference("ddpm", config, 1000))
+
+
+def test_a_thousand_steps_leave_no_room_for_an_offset() -> None:
+    """There diffusers asks for the timestep after the last, which there isn't."""
+    config = SD1 | {"timestep_spacing": "leading"}
+    sampler = make("ddpm", "normal", config, 1000)
+    assert sampler.ladder.timesteps.tolist() == list(range(999, -1, -1))
+    assert torch.equal(run(sampler), reference("ddpm", config | {"steps_offset": 0}, 1000))
+
+
+@pytest.mark.parametrize(
+    "variance", ["fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"]
+)
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_ddpm_draws_with_the_variance_of_the_scheduler_file(variance: str, steps: int) -> None:
+    config = SD1 | {"variance_type": variance, "timestep_spacing": "leading"}
+    scheduler = DDPMScheduler.from_config(config)
+    scheduler.set_timesteps(steps)
+    generators = item_generators(3, [0, 1])
+    x, sampler = draw_from(generators, SHAPE), make("ddpm", "normal", config, steps)
+
+    def answer(x: Tensor, timestep: Tensor) -> Tensor:
+        output = model(x, timestep)
+        if not variance.startswith("learned"):
+            return output
+        return torch.cat([output, output.abs() + 0.1], dim=1)
+
+    for timestep in scheduler.timesteps:
+        output = answer(x, timestep)
+        x = scheduler.step(output, timestep, x, generator=generators).prev_sample
+        sampler.feed(answer(sampler.model_input(), sampler.timestep))
+        assert torch.equal(sampler.x, x)
+
+
+def test_a_learned_variance_that_the_model_does_not_tell_is_the_smaller() -> None:
+    plain = run(make("ddpm", "normal", SD1))
+    assert torch.equal(run(make("ddpm", "normal", SD1 | {"variance_type": "learned_range"})), plain)
+
+
 @pytest.mark.parametrize("name", ["ddim", "euler", "dpmpp_2m"])
 def test_zero_terminal_snr_equals_the_counterpart(name: str) -> None:
     config = SD1 | {
@@ -337,6 +381,23 @@ def test_a_saved_sampler_goes_on_to_the_same_bits(name: str, evaluations: int) -
     evaluate(resumed)  # what it did before must not matter
     resumed.restore(state)
     assert torch.equal(run(resumed), whole)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_what_a_step_draws_is_known_before(name: str) -> None:
+    """Also without walking it: a part of a sampling goes on with what comes after."""
+    sampler = make(name, "normal", SD1, 4)
+    counted = [item.clone_state() for item in sampler.generators]
+    before = [item.get_state() for item in sampler.generators]
+    while not sampler.done:
+        rung = sampler.rung
+        while sampler.rung == rung:
+            evaluate(sampler)
+        draw_from(counted, (sampler.draws(rung), *SHAPE))
+        now = [item.get_state() for item in sampler.generators]
+        if all(map(torch.equal, now, before)) or sampler.done:
+            break  # it draws nothing
+        assert all(torch.equal(a, b.get_state()) for a, b in zip(now, counted, strict=True))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -124,6 +124,10 @@ class Sampler(ABC):
         """
         return self.space.noised(latent, noise, rung)
 
+    def draws(self, rung: int) -> int:
+        """How often fresh noise is drawn in the step from a rung, if any is."""
+        return 1
+
     def model_input(self) -> Tensor:
         """x as the model takes it."""
         space, rung = self._asked

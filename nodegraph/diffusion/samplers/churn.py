@@ -28,6 +28,9 @@ class Churned(Sampler):
     space: StraightSpace
     _spaces: tuple[StraightSpace, ...]
 
+    def draws(self, rung: int) -> int:
+        return int(self._churn(rung) > 0) if self.options.s_churn > 0 else 1
+
     def _other_spaces(self) -> Sequence[StraightSpace]:
         return (self.space.over(self._starts()),) if self.options.s_churn > 0 else ()
 
@@ -44,7 +47,8 @@ class Churned(Sampler):
         noise = float(torch.exp(-self.space.log_snr(rung)))
         if not options.s_tmin <= noise <= options.s_tmax:
             return 0.0
-        return min(options.s_churn / self.ladder.steps, MOST)
+        begin, end = self.ladder.whole or (self.ladder.first, self.ladder.rungs)
+        return min(options.s_churn / (end - begin), MOST)
 
     @property
     def _asked(self) -> tuple[int, int]:

@@ -53,6 +53,9 @@ class ExponentialSteps(Sampler):
             self.x = stepped.to(output.dtype)
             self.stage += 1
 
+    def draws(self, rung: int) -> int:
+        return 0 if self._eta == 0 or rung == self.ladder.rungs - 1 else len(self.parts) + 1
+
     def _end(self, x: Tensor) -> None:
         self.x = x
         self.history = {}
@@ -206,6 +209,9 @@ class ExpHeun2SDE(ExpHeun2):
     @property
     def _eta(self) -> float:
         return self.options.eta
+
+    def draws(self, rung: int) -> int:
+        return min(super().draws(rung), 1)
 
     def _drawn(self, step: Tensor) -> Tensor:
         # the trial was at the step's end already

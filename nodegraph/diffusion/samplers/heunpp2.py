@@ -60,7 +60,8 @@ class HeunPP2(Churned):
 
     def _mean(self, slopes: list[Tensor]) -> Tensor:
         sigmas = self.ladder.sigmas
-        whole = len(slopes) * sigmas[self.ladder.first]
+        highest = sigmas[self.rung - self.ladder.walked(self.rung)]
+        whole = len(slopes) * highest
         shares = [sigmas[self.rung + index] / whole for index in range(1, len(slopes))]
         first = 1 - torch.stack(shares).sum() if shares else torch.ones(())
         weighted = first * slopes[0]

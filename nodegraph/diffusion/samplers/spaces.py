@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,11 +48,10 @@ class NoiseSpace(ABC):
         if not ladder.timesteps.is_floating_point():
             timesteps = timesteps.round()
         made = copy(self)
-        made.ladder = Ladder(
-            torch.cat([sigmas, ladder.sigmas[-1:]]),
-            timesteps.to(ladder.timesteps.dtype),
-            ladder.first,
-            ladder.spacing,
+        made.ladder = replace(
+            ladder,
+            sigmas=torch.cat([sigmas, ladder.sigmas[-1:]]),
+            timesteps=timesteps.to(ladder.timesteps.dtype),
         )
         return made
 
