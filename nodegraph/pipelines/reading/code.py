@@ -31,6 +31,8 @@ class PipelineCode:
         self._set: set[str] = set()
         self._names_read: set[str] = set()
         self._locals_taken = 0
+        self._stored_at: dict[str, int] = {}
+        self._checked_at = 0
         self._reach()
 
     def _reach(self) -> None:
@@ -53,9 +55,8 @@ class PipelineCode:
         All questions are asked of what one look at each node has sorted, as there are a million.
         """
         if isinstance(node, ast.Name):
-            if of_call and isinstance(node.ctx, ast.Load):
-                self._names_read.add(node.id)
-                self._locals_taken += node.id == "locals"
+            if of_call:
+                self._name_in_call(node)
         elif isinstance(node, ast.Subscript):
             # Callbacks are shown what they ask for of locals()[name]; that reads no parameter.
             asked = node.value
@@ -68,6 +69,8 @@ class PipelineCode:
             return reached
         elif isinstance(node, ast.Call):
             self.calls.append(node)
+            if of_call and own_attribute(node.func) == "check_inputs":
+                self._checked_at = node.lineno
         elif isinstance(node, ast.Compare):
             self._compared.append(node)
         elif isinstance(node, ast.Return):
@@ -75,6 +78,13 @@ class PipelineCode:
         elif isinstance(node, ast.If) and any(isinstance(part, ast.Raise) for part in node.body):
             self.refusals.append(node)
         return None
+
+    def _name_in_call(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self._stored_at.setdefault(node.id, node.lineno)
+        elif isinstance(node.ctx, ast.Load):
+            self._names_read.add(node.id)
+            self._locals_taken += node.id == "locals"
 
     def parameters_read(self) -> set[str]:
         """Parameters that the call reads by name, or all if it takes its locals as a whole."""
@@ -138,9 +148,14 @@ class PipelineCode:
             for statement in self.methods[name][1].body if name in self.methods else ():
                 for node in _chain(statement):
                     names = _all_none(node.test) if node in self.refusals else ()
-                    if names and set(names) <= known and names not in found:
+                    line = node.lineno if name == "__call__" else self._checked_at
+                    if names and set(names) <= known and not self._set_before(names, line):
                         found.append(names)
-        return found
+        return list(dict.fromkeys(found))
+
+    def _set_before(self, names: tuple[str, ...], line: int) -> bool:
+        """Whether the call itself gives one of them a value before it is looked at."""
+        return any(self._stored_at.get(name, line) < line for name in names)
 
     def videos(self) -> set[str]:
         """Names that are prepared as videos."""

@@ -66,7 +66,11 @@ def read_docstring(doc: str | None) -> Documented:
         elif section in _LISTED:
             indent = at if indent < 0 else indent
             current = _parameter_line(found, text, at <= indent, current)
-    found.helps = {name: plain(text) for name, text in found.helps.items()}
+    for name, text in found.helps.items():
+        late = _TYPE_AFTER_COLON.match(text)
+        if late:
+            found.types[name] = found.types[name] or late["type"]
+        found.helps[name] = plain(late["rest"] if late else text)
     found.text = "\n\n".join(filter(None, map(plain, "\n".join(opening).split("\n\n"))))
     found.summary = first_sentences(found.text.split("\n\n")[0], 1)
     found.returns = " ".join(returns)
@@ -99,10 +103,9 @@ def _parameter_line(found: Documented, text: str, at_margin: bool, current: list
     head = _HEAD.match(text) if at_margin else None
     if head:
         names = [name.strip("`* ") for name in re.split(r"[,/]", head["names"])]
-        typed = _TYPE_AFTER_COLON.match(head["rest"]) if head["type"] is None else None
         for name in names:
-            found.types[name] = typed["type"] if typed else head["type"] or ""
-            found.helps[name] = typed["rest"] if typed else head["rest"]
+            found.types[name] = head["type"] or ""
+            found.helps[name] = head["rest"]
         return names
     if at_margin and (head := _TYPE_ON_MORE_LINES.match(text)):
         name = head["name"].strip("`")

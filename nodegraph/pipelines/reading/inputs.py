@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nodegraph.pipelines.classes import Kind, PipelineInput
+from nodegraph.pipelines.classes import Kind, PipelineInput, PipelineOutput
 from nodegraph.pipelines.reading import tables
 from nodegraph.pipelines.reading.annotations import SourceAnnotation
 from nodegraph.pipelines.reading.docstrings import first_sentences
@@ -96,6 +96,15 @@ def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
         return not item.required, item.advanced, 3 if words else ranks.get(item.kind, 3)
 
     return tuple(sorted(inputs, key=place))
+
+
+def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutput, ...]) -> str:
+    """What a pipeline does, of what it takes and gives: for those that say nothing of themselves."""
+    seen: tuple[Kind, ...] = ("text", "image", "video", "audio", "mask")
+    taken = [kind for kind in seen for item in inputs if item.kind == kind and not item.advanced]
+    given = [item.name if item.kind == "tensor" else item.kind for item in outputs]
+    source = " and ".join(dict.fromkeys(taken)) or "noise"
+    return f"Makes {given[0] or 'a result'} from {source}."
 
 
 def _hidden(parameter: CallParameter, around: Surroundings) -> str:
@@ -305,7 +314,7 @@ def _number(parameter: CallParameter, around: Surroundings) -> PipelineInput | N
     single = bool(annotation.single & _NUMBERS)
     if not single and annotation.deepest > 1:
         return None
-    many = not single
+    many = not single or isinstance(parameter.default, list)
     if kinds == {"bool"}:
         return PipelineInput(parameter.name, "flag", many=many)
     real = "float" in kinds or isinstance(parameter.default, float)
@@ -323,7 +332,7 @@ def _limits(parameter: CallParameter, real: bool) -> dict[str, Any]:
     value = parameter.default
     if isinstance(value, int | float) and not isinstance(value, bool):
         if found.get("minimum") is not None and value < found["minimum"]:
-            found["minimum"] = None
+            found["minimum"] = value
         if found.get("maximum") is not None and value > found["maximum"]:
             found["maximum"] = None
     if not real and parameter.divisor.isdigit() and int(parameter.divisor) > 1:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from nodegraph.pipelines.reading.modules import SourceModule, SourcePackage
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.FloorDiv: lambda a, b: a // b,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
 }
+
+_LARGEST = 10_000
+"""Of what lists are repeated by and numbers raised to, so that no default fills the memory."""
 
 
 class NoLiteral(Exception):
@@ -41,8 +46,12 @@ def literal(package: SourcePackage, module: SourceModule, node: ast.expr, depth:
             return _dictionary(package, module, node, depth)
         case ast.UnaryOp(op=ast.USub()):
             return _held(_number(literal(package, module, node.operand, depth - 1)) * -1)
-        case ast.BinOp() if type(node.op) in _OPERATIONS:
-            return _arithmetic(package, module, node, depth)
+        case ast.BinOp():
+            left = literal(package, module, node.left, depth - 1)
+            return _joined(node.op, left, literal(package, module, node.right, depth - 1))
+        case ast.Subscript(slice=ast.Slice() as part):
+            whole = literal(package, module, node.value, depth - 1)
+            return _cut(whole, [part.lower, part.upper, part.step])
         case ast.Name(id=name):
             found = package.find(module, name)
             if found is not None and isinstance(found[1], ast.expr):
@@ -66,16 +75,34 @@ def _dictionary(
     return found
 
 
-def _arithmetic(
-    package: SourcePackage, module: SourceModule, node: ast.BinOp, depth: int
-) -> int | float:
-    left = _number(literal(package, module, node.left, depth - 1))
-    right = _number(literal(package, module, node.right, depth - 1))
+def _joined(how: ast.operator, left: Any, right: Any) -> Any:
+    """Arithmetic of numbers; lists joined or repeated."""
+    operation = _OPERATIONS.get(type(how))
+    if isinstance(left, list):
+        joins = isinstance(how, ast.Add) and isinstance(right, list)
+        repeats = isinstance(how, ast.Mult) and isinstance(right, int) and right <= _LARGEST
+        if operation and (joins or repeats):
+            return operation(left, right)
+        raise NoLiteral
+    if operation is None or (isinstance(how, ast.Pow) and abs(_number(right)) > 64):
+        raise NoLiteral
     try:
-        value = _OPERATIONS[type(node.op)](left, right)
-    except (ArithmeticError, OverflowError) as error:
+        return _held(operation(_number(left), _number(right)))
+    except ArithmeticError as error:
         raise NoLiteral from error
-    return _number(_held(value))
+
+
+def _cut(whole: Any, ends: list[ast.expr | None]) -> Any:
+    """A part of a list between constant places."""
+    places: list[int | None] = []
+    for end in ends:
+        try:
+            places.append(None if end is None else ast.literal_eval(end))
+        except ValueError as error:
+            raise NoLiteral from error
+    if not isinstance(whole, list) or not all(isinstance(p, int | None) for p in places):
+        raise NoLiteral
+    return whole[slice(*places)]
 
 
 def _held(value: Any) -> Any:

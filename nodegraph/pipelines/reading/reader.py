@@ -20,6 +20,7 @@ from nodegraph.pipelines.reading.facts import draws_bar, follows, read_settings
 from nodegraph.pipelines.reading.inputs import (
     CallParameter,
     Surroundings,
+    in_a_sentence,
     in_order,
     is_record,
     read_input,
@@ -98,7 +99,7 @@ class PipelineReader:
             module=source.own.module.name,
             makes=made(outputs),
             follows=follows(code, draws_bar(code)),
-            summary=about.summary,
+            summary=about.summary or in_a_sentence(inputs, outputs),
             help=about.text,
             inputs=inputs,
             outputs=outputs,

@@ -113,7 +113,7 @@ RANGES: tuple[NumberRange, ...] = (
     _range(r"temperature", 0, 10, 0.05),
     _range(r"clip_skip", 0, 48, 1),
 )
-"""By name, from the top; a default outside a range opens it on that side."""
+"""By name, from the top; a default outside widens a range on that side."""
 
 
 class FieldRule(NamedTuple):

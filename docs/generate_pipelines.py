@@ -1,0 +1,110 @@
+"""Write the table of docs/pipelines.md from what the source of the installed diffusers says.
+
+python docs/generate_pipelines.py
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from nodegraph.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.pipelines.source import pipeline_classes
+
+TARGET = Path(__file__).with_name("pipelines.md")
+BEGIN = "<!-- table: python docs/generate_pipelines.py -->"
+END = "<!-- end of the table -->"
+
+UNTYPED = frozenset({"json", "any"})
+"""Kinds that say nothing of what is in them."""
+LINKED = frozenset({"tensor", "dataclass"})
+"""Kinds that only another node gives."""
+
+
+def with_table(page: str, classes: Mapping[str, PipelineClass]) -> str:
+    """A page whose table, between its marks, is that of these classes."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table(classes)}\n{END}{after}"
+
+
+def described_version(page: str) -> str:
+    """The version of diffusers that the table of a page was made of; empty if it has none."""
+    _, found, after = page.partition("Of diffusers ")
+    return after.partition(":")[0] if found else ""
+
+
+def table(classes: Mapping[str, PipelineClass]) -> str:
+    """Totals, then a row a class."""
+    order = sorted(classes.values(), key=lambda found: (found.makes, found.name))
+    lines = [*totals(order), "", *_HEAD, *map(_row, order), ""]
+    return "\n".join(lines)
+
+
+_HEAD = (
+    "| class | makes | inputs: typed / shown | outputs | followed by | needs |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def totals(classes: Iterable[PipelineClass]) -> list[str]:
+    """What the table says as a whole."""
+    found = list(classes)
+    shown = [item for one in found for item in one.inputs]
+    typed, by_hand = sum(map(is_typed, shown)), sum(map(is_by_hand, shown))
+    hidden = sum(len(one.hidden) for one in found)
+    makes = ", ".join(f"{count} {kind}" for kind, count in Counter(_made(found)).most_common())
+    kinds = Counter(item.kind for item in shown).most_common()
+    return [
+        f"Of diffusers {version('diffusers')}: {len(found)} classes ({makes}).",
+        f"They have {len(shown) + hidden:,} parameters, of which {len(shown):,} are shown. "
+        f"{typed:,} of those ({typed / len(shown):.1%}) have a type of their own, and {by_hand:,} "
+        f"({by_hand / len(shown):.1%}) one that people fill in or link from what they see or hear; "
+        "the rest is JSON, or what only another node gives.",
+        "",
+        "By kind: " + ", ".join(f"{kind} {count:,}" for kind, count in kinds) + ".",
+    ]
+
+
+def is_typed(item: PipelineInput) -> bool:
+    """Whether it is known what an input is."""
+    return item.kind not in UNTYPED
+
+
+def is_by_hand(item: PipelineInput) -> bool:
+    """Whether somebody can give it without another pipeline or code."""
+    return item.kind not in UNTYPED | LINKED
+
+
+def _made(classes: Iterable[PipelineClass]) -> Iterable[str]:
+    return (found.makes for found in classes)
+
+
+def _row(found: PipelineClass) -> str:
+    typed = sum(map(is_typed, found.inputs))
+    gives = ", ".join(
+        f"{item.name or 'result'}: {item.kind}{' …' if item.many else ''}" for item in found.outputs
+    )
+    cells = (
+        f"`{found.name}`",
+        found.makes,
+        f"{typed} / {len(found.inputs)}",
+        gives,
+        _FOLLOWED[found.follows],
+        ", ".join(found.needs),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+_FOLLOWED = {
+    "callback_on_step_end": "steps",
+    "callback": "steps (older callback)",
+    "progress": "progress bar",
+    "modules": "modules",
+}
+
+if __name__ == "__main__":
+    page = TARGET.read_text(encoding="utf-8")
+    TARGET.write_text(with_table(page, pipeline_classes()), encoding="utf-8")
