@@ -6,7 +6,7 @@ python docs/generate_pipelines.py
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,13 +59,17 @@ def totals(classes: Iterable[PipelineClass]) -> list[str]:
     kinds = Counter(item.kind for item in shown).most_common()
     return [
         f"Of diffusers {version('diffusers')}: {len(found)} classes ({makes}).",
-        f"They have {len(shown) + hidden:,} parameters, of which {len(shown):,} are shown. "
-        f"{typed:,} of those ({typed / len(shown):.1%}) have a type of their own, and {by_hand:,} "
-        f"({by_hand / len(shown):.1%}) one that people fill in or link from what they see or hear; "
-        "the rest is JSON, or what only another node gives.",
+        f"They have {len(shown) + hidden:,} parameters; {len(shown):,} are shown. Of these",
+        f"{typed:,} ({_share(typed, shown)}) have a type of their own, and {by_hand:,} "
+        f"({_share(by_hand, shown)}) one that people fill in, or link",
+        "from what they see or hear; the others are JSON, or what only another node gives.",
         "",
         "By kind: " + ", ".join(f"{kind} {count:,}" for kind, count in kinds) + ".",
     ]
+
+
+def _share(part: int, whole: Sequence[PipelineInput]) -> str:
+    return f"{part / max(len(whole), 1):.1%}"
 
 
 def is_typed(item: PipelineInput) -> bool:

@@ -115,34 +115,37 @@ class PipelineCode:
                 found |= set(_texts(node))
         return tuple(sorted(found))
 
-    def allowed_words(self, name: str) -> tuple[str, ...]:
-        """Texts of which a parameter has to be one, since anything else is refused."""
+    def allowed_words(self) -> dict[str, tuple[str, ...]]:
+        """Texts of which a parameter has to be one, since anything else is refused; by its name."""
+        found: dict[str, tuple[str, ...]] = {}
         for node in self.refusals:
             parts = walk(node.test)
-            asked = {part.id for part in parts if isinstance(part, ast.Name)}
-            if asked - _BUILTIN != {name}:
+            asked = {part.id for part in parts if isinstance(part, ast.Name)} - _BUILTIN
+            if len(asked) != 1:
                 continue  # refused only together with something else
+            name = asked.pop()
             for part in parts:
                 if words := _words_demanded(part, name):
-                    return words
-        return ()
+                    found.setdefault(name, words)
+        return found
 
-    def divisor(self, name: str) -> str:
-        """What a size is refused for not being a multiple of, as written; empty if it isn't."""
+    def divisors(self) -> dict[str, str]:
+        """What sizes are refused for not being a multiple of, as written; by the parameter."""
+        found: dict[str, str] = {}
         for node in self.refusals:
-            for part in ast.walk(node.test):
-                if (
-                    isinstance(part, ast.BinOp)
-                    and isinstance(part.op, ast.Mod)
-                    and isinstance(part.left, ast.Name)
-                    and part.left.id == name
-                ):
-                    return ast.unparse(part.right)
-        return ""
+            for part in walk(node.test):
+                match part:
+                    case ast.BinOp(op=ast.Mod(), left=ast.Name(id=name), right=by):
+                        found.setdefault(name, ast.unparse(by))
+        return found
 
     def one_of(self) -> list[tuple[str, ...]]:
         """Parameters of which one at least must be given though the signature lets all out."""
-        known = {item.arg for item in arguments(self.call)}
+        known = {
+            name
+            for name, value in defaults(self.call).items()
+            if isinstance(value, ast.Constant) and value.value is None
+        }
         found: list[tuple[str, ...]] = []
         for name in ("__call__", "check_inputs"):
             for statement in self.methods[name][1].body if name in self.methods else ():

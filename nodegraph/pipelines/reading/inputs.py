@@ -99,12 +99,19 @@ def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
 
 
 def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutput, ...]) -> str:
-    """What a pipeline does, of what it takes and gives: for those that say nothing of themselves."""
-    seen: tuple[Kind, ...] = ("text", "image", "video", "audio", "mask")
-    taken = [kind for kind in seen for item in inputs if item.kind == kind and not item.advanced]
-    given = [item.name if item.kind == "tensor" else item.kind for item in outputs]
-    source = " and ".join(dict.fromkeys(taken)) or "noise"
-    return f"Makes {given[0] or 'a result'} from {source}."
+    """What a pipeline takes and gives, for one that says nothing of itself."""
+    seen: dict[Kind, str] = {
+        "text": "text",
+        "image": "images",
+        "mask": "a mask",
+        "video": "video",
+        "audio": "audio",
+    }
+    there = {item.kind for item in inputs if not item.advanced}
+    taken = [word for kind, word in seen.items() if kind in there] or ["noise"]
+    source = " and ".join(filter(None, (", ".join(taken[:-1]), taken[-1])))
+    given = seen.get(outputs[0].kind, outputs[0].name or "a result")
+    return f"{given[0].upper()}{given[1:]} from {source}."
 
 
 def _hidden(parameter: CallParameter, around: Surroundings) -> str:

@@ -38,7 +38,7 @@ class PipelineSource:
     def method(self, name: str) -> tuple[ClassSource, ast.FunctionDef] | None:
         """A method and the class that it is from."""
         for source in self.lineage:
-            if (found := source.method(name)) is not None:
+            if (found := source.methods.get(name)) is not None:
                 return source, found
         return None
 
@@ -57,7 +57,7 @@ def pipeline_source(package: SourcePackage, source: ClassSource) -> PipelineSour
         return None
     kept = tuple(item for item in lineage if item.name != _ROOT)
     for item in kept:
-        if (call := item.method("__call__")) is not None:
+        if (call := item.methods.get("__call__")) is not None:
             return PipelineSource(package, kept, call, item)
     return None
 

@@ -49,23 +49,24 @@ class SourceModule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassSource:
-    """A class and the module that it stands in, in whose names its own are to be read."""
+    """A class and the module that it stands in, in whose names its own are to be read.
+
+    Attributes:
+        methods: Those it defines itself, by name; the last of a name, as Python has it.
+    """
 
     module: SourceModule
     node: ast.ClassDef
+    methods: dict[str, ast.FunctionDef] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for item in top_statements(self.node.body):
+            if isinstance(item, ast.FunctionDef):
+                self.methods[item.name] = item
 
     @property
     def name(self) -> str:
         return self.node.name
-
-    def method(self, name: str) -> ast.FunctionDef | None:
-        """The method that it defines itself; the last where there are several, as Python has it."""
-        found = [
-            item
-            for item in top_statements(self.node.body)
-            if isinstance(item, ast.FunctionDef) and item.name == name
-        ]
-        return found[-1] if found else None
 
     def attribute(self, name: str) -> ast.expr | None:
         """The value that its body gives to a name."""

@@ -8,6 +8,7 @@ from nodegraph.pipelines.classes import PipelinePart
 from nodegraph.pipelines.reading.annotations import read_annotation
 from nodegraph.pipelines.reading.code import arguments, defaults
 from nodegraph.pipelines.reading.lineage import PipelineSource
+from nodegraph.pipelines.reading.modules import walk
 
 
 def read_parts(source: PipelineSource) -> tuple[tuple[PipelinePart, ...], tuple[str, ...]]:
@@ -41,10 +42,10 @@ def _registered(source: PipelineSource) -> list[str]:
     """Words of ``register_modules`` in its constructor and those that this one calls."""
     found: dict[str, None] = {}
     for item in source.lineage:
-        built = item.method("__init__")
+        built = item.methods.get("__init__")
         if built is None:
             continue
-        for node in ast.walk(built):
+        for node in walk(built):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)

@@ -114,14 +114,14 @@ class PipelineReader:
         call = source.call
         said = read_docstring(ast.get_docstring(call))
         given = defaults(call)
-        read = code.parameters_read()
+        read, allowed, divisors = code.parameters_read(), code.allowed_words(), code.divisors()
         for item in arguments(call):
             name = item.arg
             known = self._parameter(source.call_class, name, item.annotation, given.get(name), said)
             known.is_read = name in read
-            known.allowed = code.allowed_words(name)
+            known.allowed = allowed.get(name, ())
             if name in ("height", "width", "num_frames"):
-                known.divisor = code.divisor(name)
+                known.divisor = divisors.get(name, "")
             yield known
         for extra in (call.args.vararg, call.args.kwarg):
             if extra is not None:
