@@ -18,6 +18,7 @@ from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.noise import first_noise, item_generators
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
@@ -111,7 +112,9 @@ class Denoising:
         check_values(model, self._family, guider.prompts, latent)
         check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
-        check_size(model, latent, shape, is_guided=guider.is_guided)
+        self._asks_unguided = sampler.name in ASKS_UNGUIDED
+        is_guided = guider.is_guided or self._asks_unguided
+        check_size(model, latent, shape, is_guided=is_guided)
         check_seed(parts.noise.seed, latent)
         noise = model_noise(model.scheduler_config, self._family)
         grid, tokens = SAMPLERS[sampler.name].grid, self._family.tokens(shape)
@@ -120,7 +123,8 @@ class Denoising:
         self._latent = latent
         self._training_timesteps = noise.timesteps
         size = {"width": latent.width, "height": latent.height}
-        self._guidance = Guidance(model, guider, **size, shape=shape)
+        both = self._asks_unguided
+        self._guidance = Guidance(model, guider, both=both, **size, shape=shape)
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(ladder.progress, range(ladder.first, ladder.end)))
@@ -245,7 +249,10 @@ class Denoising:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, rung = self._sampler, self._sampler.rung
         while sampler.rung == rung:
-            sampler.feed(self._guidance(sampler.model_input(), self._moment()))
+            output = self._guidance(sampler.model_input(), self._moment())
+            if self._asks_unguided:
+                sampler.unguided = self._guidance.unguided
+            sampler.feed(output)
         if self._mask is not None:
             mask = self._placed(self._mask)
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x

@@ -219,8 +219,12 @@ class Guidance:
 
     Args:
         choice: The prompts, and how the model's answers to them are put together.
+        both: Whether the negative side is evaluated whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
+    Attributes:
+        unguided: The negative side's output when the model was last asked; where there is no such
+            side, the guided one.
     Raises:
         InvalidValue: A prompt doesn't fit the model, or the model can't be led that way.
     """
@@ -230,6 +234,7 @@ class Guidance:
         model: Denoiser,
         choice: GuiderChoice,
         *,
+        both: bool = False,
         width: int,
         height: int,
         shape: Sequence[int],
@@ -245,7 +250,7 @@ class Guidance:
             None,
         )
         self._first = _entries("positive", choice.positive)[0]
-        is_guided = self._is_guided(choice)
+        is_guided = self._is_guided(choice, both)
         given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
             given["negative"] = choice.negative
@@ -253,8 +258,9 @@ class Guidance:
             given["second"] = choice.second
         self._sides = {side: self._prompts(side, item, empty) for side, item in given.items()}
         self.guider: Guider = self._chosen(choice, is_guided)
+        self.unguided: Tensor | None = None
 
-    def _is_guided(self, choice: GuiderChoice) -> bool:
+    def _is_guided(self, choice: GuiderChoice, both: bool) -> bool:
         """Whether a negative side is evaluated.
 
         Raises:
@@ -267,7 +273,14 @@ class Guidance:
                 port="guider",
                 hint="Choose CFGGuider, or BasicGuider.",
             )
-        if choice.second is not None:
+        if both and self._family.guides_itself(self._model):
+            raise InvalidValue(
+                "the model was distilled from guidance: it can't be asked without, as samplers of "
+                "the name _cfg_pp do",
+                port="sampler",
+                hint="Choose the sampler of the name without _cfg_pp.",
+            )
+        if both or choice.second is not None:
             return True
         has_negative = choice.negative is not None
         return is_guided_by(self._family, self._model, choice.cfg, has_negative=has_negative)
@@ -303,7 +316,9 @@ class Guidance:
             side: _mean([next(answers) for _ in prompts], prompts)
             for side, prompts in sides.items()
         }
-        return self.guider.combine(outputs, moment)
+        guided = self.guider.combine(outputs, moment)
+        self.unguided = outputs.get("negative", guided)
+        return guided
 
     @property
     def is_savable(self) -> bool:

@@ -49,6 +49,10 @@ _ANY_LEVEL = (
     "sa_solver",
     "sa_solver_pece",
     "gradient_estimation",
+    "euler_cfg_pp",
+    "euler_ancestral_cfg_pp",
+    "dpmpp_2m_cfg_pp",
+    "gradient_estimation_cfg_pp",
     "uni_pc",
     "deis",
     "lms",
@@ -67,6 +71,17 @@ SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
 FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
+
+ASKS_UNGUIDED = frozenset(
+    {
+        "euler_cfg_pp",
+        "euler_ancestral_cfg_pp",
+        "dpmpp_2m_cfg_pp",
+        "gradient_estimation_cfg_pp",
+    }
+)
+"""Samplers that look at what the model says without guidance: the negative prompt is evaluated
+whatever the guidance scale, which is one between two predictions, 0 to 1."""
 
 _ASKED_A_STEP: Mapping[str, int] = MappingProxyType(
     {

@@ -90,6 +90,10 @@ def error(name: str, steps: int, **options: Any) -> float:
         ("euler_ancestral", 1),
         ("heunpp2", 1),
         ("gradient_estimation", 1),
+        ("euler_cfg_pp", 1),
+        ("euler_ancestral_cfg_pp", 1),
+        ("gradient_estimation_cfg_pp", 1),
+        ("dpmpp_2m_cfg_pp", 2),
         ("heun", 2),
         ("dpm_2", 2),
         ("dpm_2_ancestral", 2),
@@ -134,7 +138,7 @@ def test_the_order_is_what_was_asked_for(name: str, order: int) -> None:
 
 DRAWING = [name for name in SAMPLER_NAMES if "s_noise" in SAMPLER_OPTIONS.get(name, {})]
 SPREAD = 0.5
-FIRST_ORDER = ("euler", "euler_ancestral", "heunpp2", "ddim", "ddpm")
+FIRST_ORDER = ("euler", "euler_ancestral", "euler_ancestral_cfg_pp", "heunpp2", "ddim", "ddpm")
 
 
 @pytest.mark.parametrize("kind", ["discrete", "flow"])

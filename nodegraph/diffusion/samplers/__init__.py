@@ -15,6 +15,12 @@ from nodegraph.diffusion.flow_noise import ModelNoise
 from nodegraph.diffusion.names import check_sampler
 from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
 from nodegraph.diffusion.samplers.base import Sampler
+from nodegraph.diffusion.samplers.cfg_pp import (
+    DPMpp2MCFGpp,
+    EulerAncestralCFGpp,
+    EulerCFGpp,
+    GradientEstimationCFGpp,
+)
 from nodegraph.diffusion.samplers.ddim import DDIM
 from nodegraph.diffusion.samplers.ddpm import DDPM
 from nodegraph.diffusion.samplers.dpm_2 import DPM2, DPM2Ancestral
@@ -71,6 +77,10 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "sa_solver": SASolver,
         "sa_solver_pece": SASolverPECE,
         "gradient_estimation": GradientEstimation,
+        "euler_cfg_pp": EulerCFGpp,
+        "euler_ancestral_cfg_pp": EulerAncestralCFGpp,
+        "dpmpp_2m_cfg_pp": DPMpp2MCFGpp,
+        "gradient_estimation_cfg_pp": GradientEstimationCFGpp,
         "uni_pc": UniPC,
         "deis": DEIS,
         "lms": LMS,

@@ -49,6 +49,8 @@ class Sampler(ABC):
             (batch, channels, height / 8, width / 8).
         rung: Index of the noise level that x is at.
         stage: How often the model was asked in this step.
+        unguided: The model's output without guidance, for samplers of `ASKS_UNGUIDED`: the loop
+            sets it before it feeds the guided one. None: as the guided one.
         denoised: The clean latent that the model last predicted, same shape; None at first.
         history: What is kept of earlier evaluations, by name; same shapes.
     """
@@ -71,6 +73,7 @@ class Sampler(ABC):
         self.x = torch.empty(0)
         self._spaces: tuple[NoiseSpace, ...] = (space, *self._other_spaces())
         self._placed_timesteps = self._placed(torch.device("cpu"))
+        self.unguided: Tensor | None = None
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
 

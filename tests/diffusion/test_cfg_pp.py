@@ -1,0 +1,118 @@
+"""Samplers that put unguided noise to the guided prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.denoise import sample
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.names import ASKS_UNGUIDED
+from nodegraph.diffusion.noise import NoiseSchedule, draw_from, draw_noise, item_generators
+from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.errors import InvalidValue
+from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
+from tests.diffusion.stand_in import SHAPE, model
+
+NOISES: dict[str, ModelNoise] = {
+    "discrete": NoiseSchedule.from_config({"beta_schedule": "scaled_linear"}),
+    "flow": FlowNoise(shift=3.0),
+}
+PROMPT, OTHER = (
+    Conditioning(
+        (ConditioningEntry({"embeddings": draw_noise((7, 32), seed, [0])}),),
+        "sd1",
+        ConditioningEntry({"embeddings": draw_noise((7, 32), 2, [0])}),
+    )
+    for seed in (1, 9)
+)
+PLAIN = {
+    "euler_cfg_pp": "euler",
+    "euler_ancestral_cfg_pp": "euler_ancestral",
+    "gradient_estimation_cfg_pp": "gradient_estimation",
+}
+
+
+def tiny_denoiser(**changes: Any) -> Denoiser:
+    torch.manual_seed(0)
+    config = {**tiny_unet().config, "_use_default_values": [], **changes}
+    unet = UNet2DConditionModel.from_config(config)
+    return Denoiser({"unet": unet.eval()}, "sd1", SD1_SCHEDULER)
+
+
+def made(name: str, kind: str) -> Sampler:
+    noise = NOISES[kind]
+    ladder = sigmas_for("normal", noise, 6, grid=SAMPLERS[name].grid)
+    generators = item_generators(3, [0, 1])
+    sampler = make_sampler(name, ladder, noise, generators)
+    sampler.start(sampler.pure_noise(draw_from(generators, SHAPE)))
+    return sampler
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("name", PLAIN)
+def test_where_both_sides_agree_it_is_the_plain_sampler(name: str, kind: str) -> None:
+    if kind == "flow" and name == "euler_ancestral_cfg_pp":
+        pytest.skip("the plain one goes another way below the next level there")
+    found, plain = made(name, kind), made(PLAIN[name], kind)
+    while not found.done:
+        for sampler in (found, plain):
+            sampler.feed(model(sampler.model_input(), sampler.timestep))
+    torch.testing.assert_close(found.x, plain.x, rtol=1e-4, atol=1e-4)
+
+
+def test_the_next_latent_has_the_guided_picture_and_the_unguided_noise() -> None:
+    """Equation 12 of Song et al. 2021, with the two taken from two answers."""
+    sampler, noise = made("euler_cfg_pp", "discrete"), NOISES["discrete"]
+    assert isinstance(noise, NoiseSchedule)
+    x = sampler.model_input()  # of unit variance
+    guided, unguided = torch.randn(2, 2, *SHAPE).unbind()
+    bars = [1 / (1 + float(level) ** 2) for level in sampler.ladder.sigmas[:2]]
+    sampler.unguided = unguided
+    sampler.feed(guided)
+    denoised = (x - (1 - bars[0]) ** 0.5 * guided) / bars[0] ** 0.5
+    expected = bars[1] ** 0.5 * denoised + (1 - bars[1]) ** 0.5 * unguided
+    torch.testing.assert_close(sampler.model_input(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_scale_lies_between_two_predictions() -> None:
+    """Also at 1 and below, where other samplers don't look at the negative prompt."""
+    arguments = (tiny_denoiser(), PROMPT, OTHER, Latent(None, 64, 64))
+    options: dict[str, Any] = {"seed": 5, "steps": 4, "schedule": "normal"}
+    half = sample(*arguments, sampler="euler_cfg_pp", cfg=0.5, **options)
+    whole = sample(*arguments, sampler="euler_cfg_pp", cfg=1.0, **options)
+    plain = sample(*arguments, sampler="euler", cfg=1.0, **options)
+    assert not torch.equal(half.samples, whole.samples)
+    assert not torch.equal(whole.samples, plain.samples)
+
+
+@pytest.mark.parametrize("name", sorted(ASKS_UNGUIDED))
+def test_a_negative_prompt_that_is_the_positive_one_leaves_nothing_to_guide(name: str) -> None:
+    arguments = (tiny_denoiser(), PROMPT, PROMPT, Latent(None, 64, 64))
+    options: dict[str, Any] = {"seed": 5, "steps": 4, "schedule": "normal", "sampler": name}
+    found = [sample(*arguments, cfg=cfg, **options).samples for cfg in (0.3, 1.0, 4.0)]
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_model_that_is_asked_for_one_prompt_alone_is_refused() -> None:
+    denoiser: Denoiser = tiny_denoiser(time_cond_proj_dim=8)
+    with pytest.raises(InvalidValue, match="can't be asked without") as caught:
+        sample(
+            denoiser,
+            PROMPT,
+            None,
+            Latent(None, 64, 64),
+            seed=1,
+            steps=2,
+            cfg=1.0,
+            sampler="euler_cfg_pp",
+            schedule="normal",
+        )
+    assert caught.value.problem.port == "sampler"
