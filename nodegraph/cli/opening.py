@@ -10,6 +10,7 @@ from pathlib import Path
 from nodegraph.audio.audio_files import audio_texts, begins_like_audio
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
+from nodegraph.molecules.molecule_files import molecule_texts
 from nodegraph.shapes.shape_files import GLB, shape_texts
 from nodegraph.videos.video_files import begins_like_video, video_texts
 
@@ -78,6 +79,8 @@ def _workflow_in(path: Path) -> Workflow:
         return _carried(path, audio_texts(path))
     if start.startswith((GLB, b"ply")) or path.suffix.lower() == ".obj":
         return _carried(path, shape_texts(path))
+    if path.suffix.lower() in (".sdf", ".mol", ".pdb", ".smi"):
+        return _carried(path, molecule_texts(path))
     return Workflow.load(path)
 
 

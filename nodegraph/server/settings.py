@@ -124,6 +124,7 @@ UploadType = Literal[
     "mp4", "webm", "mkv",
     "wav", "flac", "ogg", "mp3",
     "glb", "ply", "obj",
+    "sdf", "pdb",
     "workflow", "safetensors",
 ]  # fmt: skip
 _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)

@@ -14,6 +14,9 @@ from PIL import Image, PngImagePlugin
 from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
+from nodegraph.molecules.chemistry import molecule_of_smiles
+from nodegraph.molecules.encoding import encode_molecule
+from nodegraph.molecules.molecule_files import MoleculeFormat
 from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 from nodegraph.shapes.shape_files import ShapeFormat
 from nodegraph.videos.encoding import VideoFormat, encode_video
@@ -69,6 +72,16 @@ def test_a_workflow_comes_from_a_mesh(tmp_path: Path, format: ShapeFormat) -> No
     path.write_bytes(encode_mesh(box(), format, {"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_mesh(box(), format))
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
+
+
+@pytest.mark.parametrize("format", ["sdf", "pdb"])
+def test_a_workflow_comes_from_a_molecule(tmp_path: Path, format: MoleculeFormat) -> None:
+    path, made = tmp_path / f"made.{format}", molecule_of_smiles("CCO")
+    path.write_bytes(encode_molecule(made, format, {"workflow": json.dumps(WORKFLOW)}))
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+    path.write_bytes(encode_molecule(made, format))
     with pytest.raises(InvalidFile, match="carries no workflow"):
         open_workflow(str(path))
 

@@ -60,7 +60,7 @@ def test_types_of_uploads_are_a_list_as_others(
 ) -> None:
     assert loaded(tmp_path).uploads.types == (
         *("png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "wav", "flac", "ogg", "mp3"),
-        *("glb", "ply", "obj", "workflow"),
+        *("glb", "ply", "obj", "sdf", "pdb", "workflow"),
     )
     monkeypatch.setenv("NODEGRAPH_SERVER_UPLOADS_TYPES", "png, safetensors")
     assert loaded(tmp_path).uploads.types == ("png", "safetensors")

@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
+from nodegraph.molecules.chemistry import molecule_of_smiles
+from nodegraph.molecules.encoding import encode_molecule
+from nodegraph.molecules.molecule_files import MoleculeFormat
 from nodegraph.server.content.files.names import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
@@ -30,6 +33,7 @@ from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.jobs.queue.support import claim, open_queue, submit
+from tests.molecules.making import ASPIRIN
 from tests.server.resources import digest_of, picture, pieces
 from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
@@ -219,6 +223,15 @@ def test_a_shape_is_taken_in_by_its_bytes(
 ) -> None:
     found, _ = receive(uploads, encode_mesh(box(), kind), "chair.png")
     assert (found.name, found.media_type) == (f"chair.{kind}", f"model/{media_type}")
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("sdf", "x-mdl-sdfile"), ("pdb", "x-pdb")])
+def test_a_molecule_is_taken_in_by_its_bytes(
+    uploads: Uploads, kind: MoleculeFormat, media_type: str
+) -> None:
+    data = encode_molecule(molecule_of_smiles(ASPIRIN), kind, {"workflow": "{}"})
+    found, _ = receive(uploads, data, "aspirin.png")
+    assert (found.name, found.media_type) == (f"aspirin.{kind}", f"chemical/{media_type}")
 
 
 def test_a_damaged_picture_is_refused(uploads: Uploads, tmp_path: Path) -> None:

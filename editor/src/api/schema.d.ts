@@ -898,7 +898,7 @@ export interface UploadEntry {
  * types: Of files, as their bytes tell. Weights are taken only where they are named here.
  */
 export interface UploadLimits {
-  types: ("png" | "jpeg" | "webp" | "gif" | "mp4" | "webm" | "mkv" | "wav" | "flac" | "ogg" | "mp3" | "glb" | "ply" | "obj" | "workflow" | "safetensors")[];
+  types: ("png" | "jpeg" | "webp" | "gif" | "mp4" | "webm" | "mkv" | "wav" | "flac" | "ogg" | "mp3" | "glb" | "ply" | "obj" | "sdf" | "pdb" | "workflow" | "safetensors")[];
 }
 
 /** Some uploads, the newest first. */

@@ -44,6 +44,9 @@ _MEDIA_TYPES = {
     ".glb": "model/gltf-binary",
     ".ply": "model/ply",
     ".obj": "model/obj",
+    ".sdf": "chemical/x-mdl-sdfile",
+    ".pdb": "chemical/x-pdb",
+    ".smi": "chemical/x-daylight-smiles",
 }
 """Not every system knows them."""
 _AT_ONCE = 64 << 20

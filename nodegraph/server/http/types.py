@@ -43,6 +43,8 @@ SUFFIXES: Mapping[str, str] = {
     "model/gltf-binary": ".glb",
     "model/ply": ".ply",
     "model/obj": ".obj",
+    "chemical/x-mdl-sdfile": ".sdf",
+    "chemical/x-pdb": ".pdb",
     "application/json": ".json",
     "application/vnd.safetensors": ".safetensors",
 }

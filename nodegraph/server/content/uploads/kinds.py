@@ -11,6 +11,7 @@ from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.safetensors_header import read_open_header
 from nodegraph.errors import InvalidFile
+from nodegraph.molecules.molecule_files import molecule_format
 from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
@@ -37,6 +38,8 @@ _READ_BY_WORKERS: Mapping[UploadType, str] = {
     "glb": "model/gltf-binary",
     "ply": "model/ply",
     "obj": "model/obj",
+    "sdf": "chemical/x-mdl-sdfile",
+    "pdb": "chemical/x-pdb",
 }
 """Media types of what is read by workers only, and for thumbnails in a process of its own."""
 _HEAD = 4096
@@ -136,6 +139,9 @@ def _type(head: bytes) -> UploadType | None:
         return _AUDIO.get(head[:4], "mp3")
     if (shape := shape_format(head)) is not None:
         return shape
+    molecule = molecule_format(head)
+    if molecule in ("sdf", "pdb"):
+        return molecule
     if head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < 1 << 40:
         return "safetensors"
     return "workflow" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None

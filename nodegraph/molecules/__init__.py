@@ -1,0 +1,1 @@
+"""Molecules: their files, and pictures of them."""

@@ -1,0 +1,361 @@
+"""Between molecules here and RDKit's, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.spatial_values import AtomSites, Molecule
+from nodegraph.errors import InvalidValue, NumericalError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEAVIEST = 118
+"""Largest atomic number; 0 stands for any atom."""
+_LONGEST_SMILES = 20_000
+
+
+def check_molecules_installed() -> None:
+    """Refuse to work with molecules where RDKit is missing.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    if find_spec("rdkit") is None:
+        raise InvalidValue(
+            "molecules are read, written and drawn with the package rdkit, which isn't installed",
+            hint="pip install 'nodegraph[molecules]'",
+        )
+
+
+@contextmanager
+def quiet_chemistry() -> Iterator[None]:
+    """RDKit, which is checked to be there, without the lines that it writes of its own."""
+    check_molecules_installed()
+    from rdkit import rdBase
+
+    with rdBase.BlockLogs():
+        yield
+
+
+def check_molecule(molecule: Molecule) -> None:
+    """Refuse what can be neither written nor drawn.
+
+    Raises:
+        InvalidValue: There are no atoms, or the parts don't fit each other.
+        NumericalError: NaN or infinity.
+    """
+    atoms, bonds = len(molecule.elements), len(molecule.bonds)
+    forms = {
+        "bonds": (molecule.bonds, (bonds, 2)),
+        "orders": (molecule.orders, (bonds,)),
+        "coordinates": (molecule.coordinates, (len(molecule.coordinates), atoms, 3)),
+        "charges": (molecule.charges, (atoms,)),
+        "hydrogens": (molecule.hydrogens, (atoms,)),
+        "isotopes": (molecule.isotopes, (atoms,)),
+        "chirality": (molecule.chirality, (atoms,)),
+        "stereo": (molecule.stereo, (bonds, 3)),
+    }
+    if not atoms:
+        raise InvalidValue("there are no atoms in this molecule", port="molecule")
+    for name, (part, shape) in forms.items():
+        if part is not None and tuple(part.shape) != shape:
+            raise InvalidValue(
+                f"the {name} of this molecule don't fit its atoms and bonds",
+                port="molecule",
+                given=f"shape {tuple(part.shape)}",
+                expected=str(shape),
+            )
+    _check_range(molecule.elements, HEAVIEST, "an atomic number")
+    _check_range(molecule.bonds, atoms - 1, "an atom of a bond")
+    if not molecule.coordinates.isfinite().all():
+        raise NumericalError("some atoms are nowhere: NaN or infinity", port="molecule")
+    _check_sites(molecule.sites, atoms)
+
+
+def _check_range(values: Tensor, most: int, what: str) -> None:
+    if len(values) and not 0 <= int(values.min()) <= int(values.max()) <= most:
+        raise InvalidValue(
+            f"{what} is out of range",
+            port="molecule",
+            given=f"{int(values.min())} to {int(values.max())}",
+            expected=f"0 to {most}",
+        )
+
+
+def _check_sites(sites: AtomSites | None, atoms: int) -> None:
+    if sites is None:
+        return
+    columns = (sites.names, sites.residues, sites.numbers, sites.chains)
+    if any(len(column) != atoms for column in columns):
+        raise InvalidValue("the sites of this molecule don't fit its atoms", port="molecule")
+
+
+def to_rdkit(molecule: Molecule) -> Any:
+    """RDKit's molecule.
+
+    Raises:
+        InvalidValue: Its parts don't fit each other, or there is no such molecule.
+        NumericalError: NaN or infinity.
+    """
+    check_molecule(molecule)
+    with quiet_chemistry():
+        from rdkit import Chem
+
+        made = Chem.RWMol()
+        for atom in _atoms(molecule):
+            made.AddAtom(atom)
+        kinds = _bond_kinds()
+        for (first, second), order in zip(
+            molecule.bonds.tolist(), molecule.orders.tolist(), strict=True
+        ):
+            made.AddBond(first, second, kinds.get(order, Chem.BondType.ZERO))
+        for places in molecule.coordinates:
+            conformer = Chem.Conformer(len(molecule.elements))
+            conformer.Set3D(bool((places[:, 2] != 0).any()))
+            conformer.SetPositions(places.double().numpy())
+            made.AddConformer(conformer, assignId=True)
+        made.SetProp("_Name", " ".join(molecule.name.split()))
+        return _finished(made, molecule)
+
+
+def _atoms(molecule: Molecule) -> Iterator[Any]:
+    from rdkit import Chem
+
+    told = {
+        name: getattr(molecule, name).tolist()
+        for name in ("charges", "hydrogens", "isotopes")
+        if getattr(molecule, name) is not None
+    }
+    for at, element in enumerate(molecule.elements.tolist()):
+        atom = Chem.Atom(element)
+        if "charges" in told:
+            atom.SetFormalCharge(told["charges"][at])
+        if "isotopes" in told:
+            atom.SetIsotope(told["isotopes"][at])
+        if "hydrogens" in told:
+            atom.SetNoImplicit(True)
+            atom.SetNumExplicitHs(told["hydrogens"][at])
+        if molecule.sites is not None:
+            atom.SetMonomerInfo(_residue(molecule.sites, at))
+        yield atom
+
+
+def _residue(sites: AtomSites, at: int) -> Any:
+    from rdkit import Chem
+
+    # Names of atoms are four letters wide there, elements of one letter in the second.
+    name = sites.names[at]
+    padded = f" {name:<3}" if len(name) < 4 else name[:4]
+    return Chem.AtomPDBResidueInfo(
+        padded,
+        residueName=sites.residues[at][:3],
+        residueNumber=sites.numbers[at],
+        chainId=sites.chains[at][:1] or " ",
+    )
+
+
+def _finished(made: Any, molecule: Molecule) -> Any:
+    from rdkit import Chem
+
+    try:
+        if molecule.chirality is not None:
+            tags = (
+                Chem.ChiralType.CHI_UNSPECIFIED,
+                Chem.ChiralType.CHI_TETRAHEDRAL_CCW,
+                Chem.ChiralType.CHI_TETRAHEDRAL_CW,
+            )
+            for atom, tag in zip(made.GetAtoms(), molecule.chirality.tolist(), strict=True):
+                atom.SetChiralTag(tags[tag])
+        if molecule.stereo is not None:
+            for bond, (kind, first, second) in zip(
+                made.GetBonds(), molecule.stereo.tolist(), strict=True
+            ):
+                if kind:
+                    bond.SetStereoAtoms(first, second)
+                    is_cis = kind == 1
+                    bond.SetStereo(
+                        Chem.BondStereo.STEREOCIS if is_cis else Chem.BondStereo.STEREOTRANS
+                    )
+        Chem.SanitizeMol(made)
+        Chem.AssignStereochemistry(made, cleanIt=False, force=True)
+        # What takes hydrogens away looks at these alone.
+        Chem.SetDoubleBondNeighborDirections(made)
+    except (ValueError, RuntimeError, IndexError) as error:
+        raise InvalidValue(f"there is no such molecule: {error}", port="molecule") from error
+    return made.GetMol()
+
+
+def _bond_kinds() -> dict[int, Any]:
+    from rdkit import Chem
+
+    kinds = Chem.BondType
+    return {1: kinds.SINGLE, 2: kinds.DOUBLE, 3: kinds.TRIPLE, 4: kinds.QUADRUPLE}
+
+
+def from_rdkit(found: Any) -> Molecule:
+    """A molecule of RDKit's, which must be sanitized.
+
+    Raises:
+        InvalidValue: There are no atoms, or no way to tell single from double bonds.
+    """
+    import numpy as np
+    import torch
+
+    with quiet_chemistry():
+        from rdkit import Chem
+
+        plain = Chem.Mol(found)
+        try:
+            Chem.Kekulize(plain, clearAromaticFlags=True)
+        except ValueError as error:
+            raise InvalidValue(f"there is no such molecule: {error}") from error
+        atoms, bonds = list(plain.GetAtoms()), list(plain.GetBonds())
+        if not atoms:
+            raise InvalidValue("there are no atoms in this molecule")
+        orders = {kind: order for order, kind in _bond_kinds().items()}
+        conformers = [conformer.GetPositions() for conformer in plain.GetConformers()]
+        coordinates = np.array(conformers, np.float32).reshape(-1, len(atoms), 3)
+        return Molecule(
+            elements=_whole(atom.GetAtomicNum() for atom in atoms),
+            bonds=_whole(
+                end for bond in bonds for end in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+            ).reshape(-1, 2),
+            orders=_whole(orders.get(bond.GetBondType(), 0) for bond in bonds),
+            coordinates=torch.from_numpy(coordinates),
+            charges=_unless_zero(atom.GetFormalCharge() for atom in atoms),
+            hydrogens=_whole(atom.GetTotalNumHs() for atom in atoms),
+            isotopes=_unless_zero(atom.GetIsotope() for atom in atoms),
+            chirality=_unless_zero(_chirality(atom) for atom in atoms),
+            stereo=_stereo(bonds),
+            sites=_sites(atoms),
+            name=plain.GetProp("_Name") if plain.HasProp("_Name") else "",
+        )
+
+
+def _whole(values: Iterator[int]) -> Tensor:
+    import torch
+
+    return torch.tensor(list(values), dtype=torch.int64)
+
+
+def _unless_zero(values: Iterator[int]) -> Tensor | None:
+    found = _whole(values)
+    return found if found.any() else None
+
+
+def _chirality(atom: Any) -> int:
+    from rdkit import Chem
+
+    kinds = Chem.ChiralType
+    tags = {kinds.CHI_TETRAHEDRAL_CCW: 1, kinds.CHI_TETRAHEDRAL_CW: 2}
+    return tags.get(atom.GetChiralTag(), 0)
+
+
+def _stereo(bonds: list[Any]) -> Tensor | None:
+    from rdkit import Chem
+
+    kinds = Chem.BondStereo
+    sides = {kinds.STEREOCIS: 1, kinds.STEREOZ: 1, kinds.STEREOTRANS: 2, kinds.STEREOE: 2}
+    rows = []
+    for bond in bonds:
+        side, ends = sides.get(bond.GetStereo(), 0), list(bond.GetStereoAtoms())
+        rows += [side, *ends] if side and len(ends) == 2 else [0, 0, 0]
+    found = _unless_zero(iter(rows))
+    return None if found is None else found.reshape(-1, 3)
+
+
+def _sites(atoms: list[Any]) -> AtomSites | None:
+    told = [atom.GetPDBResidueInfo() for atom in atoms]
+    if any(each is None for each in told):
+        return None
+    return AtomSites(
+        tuple(each.GetName().strip() for each in told),
+        tuple(each.GetResidueName().strip() for each in told),
+        tuple(each.GetResidueNumber() for each in told),
+        tuple(each.GetChainId().strip() for each in told),
+    )
+
+
+def molecule_of_smiles(smiles: str) -> Molecule:
+    """The molecule that a SMILES text names; without coordinates.
+
+    Raises:
+        InvalidValue: It names none, or RDKit isn't installed.
+    Source: Weininger 1988, doi:10.1021/ci00057a005.
+    """
+    return from_rdkit(check_smiles(smiles))
+
+
+def check_smiles(smiles: str) -> Any:
+    """RDKit's molecule of a SMILES text, behind which its name may stand. Imports no torch.
+
+    Raises:
+        InvalidValue: It names none, or RDKit isn't installed.
+    """
+    with quiet_chemistry():
+        from rdkit import Chem
+
+        text, _, name = smiles.strip().partition(" ")
+        found = None
+        if text and len(text) <= _LONGEST_SMILES:
+            found = Chem.MolFromSmiles(text, sanitize=False)
+        if found is None:
+            raise InvalidValue("this is no SMILES text", port="smiles", given=text[:80])
+        try:
+            Chem.SanitizeMol(found)
+            Chem.AssignStereochemistry(found, cleanIt=True, force=True)
+        except (ValueError, RuntimeError) as error:
+            raise InvalidValue(
+                f"there is no such molecule: {error}", port="smiles", given=text[:80]
+            ) from error
+        if name.strip():
+            found.SetProp("_Name", name.strip())
+        return found
+
+
+def smiles_of(molecule: Molecule) -> str:
+    """The canonical SMILES text of a molecule.
+
+    Raises:
+        InvalidValue, NumericalError: See `to_rdkit`.
+    """
+    made = to_rdkit(molecule)
+    with quiet_chemistry():
+        from rdkit import Chem
+
+        text: str = Chem.MolToSmiles(Chem.RemoveHs(made))
+        return text
+
+
+def embedded(molecule: Molecule, conformers: int, seed: int) -> Molecule:
+    """A molecule with all its hydrogens, and where its atoms may be in space.
+
+    Args:
+        conformers: How many ways to lay it.
+        seed: 0 and up; RDKit takes 31 bits of it.
+    Raises:
+        InvalidValue: No way was found, or see `to_rdkit`.
+    Source: Wang et al. 2020 (ETKDGv3), doi:10.1021/acs.jcim.0c00025.
+    """
+    made = to_rdkit(molecule)
+    with quiet_chemistry():
+        from rdkit import Chem
+        from rdkit.Chem import rdDistGeom
+
+        whole = Chem.AddHs(made)
+        settings: Any = rdDistGeom.ETKDGv3()
+        settings.randomSeed = seed % (2**31 - 1)
+        settings.numThreads = 1
+        settings.maxIterations = 20
+        numbers = rdDistGeom.EmbedMultipleConfs(whole, conformers, settings)
+        if len(numbers) < conformers:
+            raise InvalidValue(
+                "no way was found to lay this molecule in space",
+                port="molecule",
+                hint="Try another seed.",
+            )
+        return from_rdkit(whole)

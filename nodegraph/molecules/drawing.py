@@ -1,0 +1,63 @@
+"""Pictures of molecules: as chemists draw them, or as a cloud of atoms where they are large."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from nodegraph.core.spatial_values import Molecule, PointCloud
+from nodegraph.molecules.chemistry import quiet_chemistry, to_rdkit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_DRAWN = 300
+"""Atoms of a molecule that is drawn in the plane."""
+_COLORS = {
+    1: (1.0, 1.0, 1.0),
+    6: (0.45, 0.45, 0.45),
+    7: (0.2, 0.3, 1.0),
+    8: (1.0, 0.15, 0.1),
+    15: (1.0, 0.6, 0.1),
+    16: (1.0, 0.9, 0.2),
+    17: (0.2, 0.9, 0.2),
+}
+"""By atomic number, as Corey, Pauling and Koltun have them."""
+_OTHER = (0.9, 0.45, 0.8)
+
+
+def draw_molecule(molecule: Molecule, width: int = 512, height: int = 512) -> Tensor:
+    """A molecule in the plane: lines for bonds, letters for atoms that aren't carbon.
+
+    Args:
+        width, height: In pixels.
+    Returns:
+        Image, float32 in 0..1, shape (1, height, width, 3).
+    Raises:
+        InvalidValue, NumericalError: See `to_rdkit`.
+    """
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    made = to_rdkit(molecule)
+    with quiet_chemistry():
+        from rdkit import Chem
+        from rdkit.Chem.Draw import rdMolDraw2D
+
+        flat = Chem.RemoveHs(made)
+        flat.RemoveAllConformers()
+        drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
+        rdMolDraw2D.PrepareAndDrawMolecule(drawer, flat)
+        drawer.FinishDrawing()
+        data = drawer.GetDrawingText()
+    pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.float32)
+    return torch.from_numpy(pixels / np.float32(255))[None]
+
+
+def atom_cloud(molecule: Molecule) -> PointCloud:
+    """The atoms of its first conformer as points in the usual colours of elements."""
+    import torch
+
+    colors = [_COLORS.get(element, _OTHER) for element in molecule.elements.tolist()]
+    return PointCloud(molecule.coordinates[0], torch.tensor(colors, dtype=torch.float32))

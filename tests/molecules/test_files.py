@@ -1,0 +1,149 @@
+"""Files of molecules: what is written comes back, with its texts; what is damaged is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodegraph import Molecule
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.molecules import molecule_files
+from nodegraph.molecules.chemistry import embedded, molecule_of_smiles, smiles_of
+from nodegraph.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
+from nodegraph.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
+from nodegraph.molecules.reading import read_molecule
+from tests.molecules.making import ASPIRIN, CAFFEINE, MENTHONE, PEPTIDE, SMILES
+
+TEXTS = {"workflow": json.dumps({"prompt": "Fuchs 狐 | 🦊 \n  $$$$" * 500}), "nodegraph": "0.1.0"}
+
+
+def written(
+    folder: Path,
+    made: Molecule,
+    format: MoleculeFormat = "sdf",
+    texts: dict[str, str] | None = None,
+) -> Path:
+    path = folder / f"molecule{MOLECULE_SUFFIXES[format]}"
+    path.write_bytes(encode_molecule(made, format, texts))
+    return path
+
+
+@pytest.mark.parametrize("smiles", SMILES)
+@pytest.mark.parametrize("format", ["sdf", "smi"])
+def test_a_molecule_comes_back(tmp_path: Path, smiles: str, format: MoleculeFormat) -> None:
+    made = molecule_of_smiles(smiles)
+    assert smiles_of(read_molecule(written(tmp_path, made, format))) == smiles_of(made)
+
+
+def test_places_come_back_as_an_sdf_has_them(tmp_path: Path) -> None:
+    made = embedded(molecule_of_smiles(f"{MENTHONE} menthone"), 1, 0)
+
+    found = read_molecule(written(tmp_path, made))
+
+    assert found.name == "menthone"
+    torch.testing.assert_close(found.coordinates, made.coordinates, rtol=0, atol=6e-5)
+    assert torch.equal(found.bonds, made.bonds)
+    # What was read is written to the same bytes.
+    assert encode_molecule(found) == encode_molecule(read_molecule(written(tmp_path, found)))
+
+
+def test_residues_and_conformers_come_back_as_a_pdb_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "peptide.pdb"
+    path.write_text(PEPTIDE)
+
+    found = read_molecule(path)
+
+    assert found.sites is not None
+    assert found.sites.names == ("N", "CA", "C", "O", "N", "CA")
+    assert found.sites.residues == ("GLY",) * 4 + ("ALA",) * 2
+    assert (found.sites.numbers, found.sites.chains) == ((1, 1, 1, 1, 2, 2), ("A",) * 6)
+    assert found.coordinates[0, 3].tolist() == [1.25, torch.tensor(2.39).item(), 0]
+    again = read_molecule(written(tmp_path, found, "pdb"))
+    assert again.sites == found.sites
+    assert torch.equal(again.coordinates, found.coordinates)
+    assert smiles_of(again) == smiles_of(found)
+    both = embedded(molecule_of_smiles(ASPIRIN), 2, 0)
+    assert read_molecule(written(tmp_path, both, "pdb")).coordinates.shape == (2, 21, 3)
+
+
+@pytest.mark.parametrize("format", ["sdf", "pdb"])
+def test_equal_molecules_are_equal_bytes_with_their_texts(
+    tmp_path: Path, format: MoleculeFormat
+) -> None:
+    made = embedded(molecule_of_smiles(CAFFEINE), 1, 0)
+    path = written(tmp_path, made, format, TEXTS)
+
+    assert encode_molecule(made, format, TEXTS) == path.read_bytes()
+    assert molecule_texts(path) == TEXTS
+    assert molecule_format(path.read_bytes()[:4096]) == format
+    assert smiles_of(read_molecule(path)) == smiles_of(made)
+
+
+def test_one_of_several_is_read(tmp_path: Path) -> None:
+    several = tmp_path / "several.sdf"
+    parts = [encode_molecule(molecule_of_smiles(smiles)) for smiles in ("CCO", "CCN")]
+    several.write_bytes(b"".join(parts))
+    lines = tmp_path / "several.smi"
+    lines.write_text("CCO ethanol\n\nCCN ethylamine\n")
+    for path in (several, lines):
+        assert smiles_of(read_molecule(path)) == "CCO"
+        assert smiles_of(read_molecule(path, number=1)) == "CCN"
+        with pytest.raises(InvalidValue, match="0 to 1"):
+            read_molecule(path, number=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.sdf", b"", "an empty file"),
+        ("a.sdf", b"just words\n", "plain text"),
+        ("a.smi", b"just words\n", "no SMILES text"),
+        ("a.smi", b"\0\0", "no molecule"),
+        ("a.smi", b"", "aren't so many"),
+        ("a.smi", b"C(C)(C)(C)(C)C\n", "valence"),
+        ("a.pdb", b"HEADER    NOTHING\nEND\n", "no atoms"),
+        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n", "no molec"),
+        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\n", "aren't so many"),
+    ],
+)
+def test_what_is_no_molecule_is_told(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises((InvalidFile, InvalidValue), match=message):
+        read_molecule(path)
+
+
+@pytest.mark.parametrize("format", ["sdf", "pdb"])
+def test_no_damage_does_more_than_being_told(tmp_path: Path, format: MoleculeFormat) -> None:
+    path = written(tmp_path, embedded(molecule_of_smiles(ASPIRIN), 1, 0), format)
+    data = path.read_bytes()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        broken = bytearray(data)
+        for at in torch.randint(0, len(data), (3,), generator=generator).tolist():
+            broken[at] = int(torch.randint(0, 256, (1,), generator=generator))
+        path.write_bytes(broken)
+        try:
+            found = read_molecule(path)
+        except (InvalidFile, InvalidValue):
+            continue
+        assert len(found.elements)
+
+
+def test_missing_and_large_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, molecule_of_smiles("CCO"))
+    with pytest.raises(InvalidFile, match=r"Did you mean `molecule.sdf`"):
+        read_molecule(tmp_path / "moelcule.sdf")
+    monkeypatch.setattr(molecule_files, "LARGEST", 100)
+    with pytest.raises(InvalidFile, match="too large"):
+        read_molecule(path)
+
+
+def test_an_unknown_format_is_told() -> None:
+    with pytest.raises(InvalidValue, match="sdf, pdb, smi"):
+        encode_molecule(molecule_of_smiles("CCO"), "xyz")  # type: ignore[arg-type]
