@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any
 
@@ -44,11 +45,10 @@ def run_pipeline(
     check_call(found, pipeline, inputs)
     seed = next((inputs[name] for name in _seeds(found) if inputs.get(name) is not None), 0)
     with (
-        warnings.catch_warnings(),
+        _without_warnings(),
         assembled(ctx, found, pipeline) as made,
         own_random_state(seed, ctx.device),
     ):
-        warnings.simplefilter("ignore")
         takes = signature(type(made).__call__).parameters
         sound = _audio_rate(found, pipeline, inputs, made)
         following = Following(ctx, _steps(takes, found, inputs), previews_of(ctx, pipeline))
@@ -65,6 +65,14 @@ def run_pipeline(
         except ValueError as error:
             raise InvalidValue(f"{found.name} refused it: {error}") from error
         return taken(found, answer, Rates(frame_rate(found, inputs), sound), asked)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What the libraries say of each other's use is nothing that whoever runs a node could mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _seeds(found: PipelineClass) -> list[str]:

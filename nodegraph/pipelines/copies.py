@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_HOOKED = "_diffusers_hook"
+_REGISTRY, _IN_PARTS = "_diffusers_hook", "group_offloading"
 
 
 def own_module(module: nn.Module) -> nn.Module:
@@ -39,7 +39,8 @@ def _besides(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _comes_in_parts(module: nn.Module) -> bool:
-    if any(hasattr(layer, _HOOKED) for layer in module.modules()):
+    registries = (getattr(layer, _REGISTRY, None) for layer in module.modules())
+    if any(item is not None and item.get_hook(_IN_PARTS) is not None for item in registries):
         return True
     said = getattr(module, "device", None)
     lies = {tensor.device.type for tensor in module.parameters() if tensor.numel()}

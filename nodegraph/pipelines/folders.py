@@ -111,6 +111,11 @@ def _class_of(path: Path, index: Mapping[str, Any]) -> str:
             f"{path} brings code of its own ({name[0]}), which isn't run here.",
             expected="a pipeline of the installed diffusers",
         )
+    if isinstance(name, str) and "Modular" in name:
+        raise InvalidFile(
+            f"{path} is a {name}, which is made of blocks; those aren't run here.",
+            expected="a folder that a DiffusionPipeline was saved in",
+        )
     if not isinstance(name, str):
         raise InvalidFile(f"{path / layout.INDEX} names no pipeline ({_CLASS})")
     if not knows(name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -101,14 +101,14 @@ def pictures_of(value: Any) -> Tensor:
     Raises:
         InvalidValue: They are no pictures.
     """
-    found = _stacked(value, _still)
+    found = _still(_stacked(value))
     return _in_range(found.flatten(0, -4))
 
 
 def videos_of(value: Any, rate: Fraction) -> list[Video]:
     """Videos as they travel on links; arguments as of `pictures_of`, with frames before the rest,
     and videos before these or not."""
-    found = _stacked(value, _film)
+    found = _film(_stacked(value))
     found = found[None] if found.ndim == 4 else found
     return [Video(_in_range(film), rate) for film in found.flatten(0, -5)]
 
@@ -123,7 +123,7 @@ def sounds_of(value: Any, rate: int | None) -> list[Audio]:
     """
     if rate is None:
         raise rate_unknown()
-    found = _stacked(value, lambda item: item).float()
+    found = _stacked(value).float()
     if found.ndim < 3:
         # One channel, of one or several.
         found = found.reshape(-1, 1, found.shape[-1])
@@ -156,34 +156,22 @@ def rate_unknown() -> InvalidValue:
     )
 
 
-def _stacked(value: Any, shaped: Callable[[Tensor], Tensor]) -> Tensor:
-    """Tensors out of lists, arrays and PIL pictures; each brought into shape before."""
+def _stacked(value: Any) -> Tensor:
+    """One tensor out of lists, arrays and PIL pictures, with a dimension for each list."""
     if isinstance(value, Image.Image):
         plain = value if value.mode in ("RGB", "RGBA") else value.convert("RGB")
         return torch.from_numpy(np.array(plain)).float() / 255
     if isinstance(value, (list, tuple)):
-        if not value:
-            raise InvalidValue("the pipeline gave nothing")
-        items = [_stacked(item, shaped if not _is_pil(item) else _as_is) for item in value]
-        if len({item.shape for item in items}) > 1:
-            raise InvalidValue(
-                "the pipeline gave pictures of several sizes, which can't be in one batch"
-            )
-        stacked = torch.stack(items)
-        return shaped(stacked) if all(map(_is_pil, value)) else stacked
+        items = [_stacked(item) for item in value]
+        if len({item.shape for item in items}) != 1:
+            sizes = ", ".join(str(tuple(item.shape)) for item in items) or "nothing"
+            raise InvalidValue(f"the pipeline gave what can't be in one batch: {sizes}")
+        return torch.stack(items)
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(np.ascontiguousarray(value))
     if not isinstance(value, Tensor):
         raise InvalidValue(f"the pipeline gave a {type(value).__name__}")
-    return shaped(value.detach().cpu())
-
-
-def _is_pil(value: Any) -> bool:
-    return isinstance(value, Image.Image)
-
-
-def _as_is(value: Tensor) -> Tensor:
-    return value
+    return value.detach().cpu()
 
 
 def _still(value: Tensor) -> Tensor:

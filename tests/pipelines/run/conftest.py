@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,20 @@ import numpy as np
 import pytest
 import torch
 from nodegraph_pipelines._signatures import pipeline_node
-from nodegraph_pipelines.load import LoadPipeline
+from nodegraph_pipelines.load import LoadPipeline, LoadPipelineLora
 from PIL import Image as Pictures
 
 from nodegraph import Session, Settings, Video, Workflow, node
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.result import RunResult
+from nodegraph.errors import Cancelled, Problem
 from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.opening import open_pipeline
 from nodegraph.pipelines.source import pipeline_class
 from nodegraph.pipelines.values import Pipeline
-from tests.pipelines.run.plainly import plain_pipeline
-from tests.pipelines.tiny import TINY, saved
+from tests.pipelines.run.plainly import plain_pipeline, structure
+from tests.pipelines.tiny import saved
 
 GIVEN: dict[str, dict[str, Any]] = {}
 """What nodes give that no workflow can hold, by class and port."""
@@ -47,10 +50,19 @@ def as_on_links(value: Any) -> Any:
     return value
 
 
-def _class(name: str) -> PipelineClass:
+@cache
+def class_named(name: str) -> PipelineClass:
     found = pipeline_class(name)
     assert found is not None
     return found
+
+
+def link(output: str) -> dict[str, str]:
+    return {"from": output}
+
+
+def workflow(nodes: Any) -> Workflow:
+    return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
 
 
 class Shelf:
@@ -62,8 +74,8 @@ class Shelf:
         self.events: list[Any] = []
         settings = Settings(home=folder / "home", models=(self.models,), device="cpu")
         # Not as a pack, of which every class would be read.
-        types = [pipeline_node(_class(name), __name__) for name in names]
-        self.session = Session(settings, nodes=[Given, LoadPipeline, *types])
+        types = [pipeline_node(class_named(name), __name__) for name in names]
+        self.session = Session(settings, nodes=[Given, LoadPipeline, LoadPipelineLora, *types])
 
     def call(self, name: str) -> dict[str, Any]:
         """What to call a tiny pipeline with; it is there from then on."""
@@ -72,8 +84,13 @@ class Shelf:
             GIVEN[name] = {port: as_on_links(value) for port, value in self.calls[name].items()}
         return self.calls[name]
 
-    def workflow(self, name: str, **more: Any) -> Workflow:
-        """A workflow that runs a tiny pipeline; nodes `load` and `run`."""
+    def given(self, name: str) -> dict[str, Any]:
+        """The same as nodes are given it."""
+        self.call(name)
+        return GIVEN[name]
+
+    def nodes(self, name: str, **more: Any) -> dict[str, Any]:
+        """Nodes that run a tiny pipeline: `load` and `run`, and what gives the latter more."""
         inputs = {port: self._input(name, port) for port in self.call(name)}
         given = {
             f"given_{port}": {"type": "Given", "inputs": {"name": name, "port": port}}
@@ -81,7 +98,7 @@ class Shelf:
             if isinstance(value, dict)
         }
         seed = {} if name == "LLaDA2Pipeline" else {"seed": SEED}
-        nodes = {
+        return {
             **given,
             "load": {"type": "LoadPipeline", "inputs": {"pipeline": name}},
             "run": {
@@ -89,7 +106,6 @@ class Shelf:
                 "inputs": {"pipeline": {"from": "load.pipeline"}, **inputs, **seed, **more},
             },
         }
-        return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
 
     def _input(self, name: str, port: str) -> Any:
         value = GIVEN[name][port]
@@ -101,13 +117,18 @@ class Shelf:
 
     def run(self, name: str, *, cancel: CancelToken | None = None, **more: Any) -> RunResult:
         """What comes of a tiny pipeline's workflow."""
+        return self.run_nodes(self.nodes(name, **more), cancel=cancel)
+
+    def run_nodes(self, nodes: Any, *, cancel: CancelToken | None = None) -> RunResult:
+        """What comes of nodes, the last of which is `run`."""
         self.events = []
         return self.session.run(
-            self.workflow(name, **more),
-            targets=["run"],
-            listener=self.events.append,
-            cancel=cancel,
+            workflow(nodes), targets=["run"], listener=self.events.append, cancel=cancel
         )
+
+    def problems(self, nodes: Any) -> list[Problem]:
+        """What is found before anything runs."""
+        return self.session.check(workflow(nodes), targets=["run"])
 
     def pipeline(self, name: str) -> Pipeline:
         """What LoadPipeline gives for it."""
@@ -119,11 +140,66 @@ class Shelf:
         """The pipeline as diffusers makes it, of the very parts that the session holds."""
         pipeline = self.pipeline(name)
         with ExitStack() as held:
-            live = {item: held.enter_context(self._live(item)) for item in pipeline.recipes}
+            live = {item: held.enter_context(self.weights(item)) for item in pipeline.recipes}
             yield plain_pipeline(pipeline, live)
 
-    def _live(self, recipe: Recipe) -> Any:
+    def weights(self, recipe: Recipe) -> AbstractContextManager[Any]:
+        """What is in the session's memory for a recipe."""
         return self.session._weights.use(recipe, "cpu")
+
+    def structures(self, name: str) -> dict[str, Any]:
+        """What all modules of a pipeline are besides their weights."""
+        found = {}
+        for recipe in self.pipeline(name).recipes:
+            with self.weights(recipe) as live:
+                for role, module in getattr(live, "modules", {}).items():
+                    found[role] = structure(module)
+        return found
+
+
+class Watched:
+    """A context that counts what it is asked, and cancels the run at one of these.
+
+    Args:
+        shelf: Has the weights.
+        at: Where to cancel: ``module`` at the call of one, ``callback`` or ``step`` at the first
+            such; None for nowhere.
+        calls: Of modules that are let pass.
+    """
+
+    device = "cpu"
+    footprint = "full"
+
+    def __init__(self, shelf: Shelf, at: str | None = None, calls: int = 0) -> None:
+        self._shelf, self._at, self._pass = shelf, at, calls
+        self.environment = shelf.session.environment
+        self.modules = self.callbacks = 0
+        self.steps: list[tuple[int, int]] = []
+        self.is_cancelled = False
+        self.after = 0
+        """What was asked once the run was cancelled."""
+
+    def check_cancelled(self) -> None:
+        self.after += self.is_cancelled
+        if sys._getframe(1).f_code.co_name == "before":
+            self.modules += 1
+            self._cancel_if(self._at == "module" and self.modules > self._pass)
+        else:
+            self.callbacks += 1
+            self._cancel_if(self._at == "callback")
+
+    def progress(self, step: int, total: int, *, preview: Any = None) -> None:
+        self.after += self.is_cancelled
+        self.steps.append((step, total))
+        self._cancel_if(self._at == "step")
+
+    def _cancel_if(self, is_due: bool) -> None:
+        if is_due:
+            self.is_cancelled = True
+            raise Cancelled("the run was cancelled")
+
+    def weights(self, recipe: Recipe, *, calls_only: bool = False) -> Any:
+        return self._shelf.weights(recipe)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,7 +212,10 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = Shelf(tmp_path_factory.mktemp("pipelines"), TINY)
+def shelf(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shelf]:
+    """With node types of the classes that the module names."""
+    made = Shelf(tmp_path_factory.mktemp("pipelines"), request.module.PIPELINES)
     yield made
     made.session.close()

@@ -18,16 +18,15 @@ def plain_pipeline(pipeline: Pipeline, live: Mapping[Recipe, Any]) -> Any:
     """The object, over the very modules that others use."""
     kind = getattr(diffusers, pipeline.class_name)
     parts = {name: _part(live[recipe], name) for name, recipe in pipeline.parts.items()}
-    schedulers = {
-        name: getattr(diffusers, config["_class_name"]).from_config(dict(config))
-        for name, config in pipeline.schedulers.items()
-    }
-    given: dict[str, Any] = {**pipeline.config, **parts, **schedulers}
+    given: dict[str, Any] = {**pipeline.config, **parts}
     for name, parameter in inspect.signature(kind.__init__).parameters.items():
-        if name not in given and parameter.default is inspect.Parameter.empty and name != "self":
+        known = name in given or name in pipeline.schedulers
+        if not known and parameter.default is inspect.Parameter.empty and name != "self":
             given[name] = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        for name, config in pipeline.schedulers.items():
+            given[name] = getattr(diffusers, config["_class_name"]).from_config(dict(config))
         made = kind(**given)
     made.set_progress_bar_config(disable=True)
     return made
@@ -55,13 +54,15 @@ def answer(made: Any, call: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else vars(found)
 
 
-def plain_recipe_parts(module: torch.nn.Module) -> dict[str, Any]:
+def structure(module: torch.nn.Module) -> dict[str, Any]:
     """All that a module is besides its weights: its layers' classes, hooks and processors."""
     return {
         path: (
             type(layer),
             type(getattr(layer, "processor", None)),
+            sorted(vars(layer)),
             len(layer._forward_hooks) + len(layer._forward_pre_hooks),
+            [tensor.data_ptr() for tensor in layer.parameters(recurse=False)],
         )
         for path, layer in module.named_modules()
     }

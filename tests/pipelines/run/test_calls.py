@@ -1,0 +1,81 @@
+"""A node of a pipeline gives what a plain call of its class gives, to the last bit; and one that
+is cancelled ends at once and leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph import Audio, Video
+from nodegraph.core.digests import digest_value
+from nodegraph.errors import Cancelled
+from nodegraph.pipelines.calling import run_pipeline
+from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named
+from tests.pipelines.run.plainly import answer
+from tests.pipelines.tiny import TINY
+
+PIPELINES = sorted(TINY.keys() - {"ShapEPipeline"})
+"""But for one whose rendering takes twenty seconds at its smallest; see test_outputs."""
+
+_DIRECTIONS = {"MarigoldNormalsPipeline"}
+"""Gives directions, which are shown as colours."""
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_node_gives_what_the_class_gives(shelf: Shelf, name: str) -> None:
+    result = shelf.run(name)
+    assert not result.errors, result.errors
+    with shelf.plain(name) as made:
+        plain = answer(made, shelf.call(name), SEED)
+    outputs = result.outputs.values()
+    for value, wanted in zip(outputs, plain.values(), strict=False):
+        if wanted is not None:
+            _check_equal(value, _as_colours(wanted) if name in _DIRECTIONS else wanted)
+
+
+def _as_colours(directions: Any) -> Any:
+    return (torch.as_tensor(directions) + 1) / 2
+
+
+def _check_equal(value: Any, wanted: Any) -> None:
+    if isinstance(value, Video):
+        value, wanted = value.frames, _only(wanted)
+    elif isinstance(value, Audio):
+        value, wanted = value.waveform, _only(wanted)
+    if not isinstance(value, Tensor):
+        assert value == wanted
+        return
+    wanted = torch.as_tensor(wanted)
+    assert torch.equal(value, wanted.expand_as(value).to(value.dtype))
+
+
+def _only(several: Any) -> Any:
+    assert len(several) == 1
+    return torch.as_tensor(several[0])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_cancelled_call_ends_at_once_and_leaves_nothing_behind(shelf: Shelf, name: str) -> None:
+    before = _called(shelf, name, whole := Watched(shelf))
+    structures = shelf.structures(name)
+    ways = {"module": 0, "callback": whole.callbacks, "step": len(whole.steps)}
+    for way, times in ways.items():
+        if way != "module" and not times:
+            continue
+        cancelled = Watched(shelf, way, whole.modules // 2)
+        with pytest.raises(Cancelled):
+            _called(shelf, name, cancelled)
+        assert cancelled.after == 0
+        assert cancelled.modules <= whole.modules
+    assert whole.steps
+    assert shelf.structures(name) == structures
+    after = _called(shelf, name, Watched(shelf))
+    assert digest_value(after) == digest_value(before)
+
+
+def _called(shelf: Shelf, name: str, ctx: Any) -> Any:
+    inputs = {"generator": SEED, **shelf.given(name)}
+    return run_pipeline(ctx, class_named(name), shelf.pipeline(name), inputs)

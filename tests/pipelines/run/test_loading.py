@@ -1,0 +1,230 @@
+"""LoadPipeline gives recipes at once, shares parts with native nodes, and tells before running what
+it can't load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+
+from nodegraph.core.values import PipelineComponent
+from nodegraph.diffusion.opening import open_model
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
+from nodegraph.residency.measure import component_bytes
+from tests.diffusion.adapters import files as adapter_files
+from tests.pipelines.run.conftest import SEED, Shelf, link
+from tests.pipelines.run.plainly import answer
+
+PIPELINES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionControlNetPipeline",
+    "KandinskyV22Pipeline",
+)
+"""Whose node types there are here."""
+
+SD, AUDIO = "StableDiffusionPipeline", "StableAudioPipeline"
+
+
+@pytest.fixture
+def folder(shelf: Shelf, tmp_path: Path) -> Path:
+    """A copy of Stable Diffusion's folder, to damage."""
+    shelf.call(SD)
+    return Path(shutil.copytree(shelf.models / SD, tmp_path / "copy"))
+
+
+def index_of(folder: Path, **changed: Any) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+def test_parts_of_a_native_family_are_those_of_load_model(shelf: Shelf) -> None:
+    shelf.call(SD)
+    model, encoder, vae = open_model(SD, [shelf.models])
+    pipeline = shelf.pipeline(SD)
+    assert pipeline.parts == {
+        "vae": vae,
+        "text_encoder": encoder,
+        "tokenizer": encoder,
+        "unet": model,
+    }
+
+
+def test_other_parts_are_recipes_of_their_own_and_equal_ones_are_held_once(shelf: Shelf) -> None:
+    pipeline = shelf.pipeline(AUDIO)
+    assert {type(item) for item in pipeline.recipes} == {PipelineComponent}
+    assert pipeline.parts["vae"].family == "AutoencoderOobleck"
+    again = open_pipeline(str(shelf.models / AUDIO), [])
+    for name, recipe in pipeline.parts.items():
+        with shelf.weights(recipe) as one, shelf.weights(again.parts[name]) as other:
+            assert one is other
+
+
+def test_what_it_takes_in_memory_is_told_before_it_is_loaded(shelf: Shelf) -> None:
+    shelf.call(AUDIO)
+    told = sum(part.bytes for part in pipeline_weights(AUDIO, [shelf.models]).values())
+    taken = 0
+    for recipe in shelf.pipeline(AUDIO).recipes:
+        with shelf.weights(recipe) as live:
+            taken += component_bytes(live)
+    assert told == pytest.approx(taken, rel=0.02)
+
+
+def test_another_scheduler_may_take_its_place(shelf: Shelf) -> None:
+    nodes = shelf.nodes(SD)
+    nodes["load"]["inputs"]["scheduler"] = "EulerDiscrete"
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    with shelf.plain(SD) as made:
+        made.scheduler = diffusers.EulerDiscreteScheduler.from_config(made.scheduler.config)
+        plain = answer(made, shelf.call(SD), SEED)
+    assert torch.equal(result["run.image"], torch.as_tensor(plain["images"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("EulerDiskrete", "Did you mean `EulerDiscreteScheduler`"),
+        ("FlowMatchEulerDiscrete", "can't take the place of DDIMScheduler"),
+    ],
+)
+def test_a_scheduler_that_does_not_fit_is_told_before_it_runs(
+    shelf: Shelf, name: str, words: str
+) -> None:
+    nodes = shelf.nodes(SD)
+    nodes["load"]["inputs"]["scheduler"] = name
+    [problem] = shelf.problems(nodes)
+    assert problem.port == "scheduler"
+    assert words in str(problem)
+
+
+def test_a_node_of_another_class_takes_the_parts_that_it_needs(shelf: Shelf) -> None:
+    again = "StableDiffusionImg2ImgPipeline"
+    nodes = shelf.nodes(again)
+    shelf.call(SD)
+    nodes["load"]["inputs"]["pipeline"] = SD
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    with shelf.plain(SD) as made:
+        plain = answer(
+            diffusers.StableDiffusionImg2ImgPipeline(
+                **made.components, requires_safety_checker=False
+            ),
+            shelf.call(again),
+            SEED,
+        )
+    assert torch.equal(result["run.image"], torch.as_tensor(plain["images"]))
+
+
+def test_parts_that_another_class_lacks_are_named_before_it_runs(shelf: Shelf) -> None:
+    nodes = shelf.nodes("StableDiffusionControlNetPipeline")
+    shelf.call(SD)
+    nodes["load"]["inputs"]["pipeline"] = SD
+    [problem] = shelf.problems(nodes)
+    assert problem.port == "pipeline"
+    assert "controlnet" in str(problem)
+
+
+def test_a_lora_changes_a_pipeline_as_diffusers_does(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.call(SD)
+    with shelf.weights(shelf.pipeline(SD).parts["unet"]) as live:
+        pairs = adapter_files.own_pairs(live.modules["unet"])
+    lora = shelf.models / "some.safetensors"
+    adapter_files.saved(adapter_files.peft_file(pairs, "unet."), lora)
+    nodes = shelf.nodes(SD)
+    nodes["lora"] = {
+        "type": "LoadPipelineLora",
+        "inputs": {"pipeline": link("load.pipeline"), "lora": lora.name},
+    }
+    nodes["run"]["inputs"]["pipeline"] = link("lora.pipeline")
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    theirs = diffusers.StableDiffusionPipeline.from_pretrained(shelf.models / SD)
+    theirs.load_lora_weights(str(lora))
+    theirs.set_progress_bar_config(disable=True)
+    plain = torch.as_tensor(answer(theirs, shelf.call(SD), SEED)["images"])
+    # Ours adds the products in another order.
+    assert torch.allclose(result["run.image"], plain, atol=1e-5)
+    assert not torch.allclose(result["run.image"], shelf.run(SD)["run.image"], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [SD, "KandinskyV22Pipeline"])
+def test_weights_may_be_held_in_few_bits(shelf: Shelf, name: str) -> None:
+    nodes = shelf.nodes(name)
+    nodes["load"]["inputs"]["storage"] = "int8"
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    usual = shelf.run(name)["run.image"]
+    assert 0 < (result["run.image"] - usual).abs().mean() < 0.1
+
+
+def test_a_changed_file_is_noticed(folder: Path) -> None:
+    before, stamp = open_pipeline(str(folder), []), pipeline_stamp(str(folder), [])
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert pipeline_stamp(str(folder), []) != stamp
+    assert open_pipeline(str(folder), []).parts["unet"].digest != before.parts["unet"].digest
+
+
+def _lacks(*names: str) -> Any:
+    def damage(folder: Path) -> None:
+        for name in names:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return damage
+
+
+def _holds(name: str, text: str) -> Any:
+    return lambda folder: (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_lacks("model_index.json"), "it has no model_index.json"),
+        (_lacks("unet", "tokenizer"), "it has no tokenizer/, no unet/"),
+        (_lacks("unet/diffusion_pytorch_model.safetensors"), "has no weights"),
+        (_lacks("scheduler/scheduler_config.json"), "no scheduler/"),
+        (_holds("unet/config.json", "{"), "is no valid JSON"),
+        (_holds("model_index.json", "[]"), "instead of a JSON object"),
+        (_holds("vae/diffusion_pytorch_model.safetensors", "<html>"), "a web page"),
+        (
+            lambda folder: index_of(folder, _class_name="StableDifusionPipeline"),
+            "Did you mean `StableDiffusionPipeline`?",
+        ),
+        (
+            lambda folder: index_of(folder, _class_name="Of2031", _diffusers_version="0.99.0"),
+            "diffusers 0.99.0 wrote it",
+        ),
+        (lambda folder: index_of(folder, _class_name=["own", "Own"]), "brings code of its own"),
+        (lambda folder: index_of(folder, _class_name="FluxModularPipeline"), "made of blocks"),
+        (lambda folder: index_of(folder, unet=["evil", "Net"]), "nothing is imported from there"),
+        (
+            lambda folder: index_of(folder, unet=["diffusers", "UNet2DConditionalModel"]),
+            "Did you mean `UNet2DConditionModel`?",
+        ),
+    ],
+)
+def test_folders_that_can_not_be_loaded_are_refused_by_name(
+    folder: Path, damage: Any, words: str
+) -> None:
+    damage(folder)
+    with pytest.raises(InvalidFile) as caught:
+        open_pipeline(str(folder), [])
+    assert words in str(caught.value)
+
+
+def test_names_of_nothing_and_wrong_choices_are_told(shelf: Shelf) -> None:
+    shelf.call(SD)
+    with pytest.raises(NodegraphError, match="Did you mean `StableDiffusionPipeline`"):
+        open_pipeline("StableDiffusionPipelin", [shelf.models])
+    for wrong in ({"dtype": "float12"}, {"storage": "int3"}):
+        with pytest.raises(InvalidValue):
+            open_pipeline(SD, [shelf.models], **wrong)

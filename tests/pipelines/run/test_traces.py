@@ -1,0 +1,74 @@
+"""What a call leaves behind: nothing in the process, and its steps in the events."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nodegraph.pipelines.calling import run_pipeline
+from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named
+
+PIPELINES = ("StableDiffusionPipeline", "KandinskyV22CombinedPipeline")
+SD = "StableDiffusionPipeline"
+
+
+def call(shelf: Shelf, name: str, **inputs: Any) -> Watched:
+    ctx = Watched(shelf)
+    given = {"generator": SEED, **shelf.given(name), **inputs}
+    run_pipeline(ctx, class_named(name), shelf.pipeline(name), given)
+    return ctx
+
+
+@pytest.mark.parametrize("name", [SD, "DDPMPipeline", "LLaDA2Pipeline"])
+def test_random_numbers_of_the_process_go_on_as_before(shelf: Shelf, name: str) -> None:
+    shelf.call(name)
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    call(shelf, name)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]
+
+
+@pytest.mark.parametrize("name", [SD, "MarigoldDepthPipeline", "LLaDA2Pipeline", "DDPMPipeline"])
+def test_no_bar_is_drawn(shelf: Shelf, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    shelf.call(name)
+    capfd.readouterr()
+    call(shelf, name)
+    said = capfd.readouterr()
+    assert "it/s" not in said.err + said.out
+    assert "%|" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        (SD, [(1, 2), (2, 2)]),
+        ("DDPMPipeline", [(1, 3), (2, 3), (3, 3)]),
+        ("KandinskyV22CombinedPipeline", [(1, 2), (2, 2)] * 2),
+        ("LLaDA2Pipeline", [(1, 3), (2, 3), (3, 3), (3, 3)]),
+    ],
+)
+def test_steps_are_told(shelf: Shelf, name: str, steps: list[tuple[int, int]]) -> None:
+    told = call(shelf, name).steps
+    if name == "LLaDA2Pipeline":
+        # It has no bar that can be followed, and calls back for each block.
+        assert set(told) == set(steps)
+    else:
+        assert told == steps
+
+
+def test_latents_of_a_native_family_are_shown_on_the_way(shelf: Shelf) -> None:
+    result = shelf.run(SD)
+    assert not result.errors, result.errors
+    kinds = [event.kind for event in shelf.events]
+    assert kinds.count("node.progress") == 2
+    assert "node.preview" in kinds
+
+
+def test_equal_calls_are_answered_from_the_cache(shelf: Shelf) -> None:
+    assert not shelf.run(SD).errors
+    assert shelf.run(SD).nodes["run"].status == "cached"
+    assert shelf.run(SD, seed=SEED + 1).nodes["run"].status != "cached"
