@@ -30,20 +30,40 @@ _KEPT = 3 * 3 * 4
 
 def sampling(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
+    family = _family(inputs)
+    return _walking(inputs, family, _sides(inputs, family), _evaluations(inputs))
+
+
+def sampling_parts(inputs: HookInputs) -> Estimate:
+    """What sampling takes that is put together of parts."""
+    steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
+    asked = None if steps is None else evaluations(sampler or "", steps)
+    return _walking(inputs, _family(inputs), inputs.fact("guider", "sides") or 2, asked)
+
+
+def _family(inputs: HookInputs) -> Family:
+    return FAMILIES.get(inputs.fact("model", "family") or "", SD1)
+
+
+def _walking(inputs: HookInputs, family: Family, sides: int, asked: int | None) -> Estimate:
+    """What asking a model takes.
+
+    Args:
+        sides: Prompts that it is asked for.
+        asked: How often; None if that isn't known yet.
+    """
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
         return Estimate()
-    family = FAMILIES.get(inputs.fact("model", "family") or "", SD1)
     held = inputs.fact("model", "held_step")
     step = family.step_memory({}) if held is None else StepMemory(*held)
     cells = width * height / family.latent.spatial**2 * _latent_frames(inputs)
-    batch, sides = inputs.fact("latent", "batch") or 1, _sides(inputs, family)
+    batch = inputs.fact("latent", "batch") or 1
     # What isn't asked for in one batch is asked one after the other.
     at_once = batch * (sides if family.joint else 1)
     least = (cells * step.cell + step.fixed) * _item(inputs, "model")
-    evaluations = _evaluations(inputs)
-    work = None if evaluations is None else cells * batch * sides * step.use * evaluations
-    passes = evaluations if evaluations is None or family.joint else evaluations * sides
+    work = None if asked is None else cells * batch * sides * step.use * asked
+    passes = asked if asked is None or family.joint else asked * sides
     return Estimate(memory=int(least * at_once), work=work, least=int(least), passes=passes)
 
 
@@ -62,13 +82,14 @@ def _latent_frames(inputs: HookInputs) -> int:
 def _evaluations(inputs: HookInputs) -> int | None:
     """How often the model is asked; None if that isn't known yet."""
     literals = inputs.literals
-    steps, denoise = literals.get("steps"), literals.get("denoise")
+    steps, denoise = literals.get("steps"), literals.get("denoise", 1.0)
     if steps is None or denoise is None:
         return None
     try:
         end = last_step(steps, denoise, literals.get("end_step"))
     except InvalidValue:
         return None
+    end -= literals.get("start_step") or 0
     return evaluations(literals.get("sampler") or "", end)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.laws import check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
-from nodegraph.diffusion.steps import last_step, steps_walked
+from nodegraph.diffusion.steps import last_step, steps_walked, walked_window
 from nodegraph.images.room import check_sampling_room
 
 from ._facts import check_sides, finding_of
@@ -23,36 +24,68 @@ LATENT_FACTS = {
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
-    yield from _check_size(inputs)
-    kind = inputs.fact("model", "noise") or "discrete"
-    yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
-    yield from _check_aligned(inputs, kind)
-    multiple = inputs.fact("model", "multiple")
-    yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
-    frames = inputs.fact("latent", "frames")
-    yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
+    yield from _check_named(inputs)
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:
         yield from _findings(last_step, inputs, "steps", "denoise", "end_step")
 
 
+def check_window(inputs: HookInputs) -> Iterator[Finding]:
+    """Find what can't be sampled, and steps that there aren't."""
+    yield from _check_named(inputs)
+    literals = inputs.literals
+    steps, start, end = (literals.get(port) for port in ("steps", "start_step", "end_step"))
+    if isinstance(steps, int) and isinstance(start, int):
+        yield from told(walked_window, "start_step", steps, start, end)
+
+
+def check_parts(inputs: HookInputs) -> Iterator[Finding]:
+    """Find parts of a sampling that don't go together, and sizes that can't be."""
+    is_guided = (inputs.fact("guider", "sides") or 1) > 1
+    yield from _check_latent(inputs, is_guided=is_guided)
+    kind = inputs.fact("model", "noise") or "discrete"
+    sampler, laws = inputs.fact("sampler", "sampler"), inputs.fact("schedule", "laws") or ()
+    if sampler is not None:
+        rises = bool(inputs.fact("schedule", "rises"))
+        check = partial(check_followed, kind=kind, rises=rises)
+        yield from told(check, "sampler", sampler, laws)
+    if ALIGNED in laws:
+        yield from _check_aligned(inputs, kind)
+
+
+def _check_named(inputs: HookInputs) -> Iterator[Finding]:
+    """Find samplers and schedules that don't go together, and sizes that can't be."""
+    yield from _check_latent(inputs, is_guided=(inputs.literals.get("cfg") or 1.0) > 1)
+    kind = inputs.fact("model", "noise") or "discrete"
+    yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
+    if inputs.literals.get("schedule") == ALIGNED:
+        yield from _check_aligned(inputs, kind)
+
+
+def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
+    """Find latents that the model can't sample, or that there isn't enough memory for."""
+    yield from _check_size(inputs, is_guided=is_guided)
+    multiple = inputs.fact("model", "multiple")
+    yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
+    frames = inputs.fact("latent", "frames")
+    yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
+
+
 def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
     """Find the schedule of single families with another one."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
-    if family is None or kind != "discrete" or inputs.literals.get("schedule") != ALIGNED:
-        return
-    check = partial(check_aligned, title=family.title)
-    yield from _told(check, "schedule", family.aligned)
+    if family is not None and kind == "discrete":
+        check = partial(check_aligned, title=family.title)
+        yield from told(check, "schedule", family.aligned)
 
 
-def _check_size(inputs: HookInputs) -> Iterator[Finding]:
+def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     """Find latents that there isn't enough memory for."""
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
         return
     pictures = inputs.fact("latent", "batch") or 1
-    is_guided = (inputs.literals.get("cfg") or 1.0) > 1
     yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
 
 
@@ -82,10 +115,10 @@ def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Ite
     """What a check says of some inputs, unless one of them is linked and so not yet known."""
     values = [inputs.literals.get(port) for port in ports]
     if None not in values:
-        yield from _told(check, ports[0], *values)
+        yield from told(check, ports[0], *values)
 
 
-def _told(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
+def told(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
     """What a check says of some values.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from nodegraph import (
     Advanced,
@@ -15,16 +15,20 @@ from nodegraph import (
     Seed,
     node,
 )
+from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.speed.options import speed_text
-from nodegraph.diffusion.steps import MAX_STEPS, last_step, steps_walked
-from nodegraph.images.room import check_sampling_room
+from nodegraph.diffusion.sampling_parts import (
+    GuiderChoice,
+    SamplerChoice,
+    SamplingNoise,
+    SamplingParts,
+    usual_parts,
+)
+from nodegraph.diffusion.steps import MAX_STEPS, last_step, walked_window
 
-from ._memory import sampling
-from ._sampling_facts import LATENT_FACTS, check_sampling
-
-if TYPE_CHECKING:
-    from nodegraph.diffusion.denoise import Denoising
+from ._memory import sampling, sampling_parts
+from ._sampled import Sampled, begun, sampled, sampled_parts, tell_speed
+from ._sampling_facts import LATENT_FACTS, check_parts, check_sampling, check_window
 
 _FACTS = {
     **LATENT_FACTS,
@@ -78,73 +82,114 @@ def KSampler(
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
             is left. Asked for more steps later, the same sampling goes on from there.
     """
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.previews import Previews
-
-    _check_size(ctx, latent, cfg)
-    _check_cover(model, positive, negative, latent, steps_walked(steps, denoise))
-    previews = Previews(ctx, model)
-    end = last_step(steps, denoise, end_step)
-    with ctx.weights(model, calls_only=True) as denoiser:
-        denoising = Denoising.named(
-            denoiser,
-            positive,
-            negative,
-            latent,
-            seed=seed,
-            steps=steps,
-            cfg=cfg,
-            sampler=sampler,
-            schedule=schedule,
-            denoise=denoise,
-        )
-        _restore(denoising, ctx, up_to=end)
-        while denoising.step < end:
-            info = denoising.advance()
-            stops_early = info.step == end < info.total
-            if denoising.is_savable:
-                ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
-            ctx.progress(info.step, end, preview=previews.of(info.denoised))
-        _tell_speed(ctx, model, denoising)
-        return denoising.result()
+    parts = usual_parts(
+        positive,
+        negative,
+        seed=seed,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler,
+        schedule=schedule,
+        denoise=denoise,
+    )
+    return sampled(ctx, model, latent, parts, stop=last_step(steps, denoise, end_step))
 
 
-def _tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
-    """Say how it was sped up, and what that spared."""
-    speed = speed_text(model)
-    if speed:
-        ctx.log(": ".join(filter(None, (f"sampled with {speed}", denoising.reuse))))
-
-
-def _check_size(ctx: Context, latent: Latent, cfg: float) -> None:
-    """Refuse sizes that weren't known before, and there isn't memory for, before weights load."""
-    size, pictures = (latent.width, latent.height), latent.batch_size
-    check_sampling_room(size, pictures, ctx.device, is_guided=cfg > 1, port="latent")
-
-
-def _check_cover(
+@node(
+    category="sampling",
+    label="KSampler (advanced)",
+    lane="gpu",
+    numerics=True,
+    facts={"latent": _FACTS},
+    validate=check_window,
+    estimate=sampling,
+    tags=("refiner", "leftover", "denoise", "start", "end"),
+)
+def KSamplerAdvanced(
+    ctx: Context,
     model: DiffusionModel,
     positive: Conditioning,
-    negative: Conditioning | None,
+    negative: Conditioning | None = None,
+    *,
     latent: Latent,
-    steps: int,
-) -> None:
-    """Refuse prompts that leave a part of the picture or of the steps out, before weights load."""
-    from nodegraph.diffusion.families import family_named
-    from nodegraph.diffusion.guidance import check_cover
+    seed: Annotated[int, Seed()] = 0,
+    steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
+    cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
+    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    start_step: Annotated[int, Range(0, MAX_STEPS)] = 0,
+    end_step: Annotated[int | None, Range(1, MAX_STEPS)] = None,
+    add_noise: bool = True,
+    leave_noise: bool = False,
+) -> Latent:
+    """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
 
-    check_cover(family_named(model.family), positive, negative, latent, steps)
+    The first walks steps 0 to 16 and leaves noise, the second steps 16 to 20 and adds none. With
+    one model, seed and settings that is what KSampler gives: to the last bit where the sampler
+    looks at nothing but the latent (euler, heun, ddim, euler_ancestral …); multistep samplers
+    begin anew with what they remember.
+
+    Args:
+        model: What removes the noise.
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        latent: Empty, a picture's, or one with noise left in it.
+        seed: Of the noise of the first item; the next ones count up from it.
+        steps: Of the whole schedule.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        sampler: The method.
+        schedule: The noise levels it walks down.
+        start_step: How many steps of the schedule come before the first that is walked.
+        end_step: The last step that is walked; the schedule's last if left out.
+        add_noise: Whether noise is added to the latent, to the level of the first step. Leave it
+            off for a latent with noise left in it.
+        leave_noise: Whether noise is left in the latent where it ends before the schedule does;
+            otherwise the last step takes all of it away.
+    """
+    start, end = walked_window(steps, start_step, end_step)
+    walked = named_schedule(schedule, steps).part(start, end)
+    parts = SamplingParts(
+        SamplingNoise(seed, added=add_noise),
+        GuiderChoice(positive, negative, cfg),
+        SamplerChoice(sampler),
+        walked if leave_noise else walked.closed(),
+    )
+    return sampled_parts(ctx, model, latent, parts, ports={}).latent
 
 
-def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
-    """Go on from where an earlier attempt at the same sampling got to, if there was one."""
-    found = ctx.restored(up_to=up_to)
-    if found is None:
-        return
-    try:
-        denoising.restore(found.state)
-    except ValueError as error:
-        ctx.log(f"{error}: it starts at step 1, not at {found.step + 1}", "warning")
+@node(
+    category="sampling",
+    lane="gpu",
+    numerics=True,
+    facts={"latent": _FACTS, "denoised": _FACTS},
+    validate=check_parts,
+    estimate=sampling_parts,
+    tags=("SamplerCustomAdvanced", "custom", "denoise", "generate"),
+)
+def SampleCustom(
+    ctx: Context,
+    model: DiffusionModel,
+    noise: SamplingNoise,
+    guider: GuiderChoice,
+    sampler: SamplerChoice,
+    schedule: Schedule,
+    latent: Latent,
+) -> Sampled:
+    """Turn noise into a latent by parts that are put together one by one.
+
+    RandomNoise, CFGGuider, SelectSampler and BasicSchedule give what KSampler gives with the same
+    settings, to the last bit.
+
+    Args:
+        model: What removes the noise.
+        noise: What is begun with.
+        guider: The prompts, and how they lead.
+        sampler: The method.
+        schedule: The noise levels that are walked. A part of one leaves its noise in the latent,
+            or goes on with what was left, if no noise is added.
+        latent: Empty for a picture from noise alone, or the picture to start from.
+    """
+    return sampled_parts(ctx, model, latent, SamplingParts(noise, guider, sampler, schedule))
 
 
 @node(
@@ -191,25 +236,23 @@ def DenoisingSteps(
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.previews import Previews
 
-    _check_size(ctx, latent, cfg)
-    _check_cover(model, positive, negative, latent, steps_walked(steps, denoise))
+    parts = usual_parts(
+        positive,
+        negative,
+        seed=seed,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler,
+        schedule=schedule,
+        denoise=denoise,
+    )
+    begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with ctx.weights(model, calls_only=True) as denoiser:
-        denoising = Denoising.named(
-            denoiser,
-            positive,
-            negative,
-            latent,
-            seed=seed,
-            steps=steps,
-            cfg=cfg,
-            sampler=sampler,
-            schedule=schedule,
-            denoise=denoise,
-        )
+        denoising = Denoising(denoiser, latent, parts)
         found = []
         for info in denoising:
             found.append(denoising.denoised(info))
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
-        _tell_speed(ctx, model, denoising)
+        tell_speed(ctx, model, denoising)
         return found

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from nodegraph.core.ports import port_type
 from nodegraph.diffusion.laws import LEVELS, check_law, check_levels, check_numbers
 from nodegraph.diffusion.names import check_schedule
-from nodegraph.diffusion.steps import steps_walked
+from nodegraph.diffusion.steps import check_cut_at, steps_walked
 from nodegraph.errors import InvalidValue
 
 
@@ -139,14 +139,7 @@ class Schedule:
         Raises:
             InvalidValue: One of the two would be empty; on port ``step``.
         """
-        if not 0 < step < self.steps:
-            raise InvalidValue(
-                f"a schedule of {self.steps} steps can't be cut there",
-                port="step",
-                given=str(step),
-                expected=f"1 to {self.steps - 1}" if self.steps > 1 else "a longer schedule",
-                hint="Each part needs a step at least.",
-            )
+        check_cut_at(self.steps, step)
         return self.part(0, step), self.part(step, self.steps)
 
     def then(self, following: Schedule) -> Schedule:

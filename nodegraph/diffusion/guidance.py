@@ -441,28 +441,26 @@ def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
 
 
 def check_cover(
-    family: Family,
-    positive: Conditioning,
-    negative: Conditioning | None,
-    latent: Latent,
-    steps: int,
+    family: Family, choice: GuiderChoice, latent: Latent, moments: Iterable[float]
 ) -> None:
     """Find out before a model is loaded whether a positive prompt applies everywhere, at each step.
 
+    Args:
+        moments: Of the steps: parts of the sampling that are done.
     Raises:
         InvalidValue: The empty prompt is needed and there is none.
     """
-    if any(given is not None and given.unconditional for given in (positive, negative)):
+    if any(given is not None and given.unconditional for given in choice.prompts.values()):
         return
     cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
     shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
     prompts = [
         Prompt({}, _weight(entry, shape), entry.start, entry.end)
-        for entry in _entries("positive", positive)
+        for entry in _entries("positive", choice.positive)
     ]
     found = Prompts("positive", prompts, None)
-    for step in range(steps):
-        found.at(step / steps)
+    for progress in moments:
+        found.at(progress)
 
 
 def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:

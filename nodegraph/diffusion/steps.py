@@ -54,3 +54,67 @@ def last_step(steps: int, denoise: float, end_step: int | None) -> int:
             hint="Leave it out to walk all of them.",
         )
     return end_step
+
+
+def walked_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
+    """Between which steps of a schedule a part of it is walked.
+
+    Args:
+        start: Steps that come before; `end`: the last one that is walked, None for the last.
+    Raises:
+        InvalidValue: A number is out of range, or no step is left.
+    """
+    steps_walked(steps, 1.0)
+    last = steps if end is None else end
+    if not 1 <= last <= steps:
+        raise InvalidValue(
+            f"it is no step of the {steps} of the schedule",
+            port="end_step",
+            given=str(last),
+            expected=f"1 to {steps}, or nothing",
+            hint="Leave it out to walk to the last one.",
+        )
+    if not 0 <= start < last:
+        raise InvalidValue(
+            "there is no step between the first and the last",
+            port="start_step",
+            given=f"{start}, with {last} the last",
+            expected=f"0 to {last - 1}",
+        )
+    return start, last
+
+
+def check_cut_at(steps: int, step: int) -> None:
+    """Refuse to cut steps where one of the parts would be empty.
+
+    Raises:
+        InvalidValue: On port ``step``.
+    """
+    if not 0 < step < steps:
+        raise InvalidValue(
+            f"a schedule of {steps} steps can't be cut there",
+            port="step",
+            given=str(step),
+            expected=f"1 to {steps - 1}" if steps > 1 else "a longer schedule",
+            hint="Each part needs a step at least.",
+        )
+
+
+def kept_steps(steps: int, denoise: float) -> int:
+    """Where steps are cut so that a share of them lies behind.
+
+    Args:
+        denoise: The share: int(steps · denoise) steps.
+    Raises:
+        InvalidValue: One of the parts would be empty; on port ``denoise``.
+    """
+    behind = steps_walked(steps, denoise)
+    if behind == steps:
+        raise InvalidValue(
+            f"denoise {denoise:g} of {steps} steps leaves none before",
+            port="denoise",
+            given=f"{denoise:g}",
+            expected="below 1",
+            hint="Lower denoise, or leave the node out.",
+        )
+    return steps - behind

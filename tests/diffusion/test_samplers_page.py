@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from nodegraph.diffusion.laws import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
 from nodegraph.diffusion.names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
@@ -46,3 +48,19 @@ def test_every_option_is_told_with_what_it_is_untold() -> None:
         name: ", ".join(f"`{option}` {value:g}" for option, value in heeded.items())
         for name, heeded in SAMPLER_OPTIONS.items()
     }
+
+
+def test_every_law_is_told_with_what_can_follow_it() -> None:
+    told = rows("Schedules of one's own")
+    assert tuple(told) == FURTHER_LAWS
+    assert {name for name, row in told.items() if row["Whole"]} == set(WHOLE_LAWS) & set(told)
+    assert {name for name, row in told.items() if row["Flow"]} == set(FLOW_LAWS) & set(told)
+
+
+def test_every_node_that_is_named_is_one() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    part = page.split("## Schedules of one's own")[1]
+    named = set(re.findall(r"`([A-Z]\w+)`", part))
+    reference = (PAGE.parent / "node-reference.md").read_text(encoding="utf-8")
+    assert len(named) > 20
+    assert {name for name in named if f"### {name}\n" not in reference} == set()

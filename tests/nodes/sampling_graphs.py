@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
+from nodegraph_nodes import guider, noise, schedule_parts
+from nodegraph_nodes import sampler as samplers
 from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
-from nodegraph_nodes.sampling import DenoisingSteps, KSampler
+from nodegraph_nodes.sampling import DenoisingSteps, KSampler, KSamplerAdvanced, SampleCustom
 from nodegraph_nodes.schedule import PlotBetas, PlotSchedule, SeedRange, Timesteps
 
 from nodegraph import (
@@ -30,6 +33,7 @@ from nodegraph.core.analysis import check_workflow
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
+from nodegraph.core.node import NODE_ATTRIBUTE
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
@@ -76,9 +80,17 @@ def RightHalf(batch: int = 1) -> Mask:
     return mask
 
 
+def nodes_of(*modules: ModuleType) -> list[Callable[..., Any]]:
+    """The nodes that some modules declare."""
+    found = [item for module in modules for item in vars(module).values()]
+    return [item for item in found if hasattr(item, NODE_ATTRIBUTE)]
+
+
 NODES: tuple[Callable[..., Any], ...] = (
     *(Model, Prompt, Picture, RightHalf),
     *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
+    *(KSamplerAdvanced, SampleCustom),
+    *nodes_of(guider, noise, samplers, schedule_parts),
     *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
 )
 SOURCES: dict[str, Any] = {

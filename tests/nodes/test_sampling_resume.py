@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from nodegraph_nodes.sampling import KSampler
+from nodegraph_nodes.sampling import KSampler, KSamplerAdvanced, SampleCustom
 
 from nodegraph import (
     Cancelled,
@@ -23,13 +23,17 @@ from nodegraph import (
 )
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
+from nodegraph.diffusion.composed_schedules import named_schedule
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
+from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.store import Store
+from tests.diffusion.conftest import SD1_SCHEDULER
 from tests.diffusion.stand_in import ONE_OF_EACH
 from tests.nodes.sampling_graphs import Weights, denoiser
 
@@ -40,12 +44,41 @@ PROMPT = Conditioning(
     ConditioningEntry({"embeddings": draw_noise((7, 32), 0, [0])}),
 )
 KEY = "ab" * 32
+MODEL = DiffusionModel(
+    "sd1", (RecipeFile("", "memory", "0" * 64),), options=(scheduler_option(SD1_SCHEDULER),)
+)
+USUAL: Mapping[str, Any] = {
+    "positive": PROMPT,
+    "seed": 5,
+    "steps": 6,
+    "cfg": 3.0,
+    "sampler": "euler_ancestral",
+    "schedule": "karras",
+}
+PARTS: Mapping[str, Any] = {
+    "noise": SamplingNoise(5),
+    "guider": GuiderChoice(PROMPT, cfg=3.0, projection=(-0.5, 10.0, 0.0)),
+    "sampler": SamplerChoice("dpmpp_2m_sde"),
+    "schedule": named_schedule("karras", 8).part(1, 7),
+}
 
 
 class Attempts:
-    """Runs KSampler again and again at one piece of work; remembers the last one's events."""
+    """Runs a node again and again at one piece of work; remembers the last one's events.
 
-    def __init__(self, interval: float = 0.0, checkpoints: Checkpoints | None = None) -> None:
+    Args:
+        usual: Its inputs besides model and latent.
+    """
+
+    def __init__(
+        self,
+        interval: float = 0.0,
+        checkpoints: Checkpoints | None = None,
+        node: Callable[..., Any] = KSampler,
+        usual: Mapping[str, Any] = USUAL,
+    ) -> None:
+        self.node = node
+        self.usual = usual
         self.saver = Saver(checkpoints, interval=interval)
         self.events: list[Event] = []
 
@@ -78,16 +111,11 @@ class Attempts:
             checkpoints=call,
         )
         given: dict[str, Any] = {
-            "model": DiffusionModel("sd1", (RecipeFile("", "memory", "0" * 64),)),
-            "positive": PROMPT,
+            "model": MODEL,
             "latent": Latent(None, 64, 64),
-            "seed": 5,
-            "steps": 6,
-            "cfg": 3.0,
-            "sampler": "euler_ancestral",
-            "schedule": "karras",
+            **self.usual,
         }
-        found = KSampler(ctx, **given | inputs)
+        found = self.node(ctx, **given | inputs)
         call.finish()
         self.saver.flush()
         return found
@@ -165,6 +193,35 @@ def test_a_sampling_that_stops_early_is_gone_on_with(attempts: Attempts) -> None
     found = attempts.run()
     assert attempts.steps == [5, 6]
     assert torch.equal(found.samples, whole.samples)
+
+
+@pytest.mark.parametrize(
+    ("node", "usual"),
+    [
+        (KSamplerAdvanced, {**USUAL, "steps": 8, "start_step": 1, "end_step": 7}),
+        (KSamplerAdvanced, {**USUAL, "leave_noise": True, "steps": 9, "end_step": 6}),
+        (SampleCustom, PARTS),
+    ],
+)
+def test_parts_of_a_sampling_go_on_from_each_step_to_the_same_bits(
+    node: Callable[..., Any], usual: Mapping[str, Any]
+) -> None:
+    made = Attempts(node=node, usual=usual)
+    whole = _latents(made.run())
+    for step in range(1, 6):
+        made.stopped_at(step)
+        found = _latents(made.run())
+        assert made.steps == list(range(step + 1, 7))
+        assert all(torch.equal(*pair) for pair in zip(found, whole, strict=True))
+    made.stopped_at(6)
+    found = _latents(made.run())
+    assert all(torch.equal(*pair) for pair in zip(found, whole, strict=True))
+    made.saver.close()
+
+
+def _latents(found: Any) -> list[Any]:
+    """The samples that a node gave."""
+    return [item.samples for item in (found if isinstance(found, tuple) else (found,))]
 
 
 def test_it_gives_the_latent_with_the_noise_that_is_left(attempts: Attempts) -> None:

@@ -1,0 +1,40 @@
+"""What a sampling can be refused for before its model's weights are loaded."""
+
+from __future__ import annotations
+
+from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.diffusion.beginning import check_beginning
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.flow_noise import recipe_noise
+from nodegraph.diffusion.guidance import check_cover
+from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.sampler_options import resolved
+from nodegraph.diffusion.samplers import SAMPLERS
+from nodegraph.diffusion.sampling_parts import SamplingParts
+from nodegraph.diffusion.schedules import Ladder, laid
+
+
+def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> Ladder:
+    """The noise levels that a sampling will walk.
+
+    Raises:
+        InvalidValue: The parts don't fit each other, the model's family or its noise levels; or no
+            prompt applies somewhere, at some step.
+    """
+    family = family_named(recipe.family)
+    schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
+    check_followed(sampler.name, schedule.laws, noise.kind, rises=schedule.rises)
+    resolved(sampler.name, sampler.options)
+    check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
+    grid, tokens = SAMPLERS[sampler.name].grid, tokens_of(family, latent)
+    ladder = laid(schedule, noise, grid=grid, tokens=tokens)
+    check_cover(family, parts.guider, latent, map(ladder.progress, range(ladder.first, ladder.end)))
+    return ladder
+
+
+def tokens_of(family: Family, latent: Latent) -> int:
+    """Tokens of a latent, by which the model's schedule is shifted."""
+    pixels = family.latent
+    frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
+    cells = pixels.cells(latent.height), pixels.cells(latent.width)
+    return family.tokens((latent.batch_size, 1, *frames, *cells))

@@ -1,0 +1,131 @@
+"""What the nodes of a sampling's parts know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.diffusion.composed_schedules import listed_schedule
+from nodegraph.diffusion.laws import check_numbers
+from nodegraph.diffusion.level_text import numbers_of
+from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
+from nodegraph.diffusion.steps import check_cut_at, kept_steps, steps_walked
+
+from ._sampling_facts import told
+
+_OPTIONS = ("eta", "s_noise", "s_churn", "s_tmin", "s_tmax", "order", "gamma", "repeats")
+
+
+def guided_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for."""
+    cfg = inputs.literals.get("cfg")
+    return {} if cfg is None else {"guider": {"sides": 2 if cfg > 1 else 1}}
+
+
+def dual_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for."""
+    return {"guider": {"sides": 3}}
+
+
+def check_options(inputs: HookInputs) -> Iterator[Finding]:
+    """Find what a sampler doesn't heed, or can't."""
+    literals = inputs.literals
+    sampler = literals.get("sampler")
+    if sampler is not None:
+        options = SamplerOptions(**{name: literals.get(name) for name in _OPTIONS})
+        yield from told(resolved, "sampler", sampler, options)
+
+
+def named_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many steps are walked, and how they are laid."""
+    literals = inputs.literals
+    name, steps, denoise = (literals.get(port) for port in ("schedule", "steps", "denoise"))
+    known: dict[str, object] = {} if name is None else {"laws": [name]}
+    if steps is not None and denoise is not None:
+        try:
+            known["steps"] = steps_walked(steps, denoise)
+        except InvalidValue:
+            # `check_steps` tells.
+            return {}
+    return {"schedule": known}
+
+
+def check_ends(inputs: HookInputs) -> Iterator[Finding]:
+    """Find ends of a schedule that are the wrong way round."""
+    high, low = (inputs.literals.get(port) for port in ("sigma_max", "sigma_min"))
+    if high is not None and low is not None:
+        yield from told(check_numbers, "sigma_min", "karras", {"high": high, "low": low})
+
+
+def listed_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many steps levels make that are named one by one."""
+    text = inputs.literals.get("sigmas")
+    try:
+        steps = None if text is None else listed_schedule(numbers_of(text)).steps
+    except InvalidValue:
+        # `check_listed` tells.
+        return {}
+    return {} if steps is None else {"schedule": {"steps": steps, "laws": ["levels"]}}
+
+
+def check_listed(inputs: HookInputs) -> Iterator[Finding]:
+    """Find levels that can't be walked down."""
+    text = inputs.literals.get("sigmas")
+    if text is not None:
+        yield from told(lambda: listed_schedule(numbers_of(text)), "sigmas")
+
+
+def cut_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many steps both parts have."""
+    return _cut(inputs, inputs.literals.get("step"))
+
+
+def check_cut(inputs: HookInputs) -> Iterator[Finding]:
+    """Find places where a schedule can't be cut."""
+    steps, step = inputs.fact("schedule", "steps"), inputs.literals.get("step")
+    if steps is not None and step is not None:
+        yield from told(check_cut_at, "step", steps, step)
+
+
+def denoised_cut_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many steps both parts have."""
+    steps, denoise = inputs.fact("schedule", "steps"), inputs.literals.get("denoise")
+    if steps is None or denoise is None:
+        return {}
+    try:
+        return _cut(inputs, kept_steps(steps, denoise))
+    except InvalidValue:
+        # `check_denoised_cut` tells.
+        return {}
+
+
+def check_denoised_cut(inputs: HookInputs) -> Iterator[Finding]:
+    """Find shares that leave one part without a step."""
+    steps, denoise = inputs.fact("schedule", "steps"), inputs.literals.get("denoise")
+    if steps is not None and denoise is not None:
+        yield from told(kept_steps, "denoise", steps, denoise)
+
+
+def _cut(inputs: HookInputs, step: int | None) -> dict[str, Facts]:
+    known = inputs.facts.get("schedule", {})
+    steps = known.get("steps")
+    if steps is None or step is None or not 0 < step < steps:
+        return {}
+    return {"high": {**known, "steps": step}, "low": {**known, "steps": steps - step}}
+
+
+def joined_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many steps both have, and how they are laid."""
+    first, second = (inputs.facts.get(port, {}) for port in ("first", "second"))
+    if "steps" not in first or "steps" not in second:
+        return {}
+    laws = [*first.get("laws", ()), *second.get("laws", ())]
+    steps = first["steps"] + second["steps"]
+    rises = bool(first.get("rises") or second.get("rises"))
+    return {"schedule": {"steps": steps, "laws": laws, "rises": rises}}
+
+
+def flipped_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """That it rises where it fell."""
+    known = inputs.facts.get("schedule", {})
+    return {"schedule": {**known, "rises": not known.get("rises", False)}}

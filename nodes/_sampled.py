@@ -1,0 +1,159 @@
+"""How nodes sample: with checkpoints, previews, cancelling and facts, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from nodegraph import Context, DiffusionModel, Latent, NodegraphError
+from nodegraph.diffusion.sampling_parts import SamplingParts
+from nodegraph.diffusion.speed.options import speed_text
+from nodegraph.images.room import check_sampling_room
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.denoise import Denoising
+    from nodegraph.diffusion.schedules import Ladder
+
+
+class Sampled(NamedTuple):
+    """What a sampling ends with.
+
+    Attributes:
+        latent: With the noise that is left, if some is.
+        denoised: What the model takes the latent to be without it.
+    """
+
+    latent: Latent
+    denoised: Latent
+
+
+PART_PORTS: Mapping[str, str] = {
+    **dict.fromkeys(("positive", "negative", "second", "cfg", "second_cfg"), "guider"),
+    **dict.fromkeys(("steps", "denoise", "sigmas", "sigma_max", "sigma_min"), "schedule"),
+    "seed": "noise",
+}
+"""Where a fault of a part is told at a node that is given the parts ready made."""
+
+
+def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts) -> Ladder:
+    """Refuse what can't be sampled before weights load.
+
+    Returns:
+        The noise levels that will be walked.
+    """
+    from nodegraph.diffusion.foreseeing import foreseen
+
+    size, is_guided = (latent.width, latent.height), parts.guider.is_guided
+    # sizes that weren't known when the workflow was checked
+    check_sampling_room(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
+    return foreseen(model, latent, parts)
+
+
+def sampled(
+    ctx: Context,
+    model: DiffusionModel,
+    latent: Latent,
+    parts: SamplingParts,
+    *,
+    stop: int | None = None,
+) -> Latent:
+    """The latent at the end of a sampling, taken up where an earlier attempt at it got to.
+
+    Args:
+        stop: Step to stop after, from where the same work may go on later.
+    """
+    from nodegraph.diffusion.denoise import Denoising
+    from nodegraph.diffusion.previews import Previews
+
+    begun(ctx, model, latent, parts)
+    previews = Previews(ctx, model)
+    with ctx.weights(model, calls_only=True) as denoiser:
+        denoising = Denoising(denoiser, latent, parts)
+        end = denoising.total if stop is None else stop
+        _restore(denoising, ctx, up_to=end)
+        while denoising.step < end:
+            info = denoising.advance()
+            stops_early = info.step == end < info.total
+            if denoising.is_savable:
+                ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
+            ctx.progress(info.step, end, preview=previews.of(info.denoised))
+        tell_speed(ctx, model, denoising)
+        return denoising.result()
+
+
+def sampled_parts(
+    ctx: Context,
+    model: DiffusionModel,
+    latent: Latent,
+    parts: SamplingParts,
+    *,
+    ports: Mapping[str, str] = PART_PORTS,
+) -> Sampled:
+    """The same, with the prediction of the last step, whose checkpoint would lack it.
+
+    Args:
+        ports: Where faults are told, by the port that they name.
+    """
+    from nodegraph.diffusion.denoise import Denoising
+    from nodegraph.diffusion.previews import Previews
+
+    with _at(ports):
+        ladder = begun(ctx, model, latent, parts)
+    _tell_gap(ctx, latent, float(ladder.sigmas[ladder.first]), added=parts.noise.added)
+    previews = Previews(ctx, model)
+    with ctx.weights(model, calls_only=True) as denoiser, _at(ports):
+        denoising = Denoising(denoiser, latent, parts)
+        _restore(denoising, ctx, up_to=denoising.total - 1)
+        for info in denoising:
+            if info.step < info.total and denoising.is_savable:
+                ctx.checkpoint(info.step, info.total, denoising.state)
+            ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
+        tell_speed(ctx, model, denoising)
+        return Sampled(denoising.result(), denoising.denoised(info))
+
+
+def tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
+    """Say how a sampling was sped up, and what that spared."""
+    speed = speed_text(model)
+    if speed:
+        ctx.log(": ".join(filter(None, (f"sampled with {speed}", denoising.reuse))))
+
+
+def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
+    """Go on from where an earlier attempt at the same sampling got to, if there was one."""
+    found = ctx.restored(up_to=up_to)
+    if found is None:
+        return
+    try:
+        denoising.restore(found.state)
+    except ValueError as error:
+        ctx.log(f"{error}: it starts at step 1, not at {found.step + 1}", "warning")
+
+
+_NEAR = 0.05
+"""Part of a noise level by which another may differ and still be taken for the same."""
+
+
+def _tell_gap(ctx: Context, latent: Latent, sigma: float, *, added: bool) -> None:
+    """Warn of noise that is left at another level than sampling goes on from."""
+    left = latent.leftover
+    if added or left is None or abs(left.sigma - sigma) <= _NEAR * sigma:
+        return
+    ctx.log(
+        f"the noise that is left is at sigma {left.sigma:.4g}, and sampling goes on from "
+        f"{sigma:.4g}: the picture will be too noisy or too smooth",
+        "warning",
+    )
+
+
+@contextmanager
+def _at(ports: Mapping[str, str]) -> Iterator[None]:
+    """Say of faults at which port of the node they are, by the port that they name."""
+    try:
+        yield
+    except NodegraphError as error:
+        port = error.problem.port or ""
+        error.problem = replace(error.problem, port=ports.get(port, port) or None)
+        raise

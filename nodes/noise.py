@@ -1,0 +1,80 @@
+"""Noise that a sampling begins with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from nodegraph import InvalidValue, Latent, Range, Seed, node
+from nodegraph.diffusion.sampling_parts import SamplingNoise
+
+
+@node(category="sampling/noise", tags=("seed", "SampleCustom"))
+def RandomNoise(seed: Annotated[int, Seed()] = 0) -> SamplingNoise:
+    """Noise by a seed, as KSampler draws it.
+
+    Args:
+        seed: Of the noise of the first item; the next ones count up from it.
+    """
+    return SamplingNoise(seed)
+
+
+@node(category="sampling/noise", tags=("DisableNoise", "leftover", "SampleCustom"))
+def NoNoise(seed: Annotated[int, Seed()] = 0) -> SamplingNoise:
+    """No noise: sampling goes on from the latent as it is, such as one with noise left in it.
+
+    Args:
+        seed: Of what samplers draw on the way. That of the sampling before goes on with what comes
+            after its noise.
+    """
+    return SamplingNoise(seed, added=False)
+
+
+@node(category="sampling/noise", tags=("own", "image", "pattern", "SampleCustom"))
+def LatentNoise(
+    latent: Latent, seed: Annotated[int, Seed()] = 0, standardize: bool = True
+) -> SamplingNoise:
+    """Noise of one's own, made of a latent: of a picture, by VAEEncode.
+
+    Args:
+        latent: As large as what is sampled, and of the same model; a single item goes for all.
+        seed: Of what samplers draw on the way.
+        standardize: Whether each item is shifted and scaled to mean 0 and variance 1, which models
+            are trained on; other noise makes dull or glaring pictures.
+    """
+    samples = latent.samples
+    if samples is None:
+        raise InvalidValue(
+            "an empty latent holds nothing to make noise of",
+            port="latent",
+            hint="Link VAEEncode's, or a sampled one.",
+        )
+    if standardize:
+        sides = list(range(1, samples.ndim))
+        deviation = samples.std(dim=sides, keepdim=True)
+        if (deviation == 0).any():
+            raise InvalidValue("an even latent has no variance to scale", port="latent")
+        samples = (samples - samples.mean(dim=sides, keepdim=True)) / deviation
+    return SamplingNoise(seed, given=samples)
+
+
+@node(category="sampling/noise", tags=("variation", "subseed", "SampleCustom"))
+def MixNoise(
+    noise: SamplingNoise,
+    seed: Annotated[int, Seed()] = 0,
+    share: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
+) -> SamplingNoise:
+    """Noise with a share of another: a small one varies a picture.
+
+    Args:
+        noise: The first.
+        seed: Of the other.
+        share: Of the other: 0 is the first alone, 1 the other alone; the variance stays as it is.
+    """
+    if not noise.added or noise.share:
+        raise InvalidValue(
+            "the noise is none" if not noise.added else "the noise is a mixture already",
+            port="noise",
+            hint="Link a RandomNoise or a LatentNoise.",
+        )
+    return replace(noise, other_seed=seed, share=share)

@@ -1,0 +1,46 @@
+"""Samplers as values, with what they can be told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Advanced, Choices, Range, node
+from nodegraph.diffusion.names import SAMPLER_NAMES
+from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
+from nodegraph.diffusion.sampling_parts import SamplerChoice
+
+from ._part_facts import check_options
+
+
+@node(
+    category="sampling",
+    facts={"sampler": {"sampler": "sampler"}},
+    validate=check_options,
+    tags=("KSamplerSelect", "eta", "churn", "SampleCustom"),
+)
+def SelectSampler(
+    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    eta: Annotated[float | None, Range(0, 1, step=0.01)] = None,
+    s_noise: Annotated[float | None, Range(0, 10, step=0.01)] = None,
+    s_churn: Annotated[float | None, Range(0, 1000, step=0.1), Advanced()] = None,
+    s_tmin: Annotated[float | None, Range(0, 1e6), Advanced()] = None,
+    s_tmax: Annotated[float | None, Range(0, 1e6), Advanced()] = None,
+    order: Annotated[int | None, Range(1, 4), Advanced()] = None,
+    gamma: Annotated[float | None, Range(1, 5, step=0.1), Advanced()] = None,
+    repeats: Annotated[int | None, Range(0, 20), Advanced()] = None,
+) -> SamplerChoice:
+    """The method by which a sampling steps. What is left out is the sampler's own.
+
+    Args:
+        sampler: The method.
+        eta: Part of the noise that is drawn anew in each step: 0 draws none.
+        s_noise: Factor on all noise that is drawn on the way.
+        s_churn: Noise that is added before steps, over the whole sampling.
+        s_tmin, s_tmax: Between these noise levels it is added, or the way is walked again.
+        order: How many predictions a step looks at.
+        gamma: How far a slope is followed past the one before it.
+        repeats: How often the way between s_tmax and s_tmin is walked again.
+    """
+    options = SamplerOptions(eta, s_noise, s_churn, s_tmin, s_tmax, order, gamma, repeats)
+    resolved(sampler, options)
+    return SamplerChoice(sampler, options)

@@ -1,0 +1,339 @@
+"""Schedules as values: laid by laws, listed, cut, joined, turned round."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from nodegraph import (
+    Advanced,
+    Choices,
+    DiffusionModel,
+    Latent,
+    Multiline,
+    Range,
+    node,
+)
+from nodegraph.diffusion.composed_schedules import (
+    Schedule,
+    listed_schedule,
+    named_schedule,
+    numbered_schedule,
+)
+from nodegraph.diffusion.laws import TURBO, TURBO_STEPS
+from nodegraph.diffusion.level_text import numbers_of
+from nodegraph.diffusion.names import SCHEDULE_NAMES
+from nodegraph.diffusion.sampling_parts import SamplerChoice
+from nodegraph.diffusion.steps import MAX_STEPS, kept_steps
+
+from ._part_facts import (
+    check_cut,
+    check_denoised_cut,
+    check_ends,
+    check_listed,
+    cut_facts,
+    denoised_cut_facts,
+    flipped_facts,
+    joined_facts,
+    listed_facts,
+    named_facts,
+)
+from ._sampling_facts import check_steps
+
+Steps = Annotated[int, Range(1, MAX_STEPS)]
+End = Annotated[float | None, Range(1e-6, 1e6), Advanced()]
+_STEPS = {"schedule": {"steps": "steps"}}
+_TAGS = ("sigma", "sigmas", "SampleCustom")
+
+
+class Cut(NamedTuple):
+    """Both parts of a schedule."""
+
+    high: Schedule
+    low: Schedule
+
+
+@node(
+    category="schedule",
+    infer=named_facts,
+    validate=check_steps,
+    tags=(*_TAGS, "BasicScheduler", "AlignYourSteps"),
+)
+def BasicSchedule(
+    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    steps: Steps = 20,
+    denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+) -> Schedule:
+    """The noise levels of a name, as KSampler takes them.
+
+    Args:
+        schedule: How they are laid, whatever the model's own are.
+        steps: Of the whole schedule.
+        denoise: Part of the schedule that is walked, from its end: int(steps × denoise) steps.
+    """
+    return named_schedule(schedule, steps, denoise)
+
+
+@node(
+    category="schedule",
+    facts=_STEPS,
+    validate=check_ends,
+    tags=(*_TAGS, "KarrasScheduler", "polynomial", "EDM"),
+)
+def KarrasSchedule(
+    steps: Steps = 20,
+    rho: Annotated[float, Range(0.1, 100, step=0.1)] = 7.0,
+    sigma_max: End = None,
+    sigma_min: End = None,
+) -> Schedule:
+    """Noise levels evenly spaced in sigma ** (1 / rho): a polynomial of the step.
+
+    Args:
+        steps: How many.
+        rho: 1 spaces them evenly, above it more of them lie low.
+        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+    """
+    return numbered_schedule("karras", steps, {"rho": rho, "high": sigma_max, "low": sigma_min})
+
+
+@node(
+    category="schedule",
+    facts=_STEPS,
+    validate=check_ends,
+    tags=(*_TAGS, "ExponentialScheduler"),
+)
+def ExponentialSchedule(
+    steps: Steps = 20, sigma_max: End = None, sigma_min: End = None
+) -> Schedule:
+    """Noise levels evenly spaced in log sigma.
+
+    Args:
+        steps: How many.
+        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+    """
+    return numbered_schedule("exponential", steps, {"high": sigma_max, "low": sigma_min})
+
+
+@node(
+    category="schedule",
+    facts=_STEPS,
+    validate=check_ends,
+    tags=(*_TAGS, "PolyexponentialScheduler", "polynomial"),
+)
+def PolyexponentialSchedule(
+    steps: Steps = 20,
+    rho: Annotated[float, Range(0.01, 100, step=0.1)] = 1.0,
+    sigma_max: End = None,
+    sigma_min: End = None,
+) -> Schedule:
+    """Noise levels polynomial in log sigma, as k-diffusion's.
+
+    Args:
+        steps: How many.
+        rho: 1 spaces them evenly in log sigma, above it more of them lie low.
+        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+    """
+    numbers = {"rho": rho, "high": sigma_max, "low": sigma_min}
+    return numbered_schedule("polyexponential", steps, numbers)
+
+
+@node(category="schedule", facts=_STEPS, validate=check_ends, tags=(*_TAGS, "LaplaceScheduler"))
+def LaplaceSchedule(
+    steps: Steps = 20,
+    mu: Annotated[float, Range(-10, 10, step=0.1)] = 0.0,
+    scale: Annotated[float, Range(0.01, 10, step=0.1)] = 0.5,
+    sigma_max: End = None,
+    sigma_min: End = None,
+) -> Schedule:
+    """Noise levels whose logarithms are quantiles of Laplace's distribution.
+
+    Args:
+        steps: How many.
+        mu: Log sigma where they are dense.
+        scale: How far around it they spread.
+        sigma_max, sigma_min: The greatest and the least; the model's own if left out.
+    """
+    numbers = {"mu": mu, "scale": scale, "high": sigma_max, "low": sigma_min}
+    return numbered_schedule("laplace", steps, numbers)
+
+
+@node(category="schedule", label="VP schedule", facts=_STEPS, tags=(*_TAGS, "VPScheduler"))
+def VPSchedule(
+    steps: Steps = 20,
+    beta_range: Annotated[float | None, Range(0, 1000)] = None,
+    beta_min: Annotated[float, Range(1e-4, 1000)] = 0.1,
+    least: Annotated[float, Range(1e-6, 0.5), Advanced()] = 0.001,
+) -> Schedule:
+    """Noise levels of evenly spaced times of a process that keeps the variance.
+
+    Args:
+        steps: How many.
+        beta_range: By how much beta rises over the process (19.9 in the paper); if left out, what
+            makes it end at the model's greatest level.
+        beta_min: Beta at its beginning.
+        least: The last time above 0.
+    """
+    numbers = {"beta_range": beta_range, "beta_min": beta_min, "least": least}
+    return numbered_schedule("vp", steps, numbers)
+
+
+@node(category="schedule", facts=_STEPS, tags=(*_TAGS, "BetaSamplingScheduler"))
+def BetaSchedule(
+    steps: Steps = 20,
+    alpha: Annotated[float, Range(0.05, 1, step=0.05)] = 0.6,
+    beta: Annotated[float, Range(0.05, 1, step=0.05)] = 0.6,
+) -> Schedule:
+    """Noise levels at quantiles of a beta distribution over the model's timesteps.
+
+    Args:
+        steps: How many.
+        alpha: The lower, the denser they are at the clean end.
+        beta: The lower, the denser they are at the noisy end.
+    """
+    return numbered_schedule("beta", steps, {"alpha": alpha, "beta": beta})
+
+
+@node(
+    category="schedule",
+    label="SD Turbo schedule",
+    facts=_STEPS,
+    tags=(*_TAGS, "SDTurboScheduler", "distilled"),
+)
+def SDTurboSchedule(steps: Annotated[int, Range(1, TURBO_STEPS)] = 1) -> Schedule:
+    """The first of ten timesteps that SD Turbo and SDXL Turbo were distilled on.
+
+    Args:
+        steps: How many of them.
+    """
+    return numbered_schedule(TURBO, steps, {})
+
+
+@node(
+    category="schedule",
+    infer=listed_facts,
+    validate=check_listed,
+    tags=(*_TAGS, "ManualSigmas", "custom", "list", "GITS"),
+)
+def ListedSchedule(
+    sigmas: Annotated[str, Multiline()] = "14.61, 6.47, 3.86, 2.7, 1.89, 1.4, 0.96, 0.65, 0.4, 0",
+) -> Schedule:
+    """Noise levels that are named one by one.
+
+    Args:
+        sigmas: The noisiest first, with commas or space between them; with flow models, at most
+            1. Where the last is 0, the noise is gone; otherwise it is left in the latent.
+    """
+    return listed_schedule(numbers_of(sigmas))
+
+
+@node(category="schedule", tags=(*_TAGS, "list", "custom"))
+def ScheduleFromList(sigmas: list[float]) -> Schedule:
+    """Noise levels from a list of numbers.
+
+    Args:
+        sigmas: The noisiest first; with flow models, at most 1.
+    """
+    return listed_schedule(sigmas)
+
+
+@node(
+    category="schedule",
+    infer=cut_facts,
+    validate=check_cut,
+    tags=(*_TAGS, "SplitSigmas", "refiner"),
+)
+def SplitSchedule(schedule: Schedule, step: Annotated[int, Range(1, MAX_STEPS)] = 10) -> Cut:
+    """A schedule cut in two, such as for two models.
+
+    Args:
+        schedule: What is cut.
+        step: How many steps the first part has.
+    """
+    return Cut(*schedule.split(step))
+
+
+@node(
+    category="schedule",
+    infer=denoised_cut_facts,
+    validate=check_denoised_cut,
+    tags=(*_TAGS, "SplitSigmasDenoise"),
+)
+def SplitScheduleAtDenoise(
+    schedule: Schedule, denoise: Annotated[float, Range(0, 1, step=0.01)] = 0.5
+) -> Cut:
+    """A schedule cut in two, so that the second part has a share of the steps.
+
+    Args:
+        schedule: What is cut.
+        denoise: The share: int(steps × denoise) steps are in the second part.
+    """
+    return Cut(*schedule.split(kept_steps(schedule.steps, denoise)))
+
+
+@node(category="schedule", infer=joined_facts, tags=(*_TAGS, "merge", "concat"))
+def JoinSchedules(first: Schedule, second: Schedule) -> Schedule:
+    """Two schedules one after the other. Parts of one that were cut are that one again.
+
+    Args:
+        first: What is walked first.
+        second: What follows: it begins where the first ends, or below.
+    """
+    return first.then(second)
+
+
+@node(
+    category="schedule", infer=flipped_facts, tags=(*_TAGS, "FlipSigmas", "inversion", "unsample")
+)
+def FlipSchedule(schedule: Schedule) -> Schedule:
+    """The same noise levels in the other order: from a picture to its noise, with euler.
+
+    Args:
+        schedule: What is turned round; turned round twice it is as it was.
+    """
+    return schedule.flipped()
+
+
+@node(
+    category="schedule",
+    facts={"schedule": {"steps": "schedule.steps", "rises": "schedule.rises"}},
+    tags=(*_TAGS, "multiply", "rescale"),
+)
+def ScaleSchedule(
+    schedule: Schedule, factor: Annotated[float, Range(0.01, 10, step=0.01)] = 1.0
+) -> Schedule:
+    """All noise levels times a number: below 1, less noise is taken to be there than there is.
+
+    Args:
+        schedule: What is scaled.
+        factor: The number.
+    """
+    return schedule.scaled(factor)
+
+
+@node(category="schedule", tags=(*_TAGS, "list", "numbers"))
+def ScheduleLevels(
+    model: DiffusionModel,
+    schedule: Schedule,
+    sampler: SamplerChoice | None = None,
+    latent: Latent | None = None,
+) -> list[float]:
+    """The noise levels of a schedule as numbers, from where it begins to where it ends.
+
+    Args:
+        model: Whose noise levels they are.
+        schedule: How they are laid.
+        sampler: The method; methods lay their steps differently. euler if not linked.
+        latent: Of the size that is sampled, by which flow models shift them; the model's own size
+            if not linked.
+    """
+    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.flow_noise import recipe_noise
+    from nodegraph.diffusion.foreseeing import tokens_of
+    from nodegraph.diffusion.samplers import SAMPLERS
+    from nodegraph.diffusion.schedules import laid
+
+    family = family_named(model.family)
+    size = Latent(None, family.size, family.size) if latent is None else latent
+    grid = SAMPLERS["euler" if sampler is None else sampler.name].grid
+    tokens = tokens_of(family, size)
+    ladder = laid(schedule, recipe_noise(model), grid=grid, tokens=tokens)
+    return [float(sigma) for sigma in ladder.sigmas[ladder.first : ladder.end + 1]]
