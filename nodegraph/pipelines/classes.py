@@ -53,7 +53,10 @@ class PipelineInput:
         choices: Of a ``choice``; for ``text``, suggestions.
         dataclass: Name of diffusers' class, for that kind.
         forms: What the annotation allows, aliases followed: ``PIL``, ``list[PIL]``, ``Tensor``,
-            ``ndarray``, ``list[int]``. A tuple counts as a list here.
+            ``ndarray``, ``list[int]``. A tuple counts as a list here. ``PIL`` is there too where
+            the code prepares whatever comes.
+        axes: Order of the axes of a tensor, where the source says it: ``b`` batch, ``f`` frames,
+            ``c`` channels, ``h`` height, ``w`` width, ``n`` samples; empty where it doesn't.
         as_tuple: A list of it has to be handed over as a tuple.
         annotation: As written in the source.
     """
@@ -72,6 +75,7 @@ class PipelineInput:
     choices: tuple[str, ...] = ()
     dataclass: str = ""
     forms: tuple[str, ...] = ()
+    axes: str = ""
     as_tuple: bool = False
     annotation: str = ""
 

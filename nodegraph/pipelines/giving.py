@@ -80,10 +80,23 @@ def _pictures(item: PipelineInput, value: Any) -> Any:
         return [_pictures(replace(item, many=False), one) for one in value]
     frames = _joined(value)
     if item.forms and not any(_PIL in form for form in item.forms):
-        return frames[:, None] if frames.ndim == 3 else frames.movedim(-1, 1)
+        return in_axes(frames, item.axes or "bchw")
     pictures = pil_pictures(frames)
     takes_one = not item.many and item.kind != "video" and (not item.forms or _PIL in item.forms)
     return pictures[0] if takes_one and len(pictures) == 1 else pictures
+
+
+def in_axes(frames: Tensor, axes: str) -> Tensor:
+    """Pictures or masks with their axes in another order; those they lack have one element.
+
+    Args:
+        frames: Shape (frames, height, width, channels) or (frames, height, width).
+        axes: As `PipelineInput.axes` says; pictures are a batch where it knows no frames.
+    """
+    has = ("f" if "f" in axes else "b") + "hwc"[: frames.ndim - 1]
+    for axis in set(axes) - set(has):
+        frames, has = frames[None], axis + has
+    return frames.permute(*(has.index(axis) for axis in axes))
 
 
 def _joined(value: Any) -> Tensor:
@@ -110,12 +123,14 @@ def pil_pictures(pictures: Tensor) -> list[Image.Image]:
 
 
 def _waveform(item: PipelineInput, value: Any, device: str) -> Any:
-    """Shape (1, channels, samples), but for who takes an array: that is of one channel alone."""
+    """Shape (1, channels, samples), or without the first where that is said; but for who takes an
+    array: that is of one channel alone."""
     if not isinstance(value, Audio):
         return value
     if item.forms == (_ARRAY,):
         return value.waveform.mean(0).numpy()
-    return value.waveform[None].to(device)
+    waveform = value.waveform.to(device)
+    return waveform if item.axes == "cn" else waveform[None]
 
 
 def to_device(value: Any, device: str) -> Any:

@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 
+from nodegraph.pipelines.reading.axes import axes_of
 from nodegraph.pipelines.reading.lineage import PipelineSource
 from nodegraph.pipelines.reading.modules import SourceModule, walk
 
@@ -27,6 +28,7 @@ class PipelineCode:
         self.calls: list[ast.Call] = []
         self.refusals: list[ast.If] = []
         self._compared: list[ast.Compare] = []
+        self._unpacked: list[tuple[ast.Tuple, str]] = []
         self._returns: list[ast.Return] = []
         self._set: set[str] = set()
         self._names_read: set[str] = set()
@@ -73,6 +75,13 @@ class PipelineCode:
                 self._checked_at = node.lineno
         elif isinstance(node, ast.Compare):
             self._compared.append(node)
+        elif isinstance(node, ast.Assign):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Tuple() as target],
+                    value=ast.Attribute(value=ast.Name(id=name), attr="shape"),
+                ):
+                    self._unpacked.append((target, name))
         elif isinstance(node, ast.Return):
             self._returns.append(node)
         elif isinstance(node, ast.If) and any(isinstance(part, ast.Raise) for part in node.body):
@@ -160,16 +169,26 @@ class PipelineCode:
         """Whether the call itself gives one of them a value before it is looked at."""
         return any(self._stored_at.get(name, line) < line for name in names)
 
-    def videos(self) -> set[str]:
-        """Names that are prepared as videos."""
+    def prepared(self, by: str) -> set[str]:
+        """Names that a method of a processor is given: ``preprocess``, ``preprocess_video``."""
         return {
             call.args[0].id
             for call in self.calls
             if isinstance(call.func, ast.Attribute)
-            and call.func.attr == "preprocess_video"
+            and call.func.attr == by
             and call.args
             and isinstance(call.args[0], ast.Name)
         }
+
+    def axes(self) -> dict[str, str]:
+        """Order of the axes of what the call unpacks the shape of, by its name."""
+        found: dict[str, str] = {}
+        for target, name in self._unpacked:
+            words = [item.id for item in target.elts if isinstance(item, ast.Name)]
+            axes = axes_of(words) if len(words) == len(target.elts) else ""
+            if axes:
+                found.setdefault(name, axes)
+        return found
 
     def returned(self) -> list[str]:
         """Output classes that are called in a return, those of the call itself first."""

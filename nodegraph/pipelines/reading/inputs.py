@@ -10,6 +10,7 @@ from typing import Any
 from nodegraph.pipelines.classes import Kind, PipelineInput, PipelineOutput
 from nodegraph.pipelines.reading import tables
 from nodegraph.pipelines.reading.annotations import SourceAnnotation
+from nodegraph.pipelines.reading.axes import axes_said
 from nodegraph.pipelines.reading.docstrings import first_sentences
 
 _ARRAYS = frozenset({"PIL", "Tensor", "ndarray"})
@@ -28,6 +29,8 @@ class CallParameter:
         default: Its value; None too where it has one that is no plain value.
         documented: What the docstring says of its type.
         is_read: The call reads it.
+        is_prepared: It is handed to a processor, which takes pictures in any form.
+        axes: Of its shape, as the code unpacks it.
         allowed: Words that it must be one of, as the code refuses others.
         divisor: What it must be a multiple of, as written.
         taken: Words that ``**kwargs`` are asked for.
@@ -41,6 +44,8 @@ class CallParameter:
     help: str = ""
     is_read: bool = True
     is_keywords: bool = False
+    is_prepared: bool = False
+    axes: str = ""
     allowed: tuple[str, ...] = ()
     divisor: str = ""
     taken: tuple[str, ...] = ()
@@ -385,7 +390,25 @@ def _finished(parameter: CallParameter, found: PipelineInput) -> PipelineInput:
         default=parameter.default,
         advanced=folded and parameter.has_default,
         help=first_sentences(parameter.help, 2),
-        forms=parameter.annotation.forms,
+        forms=_forms(parameter, found.kind),
+        axes=_axes(parameter, found.kind),
         as_tuple=parameter.annotation.outer == {"tuple"},
         annotation=parameter.annotation.text,
     )
+
+
+def _forms(parameter: CallParameter, kind: Kind) -> tuple[str, ...]:
+    """What can be handed over: pictures of PIL too where a processor sees to it."""
+    forms = parameter.annotation.forms
+    if kind not in ("image", "mask", "video") or not parameter.is_prepared:
+        return forms
+    if any("PIL" in form for form in forms):
+        return forms
+    return tuple(sorted((*forms, "list[PIL]" if kind == "video" else "PIL")))
+
+
+def _axes(parameter: CallParameter, kind: Kind) -> str:
+    """Order of axes, with the samples of a sound or the sides of a picture among them."""
+    needed = {"audio": "n", "image": "hw", "mask": "hw", "video": "fhw"}.get(kind)
+    said = parameter.axes or axes_said(parameter.help)
+    return said if needed and set(needed) <= set(said) else ""

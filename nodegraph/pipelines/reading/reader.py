@@ -114,11 +114,14 @@ class PipelineReader:
         call = source.call
         said = read_docstring(ast.get_docstring(call))
         given = defaults(call)
+        prepared = code.prepared("preprocess") | code.prepared("preprocess_video")
+        axes = code.axes()
         read, allowed, divisors = code.parameters_read(), code.allowed_words(), code.divisors()
         for item in arguments(call):
             name = item.arg
             known = self._parameter(source.call_class, name, item.annotation, given.get(name), said)
             known.is_read = name in read
+            known.is_prepared, known.axes = name in prepared, axes.get(name, "")
             known.allowed = allowed.get(name, ())
             if name in ("height", "width", "num_frames"):
                 known.divisor = divisors.get(name, "")
@@ -215,7 +218,7 @@ def _surroundings(
         names=frozenset(item.name for item in parameters),
         latents_wanted=exchanged,
         main=main,
-        videos=frozenset(code.videos()),
+        videos=frozenset(code.prepared("preprocess_video")),
     )
 
 

@@ -399,3 +399,26 @@ def test_a_plain_result_is_what_it_is_prepared_as(read_call: Reader) -> None:
     unknown = read_call("def __call__(self):\n    return 3\n")
     assert [(item.name, item.kind) for item in video.outputs] == [("", "video")]
     assert [(item.name, item.kind) for item in unknown.outputs] == [("", "any")]
+
+
+def test_the_order_of_axes_is_read_where_it_is_said(read_call: Reader) -> None:
+    found = read_call(
+        '''
+        def __call__(
+            self, clip: torch.Tensor, waveform: torch.Tensor, video: torch.Tensor, image: Tensor
+        ):
+            """
+            Args:
+                waveform: Of shape `(batch, channels, samples)`.
+            """
+            batch_size, channels, num_frames, height_video, width_video = clip.shape
+            self.processor.preprocess_video(video)
+            rows, columns = image.shape
+            use(waveform)
+            return self.postprocess_video(video)
+        '''
+    )
+    axes = {item.name: item.axes for item in found.inputs}
+    assert axes == {"clip": "bcfhw", "waveform": "bcn", "video": "", "image": ""}
+    assert "list[PIL]" in _input(found, "video").forms
+    assert _input(found, "clip").forms == ("Tensor",)
