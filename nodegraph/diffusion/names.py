@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.diffusion.names_elsewhere import name_here
 from nodegraph.errors import InvalidValue
 
 SPACINGS = ("leading", "trailing", "linspace")
@@ -51,6 +52,7 @@ _ANY_LEVEL = (
     "gradient_estimation",
     "euler_cfg_pp",
     "euler_ancestral_cfg_pp",
+    "dpmpp_2s_ancestral_cfg_pp",
     "dpmpp_2m_cfg_pp",
     "gradient_estimation_cfg_pp",
     "uni_pc",
@@ -76,6 +78,7 @@ ASKS_UNGUIDED = frozenset(
     {
         "euler_cfg_pp",
         "euler_ancestral_cfg_pp",
+        "dpmpp_2s_ancestral_cfg_pp",
         "dpmpp_2m_cfg_pp",
         "gradient_estimation_cfg_pp",
     }
@@ -89,6 +92,7 @@ _ASKED_A_STEP: Mapping[str, int] = MappingProxyType(
         "dpm_2": 2,
         "dpm_2_ancestral": 2,
         "dpmpp_2s_ancestral": 2,
+        "dpmpp_2s_ancestral_cfg_pp": 2,
         "dpmpp_sde": 2,
         "exp_heun_2_x0": 2,
         "exp_heun_2_x0_sde": 2,
@@ -140,7 +144,7 @@ def check_sampler(sampler: str, kind: str) -> None:
         InvalidValue: On port ``sampler``, naming those that can.
     """
     if sampler not in SAMPLER_NAMES:
-        raise _unknown("sampler", sampler, SAMPLER_NAMES)
+        raise _unknown("sampler", sampler, SAMPLER_NAMES, name_here(sampler, SAMPLER_NAMES))
     if sampler not in _ALLOWED[kind]:
         raise InvalidValue(
             f"sampler {sampler} can't sample {_MODELS[kind]}",
@@ -214,11 +218,11 @@ def check_aligned(aligned: Sequence[int], title: str = "the model") -> None:
         )
 
 
-def _unknown(port: str, name: str, names: tuple[str, ...]) -> InvalidValue:
+def _unknown(port: str, name: str, names: tuple[str, ...], hint: str | None = None) -> InvalidValue:
     return InvalidValue(
         f"there is no {port} `{name}`",
         port=port,
         given=name,
         expected=", ".join(names),
-        hint=did_you_mean(name, names),
+        hint=hint or did_you_mean(name, names),
     )

@@ -94,6 +94,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "sa_solver_pece": {**_NOISY, "order": 2},
         "gradient_estimation": {"gamma": 2.0},
         "euler_ancestral_cfg_pp": _NOISY,
+        "dpmpp_2s_ancestral_cfg_pp": _NOISY,
         "gradient_estimation_cfg_pp": {"gamma": 2.0},
         "deis": {"order": 3},
         "lms": {"order": 4},

@@ -35,6 +35,7 @@ PROMPT, OTHER = (
 PLAIN = {
     "euler_cfg_pp": "euler",
     "euler_ancestral_cfg_pp": "euler_ancestral",
+    "dpmpp_2s_ancestral_cfg_pp": "dpmpp_2s_ancestral",
     "gradient_estimation_cfg_pp": "gradient_estimation",
 }
 

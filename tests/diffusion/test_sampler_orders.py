@@ -94,6 +94,7 @@ def error(name: str, steps: int, **options: Any) -> float:
         ("euler_ancestral_cfg_pp", 1),
         ("gradient_estimation_cfg_pp", 1),
         ("dpmpp_2m_cfg_pp", 2),
+        ("dpmpp_2s_ancestral_cfg_pp", 2),
         ("heun", 2),
         ("dpm_2", 2),
         ("dpm_2_ancestral", 2),

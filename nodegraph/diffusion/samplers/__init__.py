@@ -26,7 +26,10 @@ from nodegraph.diffusion.samplers.ddpm import DDPM
 from nodegraph.diffusion.samplers.dpm_2 import DPM2, DPM2Ancestral
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE, DPMpp2MSDEHeun
 from nodegraph.diffusion.samplers.dpmpp_2s import DPMpp2S
-from nodegraph.diffusion.samplers.dpmpp_2s_ancestral import DPMpp2SAncestral
+from nodegraph.diffusion.samplers.dpmpp_2s_ancestral import (
+    DPMpp2SAncestral,
+    DPMpp2SAncestralCFGpp,
+)
 from nodegraph.diffusion.samplers.dpmpp_3m import DPMpp3M, DPMpp3MSDE
 from nodegraph.diffusion.samplers.er_sde import ERSDE
 from nodegraph.diffusion.samplers.euler import Euler, EulerAncestral
@@ -79,6 +82,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "gradient_estimation": GradientEstimation,
         "euler_cfg_pp": EulerCFGpp,
         "euler_ancestral_cfg_pp": EulerAncestralCFGpp,
+        "dpmpp_2s_ancestral_cfg_pp": DPMpp2SAncestralCFGpp,
         "dpmpp_2m_cfg_pp": DPMpp2MCFGpp,
         "gradient_estimation_cfg_pp": GradientEstimationCFGpp,
         "uni_pc": UniPC,

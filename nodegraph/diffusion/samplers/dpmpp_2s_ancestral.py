@@ -33,8 +33,9 @@ class DPMpp2SAncestral(Sampler):
         x, space = self.x.to(torch.float32), self._spaces[self.stage]
         denoised = space.predicted(output, x, self.rung).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
+        denoised = self._followed(denoised, x, space)
         if self.stage == 0 and self.next_sigma > 0:
-            self.history = {"start": x}
+            self.history["start"] = x
             middle = self._spaces[1].ladder.sigmas[self.rung]
             self.x = self._led(x, denoised, middle).to(output.dtype)
             self.stage = 1
@@ -44,7 +45,7 @@ class DPMpp2SAncestral(Sampler):
             down, scale, up = self.space.ancestral(self.rung, self.options.eta)
             stepped = scale * self._led(self.history["start"], denoised, down)
             stepped = stepped + up * self._fresh_noise(self.x)
-        self.x = stepped.to(output.dtype)
+        self.x = self._led_on(stepped).to(output.dtype)
         self.history = {}
         self.stage = 0
         self.rung += 1
@@ -52,6 +53,14 @@ class DPMpp2SAncestral(Sampler):
     @property
     def _asked(self) -> tuple[int, int]:
         return self.stage, self.rung
+
+    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+        """The prediction that leads x, of what the model's output stands for."""
+        return denoised
+
+    def _led_on(self, stepped: Tensor) -> Tensor:
+        """x at the next rung, of where the step led."""
+        return stepped
 
     def _led(self, x: Tensor, denoised: Tensor, level: Tensor) -> Tensor:
         """x of the rung on the straight way to the prediction, at a lower noise level."""
@@ -65,3 +74,22 @@ class DPMpp2SAncestral(Sampler):
         ends = space.over(downs)
         log_snrs = [(space.log_snr(rung) + ends.log_snr(rung)) / 2 for rung in rungs]
         return (space.over(space.level(torch.stack(log_snrs))),)
+
+
+class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
+    """The same by unguided predictions, and then on by what guidance changed at the step's start.
+
+    In between, `history` holds that change, too. Source: as the samplers of `cfg_pp`.
+    """
+
+    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+        away = denoised
+        if self.unguided is not None:
+            away = space.predicted(self.unguided, x, self.rung).to(torch.float32)
+        if self.stage == 0:
+            self.history["change"] = denoised - away
+        return away
+
+    def _led_on(self, stepped: Tensor) -> Tensor:
+        alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        return stepped + alpha * self.history["change"]

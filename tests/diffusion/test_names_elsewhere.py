@@ -1,0 +1,54 @@
+"""Names of samplers in other tools lead to ours."""
+
+from __future__ import annotations
+
+import diffusers
+import pytest
+
+from nodegraph.diffusion.names import SAMPLER_NAMES, check_sampler
+from nodegraph.diffusion.names_elsewhere import ELSEWHERE, NOT_HERE, name_here
+from nodegraph.errors import InvalidValue
+from tests.diffusion.test_samplers_page import rows
+
+
+def test_they_lead_to_samplers_that_there_are() -> None:
+    for names in ELSEWHERE.values():
+        assert set(names.values()) <= set(SAMPLER_NAMES)
+        assert not set(names) & set(SAMPLER_NAMES)
+    assert not set(NOT_HERE) & set(SAMPLER_NAMES)
+
+
+def test_those_of_diffusers_are_classes_of_it() -> None:
+    for name in ELSEWHERE["diffusers"]:
+        assert hasattr(diffusers, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("DPM++ 2M Karras", "Here it is `dpmpp_2m` with schedule `karras`."),
+        ("dpmpp_sde_k", "Here it is `dpmpp_sde` with schedule `karras`."),
+        ("Euler a", "Here it is `euler_ancestral`."),
+        ("k_euler_a", "Here it is `euler_ancestral`."),
+        ("DPM++ 3M SDE Exponential", "Here it is `dpmpp_3m_sde` with schedule `exponential`."),
+        ("Heun", "Here it is `heun`."),
+        ("UniPCMultistepScheduler", "Here it is `uni_pc`."),
+        ("DPM adaptive", "It isn't here, as it chooses its steps"),
+        ("eular", "Did you mean `euler`?"),
+    ],
+)
+def test_a_name_from_elsewhere_is_told_with_what_it_is_here(name: str, hint: str) -> None:
+    with pytest.raises(InvalidValue, match="there is no sampler") as caught:
+        check_sampler(name, "discrete")
+    assert (caught.value.problem.hint or "").startswith(hint)
+
+
+def test_what_is_nothing_anywhere_has_no_name_here() -> None:
+    assert name_here("flux", SAMPLER_NAMES) is None
+
+
+def test_the_page_tells_them_all() -> None:
+    told = {name: row["Here"].strip("`") for name, row in rows("Names elsewhere").items()}
+    known = {name: here for names in ELSEWHERE.values() for name, here in names.items()}
+    assert {name: here for name, here in told.items() if here in SAMPLER_NAMES} == known
+    assert {name for name, here in told.items() if here not in SAMPLER_NAMES} >= set(NOT_HERE)
