@@ -220,7 +220,7 @@ def test_a_failed_load_fails_all_who_waited_and_is_tried_again_later() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         users = [pool.submit(use, index) for index in range(2)]
-        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
+        _wait_until(lambda: _is_awaited(manager))
         waiting.set()
         assert [user.result(LIMIT) for user in users] == ["failed", "failed"]
 
@@ -261,7 +261,7 @@ def test_who_is_told_of_a_failed_load_finds_nothing_of_it_in_memory() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         users = [pool.submit(use, index) for index in range(2)]
-        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
+        _wait_until(lambda: _is_awaited(manager))
         load.awaited.set()
         found = [user.result(LIMIT) for user in users]
 
@@ -290,7 +290,7 @@ def test_what_could_not_be_pre_loaded_is_loaded_by_those_who_wait_for_it() -> No
         early = pool.submit(manager.prefetch, recipe_of("b"), "cuda:0")
         _wait_until(lambda: bool(half.made))
         user = pool.submit(use)
-        _wait_until(lambda: any(entry.pins == 2 for entry in manager._shelves.entries()))
+        _wait_until(lambda: _is_awaited(manager))
         half.awaited.set()
         assert not early.result(LIMIT)
         assert user.result(LIMIT) == ["b"]
@@ -343,6 +343,11 @@ def test_release_all_frees_what_is_idle_now_and_the_rest_when_let_go_of() -> Non
         assert names(manager) == ["b"]
 
     assert manager.resident() == []
+
+
+def _is_awaited(manager: ResidencyManager) -> bool:
+    """Whether somebody waits for what another loads."""
+    return any(entry.pins == 2 for entry in manager._components._shelves.entries())
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
