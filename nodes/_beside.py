@@ -1,4 +1,4 @@
-"""Results that are no pictures, and a picture of each beside it. Imports no torch at the top."""
+"""Numbered files of results, and a picture beside those that are none. Imports no torch."""
 
 from __future__ import annotations
 

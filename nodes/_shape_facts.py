@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.shapes.reading import check_shapes_installed
-from nodegraph.shapes.shape_files import open_shape
+from nodegraph.shapes.shape_files import check_shapes_installed, open_shape
 
 from ._facts import finding_of, input_path
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Audio, Context, File, Image, Range, Video, node
 
+from ._beside import save_result
 from ._facts import check_result_name, image_state
 from ._video_facts import (
     check_part,
@@ -91,7 +92,6 @@ def SaveVideo(
             is lossless.
         quality: Of MP4 and WebM.
     """
-    from nodegraph.images.output_files import save_numbered
     from nodegraph.images.provenance import workflow_texts
     from nodegraph.videos.encoding import VIDEO_SUFFIXES, encode_video
 
@@ -103,10 +103,7 @@ def SaveVideo(
     content = encode_video(
         video, format, quality, texts, told=lambda done: ctx.progress(done, total)
     )
-    folders, suffix = ctx.environment, VIDEO_SUFFIXES[format]
-    index = folders.temporary / "outputs.sqlite"
-    [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
-    ctx.wrote(saved.path, kind="video", existed=saved.existed)
+    save_result(ctx, name, VIDEO_SUFFIXES[format], content, kind="video")
 
 
 @node(category="video", infer=images_video, tags=("frames", "animate", "batch"))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 HEAVIEST = 118
 """Largest atomic number; 0 stands for any atom."""
 _LONGEST_SMILES = 20_000
+_MOST_EMBEDDED = 500
+"""Atoms but hydrogen of a molecule that is laid in space, as it can't be cancelled meanwhile."""
 
 
 def check_molecules_installed() -> None:
@@ -342,6 +344,13 @@ def embedded(molecule: Molecule, conformers: int, seed: int) -> Molecule:
     Source: Wang et al. 2020 (ETKDGv3), doi:10.1021/acs.jcim.0c00025.
     """
     made = to_rdkit(molecule)
+    if made.GetNumHeavyAtoms() > _MOST_EMBEDDED:
+        raise InvalidValue(
+            "this molecule is too large to be laid in space",
+            port="molecule",
+            given=f"{made.GetNumHeavyAtoms()} atoms",
+            expected=f"at most {_MOST_EMBEDDED}, besides hydrogen",
+        )
     with quiet_chemistry():
         from rdkit import Chem
         from rdkit.Chem import rdDistGeom

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spatial_values import Mesh, PointCloud
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidFile
 from nodegraph.shapes.encoding import texels
 from nodegraph.shapes.glb_checks import check_glb, check_pictures
-from nodegraph.shapes.shape_files import ShapeFormat, glb_json, open_shape
+from nodegraph.shapes.shape_files import (
+    ShapeFormat,
+    check_shapes_installed,
+    glb_json,
+    open_shape,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,19 +39,6 @@ class _Part:
     @property
     def faces(self) -> Any:
         return getattr(self.shape, "faces", ())
-
-
-def check_shapes_installed() -> None:
-    """Refuse to read shapes where trimesh is missing.
-
-    Raises:
-        InvalidValue: So it is.
-    """
-    if find_spec("trimesh") is None:
-        raise InvalidValue(
-            "meshes and clouds of points are read with the package trimesh, which isn't installed",
-            hint="pip install 'nodegraph[shapes]'",
-        )
 
 
 def read_mesh(path: Path, *, names: bool = True) -> Mesh:

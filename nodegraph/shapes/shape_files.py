@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.input_files import looks_like, missing_file
 
 ShapeFormat = Literal["glb", "ply", "obj"]
@@ -30,6 +31,19 @@ _OBJ_LINE = re.compile(
     rb"v(n|t)?([ \t]+" + _NUMBER + rb"){2,7}[ \t]*"
     rb"|(f|l)([ \t]+[-\d/]+)+[ \t]*|(mtllib|usemtl|o|g|s)([ \t].*)?"
 )
+
+
+def check_shapes_installed() -> None:
+    """Refuse to read shapes where trimesh is missing.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    if find_spec("trimesh") is None:
+        raise InvalidValue(
+            "meshes and clouds of points are read with the package trimesh, which isn't installed",
+            hint="pip install 'nodegraph[shapes]'",
+        )
 
 
 def shape_format(start: bytes) -> ShapeFormat | None:

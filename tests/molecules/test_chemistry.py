@@ -69,6 +69,11 @@ def test_a_molecule_is_laid_in_space_by_a_seed() -> None:
     assert not torch.equal(embedded(flat, 2, 8).coordinates, found.coordinates)
 
 
+def test_what_is_too_large_is_not_laid_in_space() -> None:
+    with pytest.raises(InvalidValue, match="at most 500"):
+        embedded(molecule_of_smiles("C" * 501), 1, 0)
+
+
 @pytest.mark.parametrize(
     ("smiles", "message"),
     [

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodegraph import Mesh, PointCloud
 from nodegraph.images.images import read_metadata
-from nodegraph.shapes import reading
+from nodegraph.shapes import shape_files
 from nodegraph.shapes.encoding import encode_points
 from nodegraph.shapes.reading import read_mesh, read_point_cloud
 from nodegraph.shapes.shape_files import shape_texts
@@ -78,7 +78,7 @@ def test_what_is_wrong_with_a_file_is_told_before_running(
 def test_that_the_package_is_missing_is_told_before_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    monkeypatch.setattr(shape_files, "find_spec", lambda name: None)
     [problem] = bench.problems(then("DrawMesh"), "load")
     assert problem.hint == "pip install 'nodegraph[shapes]'"
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 import trimesh
+from trimesh.resolvers import FilePathResolver
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.shapes import glb_checks, reading, shape_files
+from nodegraph.shapes import glb_checks, shape_files
 from nodegraph.shapes.reading import read_mesh, read_point_cloud
 from nodegraph.shapes.shape_files import shape_format
 from tests.shapes.making import FORMATS, box, cloud, square, written
@@ -59,11 +60,18 @@ def test_squares_and_negative_numbers_of_an_obj_are_read(tmp_path: Path) -> None
     assert sorted(read_mesh(path).faces.unique().tolist()) == [0, 1, 2, 3]
 
 
-def test_what_an_obj_refers_to_is_not_opened(tmp_path: Path) -> None:
+def refused(*_: Any) -> None:
+    raise KeyboardInterrupt("another file was opened")
+
+
+def test_what_an_obj_refers_to_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "inside"
     folder.mkdir()
     (tmp_path / "secret.mtl").write_text("newmtl a\nmap_Kd secret.png\n")
     (tmp_path / "secret.png").write_bytes(b"no picture")
+    monkeypatch.setattr(FilePathResolver, "get", refused)
     path = folder / "a.obj"
     path.write_text(
         "mtllib ../secret.mtl\nmtllib /etc/passwd\nusemtl a\n"
@@ -73,7 +81,10 @@ def test_what_an_obj_refers_to_is_not_opened(tmp_path: Path) -> None:
     assert (found.texture, len(found.faces)) == (None, 1)
 
 
-def test_what_a_ply_refers_to_is_not_opened(tmp_path: Path) -> None:
+def test_what_a_ply_refers_to_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FilePathResolver, "get", refused)
     (tmp_path / "secret.png").write_bytes(b"no picture")
     path = tmp_path / "a.ply"
     path.write_text(
@@ -211,7 +222,7 @@ def test_points_are_no_mesh_but_a_mesh_has_points(tmp_path: Path) -> None:
 def test_that_the_package_is_missing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "find_spec", lambda name: None)
+    monkeypatch.setattr(shape_files, "find_spec", lambda name: None)
     with pytest.raises(InvalidValue, match=r"pip install 'nodegraph\[shapes\]'"):
         read_mesh(written(tmp_path, box()))
 

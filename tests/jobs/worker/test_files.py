@@ -76,3 +76,22 @@ def test_a_video_is_told_with_its_size_and_its_type(
     path = tmp_path / f"video.{format}"
     path.write_bytes(b"just words")
     assert "width" not in (JobFiles().described(path) or {})
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        *(("a.wav", "audio/wav"), ("a.flac", "audio/flac"), ("a.ogg", "audio/ogg")),
+        *(("a.glb", "model/gltf-binary"), ("a.ply", "model/ply"), ("a.obj", "model/obj")),
+        *(("a.sdf", "chemical/x-mdl-sdfile"), ("a.PDB", "chemical/x-pdb")),
+    ],
+)
+def test_other_results_are_told_with_their_types_on_every_system(
+    tmp_path: Path, name: str, media_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", lambda _: (None, None))
+    path = tmp_path / name
+    path.write_bytes(b"any")
+    found = JobFiles().described(path)
+    assert found is not None
+    assert found["media_type"] == media_type
