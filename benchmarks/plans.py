@@ -34,6 +34,7 @@ from nodegraph import Session, Workflow
 from nodegraph.session.settings import Settings
 
 GALLERY = Path(__file__).parent.parent / "workflows"
+PACKS = [path for path in sorted(GALLERY.glob("*.py")) if path.stem != "__init__"]
 EDITS = 60
 _ENDED = {"node.finished": True, "node.failed": True, "node.cached": False, "node.skipped": False}
 _THINGS = ("a red apple", "a fox face", "a blue car", "a lemon", "three ducks", "a castle")
@@ -159,7 +160,7 @@ def documents() -> dict[str, dict[str, Any]]:
 def in_session(home: Path) -> Iterator[tuple[Ask, Run]]:
     """Plans and runs in this process."""
     settings = Settings(home=home, outputs=home / "out")
-    with Session(settings, packs=[GALLERY / "custom_node.py"], inputs=GALLERY) as session:
+    with Session(settings, packs=PACKS, inputs=GALLERY) as session:
 
         def ask(document: Mapping[str, Any]) -> Plan:
             return session.plan(Workflow.from_dict(document)).as_dict()
@@ -181,7 +182,8 @@ def in_session(home: Path) -> Iterator[tuple[Ask, Run]]:
 def on_a_worker(home: Path) -> Iterator[tuple[Ask, Run]]:
     """Plans of a server's planner, and runs of its worker."""
     prepared(home)
-    shutil.copy(GALLERY / "custom_node.py", home / "packs")
+    for pack in PACKS:
+        shutil.copy(pack, home / "packs")
     (home / "inputs").mkdir()
     shutil.copy(GALLERY / "apple.png", home / "inputs")
     with serving(home) as server:

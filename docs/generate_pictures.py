@@ -52,7 +52,8 @@ def main(names: list[str]) -> None:
     with TemporaryDirectory() as folder:
         home = Path(folder)
         settings = Settings(home=home, outputs=home / "output", device="cpu")
-        with Session(settings, packs=[GALLERY / "custom_node.py"], inputs=GALLERY) as session:
+        packs = [path for path in GALLERY.glob("*.py") if path.stem != "__init__"]
+        with Session(settings, packs=packs, inputs=GALLERY) as session:
             for file in sorted(GALLERY.glob("*.json")):
                 if names and file.stem not in names:
                     continue

@@ -12,13 +12,14 @@ from nodegraph import Session, Settings, Workflow
 
 GALLERY = Path(__file__).parents[1] / "workflows"
 FILES = sorted(GALLERY.glob("*.json"))
+PACKS = [path for path in sorted(GALLERY.glob("*.py")) if path.stem != "__init__"]
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     home = tmp_path_factory.mktemp("gallery")
-    settings = Settings(home=home, outputs=home / "output", device="cpu")
-    with Session(settings, packs=[GALLERY / "custom_node.py"], inputs=GALLERY) as session:
+    settings = Settings(home=home, outputs=home / "output", device="cpu", leave_out=())
+    with Session(settings, packs=PACKS, inputs=GALLERY) as session:
         yield session
 
 

@@ -18,8 +18,8 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 GALLERY = sorted(
     path
     for path in WORKFLOWS.glob("*.json")
-    # Its node is in a file beside it, which isn't there.
-    if path.stem != "custom_node"
+    # Some have a node in a file beside them, which isn't there.
+    if not path.with_suffix(".py").exists()
 )
 _BEHIND = """() => {
     const cards = [...document.querySelectorAll("article[data-node]")].map((card) => {
