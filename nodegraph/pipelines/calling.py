@@ -102,7 +102,7 @@ def _audio_rate(
     """
     if not any(output.kind == "audio" for output in found.outputs):
         return None
-    rate = inputs.get(AUDIO_RATE) or live_audio_rate(made) or audio_rate(pipeline)
+    rate = inputs.get(AUDIO_RATE) or audio_rate(pipeline) or live_audio_rate(made)
     if rate is None:
         raise rate_unknown()
     return int(rate)

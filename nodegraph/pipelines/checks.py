@@ -9,7 +9,7 @@ from typing import Any
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate
+from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, may_say_audio_rate
 from nodegraph.pipelines.values import Pipeline
 
 PIPELINE = "pipeline"
@@ -26,6 +26,8 @@ _INSTALLED_AS = {
 _STANDS_FOR = "_embeds"
 """At the end of an input that stands in for the one named before it."""
 _WITH_ALPHA = "RGBA"
+_ONE_BY_ONE = ("video", "audio")
+_COUNTS = ("num_videos_per_prompt", "num_waveforms_per_prompt", "batch_size")
 
 
 def missing_packages(found: PipelineClass) -> list[str]:
@@ -72,21 +74,15 @@ def call_faults(
             yield from _audio_faults(item, value, rate, found)
         elif value is not None and item.kind in ("image", "video"):
             yield from _picture_faults(found, item, value)
+    yield from _several(found, inputs)
     gives_audio = any(output.kind == "audio" for output in found.outputs)
     is_told = inputs.get(AUDIO_RATE) is not None
-    if gives_audio and rate is None and not is_told and not _says_itself(found):
+    if gives_audio and rate is None and not is_told and not may_say_audio_rate(found):
         yield InvalidValue(
             f"no part of this {pipeline.class_name} says how many samples a second its sound has",
             port=AUDIO_RATE,
             expected="samples a second, such as 44100",
         )
-
-
-def _says_itself(found: PipelineClass) -> bool:
-    """Whether a class may know the rate of its sound itself, which only its object tells."""
-    return any("sampl" in name and "rate" in name for name in found.config) or any(
-        part.name == "mel" for part in found.parts
-    )
 
 
 def class_faults(
@@ -136,6 +132,21 @@ def _stand_ins(name: str) -> tuple[str, ...]:
 def _is_due(item: PipelineInput) -> bool:
     """Whether a prompt or what stands in for it has to be there, whatever its default says."""
     return item.name == "prompt" and item.default is None
+
+
+def _several(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+    """Calls for several videos or sounds where the class's output is one."""
+    single = [item for item in found.outputs if item.kind in _ONE_BY_ONE and not item.many]
+    for name in _COUNTS:
+        count = inputs.get(name)
+        if single and isinstance(count, int) and count > 1:
+            yield InvalidValue(
+                f"{found.name} gives one {single[0].kind} at a time here",
+                port=name,
+                given=str(count),
+                expected="1",
+                hint="Ask for several by a list of seeds: the node runs for each.",
+            )
 
 
 def _audio_faults(

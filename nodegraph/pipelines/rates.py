@@ -22,7 +22,19 @@ from nodegraph.pipelines.values import Pipeline
 AUDIO_RATE = "audio_rate"
 """Input that tells it where no part does."""
 
-_NAMES = ("sampling_rate", "sample_rate", "audio_sampling_rate", "audio_sample_rate")
+_NAMES = (
+    "output_sampling_rate",
+    "sampling_rate",
+    "sample_rate",
+    "audio_sampling_rate",
+    "audio_sample_rate",
+)
+"""Of a part that says several, the first is what comes out."""
+_MAKES = ("vocoder", "vae", "unet", "tokenizer")
+"""Parts that make or read sound, what has it at its end first; any other but those that hear for
+themselves, in between."""
+_HEARS = ("feature_extractor", "processor")
+_ATTRIBUTE = re.compile(r"\bself\.(audio_)?(sampling|sample)_rate\s*=")
 _FRAMES = ("frame_rate", "fps")
 _EXAMPLE = re.compile(r"export_to_\w+\([^)]*\bfps\s*=\s*(\d+)")
 _USUAL = 10
@@ -36,8 +48,7 @@ def audio_rate(pipeline: Pipeline) -> int | None:
         None if no part says it.
     """
     said = list(_said(pipeline))
-    # What has the sound at its end comes before what hears in other ways.
-    for wanted in ("vocoder", "vae", "unet", "tokenizer", ""):
+    for wanted in (*_MAKES, ""):
         for part, rate in said:
             if wanted in part:
                 return rate
@@ -47,8 +58,10 @@ def audio_rate(pipeline: Pipeline) -> int | None:
 def _said(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
     yield from _rates("", pipeline.config)
     for name, recipe in pipeline.parts.items():
+        if name.endswith(_HEARS):
+            continue
         for path in map(Path, recipe.paths(name)):
-            if path.name in (layout.CONFIG, "preprocessor_config.json", "mel_config.json"):
+            if path.name == layout.CONFIG:
                 try:
                     yield from _rates(name, layout.read_config(path))
                 except NodegraphError:
@@ -73,6 +86,12 @@ def live_audio_rate(made: Any) -> int | None:
     return int(mel.get_sample_rate()) if mel is not None else None
 
 
+def may_say_audio_rate(found: PipelineClass) -> bool:
+    """Whether a pipeline's object may say the rate of its sound itself, by its source."""
+    has_mel = any(part.name == "mel" for part in found.parts)
+    return has_mel or bool(_ATTRIBUTE.search(_source(found.module)))
+
+
 def frame_rate(found: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
     """Frames a second of the videos that a pipeline makes: as an input says, else as its example
     does."""
@@ -84,12 +103,15 @@ def frame_rate(found: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
     return Fraction(_example_rate(found.module))
 
 
-@lru_cache(maxsize=512)
 def _example_rate(module: str) -> int:
+    rates = [int(rate) for rate in _EXAMPLE.findall(_source(module))]
+    return rates[0] if rates else _USUAL
+
+
+@lru_cache(maxsize=64)
+def _source(module: str) -> str:
     try:
         spec = find_spec(module)
-        text = Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
+        return Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
     except (ImportError, OSError):
-        return _USUAL
-    rates = [int(rate) for rate in _EXAMPLE.findall(text)]
-    return rates[0] if rates else _USUAL
+        return ""

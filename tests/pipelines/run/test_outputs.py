@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ import torch
 from PIL import Image
 
 from nodegraph import BLOCKED, InvalidValue
+from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.pipelines.calling import run_pipeline
 from nodegraph.pipelines.classes import PipelineClass, PipelineOutput
-from nodegraph.pipelines.rates import frame_rate
+from nodegraph.pipelines.rates import audio_rate, frame_rate, may_say_audio_rate
 from nodegraph.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
+from nodegraph.pipelines.values import Pipeline
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 from tests.pipelines.run.plainly import answer
 
@@ -144,6 +148,27 @@ def test_videos_have_the_rate_of_an_input_or_of_the_example() -> None:
     assert frame_rate(class_named("LTXPipeline"), {}) == 25
     assert frame_rate(class_named("WanPipeline"), {}) == 16
     assert frame_rate(class_named("CogVideoXPipeline"), {}) == 8
+
+
+def test_sound_has_the_rate_of_what_makes_it(tmp_path: Path) -> None:
+    """Not that of what hears, nor that of its latents, as in LTX 2."""
+    said: dict[str, dict[str, int]] = {
+        "feature_extractor": {"sampling_rate": 48_000},
+        "audio_vae": {"sample_rate": 16_000},
+        "vocoder": {"output_sampling_rate": 24_000, "sampling_rate": 16_000},
+    }
+    parts: dict[str, Recipe] = {}
+    for name, config in said.items():
+        path = tmp_path / name / "config.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(config))
+        parts[name] = PipelineComponent("Some", (RecipeFile(name, str(path), name),))
+    assert audio_rate(Pipeline("LTX2Pipeline", parts)) == 24_000
+    del parts["vocoder"]
+    assert audio_rate(Pipeline("LTX2Pipeline", parts)) == 16_000
+    assert audio_rate(Pipeline("LTX2Pipeline")) is None
+    assert may_say_audio_rate(class_named("AceStepPipeline"))
+    assert not may_say_audio_rate(class_named("StableAudioPipeline"))
 
 
 def test_latents_of_a_shape_are_those_of_a_plain_call(shelf: Shelf) -> None:

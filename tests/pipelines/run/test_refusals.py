@@ -100,6 +100,15 @@ def test_sound_that_is_made_without_a_rate(shelf: Shelf) -> None:
     assert error.problem.port == "audio_rate"
 
 
+@pytest.mark.parametrize(
+    ("name", "port"), [("WanPipeline", "num_videos_per_prompt"), (DANCE, "batch_size")]
+)
+def test_several_where_one_is_given(shelf: Shelf, name: str, port: str) -> None:
+    inputs = {"prompt": "a bird", port: 2}
+    error = refusal(shelf, class_named(name), shelf.pipeline(name), **inputs)
+    assert error.problem.port == port
+
+
 def test_what_the_pipeline_itself_refuses_is_told_in_its_words(shelf: Shelf) -> None:
     inputs = {"prompt": "a bird", "height": 33, "width": 32, "num_inference_steps": 1}
     with pytest.raises(InvalidValue, match=r"StableDiffusionPipeline refused it: .*divisible by 8"):
