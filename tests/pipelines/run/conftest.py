@@ -68,14 +68,16 @@ def workflow(nodes: Any) -> Workflow:
 class Shelf:
     """Tiny pipelines in a models folder, and a session that runs them."""
 
-    def __init__(self, folder: Path, names: Collection[str]) -> None:
+    def __init__(self, folder: Path, names: Collection[str], **settings: Any) -> None:
         self.models = folder / "models"
         self.calls: dict[str, dict[str, Any]] = {}
         self.events: list[Any] = []
-        settings = Settings(home=folder / "home", models=(self.models,), device="cpu")
+        given: dict[str, Any] = {"home": folder / "home", "models": (self.models,), "device": "cpu"}
         # Not as a pack, of which every class would be read.
         types = [pipeline_node(class_named(name), __name__) for name in names]
-        self.session = Session(settings, nodes=[Given, LoadPipeline, LoadPipelineLora, *types])
+        self.session = Session(
+            Settings(**given | settings), nodes=[Given, LoadPipeline, LoadPipelineLora, *types]
+        )
 
     def call(self, name: str) -> dict[str, Any]:
         """What to call a tiny pipeline with; it is there from then on."""

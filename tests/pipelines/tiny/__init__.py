@@ -31,7 +31,7 @@ TINY: Mapping[str, Callable[[], Tiny]] = {
 
 def tiny(name: str) -> Tiny:
     """The tiny pipeline of a class: the same weights each time."""
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with torch.random.fork_rng([]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries about each other
         torch.manual_seed(0)
         made = TINY[name]()

@@ -1,0 +1,74 @@
+"""Pipelines of diffusers compute on an accelerator, whole or in parts, to the CPU's bits."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.accelerator.fixtures import MIB
+from tests.accelerator.pretend import PretendAccelerator
+from tests.pipelines.run.conftest import Shelf
+
+PIPELINES = (
+    "StableDiffusionPipeline",
+    "StableDiffusionPAGPipeline",
+    "KandinskyV22CombinedPipeline",
+    "WanImageToVideoPipeline",
+    "StableAudioPipeline",
+)
+
+
+@pytest.fixture(scope="module")
+def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    made = Shelf(tmp_path_factory.mktemp("cpu"), PIPELINES)
+    yield made
+    made.session.close()
+
+
+def values(shelf: Shelf, name: str) -> dict[str, Any]:
+    result = shelf.run(name)
+    assert not result.errors, result.errors
+    return dict(result.outputs)
+
+
+def tensor(value: Any) -> torch.Tensor:
+    for part in ("frames", "waveform"):
+        value = getattr(value, part, value)
+    return value
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_it_gives_the_numbers_of_the_cpu_and_leaves_nothing(
+    pretend: PretendAccelerator, on_cpu: Shelf, tmp_path: Path, name: str
+) -> None:
+    shelf = Shelf(tmp_path, PIPELINES, device="cuda:0")
+    check_equal(shelf, on_cpu, name)
+    assert pretend.used() > 0
+    shelf.session.close()
+    gc.collect()
+    assert pretend.used() == 0
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionPAGPipeline", "WanImageToVideoPipeline"])
+def test_parts_that_never_fit_come_bit_by_bit(
+    pretend: PretendAccelerator, on_cpu: Shelf, tmp_path: Path, name: str
+) -> None:
+    shelf = Shelf(tmp_path, PIPELINES, device="cuda:0", weights_budget=MIB // 16)
+    check_equal(shelf, on_cpu, name)
+    told = [event.data["message"] for event in shelf.events if event.kind == "log"]
+    assert any("comes to cuda:0 layer by layer" in message for message in told)
+    shelf.session.close()
+    gc.collect()
+    assert pretend.used() == 0
+
+
+def check_equal(shelf: Shelf, on_cpu: Shelf, name: str) -> None:
+    there, here = values(shelf, name), values(on_cpu, name)
+    for port, value in here.items():
+        if isinstance(tensor(value), torch.Tensor):
+            assert torch.equal(tensor(there[port]), tensor(value))
