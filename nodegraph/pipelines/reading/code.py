@@ -1,217 +1,141 @@
-"""Facts of a pipeline's code: what its call, and the methods it reaches, do with what they get."""
+"""What a pipeline's call, and the methods that it reaches, do with what they are given."""
 
 from __future__ import annotations
 
 import ast
-import builtins
-from collections.abc import Iterator
+from collections import defaultdict
+from typing import Any, TypeVar, cast
 
 from nodegraph.pipelines.reading.axes import axes_of
 from nodegraph.pipelines.reading.lineage import PipelineSource
-from nodegraph.pipelines.reading.modules import SourceModule, walk
+from nodegraph.pipelines.reading.modules import walk
 
-_BUILTIN = frozenset(vars(builtins))
+_Node = TypeVar("_Node", bound=ast.AST)
 
 
 class PipelineCode:
     """The syntax trees of a pipeline's call and of the methods that it reaches by ``self``.
 
     Attributes:
-        methods: By name, each with the module that it stands in; ``__call__`` first.
-        calls, refusals: Their calls, and conditions under which they raise.
+        methods: By name; ``__call__`` first.
     """
 
     def __init__(self, source: PipelineSource) -> None:
         self.source = source
         self.call = source.call
-        self.methods: dict[str, tuple[SourceModule, ast.FunctionDef]] = {}
-        self.calls: list[ast.Call] = []
-        self.refusals: list[ast.If] = []
-        self._compared: list[ast.Compare] = []
-        self._unpacked: list[tuple[ast.Tuple, str]] = []
-        self._returns: list[ast.Return] = []
-        self._set: set[str] = set()
-        self._names_read: set[str] = set()
-        self._locals_taken = 0
-        self._stored_at: dict[str, int] = {}
-        self._checked_at = 0
+        self.methods: dict[str, ast.FunctionDef] = {}
+        # There are a million nodes in all: each is looked at once, and found by its type after.
+        self._of_call: dict[type, list[Any]] = defaultdict(list)
+        self._of_all: dict[type, list[Any]] = defaultdict(list)
         self._reach()
 
     def _reach(self) -> None:
-        todo = [("__call__", self.source.call_class.module, self.call)]
+        todo = [("__call__", self.call)]
         while todo:
-            name, module, function = todo.pop(0)
+            name, function = todo.pop(0)
             if name in self.methods:
                 continue
-            self.methods[name] = (module, function)
+            self.methods[name] = function
+            found: dict[type, list[Any]] = defaultdict(list)
             for node in _code_of(function):
-                reached = self._sort(node, name == "__call__")
-                if reached and reached not in self.methods:
-                    found = self.source.method(reached)
-                    if found is not None:
-                        todo.append((reached, found[0].module, found[1]))
+                found[type(node)].append(node)
+            for kind, nodes in found.items():
+                self._of_all[kind] += nodes
+            if name == "__call__":
+                self._of_call = found
+            todo += self._methods_of(found[ast.Attribute])
 
-    def _sort(self, node: ast.AST, of_call: bool) -> str | None:
-        """Keeps a node where questions look for it; gives the attribute of ``self`` that it names.
+    def _methods_of(self, attributes: list[Any]) -> list[tuple[str, ast.FunctionDef]]:
+        names = dict.fromkeys(filter(None, map(own_attribute, attributes)))
+        known = ((name, self.source.method(name)) for name in names if name not in self.methods)
+        return [(name, method[1]) for name, method in known if method is not None]
 
-        All questions are asked of what one look at each node has sorted, as there are a million.
-        """
-        if isinstance(node, ast.Name):
-            if of_call:
-                self._name_in_call(node)
-        elif isinstance(node, ast.Subscript):
-            # Callbacks are shown what they ask for of locals()[name]; that reads no parameter.
-            asked = node.value
-            if of_call and isinstance(asked, ast.Call) and isinstance(asked.func, ast.Name):
-                self._locals_taken -= asked.func.id == "locals"
-        elif isinstance(node, ast.Attribute):
-            reached = own_attribute(node)
-            if reached and isinstance(node.ctx, ast.Store):
-                self._set.add(reached)
-            return reached
-        elif isinstance(node, ast.Call):
-            self.calls.append(node)
-            if of_call and own_attribute(node.func) == "check_inputs":
-                self._checked_at = node.lineno
-        elif isinstance(node, ast.Compare):
-            self._compared.append(node)
-        elif isinstance(node, ast.Assign):
-            match node:
-                case ast.Assign(
-                    targets=[ast.Tuple() as target],
-                    value=ast.Attribute(value=ast.Name(id=name), attr="shape"),
-                ):
-                    self._unpacked.append((target, name))
-        elif isinstance(node, ast.Return):
-            self._returns.append(node)
-        elif isinstance(node, ast.If) and any(isinstance(part, ast.Raise) for part in node.body):
-            self.refusals.append(node)
-        return None
+    def nodes(self, kind: type[_Node]) -> list[_Node]:
+        """All nodes of a type."""
+        return cast("list[_Node]", self._of_all.get(kind, []))
 
-    def _name_in_call(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Store):
-            self._stored_at.setdefault(node.id, node.lineno)
-        elif isinstance(node.ctx, ast.Load):
-            self._names_read.add(node.id)
-            self._locals_taken += node.id == "locals"
+    def nodes_of_call(self, kind: type[_Node]) -> list[_Node]:
+        """Those of the call itself, without what it reaches."""
+        return cast("list[_Node]", self._of_call.get(kind, []))
 
     def parameters_read(self) -> set[str]:
         """Parameters that the call reads by name, or all if it takes its locals as a whole."""
-        if self._locals_taken > 0:
+        names = [node.id for node in self.nodes_of_call(ast.Name) if isinstance(node.ctx, ast.Load)]
+        # Callbacks are shown what they ask for of locals()[name]; that reads no parameter.
+        shown = [
+            part for part in self.nodes_of_call(ast.Subscript) if _called(part.value) == "locals"
+        ]
+        if names.count("locals") > len(shown):
             return {item.arg for item in arguments(self.call)}
-        return self._names_read
+        return set(names)
 
     def names_called(self) -> set[str]:
         """Names called as functions, such as ``callback``, or handed on to another call."""
-        found: set[str] = set()
-        for call in self.calls:
-            if isinstance(call.func, ast.Name):
-                found.add(call.func.id)
-            for word in call.keywords:
-                if isinstance(word.value, ast.Name):
-                    found.add(word.value.id)
-        return found
+        calls = self.nodes(ast.Call)
+        values = (word.value for call in calls for word in call.keywords)
+        handed = {value.id for value in values if isinstance(value, ast.Name)}
+        return handed | {call.func.id for call in calls if isinstance(call.func, ast.Name)}
 
     def methods_called(self) -> set[str]:
         """Attributes that are called, of whatever: ``progress_bar``, ``manual_seed``."""
-        return {call.func.attr for call in self.calls if isinstance(call.func, ast.Attribute)}
+        functions = (call.func for call in self.nodes(ast.Call))
+        return {function.attr for function in functions if isinstance(function, ast.Attribute)}
 
     def words_of(self, name: str) -> tuple[str, ...]:
         """Texts that a parameter is compared with."""
         found: set[str] = set()
-        for node in self._compared:
-            if _mentions(node, name):
-                found |= set(_texts(node))
+        for node in self.nodes(ast.Compare):
+            sides = (node.left, *node.comparators)
+            if any(isinstance(side, ast.Name) and side.id == name for side in sides):
+                found |= set(texts(node))
         return tuple(sorted(found))
-
-    def allowed_words(self) -> dict[str, tuple[str, ...]]:
-        """Texts of which a parameter has to be one, since anything else is refused; by its name."""
-        found: dict[str, tuple[str, ...]] = {}
-        for node in self.refusals:
-            parts = walk(node.test)
-            asked = {part.id for part in parts if isinstance(part, ast.Name)} - _BUILTIN
-            if len(asked) != 1:
-                continue  # refused only together with something else
-            name = asked.pop()
-            for part in parts:
-                if words := _words_demanded(part, name):
-                    found.setdefault(name, words)
-        return found
-
-    def divisors(self) -> dict[str, str]:
-        """What sizes are refused for not being a multiple of, as written; by the parameter."""
-        found: dict[str, str] = {}
-        for node in self.refusals:
-            for part in walk(node.test):
-                match part:
-                    case ast.BinOp(op=ast.Mod(), left=ast.Name(id=name), right=by):
-                        found.setdefault(name, ast.unparse(by))
-        return found
-
-    def one_of(self) -> list[tuple[str, ...]]:
-        """Parameters of which one at least must be given though the signature lets all out."""
-        known = {
-            name
-            for name, value in defaults(self.call).items()
-            if isinstance(value, ast.Constant) and value.value is None
-        }
-        found: list[tuple[str, ...]] = []
-        for name in ("__call__", "check_inputs"):
-            for statement in self.methods[name][1].body if name in self.methods else ():
-                for node in _chain(statement):
-                    names = _all_none(node.test) if node in self.refusals else ()
-                    line = node.lineno if name == "__call__" else self._checked_at
-                    if names and set(names) <= known and not self._set_before(names, line):
-                        found.append(names)
-        return list(dict.fromkeys(found))
-
-    def _set_before(self, names: tuple[str, ...], line: int) -> bool:
-        """Whether the call itself gives one of them a value before it is looked at."""
-        return any(self._stored_at.get(name, line) < line for name in names)
 
     def prepared(self, by: str) -> set[str]:
         """Names that a method of a processor is given: ``preprocess``, ``preprocess_video``."""
-        return {
-            call.args[0].id
-            for call in self.calls
-            if isinstance(call.func, ast.Attribute)
-            and call.func.attr == by
-            and call.args
-            and isinstance(call.args[0], ast.Name)
-        }
+        found: set[str] = set()
+        for call in self.nodes(ast.Call):
+            match call:
+                case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Name(id=name), *_]):
+                    if attr == by:
+                        found.add(name)
+        return found
 
     def axes(self) -> dict[str, str]:
         """Order of the axes of what the call unpacks the shape of, by its name."""
         found: dict[str, str] = {}
-        for target, name in self._unpacked:
-            words = [item.id for item in target.elts if isinstance(item, ast.Name)]
-            axes = axes_of(words) if len(words) == len(target.elts) else ""
-            if axes:
-                found.setdefault(name, axes)
+        for node in self.nodes(ast.Assign):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Tuple(elts=parts)],
+                    value=ast.Attribute(value=ast.Name(id=name), attr="shape"),
+                ):
+                    words = [part.id for part in parts if isinstance(part, ast.Name)]
+                    if len(words) == len(parts) and (axes := axes_of(words)):
+                        found.setdefault(name, axes)
         return found
 
     def returned(self) -> list[str]:
         """Output classes that are called in a return, those of the call itself first."""
-        made = (part for node in self._returns for part in walk(node) if isinstance(part, ast.Call))
-        names = (call.func.id for call in made if isinstance(call.func, ast.Name))
-        return list(dict.fromkeys(name for name in names if "Output" in name))
+        made = (part for node in self.nodes(ast.Return) for part in walk(node))
+        names = dict.fromkeys(_called(part) for part in made)
+        return [name for name in names if "Output" in name]
 
     def keywords_taken(self) -> set[str]:
         """Words that the code takes out of ``**kwargs``."""
-        return {
-            str(call.args[0].value)
-            for call in self.calls
-            if isinstance(call.func, ast.Attribute)
-            and call.func.attr in ("pop", "get")
-            and isinstance(call.func.value, ast.Name)
-            and call.func.value.id == "kwargs"
-            and call.args
-            and isinstance(call.args[0], ast.Constant)
-        }
+        found: set[str] = set()
+        for call in self.nodes(ast.Call):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="kwargs"), attr="pop" | "get"),
+                    args=[ast.Constant(value=word), *_],
+                ):
+                    found.add(str(word))
+        return found
 
     def attributes_set(self) -> set[str]:
         """Attributes of the pipeline that a call gives another value."""
-        return self._set
+        stored = (part for part in self.nodes(ast.Attribute) if isinstance(part.ctx, ast.Store))
+        return {name for part in stored if (name := own_attribute(part)) is not None}
 
 
 def arguments(function: ast.FunctionDef) -> list[ast.arg]:
@@ -252,54 +176,13 @@ def _code_of(function: ast.FunctionDef) -> list[ast.AST]:
     )
 
 
-def _mentions(node: ast.Compare, name: str) -> bool:
-    return any(
-        isinstance(part, ast.Name) and part.id == name for part in (node.left, *node.comparators)
-    )
+def texts(node: ast.AST) -> list[str]:
+    """Constant texts in an expression."""
+    parts = walk(node)
+    return [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
 
 
-def _texts(node: ast.AST) -> list[str]:
-    return [
-        part.value
-        for part in ast.walk(node)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-    ]
-
-
-def _words_demanded(test: ast.AST, name: str) -> tuple[str, ...]:
-    """Texts of ``name not in [...]`` or ``not name in [...]``."""
-    wanted: type[ast.cmpop] = ast.NotIn
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        test, wanted = test.operand, ast.In
-    match test:
-        case ast.Compare(left=ast.Name(id=asked), ops=[how], comparators=[among]):
-            if asked == name and isinstance(how, wanted):
-                return tuple(_texts(among))
-    return ()
-
-
-def _chain(statement: ast.stmt) -> Iterator[ast.If]:
-    """A condition and its ``elif``; not what is asked under it, which holds only there."""
-    if isinstance(statement, ast.If):
-        yield statement
-        for item in statement.orelse:
-            yield from _chain(item)
-
-
-def _all_none(test: ast.expr) -> tuple[str, ...]:
-    """The names of ``a is None and b is None``; nothing if the test asks anything else as well."""
-    parts = test.values if isinstance(test, ast.BoolOp) else [test]
-    if isinstance(test, ast.BoolOp) and not isinstance(test.op, ast.And):
-        return ()
-    names: list[str] = []
-    for part in parts:
-        match part:
-            case ast.Compare(
-                left=ast.Name(id=name),
-                ops=[ast.Is()],
-                comparators=[ast.Constant(value=None)],
-            ):
-                names.append(name)
-            case _:
-                return ()
-    return tuple(names)
+def _called(node: ast.AST) -> str:
+    """The name of a function that is called by it; empty for anything else."""
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return node.func.id if is_call else ""  # type: ignore[attr-defined]

@@ -8,9 +8,10 @@ from typing import Any
 
 from nodegraph.pipelines.classes import Follows, PipelineInput
 from nodegraph.pipelines.reading.code import PipelineCode, arguments
-from nodegraph.pipelines.reading.inputs import CallParameter, rate_source
+from nodegraph.pipelines.reading.inputs import rate_source
 from nodegraph.pipelines.reading.lineage import PipelineSource
 from nodegraph.pipelines.reading.outputs import inner_pipelines
+from nodegraph.pipelines.reading.parameters import CallParameter
 
 _STEPS = re.compile(r"num_inference_steps\w*$|^steps$")
 
@@ -32,7 +33,7 @@ def read_settings(
     parameters: list[CallParameter],
     inputs: tuple[PipelineInput, ...],
 ) -> dict[str, Any]:
-    """What `PipelineClass.settings` lists; what is empty or False is left out."""
+    """What `PipelineClass.settings` lists, but for ``one_of``; nothing that is empty or false."""
     by_name = {item.name: item for item in parameters}
     names = frozenset(by_name)
     used = code.names_called()
@@ -56,7 +57,6 @@ def read_settings(
         },
         "rates": {name: rate_source(name, names) for name in by_name if rate_source(name, names)},
         "divisors": {name: item.divisor for name, item in by_name.items() if item.divisor},
-        "one_of": [list(group) for group in code.one_of()],
         "pipelines": list(inner_pipelines(source)),
         "swaps": _swaps(source, code),
         "global_seed": _sets_global_seed(code),
@@ -84,7 +84,7 @@ def _sets_global_seed(code: PipelineCode) -> bool:
         isinstance(call.func, ast.Attribute)
         and call.func.attr == "manual_seed"
         and ast.unparse(call.func.value) in ("torch", "torch.cuda")
-        for call in code.calls
+        for call in code.nodes(ast.Call)
     )
 
 

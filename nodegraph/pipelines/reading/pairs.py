@@ -7,6 +7,7 @@ import re
 from nodegraph.pipelines.reading.code import PipelineCode, arguments, defaults
 from nodegraph.pipelines.reading.lineage import PipelineSource, pipeline_source
 from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage
+from nodegraph.pipelines.reading.refusals import Refusals
 
 _LATENTS = "latents"
 _ASKS = re.compile(rb"\w is None and latents is None|\blatents is None and \w+ is None")
@@ -52,4 +53,4 @@ class LatentPairs:
             return False
         if _LATENTS not in defaults(source.call):
             return True
-        return any(_LATENTS in group for group in PipelineCode(source).one_of())
+        return any(_LATENTS in group for group in Refusals(PipelineCode(source)).one_of())

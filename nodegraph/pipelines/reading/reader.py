@@ -18,13 +18,11 @@ from nodegraph.pipelines.reading.code import PipelineCode, arguments, defaults
 from nodegraph.pipelines.reading.docstrings import Documented, read_docstring
 from nodegraph.pipelines.reading.facts import draws_bar, follows, read_settings
 from nodegraph.pipelines.reading.inputs import (
-    CallParameter,
-    Surroundings,
     in_a_sentence,
     in_order,
-    is_record,
     read_input,
 )
+from nodegraph.pipelines.reading.kinds import is_record
 from nodegraph.pipelines.reading.lineage import HOME, PipelineSource, every_pipeline, named_pipeline
 from nodegraph.pipelines.reading.literals import NoLiteral, literal
 from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage
@@ -37,7 +35,9 @@ from nodegraph.pipelines.reading.outputs import (
 )
 from nodegraph.pipelines.reading.packages import PackageNeeds
 from nodegraph.pipelines.reading.pairs import LatentPairs
+from nodegraph.pipelines.reading.parameters import CallParameter, Surroundings
 from nodegraph.pipelines.reading.parts import read_parts
+from nodegraph.pipelines.reading.refusals import Refusals
 
 
 @dataclass(slots=True)
@@ -86,10 +86,14 @@ class PipelineReader:
         """All that its source tells of a pipeline."""
         code = PipelineCode(source)
         about = read_docstring(ast.get_docstring(source.own.node))
-        parameters = list(self._parameters(source, code))
+        refused = Refusals(code)
+        parameters = list(self._parameters(source, code, refused))
         exchanged = self.pairs.exchanged(source)
         outputs = self._outputs(source, code, exchanged)
-        around = _surroundings(parameters, outputs, code, exchanged)
+        one_of = refused.one_of()
+        around = _surroundings(parameters, outputs, one_of)
+        around.latents_wanted = exchanged
+        around.videos = frozenset(code.prepared("preprocess_video"))
         inputs, hidden = _split(parameters, around, outputs)
         for parameter in parameters:
             self._keep_records(parameter, inputs)
@@ -107,16 +111,19 @@ class PipelineReader:
             parts=parts,
             config=config,
             needs=self.needs.of(source),
-            settings=read_settings(source, code, parameters, inputs),
+            settings=read_settings(source, code, parameters, inputs)
+            | ({"one_of": one_of} if one_of else {}),
         )
 
-    def _parameters(self, source: PipelineSource, code: PipelineCode) -> Iterator[CallParameter]:
+    def _parameters(
+        self, source: PipelineSource, code: PipelineCode, refused: Refusals
+    ) -> Iterator[CallParameter]:
         call = source.call
         said = read_docstring(ast.get_docstring(call))
         given = defaults(call)
         prepared = code.prepared("preprocess") | code.prepared("preprocess_video")
-        axes = code.axes()
-        read, allowed, divisors = code.parameters_read(), code.allowed_words(), code.divisors()
+        read, axes = code.parameters_read(), code.axes()
+        allowed, divisors = refused.allowed_words(), refused.divisors()
         for item in arguments(call):
             name = item.arg
             known = self._parameter(source.call_class, name, item.annotation, given.get(name), said)
@@ -202,13 +209,12 @@ class PipelineReader:
 def _surroundings(
     parameters: list[CallParameter],
     outputs: tuple[PipelineOutput, ...],
-    code: PipelineCode,
-    exchanged: bool,
+    one_of: list[list[str]],
 ) -> Surroundings:
     kinds = {item.kind for item in outputs}
     main = frozenset(
         name
-        for group in code.one_of()
+        for group in one_of
         for name in group
         if any(tables.LATENTLIKE.search(other) for other in group)
     )
@@ -216,9 +222,7 @@ def _surroundings(
         visual=bool(kinds & {"image", "video"}) or kinds == {"any"},
         video="video" in kinds,
         names=frozenset(item.name for item in parameters),
-        latents_wanted=exchanged,
         main=main,
-        videos=frozenset(code.prepared("preprocess_video")),
     )
 
 

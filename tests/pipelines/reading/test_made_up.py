@@ -422,3 +422,20 @@ def test_the_order_of_axes_is_read_where_it_is_said(read_call: Reader) -> None:
     assert axes == {"clip": "bcfhw", "waveform": "bcn", "video": "", "image": ""}
     assert "list[PIL]" in _input(found, "video").forms
     assert _input(found, "clip").forms == ("Tensor",)
+
+
+def test_a_size_that_the_call_makes_fit_is_refused_nowhere(read_call: Reader) -> None:
+    found = read_call(
+        """
+        def __call__(self, height: int = None, width: int = None, round_up: bool = True):
+            height = height or 512
+            if round_up:
+                width = self.nearest(width)
+            self.check_inputs(height, width)
+
+        def check_inputs(self, height, width):
+            if height % 8 != 0 or width % 8 != 0:
+                raise ValueError("sizes")
+        """
+    )
+    assert (_input(found, "height").multiple_of, _input(found, "width").multiple_of) == (8, None)
