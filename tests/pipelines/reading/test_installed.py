@@ -235,7 +235,9 @@ def test_what_a_call_changes_on_the_pipeline_is_known(classes: Classes) -> None:
 def test_sizes_that_are_refused_are_known_where_the_source_says_them(classes: Classes) -> None:
     found = classes["WanPipeline"]
     assert _input(found, "height").multiple_of == 16
-    assert classes["SanaPipeline"].settings["divisors"]["width"] == "32"
+    assert classes["LTXPipeline"].settings["divisors"]["width"] == "32"
+    # It goes to the nearest of its own sizes itself.
+    assert "divisors" not in classes["SanaPipeline"].settings
 
 
 def test_a_prompt_or_its_embeddings_must_be_given(classes: Classes) -> None:
