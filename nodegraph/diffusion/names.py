@@ -30,6 +30,7 @@ _ANY_LEVEL = (
     "euler_ancestral",
     "heun",
     "heunpp2",
+    "restart",
     "dpm_2",
     "dpm_2_ancestral",
     "dpmpp_2s",
@@ -106,11 +107,14 @@ asks once. Others ask once, or as `evaluations` has it."""
 
 
 def evaluations(sampler: str, steps: int) -> int:
-    """How often a sampler asks the model in so many steps down to the end.
+    """How often a sampler asks the model in so many steps down to the end; of `restart`, about.
 
     Args:
         steps: At least 1.
     """
+    if sampler == "restart":
+        # how many levels are walked again is the schedule's to say: mostly almost half of them
+        return 3 * steps - 1
     if sampler == "heunpp2":
         return max(3 * steps - 3, 1)
     if sampler == "pndm":

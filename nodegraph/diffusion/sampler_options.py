@@ -78,6 +78,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "euler_ancestral": _NOISY,
         "heun": _CHURNED,
         "heunpp2": _CHURNED,
+        "restart": {"repeats": 1, "s_tmin": 0.1, "s_tmax": 2.0, "s_noise": 1.0},
         "dpm_2": _CHURNED,
         "dpm_2_ancestral": _NOISY,
         "dpmpp_2s_ancestral": _NOISY,

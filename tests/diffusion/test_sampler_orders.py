@@ -66,8 +66,8 @@ def led(sigma: float) -> Tensor:
 
 def error(name: str, steps: int, **options: Any) -> float:
     """Greatest, at `LAST`, in so many steps of equal length down from `FIRST`."""
-    if "eta" in SAMPLER_OPTIONS.get(name, {}):
-        options["eta"] = 0.0  # without noise it solves the same equation
+    for drawing in SAMPLER_OPTIONS.get(name, {}).keys() & {"eta", "repeats"}:
+        options[drawing] = 0  # without noise it solves the same equation
     sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
     # asked at sigma itself, whatever whole timesteps the sampler would take
     ladder = Ladder(sigmas, sigmas[:-1] * 1000, 0, "own")
@@ -96,6 +96,7 @@ def error(name: str, steps: int, **options: Any) -> float:
         ("dpmpp_2m_cfg_pp", 2),
         ("dpmpp_2s_ancestral_cfg_pp", 2),
         ("heun", 2),
+        ("restart", 2),
         ("dpm_2", 2),
         ("dpm_2_ancestral", 2),
         ("dpmpp_2s_ancestral", 2),

@@ -46,6 +46,7 @@ from nodegraph.diffusion.samplers.heunpp2 import HeunPP2
 from nodegraph.diffusion.samplers.lcm import LCM
 from nodegraph.diffusion.samplers.pndm import PNDM
 from nodegraph.diffusion.samplers.res import ResMultistep, ResMultistepAncestral
+from nodegraph.diffusion.samplers.restart import Restart
 from nodegraph.diffusion.samplers.sa_solver import SASolver, SASolverPECE
 from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, LMS
 from nodegraph.diffusion.samplers.tcd import TCD
@@ -60,6 +61,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "euler_ancestral": EulerAncestral,
         "heun": Heun,
         "heunpp2": HeunPP2,
+        "restart": Restart,
         "dpm_2": DPM2,
         "dpm_2_ancestral": DPM2Ancestral,
         "dpmpp_2s": DPMpp2S,
