@@ -20,6 +20,7 @@ from nodegraph.diffusion.vae_files import open_vae, vae_format
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.residency import component_bytes
 from tests.diffusion import vae_export as original
+from tests.diffusion.families.parts import hunyuan_vae
 from tests.diffusion.ldm_export import _vae_tensors
 
 Build = Callable[[], Any]
@@ -132,19 +133,6 @@ def sana() -> Any:
     )
 
 
-def hunyuan_image() -> Any:
-    return d.AutoencoderKLHunyuanImage(
-        in_channels=3,
-        out_channels=3,
-        latent_channels=64,
-        block_out_channels=(32, 32, 32, 32, 64, 128),
-        layers_per_block=1,
-        spatial_compression_ratio=32,
-        sample_size=64,
-        scaling_factor=0.75289,
-    )
-
-
 BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "sd3": ("sd3", lambda: kl(16, 1.5305, 0.0609), _vae_tensors),
     "flux": ("flux", lambda: kl(16, 0.3611, 0.1159), _vae_tensors),
@@ -162,7 +150,7 @@ BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "ltx 0.9.1": ("ltx", lambda: ltx(**TIMED), original.ltx),
     "ltx 0.9.5": ("ltx", lambda: ltx(**LATE), original.ltx),
     "sana": ("sana", sana, original.sana),
-    "hunyuan-image": ("hunyuan-image", hunyuan_image, original.hunyuan_image),
+    "hunyuan-image": ("hunyuan-image", hunyuan_vae, original.hunyuan_image),
 }
 
 
@@ -372,7 +360,7 @@ def test_a_folder_of_a_class_that_is_no_vae_is_refused(tmp_path: Path) -> None:
 
 
 def test_pickles_are_opened_where_they_are_allowed(tmp_path: Path) -> None:
-    expected = random_weights(hunyuan_image())
+    expected = random_weights(hunyuan_vae())
     torch.save({"state_dict": original.hunyuan_image(expected)}, tmp_path / "vae.ckpt")
     with pytest.raises(UnsafeFile):
         open_vae("vae.ckpt", [tmp_path])

@@ -17,26 +17,9 @@ from nodegraph.session import weights
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted
+from tests.server.workflows import sampling
 
 MIB = 1 << 20
-PICTURE: dict[str, Any] = {
-    "load": {"type": "LoadModel", "inputs": {"model": "tiny", "dtype": "float32"}},
-    "prompt": {
-        "type": "EncodePrompt",
-        "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "a red apple"},
-    },
-    "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
-    "sample": {
-        "type": "KSampler",
-        "inputs": {
-            "model": {"from": "load.model"},
-            "positive": {"from": "prompt"},
-            "latent": {"from": "size"},
-            "steps": 3,
-        },
-    },
-}
-
 Plan = Callable[..., dict[str, Any]]
 
 
@@ -62,7 +45,7 @@ def planned(
 
         def plan(*workers: Ready) -> dict[str, Any]:
             answers.stocked(StockNews({}, [], [], is_all=True, rooms=rooms_of(workers)))
-            document = {"format": "nodegraph/1", "nodes": PICTURE}
+            document = sampling(64, steps=3)
             answer = server.client.post("/plan", json={"workflow": document})
             assert answer.status_code == 200, answer.text
             found: dict[str, Any] = answer.json()

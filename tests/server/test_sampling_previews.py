@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.server.hosting import Process
 from tests.server.talking import talk
+from tests.server.workflows import sampling
 
 pytestmark = pytest.mark.slow
-
-SAMPLING: dict[str, Any] = {
-    "format": "nodegraph/1",
-    "nodes": {
-        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
-        "prompt": {
-            "type": "EncodePrompt",
-            "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "a red apple"},
-        },
-        "size": {"type": "EmptyLatent", "inputs": {"width": 128, "height": 128}},
-        "sample": {
-            "type": "KSampler",
-            "inputs": {
-                "model": {"from": "load.model"},
-                "positive": {"from": "prompt"},
-                "latent": {"from": "size"},
-                "steps": 60,
-            },
-        },
-    },
-}
 
 
 def test_a_follower_with_previews_gets_pictures_of_the_sampling(home: Path) -> None:
@@ -42,7 +21,7 @@ def test_a_follower_with_previews_gets_pictures_of_the_sampling(home: Path) -> N
         with talk(serving) as client, talk(serving) as blind:
             client.ask("subscribe")
             blind.ask("subscribe", previews=False)
-            client.ask("submit", workflow=SAMPLING, targets=["sample"])
+            client.ask("submit", workflow=sampling(128, steps=60), targets=["sample"])
             preview = client.until("node.preview")
             assert (preview["node"], preview["data"]["mime"]) == ("sample", "image/jpeg")
             with Image.open(BytesIO(preview["data"]["image"])) as picture:

@@ -18,7 +18,7 @@ from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from tests.diffusion.single_files import double_stream as original
 
 from .equality import random_pipeline
-from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text, vae
+from .parts import clip_text, dynamic_flow, flow, flux_vae, sd3_around, t5_text
 from .words import clip_words, t5_words
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "model.", "")
@@ -79,7 +79,6 @@ def chroma() -> Any:
 
 
 def sd3(dual: tuple[int, ...] = ()) -> Any:
-    one, two, three = clip_words(), clip_words(pad="!"), t5_words()
     net = d.SD3Transformer2DModel(
         sample_size=128,
         in_channels=16,
@@ -93,11 +92,7 @@ def sd3(dual: tuple[int, ...] = ()) -> Any:
         dual_attention_layers=dual,
         qk_norm="rms_norm" if dual else None,
     )
-    encoders = (clip_text(one, 32, 32), one, clip_text(two, 32, 32, "gelu"), two)
-    autoencoder = vae(16, 1.5305, 0.0609, quant=False)
-    return d.StableDiffusion3Pipeline(
-        net, flow(shift=3.0), autoencoder, *encoders, t5_text(three, 80), three
-    )
+    return sd3_around(net)
 
 
 def sd35() -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import diffusers as d
 import transformers as tf
 
+from .words import clip_words, t5_words
+
 
 def clip_text(
     words: Any,
@@ -66,6 +68,29 @@ def vae(
 
 def flux_vae() -> Any:
     return vae(16, 0.3611, 0.1159, quant=False)
+
+
+def hunyuan_vae() -> Any:
+    return d.AutoencoderKLHunyuanImage(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=64,
+        block_out_channels=(32, 32, 32, 32, 64, 128),
+        layers_per_block=1,
+        spatial_compression_ratio=32,
+        sample_size=64,
+        scaling_factor=0.75289,
+    )
+
+
+def sd3_around(net: Any) -> Any:
+    """A pipeline of Stable Diffusion 3 with a transformer that attends to a width of 80."""
+    one, two, three = clip_words(), clip_words(pad="!"), t5_words()
+    encoders = (clip_text(one, 32, 32), one, clip_text(two, 32, 32, "gelu"), two)
+    autoencoder = vae(16, 1.5305, 0.0609, quant=False)
+    return d.StableDiffusion3Pipeline(
+        net, flow(shift=3.0), autoencoder, *encoders, t5_text(three, 80), three
+    )
 
 
 def unet(cross: int, heads: Any, **more: Any) -> Any:

@@ -17,7 +17,7 @@ from nodegraph.diffusion.vae import latent_format
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, picture, stock
-from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text, vae
+from .parts import clip_text, dynamic_flow, flow, flux_vae, sd3_around, t5_text
 from .words import clip_words, t5_words
 
 # Of classes of diffusers that are found at another place in a later version.
@@ -79,7 +79,6 @@ def chroma() -> Any:
 
 
 def sd3(dual: tuple[int, ...] = ()) -> Any:
-    one, two, three = clip_words(), clip_words(pad="!"), t5_words()
     net = d.SD3Transformer2DModel(
         sample_size=32,
         patch_size=2,
@@ -95,11 +94,7 @@ def sd3(dual: tuple[int, ...] = ()) -> Any:
         dual_attention_layers=dual,
         qk_norm="rms_norm" if dual else None,
     )
-    encoders = (clip_text(one, 32, 32), one, clip_text(two, 32, 32, "gelu"), two)
-    autoencoder = vae(16, 1.5305, 0.0609, quant=False)
-    return d.StableDiffusion3Pipeline(
-        net, flow(shift=3.0), autoencoder, *encoders, t5_text(three, 80), three
-    )
+    return sd3_around(net)
 
 
 def sd35() -> Any:

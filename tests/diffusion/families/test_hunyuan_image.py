@@ -22,25 +22,12 @@ from .checks import assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
 from .language import qwen_vl_text
-from .parts import flow, t5_text
+from .parts import flow, hunyuan_vae, t5_text
 from .words import qwen_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 SIGN = "a sign 'cat' and “dog”, \"red\""
-
-
-def hunyuan_vae() -> Any:
-    return d.AutoencoderKLHunyuanImage(
-        in_channels=3,
-        out_channels=3,
-        latent_channels=64,
-        block_out_channels=(32, 32, 32, 32, 64, 128),
-        layers_per_block=1,
-        spatial_compression_ratio=32,
-        sample_size=64,
-        scaling_factor=0.75289,
-    )
 
 
 def hunyuan(*, distilled: bool = False) -> Any:
