@@ -83,17 +83,33 @@ class Refusals:
         )
 
     def _is_rounded(self, name: str) -> bool:
-        """Whether the call makes another size of one before the check, as by ``size // 16 * 16``;
-        ``size or default`` makes none."""
+        """Whether the call makes another size of it before the check, as ``size // 16 * 16``."""
         line = self._checked_at()
-        for node in self._code.nodes_of_call(ast.Assign):
-            if node.lineno >= line or isinstance(node.value, ast.BoolOp | ast.IfExp):
-                continue
-            targets = {part.id for part in walk(*node.targets) if isinstance(part, ast.Name)}
-            read = {part.id for part in walk(node.value) if isinstance(part, ast.Name)}
-            if name in targets and name in read:
-                return True
+        return any(
+            _is_remade(statement, name)
+            for statement in self._code.call.body
+            if statement.lineno < line
+        )
+
+
+def _is_remade(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement gives a size a value made of itself; not where none was given:
+    ``size or default``, or what comes under a question for it."""
+    if isinstance(statement, ast.If):
+        asked = walk(statement.test)
+        is_there = any(isinstance(part, ast.Name) and part.id == name for part in asked)
+        divides = any(isinstance(part, ast.Mod) for node in asked for part in [_operator(node)])
+        inner = statement.orelse if is_there and not divides else statement.body + statement.orelse
+        return any(_is_remade(part, name) for part in inner)
+    if not isinstance(statement, ast.Assign) or isinstance(statement.value, ast.BoolOp | ast.IfExp):
         return False
+    targets = {part.id for part in walk(*statement.targets) if isinstance(part, ast.Name)}
+    read = {part.id for part in walk(statement.value) if isinstance(part, ast.Name)}
+    return name in targets and name in read
+
+
+def _operator(node: ast.AST) -> ast.operator | None:
+    return node.op if isinstance(node, ast.BinOp) else None
 
 
 def _raises(node: ast.If) -> bool:

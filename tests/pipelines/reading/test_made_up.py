@@ -428,7 +428,9 @@ def test_a_size_that_the_call_makes_fit_is_refused_nowhere(read_call: Reader) ->
     found = read_call(
         """
         def __call__(self, height: int = None, width: int = None, round_up: bool = True):
-            height = height or 512
+            if not height:
+                height = 512
+                height = height * self.scale
             if round_up:
                 width = self.nearest(width)
             self.check_inputs(height, width)
