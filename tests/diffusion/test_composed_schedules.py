@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +111,17 @@ def test_levels_that_are_named_are_walked(noise: ModelNoise) -> None:
     torch.testing.assert_close(gone.sigmas, torch.tensor([*levels, 0.0]))
     assert (left.steps, left.end, left.rungs) == (3, 3, 4)
     assert (gone.steps, gone.end, gone.rungs) == (4, 4, 4)
+
+
+# diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_levels_that_are_named_are_asked_where_diffusers_asks() -> None:
+    levels = [14.0, 6.5, 2.7, 0.9, 0.2]
+    reference = EulerDiscreteScheduler.from_config(SD1)
+    reference.set_timesteps(sigmas=[*levels, 0.0])
+    ladder = laid(listed_schedule([*levels, 0]), NOISE, grid=CONTINUOUS)
+    assert torch.equal(ladder.sigmas, reference.sigmas)
+    torch.testing.assert_close(ladder.timesteps, reference.timesteps.float(), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("noise", [NOISE, FLOW])
