@@ -14,7 +14,13 @@ from typing import Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_INVERSION, LOAD_LORA, LOAD_MODEL
+from nodegraph.diffusion.families.alone import (
+    LOAD_DENOISER,
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_MODEL,
+    LOAD_PIPELINE,
+)
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
     Identified,
@@ -282,7 +288,7 @@ def _identify(path: Path, allow_pickle: bool) -> Identified:
     class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
     families = families_of_pipeline(class_name)
     if not families:
-        return Identified(f"a {class_name}")
+        return Identified(f"a {class_name}", node=LOAD_PIPELINE)
     identified = identify_folder(class_name, _part_configs(path, families))
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)

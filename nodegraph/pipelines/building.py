@@ -27,7 +27,7 @@ from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.precision.settling import settle
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile
-from nodegraph.pipelines.opening import LIBRARY
+from nodegraph.pipelines.opening import GENERATION, LIBRARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,22 @@ def part_class(recipe: PipelineComponent) -> Any:
     library = recipe.option(LIBRARY)
     own = "" if library in _LIBRARIES else library.removeprefix("diffusers.pipelines.")
     places = [_own_package(own)] if own else [_LIBRARIES[library]]
-    # Where a library has renamed its packages, its classes are mostly where they were.
+    names = (recipe.family, recipe.family.replace(*_RENAMED))
+    # Where a library has moved a class to another of its packages, it is mostly at the top.
     for place in (*places, *_LIBRARIES.values()):
-        found = getattr(place, recipe.family, None)
-        if found is not None:
-            return found
+        for name in names:
+            found = getattr(place, name, None)
+            if found is not None:
+                return found
     raise InvalidFile(
         f"{recipe.source} is a {recipe.family} of {library}, which the installed one doesn't know."
     )
 
+
+_GENERATION = "generation_config"
+
+_RENAMED = ("FeatureExtractor", "ImageProcessor")
+"""What prepares pictures is called in folders of old, and now."""
 
 _LIBRARIES: Mapping[str, Any] = {"diffusers": diffusers, "transformers": transformers}
 
@@ -118,7 +125,10 @@ def _made(recipe: PipelineComponent) -> Any:
         with reading(place):
             settings = kind.config_class.from_pretrained(place)
             tensors = read_tensors(_weights(recipe), recipe.dtype, as_stored=as_stored)
-            return transformers_module(kind, settings, tensors, place)
+            module = transformers_module(kind, settings, tensors, place)
+            if any(Path(file.path).name == GENERATION for file in recipe.files):
+                setattr(module, _GENERATION, transformers.GenerationConfig.from_pretrained(place))
+            return module
     return _from_copies(kind, recipe)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from nodegraph.core.values import Audio, Video
+from nodegraph.diffusion.diffusers_folder import CONFIG, read_config
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput
 from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, may_say_audio_rate
@@ -26,6 +28,9 @@ _INSTALLED_AS = {
 _STANDS_FOR = "_embeds"
 """At the end of an input that stands in for the one named before it."""
 _WITH_ALPHA = "RGBA"
+_ADAPTER = "ip_adapter"
+_PROJECTS, _SEES = "encoder_hid_dim_type", "ip_image_proj"
+"""What the configuration of a UNet says that was saved with an IP-Adapter."""
 _ONE_BY_ONE = ("video", "audio")
 _COUNTS = ("num_videos_per_prompt", "num_waveforms_per_prompt", "batch_size")
 
@@ -75,6 +80,7 @@ def call_faults(
         elif value is not None and item.kind in ("image", "video"):
             yield from _picture_faults(found, item, value)
     yield from _several(found, inputs)
+    yield from _adapter_faults(found, pipeline, inputs)
     gives_audio = any(output.kind == "audio" for output in found.outputs)
     is_told = inputs.get(AUDIO_RATE) is not None
     if gives_audio and rate is None and not is_told and not may_say_audio_rate(found):
@@ -147,6 +153,26 @@ def _several(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[Invali
                 expected="1",
                 hint="Ask for several by a list of seeds: the node runs for each.",
             )
+
+
+def _adapter_faults(
+    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
+    """Pictures for an IP-Adapter where the network was saved without one."""
+    given = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
+    if given and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
+        yield InvalidValue(
+            f"the networks of this {found.name} have no IP-Adapter that could see it",
+            port=given[0],
+            expected="a folder that was saved with an IP-Adapter in it",
+        )
+
+
+def _configs(pipeline: Pipeline) -> Iterator[Mapping[str, Any]]:
+    for recipe in pipeline.recipes:
+        for file in recipe.files:
+            if Path(file.path).name == CONFIG:
+                yield read_config(Path(file.path))
 
 
 def _audio_faults(

@@ -200,7 +200,7 @@ def _missing(part: FolderPart) -> Iterator[str]:
         yield ""
     elif part.class_name.endswith("Scheduler") and part.kind != "scheduler":
         yield layout.SCHEDULER_FILE
-    elif part.kind == "tool" and not _TOOLS.search(part.class_name):
+    elif part.kind == "tool" and not any(part.folder.glob("*config.json")):
         yield layout.CONFIG
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nodegraph.core.digests import digest_value
@@ -32,6 +33,9 @@ from nodegraph.pipelines.values import Pipeline
 
 LIBRARY = "library"
 """Option of a component's recipe: where its class is."""
+
+GENERATION = "generation_config.json"
+"""Beside a language model: how it goes on with a text."""
 
 MAIN_SCHEDULER = "scheduler"
 
@@ -145,7 +149,9 @@ def takes_storage(name: str) -> bool:
 def part_files(part: FolderPart, *, allow_pickle: bool) -> PartFiles:
     """The files of a part: its configuration and weights, or all there are of what has none."""
     if part.kind == "model":
-        return weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
+        found = weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
+        further = [path for path in [part.folder / GENERATION] if path.is_file()]
+        return replace(found, files=[*found.files, *further])
     return PartFiles(part.name, [path for path in sorted(part.folder.iterdir()) if path.is_file()])
 
 

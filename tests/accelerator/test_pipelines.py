@@ -67,6 +67,23 @@ def test_parts_that_never_fit_come_bit_by_bit(
     assert pretend.used() == 0
 
 
+def test_an_autoencoder_that_overflows_in_half_precision_is_held_in_float32(
+    pretend: PretendAccelerator, tmp_path: Path
+) -> None:
+    name = "StableDiffusionXLPipeline"
+    shelf = Shelf(tmp_path, [name], device="cuda:0")
+    nodes = shelf.nodes(name)
+    nodes["load"]["inputs"]["dtype"] = "float16"
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    assert result["run.image"].isfinite().all()
+    held = {
+        type(item.recipe).__name__: item.recipe.dtype for item in shelf.session._weights.resident()
+    }
+    assert held == {"DiffusionModel": "float16", "TextEncoder": "float16", "Vae": "float32"}
+    shelf.session.close()
+
+
 def check_equal(shelf: Shelf, on_cpu: Shelf, name: str) -> None:
     there, here = values(shelf, name), values(on_cpu, name)
     for port, value in here.items():

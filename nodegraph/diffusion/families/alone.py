@@ -18,6 +18,7 @@ LOAD_DENOISER = "LoadDiffusionModel"
 LOAD_ENCODER = "LoadTextEncoder"
 LOAD_VAE = "LoadVae"
 LOAD_LORA = "LoadLora"
+LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
 
 

@@ -138,9 +138,9 @@ class Shelf:
         return open_pipeline(name, [self.models])
 
     @contextmanager
-    def plain(self, name: str) -> Iterator[Any]:
+    def plain(self, name: str, folder: str = "") -> Iterator[Any]:
         """The pipeline as diffusers makes it, of the very parts that the session holds."""
-        pipeline = self.pipeline(name)
+        pipeline = open_pipeline(folder, [self.models]) if folder else self.pipeline(name)
         with ExitStack() as held:
             live = {item: held.enter_context(self.weights(item)) for item in pipeline.recipes}
             yield plain_pipeline(pipeline, live)

@@ -11,6 +11,8 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+import transformers
+from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 
 from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion.opening import open_model
@@ -20,6 +22,9 @@ from nodegraph.residency.measure import component_bytes
 from tests.diffusion.adapters import files as adapter_files
 from tests.pipelines.run.conftest import SEED, Shelf, link
 from tests.pipelines.run.plainly import answer
+from tests.pipelines.tiny import tiny
+from tests.pipelines.tiny.base import WIDTH
+from tests.pipelines.tiny.parts import clip_pixels, clip_vision
 
 PIPELINES = (
     "StableDiffusionPipeline",
@@ -162,6 +167,26 @@ def test_weights_may_be_held_in_few_bits(shelf: Shelf, name: str) -> None:
     assert not result.errors, result.errors
     usual = shelf.run(name)["run.image"]
     assert 0 < (result["run.image"] - usual).abs().mean() < 0.1
+
+
+def test_a_content_filter_comes_along(shelf: Shelf) -> None:
+    """It lies in a package of diffusers' pipelines, and what feeds it has a name of old."""
+    shelf.call(SD)
+    parts = tiny(SD).pipeline.components
+    parts["safety_checker"] = StableDiffusionSafetyChecker(
+        transformers.CLIPConfig(vision_config=clip_vision().config.to_dict(), projection_dim=WIDTH)
+    )
+    made = diffusers.StableDiffusionPipeline(**{**parts, "feature_extractor": clip_pixels()})
+    made.save_pretrained(shelf.models / "checked")
+    index_of(shelf.models / "checked", feature_extractor=["transformers", "CLIPFeatureExtractor"])
+    nodes = shelf.nodes(SD)
+    nodes["load"]["inputs"]["pipeline"] = "checked"
+    result = shelf.run_nodes(nodes)
+    assert not result.errors, result.errors
+    with shelf.plain(SD, folder="checked") as plain:
+        wanted = answer(plain, shelf.call(SD), SEED)
+    assert torch.equal(result["run.image"], torch.as_tensor(wanted["images"]))
+    assert result["run.nsfw_content_detected"] == wanted["nsfw_content_detected"]
 
 
 def test_a_changed_file_is_noticed(folder: Path) -> None:

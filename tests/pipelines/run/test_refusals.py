@@ -109,6 +109,12 @@ def test_several_where_one_is_given(shelf: Shelf, name: str, port: str) -> None:
     assert error.problem.port == port
 
 
+def test_a_picture_for_an_adapter_that_is_not_there(shelf: Shelf) -> None:
+    inputs = {"prompt": "a bird", "ip_adapter_image": torch.zeros(1, 32, 32, 3)}
+    error = refusal(shelf, class_named(SD), shelf.pipeline(SD), **inputs)
+    assert error.problem.port == "ip_adapter_image"
+
+
 def test_what_the_pipeline_itself_refuses_is_told_in_its_words(shelf: Shelf) -> None:
     inputs = {"prompt": "a bird", "height": 33, "width": 32, "num_inference_steps": 1}
     with pytest.raises(InvalidValue, match=r"StableDiffusionPipeline refused it: .*divisible by 8"):

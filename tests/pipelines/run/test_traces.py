@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from nodegraph import InvalidFile
+from nodegraph.core.events import Event
+from nodegraph.diffusion.models import list_models, locate_model
+from nodegraph.engine.cancel import CancelToken
 from nodegraph.pipelines.calling import run_pipeline
-from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named
+from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow
 
 PIPELINES = ("StableDiffusionPipeline", "KandinskyV22CombinedPipeline")
 SD = "StableDiffusionPipeline"
@@ -72,3 +76,25 @@ def test_equal_calls_are_answered_from_the_cache(shelf: Shelf) -> None:
     assert not shelf.run(SD).errors
     assert shelf.run(SD).nodes["run"].status == "cached"
     assert shelf.run(SD, seed=SEED + 1).nodes["run"].status != "cached"
+
+
+def test_a_run_is_cancelled_between_modules(shelf: Shelf) -> None:
+    cancel = CancelToken()
+
+    def listen(event: Event) -> None:
+        if event.kind == "node.progress":
+            cancel.cancel()
+
+    result = shelf.session.run(
+        workflow(shelf.nodes(SD, seed=7)), targets=["run"], listener=listen, cancel=cancel
+    )
+    assert result.status == "cancelled"
+    assert not shelf.run(SD, seed=7).errors
+
+
+def test_a_folder_that_only_this_loads_is_listed_so(shelf: Shelf) -> None:
+    shelf.call("StableAudioPipeline")
+    [found] = [item for item in list_models([shelf.models]) if item.name == "StableAudioPipeline"]
+    assert (found.problem, found.node) == (None, "LoadPipeline")
+    with pytest.raises(InvalidFile, match="LoadPipeline takes it"):
+        locate_model("StableAudioPipeline", [shelf.models])
