@@ -17,6 +17,7 @@ MOST_TEXELS = 1 << 26
 """Pixels of all textures together."""
 _PICTURES = ("PNG", "JPEG", "WEBP")
 """Pillow knows more formats, some of which start other programs."""
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _MOST_NODES = 100_000
 _DEEPEST = 1_000
 """Nodes within each other."""
@@ -89,27 +90,34 @@ def check_pictures(found: dict[str, Any], binary: bytes, name: str) -> None:
     Raises:
         InvalidFile: There is such a picture.
     """
-    pixels = 0
+    left = MOST_TEXELS
     try:
         for picture in found.get("images", ()):
             view = found["bufferViews"][picture["bufferView"]]
             begin = view.get("byteOffset", 0)
-            pixels += _pixels(binary[begin : begin + view["byteLength"]])
-    except (*DAMAGED, TypeError, KeyError, IndexError, AttributeError) as error:
+            left -= _decoded(binary[begin : begin + view["byteLength"]], left)
+    except (*DAMAGED, *_BOMBS, AttributeError) as error:
         raise InvalidFile(
             f"{name} is refused: a texture is damaged, or no {', '.join(_PICTURES)}."
         ) from error
-    if pixels > MOST_TEXELS:
+    if left < 0:
         raise InvalidFile(
             f"{name} is refused: its textures are too large.",
-            given=f"{pixels:,} pixels",
-            expected=f"at most {MOST_TEXELS:,}",
+            expected=f"at most {MOST_TEXELS:,} pixels",
         )
 
 
-def _pixels(data: bytes) -> int:
+def _decoded(data: bytes, most: int) -> int:
+    """How many pixels a picture has; it is decoded, unless it has more than `most`.
+
+    Raises:
+        One of `DAMAGED`: It can't be.
+    """
     with Image.open(BytesIO(data), formats=_PICTURES) as picture:
-        return picture.width * picture.height
+        pixels = picture.width * picture.height
+        if pixels <= most:
+            picture.load()
+        return pixels
 
 
 def _corners(mesh: Any, accessors: Sequence[Any]) -> int:

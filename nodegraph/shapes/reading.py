@@ -145,9 +145,11 @@ def _finite(values: NDArray[Any], path: Path) -> Tensor:
     import numpy as np
     import torch
 
-    if values.ndim != 2 or values.shape[1] != 3 or not np.isfinite(values).all():
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(values, np.float32)
+    if found.ndim != 2 or found.shape[1] != 3 or not np.isfinite(found).all():
         raise InvalidFile(f"{path} is damaged: some of its points are nowhere.")
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    return torch.from_numpy(found)
 
 
 def _painted(mesh: Mesh, shape: Any) -> Mesh | None:

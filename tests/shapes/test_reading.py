@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -254,4 +255,34 @@ def test_a_texture_of_a_format_that_starts_programs_is_refused(tmp_path: Path) -
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
     path.write_bytes(data[:at] + script + data[at + len(script) :])
     with pytest.raises(InvalidFile, match="no PNG, JPEG, WEBP"):
+        read_mesh(path)
+
+
+def test_a_damaged_texture_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path, square())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT") + 8
+    data[at : at + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+    for read in (read_mesh, read_point_cloud):
+        with pytest.raises(InvalidFile, match="texture"):
+            read(path)
+
+
+@pytest.mark.parametrize("place", ["1e200", "nan", "-inf"])
+def test_places_that_are_none_are_told(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "a.obj"
+    path.write_text(f"# {shape_files.MARK} a b\nv 0 0 {place}\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    with pytest.raises(InvalidFile, match="nowhere"):
+        read_mesh(path)
+
+
+def test_a_picture_of_a_billion_pixels_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, square())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IHDR")
+    data[at + 4 : at + 12] = struct.pack(">II", 2**15, 2**15)
+    data[at + 17 : at + 21] = struct.pack(">I", zlib.crc32(data[at : at + 17]))
+    path.write_bytes(data)
+    with pytest.raises(InvalidFile, match="is refused"):
         read_mesh(path)
