@@ -84,13 +84,24 @@ def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:
             expected="no noise",
             hint="Link a NoNoise.",
         )
-    left = latent.leftover
+    left = None if added else latent.leftover
     if left is not None and latent.noise_mask is not None and left.original is None:
         raise InvalidValue(
             "the picture behind the noise isn't known, of which the mask keeps a part",
             port="latent",
             hint="Put SetNoiseMask before the sampler that leaves the noise.",
         )
+
+
+def original_of(latent: Latent, shape: tuple[int, ...], *, added: bool) -> Tensor:
+    """The picture that a sampling goes on from, as far as it is known; float32 on the CPU.
+
+    Args:
+        added: Whether noise is added to it: what is left in it already then counts as the picture.
+    """
+    left = None if added else latent.leftover
+    known = latent.samples if left is None else left.original
+    return torch.zeros(shape) if known is None else known
 
 
 def form_of(sampler: Sampler) -> Form:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent, Leftover
-from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of
+from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of, original_of
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Moment
@@ -135,7 +135,7 @@ class Denoising:
         drawn = first_noise(parts.noise, generators, latent.noise_indices, shape)
         self._noise = self._placed(drawn)
         self._added = parts.noise.added
-        self._original = _original(latent, shape)
+        self._original = original_of(latent, shape, added=parts.noise.added)
         self._mask = mask_in_cells(latent, shape)
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0
@@ -326,13 +326,6 @@ class Denoising:
                 else "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
             ),
         )
-
-
-def _original(latent: Latent, shape: tuple[int, ...]) -> Tensor:
-    """The picture without noise, as far as it is known; float32 on the CPU."""
-    left = latent.leftover
-    known = latent.samples if left is None else left.original
-    return torch.zeros(shape) if known is None else known
 
 
 def sample(

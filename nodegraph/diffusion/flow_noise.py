@@ -154,6 +154,10 @@ class FlowNoise:
         factor = self.shift if self.mu is None else float(np.exp(self.mu(tokens, steps)))
         return (factor * rising / (1 + (factor - 1) * rising))[::-1][:-1]
 
+    def timestep_to_sigma(self, timestep: float) -> float:
+        """Noise level of a timestep."""
+        return timestep / self.timesteps
+
     def sigma_to_timestep(self, sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
         """Timesteps of noise levels."""
         return sigmas * np.float32(self.timesteps)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.core.values import Latent
+from nodegraph.core.values import Latent, Leftover
 from nodegraph.diffusion.scheduler_file import refuse_unsupported
 from nodegraph.errors import InvalidValue
 
@@ -266,7 +266,9 @@ def add_noise(
     alpha, deviation = schedule.scales(timestep, sigma)
     noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
     samples = alpha * latent.samples + deviation * noise
-    return replace(latent, samples=samples)
+    level = float(schedule.timestep_to_sigma(timestep)) if sigma is None else sigma  # type: ignore[arg-type]
+    original = None if latent.noise_mask is None else latent.samples
+    return replace(latent, samples=samples, leftover=Leftover(level, "mixing", original))
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

@@ -16,7 +16,7 @@ from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import open_model
 from nodes._facts import model_weights
-from nodes._memory import decoding, encoding, sampling
+from nodes._memory import decoding, encoding, sampling, sampling_parts
 
 HERE = Path()
 PLACE = Environment((), HERE, HERE, HERE)
@@ -39,6 +39,23 @@ def test_memory_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> No
     assert hook(given(port, {**SIZE, "width": 128})).memory == 2 * one
     assert hook(given(port, SIZE, "cuda:0")).memory == pytest.approx(one / 2, rel=0.02)
     assert hook(given(port, {"width": 64})).memory is None
+
+
+@pytest.mark.parametrize(("cfg", "sides"), [(7.0, 2), (1.0, 1)])
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+def test_a_sampling_by_parts_takes_what_ksampler_takes(
+    cfg: float, sides: int, sampler: str
+) -> None:
+    options = {"steps": 10, "denoise": 1.0, "cfg": cfg, "sampler": sampler}
+    facts = {
+        "latent": SIZE,
+        "schedule": {"steps": 10},
+        "sampler": {"sampler": sampler},
+        "guider": {"sides": sides},
+    }
+    assert sampling_parts(HookInputs({}, facts, PLACE)) == sampling(
+        given("latent", SIZE, **options)
+    )
 
 
 def test_without_guidance_sampling_takes_half() -> None:

@@ -154,6 +154,27 @@ def test_noise_is_handed_on_to_a_sampler_that_keeps_it_otherwise(
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_noise_that_addnoise_left_is_gone_on_with() -> None:
+    options = SETTINGS | {"sampler": "ddim", "schedule": "trailing", "start_step": 2}
+    added = {"model": link("model"), "latent": link("picture"), "timestep": 599, "seed": 5}
+    nodes = {
+        "noisy": {"type": "AddNoise", "inputs": added},
+        "sample": sampler("KSamplerAdvanced", **options, latent=link("noisy"), add_noise=False),
+    }
+    alone = {"sample": sampler("KSamplerAdvanced", **options, latent=link("picture"))}
+    found, expected = (value(given, "sample.latent").samples for given in (nodes, alone))
+    assert torch.equal(found, expected)
+
+
+def test_where_noise_is_added_what_is_left_counts_as_the_picture() -> None:
+    early = sampler(**SETTINGS, end_step=2)
+    masked = {"type": "SetNoiseMask", "inputs": {"latent": link("early"), "mask": link("mask")}}
+    nodes = {"early": early, "masked": masked, "sample": sampler(latent=link("masked"))}
+    noisy, found = (value(nodes, output) for output in ("early.latent", "sample.latent"))
+    assert noisy.leftover is not None
+    assert torch.equal(found.samples[..., :4], noisy.samples[..., :4])
+
+
 def test_without_leftover_noise_the_last_step_takes_all_of_it() -> None:
     options = SETTINGS | {"end_step": 3}
     clean = value({"sample": sampler("KSamplerAdvanced", **options)}, "sample.latent")
