@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PARTS = {"common.py", "bare_server.py", "large.py", "load.py", "published_models.py", "serving.py"}
+PARTS = {
+    "common.py",
+    "bare_server.py",
+    "large.py",
+    "load.py",
+    "published_models.py",
+    "rivals.py",
+    "serving.py",
+}
 """Modules that the scripts share, and processes that they start."""
 SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if path.name not in PARTS)
 

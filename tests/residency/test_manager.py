@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, Vae
-from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.core.values import SPEED, Adapter, DiffusionModel, Recipe, RecipeFile, Vae
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.residency import ResidencyManager
 
 LIMIT = 60.0
@@ -71,6 +71,41 @@ def test_equal_content_is_shared_wherever_the_files_lie() -> None:
 
     with manager.use(recipe_of("a"), "cpu") as first, manager.use(moved, "cpu") as second:
         assert second is first
+
+
+ADAPTED = replace(recipe_of("a"), adapters=(Adapter("lora", "/l", "0", 1.0, ("unet",), "word"),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"strength": 0.5}, {"modules": ("unet_2",)}, {"token": "other"}],
+)
+def test_adapters_that_apply_otherwise_are_put_on_apart(change: dict[str, Any]) -> None:
+    manager = ResidencyManager(Loader(), derive=lambda base, recipe: Component(base.module, recipe))
+    other = replace(ADAPTED, adapters=(replace(ADAPTED.adapters[0], **change),))
+
+    with manager.use(ADAPTED, "cpu") as first, manager.use(other, "cpu") as second:
+        assert second is not first
+
+
+def test_what_computes_otherwise_is_derived_from_the_one_that_does_not() -> None:
+    loader = Loader()
+    manager = ResidencyManager(loader, derive=lambda base, recipe: Component(base.module, recipe))
+    fast = replace(recipe_of("a"), options=(("size", "10"), (f"{SPEED}compiled", "on")))
+
+    with manager.use(fast, "cpu") as found:
+        assert found.recipe == fast
+
+    assert loader.loaded == [("a", "cpu")]
+    assert [(item.recipe, item.bytes) for item in manager.resident()] == [
+        (fast, 0),
+        (recipe_of("a"), 10),
+    ]
+    with (
+        pytest.raises(InvalidValue, match="speed options can't be put on"),
+        ResidencyManager(loader).use(fast, "cpu"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
