@@ -6,12 +6,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nodegraph
 from nodegraph import api
+from nodegraph.molecules.chemistry import molecule_of_smiles
+from nodegraph.molecules.encoding import encode_molecule
+from tests.audio.making import tone
+from tests.audio.making import written as write_audio
 from tests.cli.conftest import PATIENCE, WORKFLOW, saved
+from tests.shapes.making import box
+from tests.shapes.making import written as write_mesh
 
 PRINT_MODULES = """
 import sys
@@ -19,7 +26,10 @@ from nodegraph.cli import main
 code = main(sys.argv[1:])
 print(code, *sys.modules, file=sys.stderr)
 """
-NEVER = {"torch", "numpy", "PIL", "diffusers", "transformers", "networkx", "asyncio", "rich"}
+NEVER = {
+    *("torch", "numpy", "PIL", "diffusers", "transformers", "networkx", "asyncio", "rich"),
+    *("av", "trimesh", "rdkit"),
+}
 
 
 def imported(arguments: Sequence[str | Path]) -> set[str]:
@@ -80,6 +90,22 @@ def test_checking_what_the_built_in_pack_runs_imports_its_hooks_alone() -> None:
     modules = imported(command)
     assert not modules & (NEVER | {"sqlite3", "logging", "nodegraph.core.node"})
     assert node_modules(modules) == set()
+
+
+def test_checking_files_of_all_kinds_imports_no_torch_and_reads_none_as_a_whole(
+    tmp_path: Path,
+) -> None:
+    write_audio(tmp_path, tone(), "wav")
+    write_mesh(tmp_path, box())
+    (tmp_path / "a.sdf").write_bytes(encode_molecule(molecule_of_smiles("CCO")))
+    nodes: dict[str, Any] = {}
+    for kind, file in {"audio": "audio.wav", "mesh": "mesh.glb", "molecule": "a.sdf"}.items():
+        inputs = {"path": str(tmp_path / file)}
+        nodes[kind] = {"type": f"Load{kind.title()}", "inputs": inputs}
+        nodes[f"save_{kind}"] = {"type": f"Save{kind.title()}", "inputs": {kind: {"from": kind}}}
+    path = saved({"format": "nodegraph/1", "nodes": nodes})
+    modules = imported(["validate", path])
+    assert not modules & {"torch", "diffusers", "trimesh", "rdkit"}
 
 
 @pytest.mark.parametrize(
