@@ -106,6 +106,11 @@ def class_faults(
             f"{found.name} needs {' and '.join(packages)}, which isn't installed",
             hint=f"pip install {' '.join(packages)}",
         )
+    if first := found.settings.get("first"):
+        yield InvalidValue(
+            f"{found.name} works only after its method `{first}` was called, which no node does",
+            hint="Call it in a node of your own.",
+        )
     missing = missing_parts(found, names)
     if missing:
         yield InvalidValue(

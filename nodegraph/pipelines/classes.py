@@ -164,6 +164,7 @@ class PipelineClass:
             - ``rates``: parameters that take the rate of an audio input, with that input's name.
             - ``divisors``: sizes and what they must divide by, as written.
             - ``one_of``: inputs of which at least one must be given.
+            - ``first``: a method that has to be called before, which no node does.
             - ``pipelines``: attributes that hold pipelines of their own.
             - ``swaps``: what a call changes on the pipeline: ``attention``, ``hooks``, or the
               names of components. To be put back after it was stopped in the middle.

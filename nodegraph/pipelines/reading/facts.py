@@ -33,7 +33,7 @@ def read_settings(
     parameters: list[CallParameter],
     inputs: tuple[PipelineInput, ...],
 ) -> dict[str, Any]:
-    """What `PipelineClass.settings` lists, but for ``one_of``; nothing that is empty or false."""
+    """What `PipelineClass.settings` lists, but for refusals; nothing that is empty or false."""
     by_name = {item.name: item for item in parameters}
     names = frozenset(by_name)
     used = code.names_called()

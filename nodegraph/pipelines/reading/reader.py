@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from nodegraph.pipelines.classes import (
     PipelineClass,
@@ -111,8 +112,7 @@ class PipelineReader:
             parts=parts,
             config=config,
             needs=self.needs.of(source),
-            settings=read_settings(source, code, parameters, inputs)
-            | ({"one_of": one_of} if one_of else {}),
+            settings={**read_settings(source, code, parameters, inputs), **_refusals(refused)},
         )
 
     def _parameters(
@@ -204,6 +204,12 @@ class PipelineReader:
         return PipelineDataclass(
             found.name, found.module.name, said.summary, said.text, in_order(inputs), hidden
         )
+
+
+def _refusals(refused: Refusals) -> dict[str, Any]:
+    """What `PipelineClass.settings` says of what is refused, where there is any."""
+    found = {"one_of": refused.one_of(), "first": refused.called_first()}
+    return {key: value for key, value in found.items() if value}
 
 
 def _surroundings(

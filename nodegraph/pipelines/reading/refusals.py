@@ -61,6 +61,30 @@ class Refusals:
                 found[names] = None
         return [list(names) for names in found]
 
+    def called_first(self) -> str:
+        """The method of the pipeline that sets what the call refuses to do without, such as one
+        that turns a picture into noise; empty if there is none."""
+        for node, _ in self._outer():
+            match node.test:
+                case ast.Compare(
+                    left=ast.Attribute(value=ast.Name(id="self"), attr=name),
+                    ops=[ast.Is()],
+                    comparators=[ast.Constant(value=None)],
+                ):
+                    return self._setter(name)
+        return ""
+
+    def _setter(self, name: str) -> str:
+        for source in self._code.source.lineage:
+            for method, function in source.methods.items():
+                if method == "__init__" or method in self._code.methods:
+                    continue
+                for part in walk(*function.body):
+                    stored = isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
+                    if stored and own_attribute(part) == name:
+                        return method
+        return ""
+
     def _outer(self) -> Iterator[tuple[ast.If, int]]:
         """Conditions that aren't under another, and the line of the call that they are asked at."""
         for name in ("__call__", _CHECKS):

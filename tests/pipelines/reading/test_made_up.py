@@ -441,3 +441,21 @@ def test_a_size_that_the_call_makes_fit_is_refused_nowhere(read_call: Reader) ->
         """
     )
     assert (_input(found, "height").multiple_of, _input(found, "width").multiple_of) == (8, None)
+
+
+def test_a_method_that_has_to_be_called_before_is_known(read_call: Reader) -> None:
+    found = read_call(
+        """
+        def __init__(self):
+            self.noise = None
+
+        def invert(self, image):
+            self.noise = image
+
+        def __call__(self, prompt: str):
+            if self.noise is None:
+                raise ValueError("invert first")
+            return self.noise
+        """
+    )
+    assert found.settings["first"] == "invert"

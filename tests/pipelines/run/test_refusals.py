@@ -125,3 +125,9 @@ def test_a_class_that_is_gone(shelf: Shelf) -> None:
     found = replace(class_named(DANCE), name="DancingPipeline")
     with pytest.raises(InvalidValue, match="isn't in"):
         run_pipeline(Watched(shelf), found, shelf.pipeline(DANCE), {})
+
+
+def test_a_method_that_has_to_be_called_before(shelf: Shelf) -> None:
+    found = replace(class_named(DANCE), settings={"first": "invert"})
+    error = refusal(shelf, found, shelf.pipeline(DANCE))
+    assert "`invert`" in str(error)
