@@ -14,7 +14,7 @@ from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.memory import CodingMemory, StepMemory
-from nodegraph.diffusion.names import evaluations
+from nodegraph.diffusion.names import ASKS_UNGUIDED, evaluations
 from nodegraph.diffusion.steps import last_step
 
 _DECODED_USE = 15e-3 / 2
@@ -31,14 +31,16 @@ _KEPT = 3 * 3 * 4
 def sampling(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
     family = _family(inputs)
-    return _walking(inputs, family, _sides(inputs, family), _evaluations(inputs))
+    sides = 2 if inputs.literals.get("sampler") in ASKS_UNGUIDED else _sides(inputs, family)
+    return _walking(inputs, family, sides, _evaluations(inputs))
 
 
 def sampling_parts(inputs: HookInputs) -> Estimate:
     """What sampling takes that is put together of parts."""
     steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
     asked = None if steps is None else evaluations(sampler or "", steps)
-    return _walking(inputs, _family(inputs), inputs.fact("guider", "sides") or 2, asked)
+    sides = max(inputs.fact("guider", "sides") or 2, 2 if sampler in ASKS_UNGUIDED else 1)
+    return _walking(inputs, _family(inputs), sides, asked)
 
 
 def _family(inputs: HookInputs) -> Family:

@@ -85,6 +85,8 @@ def test_work_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None
         ({"end_step": 2}, 0.2),
         ({"cfg": 1.0}, 0.5),
         ({"sampler": "heun"}, 1.9),
+        ({"sampler": "seeds_3"}, 2.8),
+        ({"sampler": "euler_cfg_pp", "cfg": 0.6}, 1),
     ],
 )
 def test_sampling_grows_with_how_often_the_model_is_asked(
