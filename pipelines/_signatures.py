@@ -17,6 +17,7 @@ from ._types import default_of, input_annotation, output_annotation, output_name
 from ._words import docstring, in_order, label_of, port_names
 
 CATEGORY = "pipelines"
+_DEPRECATED = "Diffusers means to drop it."
 
 
 def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
@@ -56,6 +57,7 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
         category=f"{CATEGORY}/{found.makes}",
         label=label_of(found.name),
         tags=_tags(found),
+        deprecated=_DEPRECATED if found.settings.get("deprecated") else "",
         lane="gpu",
         numerics=True,
         validate=hooks.validate,
@@ -96,5 +98,6 @@ def _returned(found: PipelineClass) -> Any:
 
 
 def _tags(found: PipelineClass) -> tuple[str, ...]:
-    family = found.module.removeprefix("diffusers.pipelines.").partition(".")[0]
-    return tuple(dict.fromkeys((family.replace("_", " "), "diffusers", "pipeline")))
+    folders = found.module.split(".")[2:-1]
+    family = folders[-1] if folders else ""
+    return tuple(dict.fromkeys(filter(None, (family.replace("_", " "), "diffusers", "pipeline"))))

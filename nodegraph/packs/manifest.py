@@ -278,6 +278,7 @@ def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec], sources: SourceFiles)
     package, root = pack.code_root()
     code = CodeDigests({package: root, **roots()}, sources, owner)
     files = {path for module in {spec.module for spec in specs} for path in code.files(module)}
+    sources.save()
     inside = pack.snapshot().listing.files
     return tuple(sorted(str(path) for path in files if str(path) not in inside))
 

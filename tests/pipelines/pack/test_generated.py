@@ -143,3 +143,10 @@ def test_what_a_node_is_given_reaches_the_call_by_diffusers_names(
     assert asked["found"].name == "LTXConditionPipeline"
     # Where latents were asked for there is no video, and what needs it is skipped.
     assert (repr(video), latents) == ("BLOCKED", "latents")
+
+
+def test_what_diffusers_means_to_drop_says_so(registry: Registry) -> None:
+    old, new = (spec_of(registry, f"{name}Pipeline") for name in ("DanceDiffusion", "Flux"))
+    assert (old.deprecated, new.deprecated) == ("Diffusers means to drop it.", "")
+    assert old.tags == ("dance diffusion", "diffusers", "pipeline")
+    assert new.tags == ("flux", "diffusers", "pipeline")
