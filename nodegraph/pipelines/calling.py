@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.assembling import assembled
-from nodegraph.pipelines.checks import check_call
+from nodegraph.pipelines.checks import OUTPUT_TYPE, check_call
 from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.following import Following, previews_of
 from nodegraph.pipelines.giving import given, rates_given
@@ -19,8 +19,6 @@ from nodegraph.pipelines.random_state import own_random_state
 from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
 from nodegraph.pipelines.taking import Rates, rate_unknown, taken
 from nodegraph.pipelines.values import Pipeline
-
-OUTPUT_TYPE = "output_type"
 
 _SEEN = frozenset({"image", "video", "audio"})
 

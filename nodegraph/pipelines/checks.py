@@ -17,6 +17,9 @@ from nodegraph.pipelines.values import Pipeline
 PIPELINE = "pipeline"
 """Port of a pipeline's node."""
 
+OUTPUT_TYPE, _LATENT = "output_type", "latent"
+"""An input that asks for another form of the answer, and the one that is no picture."""
+
 _INSTALLED_AS = {
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python",
@@ -79,6 +82,12 @@ def call_faults(
             yield from _audio_faults(item, value, rate, found)
         elif value is not None and item.kind in ("image", "video"):
             yield from _picture_faults(found, item, value)
+    asked = inputs.get(OUTPUT_TYPE)
+    if asked == _LATENT and not any(output.word == asked for output in found.outputs):
+        # Packed ones would pass for grey pictures.
+        yield InvalidValue(
+            f"{found.name} has no output for latents here", port=OUTPUT_TYPE, given=asked
+        )
     yield from _several(found, inputs)
     yield from _adapter_faults(found, pipeline, inputs)
     gives_audio = any(output.kind == "audio" for output in found.outputs)

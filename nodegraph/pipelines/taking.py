@@ -179,7 +179,7 @@ def _still(value: Tensor) -> Tensor:
     if not value.is_floating_point():
         raise _no_pictures(value)
     if value.ndim == 2:
-        return value[..., None]
+        return value[None, ..., None]
     if value.shape[-1] in _COLOURS:
         return value if value.ndim > 3 else value[None]
     if value.ndim > 2 and value.shape[-3] in _COLOURS:

@@ -109,6 +109,12 @@ def test_several_where_one_is_given(shelf: Shelf, name: str, port: str) -> None:
     assert error.problem.port == port
 
 
+def test_latents_where_no_output_is_for_them(shelf: Shelf) -> None:
+    inputs = {"prompt": "a bird", "output_type": "latent"}
+    error = refusal(shelf, class_named(SD), shelf.pipeline(SD), **inputs)
+    assert error.problem.port == "output_type"
+
+
 def test_a_picture_for_an_adapter_that_is_not_there(shelf: Shelf) -> None:
     inputs = {"prompt": "a bird", "ip_adapter_image": torch.zeros(1, 32, 32, 3)}
     error = refusal(shelf, class_named(SD), shelf.pipeline(SD), **inputs)
