@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nodegraph import BLOCKED, Context, node
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.pipelines.rates import asking_audio_rate
 from nodegraph.pipelines.values import Pipeline
 
 from ._checks import hooks_of
@@ -27,6 +28,7 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
         module: In which it is to be found by the class's name.
     """
 
+    found = asking_audio_rate(found)
     shown = port_names(found.inputs)
     taken = {shown[port.name]: port for port in found.inputs}
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.pipelines.rates import AUDIO_RATE
 
 _PIL, _ARRAY = "PIL", "ndarray"
 """Forms of inputs."""
@@ -30,7 +31,7 @@ def given(found: PipelineClass, inputs: Mapping[str, Any], device: str) -> dict[
     return {
         item.name: _converted(found, item, inputs[item.name], device)
         for item in found.inputs
-        if inputs.get(item.name) is not None
+        if inputs.get(item.name) is not None and item.name != AUDIO_RATE
     }
 
 

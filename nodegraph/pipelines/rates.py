@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.errors import NodegraphError
-from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.pipelines.classes import PipelineClass, PipelineInput
 from nodegraph.pipelines.values import Pipeline
 
 AUDIO_RATE = "audio_rate"
@@ -39,6 +40,23 @@ _FRAMES = ("frame_rate", "fps")
 _EXAMPLE = re.compile(r"export_to_\w+\([^)]*\bfps\s*=\s*(\d+)")
 _USUAL = 10
 """What diffusers' ``export_to_video`` takes where nothing is said."""
+
+
+def asking_audio_rate(found: PipelineClass) -> PipelineClass:
+    """A class with an input for the rate of its sound, `AUDIO_RATE`, where nothing in its source
+    says that; any other as it is."""
+    gives = any(output.kind == "audio" for output in found.outputs)
+    if not gives or may_say_audio_rate(found):
+        return found
+    asked = PipelineInput(
+        AUDIO_RATE,
+        "integer",
+        advanced=True,
+        minimum=1_000,
+        maximum=384_000,
+        help="Samples a second of the sound, where no part of the pipeline says it.",
+    )
+    return replace(found, inputs=(*found.inputs, asked))
 
 
 def audio_rate(pipeline: Pipeline) -> int | None:
@@ -110,8 +128,12 @@ def _example_rate(module: str) -> int:
 
 @lru_cache(maxsize=64)
 def _source(module: str) -> str:
+    package, *within = module.split(".")
+    # Of the package alone: to find a module inside, all above it would be imported.
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    path = Path(next(iter(places or []), ""), *within).with_suffix(".py")
     try:
-        spec = find_spec(module)
-        return Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
-    except (ImportError, OSError):
+        return path.read_text("utf-8")
+    except OSError:
         return ""

@@ -16,7 +16,12 @@ from nodegraph import BLOCKED, InvalidValue
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.pipelines.calling import run_pipeline
 from nodegraph.pipelines.classes import PipelineClass, PipelineOutput
-from nodegraph.pipelines.rates import audio_rate, frame_rate, may_say_audio_rate
+from nodegraph.pipelines.rates import (
+    asking_audio_rate,
+    audio_rate,
+    frame_rate,
+    may_say_audio_rate,
+)
 from nodegraph.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
 from nodegraph.pipelines.values import Pipeline
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
@@ -169,6 +174,17 @@ def test_sound_has_the_rate_of_what_makes_it(tmp_path: Path) -> None:
     assert audio_rate(Pipeline("LTX2Pipeline")) is None
     assert may_say_audio_rate(class_named("AceStepPipeline"))
     assert not may_say_audio_rate(class_named("StableAudioPipeline"))
+
+
+def test_the_rate_of_sound_is_asked_for_where_nothing_says_it(shelf: Shelf) -> None:
+    name = "DanceDiffusionPipeline"
+    found = asking_audio_rate(class_named(name))
+    assert found.inputs[-1].name == "audio_rate"
+    inputs = {**shelf.given(name), "audio_rate": 8000}
+    [sound] = run_pipeline(Watched(shelf), found, shelf.pipeline(name), inputs)
+    assert sound.rate == 8000
+    for other in ("AceStepPipeline", "WanPipeline"):
+        assert asking_audio_rate(class_named(other)) == class_named(other)
 
 
 def test_latents_of_a_shape_are_those_of_a_plain_call(shelf: Shelf) -> None:
