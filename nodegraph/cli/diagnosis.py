@@ -231,8 +231,9 @@ def _look_at_models(found: Diagnosis, settings: Settings) -> None:
     from nodegraph.diffusion.models import EMBEDDED, list_models
 
     models = list_models(settings.model_folders)
-    found.models = len(models)
-    usable = (model for model in models if model.problem is None and model.use == "model")
-    found.usable_models = sum(1 for _ in usable)
+    # LoRAs and embeddings are none, and no models that can't be used either.
+    whole = [model for model in models if model.use == "model"]
+    found.models = len(whole)
+    found.usable_models = sum(1 for model in whole if model.problem is None)
     if not any(model.name == EMBEDDED and model.problem is None for model in models):
         found.warnings.append(f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used")

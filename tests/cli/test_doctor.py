@@ -31,6 +31,12 @@ def test_it_is_readable(cli: Cli) -> None:
     assert shown.out.endswith("Everything that is needed works.\n")
 
 
+def test_loras_are_no_models_that_cannot_be_used(cli: Cli) -> None:
+    # Two come along.
+    assert cli("doctor", "--json").json["models"] == 1
+    assert "can't be used" not in cli("doctor").out
+
+
 def test_a_device_that_is_not_there_is_a_problem(cli: Cli) -> None:
     shown = cli("doctor", "--device", "cuda:99")
     assert shown.code == 1
