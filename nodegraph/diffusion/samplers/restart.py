@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -48,11 +49,11 @@ class Restart(Sampler):
         top, bottom = self._span
         return self.options.repeats if rung + 1 == bottom and top < bottom else 0
 
-    @property
+    @cached_property
     def _span(self) -> tuple[int, int]:
         """The rungs that the way is walked again between: none if they are the same."""
         options, ladder = self.options, self.ladder
-        begin = self.rung - ladder.walked(self.rung)
+        begin = ladder.first - ladder.walked(ladder.first)
         noises = [float(torch.exp(-self.space.log_snr(rung))) for rung in range(ladder.rungs)]
         within = [
             rung
