@@ -65,7 +65,8 @@ def start_up(home: Home, bare: float, times: int) -> Iterator[Figure]:
         "import nodegraph": ([sys.executable, "-c", "import nodegraph"], None),
         "nodegraph --help": ([COMMAND, "--help"], None),
         "nodegraph validate": ([COMMAND, "validate", str(GALLERY / "text_to_image.json")], 150),
-        "nodegraph nodes": ([COMMAND, "nodes"], None),
+        "nodegraph nodes": ([COMMAND, "nodes"], 250),
+        "nodegraph nodes --all": ([COMMAND, "nodes", "--all"], None),
     }
     for name, (command, aim) in commands.items():
         taken = home.seconds(command, times) * 1e3

@@ -130,3 +130,12 @@ def test_each_of_its_node_types_is_listed_where_that_is_asked(
     types = {node["type"] for node in cli("nodes", "--json", "--pack", organ).json["nodes"]}
     assert {"cli_organ:First", "cli_organ:Second"} <= types
     assert "number/made" in cli("nodes", "cli_organ:second", "--pack", organ).out
+
+
+def test_pipelines_of_diffusers_are_shown_by_what_they_make(cli: Cli) -> None:
+    shown = cli("nodes")
+    assert "pipelines/audio\n" in shown.out
+    assert "node types of the pack `diffusers`" in shown.out
+    assert "diffusers:" not in shown.out
+    listed = cli("nodes", "--category", "pipelines/audio").out
+    assert "diffusers:StableAudioPipeline" in listed
