@@ -75,9 +75,16 @@ class Shelf:
         given: dict[str, Any] = {"home": folder / "home", "models": (self.models,), "device": "cpu"}
         # Not as a pack, of which every class would be read.
         types = [pipeline_node(class_named(name), __name__) for name in names]
-        self.session = Session(
-            Settings(**given | settings), nodes=[Given, LoadPipeline, LoadPipelineLora, *types]
+        self._opening = (
+            Settings(**given | settings),
+            [Given, LoadPipeline, LoadPipelineLora, *types],
         )
+        self.session = self.another_session()
+
+    def another_session(self) -> Session:
+        """As another process would open it on the same folders."""
+        settings, types = self._opening
+        return Session(settings, nodes=types)
 
     def call(self, name: str) -> dict[str, Any]:
         """What to call a tiny pipeline with; it is there from then on."""

@@ -78,6 +78,21 @@ def test_equal_calls_are_answered_from_the_cache(shelf: Shelf) -> None:
     assert shelf.run(SD, seed=SEED + 1).nodes["run"].status != "cached"
 
 
+def test_results_and_recipes_are_known_to_later_processes(shelf: Shelf) -> None:
+    name = "KandinskyV22CombinedPipeline"
+    before = shelf.run(name)
+    assert not before.errors, before.errors
+    shelf.session.store.flush()
+    with shelf.another_session() as later:
+        result = later.run(workflow(shelf.nodes(name)), targets=["load", "run"])
+        assert {node: result.nodes[node].status for node in ("load", "run")} == {
+            "load": "cached",
+            "run": "cached",
+        }
+        assert result["load.pipeline"] == shelf.pipeline(name)
+        assert torch.equal(result["run.image"], before["run.image"])
+
+
 def test_a_run_is_cancelled_between_modules(shelf: Shelf) -> None:
     cancel = CancelToken()
 
