@@ -26,7 +26,8 @@ class DeclaredTypes:
         types: Port types.
         packs: Versions by the names that workflows require them by.
         problems: What is wrong with packs.
-        is_current: Whether no pack has changed since it was read, nor failed to be.
+        is_current: Whether no pack has changed since it was read, nor failed to be; those that are
+            made of what another package holds aside.
         looks_same: Whether the packs' files are still what they were then; cheap.
         kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
@@ -75,7 +76,8 @@ class _Last(ManifestCache):
     def manifest(self, pack: Pack) -> Manifest:
         found = self.last(pack)
         if found is None or not is_worth(found, pack) or found.stamp != pack.stamp(found.also):
-            self.are_current = False
+            # One that is made of others may take long to be read: what else there is needn't wait.
+            self.are_current = self.are_current and pack.is_made
             left_out = self.left_out(pack)
             if left_out is not None:
                 return left_out
