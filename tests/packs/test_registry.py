@@ -175,7 +175,7 @@ def test_a_damaged_manifest_is_made_anew(tmp_path: Path, folder: Path) -> None:
     pack = pack_at(folder)
     cache = ManifestCache(tmp_path / "cache")
     Registry([pack], manifests=cache)
-    (file,) = (tmp_path / "cache").iterdir()
+    (file,) = (tmp_path / "cache").glob("*.json")
     file.write_text(file.read_text()[:40])
     assert len(Registry([pack], manifests=cache).node_types()) == 2
 
