@@ -11,7 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
-from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, TextEncoder, Vae
+from nodegraph.core.values import (
+    DiffusionModel,
+    PipelineComponent,
+    Recipe,
+    RecipeFile,
+    TextEncoder,
+    Vae,
+)
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
@@ -136,7 +143,7 @@ def unchanged(recipe: Recipe) -> Iterator[None]:
     Raises:
         InvalidFile: They aren't, or can't be read.
     """
-    if not isinstance(recipe, (DiffusionModel, TextEncoder, Vae)):
+    if not isinstance(recipe, (DiffusionModel, TextEncoder, Vae, PipelineComponent)):
         # What has no part in any result, such as a decoder for previews.
         yield
         return

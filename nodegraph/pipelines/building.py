@@ -16,13 +16,13 @@ import diffusers
 import transformers
 from torch import nn
 
-from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import diffusers_module, reading, transformers_module
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.file_kinds import SAFETENSORS
 from nodegraph.diffusion.loading import estimate_bytes, move_component
+from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.precision.settling import settle
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
@@ -49,15 +49,10 @@ def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
     Raises:
         InvalidFile: A file is missing or damaged, or changed since the recipe was made.
     """
-    _check_digests(recipe)
-    try:
-        with warnings.catch_warnings():
-            # Of the libraries about each other.
-            warnings.simplefilter("ignore")
-            made = _made(recipe)
-    finally:
-        # What a half-written file makes fail is told as what it is.
-        _check_digests(recipe)
+    with unchanged(recipe), warnings.catch_warnings():
+        # Of the libraries about each other.
+        warnings.simplefilter("ignore")
+        made = _made(recipe)
     if not isinstance(made, nn.Module):
         return Tool(made)
     settle(made, storage_of(recipe), PRECISIONS[recipe.dtype])
@@ -157,13 +152,3 @@ _WEIGHTS = (SAFETENSORS, ".bin")
 
 def _name(recipe: PipelineComponent) -> str:
     return recipe.files[0].role
-
-
-def _check_digests(recipe: PipelineComponent) -> None:
-    for file in recipe.files:
-        if FILE_DIGESTS.digest(Path(file.path)) != file.digest:
-            raise InvalidFile(
-                f"{file.path} was changed while a run used it.",
-                expected="files that stay as they are while a run uses them",
-                hint="Run it again: it will use the new files.",
-            )
