@@ -44,7 +44,7 @@ def check_pipeline(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         folder = _folder(inputs)
-        _check_scheduler(folder, inputs.literals.get("scheduler") or OWN)
+        _check_scheduler(folder, inputs.literals.get("scheduler", OWN))
         check_storage(inputs.literals.get("storage") or "auto")
     except NodegraphError as error:
         yield finding_of(error.problem.port or _PORT, error)

@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.assembling import assembled
-from nodegraph.pipelines.checks import OUTPUT_TYPE, check_call
+from nodegraph.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
 from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.following import Following, previews_of
 from nodegraph.pipelines.giving import given, rates_given
@@ -37,13 +37,15 @@ def run_pipeline(
         As many values as the class has outputs.
     Raises:
         InvalidValue: The call can't be made, as far as that is known before anything is loaded; or
-            the pipeline refused it.
+            the pipeline refused it, or
+            fails with parts that are of another class's folder.
         Cancelled: The run was, at the latest when a module was to be called.
     """
     check_call(found, pipeline, inputs)
     seed = next((inputs[name] for name in _seeds(found) if inputs.get(name) is not None), 0)
     with (
         _without_warnings(),
+        _made_of_others(found, pipeline),
         assembled(ctx, found, pipeline) as made,
         own_random_state(seed, ctx.device),
     ):
@@ -71,6 +73,25 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _made_of_others(found: PipelineClass, pipeline: Pipeline) -> Iterator[None]:
+    """Parts of another class's folder may bear the right names and be of the wrong kind."""
+    try:
+        yield
+    except (AttributeError, TypeError, RuntimeError) as error:
+        if pipeline.class_name == found.name:
+            raise
+        # Told apart by its cause: whether memory ran out.
+        raise InvalidValue(
+            f"{found.name} fails with the parts of a {pipeline.class_name}: "
+            f"{type(error).__name__}: {error}",
+            port=PIPELINE,
+            given=pipeline.class_name,
+            hint=f"It may need others: load the folder of a {found.name}, or see which scheduler "
+            "it works with.",
+        ) from error
 
 
 def _seeds(found: PipelineClass) -> list[str]:

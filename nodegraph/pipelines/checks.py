@@ -192,14 +192,13 @@ def _configs(pipeline: Pipeline) -> Iterator[Mapping[str, Any]]:
 def _audio_faults(
     item: PipelineInput, value: Audio, rate: int | None, found: PipelineClass
 ) -> Iterator[InvalidValue]:
-    tells = item.name in found.settings.get("rates", {}).values()
-    if rate is not None and value.rate != rate and not tells:
+    if rate is not None and value.rate != rate:
         yield InvalidValue(
             f"the sound has another rate than {found.name} hears",
             port=item.name,
             given=f"{value.rate} Hz",
             expected=f"{rate} Hz",
-            hint="Resample it first.",
+            hint="Put a ResampleAudio between.",
         )
 
 

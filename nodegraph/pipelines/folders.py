@@ -64,6 +64,22 @@ class FolderPart:
 
 _TOOLS = re.compile(r"(Tokenizer(Fast)?|Processor(Fast|Pil)?|FeatureExtractor)$")
 
+_TOKENIZERS = re.compile(r"Tokenizer(Fast)?$")
+_OF_BYTES = ("ByT5Tokenizer", "PerceiverTokenizer", "CanineTokenizer")
+"""Tokenizers that need no vocabulary."""
+_BESIDE_WORDS = frozenset(
+    {
+        *_CONFIGS,
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "chat_template.json",
+        "chat_template.jinja",
+        "generation_config.json",
+        "README.md",
+    }
+)
+"""Files beside a tokenizer's vocabulary."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineFolder:
@@ -202,6 +218,14 @@ def _missing(part: FolderPart) -> Iterator[str]:
         yield layout.SCHEDULER_FILE
     elif part.kind == "tool" and not any(part.folder.glob("*config.json")):
         yield layout.CONFIG
+    elif _TOKENIZERS.search(part.class_name) and not _has_words(part):
+        yield "tokenizer.json"
+
+
+def _has_words(part: FolderPart) -> bool:
+    """Whether a tokenizer's vocabulary is there: without it, it would take all texts for empty."""
+    files = {path.name for path in part.folder.iterdir()}
+    return bool(files - _BESIDE_WORDS) or part.class_name in _OF_BYTES
 
 
 def _check_class(part: FolderPart) -> None:

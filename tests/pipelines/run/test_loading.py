@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion.opening import open_model
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.pipelines import schedulers
 from nodegraph.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
+from nodegraph.pipelines.schedulers import compatible_schedulers
 from nodegraph.residency.measure import component_bytes
 from tests.diffusion.adapters import files as adapter_files
 from tests.pipelines.run.conftest import SEED, Shelf, link
@@ -97,6 +100,12 @@ def test_another_scheduler_may_take_its_place(shelf: Shelf) -> None:
     [
         ("EulerDiskrete", "Did you mean `EulerDiscreteScheduler`"),
         ("FlowMatchEulerDiscrete", "can't take the place of DDIMScheduler"),
+        # Its configuration knows another noise.
+        ("EDMEuler", "can't take the place of DDIMScheduler"),
+        # Its step has to be told the picture and the mask.
+        ("RePaint", "can't take the place of DDIMScheduler"),
+        ("CogVideoXDPM", "can't take the place of DDIMScheduler"),
+        ("", "can't take the place of DDIMScheduler"),
     ],
 )
 def test_a_scheduler_that_does_not_fit_is_told_before_it_runs(
@@ -107,6 +116,33 @@ def test_a_scheduler_that_does_not_fit_is_told_before_it_runs(
     [problem] = shelf.problems(nodes)
     assert problem.port == "scheduler"
     assert words in str(problem)
+
+
+def test_a_scheduler_with_a_step_of_its_own_takes_the_place_of_one_for_the_same_model() -> None:
+    assert "CogVideoXDPMScheduler" in compatible_schedulers("CogVideoXDDIMScheduler")
+
+
+def test_a_scheduler_that_needs_a_package_is_told_before_it_runs(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedulers, "find_spec", _finding_no("scipy"))
+    nodes = shelf.nodes(SD)
+    nodes["load"]["inputs"]["scheduler"] = "LMSDiscrete"
+    [problem] = shelf.problems(nodes)
+    assert problem.port == "scheduler"
+    assert "pip install scipy" in str(problem.hint)
+
+
+def test_so_is_the_folders_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedulers, "find_spec", _finding_no("torchsde"))
+    config = folder / "scheduler/scheduler_config.json"
+    config.write_text(json.dumps({"_class_name": "DPMSolverSDEScheduler"}))
+    with pytest.raises(InvalidValue, match="needs torchsde, which isn't installed"):
+        open_pipeline(str(folder), [])
+
+
+def _finding_no(package: str) -> Any:
+    return lambda name: None if name == package else find_spec(name)
 
 
 def test_a_node_of_another_class_takes_the_parts_that_it_needs(shelf: Shelf) -> None:
@@ -217,6 +253,7 @@ def _holds(name: str, text: str) -> Any:
         (_lacks("unet", "tokenizer"), "it has no tokenizer/, no unet/"),
         (_lacks("unet/diffusion_pytorch_model.safetensors"), "has no weights"),
         (_lacks("scheduler/scheduler_config.json"), "no scheduler/"),
+        (_lacks("tokenizer/tokenizer.json"), "it has no tokenizer/tokenizer.json"),
         (_holds("unet/config.json", "{"), "is no valid JSON"),
         (_holds("model_index.json", "[]"), "instead of a JSON object"),
         (_holds("vae/diffusion_pytorch_model.safetensors", "<html>"), "a web page"),

@@ -94,6 +94,12 @@ def test_sound_of_another_rate(shelf: Shelf) -> None:
     assert error.problem.expected == "64 Hz"
 
 
+def test_sound_of_another_rate_for_a_pipeline_that_is_told_the_rate(shelf: Shelf) -> None:
+    sound = {"initial_audio_waveforms": Audio(torch.zeros(2, 64), 44_100)}
+    error = refusal(shelf, class_named(AUDIO), shelf.pipeline(AUDIO), prompt="rain", **sound)
+    assert (error.problem.port, error.problem.expected) == ("initial_audio_waveforms", "4 Hz")
+
+
 def test_sound_that_is_made_without_a_rate(shelf: Shelf) -> None:
     found = replace(class_named(SD), outputs=(PipelineOutput("audios", "audio"),))
     error = refusal(shelf, found, shelf.pipeline(SD), prompt="a bird")
@@ -125,6 +131,16 @@ def test_what_the_pipeline_itself_refuses_is_told_in_its_words(shelf: Shelf) -> 
     inputs = {"prompt": "a bird", "height": 33, "width": 32, "num_inference_steps": 1}
     with pytest.raises(InvalidValue, match=r"StableDiffusionPipeline refused it: .*divisible by 8"):
         run_pipeline(Watched(shelf), class_named(SD), shelf.pipeline(SD), inputs)
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionXLPipeline", "DDPMPipeline"])
+def test_parts_of_another_class_that_turn_out_to_be_others(shelf: Shelf, name: str) -> None:
+    """Text encoders of SDXL may be left out, and both UNets are called the same."""
+    inputs = {"prompt": "a bird", "num_inference_steps": 1}
+    with pytest.raises(InvalidValue) as caught:
+        run_pipeline(Watched(shelf), class_named(name), shelf.pipeline(SD), inputs)
+    assert caught.value.problem.port == "pipeline"
+    assert f"load the folder of a {name}" in str(caught.value)
 
 
 def test_a_class_that_is_gone(shelf: Shelf) -> None:
