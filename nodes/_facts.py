@@ -74,10 +74,11 @@ def model_port(known: ModelFacts) -> Facts:
     """What is known of a denoiser at its port."""
     told: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
+    asked = ("guides_itself", "needs_negative")
     return {
         "family": known["family"],
         **_latent_facts(known),
-        **{name: told[name] for name in size},
+        **{name: told[name] for name in (*size, *asked)},
     }
 
 

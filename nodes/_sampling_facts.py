@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.guidable import check_guidable, check_negative
+from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import last_step, steps_walked, walked_window
 from nodegraph.images.room import check_sampling_room
@@ -24,6 +26,12 @@ LATENT_FACTS = {
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
+    yield from check_walked(inputs)
+    yield from _check_asked(inputs, inputs.literals.get("sampler"))
+
+
+def check_walked(inputs: HookInputs) -> Iterator[Finding]:
+    """Find the same where only the noise levels are looked at."""
     yield from _check_named(inputs)
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
@@ -34,6 +42,7 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
 def check_window(inputs: HookInputs) -> Iterator[Finding]:
     """Find what can't be sampled, and steps that there aren't."""
     yield from _check_named(inputs)
+    yield from _check_asked(inputs, inputs.literals.get("sampler"))
     literals = inputs.literals
     steps, start, end = (literals.get(port) for port in ("steps", "start_step", "end_step"))
     if isinstance(steps, int) and isinstance(start, int):
@@ -50,8 +59,36 @@ def check_parts(inputs: HookInputs) -> Iterator[Finding]:
         rises = bool(inputs.fact("schedule", "rises"))
         check = partial(check_followed, kind=kind, rises=rises)
         yield from told(check, "sampler", sampler, laws)
+        check = partial(check_churn, rises=rises)
+        yield from told(check, "sampler", inputs.fact("sampler", "s_churn"))
+    yield from _check_guider(inputs, sampler)
     if ALIGNED in laws:
         yield from _check_aligned(inputs, kind)
+
+
+def has_negative(inputs: HookInputs) -> bool:
+    """Whether a negative prompt is linked."""
+    return "negative" not in inputs.literals
+
+
+def _check_asked(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
+    """Find samplers that ask a model without guidance which can't be."""
+    if inputs.fact("model", "guides_itself"):
+        yield from told(partial(check_guidable, several=False), "sampler", sampler)
+    elif inputs.fact("model", "needs_negative") is False and not has_negative(inputs):
+        yield from told(partial(check_negative, several=False), "negative", sampler)
+
+
+def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
+    """Find guiders, and samplers with them, that ask a model in a way in which it can't be."""
+    known = inputs.facts.get("guider", {})
+    if inputs.fact("model", "guides_itself"):
+        several = bool(known.get("dual") or known.get("projected"))
+        yield from told(partial(check_guidable, several=several), "guider", sampler)
+    elif inputs.fact("model", "needs_negative") is False and known.get("has_negative") is False:
+        check = partial(check_negative, several=bool(known.get("dual")))
+        found = told(check, "guider", sampler)
+        yield from (replace(finding, port="guider") for finding in found)
 
 
 def _check_named(inputs: HookInputs) -> Iterator[Finding]:

@@ -7,7 +7,13 @@ from typing import Annotated
 from nodegraph import Advanced, Conditioning, Range, node
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 
-from ._part_facts import dual_sides, guided_sides
+from ._part_facts import (
+    check_guided_part,
+    dual_sides,
+    guided_sides,
+    projected_sides,
+    single_side,
+)
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
 Share = Annotated[float, Range(0, 1, step=0.01)]
@@ -17,6 +23,7 @@ _FACTS = {"guider": {"family": "positive.family"}}
 @node(
     category="sampling/guider",
     facts={"guider": {"family": "conditioning.family"}},
+    infer=single_side,
     tags=("unguided", "distilled", "flux", "SampleCustom"),
 )
 def BasicGuider(conditioning: Conditioning) -> GuiderChoice:
@@ -33,6 +40,7 @@ def BasicGuider(conditioning: Conditioning) -> GuiderChoice:
     label="CFG guider",
     facts=_FACTS,
     infer=guided_sides,
+    validate=check_guided_part,
     tags=("rescale", "interval", "RescaleCFG", "SampleCustom"),
 )
 def CFGGuider(
@@ -86,7 +94,7 @@ def DualCFGGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=guided_sides,
+    infer=projected_sides,
     tags=("APG", "adaptive", "SampleCustom"),
 )
 def ProjectedGuider(

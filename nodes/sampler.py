@@ -14,7 +14,7 @@ from ._part_facts import check_options
 
 @node(
     category="sampling",
-    facts={"sampler": {"sampler": "sampler"}},
+    facts={"sampler": {"sampler": "sampler", "s_churn": "s_churn"}},
     validate=check_options,
     tags=("KSamplerSelect", "eta", "churn", "SampleCustom"),
 )

@@ -16,7 +16,7 @@ from nodegraph import (
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.diffusion.steps import MAX_STEPS
 
-from ._sampling_facts import check_sampling, check_steps
+from ._sampling_facts import check_steps, check_walked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def PlotBetas(
     return _drawn(curves, width, height)
 
 
-@node(category="schedule", facts=_PICTURE, validate=check_sampling, tags=("sigma",))
+@node(category="schedule", facts=_PICTURE, validate=check_walked, tags=("sigma",))
 def PlotSchedule(
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,

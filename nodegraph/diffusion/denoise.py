@@ -17,7 +17,7 @@ from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.noise import first_noise, item_generators
 from nodegraph.diffusion.sampler_options import SamplerOptions
@@ -109,6 +109,7 @@ class Denoising:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         check_followed(sampler.name, schedule.laws, self._family.noise, rises=schedule.rises)
+        check_churn(sampler.options.s_churn, rises=schedule.rises)
         check_values(model, self._family, guider.prompts, latent)
         check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
@@ -123,8 +124,7 @@ class Denoising:
         self._latent = latent
         self._training_timesteps = noise.timesteps
         size = {"width": latent.width, "height": latent.height}
-        both = self._asks_unguided
-        self._guidance = Guidance(model, guider, both=both, **size, shape=shape)
+        self._guidance = Guidance(model, guider, sampler=sampler.name, **size, shape=shape)
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(ladder.progress, range(ladder.first, ladder.end)))

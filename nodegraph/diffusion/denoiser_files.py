@@ -122,7 +122,9 @@ def denoiser_facts(
             zero_terminal_snr=wanted.zero_terminal_snr,
         )
     first = find_denoiser(wanted, folders, allow_pickle=allow_pickle)[0]
-    return family_facts(first.part.family, first.config, _schedule(wanted, first))
+    family, schedule = first.part.family, _schedule(wanted, first)
+    settings = published_settings(family, first.part.layout, first.config)
+    return family_facts(family, first.config, schedule, settings)
 
 
 def denoiser_bytes(

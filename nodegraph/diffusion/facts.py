@@ -12,11 +12,14 @@ from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.memory import in_parts
 from nodegraph.diffusion.model_files import (
+    Options,
     model_configs,
     model_schedule,
+    model_settings,
     port_files,
     port_precision,
     port_storage,
+    settings_of,
 )
 from nodegraph.diffusion.models import ModelSource
 from nodegraph.diffusion.precision.choices import STORAGE, StoredTensor, bytes_in_memory
@@ -51,7 +54,9 @@ class ModelFacts(TypedDict):
     of pictures are multiples of `multiple` pixels. `width` and `height` are the size in pixels
     that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
     ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
-    `context_width` the width of the embeddings it takes, 0 if it doesn't say.
+    `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
+    whether it was distilled from guidance, `needs_negative` whether the empty prompt stands in for
+    a negative one.
 
     What its parts hold besides weights is told in numbers (`nodegraph.diffusion.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -70,6 +75,8 @@ class ModelFacts(TypedDict):
     noise: str
     prediction_type: str
     context_width: int
+    guides_itself: bool
+    needs_negative: bool
     held_step: Held
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
@@ -90,7 +97,7 @@ def model_facts(
         schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
         denoiser, vae = model_configs(source)
         family = family_named(source.family)
-        found = family_facts(family, denoiser, schedule)
+        found = family_facts(family, denoiser, schedule, model_settings(source, family))
         found["latent_channels"] = family.latent.latent_channels(vae)
         found["held_decoding"], found["held_encoding"] = coding_memory(family.latent, vae)
         return found
@@ -176,9 +183,13 @@ def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFacts:
+def family_facts(
+    family: Family, denoiser: Config, schedule: Config, settings: Options
+) -> ModelFacts:
     """What is known of a model by the configuration of its denoiser and its noise schedule.
 
+    Args:
+        settings: What the denoiser heeds of an index, as its recipe has it.
     Raises:
         KeyError: The configuration lacks something.
     """
@@ -197,6 +208,8 @@ def family_facts(family: Family, denoiser: Config, schedule: Config) -> ModelFac
         noise=family.noise,
         prediction_type="flow" if is_flow else str(schedule.get("prediction_type", "epsilon")),
         context_width=family.context_width(denoiser) or 0,
+        guides_itself=family.guides_itself(denoiser, settings_of(settings)),
+        needs_negative=family.needs_negative,
         held_step=(step.cell, step.fixed, step.use),
     )
 

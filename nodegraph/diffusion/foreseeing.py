@@ -7,7 +7,7 @@ from nodegraph.diffusion.beginning import check_beginning
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.flow_noise import recipe_noise
 from nodegraph.diffusion.guidance import check_cover
-from nodegraph.diffusion.laws import check_followed
+from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.sampler_options import resolved
 from nodegraph.diffusion.samplers import SAMPLERS
 from nodegraph.diffusion.sampling_parts import SamplingParts
@@ -19,16 +19,19 @@ def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> La
 
     Raises:
         InvalidValue: The parts don't fit each other, the model's family or its noise levels; or no
-            prompt applies somewhere, at some step.
+            prompt applies somewhere, at some step; or a negative one is asked for and there is
+            none.
     """
     family = family_named(recipe.family)
     schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
     check_followed(sampler.name, schedule.laws, noise.kind, rises=schedule.rises)
     resolved(sampler.name, sampler.options)
+    check_churn(sampler.options.s_churn, rises=schedule.rises)
     check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
     grid, tokens = SAMPLERS[sampler.name].grid, tokens_of(family, latent)
     ladder = laid(schedule, noise, grid=grid, tokens=tokens)
-    check_cover(family, parts.guider, latent, map(ladder.progress, range(ladder.first, ladder.end)))
+    moments = map(ladder.progress, range(ladder.first, ladder.end))
+    check_cover(family, parts.guider, latent, moments, sampler.name)
     return ladder
 
 

@@ -19,7 +19,9 @@ from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import SHARED, Asked, Moment, Side
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.families.patches import referenced
+from nodegraph.diffusion.guidable import check_guidable, check_negative
 from nodegraph.diffusion.masks import mask_to_cells
+from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.projected_guidance import ProjectedGuidance
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
@@ -219,7 +221,7 @@ class Guidance:
 
     Args:
         choice: The prompts, and how the model's answers to them are put together.
-        both: Whether the negative side is evaluated whatever the scale.
+        sampler: Its name: some look at the negative side whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
     Attributes:
@@ -234,7 +236,7 @@ class Guidance:
         model: Denoiser,
         choice: GuiderChoice,
         *,
-        both: bool = False,
+        sampler: str | None = None,
         width: int,
         height: int,
         shape: Sequence[int],
@@ -250,7 +252,7 @@ class Guidance:
             None,
         )
         self._first = _entries("positive", choice.positive)[0]
-        is_guided = self._is_guided(choice, both)
+        is_guided = self._is_guided(choice, sampler)
         given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
             given["negative"] = choice.negative
@@ -260,27 +262,16 @@ class Guidance:
         self.guider: Guider = self._chosen(choice, is_guided)
         self.unguided: Tensor | None = None
 
-    def _is_guided(self, choice: GuiderChoice, both: bool) -> bool:
+    def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
         """Whether a negative side is evaluated.
 
         Raises:
             InvalidValue: It would have to be, and the model is asked for one prompt alone.
         """
-        special = choice.second is not None or choice.projection is not None
-        if special and self._family.guides_itself(self._model):
-            raise InvalidValue(
-                "the model was distilled from guidance: it is asked for one prompt alone",
-                port="guider",
-                hint="Choose CFGGuider, or BasicGuider.",
-            )
-        if both and self._family.guides_itself(self._model):
-            raise InvalidValue(
-                "the model was distilled from guidance: it can't be asked without, as samplers of "
-                "the name _cfg_pp do",
-                port="sampler",
-                hint="Choose the sampler of the name without _cfg_pp.",
-            )
-        if both or choice.second is not None:
+        if guides_itself(self._family, self._model):
+            several = choice.second is not None or choice.projection is not None
+            check_guidable(sampler, several=several)
+        if sampler in ASKS_UNGUIDED or choice.second is not None:
             return True
         has_negative = choice.negative is not None
         return is_guided_by(self._family, self._model, choice.cfg, has_negative=has_negative)
@@ -441,17 +432,21 @@ def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
 
 
 def check_cover(
-    family: Family, choice: GuiderChoice, latent: Latent, moments: Iterable[float]
+    family: Family, choice: GuiderChoice, latent: Latent, moments: Iterable[float], sampler: str
 ) -> None:
-    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step.
+    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
+    and whether there is a negative one if it is asked for whatever the scale.
 
     Args:
         moments: Of the steps: parts of the sampling that are done.
+        sampler: Its name.
     Raises:
         InvalidValue: The empty prompt is needed and there is none.
     """
     if any(given is not None and given.unconditional for given in choice.prompts.values()):
         return
+    if choice.negative is None:
+        check_negative(sampler, several=choice.second is not None)
     cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
     shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
     prompts = [
@@ -463,9 +458,14 @@ def check_cover(
         found.at(progress)
 
 
+def guides_itself(family: Family, model: Denoiser) -> bool:
+    """Whether the model was distilled from guidance; see `Family.guides_itself`."""
+    return family.guides_itself(model.config, model.settings)
+
+
 def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:
     """Whether a negative side is evaluated."""
-    if cfg <= 1 or family.guides_itself(model):
+    if cfg <= 1 or guides_itself(family, model):
         return False
     return has_negative or family.needs_negative
 

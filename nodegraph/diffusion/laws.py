@@ -161,3 +161,22 @@ def check_followed(sampler: str, laws: Sequence[str], kind: str, *, rises: bool 
             expected=", ".join(WALKS_UP),
             hint="Choose euler, or leave FlipSchedule out.",
         )
+
+
+def check_churn(s_churn: float | None, *, rises: bool) -> None:
+    """Refuse noise that is added on the way to noise: what it leads to is the picture's no more.
+
+    Args:
+        s_churn: As of `nodegraph.diffusion.sampler_options.SamplerOptions`.
+        rises: Whether the schedule leads from little noise to much.
+    Raises:
+        InvalidValue: On port ``sampler``.
+    """
+    if rises and s_churn:
+        raise InvalidValue(
+            "s_churn adds noise of its own on the way from little noise to much",
+            port="sampler",
+            given=f"s_churn {s_churn:g}",
+            expected="s_churn 0",
+            hint="Leave s_churn out, or FlipSchedule.",
+        )

@@ -170,6 +170,12 @@ def _heeded(index: Config, settings: Config) -> Config:
     return {name: index.get(name, default) for name, default in settings.items()}
 
 
+def settings_of(options: Options) -> Config:
+    """What a recipe's options say that its part heeds of an index."""
+    found: Config = json.loads(dict(options).get(SETTINGS, "{}"))
+    return found
+
+
 def _settings(found: Config) -> Options:
     return ((SETTINGS, json.dumps(found, sort_keys=True)),) if found else ()
 

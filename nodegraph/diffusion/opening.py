@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
-    SETTINGS,
     Options,
     PartFiles,
     encoder_settings,
@@ -37,6 +35,7 @@ from nodegraph.diffusion.model_files import (
     port_precision,
     port_storage,
     scheduler_files,
+    settings_of,
 )
 from nodegraph.diffusion.models import ModelSource, locate_model
 from nodegraph.diffusion.numerics import cpu_has_float16
@@ -231,8 +230,7 @@ def scales_told(paths: Iterable[Path]) -> list[str]:
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:
     """What a recipe's part heeds of ``model_index.json``."""
-    found: dict[str, Any] = json.loads(recipe.option(SETTINGS, "{}"))
-    return found
+    return dict(settings_of(recipe.options))
 
 
 def vae_precision(precision: str, latents: LatentFormat, *, may_upcast: bool) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
+from nodegraph.diffusion.guidable import check_interval
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.errors import InvalidValue
 
@@ -79,13 +80,7 @@ class GuiderChoice:
                     given=str(number),
                     expected="a number from 0 up",
                 )
-        if not 0 <= self.start <= self.end <= 1:
-            raise InvalidValue(
-                "the guided part has to begin before it ends",
-                port="start",
-                given=f"{self.start:g} to {self.end:g}",
-                expected="0 to 1",
-            )
+        check_interval(self.start, self.end)
         if not 0 <= self.rescale <= 1:
             raise InvalidValue(
                 "rescale is out of range",

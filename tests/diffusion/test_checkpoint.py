@@ -155,6 +155,8 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "noise": "discrete",
         "prediction_type": "epsilon",
         "context_width": 64,
+        "guides_itself": False,
+        "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "held_decoding": (96, 0.0, 0.0),
         "held_encoding": (160, 0.0, 0.0),

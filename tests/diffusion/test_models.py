@@ -28,6 +28,7 @@ from nodegraph.errors import (
     ModelNotFound,
     UnsafeFile,
 )
+from tests.diffusion.conftest import SD1_SCHEDULER, write_json, write_sd1
 
 SD1_SHAPES = {
     "model.diffusion_model.input_blocks.0.0.weight": (4, 4, 1, 1),
@@ -288,6 +289,13 @@ def test_another_kind_of_file_is_refused(folder: Path) -> None:
         locate_model("notes.txt", [folder])
 
 
+def test_a_model_distilled_from_guidance_is_known_by_its_configuration(tmp_path: Path) -> None:
+    folder = write_sd1(tmp_path / "model", SD1_SCHEDULER)
+    path = folder / "unet" / "config.json"
+    write_json(path, {**json.loads(path.read_text()), "time_cond_proj_dim": 8})
+    assert model_facts(locate_model(str(folder), []))["guides_itself"]
+
+
 def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Path) -> None:
     facts = model_facts(locate_model(str(sd1_folder), []))
 
@@ -303,6 +311,8 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "noise": "discrete",
         "prediction_type": "epsilon",
         "context_width": 32,
+        "guides_itself": False,
+        "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "held_decoding": (24, 0.0, 0.0),
         "held_encoding": (40, 0.0, 0.0),

@@ -48,8 +48,16 @@ HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
 
 
-@node(facts={"diffusion_model": {"family": "family", "format": "format"}})
-def Model(family: str = "sd1", format: str = "sd") -> DiffusionModel:
+_TOLD = ("family", "format", "guides_itself", "needs_negative")
+
+
+@node(facts={"diffusion_model": {name: name for name in _TOLD}})
+def Model(
+    family: str = "sd1",
+    format: str = "sd",
+    guides_itself: bool = False,
+    needs_negative: bool = True,
+) -> DiffusionModel:
     return DiffusionModel(
         family,
         (RecipeFile("unet", "nowhere", "0" * 64),),

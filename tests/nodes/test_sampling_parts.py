@@ -277,12 +277,16 @@ def test_half_of_the_sampling_is_guided_for_half_of_the_cost() -> None:
     assert torch.equal(half, guided("CFGGuider", cfg=1.0))
 
 
+CHURNED = {"type": "SelectSampler", "inputs": {"sampler": "euler", "s_churn": 2.0}}
+
+
 @pytest.mark.parametrize(
     ("port", "changes"),
     [
         ("schedule", {"sampler": named("ddim"), "schedule": {"type": "ListedSchedule"}}),
         ("schedule", {"sampler": named("ddim")}),
         ("sampler", {"inputs": {"schedule": link("up")}, "sampler": named("heun")}),
+        ("sampler", {"inputs": {"schedule": link("up")}, "sampler": CHURNED}),
     ],
 )
 def test_parts_that_do_not_go_together_are_found_before_running(
@@ -291,6 +295,51 @@ def test_parts_that_do_not_go_together_are_found_before_running(
     up = {"type": "FlipSchedule", "inputs": {"schedule": link("schedule")}}
     found = problems(parts(up=up, **changes), "sample")
     assert [(problem.node, problem.port) for problem in found] == [("sample", port)]
+
+
+CFGPP = named("euler_cfg_pp")
+BASIC = {"type": "BasicGuider", "inputs": {"conditioning": link("positive")}}
+PROJECTED = {"type": "ProjectedGuider", "inputs": {"positive": link("positive")}}
+DUAL = {
+    "type": "DualCFGGuider",
+    "inputs": {"positive": link("positive"), "second": link("positive")},
+}
+DISTILLED = {"guides_itself": True}
+UNLED = {"needs_negative": False}
+
+
+@pytest.mark.parametrize(
+    ("model", "port", "changes"),
+    [
+        (DISTILLED, "sampler", {"sampler": CFGPP}),
+        (DISTILLED, "guider", {"guider": PROJECTED}),
+        (DISTILLED, "guider", {"guider": DUAL}),
+        (UNLED, "guider", {"sampler": CFGPP}),
+        (UNLED, "guider", {"sampler": CFGPP, "guider": BASIC}),
+        (UNLED, "guider", {"guider": DUAL}),
+    ],
+)
+def test_asking_a_model_as_it_can_not_be_is_found_before_running(
+    model: dict[str, bool], port: str, changes: dict[str, Any]
+) -> None:
+    nodes = parts(**changes) | {"model": {"type": "Model", "inputs": model}}
+    assert [(item.node, item.port) for item in problems(nodes, "sample")] == [("sample", port)]
+    assert not problems(nodes | {"model": {"type": "Model"}}, "sample")
+
+
+@pytest.mark.parametrize("kind", ["KSampler", "KSamplerAdvanced", "DenoisingSteps"])
+@pytest.mark.parametrize(("model", "port"), [(DISTILLED, "sampler"), (UNLED, "negative")])
+def test_samplers_that_ask_without_guidance_are_found_before_running(
+    kind: str, model: dict[str, bool], port: str
+) -> None:
+    def found(**inputs: Any) -> list[str | None]:
+        nodes = {"sample": sampler(kind, **inputs), "model": {"type": "Model", "inputs": model}}
+        return [problem.port for problem in problems(nodes, "sample")]
+
+    assert found(sampler="euler_cfg_pp", schedule="normal") == [port]
+    assert found(sampler="euler", schedule="normal") == []
+    if model is UNLED:
+        assert found(sampler="euler_cfg_pp", negative=link("positive")) == []
 
 
 def at_node(**inputs: Any) -> dict[str, Any]:
@@ -314,6 +363,12 @@ def at_node(**inputs: Any) -> dict[str, Any]:
 def test_levels_that_cannot_be_walked_are_found_before_running(port: str, node: Any) -> None:
     (found,) = problems(parts(schedule=node), "sample")
     assert (found.node, found.port) == ("schedule", port)
+
+
+def test_guidance_that_ends_before_it_begins_is_found_before_running() -> None:
+    guider = at_node(kind="CFGGuider", positive=link("positive"), start=0.8, end=0.2)
+    (found,) = problems(parts(guider=guider), "sample")
+    assert (found.node, found.port) == ("guider", "start")
 
 
 @pytest.mark.parametrize("step", [0, 5, 9])
@@ -351,6 +406,13 @@ def test_steps_that_there_are_not_are_found_before_running(port: str, change: An
         ),
         ("input `latent`.*nothing to begin with", {"noise": {"type": "NoNoise"}}),
         (
+            "input `guider`.*no empty one",
+            {
+                "sampler": named("euler_cfg_pp"),
+                "guider": at_node(kind="BasicGuider", conditioning=link("alone")),
+            },
+        ),
+        (
             "input `latent`.*mask before|input `latent`.*SetNoiseMask before",
             {"noise": {"type": "NoNoise"}, "inputs": {"latent": link("late")}},
         ),
@@ -366,7 +428,8 @@ def test_what_only_a_run_can_tell_is_told_before_weights_load(
     early = sampler("KSamplerAdvanced", **SETTINGS, end_step=3, leave_noise=True)
     late = {"type": "SetNoiseMask", "inputs": {"latent": link("early"), "mask": link("mask")}}
     half = {"type": "Prompt", "inputs": {"empty": False, "end": 0.5}}
-    nodes = parts(**changes) | {"half": half}
+    alone = {"type": "Prompt", "inputs": {"empty": False}}
+    nodes = parts(**changes) | {"half": half, "alone": alone}
     if "inputs" in changes:
         nodes |= {"early": early, "late": late}
     else:

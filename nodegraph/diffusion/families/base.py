@@ -367,7 +367,12 @@ class Family(ABC):
         """
         return None
 
-    def guides_itself(self, model: Denoiser) -> bool:
+    def guides_itself(self, config: Config, settings: Config) -> bool:
         """Whether the model was distilled from guidance, so that it is asked for one prompt alone:
-        it takes the scale as an input, or knows but one."""
+        it takes the scale as an input, or knows but one.
+
+        Args:
+            config: The denoiser's.
+            settings: What it heeds of ``model_index.json``.
+        """
         return False

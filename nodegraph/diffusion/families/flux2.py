@@ -134,8 +134,8 @@ class Flux2Klein(Flux2):
         )
         return found
 
-    def guides_itself(self, model: Denoiser) -> bool:
-        return bool(model.settings.get("is_distilled"))
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        return bool(settings.get("is_distilled"))
 
 
 def _tokens(latents: Tensor) -> Tensor:

@@ -78,8 +78,8 @@ class HunyuanImage(Family):
             found.pop("guidance", None)
         return found
 
-    def guides_itself(self, model: Denoiser) -> bool:
-        return bool(model.config["guidance_embeds"])
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        return bool(config.get("guidance_embeds"))
 
     def guider(
         self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]

@@ -48,8 +48,8 @@ class UNetFamily(Family):
     def context_width(self, config: Config) -> int | None:
         return int(config["cross_attention_dim"])
 
-    def guides_itself(self, model: Denoiser) -> bool:
-        return model.config.get("time_cond_proj_dim") is not None
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        return config.get("time_cond_proj_dim") is not None
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         taken, given = (
@@ -68,7 +68,7 @@ class UNetFamily(Family):
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
         found = heeding_hole(found, asked.side, fills=_fills(model.config))
-        if self.guides_itself(model):
+        if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
             found["guidance"] = scale_embedding(asked.cfg - 1, width)
         return found

@@ -1,0 +1,67 @@
+"""Which ways of asking a model go with it. Imports no torch."""
+
+from __future__ import annotations
+
+from nodegraph.diffusion.names import ASKS_UNGUIDED
+from nodegraph.errors import InvalidValue
+
+
+def check_guidable(sampler: str | None, *, several: bool) -> None:
+    """Refuse what asks a model for several prompts that was distilled from guidance.
+
+    Args:
+        sampler: Its name; None where it isn't known.
+        several: Whether the guider asks for several prompts whatever the scale.
+    Raises:
+        InvalidValue: On port ``guider`` or ``sampler``.
+    """
+    if several:
+        raise InvalidValue(
+            "the model was distilled from guidance: it is asked for one prompt alone",
+            port="guider",
+            hint="Choose CFGGuider, or BasicGuider.",
+        )
+    if sampler in ASKS_UNGUIDED:
+        raise InvalidValue(
+            "the model was distilled from guidance: it can't be asked without, as samplers of "
+            "the name _cfg_pp do",
+            port="sampler",
+            given=sampler,
+            hint="Choose the sampler of the name without _cfg_pp.",
+        )
+
+
+def check_negative(sampler: str | None, *, several: bool) -> None:
+    """Refuse what asks for a negative prompt where there is none, not even the empty one.
+
+    Arguments are those of `check_guidable`.
+
+    Raises:
+        InvalidValue: On port ``negative``.
+    """
+    if several or sampler in ASKS_UNGUIDED:
+        what = "the guider" if several else f"sampler {sampler}"
+        raise InvalidValue(
+            f"{what} asks for a negative prompt whatever the scale, and the model's family has no "
+            "empty one to stand in",
+            port="negative",
+            expected="a negative prompt",
+            hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+        )
+
+
+def check_interval(start: float, end: float) -> None:
+    """Refuse guidance that ends before it begins.
+
+    Args:
+        start, end: Part of the sampling that is guided, 0 to 1.
+    Raises:
+        InvalidValue: On port ``start``.
+    """
+    if not 0 <= start <= end <= 1:
+        raise InvalidValue(
+            "the guided part has to begin before it ends",
+            port="start",
+            given=f"{start:g} to {end:g}",
+            expected="0 to 1",
+        )
