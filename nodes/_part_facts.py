@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.composed_schedules import listed_schedule
 from nodegraph.diffusion.guidable import check_interval
-from nodegraph.diffusion.laws import check_numbers
+from nodegraph.diffusion.laws import LEVELS, TURBO, check_numbers
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
 from nodegraph.diffusion.steps import check_cut_at, kept_steps, steps_walked
@@ -67,6 +67,50 @@ def named_facts(inputs: HookInputs) -> dict[str, Facts]:
             # `check_steps` tells.
             return {}
     return {"schedule": known}
+
+
+def karras_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("karras")
+
+
+def exponential_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("exponential")
+
+
+def polyexponential_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("polyexponential")
+
+
+def laplace_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("laplace")
+
+
+def vp_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("vp")
+
+
+def beta_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law("beta")
+
+
+def turbo_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law(TURBO)
+
+
+def levels_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How the schedule is laid."""
+    return _of_law(LEVELS)
+
+
+def _of_law(law: str) -> dict[str, Facts]:
+    return {"schedule": {"laws": [law]}}
 
 
 def check_ends(inputs: HookInputs) -> Iterator[Finding]:

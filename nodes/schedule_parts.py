@@ -26,16 +26,24 @@ from nodegraph.diffusion.sampling_parts import SamplerChoice
 from nodegraph.diffusion.steps import MAX_STEPS, kept_steps
 
 from ._part_facts import (
+    beta_facts,
     check_cut,
     check_denoised_cut,
     check_ends,
     check_listed,
     cut_facts,
     denoised_cut_facts,
+    exponential_facts,
     flipped_facts,
     joined_facts,
+    karras_facts,
+    laplace_facts,
+    levels_facts,
     listed_facts,
     named_facts,
+    polyexponential_facts,
+    turbo_facts,
+    vp_facts,
 )
 from ._sampling_facts import check_steps
 
@@ -76,6 +84,7 @@ def BasicSchedule(
 @node(
     category="schedule",
     facts=_STEPS,
+    infer=karras_facts,
     validate=check_ends,
     tags=(*_TAGS, "KarrasScheduler", "polynomial", "EDM"),
 )
@@ -98,6 +107,7 @@ def KarrasSchedule(
 @node(
     category="schedule",
     facts=_STEPS,
+    infer=exponential_facts,
     validate=check_ends,
     tags=(*_TAGS, "ExponentialScheduler"),
 )
@@ -116,6 +126,7 @@ def ExponentialSchedule(
 @node(
     category="schedule",
     facts=_STEPS,
+    infer=polyexponential_facts,
     validate=check_ends,
     tags=(*_TAGS, "PolyexponentialScheduler", "polynomial"),
 )
@@ -136,7 +147,13 @@ def PolyexponentialSchedule(
     return numbered_schedule("polyexponential", steps, numbers)
 
 
-@node(category="schedule", facts=_STEPS, validate=check_ends, tags=(*_TAGS, "LaplaceScheduler"))
+@node(
+    category="schedule",
+    facts=_STEPS,
+    infer=laplace_facts,
+    validate=check_ends,
+    tags=(*_TAGS, "LaplaceScheduler"),
+)
 def LaplaceSchedule(
     steps: Steps = 20,
     mu: Annotated[float, Range(-10, 10, step=0.1)] = 0.0,
@@ -156,7 +173,13 @@ def LaplaceSchedule(
     return numbered_schedule("laplace", steps, numbers)
 
 
-@node(category="schedule", label="VP schedule", facts=_STEPS, tags=(*_TAGS, "VPScheduler"))
+@node(
+    category="schedule",
+    label="VP schedule",
+    facts=_STEPS,
+    infer=vp_facts,
+    tags=(*_TAGS, "VPScheduler"),
+)
 def VPSchedule(
     steps: Steps = 20,
     beta_range: Annotated[float | None, Range(0, 1000)] = None,
@@ -176,7 +199,7 @@ def VPSchedule(
     return numbered_schedule("vp", steps, numbers)
 
 
-@node(category="schedule", facts=_STEPS, tags=(*_TAGS, "BetaSamplingScheduler"))
+@node(category="schedule", facts=_STEPS, infer=beta_facts, tags=(*_TAGS, "BetaSamplingScheduler"))
 def BetaSchedule(
     steps: Steps = 20,
     alpha: Annotated[float, Range(0.05, 1, step=0.05)] = 0.6,
@@ -196,6 +219,7 @@ def BetaSchedule(
     category="schedule",
     label="SD Turbo schedule",
     facts=_STEPS,
+    infer=turbo_facts,
     tags=(*_TAGS, "SDTurboScheduler", "distilled"),
 )
 def SDTurboSchedule(steps: Annotated[int, Range(1, TURBO_STEPS)] = 1) -> Schedule:
@@ -225,7 +249,7 @@ def ListedSchedule(
     return listed_schedule(numbers_of(sigmas))
 
 
-@node(category="schedule", tags=(*_TAGS, "list", "custom"))
+@node(category="schedule", infer=levels_facts, tags=(*_TAGS, "list", "custom"))
 def ScheduleFromList(sigmas: list[float]) -> Schedule:
     """Noise levels from a list of numbers.
 
@@ -294,7 +318,7 @@ def FlipSchedule(schedule: Schedule) -> Schedule:
 
 @node(
     category="schedule",
-    facts={"schedule": {"steps": "schedule.steps", "rises": "schedule.rises"}},
+    facts={"schedule": {name: f"schedule.{name}" for name in ("steps", "laws", "rises")}},
     tags=(*_TAGS, "multiply", "rescale"),
 )
 def ScaleSchedule(

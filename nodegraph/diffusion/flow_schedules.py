@@ -5,6 +5,7 @@ Elsewhere it is ComfyUI's of the name (``comfy/samplers.py``), over the model's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -152,8 +153,13 @@ def _laplace(
     high: float | None = None,
     low: float | None = None,
 ) -> Levels:
-    """Quantiles of Laplace's distribution between the normal schedule's ends."""
-    return laplace_levels(*_ends(noise, steps, tokens, custom, high, low), steps, mu, scale)
+    """Quantiles of Laplace's distribution over the log of the noise over the picture, which is
+    what sigma is of table models: sigma / (1 - sigma) here."""
+    greatest = float(_laid(noise, steps, tokens, custom)[0])
+    ends = chosen_ends((greatest, 1 / noise.timesteps), 1.0, high, low)
+    first, last = (end / (1 - end) if end < 1 else math.inf for end in ends)
+    over = laplace_levels(first, last, steps, mu, scale)
+    return over / (1 + over)
 
 
 def _ends(

@@ -215,6 +215,14 @@ def test_laplace_is_dense_around_its_middle() -> None:
     assert -logs.diff()[9:11].mean() < -logs.diff()[[1, -2]].mean() / 3
 
 
+@pytest.mark.parametrize("steps", [4, 21])
+def test_laplace_of_a_flow_is_dense_around_as_much_noise_as_picture(steps: int) -> None:
+    levels = laid(numbered_schedule("laplace", steps, {}), FLOW, grid=CONTINUOUS).sigmas[:-1]
+    over = (levels / (1 - levels)).log()
+    torch.testing.assert_close(over, -over.flip(0), rtol=1e-3, atol=1e-3)
+    assert over[0] == pytest.approx(5.76, abs=0.01)
+
+
 def test_turbo_takes_the_first_of_ten_timesteps() -> None:
     ladder = laid(numbered_schedule("sd_turbo", 4, {}), NOISE, grid=TABLE)
     assert ladder.timesteps.tolist() == [999, 899, 799, 699]

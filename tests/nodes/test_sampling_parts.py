@@ -285,6 +285,9 @@ CHURNED = {"type": "SelectSampler", "inputs": {"sampler": "euler", "s_churn": 2.
     [
         ("schedule", {"sampler": named("ddim"), "schedule": {"type": "ListedSchedule"}}),
         ("schedule", {"sampler": named("ddim")}),
+        ("schedule", {"sampler": named("ddim"), "schedule": {"type": "KarrasSchedule"}}),
+        ("schedule", {"sampler": named("ddim"), "schedule": {"type": "VPSchedule"}}),
+        ("schedule", {"sampler": named("lcm"), "schedule": {"type": "LaplaceSchedule"}}),
         ("sampler", {"inputs": {"schedule": link("up")}, "sampler": named("heun")}),
         ("sampler", {"inputs": {"schedule": link("up")}, "sampler": CHURNED}),
     ],
