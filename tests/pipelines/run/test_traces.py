@@ -12,6 +12,7 @@ import torch
 from nodegraph import InvalidFile
 from nodegraph.core.events import Event
 from nodegraph.diffusion.models import list_models, locate_model
+from nodegraph.engine import node_context
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.pipelines.calling import run_pipeline
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow
@@ -64,7 +65,11 @@ def test_steps_are_told(shelf: Shelf, name: str, steps: list[tuple[int, int]]) -
         assert told == steps
 
 
-def test_latents_of_a_native_family_are_shown_on_the_way(shelf: Shelf) -> None:
+def test_latents_of_a_native_family_are_shown_on_the_way(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few tiny steps may be over before a preview would be due.
+    monkeypatch.setattr(node_context, "LEAST", 0.0)
     result = shelf.run(SD)
     assert not result.errors, result.errors
     kinds = [event.kind for event in shelf.events]
