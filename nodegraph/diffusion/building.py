@@ -229,7 +229,7 @@ def clip_tokenizer(merges: Path, padding: str) -> Any:
 @contextmanager
 def reading(place: Path) -> Iterator[None]:
     """Build from files one at a time, silence the libraries, and name the place in errors."""
-    with _LOADING, _quiet():
+    with quiet():
         try:
             yield
         except torch.OutOfMemoryError:
@@ -271,21 +271,23 @@ def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and advice of the libraries inside the `with`; as before afterwards."""
+def quiet() -> Iterator[None]:
+    """No progress bars and advice of the libraries inside the `with`, in which one thread at a time
+    may be; as before afterwards."""
     loggers = (diffusers_logging, transformers_logging)
-    levels = [logger.get_verbosity() for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
-    for logger in loggers:
-        logger.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
+    with _LOADING:
+        levels = [logger.get_verbosity() for logger in loggers]
+        bars = transformers_logging.is_progress_bar_enabled()
+        for logger in loggers:
+            logger.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.set_verbosity(level)
+            if bars:
+                transformers_logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

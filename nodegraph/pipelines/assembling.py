@@ -14,6 +14,7 @@ from torch import nn
 
 from nodegraph.core.context import Context
 from nodegraph.core.values import DiffusionModel, Recipe, Vae
+from nodegraph.diffusion.building import quiet
 from nodegraph.diffusion.components import Autoencoder, Component, TextModel
 from nodegraph.errors import InvalidValue
 from nodegraph.pipelines.building import Tool
@@ -30,7 +31,9 @@ def class_of(found: PipelineClass) -> Any:
         InvalidValue: It can't be imported.
     """
     try:
-        kind = getattr(import_module(found.module), found.name)
+        with quiet():
+            # Of what else could be installed.
+            kind = getattr(import_module(found.module), found.name)
     except ImportError as error:
         raise InvalidValue(f"{found.name} can't be imported: {error}") from error
     except AttributeError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from nodegraph.core.events import Event
 from nodegraph.diffusion.models import list_models, locate_model
 from nodegraph.engine import node_context
 from nodegraph.engine.cancel import CancelToken
+from nodegraph.pipelines.assembling import class_of
 from nodegraph.pipelines.calling import run_pipeline
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow
 
@@ -45,6 +49,22 @@ def test_no_bar_is_drawn(shelf: Shelf, capfd: pytest.CaptureFixture[str], name: 
     said = capfd.readouterr()
     assert "it/s" not in said.err + said.out
     assert "%|" not in said.err + said.out
+
+
+def test_a_class_is_imported_without_advice_of_the_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "advising.py").write_text(
+        "from transformers.utils import logging\n"
+        "logging.get_logger('transformers.advising').warning('Install more')\n"
+        "class AdvisingPipeline: pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    said: list[logging.LogRecord] = []
+    monkeypatch.setattr(logging.getLogger("transformers"), "handle", said.append)
+    monkeypatch.setattr(logging.getLogger("transformers.advising"), "handle", said.append)
+    class_of(replace(class_named(SD), module="advising", name="AdvisingPipeline"))
+    assert not said
 
 
 @pytest.mark.parametrize(
