@@ -299,7 +299,8 @@ def JoinSchedules(first: Schedule, second: Schedule) -> Schedule:
 
     Args:
         first: What is walked first.
-        second: What follows: it begins where the first ends, or below.
+        second: What follows: it begins where the first ends, or near it; the last step of the first
+            leads there.
     """
     return first.then(second)
 

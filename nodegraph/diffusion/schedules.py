@@ -261,8 +261,26 @@ def _joined(schedule: Schedule, ladders: Sequence[Ladder], noise: ModelNoise) ->
             given=_told_levels(levels),
             hint="Join them in the other order, or cut them where they meet.",
         )
+    _check_open(stretches, [levels for levels, _ in parts])
     last = None if len(asked) == schedule.steps else schedule.steps
     return Ladder(levels, asked, 0, ladders[-1].spacing, None, last, (0, schedule.steps))
+
+
+def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
+    """Refuse stretches after one that takes all noise away: there is nothing left to walk.
+
+    Args:
+        parts: Levels from where each begins, at least to where it ends.
+    """
+    for stretch, levels in zip(stretches[:-1], parts, strict=False):
+        if not stretch.rises and (stretch.closed or levels[stretch.length] == 0):
+            raise InvalidValue(
+                "a schedule that leads to no noise at all can't be joined with one that follows",
+                port="schedule",
+                given=_told_levels(levels),
+                hint="Take the first part that SplitSchedule gives, or join them in the other "
+                "order.",
+            )
 
 
 def _ordered(stretch: Stretch, ladder: Ladder, *, least: float) -> tuple[Tensor, Tensor]:

@@ -155,6 +155,16 @@ def test_schedules_are_joined_where_they_fall_on() -> None:
         laid(high.then(low.flipped()), NOISE, grid=CONTINUOUS)
 
 
+def test_nothing_follows_where_the_noise_is_gone() -> None:
+    whole, rest = listed_schedule([10.0, 5.0, 0]), listed_schedule([3.0, 1.0, 0])
+    closed = listed_schedule([10.0, 5.0, 4.0]).part(0, 1).closed()
+    for first in (whole, closed):
+        with pytest.raises(InvalidValue, match="no noise at all"):
+            laid(first.then(rest), NOISE, grid=CONTINUOUS)
+    joined = laid(whole.part(0, 1).then(rest), NOISE, grid=CONTINUOUS)
+    assert joined.sigmas.tolist() == [10.0, 3.0, 1.0, 0.0]
+
+
 def test_scaled_levels_are_asked_at_their_own_timesteps() -> None:
     schedule = named_schedule("karras", 6)
     usual, scaled = (
