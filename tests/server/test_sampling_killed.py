@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ import pytest
 from tests.server.faults import Api, serving
 from tests.server.hosting import prepared_home
 from tests.server.talking import Talk, talk
-from tests.server.test_sampling_previews import SAMPLING
+from tests.server.workflows import sampling
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,7 +24,7 @@ WORKER = ("--workers", "1", "--worker-device", "cpu")
 
 def picture(seed: int) -> dict[str, Any]:
     """A workflow that saves what is sampled."""
-    found = copy.deepcopy(SAMPLING)
+    found = sampling(128, steps=60)
     found["nodes"]["sample"]["inputs"]["seed"] = seed
     latent = {"vae": {"from": "load.vae"}, "latent": {"from": "sample"}}
     found["nodes"]["decode"] = {"type": "VAEDecode", "inputs": latent}
