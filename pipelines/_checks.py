@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from nodegraph import Estimate, Facts, Finding, HookInputs
+from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue
 from nodegraph.core.hooks import EstimateHook, InferHook, ValidateHook
-from nodegraph.pipelines.checks import PIPELINE, class_faults
+from nodegraph.pipelines.checks import PIPELINE, class_faults, count_faults
 from nodegraph.pipelines.classes import PipelineClass
 
 from ._catalog import class_named
@@ -66,6 +66,7 @@ def findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     yield from _class_findings(found, inputs)
     yield from _not_given(found, inputs)
     yield from _sizes(found, inputs)
+    yield from map(_finding, count_faults(found, inputs.literals))
 
 
 def _class_findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
@@ -73,11 +74,14 @@ def _class_findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Findin
     given, parts = inputs.fact(PIPELINE, "pipeline"), inputs.fact(PIPELINE, "parts")
     is_known = given is not None and parts is not None
     names = frozenset(parts if is_known else (part.name for part in found.parts))
-    for fault in class_faults(found, given if is_known else found.name, names):
-        problem = fault.problem
-        yield Finding(
-            problem.port or "", problem.message, problem.given, problem.expected, problem.hint
-        )
+    yield from map(_finding, class_faults(found, given if is_known else found.name, names))
+
+
+def _finding(fault: InvalidValue) -> Finding:
+    problem = fault.problem
+    return Finding(
+        problem.port or "", problem.message, problem.given, problem.expected, problem.hint
+    )
 
 
 def _not_given(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ def call_faults(
         yield InvalidValue(
             f"{found.name} has no output for latents here", port=OUTPUT_TYPE, given=asked
         )
-    yield from _several(found, inputs)
+    yield from count_faults(found, inputs)
     yield from _adapter_faults(found, pipeline, inputs)
     gives_audio = any(output.kind == "audio" for output in found.outputs)
     is_told = inputs.get(AUDIO_RATE) is not None
@@ -154,7 +154,7 @@ def _is_due(item: PipelineInput) -> bool:
     return item.name == "prompt" and item.default is None
 
 
-def _several(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+def count_faults(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
     """Calls for several videos or sounds where the class's output is one."""
     single = [item for item in found.outputs if item.kind in _ONE_BY_ONE and not item.many]
     for name in _COUNTS:

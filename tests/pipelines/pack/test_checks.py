@@ -83,6 +83,12 @@ def test_a_size_that_would_be_refused_is_told(registry: Registry) -> None:
     assert (found.port, found.given, found.hint) == ("width", "500", "Such as 480 or 512.")
 
 
+def test_several_where_one_comes_out_are_told(registry: Registry) -> None:
+    inputs = given(prompt="a fox", num_videos_per_prompt=2)
+    (found,) = findings(registry, "WanPipeline", inputs)
+    assert (found.port, found.given) == ("num_videos_per_prompt", "2")
+
+
 def test_an_estimate_counts_the_steps(registry: Registry) -> None:
     hook = registry.hook("diffusers:StableAudioPipeline", "estimate")
     assert hook is not None
