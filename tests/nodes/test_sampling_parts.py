@@ -18,6 +18,7 @@ SETTINGS: dict[str, Any] = {"seed": 5, "steps": 5, "cfg": 4.0, "sampler": "euler
 REMEMBERS_NOTHING = (
     *("euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "ddim", "ddpm"),
     *("heunpp2", "restart", "dpmpp_2s_ancestral", "dpmpp_sde", "seeds_3", "exp_heun_2_x0_sde"),
+    *("lcm", "tcd", "euler_ancestral_cfg_pp"),
 )
 MASKED = {
     "type": "SetNoiseMask",

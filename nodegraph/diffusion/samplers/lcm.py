@@ -30,7 +30,8 @@ class LCM(Sampler):
         self.denoised = self._bounded(self.space.clipped(predicted, by_default=False), x)
         x = self.denoised
         self.rung += 1
-        if not self.done:
+        if self.rung < self.ladder.rungs:
+            # Also where a part of a schedule ends: the noise is what the next one goes on from.
             # In float32, unlike `noised`: 1 - alpha bar loses what is left of it in half precision.
             alpha, deviation = self.space.alpha_deviation(self.rung)
             x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
