@@ -23,6 +23,7 @@ describe("searching", () => {
     ["svimg", "SaveImage"],
     ["smapler", "KSampler"],
     ["lod model", "LoadModel"],
+    ["load model", "LoadModel"],
     ["resize", "ResizeImage"],
   ])("%s finds %s first", (query, type) => {
     expect(names(query)[0]).toBe(type);

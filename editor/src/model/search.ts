@@ -145,7 +145,8 @@ function hitOf(spec: NodeSpec, word: string): Hit | null {
     }
   };
   add([spec.type, bareName(spec.type), apart(bareName(spec.type))], 0.95, true);
-  add(spec.tags, 0.8, false);
+  // A tag counts less than any word of a label, so that what bears the words comes first.
+  add(spec.tags, 0.75, false);
   add(spec.category.split("/"), 0.6, false);
   add(spec.pack === "" ? [] : [spec.pack], 0.5, false);
   add(

@@ -1,0 +1,1 @@
+import"./WidgetField-DwWskko6.js";
