@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Conditioning, Range, node
+from nodegraph.diffusion.guiders.methods import Dual, Projected
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 
 from ._part_facts import (
@@ -88,7 +89,7 @@ def DualCFGGuider(
         cfg: How strongly the positive prompt leads away from the second.
         second_cfg: How strongly the second leads away from the negative one.
     """
-    return GuiderChoice(positive, negative, cfg, second=second, second_cfg=second_cfg)
+    return GuiderChoice(positive, negative, cfg, method=Dual(second, second_cfg))
 
 
 @node(
@@ -116,4 +117,4 @@ def ProjectedGuider(
         along: Share that is kept of what lies along the positive answer; at 1, without momentum
             and a longest way, it is plain guidance.
     """
-    return GuiderChoice(positive, negative, cfg, projection=(momentum, longest, along))
+    return GuiderChoice(positive, negative, cfg, method=Projected(momentum, longest, along))

@@ -6,12 +6,12 @@ from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.diffusion.beginning import check_beginning
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.flow_noise import recipe_noise
-from nodegraph.diffusion.guidance import check_cover
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.sampler_options import resolved
 from nodegraph.diffusion.samplers import SAMPLERS
 from nodegraph.diffusion.sampling_parts import SamplingParts
 from nodegraph.diffusion.schedules import Ladder, laid
+from nodegraph.diffusion.step_prompts import check_cover
 
 
 def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> Ladder:

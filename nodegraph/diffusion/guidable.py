@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.errors import InvalidValue
 
@@ -47,6 +49,21 @@ def check_negative(sampler: str | None, *, several: bool) -> None:
             port="negative",
             expected="a negative prompt",
             hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+        )
+
+
+def check_from_zero(port: str, number: float) -> None:
+    """Refuse what is no scale.
+
+    Raises:
+        InvalidValue: It is below 0, or not finite.
+    """
+    if not (math.isfinite(number) and number >= 0):
+        raise InvalidValue(
+            f"{port} is out of range",
+            port=port,
+            given=str(number),
+            expected="a number from 0 up",
         )
 
 

@@ -5,14 +5,15 @@ Each is a port type: nodes make them, and the one loop takes them. Imports no to
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodegraph.core.ports import port_type
-from nodegraph.core.values import Conditioning
+from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
-from nodegraph.diffusion.guidable import check_interval
+from nodegraph.diffusion.guidable import check_from_zero, check_interval
+from nodegraph.diffusion.guiders.base import GuidanceMethod
+from nodegraph.diffusion.guiders.methods import Usual
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.errors import InvalidValue
 
@@ -54,11 +55,7 @@ class GuiderChoice:
             in the rest. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
         rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
             Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
-        projection: Momentum, longest way and share along the positive answer, in this order, of
-            `nodegraph.diffusion.projected_guidance.ProjectedGuidance`; None: not projected.
-        second: Another prompt to lead to, from the negative one; the positive one then leads from
-            there. Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
-        second_cfg: Its guidance scale.
+        method: How the answers to its prompts are put together.
     """
 
     positive: Conditioning
@@ -67,19 +64,10 @@ class GuiderChoice:
     start: float = 0.0
     end: float = 1.0
     rescale: float = 0.0
-    projection: tuple[float, float, float] | None = None
-    second: Conditioning | None = None
-    second_cfg: float = 1.0
+    method: GuidanceMethod = field(default_factory=Usual)
 
     def __post_init__(self) -> None:
-        for port, number in {"cfg": self.cfg, "second_cfg": self.second_cfg}.items():
-            if not (math.isfinite(number) and number >= 0):
-                raise InvalidValue(
-                    f"{port} is out of range",
-                    port=port,
-                    given=str(number),
-                    expected="a number from 0 up",
-                )
+        check_from_zero("cfg", self.cfg)
         check_interval(self.start, self.end)
         if not 0 <= self.rescale <= 1:
             raise InvalidValue(
@@ -92,12 +80,18 @@ class GuiderChoice:
     @property
     def prompts(self) -> dict[str, Conditioning | None]:
         """By side."""
-        return {"positive": self.positive, "negative": self.negative, "second": self.second}
+        return {"positive": self.positive, "negative": self.negative, **self.method.prompts}
+
+    @property
+    def empty(self) -> ConditioningEntry | None:
+        """The empty prompt, if one of the prompts brings it."""
+        found = (item.unconditional for item in self.prompts.values() if item is not None)
+        return next(filter(None, found), None)
 
     @property
     def is_guided(self) -> bool:
         """Whether more than the positive prompt is asked for."""
-        return self.second is not None or self.cfg > 1
+        return self.method.always or self.cfg > 1
 
 
 @port_type(name="Sampler", color="#c99bd8")

@@ -25,6 +25,7 @@ from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
 from nodegraph.diffusion.composed_schedules import named_schedule
 from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.guiders.methods import Projected
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
 from nodegraph.diffusion.scheduler_file import scheduler_option
@@ -57,7 +58,7 @@ USUAL: Mapping[str, Any] = {
 }
 PARTS: Mapping[str, Any] = {
     "noise": SamplingNoise(5),
-    "guider": GuiderChoice(PROMPT, cfg=3.0, projection=(-0.5, 10.0, 0.0)),
+    "guider": GuiderChoice(PROMPT, cfg=3.0, method=Projected(-0.5, 10.0, 0.0)),
     "sampler": SamplerChoice("dpmpp_2m_sde"),
     "schedule": named_schedule("karras", 8).part(1, 7),
 }

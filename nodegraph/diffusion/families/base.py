@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
-    from nodegraph.diffusion.guidance import Guider
+    from nodegraph.diffusion.guiders.base import Guider
     from nodegraph.diffusion.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -33,8 +33,8 @@ Config = Mapping[str, Any]
 Batch = Mapping[str, Any]
 """The tensors of several prompts, joined for one call of a model."""
 
-Side = Literal["positive", "negative", "second"]
-"""The second leads from the negative one, and the positive one from there."""
+Lead = Literal["positive", "negative"]
+"""Whether a prompt leads to or away from what it says."""
 
 _TOKENS = TokenMemory(16, 256)
 """What transformers mostly hold."""
@@ -56,7 +56,7 @@ SHARED = (HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE)
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 
 
-def heeding_hole(tensors: Mapping[str, Tensor], side: Side, *, fills: bool) -> dict[str, Tensor]:
+def heeding_hole(tensors: Mapping[str, Tensor], side: Lead, *, fills: bool) -> dict[str, Tensor]:
     """A prompt's tensors, without a masked picture for models that fill none.
 
     Raises:
@@ -110,14 +110,14 @@ class Asked:
     """What is to be sampled: all that families fit prompts to.
 
     Attributes:
-        side: Whether the prompt leads to or away from what it says; never ``second``.
+        side: Whether the prompt leads to or away from what it says.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.
         cfg: Guidance scale.
     """
 
-    side: Side
+    side: Lead
     width: int
     height: int
     shape: tuple[int, ...]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.components import Denoiser, TextModel
-    from nodegraph.diffusion.guidance import Guider
+    from nodegraph.diffusion.guiders.base import Guider
 
 GUIDANCE = 3.25
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -84,7 +84,7 @@ class HunyuanImage(Family):
     def guider(
         self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]
     ) -> Guider | None:
-        from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+        from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 
         writes = any(bool(prompt["glyphs"].any()) for prompt in prompts)
         settings = model.settings

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Batch, Side
+from nodegraph.diffusion.families.base import Batch, Lead
 from nodegraph.diffusion.lazy import torch
 from nodegraph.errors import InvalidValue
 
@@ -37,7 +37,7 @@ def places(height: int, width: int, device: torch.device, first: int = 0) -> Ten
     return found.reshape(height * width, 3)
 
 
-def reference_tensors(references: Sequence[Tensor], side: Side) -> dict[str, Tensor]:
+def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Tensor]:
     """Latents of pictures to look at, by the names that `referenced` finds them under.
 
     Raises:

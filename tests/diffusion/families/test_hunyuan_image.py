@@ -15,7 +15,7 @@ import transformers as tf
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, open_model
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 from nodegraph.errors import InvalidFile
 
 from .checks import assert_refuses, assert_samples_by, in_bfloat16

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families import FAMILIES, Family
-from nodegraph.diffusion.projected_guidance import ProjectedGuidance
+from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.denoisers import PREFIXES

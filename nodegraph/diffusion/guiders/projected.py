@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nodegraph.diffusion.families.base import Moment, Side
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.guiders.base import Side
 from nodegraph.errors import InvalidFile
 
 _CLASS = "AdaptiveProjectedMixGuidance"

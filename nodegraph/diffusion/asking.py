@@ -1,0 +1,105 @@
+"""Asking a model about prompts: in batches as they fit, item by item, from a step cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nodegraph.diffusion.attention import SlicedAttention, attention_by
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.step_prompts import Prompt
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.speed.options import StepCaching
+    from nodegraph.diffusion.speed.step_caches import CachedSteps
+
+
+class Asking:
+    """A model as it is asked in one sampling.
+
+    As many of a step's prompts as fit are evaluated in one batch, in the order that the stock
+    pipelines have, so that results are equal to the bit.
+
+    Attributes:
+        model: What is asked; a copy of the given one where that has a step cache.
+        family: Its family.
+    """
+
+    def __init__(self, model: Denoiser) -> None:
+        self._steps = None if model.caching is None else cached_steps(model, model.caching)
+        self.model = model if self._steps is None else self._steps.model
+        self.family = family_named(model.family)
+
+    def outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
+        """The network's output for each prompt.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        found: dict[int, Tensor] = {}
+        for group in self.family.groups([prompt.tensors for prompt in prompts]):
+            output = self._evaluated(x, moment, [prompts[place] for place in group])
+            found |= zip(group, output.chunk(len(group)), strict=True)
+        return [found[place] for place in range(len(prompts))]
+
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be saved now and then."""
+        return self._steps is None or self._steps.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return "" if self._steps is None else self._steps.reuse
+
+    def state(self) -> dict[str, Tensor]:
+        """What a step cache keeps, by name."""
+        return {} if self._steps is None else self._steps.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        if self._steps is not None:
+            self._steps.restore(state)
+
+    def _evaluated(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> Tensor:
+        if not self.model.one_by_one:
+            xs = torch.cat([x] * len(prompts))
+            return self._asked(xs, moment, prompts, "+".join(item.name for item in prompts))
+        # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
+        with SlicedAttention():
+            singles = [
+                self._asked(item[None], moment, [prompt], f"{prompt.name} of {place}")
+                for prompt in prompts
+                for place, item in enumerate(x)
+            ]
+        return torch.cat(singles)
+
+    def _asked(self, xs: Tensor, moment: Moment, prompts: Sequence[Prompt], name: str) -> Tensor:
+        """The network's output.
+
+        Args:
+            name: Of the prompts and items, alike at each step.
+        """
+        tensors = [prompt.tensors for prompt in prompts]
+        batch = self.family.join(tensors, len(xs) // len(prompts))
+        keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
+        with attention_by(self.model.attention), keeping:
+            return self.family.predict(self.model, xs, moment, batch)
+
+
+def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
+    """The model with a step cache of its own."""
+    # Its hooks take a while to import, which only those wait for who use them.
+    from nodegraph.diffusion.speed.step_caches import CachedSteps
+
+    return CachedSteps(model, caching)

@@ -1,0 +1,1 @@
+"""Guiders: what a model's answers to several prompts add up to, one method a module."""

@@ -1,0 +1,43 @@
+"""Classifier-free guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.guiders.base import Forgetful, Side
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierFree(Forgetful):
+    """Away from the negative prompt, towards the positive one; see `Family.guided`.
+
+    Attributes:
+        scale: The guidance scale at a moment: 1 is the positive prompt alone.
+    """
+
+    family: Family
+    scale: Callable[[Moment], float]
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """Both, in the order in which the family's model is asked."""
+        return ("positive", "negative") if self.family.positive_first else ("negative", "positive")
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What the family makes of the two."""
+        return self.family.guided(outputs["positive"], outputs["negative"], self.scale(moment))
+
+
+def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:
+    """A guided output brought to the spread of the positive prompt's, as overexposure goes along
+    with a larger one.
+
+    Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+    """
+    sides = list(range(1, towards.ndim))
+    spread, wanted = (item.std(dim=sides, keepdim=True) for item in (guided, towards))
+    return share * (guided * (wanted / spread)) + (1 - share) * guided

@@ -1,0 +1,84 @@
+"""Conditioning entries as the model takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.base import SHARED, Asked, Lead
+from nodegraph.diffusion.families.patches import referenced
+from nodegraph.diffusion.guiders.base import Side
+from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight_of
+from nodegraph.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFitting:
+    """What the prompts of a sampling are fitted to.
+
+    Attributes:
+        width, height: In pixels.
+        shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
+        cfg: Guidance scale.
+        first: The first positive prompt, whose pictures go for those that bring none.
+        empty: The empty prompt, if a conditioning brings it.
+    """
+
+    model: Denoiser
+    family: Family
+    width: int
+    height: int
+    shape: tuple[int, ...]
+    cfg: float
+    first: ConditioningEntry
+    empty: ConditioningEntry | None
+
+    def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
+        """The prompts of one side; None stands for the empty one.
+
+        Raises:
+            InvalidValue: One doesn't fit the model.
+        """
+        entries = () if conditioning is None else entries_of(side, conditioning)
+        return Prompts(
+            side,
+            [self._prompt(side, entry, str(place)) for place, entry in enumerate(entries)],
+            None if self.empty is None else self._prompt(side, self.empty, "empty"),
+        )
+
+    def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
+        if entry.controls:
+            raise InvalidValue(
+                f"{self.family.title} can't be led by control pictures here",
+                port=side,
+                hint="Leave the node out that adds them.",
+            )
+        weight = weight_of(entry, self.shape)
+        lead: Lead = "negative" if side.startswith("negative") else "positive"
+        asked = Asked(lead, self.width, self.height, self.shape, self.cfg)
+        entry = self._with_picture(entry)
+        tensors = self.family.fit(self.model, entry, asked)
+        if entry.references and not referenced(tensors):
+            raise InvalidValue(
+                f"{self.family.title} looks at no pictures",
+                port=side,
+                given=f"{len(entry.references)} to look at",
+                hint="Leave ReferenceLatents out, or load a model that edits.",
+            )
+        placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
+        return Prompt(placed, weight, entry.start, entry.end, f"{side} {name}")
+
+    def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
+        """What the first positive prompt brings of pictures goes for those that bring none."""
+        first = self.first
+        seen = {name: first.tensors[name] for name in SHARED if name in first.tensors}
+        references = entry.references or first.references
+        return replace(entry, tensors={**seen, **entry.tensors}, references=references)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        dtype = self.model.dtype if tensor.is_floating_point() else tensor.dtype
+        return tensor.to(self.model.device, dtype)

@@ -1,0 +1,140 @@
+"""The prompts that apply at a step of a sampling, and the mean of what they are answered with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.guidable import check_negative
+from nodegraph.diffusion.guiders.base import Side
+from nodegraph.diffusion.masks import mask_to_cells
+from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conditioning entry where the model needs it.
+
+    Attributes:
+        tensors: As `Family.fit` gave them, in the model's dtype, on its device.
+        weight: Share among the prompts of a step; 0-dimensional, or (1, 1, height, width) in
+            latent cells where it applies to part of the picture only.
+        start, end: Part of the sampling it applies to, 0 to 1.
+        name: Tells it from the others of a sampling.
+    """
+
+    tensors: Mapping[str, Tensor]
+    weight: Tensor
+    start: float = 0.0
+    end: float = 1.0
+    name: str = ""
+
+    def applies(self, progress: float) -> bool:
+        """Whether it takes part at a point of the sampling, 0 to below 1."""
+        return self.start <= progress < self.end
+
+
+@dataclass(slots=True)
+class Prompts:
+    """The prompts of one side.
+
+    Attributes:
+        side: For messages.
+        prompts: In the order of the conditioning.
+        empty: The empty prompt, if the conditioning brings it.
+    """
+
+    side: Side
+    prompts: Sequence[Prompt]
+    empty: Prompt | None
+    _covers: dict[tuple[bool, ...], list[Prompt]] = field(default_factory=dict)
+
+    def at(self, progress: float) -> list[Prompt]:
+        """The prompts that apply, and the empty one for cells where none does.
+
+        Raises:
+            InvalidValue: The empty prompt is needed and there is none.
+        """
+        applying = tuple(prompt.applies(progress) for prompt in self.prompts)
+        if applying not in self._covers:
+            self._covers[applying] = self._cover(list(compress(self.prompts, applying)))
+        return self._covers[applying]
+
+    def _cover(self, prompts: list[Prompt]) -> list[Prompt]:
+        if not prompts:
+            return [self._empty_prompt(torch.tensor(1.0))]
+        bare = _total([prompt.weight for prompt in prompts]) <= 0
+        return [*prompts, self._empty_prompt(bare.float())] if bare.any() else prompts
+
+    def _empty_prompt(self, weight: Tensor) -> Prompt:
+        if self.empty is None:
+            raise InvalidValue(
+                "the empty prompt is needed and the conditioning doesn't bring it",
+                port=self.side,
+                expected=f"a {self.side} prompt for the whole picture and the whole sampling",
+                hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+            )
+        return replace(self.empty, weight=weight)
+
+
+def check_cover(
+    family: Family, choice: GuiderChoice, latent: Latent, moments: Iterable[float], sampler: str
+) -> None:
+    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
+    and whether there is a negative one if it is asked for whatever the scale.
+
+    Args:
+        moments: Of the steps: parts of the sampling that are done.
+        sampler: Its name.
+    Raises:
+        InvalidValue: The empty prompt is needed and there is none.
+    """
+    if any(given is not None and given.unconditional for given in choice.prompts.values()):
+        return
+    if choice.negative is None:
+        check_negative(sampler, several=choice.method.always)
+    cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
+    shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
+    prompts = [
+        Prompt({}, weight_of(entry, shape), entry.start, entry.end)
+        for entry in entries_of("positive", choice.positive)
+    ]
+    found = Prompts("positive", prompts, None)
+    for progress in moments:
+        found.at(progress)
+
+
+def weight_of(entry: ConditioningEntry, shape: Sequence[int]) -> Tensor:
+    """The share of an entry among the prompts of a step; see `Prompt`."""
+    weight = torch.tensor(float(entry.strength))
+    if entry.mask is None:
+        return weight
+    cells = mask_to_cells(entry.mask.float(), shape[-2], shape[-1])
+    return weight * (cells if len(shape) == 4 else cells.unsqueeze(2))
+
+
+def entries_of(side: Side, conditioning: Conditioning) -> Sequence[ConditioningEntry]:
+    if not conditioning.entries:
+        raise InvalidValue("the conditioning is empty", port=side, hint="Link an EncodePrompt.")
+    return conditioning.entries
+
+
+def mean_of(outputs: Sequence[Tensor], prompts: Sequence[Prompt]) -> Tensor:
+    """The outputs' mean by weight."""
+    if len(prompts) == 1:
+        return outputs[0]  # untouched, so that not a bit changes
+    weights = [prompt.weight.to(outputs[0].device, outputs[0].dtype) for prompt in prompts]
+    weighted = [output * weight for output, weight in zip(outputs, weights, strict=True)]
+    return torch.stack(weighted).sum(0) / _total(weights)
+
+
+def _total(weights: Sequence[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, weights)
