@@ -14,8 +14,10 @@ SPACINGS = ("leading", "trailing", "linspace")
 
 ALIGNED = "align_your_steps"
 """The schedule that was found for single families."""
+GITS = "gits"
+"""The schedule that was found along the ways of one model."""
 
-WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", ALIGNED, *SPACINGS)
+WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", ALIGNED, GITS, *SPACINGS)
 """Schedules that samplers can follow which take noise levels from the model's own table alone."""
 
 _LEVELS = (
@@ -23,7 +25,7 @@ _LEVELS = (
     *("kl_optimal", "linear_quadratic"),
 )
 
-SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGNED, *SPACINGS)
+SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGNED, GITS, *SPACINGS)
 
 _ANY_LEVEL = (
     "euler",

@@ -22,8 +22,9 @@ from nodegraph.diffusion.curves import (
     vp_levels,
 )
 from nodegraph.diffusion.ends import chosen_ends
+from nodegraph.diffusion.gits import MOST_FOUND, gits_timesteps
 from nodegraph.diffusion.laws import TURBO, TURBO_STEPS
-from nodegraph.diffusion.names import ALIGNED, SPACINGS, check_aligned
+from nodegraph.diffusion.names import ALIGNED, GITS, SPACINGS, check_aligned
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.errors import InvalidValue
@@ -274,11 +275,32 @@ def _align_your_steps(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLeve
     published = np.array([*noise.aligned, 0], dtype=np.float64)
     if steps == len(noise.aligned):
         return _levels(noise, published[:-1])
-    sigmas = log_linear_levels(noise.timestep_to_sigma(published), steps)
-    timesteps = noise.sigma_to_timestep(sigmas)
+    return _along(noise, published, steps, grid)
+
+
+def _gits(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
+    """Where the ways of Stable Diffusion 1.5 bend; see `gits_timesteps`.
+
+    Up to twenty steps were found; more lie between those twenty, evenly over log sigma.
+    """
+    found = gits_timesteps(steps, noise.timesteps)
+    if steps > MOST_FOUND:
+        return _along(noise, found, steps, grid)
+    return _between(noise, noise.timestep_to_sigma(found[:-1]), grid)
+
+
+def _along(
+    noise: NoiseSchedule, timesteps: NDArray[np.float64], steps: int, grid: Grid
+) -> TableLevels:
+    """Another number of steps along the same curve, evenly over log sigma."""
+    return _between(noise, log_linear_levels(noise.timestep_to_sigma(timesteps), steps), grid)
+
+
+def _between(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> TableLevels:
+    """Levels that need not be of whole timesteps: where the table is read, the nearest that are."""
     if grid.reads_table:
-        return _levels(noise, timesteps.round())
-    return timesteps.round() if grid.whole else timesteps, sigmas
+        return _levels(noise, noise.sigma_to_timestep(sigmas).round())
+    return asked_at(noise, sigmas, grid)
 
 
 def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> TableLevels:
@@ -296,6 +318,7 @@ SCHEDULES: Mapping[str, Callable[..., TableLevels]] = {
     "linear_quadratic": _linear_quadratic,
     "ddim_uniform": _ddim_uniform,
     ALIGNED: _align_your_steps,
+    GITS: _gits,
     **{spacing: partial(_spaced, spacing=spacing) for spacing in SPACINGS},
 }
 

@@ -288,6 +288,26 @@ def test_aligned_steps_are_for_the_families_that_they_were_found_for(family: str
     assert caught.value.problem.port == "schedule"
 
 
+@pytest.mark.parametrize(
+    ("steps", "passed_on"),
+    [
+        (2, [14.61464119, 0.803307, 0]),
+        (5, [14.61464119, 2.84484982, 1.24153244, 0.59516323, 0.25053367, 0]),
+        (8, [14.61464119, 5.85520077, 2.45070267, 1.36964464, 0.803307, 0.45573691]),
+        (20, [14.61464119, 7.49001646, 4.65472794, 3.07277966, 2.19988537, 1.61558151]),
+    ],
+)
+def test_gits_has_the_levels_that_tools_pass_on(steps: int, passed_on: list[float]) -> None:
+    sigmas = sigmas_for("gits", NOISE, steps, grid=CONTINUOUS).sigmas
+    expected = torch.tensor(passed_on)
+    torch.testing.assert_close(sigmas[: len(passed_on)], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_more_steps_of_gits_than_were_found_lie_on_the_same_curve() -> None:
+    found = sigmas_for("gits", NOISE, 20, grid=CONTINUOUS).sigmas
+    torch.testing.assert_close(sigmas_for("gits", NOISE, 40, grid=CONTINUOUS).sigmas[::2], found)
+
+
 @pytest.mark.parametrize("steps", [0, -1, 10_001])
 def test_steps_are_bounded(steps: int) -> None:
     with pytest.raises(InvalidValue, match="1 to 10000") as caught:
