@@ -6,6 +6,7 @@ from typing import Annotated
 
 from nodegraph import Advanced, Choices, Range, node
 from nodegraph.diffusion.names import SAMPLER_NAMES
+from nodegraph.diffusion.names_elsewhere import SYNONYMS
 from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
 from nodegraph.diffusion.sampling_parts import SamplerChoice
 
@@ -19,7 +20,7 @@ from ._part_facts import check_options
     tags=("KSamplerSelect", "eta", "churn", "SampleCustom"),
 )
 def SelectSampler(
-    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     eta: Annotated[float | None, Range(0, 1, step=0.01)] = None,
     s_noise: Annotated[float | None, Range(0, 10, step=0.01)] = None,
     s_churn: Annotated[float | None, Range(0, 1000, step=0.1), Advanced()] = None,

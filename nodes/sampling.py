@@ -17,6 +17,7 @@ from nodegraph import (
 )
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.names_elsewhere import SYNONYMS
 from nodegraph.diffusion.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
@@ -60,7 +61,7 @@ def KSampler(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
@@ -115,7 +116,7 @@ def KSamplerAdvanced(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     start_step: Annotated[int, Range(0, MAX_STEPS)] = 0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS)] = None,
@@ -212,7 +213,7 @@ def DenoisingSteps(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
 ) -> list[Latent]:

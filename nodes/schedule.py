@@ -14,6 +14,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.names_elsewhere import SYNONYMS
 from nodegraph.diffusion.steps import MAX_STEPS
 
 from ._sampling_facts import check_steps, check_walked
@@ -80,7 +81,7 @@ def PlotBetas(
 def PlotSchedule(
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES)] = "dpmpp_2m",
+    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     width: Side = 640,

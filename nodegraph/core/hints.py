@@ -35,15 +35,25 @@ class MultipleOf:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The allowed values, in display order."""
+    """The allowed values, in display order.
+
+    Attributes:
+        synonyms: What people may give instead, such as another tool's names, and the value that it
+            stands for. It isn't taken, but the message says what to write.
+    """
 
     values: tuple[str | int | float, ...]
+    synonyms: tuple[tuple[str, str], ...] = ()
 
-    def __init__(self, values: Sequence[str | int | float]) -> None:
+    def __init__(
+        self, values: Sequence[str | int | float], synonyms: Mapping[str, str] | None = None
+    ) -> None:
         object.__setattr__(self, "values", tuple(values))
+        object.__setattr__(self, "synonyms", tuple((synonyms or {}).items()))
 
     def schema(self) -> dict[str, Any]:
-        return {"enum": list(self.values)}
+        told = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
+        return {"enum": list(self.values), **told}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Literals of a workflow against what an input takes.
 
 An input's `json_schema` uses a small part of JSON Schema: ``type``, ``enum``, ``minimum``,
-``maximum``, ``multipleOf``, ``items`` and ``anyOf``; other keywords are for editors.
+``maximum``, ``multipleOf``, ``items`` and ``anyOf``, and of its own ``synonyms`` of choices; other
+keywords are for editors.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def _readings(text: str) -> list[Any]:
 
 def _faults(value: Any, schema: Schema) -> list[_Fault]:
     if "enum" in schema:
-        return _choice_faults(value, schema["enum"])
+        return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
     if "anyOf" in schema:
         found = _union_faults(value, schema["anyOf"])
         return found or _number_faults(value, schema)
@@ -208,11 +209,15 @@ def _wrong_type(value: Any, schema: Schema) -> _Fault:
     )
 
 
-def _choice_faults(value: Any, choices: list[Any]) -> list[_Fault]:
+def _choice_faults(value: Any, choices: list[Any], synonyms: Mapping[str, str]) -> list[_Fault]:
     if any(_same(value, choice) for choice in choices):
         return []
     shown = [choice if isinstance(choice, str) else show(choice) for choice in choices]
-    hint = did_you_mean(value, shown) if isinstance(value, str) else ""
+    hint = ""
+    if isinstance(value, str):
+        hint = _synonym_hint(value, synonyms)
+        near = "" if hint else did_you_mean(value, shown)
+        hint = hint or (near if near.startswith("Did") else "")
     listed = ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
     return [
         _Fault(
@@ -220,9 +225,24 @@ def _choice_faults(value: Any, choices: list[Any]) -> list[_Fault]:
             "is not one of its choices",
             show(value),
             listed,
-            hint if hint.startswith("Did") else "",
+            hint,
         )
     ]
+
+
+def _synonym_hint(value: str, synonyms: Mapping[str, str]) -> str:
+    """What to write for another name, or for the other name that the value begins with."""
+    given = _folded(value)
+    for name in sorted(synonyms, key=len, reverse=True):
+        if given == _folded(name):
+            return f"Here it is `{synonyms[name]}`."
+        if given.startswith(f"{_folded(name)}_"):
+            return f"`{name}` is `{synonyms[name]}` here."
+    return ""
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 def _same(value: Any, choice: Any) -> bool:

@@ -81,6 +81,11 @@ ELSEWHERE: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """By tool: its name of a sampler, and ours, where the two aren't written alike."""
 
+SYNONYMS: Mapping[str, str] = MappingProxyType(
+    {name: here for names in ELSEWHERE.values() for name, here in names.items()}
+)
+"""Names of any other tool, and ours."""
+
 NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
         "dpm_fast": "takes levels of its own and no schedule; seeds_3 is of its order",
@@ -119,7 +124,7 @@ def name_here(name: str, ours: Collection[str]) -> str | None:
 
 
 def _known(plain: str, ours: Collection[str]) -> str | None:
-    known = {_plain(name): here for names in ELSEWHERE.values() for name, here in names.items()}
+    known = {_plain(name): here for name, here in SYNONYMS.items()}
     return known.get(plain) or (plain if plain in ours else None)
 
 

@@ -69,6 +69,11 @@ from nodegraph.core.types import TypeInfo
         (Annotated[int, Range(1, 9)], "int", {"type": "integer", "minimum": 1, "maximum": 9}),
         (Annotated[int, MultipleOf(8)], "int", {"type": "integer", "multipleOf": 8}),
         (Annotated[str, Choices(["a"])], "str", {"type": "string", "enum": ["a"]}),
+        (
+            Annotated[str, Choices(["a"], {"alpha": "a"})],
+            "str",
+            {"type": "string", "enum": ["a"], "synonyms": {"alpha": "a"}},
+        ),
         (Annotated[Image, Advanced()], "Image", None),
     ],
 )

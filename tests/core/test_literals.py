@@ -192,6 +192,25 @@ def test_a_faulty_literal_is_explained(value: Any, port: InputSpec, message: str
     assert told(value, port) == [message]
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("Euler a", "Here it is `euler_ancestral`."),
+        ("euler-A", "Here it is `euler_ancestral`."),
+        ("DPM++ 2M SDE Karras", "`DPM++ 2M SDE` is `dpmpp_2m_sde` here."),
+        ("eulers", "Did you mean `euler`?"),
+    ],
+)
+def test_another_name_of_a_choice_is_told_by_the_name_here(given: str, hint: str) -> None:
+    synonyms = {
+        "Euler a": "euler_ancestral",
+        "DPM++ 2M": "dpmpp_2m",
+        "DPM++ 2M SDE": "dpmpp_2m_sde",
+    }
+    names = ["euler", *synonyms.values()]
+    assert told(given, port("str", enum=names, synonyms=synonyms))[0].endswith(hint)
+
+
 def test_every_faulty_item_of_a_list_is_told() -> None:
     assert told([1, "x", 2.5], port("list[int]")) == [
         'wrong-literal: item 1: has a value of the wrong type; "x"; a whole number',
