@@ -41,6 +41,31 @@ def Numbers(stop: int = 4, start: int = 0, step: int = 1) -> list[int]:
     return list(numbers)
 
 
+@node(id="List", category="list", tags=("make", "join", "collect", "combine", "append", "array"))
+def MakeList(
+    item_1: Any | None = None,
+    item_2: Any | None = None,
+    item_3: Any | None = None,
+    item_4: Any | None = None,
+    item_5: Any | None = None,
+    item_6: Any | None = None,
+    item_7: Any | None = None,
+    item_8: Any | None = None,
+) -> list[Any]:
+    """Put values, or the items of several lists, into one list.
+
+    Args:
+        item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8: What comes into the list, in
+            this order; of a list its items.
+    """
+    given = (item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8)
+    items: list[Any] = []
+    for value in given:
+        if value is not None:
+            items.extend(value if isinstance(value, list) else [value])
+    return items
+
+
 @node(category="list", tags=("index", "pick", "first", "last"))
 def Item(items: list[Any], index: int = 0) -> Any:
     """One item of a list.

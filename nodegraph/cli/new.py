@@ -11,7 +11,7 @@ import typer
 from nodegraph.cli.options import Common
 from nodegraph.cli.output import print_json, print_table, say, shown_path
 from nodegraph.core.files import write_file
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.session.templates import template as find_template
 from nodegraph.session.templates import templates
 
@@ -29,24 +29,31 @@ def new(
     template: Annotated[
         str, typer.Option(metavar="NAME", help="Workflow of the gallery  [default: text_to_image]")
     ] = DEFAULT,
+    example: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="Rather the workflow that shows what this node does."),
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="With --list: print JSON, and nothing else.")
     ] = False,
 ) -> int:
-    """Start a workflow from the gallery.
+    """Start a workflow from the gallery, or from the example of a node.
 
     Pictures and packs that the workflow needs are put beside it.
     """
     if list_:
         _print_gallery(json)
         return 0
-    workflow, others = find_template(template)
+    if example is None:
+        name, (workflow, others) = template, find_template(template)
+    else:
+        name, workflow, others = _example(common, example)
     if file == "-":
         sys.stdout.write(workflow.decode())
         return 0
-    path = Path(file or f"{template.removesuffix('.json')}.json")
+    path = Path(file or f"{name.removesuffix('.json')}.json")
     contents = {path: workflow, **{path.with_name(name): data for name, data in others.items()}}
     _refuse_overwriting(contents, force)
     for place, data in contents.items():
@@ -56,6 +63,24 @@ def new(
     more = f" --pack {shown_path(path.with_name(pack))}" if pack else ""
     say(f"Run it: nodegraph run {shown_path(path)}{more}")
     return 0
+
+
+def _example(common: Common, node: str) -> tuple[str, bytes, dict[str, bytes]]:
+    """The workflow that shows what a node type does: its name, its file and files that it reads.
+
+    Raises:
+        InvalidValue: There is no such node type, or no example of it.
+    """
+    from nodegraph.cli.catalog import find_spec
+    from nodegraph.session.examples import examples
+
+    registry = common.session().registry
+    spec = find_spec(registry, node)
+    found = examples(registry.packs).get(spec.type)
+    if found is None:
+        raise InvalidValue(f"there is no example of `{spec.type}`")
+    others = {name: (found.inputs / name).read_bytes() for name in found.needs}
+    return found.file.name, found.text, others
 
 
 def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:

@@ -17,6 +17,7 @@ from nodegraph.core.literals import describe, show
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
+from nodegraph.session.examples import examples
 
 if TYPE_CHECKING:
     from nodegraph.packs.listing import ListedType
@@ -27,8 +28,12 @@ _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 
 
-def print_card(spec: NodeSpec) -> None:
-    """Print what a node type takes and gives."""
+def print_card(spec: NodeSpec, *, has_example: bool = False) -> None:
+    """Print what a node type takes and gives.
+
+    Args:
+        has_example: Whether there is a workflow that shows what it does.
+    """
     title = f"{spec.label}, " if spec.label and spec.label != spec.type else ""
     say((spec.type, "bold"), f"  {title}{spec.category or 'without a category'}")
     for line in _about(spec):
@@ -36,7 +41,10 @@ def print_card(spec: NodeSpec) -> None:
     _print_ports("Inputs", (_input_row(port) for port in spec.inputs))
     _print_ports("Outputs", (_output_row(port) for port in spec.outputs))
     say()
-    print_table([(label, value) for label, value in _facts(spec) if value])
+    facts = [(label, value) for label, value in _facts(spec) if value]
+    if has_example:
+        facts.append(("example", f"nodegraph new --example {spec.type}"))
+    print_table(facts)
 
 
 def _about(spec: NodeSpec) -> list[str]:
@@ -137,7 +145,7 @@ def nodes(
         if json:
             print_json(_document(spec))
         else:
-            print_card(spec)
+            print_card(spec, has_example=spec.type in examples(registry.packs))
         return 0
     found = _selected(registry, category, search)
     if json:

@@ -22,6 +22,8 @@ from nodegraph.core.digests import Digest, digest_bytes
 
 LARGEST = 1 << 20
 """Bytes of a file that can change what a pack declares or gives; larger ones are models."""
+EXAMPLES = "examples"
+"""Folder of a pack with a workflow and a picture for each node type, which show it and no more."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
@@ -86,12 +88,15 @@ def listed(root: Path) -> Listing:
 def _of_folder(root: str) -> Listing:
     files: dict[str, Stamp] = {}
     watched: dict[str, Stamp | None] = {}
+    examples = os.path.join(root, EXAMPLES)  # noqa: PTH118 - compared with what os.walk gives
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
         watched[folder] = stamp_of(folder)
+        # A node gives the same whatever shows what it does; and there may be hundreds of them.
+        left_out = (".pyc", ".json", ".webp") if folder == examples else ".pyc"
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - of every file of every pack
-            stamp = None if name.startswith(".") or name.endswith(".pyc") else stamp_of(path)
+            stamp = None if name.startswith(".") or name.endswith(left_out) else stamp_of(path)
             if stamp is not None and stamp.size <= LARGEST:
                 files[path] = stamp
     return Listing(dict(sorted(files.items())), watched)

@@ -58,3 +58,25 @@ def test_a_folder_that_is_missing_is_told(cli: Cli) -> None:
     shown = cli("new", "nowhere/wf.json")
     assert shown.code == 2
     assert "Make the folder" in shown.err
+
+
+def test_the_example_of_a_node_is_written_with_what_it_reads(cli: Cli) -> None:
+    shown = cli("new", "--example", "resizeimage")
+    assert shown.code == 0
+    assert "Run it: nodegraph run ResizeImage.json" in shown.out
+    assert Path("apple.png").is_file()
+    nodes = json.loads(Path("ResizeImage.json").read_text())["nodes"]
+    assert "ResizeImage" in {node["type"] for node in nodes.values()}
+    assert "nodegraph new --example ResizeImage" in cli("nodes", "ResizeImage").out
+
+
+def test_examples_of_packs_are_their_own(cli: Cli) -> None:
+    Path("shapes/examples").mkdir(parents=True)
+    node = "@node\ndef {}(side: int = 1) -> int:\n    return side\n"
+    code = ["from nodegraph import node\n", node.format("Square"), node.format("Cube")]
+    Path("shapes/__init__.py").write_text("\n".join(code))
+    Path("shapes/examples/Square.json").write_text('{"format": "nodegraph/1", "nodes": {}}')
+    assert cli("new", "-", "--example", "shapes:Square", "--pack", "shapes").json["nodes"] == {}
+    assert "--example" not in cli("nodes", "shapes:Cube", "--pack", "shapes").out
+    missing = cli("new", "--example", "shapes:Cube", "--pack", "shapes")
+    assert (missing.code, "no example of `shapes:Cube`" in missing.err) == (2, True)

@@ -63,4 +63,4 @@ def test_every_node_that_is_named_is_one() -> None:
     named = set(re.findall(r"`([A-Z]\w+)`", part))
     reference = (PAGE.parent / "node-reference.md").read_text(encoding="utf-8")
     assert len(named) > 20
-    assert {name for name in named if f"### {name}\n" not in reference} == set()
+    assert {name for name in named if f"- [{name}](" not in reference} == set()

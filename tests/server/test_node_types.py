@@ -156,3 +156,33 @@ def test_the_list_is_sent_packed_to_who_takes_it_so(server: Hosted) -> None:
             "If-None-Match": answer.headers["etag"],
         }
         assert server.client.get(path, headers=asked).status_code == 304
+
+
+def test_examples_are_served_with_their_pictures_and_files(server: Hosted) -> None:
+    example = listed(server)["ResizeImage"]["example"]
+    assert example["needs"] == ["apple.png"]
+    get = server.client.get
+    base = "/node-types/ResizeImage/example"
+    assert (example["href"], example["picture"]) == (f"/api/v1{base}", f"/api/v1{base}/picture")
+    assert get(base).json()["nodes"]
+    picture = get(f"{base}/picture")
+    assert (picture.headers["content-type"], picture.content[8:12]) == ("image/webp", b"WEBP")
+    tag = {"If-None-Match": picture.headers["etag"]}
+    assert get(f"{base}/picture", headers=tag).status_code == 304
+    assert get(f"{base}/files/apple.png").content.startswith(b"\x89PNG")
+    assert get(f"{base}/files/other.png").status_code == 404
+
+
+def test_a_node_type_without_an_example_says_so(server: Hosted) -> None:
+    assert listed(server)["sums:Sum"]["example"] is None
+    for path in ("example", "example/picture", "example/files/apple.png"):
+        assert server.client.get(f"/node-types/sums:Sum/{path}").status_code == 404
+    assert server.client.get("/node-types/KSampler/example/files/apple.png").status_code == 404
+
+
+def test_only_who_may_read_sees_examples(server: Hosted) -> None:
+    reader = server.token("ann", "read")
+    for path in ("example", "example/picture"):
+        assert server.client.get(f"/node-types/KSampler/{path}").status_code == 401
+        answer = server.client.get(f"/node-types/KSampler/{path}", headers=reader)
+        assert answer.status_code == 200

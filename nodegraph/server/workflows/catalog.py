@@ -15,6 +15,7 @@ from nodegraph.errors import PackError
 from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
+from nodegraph.session.examples import NodeExample, examples
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class DeclaredTypes:
         is_current: Whether no pack has changed since it was read, nor failed to be; those that are
             made of what another package holds aside.
         looks_same: Whether the packs' files are still what they were then; cheap.
+        examples: Workflows that show what a node type does, by node type.
         kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
@@ -38,6 +40,7 @@ class DeclaredTypes:
     problems: tuple[str, ...] = ()
     is_current: bool = False
     looks_same: Callable[[], bool] = lambda: True
+    examples: Mapping[str, NodeExample] = field(default_factory=dict)
     kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
@@ -64,7 +67,10 @@ class DeclaredTypes:
     def digest(self) -> str:
         """Changes when anything in it does."""
         parts = [spec.model_dump_json(exclude_defaults=True) for spec in self.specs.values()]
-        text = "\n".join([*sorted(parts), repr(self.type_infos()), repr(self.problems)])
+        shown = [(name, found.needs, bool(found.picture)) for name, found in self.examples.items()]
+        text = "\n".join(
+            [*sorted(parts), repr(self.type_infos()), repr(self.problems), repr(shown)]
+        )
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
 
 
@@ -98,5 +104,11 @@ def last_known(packs: Sequence[Pack], folder: Path) -> DeclaredTypes:
     specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
     versions, problems = registry.pack_versions(), tuple(registry.problems)
     return DeclaredTypes(
-        specs, registry.types, versions, problems, manifests.are_current, registry.is_current
+        specs,
+        registry.types,
+        versions,
+        problems,
+        manifests.are_current,
+        registry.is_current,
+        {name: found for name, found in examples(packs).items() if name in specs},
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from mimetypes import guess_type
+from pathlib import Path as FilePath
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, Field
@@ -16,19 +19,38 @@ from nodegraph.core.types import TypeInfo
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.file_answers import BINARY
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.http.sending import json_response, takes_gzip
+from nodegraph.server.http.types import ANY, content_headers
 from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.session.examples import NodeExample
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
 
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
+TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of what the client has.")]
+
+
+class NodeTypeExample(BaseModel):
+    """A small workflow that shows what a node type does."""
+
+    href: str = Field(description="Where the server has it.")
+    picture: str | None = Field(
+        description="Where the server has a picture of what it makes; None if there is none."
+    )
+    needs: tuple[str, ...] = Field(
+        description="Files that it reads, which have to be brought along."
+    )
 
 
 class NodeType(NodeSpec):
     """A node type: what editors and checks need to know of it."""
+
+    example: NodeTypeExample | None = Field(description="What it does; None if there is none.")
 
     inputs_schema: dict[str, Any] = Field(
         description="JSON Schema of the node's `inputs` in a workflow, links included."
@@ -54,6 +76,17 @@ class NodeTypeList(BaseModel):
     problems: list[str] = Field(description="What is wrong with packs; the others still count.")
 
 
+_WORKFLOW: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
+}
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/webp": BINARY}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
+_NEEDED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"*/*": BINARY}},
+    304: {"description": "The client has it already, as `If-None-Match` says."},
+}
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeList, "description": "All of them."},
     304: {"description": "The client has them already, as `If-None-Match` says."},
@@ -101,7 +134,7 @@ async def list_node_types(
 async def get_node_type(
     services: TheServices,
     caller: MayRead,
-    type: Annotated[str, Path(max_length=500, examples=["KSampler"])],
+    type: TypeName,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What a node type takes and gives."""
@@ -113,12 +146,64 @@ async def get_node_type(
             given=ascii(type[:80]),
             hint=did_you_mean(type, types.node_types()) or None,
         )
-    answer = json_response(_document(spec))
+    answer = json_response(_document(spec, types))
     digest = digest_bytes(answer.body)
     if is_known(if_none_match, digest):
         return Response(status_code=304, headers=_headers(digest))
     answer.headers.update(_headers(digest))
     return answer
+
+
+@router.get(
+    "/{type}/example",
+    summary="Get a workflow that shows what a node type does",
+    response_class=Response,
+    responses={**_WORKFLOW, **responses(401, 403, 404, 503)},
+)
+async def get_node_type_example(services: TheServices, caller: MayRead, type: TypeName) -> Response:
+    """The workflow's file."""
+    example = await _example(type, services)
+    return Response(await services.off_loop(lambda: example.text), media_type=JSON)
+
+
+@router.get(
+    "/{type}/example/picture",
+    summary="Get a picture of what a node type does",
+    response_class=Response,
+    responses={**_PICTURE, **responses(401, 403, 404, 503)},
+)
+async def get_node_type_picture(
+    request: Request, services: TheServices, caller: MayRead, type: TypeName
+) -> Response:
+    """What its example makes, as a small WebP."""
+    example = await _example(type, services)
+    if example.picture is None:
+        raise NotFound("there is no picture of this node type", given=ascii(type[:80]))
+    return await _file_answer(request, services, example.picture)
+
+
+@router.get(
+    "/{type}/example/files/{file}",
+    summary="Get a file that the example of a node type needs",
+    response_class=Response,
+    responses={**_NEEDED, **responses(401, 403, 404, 503)},
+)
+async def get_node_type_example_file(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    type: TypeName,
+    file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
+) -> Response:
+    """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
+    example = await _example(type, services)
+    if file not in example.needs:
+        raise NotFound(
+            "this example needs no such file",
+            given=ascii(file[:80]),
+            hint=did_you_mean(file, example.needs) or None,
+        )
+    return await _file_answer(request, services, example.inputs / file)
 
 
 def _listed(types: DeclaredTypes) -> bytes:
@@ -129,7 +214,7 @@ def _listed(types: DeclaredTypes) -> bytes:
     specs = (types.spec(name) for name in types.node_types())
     answer = json_response(
         {
-            "items": [_document(spec) for spec in specs if spec is not None],
+            "items": [_document(spec, types) for spec in specs if spec is not None],
             "next": None,
             "port_types": [_port_type(info) for info in types.type_infos()],
             "packs": dict(types.pack_versions()),
@@ -145,9 +230,40 @@ def _packed(types: DeclaredTypes) -> bytes:
     return known or types.kept.setdefault("gzip", gzip.compress(_listed(types), 6, mtime=0))
 
 
-def _document(spec: NodeSpec) -> dict[str, Any]:
+def _document(spec: NodeSpec, types: DeclaredTypes) -> dict[str, Any]:
     document = spec.model_dump(mode="json", exclude=_INTERNAL)
-    return {**document, "inputs_schema": inputs_json_schema(spec)}
+    example = _shown(spec.type, types)
+    return {
+        **document,
+        "example": example and example.model_dump(mode="json"),
+        "inputs_schema": inputs_json_schema(spec),
+    }
+
+
+def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
+    example = types.examples.get(type)
+    if example is None:
+        return None
+    href = f"/api/v1/node-types/{quote(type, safe='')}/example"
+    picture = f"{href}/picture" if example.picture else None
+    return NodeTypeExample(href=href, picture=picture, needs=example.needs)
+
+
+async def _example(type: str, services: TheServices) -> NodeExample:
+    types = await services.node_types.current()
+    if type not in types.examples:
+        raise NotFound("there is no example of such a node type", given=ascii(type[:80]))
+    return types.examples[type]
+
+
+async def _file_answer(request: Request, services: TheServices, file: FilePath) -> Response:
+    data = await services.off_loop(file.read_bytes)
+    digest = digest_bytes(data)
+    headers = _headers(digest)
+    if is_known(request.headers.get("if-none-match"), digest):
+        return Response(status_code=304, headers=headers)
+    media_type = guess_type(file.name)[0] or ANY
+    return Response(data, headers={**headers, **content_headers(media_type, file.name)})
 
 
 def _port_type(info: TypeInfo) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""Every built-in node has an example that shows it, with a picture of what it makes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from nodegraph import Session, Settings, Workflow
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "nodes" / "examples"
+FILES = sorted(EXAMPLES.glob("*.json"))
+_WITHOUT: frozenset[str] = frozenset(
+    {
+        "AddNoise",
+        "AmplifyAudio",
+        "AttentionBroadcast",
+        "BasicGuider",
+        "BasicSchedule",
+        "BetaSchedule",
+        "CFGGuider",
+        "Calculate",
+        "Compare",
+        "DenoisingSteps",
+        "DrawAudio",
+        "DrawMesh",
+        "DrawMolecule",
+        "DualCFGGuider",
+        "EmptyLatent",
+        "EmptyVideoLatent",
+        "EncodeEditPrompt",
+        "ExponentialSchedule",
+        "FirstBlockCache",
+        "FlipSchedule",
+        "Fold",
+        "ForEach",
+        "FrameRateConditioning",
+        "Gate",
+        "ImageDifference",
+        "ImageGrid",
+        "ImageStrip",
+        "ImageToVideoConditioning",
+        "ImagesFromVideo",
+        "InpaintConditioning",
+        "Item",
+        "JoinAudio",
+        "JoinSchedules",
+        "KSamplerAdvanced",
+        "KarrasSchedule",
+        "LaplaceSchedule",
+        "LatentFromBatch",
+        "LatentNoise",
+        "Length",
+        "Lines",
+        "ListedSchedule",
+        "LoadAudio",
+        "LoadDiffusionModel",
+        "LoadLora",
+        "LoadMesh",
+        "LoadModel",
+        "LoadMolecule",
+        "LoadPointCloud",
+        "LoadTextEncoder",
+        "LoadTextualInversion",
+        "LoadVae",
+        "LoadVideo",
+        "MagCache",
+        "MeshTurntable",
+        "MixAudio",
+        "MixNoise",
+        "MoleculeFromSmiles",
+        "NoNoise",
+        "PlotBetas",
+        "PlotSchedule",
+        "PolyexponentialSchedule",
+        "ProjectedGuider",
+        "RandomNoise",
+        "Range",
+        "ReferenceLatents",
+        "Repeat",
+        "ResampleAudio",
+        "Round",
+        "SDTurboSchedule",
+        "SampleCustom",
+        "SaveAudio",
+        "SaveMesh",
+        "SaveMolecule",
+        "SavePointCloud",
+        "SaveVideo",
+        "ScaleSchedule",
+        "ScheduleFromList",
+        "ScheduleLevels",
+        "SecondExpertCfg",
+        "SeedRange",
+        "Select",
+        "SelectSampler",
+        "SetNoiseMask",
+        "SetVideoAudio",
+        "SmilesFromMolecule",
+        "SpeedUp",
+        "SplitSchedule",
+        "SplitScheduleAtDenoise",
+        "Switch",
+        "TaylorSeerCache",
+        "Timesteps",
+        "TrimAudio",
+        "TrimVideo",
+        "VAEDecode",
+        "VAEDecodeVideo",
+        "VAEEncode",
+        "VAEEncodeVideo",
+        "VPSchedule",
+        "VideoFromImages",
+        "While",
+    }
+)
+"""Node types that were there before examples were: it only ever shrinks."""
+
+
+def generator() -> ModuleType:
+    """The script that makes the pictures."""
+    spec = importlib.util.spec_from_file_location(
+        "generate_examples", ROOT / "docs" / "generate_examples.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def types_in(workflow: Workflow) -> set[str]:
+    parts: list[dict[str, Any]] = [dict(workflow.nodes)]
+    parts += [dict(block.nodes) for block in workflow.subgraphs.values()]
+    return {node.type for nodes in parts for node in nodes.values()}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    home = tmp_path_factory.mktemp("examples")
+    settings = Settings(home=home, outputs=home / "output", device="cpu")
+    with Session(settings, inputs=ROOT / "workflows") as session:
+        yield session
+
+
+def test_every_built_in_node_has_an_example() -> None:
+    known = Registry([pack for pack in installed_packs() if not pack.name]).node_types()
+    shown = {file.stem for file in FILES}
+    assert set(known) - shown == _WITHOUT, "write nodes/examples/TYPE.json"
+    assert shown - set(known) == set()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_example_is_in_order(session: Session, file: Path) -> None:
+    workflow = Workflow.load(file)
+    assert file.stem in types_in(workflow)
+    assert workflow.description.endswith(".")
+    assert session.check(workflow) == []
+    assert workflow.dumps() == file.read_text(encoding="utf-8"), "run docs/generate_examples.py"
+    sinks = [node for node in workflow.nodes.values() if node.type in ("SaveImage", "PreviewImage")]
+    assert len(sinks) <= 1
+
+
+def test_every_picture_is_of_its_example_and_small() -> None:
+    is_current = generator().is_current
+    stale = [file.stem for file in FILES if not is_current(file)]
+    assert stale == [], "run docs/generate_examples.py"
+    pictures = sorted(EXAMPLES.glob("*.webp"))
+    assert {picture.stem for picture in pictures} <= {file.stem for file in FILES}
+    for picture in pictures:
+        with Pillow.open(picture) as opened:
+            assert max(opened.size) <= 512
+    sizes = [path.stat().st_size for path in EXAMPLES.iterdir()]
+    assert max(sizes) <= 40_000
+    assert sum(sizes) <= 4_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_example_runs(session: Session, file: Path) -> None:
+    result = session.run(Workflow.load(file))
+    assert not result.errors, result.errors
+    assert result.status == "ok"
