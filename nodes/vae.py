@@ -63,6 +63,10 @@ def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
         latent: Sampled, or encoded from a picture.
     """
     from nodegraph.diffusion.vae import decode_latent
+    from nodegraph.images.blankness import blank_warnings
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        return decode_latent(autoencoder, latent)
+        image = decode_latent(autoencoder, latent)
+    for said in blank_warnings(image):
+        ctx.log(said, "warning")
+    return image

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from nodegraph.images import room
 from tests.nodes.conftest import Bench, link
@@ -40,6 +42,22 @@ def test_a_picture_goes_there_and_back(bench: Bench, sd1_folder: Path) -> None:
     assert latent.samples.shape == (2, 4, 2, 4)
     assert image.shape == (2, 16, 32, 3)
     assert torch.isfinite(image).all()
+
+
+def test_a_picture_that_shows_nothing_is_told_with_advice(
+    bench: Bench, sd1_folder: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(sd1_folder, tmp_path / "broken")
+    [file] = (broken / "vae").glob("*.safetensors")
+    tensors = load_file(file)
+    tensors["decoder.conv_out.weight"].zero_()
+    tensors["decoder.conv_out.bias"].fill_(-5)
+    save_file(tensors, file, {"format": "pt"})
+
+    assert not bench.value(graph(broken), "decode.image").any()
+    [told] = bench.told("log")
+    assert told.data["level"] == "warning"
+    assert "black all over" in told.data["message"]
 
 
 def test_a_size_that_does_not_fit_names_the_nearest(bench: Bench, sd1_folder: Path) -> None:
