@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Image, Session, Settings, Vae, Workflow, node
-from nodegraph.core.analysis import workflow_warnings
+from nodegraph import Facts, Image, Session, Settings, Vae, Workflow, node
+from nodegraph.core.analysis import analyse, workflow_warnings
 from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodeFailed, Problem
@@ -75,6 +75,13 @@ class Bench:
         session = self.session
         found = workflow_warnings(_workflow(nodes), session.registry, session.environment)
         return [warning for warning in found if warning.code != "unused"]
+
+    def facts(self, nodes: Mapping[str, Any], node: str) -> Mapping[str, Facts]:
+        """What is known of a node's outputs before anything runs."""
+        session = self.session
+        found = analyse(_workflow(nodes), session.registry, session.environment, targets=[node])
+        assert not found.problems, found.problems
+        return found.nodes[node].facts
 
     def told(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]

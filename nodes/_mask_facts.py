@@ -1,0 +1,188 @@
+"""What nodes of masks know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.images.colors import color_levels
+from nodegraph.images.coordinates import read_boxes, read_points
+from nodegraph.images.room import check_room
+
+from ._facts import finding_of, image_outputs
+
+MASK_FACTS = {"mask": {name: f"mask.{name}" for name in ("width", "height", "batch")}}
+"""For a mask that is as large as the one it is made of."""
+IMAGE_TO_MASK = {"mask": {name: f"image.{name}" for name in ("width", "height", "batch")}}
+"""For a mask that is as large as the picture it is made of."""
+IMAGE_FACTS = {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}
+
+_SIZE = ("width", "height")
+
+
+def mask_made(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of a mask that is made for a picture, or of a size."""
+    size = _made_size(inputs)
+    return {"mask": {**size, "batch": 1}} if size else {}
+
+
+def boxes_made(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of a mask of boxes, and how many there are."""
+    size, text = _made_size(inputs), inputs.literals.get("boxes")
+    if not size or text is None:
+        return {"mask": size} if size else {}
+    if inputs.literals.get("each") == "one mask":
+        return {"mask": {**size, "batch": 1}}
+    try:
+        return {"mask": {**size, "batch": len(read_boxes(text))}}
+    except NodegraphError:
+        # `check_boxes` tells.
+        return {"mask": size}
+
+
+def _made_size(inputs: HookInputs) -> dict[str, int]:
+    is_linked = "image" not in inputs.literals
+    found = {
+        side: inputs.fact("image", side) if is_linked else inputs.literals.get(side)
+        for side in _SIZE
+    }
+    return {side: pixels for side, pixels in found.items() if pixels} if all(found.values()) else {}
+
+
+def check_made(inputs: HookInputs) -> Iterator[Finding]:
+    """Find masks without a size, and those that there isn't enough memory for."""
+    literals = inputs.literals
+    if "image" in inputs.literals and 0 in (literals.get("width"), literals.get("height")):
+        yield Finding(
+            "width", "the mask needs a size", "0", hint="Link `image`, or give width and height."
+        )
+    size = _made_size(inputs)
+    if size:
+        yield from room_findings(size["width"], size["height"], "width", 4)
+
+
+def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no boxes."""
+    yield from check_made(inputs)
+    text = inputs.literals.get("boxes")
+    if text is not None:
+        yield from _told("boxes", lambda: read_boxes(text))
+
+
+def check_color(inputs: HookInputs) -> Iterator[Finding]:
+    """Find colours that there aren't."""
+    color = inputs.literals.get("color")
+    if color is not None:
+        yield from _told("color", lambda: color_levels(color))
+
+
+def check_points(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no points or boxes."""
+    for port in ("points", "excluded"):
+        text = inputs.literals.get(port)
+        if text is not None:
+            yield from _told(port, lambda text=text, port=port: read_points(text, port))
+    boxes = inputs.literals.get("boxes") or inputs.literals.get("box") or ""
+    if boxes.strip():
+        port = "boxes" if "boxes" in inputs.literals else "box"
+        yield from _told(port, lambda: read_boxes(boxes, port))
+
+
+def _told(port: str, read: object) -> Iterator[Finding]:
+    assert callable(read)
+    try:
+        read()
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or port, error)
+
+
+def room_findings(
+    width: int, height: int, port: str, bytes_each: int, pictures: int = 1
+) -> Iterator[Finding]:
+    """Find sizes that there isn't enough memory for.
+
+    Args:
+        bytes_each: That a pixel takes.
+    """
+    needed = width * height * pictures * bytes_each
+    yield from _told(port, lambda: check_room(width, height, pictures, needed, port=port))
+
+
+def mask_loaded(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the mask that LoadMask reads."""
+    found = image_outputs(inputs)
+    return {"mask": found["mask"]} if found else {}
+
+
+def mask_resized(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ResizeMask gives."""
+    size = _made_size(inputs)
+    batch = inputs.fact("mask", "batch")
+    return {"mask": {**size, **({} if batch is None else {"batch": batch})}}
+
+
+def combined(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of two masks as one."""
+    size = {side: inputs.fact("first", side) for side in _SIZE}
+    counts = inputs.fact("first", "batch"), inputs.fact("second", "batch")
+    known = {name: value for name, value in size.items() if value is not None}
+    return {"mask": {**known, **_batch(*counts)}}
+
+
+def _batch(first: int | None, second: int | None) -> dict[str, int]:
+    return {} if first is None or second is None else {"batch": max(first, second)}
+
+
+def masked_picture(inputs: HookInputs, port: str = "image") -> dict[str, Facts]:
+    """Size of pictures that are changed by a mask."""
+    known = {side: inputs.fact(port, side) for side in _SIZE}
+    batch = _batch(inputs.fact(port, "batch"), inputs.fact("mask", "batch"))
+    return {"image": {name: value for name, value in known.items() if value is not None} | batch}
+
+
+def composited(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what CompositeMasked gives."""
+    return masked_picture(inputs, "base")
+
+
+def rgba_masked_picture(inputs: HookInputs) -> dict[str, Facts]:
+    """The same of pictures with a fourth channel."""
+    found = masked_picture(inputs)
+    return {"image": {**found["image"], "channels": 4}}
+
+
+def padded(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what PadForOutpaint gives."""
+    sides = [inputs.literals.get(side) for side in ("left", "right", "top", "bottom")]
+    width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
+    if width is None or height is None or None in sides:
+        return {}
+    left, right, top, bottom = (int(side or 0) for side in sides)
+    size = {"width": width + left + right, "height": height + top + bottom}
+    batch = inputs.fact("image", "batch")
+    of_image = size | ({} if batch is None else {"batch": batch})
+    return {"image": {**of_image, "channels": 3}, "mask": {**size, "batch": 1}}
+
+
+def check_padded(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pads that make a picture too large, or that are no colour."""
+    yield from check_color(inputs)
+    size = padded(inputs).get("image")
+    if size:
+        yield from room_findings(size["width"], size["height"], "left", 16, size.get("batch", 1))
+
+
+def cropped(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what CropToMask gives, where it is asked for."""
+    literals = inputs.literals
+    width, height = literals.get("width"), literals.get("height")
+    if not (width and height):
+        return {}
+    multiple = literals.get("multiple_of") or 1
+    size = {
+        "width": ceil(width / multiple) * multiple,
+        "height": ceil(height / multiple) * multiple,
+    }
+    batch = _batch(inputs.fact("image", "batch"), inputs.fact("mask", "batch"))
+    return {"image": {**size, **batch}, "mask": {**size, **batch}}

@@ -1,0 +1,214 @@
+"""Masks made of files, pictures, shapes and numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from nodegraph import Advanced, Context, File, Image, Mask, Multiline, Range, node
+
+from ._facts import check_image, image_state
+from ._mask_facts import (
+    IMAGE_TO_MASK,
+    boxes_made,
+    check_boxes,
+    check_color,
+    check_made,
+    mask_loaded,
+    mask_made,
+)
+
+Side = Annotated[int, Range(0, 16384, step=8)]
+Share = Annotated[float, Range(0, 1, step=0.01)]
+
+
+@node(
+    category="mask/make",
+    lane="io",
+    infer=mask_loaded,
+    validate=check_image,
+    fingerprint=image_state,
+    tags=("open", "read", "LoadImageMask", "paint", "inpaint", "upload mask"),
+)
+def LoadMask(
+    ctx: Context,
+    path: Annotated[str, File("image")],
+    channel: Literal["auto", "brightness", "transparency", "red", "green", "blue"] = "auto",
+) -> Mask:
+    """Read a mask from a picture's file, such as one that was painted in another program.
+
+    Args:
+        path: PNG, WebP and others; relative paths start from the inputs folder.
+        channel: What is 1 in the mask. Auto is the transparency of a file that has some, else the
+            brightness: white is masked.
+    """
+    from nodegraph.images.images import read_image
+    from nodegraph.images.mask_sources import mask_from_file
+
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    return mask_from_file(*read_image(file, names=environment.readable is None), channel)
+
+
+@node(
+    category="mask/make",
+    infer=mask_made,
+    validate=check_made,
+    tags=("empty mask", "full mask", "blank", "solid"),
+)
+def SolidMask(
+    image: Image | None = None, width: Side = 512, height: Side = 512, value: Share = 1.0
+) -> Mask:
+    """A mask that has one value everywhere.
+
+    Args:
+        image: It is as large as this picture; without it, width and height say.
+        width, height: In pixels, without a picture.
+        value: 1 masks everything, 0 nothing.
+    """
+    import torch
+
+    from nodegraph.images.mask_sources import sized
+
+    columns, rows = sized(image, width, height)
+    return torch.full((1, rows, columns), float(value))
+
+
+@node(
+    category="mask/make",
+    facts=IMAGE_TO_MASK,
+    validate=check_color,
+    tags=("color range", "chroma key", "green screen", "MaskFromColor+", "select color"),
+)
+def MaskFromColor(
+    image: Image, color: str = "#ffffff", tolerance: Share = 0.1, softness: Share = 0.0
+) -> Mask:
+    """Mask what is of a colour.
+
+    Args:
+        image: Any.
+        color: As #rrggbb, or by name.
+        tolerance: How far red, green and blue may each be from it; 0 takes the very colour alone.
+        softness: Further differences over which the mask fades out.
+    """
+    from nodegraph.images.mask_sources import mask_from_color
+
+    return mask_from_color(image, color, tolerance, softness)
+
+
+@node(
+    category="mask/make",
+    facts=IMAGE_TO_MASK,
+    tags=("ImageToMask", "image to mask", "luminosity mask", "alpha", "grayscale"),
+)
+def MaskFromChannel(
+    image: Image,
+    channel: Literal[
+        "luminance", "red", "green", "blue", "alpha", "saturation", "value"
+    ] = "luminance",
+) -> Mask:
+    """Take a mask from a picture's brightness, transparency or another channel.
+
+    Args:
+        image: Any; one without alpha is opaque everywhere.
+        channel: Luminance weighs the colours as the eye does; value is the brightest of them.
+    """
+    from nodegraph.images.mask_sources import mask_from_channel
+
+    return mask_from_channel(image, channel)
+
+
+@node(
+    category="mask/make",
+    infer=mask_made,
+    validate=check_made,
+    tags=("rectangle", "ellipse", "circle", "marquee", "draw", "CreateShapeMask"),
+)
+def ShapeMask(
+    image: Image | None = None,
+    width: Side = 512,
+    height: Side = 512,
+    shape: Literal["rectangle", "ellipse", "diamond"] = "rectangle",
+    x: float = 0.25,
+    y: float = 0.25,
+    shape_width: Annotated[float, Range(0)] = 0.5,
+    shape_height: Annotated[float, Range(0)] = 0.5,
+    unit: Literal["shares", "pixels"] = "shares",
+    angle: Annotated[float, Range(-360, 360, step=5), Advanced()] = 0.0,
+) -> Mask:
+    """Mask a rectangle, an ellipse or a diamond.
+
+    Args:
+        image: The mask is as large as this picture; without it, width and height say.
+        width, height: In pixels, without a picture.
+        shape: Fills its box; smooth at its edge.
+        x, y: Left and upper edge of its box.
+        shape_width, shape_height: Of its box.
+        unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
+        angle: Degrees that it is turned clockwise about its middle.
+    """
+    from nodegraph.images.mask_sources import in_pixels, shape_mask, sized
+
+    size = sized(image, width, height)
+    return shape_mask(size, in_pixels((x, y, shape_width, shape_height), size, unit), shape, angle)
+
+
+@node(
+    category="mask/make",
+    infer=boxes_made,
+    validate=check_boxes,
+    tags=("bbox", "bounding boxes", "regions", "rectangles", "json"),
+)
+def MaskFromBoxes(
+    boxes: Annotated[str, Multiline()] = "[[0.25, 0.25, 0.5, 0.5]]",
+    image: Image | None = None,
+    width: Side = 512,
+    height: Side = 512,
+    unit: Literal["shares", "pixels"] = "shares",
+    each: Literal["one mask", "a mask each"] = "one mask",
+) -> Mask:
+    """Mask boxes that are written as text, such as a detector's.
+
+    Args:
+        boxes: As [[x, y, width, height], ...], or four numbers a line.
+        image: The mask is as large as this picture; without it, width and height say.
+        width, height: In pixels, without a picture.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        each: All boxes in one mask, or a batch with a mask for each.
+    """
+    from nodegraph.images.coordinates import read_boxes
+    from nodegraph.images.mask_sources import boxes_mask, in_pixels, sized
+
+    size = sized(image, width, height)
+    placed = [in_pixels(box, size, unit) for box in read_boxes(boxes)]
+    return boxes_mask(size, placed, each=each != "one mask")
+
+
+@node(
+    category="mask/make",
+    infer=mask_made,
+    validate=check_made,
+    tags=("ramp", "fade", "transition", "vignette"),
+)
+def GradientMask(
+    image: Image | None = None,
+    width: Side = 512,
+    height: Side = 512,
+    kind: Literal["linear", "radial"] = "linear",
+    angle: Annotated[float, Range(-360, 360, step=5)] = 0.0,
+    start: Share = 0.0,
+    end: Share = 1.0,
+) -> Mask:
+    """A mask that rises evenly from 0 to 1.
+
+    Args:
+        image: The mask is as large as this picture; without it, width and height say.
+        width, height: In pixels, without a picture.
+        kind: Linear rises along a line; radial falls off from the middle to the sides.
+        angle: Degrees, clockwise: 0 rises to the right, 90 downwards. Of linear ones.
+        start, end: Where on the way it begins and ends to rise; an end before the start turns it
+            round.
+    """
+    from nodegraph.images.mask_sources import gradient_mask, sized
+
+    return gradient_mask(sized(image, width, height), kind, angle, start, end)
