@@ -60,17 +60,21 @@ def _roots(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
 
 
 def fill_holes(mask: Tensor, most: int = 0) -> Tensor:
-    """Masks whose holes are 1: what is below a half and can't be left to the picture's border.
+    """Masks whose holes are 1: what is enclosed by a half and more, or by 1.
 
     Args:
         mask: (batch, height, width).
         most: Pixels of the largest hole that is filled; 0 fills all.
     """
-    return torch.stack([_without_holes(item, most) for item in mask]) if len(mask) else mask
+    if not len(mask):
+        return mask
+    # First to the top of soft edges, of which rings would be left.
+    return torch.stack([_enclosed(_enclosed(item, most, 1.0), most, 0.5) for item in mask])
 
 
-def _without_holes(mask: Tensor, most: int) -> Tensor:
-    labels = label_parts((mask < 0.5).numpy(), diagonal=False)
+def _enclosed(mask: Tensor, most: int, level: float) -> Tensor:
+    """A mask that is 1 wherever what is below a level can't be left to the picture's border."""
+    labels = label_parts((mask < level).numpy(), diagonal=False)
     sizes = np.bincount(labels.ravel())
     border = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
     is_hole = np.ones(len(sizes), dtype=np.bool_)

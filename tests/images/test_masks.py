@@ -93,6 +93,12 @@ def test_small_holes_alone_are_filled_where_it_is_said() -> None:
     assert fill_holes(mask).all()
 
 
+def test_no_ring_is_left_of_a_hole_with_soft_edges() -> None:
+    ring = combine_masks(shape_mask((40, 40), (4, 4, 32, 32), "ellipse"),
+                         shape_mask((40, 40), (12, 12, 16, 16), "ellipse"), "subtract")  # fmt: skip
+    assert torch.equal(fill_holes(ring), shape_mask((40, 40), (4, 4, 32, 32), "ellipse"))
+
+
 @few
 @given(seed=seeds, least=st.integers(0, 8))
 def test_small_parts_are_dropped_as_scikit_image_drops_them(seed: int, least: int) -> None:
