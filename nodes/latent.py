@@ -60,6 +60,23 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
 
 @node(
     category="latent",
+    facts={"latent": {**LATENT_FACTS, "format": "latent.format"}},
+    tags=("remove mask", "RemoveNoiseMask"),
+)
+def ClearNoiseMask(latent: Latent) -> Latent:
+    """Let sampling change all of a latent again.
+
+    Args:
+        latent: With or without a noise mask.
+    """
+    left = latent.leftover
+    if left is not None and left.original is not None:
+        left = replace(left, original=None)
+    return replace(latent, noise_mask=None, leftover=left)
+
+
+@node(
+    category="latent",
     numerics=True,
     facts={"latent": {**LATENT_FACTS, "format": "latent.format"}},
 )
@@ -115,9 +132,12 @@ def LatentFromBatch(
             given=f"items {index} to {end - 1}",
             expected=f"items 0 to {latent.batch_size - 1}",
         )
-    samples, mask = latent.samples, latent.noise_mask
+    samples, mask, left = latent.samples, latent.noise_mask, latent.leftover
+    if left is not None and left.original is not None:
+        left = replace(left, original=left.original[index:end])
     return replace(
         latent,
+        leftover=left,
         samples=None if samples is None else samples[index:end],
         batch_size=length,
         noise_mask=mask if mask is None or mask.shape[0] == 1 else mask[index:end],

@@ -30,6 +30,12 @@ class NormalisedPatches(LatentFormat):
         pixels: Tensor = vae.decode(unpatched(latents * deviation + mean), return_dict=False)[0]
         return pixels
 
+    def to_cells(self, latents: Tensor) -> Tensor:
+        return unpatched(latents)
+
+    def from_cells(self, cells: Tensor) -> Tensor:
+        return patched(cells)
+
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         height, width = config["patch_size"]
         return int(config["latent_channels"]) * int(height) * int(width)

@@ -101,6 +101,15 @@ class LatentFormat:
         """Channels of the latents of an autoencoder, by its configuration."""
         return int(config.get("latent_channels") or self.channels)
 
+    def to_cells(self, latents: Tensor) -> Tensor:
+        """Latents in the finest cells that lie next to each other as their pixels do: as they are,
+        but where channels hold several cells."""
+        return latents
+
+    def from_cells(self, cells: Tensor) -> Tensor:
+        """What `to_cells` took apart."""
+        return cells
+
     def cells(self, pixels: int) -> int:
         """Latent cells along a side."""
         return pixels // self.spatial

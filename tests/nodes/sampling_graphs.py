@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from nodegraph_nodes import guider, noise, schedule_parts
+from nodegraph_nodes import guider, latent_noise, noise, schedule_parts
 from nodegraph_nodes import sampler as samplers
 from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
 from nodegraph_nodes.sampling import DenoisingSteps, KSampler, KSamplerAdvanced, SampleCustom
@@ -98,7 +98,7 @@ NODES: tuple[Callable[..., Any], ...] = (
     *(Model, Prompt, Picture, RightHalf),
     *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
     *(KSamplerAdvanced, SampleCustom),
-    *nodes_of(guider, noise, samplers, schedule_parts),
+    *nodes_of(guider, latent_noise, noise, samplers, schedule_parts),
     *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
 )
 SOURCES: dict[str, Any] = {

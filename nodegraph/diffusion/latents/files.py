@@ -1,0 +1,123 @@
+"""Latents in files: safetensors, with what says how they go on, and the workflow that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import Latent, Leftover
+from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+_ABOUT = "latent"
+_SAMPLES, _MASK, _ORIGINAL = "samples", "noise_mask", "original"
+_PLAIN = ("width", "height", "batch_size", "format", "frames")
+
+
+@dataclass(frozen=True, slots=True)
+class AboutLatent:
+    """What a file says of its latent."""
+
+    width: int
+    height: int
+    batch_size: int
+    format: str | None
+    frames: int
+    batch_index: tuple[int, ...] | None
+    sigma: float | None
+    form: Any
+
+
+def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
+    """A latent as the bytes of a file.
+
+    Args:
+        texts: What the file carries besides, such as its workflow.
+    """
+    from safetensors.torch import save
+
+    left = latent.leftover
+    about = {name: getattr(latent, name) for name in _PLAIN} | {
+        "batch_index": latent.batch_index,
+        "sigma": None if left is None else left.sigma,
+        "form": None if left is None else left.form,
+    }
+    parts = {
+        _SAMPLES: latent.samples,
+        _MASK: latent.noise_mask,
+        _ORIGINAL: None if left is None else left.original,
+    }
+    # clones, as the format refuses tensors that share memory
+    tensors = {name: item.contiguous().clone() for name, item in parts.items() if item is not None}
+    content: bytes = save(tensors, {_ABOUT: json.dumps(about), **texts})
+    return content
+
+
+def about_latent(path: Path) -> AboutLatent:
+    """What a file says of its latent, by its header. Imports no torch.
+
+    Raises:
+        InvalidFile: It can't be read, is damaged, or holds no latent.
+    """
+    text = read_header(path).metadata.get(_ABOUT)
+    try:
+        about = json.loads(text or "")
+        index = about["batch_index"]
+        return AboutLatent(
+            **{name: about[name] for name in _PLAIN},
+            batch_index=None if index is None else tuple(map(int, index)),
+            sigma=about["sigma"],
+            form=about["form"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidFile(
+            f"{path.name} holds no latent.",
+            port="path",
+            expected="a file that SaveLatent wrote",
+            hint=None if text else "Those of other tools don't say which model they are of.",
+        ) from error
+
+
+def read_latent(path: Path) -> Latent:
+    """The latent of a file.
+
+    Raises:
+        InvalidFile: As of `about_latent`, or its tensors aren't what it says.
+    """
+    from nodegraph.diffusion.weight_files import read_tensors
+
+    about = about_latent(path)
+    tensors = read_tensors([path], "float32")
+    samples, original = tensors.get(_SAMPLES), tensors.get(_ORIGINAL)
+    _check(path, about, samples)
+    left = None if about.sigma is None else Leftover(about.sigma, about.form, original)
+    return Latent(
+        samples,
+        about.width,
+        about.height,
+        about.batch_size,
+        tensors.get(_MASK),
+        about.format,
+        about.batch_index,
+        about.frames,
+        left,
+    )
+
+
+def _check(path: Path, about: AboutLatent, samples: Tensor | None) -> None:
+    index = about.batch_index
+    fits = index is None or len(index) == about.batch_size
+    if samples is not None:
+        fits &= samples.ndim in (4, 5) and len(samples) == about.batch_size
+        fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]
+    if not fits:
+        raise InvalidFile(
+            f"{path.name} is damaged: it isn't of the size that it says.", port="path"
+        )

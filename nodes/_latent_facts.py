@@ -1,0 +1,134 @@
+"""What the nodes that move, scale and keep latents know before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.latents.files import about_latent
+from nodegraph.diffusion.latents.sizes import LEAST_CELL, scaled_size
+from nodegraph.images.room import check_room, sampling_bytes
+
+from ._facts import finding_of, input_path
+from ._sampling_facts import LATENT_FACTS
+
+KEPT = {**LATENT_FACTS, "format": "latent.format"}
+"""Facts of a latent that only its values change of."""
+
+
+def turned_latent(inputs: HookInputs) -> dict[str, Facts]:
+    """Width and height change places at a quarter of a circle."""
+    known = dict(inputs.facts.get("latent", {}))
+    angle = inputs.literals.get("angle")
+    if angle is None:
+        known = {name: known[name] for name in known.keys() - {"width", "height"}}
+    elif angle != "180":
+        names = {"width": "height", "height": "width"}
+        known = {names.get(name, name): known[name] for name in known}
+    return {"latent": known}
+
+
+def scaled_latent(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ResizeLatent gives."""
+    known = dict(inputs.facts.get("latent", {}))
+    try:
+        size = _scaled(inputs)
+    except InvalidValue:
+        # `check_scaled` tells.
+        size = None
+    if size is None:
+        return {"latent": {name: known[name] for name in known.keys() - {"width", "height"}}}
+    return {"latent": {**known, "width": size[0], "height": size[1]}}
+
+
+def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that are too large."""
+    try:
+        size = _scaled(inputs)
+        if size is not None:
+            needed = sampling_bytes(*size, 1, is_guided=False)
+            check_room(*size, inputs.fact("latent", "batch") or 1, needed, port="factor")
+    except InvalidValue as error:
+        yield finding_of(error.problem.port or "factor", error)
+
+
+def _scaled(inputs: HookInputs) -> tuple[int, int] | None:
+    width, height, factor = (inputs.literals.get(name) for name in ("width", "height", "factor"))
+    before = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    known = inputs.fact("latent", "format")
+    cell = LEAST_CELL if known is None else format_named(known).spatial
+    if width is None or height is None or factor is None or None in before:
+        return None
+    return scaled_size((before[0] or 0, before[1] or 0), width, height, factor, cell)
+
+
+def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
+    """Find parts that aren't within the latent."""
+    for place, side in (("x", "width"), ("y", "height")):
+        start, length = inputs.literals.get(place), inputs.literals.get(side)
+        whole = inputs.fact("latent", side)
+        if start is None or length is None or whole is None:
+            continue
+        if start + length > whole:
+            yield Finding(
+                side,
+                "the part isn't within the latent",
+                f"{length} pixels from {start}",
+                f"{whole - start} at most" if start < whole else f"{place} below {whole}",
+                code="wrong-size",
+            )
+
+
+def both_latents(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of one made of two: a single one goes with each of a batch."""
+    known = {**inputs.facts.get("second", {}), **inputs.facts.get("first", {})}
+    counts = [inputs.fact(port, "batch") for port in ("first", "second")]
+    kept = {name: known[name] for name in known.keys() & KEPT.keys() - {"batch"}}
+    return {"latent": kept if None in counts else {**kept, "batch": max(counts)}}
+
+
+def check_alike_latents(inputs: HookInputs) -> Iterator[Finding]:
+    """Find two latents that can't be put together."""
+    for name in ("width", "height", "frames", "format"):
+        first, second = inputs.fact("first", name), inputs.fact("second", name)
+        if None not in (first, second) and first != second:
+            yield Finding(
+                "second",
+                f"the latents differ in {name}",
+                str(second),
+                str(first),
+                "ResizeLatent or CropLatent brings one to the other's size."
+                if name in ("width", "height")
+                else None,
+                "wrong-size",
+            )
+
+
+def check_latent_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or hold no latent."""
+    path = input_path(inputs)
+    if path is not None:
+        try:
+            about_latent(path)
+        except NodegraphError as error:
+            yield finding_of("path", error)
+
+
+def latent_in_file(inputs: HookInputs) -> dict[str, Facts]:
+    """What a file says of its latent."""
+    path = input_path(inputs)
+    try:
+        about = None if path is None else about_latent(path)
+    except NodegraphError:
+        # `check_latent_file` tells.
+        return {}
+    if about is None:
+        return {}
+    known = {
+        "width": about.width,
+        "height": about.height,
+        "batch": about.batch_size,
+        "frames": about.frames,
+    }
+    return {"latent": {**known, **({"format": about.format} if about.format else {})}}

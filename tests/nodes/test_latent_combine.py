@@ -1,0 +1,173 @@
+"""JoinLatents, RepeatLatent, BlendLatents, AddLatents and CompositeLatent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from nodegraph_nodes.latent import LatentFromBatch
+from nodegraph_nodes.latent_combine import (
+    AddLatents,
+    BlendLatents,
+    CompositeLatent,
+    JoinLatents,
+    RepeatLatent,
+)
+
+from nodegraph import InvalidValue, Latent
+from nodegraph.core.values import Leftover
+from nodegraph.diffusion.noise import draw_noise
+from tests.nodes.conftest import Bench, link
+
+
+def latent(seed: int = 0, batch: int = 1, width: int = 64, height: int = 48) -> Latent:
+    samples = draw_noise((4, height // 8, width // 8), seed, range(batch))
+    return Latent(samples, width, height, batch, format="sd")
+
+
+def test_joined_latents_are_the_items_of_one_batch() -> None:
+    first, second = latent(0, 2), latent(7)
+    whole = JoinLatents([first, second], [first])
+    assert (whole.batch_size, whole.batch_index) == (5, None)
+    assert torch.equal(whole.samples[2:3], second.samples)
+    back = [LatentFromBatch(whole, at).samples for at in range(5)]
+    assert torch.equal(torch.cat(back), whole.samples)
+
+
+def test_items_that_were_given_places_keep_them() -> None:
+    third = LatentFromBatch(latent(0, 3), 2)
+    assert JoinLatents([third, latent(1)]).noise_indices == (2, 0)
+
+
+def test_joined_masks_let_others_be_made_anew() -> None:
+    masked = replace(latent(0), noise_mask=torch.zeros(1, 12, 16))
+    whole = JoinLatents([masked, latent(1, 2)])
+    assert whole.noise_mask.shape == (3, 48, 64)
+    assert whole.noise_mask.mean((1, 2)).tolist() == [0, 1, 1]
+
+
+def test_empty_latents_are_joined_too_but_not_with_others() -> None:
+    empty = Latent(None, 64, 48, 2)
+    assert JoinLatents([empty, empty]) == replace(empty, batch_size=4)
+    with pytest.raises(InvalidValue, match="empty one of 64 x 48"):
+        JoinLatents([latent()], [empty])
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (latent(width=32), "32 x 48"),
+        (replace(latent(), format="sdxl"), "different models"),
+        (replace(latent(), leftover=Leftover(2.0, "exploding")), "sigma 2"),
+    ],
+)
+def test_what_cant_be_together_is_refused(other: Latent, said: str) -> None:
+    for node in (lambda a, b: JoinLatents([a, b]), BlendLatents, AddLatents):
+        with pytest.raises(InvalidValue, match=said):
+            node(latent(), other)
+
+
+def test_copies_draw_noise_of_their_own() -> None:
+    mask = torch.rand(2, 48, 64)
+    many = RepeatLatent(replace(latent(0, 2), noise_mask=mask), 3)
+    assert many.noise_indices == tuple(range(6))
+    assert torch.equal(many.samples[4:], latent(0, 2).samples)
+    assert torch.equal(many.noise_mask[2:4], mask)
+    few = RepeatLatent(LatentFromBatch(latent(0, 5), 3, 2), 2)
+    assert few.noise_indices == (3, 4, 5, 6)
+    assert RepeatLatent(Latent(None, 64, 64), 4) == Latent(None, 64, 64, 4)
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_a_blend_ends_at_both_and_is_the_same_for_items(method: str) -> None:
+    first, second = latent(0, 3), latent(9)
+    assert torch.equal(BlendLatents(first, second, 0.0, method).samples, first.samples)
+    found = BlendLatents(first, second, 1.0, method)
+    assert torch.equal(found.samples, second.samples.expand(3, -1, -1, -1))
+    half = BlendLatents(first, second, 0.5, method).samples
+    singles = [BlendLatents(LatentFromBatch(first, i), second, 0.5, method) for i in range(3)]
+    torch.testing.assert_close(half, torch.cat([item.samples for item in singles]))
+    # a single one first: as many as the second's
+    assert BlendLatents(second, first, 0.5, method).batch_size == 3
+
+
+def test_the_spherical_blend_of_noise_is_as_noisy() -> None:
+    large = [latent(seed, width=512, height=512) for seed in (1, 2)]
+    spread = [float(BlendLatents(*large, 0.5, m).samples.std()) for m in ("spherical", "linear")]
+    assert spread == pytest.approx([1.0, 0.5**0.5], abs=0.02)
+
+
+def test_what_is_added_can_be_taken_away() -> None:
+    first, second = latent(0), latent(1)
+    both = AddLatents(first, second, 0.5)
+    torch.testing.assert_close(both.samples, first.samples + 0.5 * second.samples)
+    torch.testing.assert_close(AddLatents(both, second, -0.5).samples, first.samples)
+
+
+def test_empty_latents_hold_nothing_to_mix() -> None:
+    with pytest.raises(InvalidValue, match="just a size"):
+        BlendLatents(Latent(None, 64, 48), Latent(None, 64, 48))
+
+
+def test_outside_of_what_is_pasted_no_bit_changes() -> None:
+    base, part = latent(0, 2), latent(5, width=24, height=16)
+    mask = torch.zeros(1, 16, 24)
+    mask[:, :, :8] = 1
+    mask[:, :, 8:16] = 0.5
+    found = CompositeLatent(base, part, 16, 8, mask=mask).samples
+    assert torch.equal(found[..., 1:3, 2:3], part.samples[..., :1].expand(2, -1, -1, -1))
+    middle = (base.samples[..., 1:3, 3:4] + part.samples[..., 1:2]) / 2
+    torch.testing.assert_close(found[..., 1:3, 3:4], middle)
+    found[..., 1:3, 2:4] = base.samples[..., 1:3, 2:4]
+    assert torch.equal(found, base.samples)
+
+
+def test_what_is_pasted_fades_towards_what_is_beside_it() -> None:
+    base = replace(latent(), samples=torch.zeros(1, 4, 6, 8))
+    part = replace(latent(), samples=torch.ones(1, 4, 6, 4), width=32)
+    row = CompositeLatent(base, part, 32, 0, feather=16).samples[0, 0, 3].tolist()
+    # at the destination's own edges it doesn't fade
+    assert row == [0, 0, 0, 0, 0.25, 0.75, 1, 1]
+
+
+def test_what_lies_beyond_is_left_out_and_an_empty_one_is_zeros() -> None:
+    part = latent(3)
+    found = CompositeLatent(Latent(None, 96, 48), part, 64, 40)
+    assert found.samples.shape == (1, 4, 6, 12)
+    assert torch.equal(found.samples[..., 5:, 8:], part.samples[..., :1, :4])
+    assert not found.samples[..., :5, :].any()
+    with pytest.raises(InvalidValue, match="outside"):
+        CompositeLatent(latent(), part, 64, 0)
+
+
+def test_videos_are_pasted_and_joined() -> None:
+    film = Latent(torch.randn(1, 16, 3, 4, 4), 32, 32, format="wan", frames=9)
+    part = Latent(torch.randn(1, 16, 3, 2, 2), 16, 16, format="wan", frames=9)
+    found = CompositeLatent(film, part, 16, 16, mask=torch.ones(1, 16, 16)).samples
+    assert torch.equal(found[..., 2:, 2:], part.samples)
+    assert torch.equal(found[..., :2, :], film.samples[..., :2, :])
+    assert JoinLatents([film, film]).samples.shape == (2, 16, 3, 4, 4)
+
+
+def test_noise_that_is_left_keeps_its_original_with_each_item() -> None:
+    left = Leftover(2.0, "exploding", torch.randn(2, 4, 6, 8))
+    noisy = replace(latent(0, 2), leftover=left)
+    second = LatentFromBatch(noisy, 1)
+    assert torch.equal(second.leftover.original, left.original[1:])
+    whole = JoinLatents([second, replace(latent(4), leftover=Leftover(2.0, "exploding"))])
+    assert torch.equal(whole.leftover.original[:1], left.original[1:])
+    assert torch.equal(RepeatLatent(noisy, 2).leftover.original[2:], left.original)
+
+
+def test_sizes_that_differ_are_told_before_anything_runs(bench: Bench) -> None:
+    nodes = {
+        "one": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+        "other": {"type": "EmptyLatent", "inputs": {"width": 96, "height": 64}},
+        "both": {
+            "type": "BlendLatents",
+            "inputs": {"first": link("one"), "second": link("other")},
+        },
+    }
+    [problem] = bench.problems(nodes, "both")
+    assert (problem.node, problem.port, problem.given) == ("both", "second", "96")
