@@ -140,6 +140,47 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSpan:
+    """Some steps of a sampling, counted from 0 in the whole of its schedule.
+
+    Attributes:
+        first: The first one.
+        end: The one after the last; None: to the end of the sampling.
+        every, phase: Of these, each whose number leaves `phase` when it is divided by `every`.
+    """
+
+    first: int = 0
+    end: int | None = None
+    every: int = 1
+    phase: int = 0
+
+    def holds(self, step: int) -> bool:
+        """Whether a step is one of them."""
+        is_between = self.first <= step and (self.end is None or step < self.end)
+        return is_between and step % self.every == self.phase
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A rectangle of a picture.
+
+    Attributes:
+        x, y: Of its upper left corner.
+        width, height: Its sides; what reaches beyond the picture doesn't count.
+        unit: ``share``: all of these are parts of the picture's width or height; or ``pixels``.
+        feather: How far it fades in from those of its sides that aren't the picture's; a share of
+            the picture's shorter side, or pixels.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    unit: Literal["share", "pixels"] = "share"
+    feather: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ConditioningEntry:
     """One prompt as a model takes it, and how it applies.
 
@@ -153,6 +194,8 @@ class ConditioningEntry:
         controls: Pictures that lead beside the prompt.
         references: Latents of pictures to look at, as editing models do; each of shape
             (1, channels, height, width), scaled as the model was trained on.
+        steps: Steps it applies at, besides; None: any.
+        areas: Where it applies, besides: in all of them at once.
     """
 
     tensors: Mapping[str, Tensor]
@@ -162,6 +205,8 @@ class ConditioningEntry:
     end: float = 1.0
     controls: tuple[Control, ...] = ()
     references: tuple[Tensor, ...] = ()
+    steps: StepSpan | None = None
+    areas: tuple[Area, ...] = ()
 
     @property
     def embeddings(self) -> Tensor:

@@ -34,6 +34,8 @@ _KNOWN: Serializers = {
         spatial_values.PointCloud,
         spatial_values.Molecule,
         spatial_values.AtomSites,
+        values.Area,
+        values.StepSpan,
         values.ConditioningEntry,
         values.Control,
         values.Conditioning,

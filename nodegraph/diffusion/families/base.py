@@ -52,8 +52,15 @@ LATE_CFG = "late_cfg"
 RATE = "rate"
 """Tensor of a prompt: frames a second that a video is to have, as a fraction; int64, (1, 2)."""
 
+GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
+"""Tensors of a prompt: what models that were distilled from guidance are told of it, (1,); what
+Stable Diffusion XL is told of sizes, (1, 6) or (1, 5)."""
+
 SHARED = (HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE)
 """Tensors that go for prompts without such where the first positive prompt brings them."""
+
+TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS)
+"""Tensors of a prompt that aren't made of its text."""
 
 
 def heeding_hole(tensors: Mapping[str, Tensor], side: Lead, *, fills: bool) -> dict[str, Tensor]:
@@ -186,6 +193,7 @@ class Family(ABC):
         held: What its transformer holds in a step.
         aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
             where none were published.
+        lengthens: Whether its models take the tokens of two prompts one after the other.
     """
 
     name: str
@@ -214,6 +222,7 @@ class Family(ABC):
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS
     aligned: tuple[int, ...] = ()
+    lengthens: bool = False
 
     # Recognising it.
 
@@ -303,6 +312,20 @@ class Family(ABC):
                 hint="Encode the prompt with the text encoder of the same LoadModel.",
             )
         return dict(entry.tensors)
+
+    def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """What two prompts say of their tokens, brought to one length: by zeros at the end.
+
+        Args:
+            first, second: Tensors of a name, each (1, tokens, …).
+        """
+        tokens = max(first.shape[1], second.shape[1])
+
+        def padded(item: Tensor) -> Tensor:
+            missing = item.new_zeros(item.shape[0], tokens - item.shape[1], *item.shape[2:])
+            return torch.cat([item, missing], 1)
+
+        return padded(first), padded(second)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """A mask as models that fill masked pictures take it, beside the picture's rest.

@@ -150,4 +150,5 @@ FLUX = Flux(
     held=TokenMemory(16, 512),
     needs_negative=False,
     joint=False,
+    lengthens=True,
 )

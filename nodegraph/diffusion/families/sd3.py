@@ -64,7 +64,7 @@ class StableDiffusion3(Family):
         """Zeros stand for what T5 says where a model comes without it."""
         width = self.context_width(model.config)
         tokens, own = entry.embeddings.shape[1:]
-        if width is not None and tokens == _CLIP_TOKENS and own <= width:
+        if width is not None and tokens % _CLIP_TOKENS == 0 and own <= width:
             both = _widened(entry.embeddings, width)
             whole = torch.cat([both, torch.zeros(1, _T5_TOKENS, width)], -2)
             entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})
@@ -113,4 +113,5 @@ SD3 = StableDiffusion3(
     mu=line_mu,
     multiple=16,
     held=TokenMemory(12, 256),
+    lengthens=True,
 )

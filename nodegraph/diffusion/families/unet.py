@@ -39,6 +39,8 @@ class UNetFamily(Family):
     them equally often changes nothing in what it gives.
     """
 
+    lengthens: bool = True
+
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
 
@@ -81,6 +83,12 @@ class UNetFamily(Family):
         if math.lcm(*lengths) <= LENGTHENED * max(lengths):
             return [list(places)]
         return [[at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths)]
+
+    def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """By repeating them, which says the same."""
+        tokens = math.lcm(first.shape[1], second.shape[1])
+        times = tokens // first.shape[1], tokens // second.shape[1]
+        return first.repeat(1, times[0], 1), second.repeat(1, times[1], 1)
 
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
         tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))
