@@ -29,6 +29,7 @@ from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
+    Area,
     Audio,
     Conditioning,
     ConditioningEntry,
@@ -37,6 +38,7 @@ from nodegraph.core.values import (
     Latent,
     Recipe,
     RecipeFile,
+    StepSpan,
     TextEncoder,
     Vae,
     Video,
@@ -53,6 +55,7 @@ __all__ = [
     "BLOCKED",
     "Adapter",
     "Advanced",
+    "Area",
     "AtomSites",
     "Audio",
     "Body",
@@ -91,6 +94,7 @@ __all__ = [
     "Recipe",
     "RecipeFile",
     "Seed",
+    "StepSpan",
     "Subgraph",
     "TextEncoder",
     "TypeInfo",

@@ -32,7 +32,10 @@ def _covered(start: float, length: float, feather: float, pixels: int) -> Tensor
     begin = max(start, 0.0)
     covered = (torch.clamp(places + 1, max=end) - torch.clamp(places, min=begin)).clamp(0, 1)
     # Nothing fades towards the picture's own edge.
-    for is_inner, distance in ((begin > 0, places + 0.5 - begin), (end < pixels, end - places - 0.5)):
+    for is_inner, distance in (
+        (begin > 0, places + 0.5 - begin),
+        (end < pixels, end - places - 0.5),
+    ):
         if is_inner and feather > 0:
             covered = covered * (distance / feather).clamp(0, 1)
     return covered.to(torch.float32)

@@ -152,9 +152,7 @@ def with_span(conditioning: Conditioning, start: float, end: float) -> Condition
 
 def with_strength(conditioning: Conditioning, strength: float) -> Conditioning:
     """Prompts whose weight among others is so many times what it was."""
-    return _each(
-        conditioning, lambda entry: replace(entry, strength=entry.strength * strength)
-    )
+    return _each(conditioning, lambda entry: replace(entry, strength=entry.strength * strength))
 
 
 def zeroed(conditioning: Conditioning) -> Conditioning:

@@ -127,7 +127,7 @@ class Denoising:
         self._guidance = Guidance(model, guider, sampler=sampler.name, **size, shape=shape)
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
-        self._guidance.check(map(ladder.progress, range(ladder.first, ladder.end)))
+        self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))
         generators = item_generators(parts.noise.seed, latent.noise_indices)
         self._sampler: Sampler = make_sampler(
             sampler.name, ladder, noise, generators, sampler.options

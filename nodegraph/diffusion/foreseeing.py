@@ -30,8 +30,8 @@ def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> La
     check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
     grid, tokens = SAMPLERS[sampler.name].grid, tokens_of(family, latent)
     ladder = laid(schedule, noise, grid=grid, tokens=tokens)
-    moments = map(ladder.progress, range(ladder.first, ladder.end))
-    check_cover(family, parts.guider, latent, moments, sampler.name)
+    points = map(ladder.point, range(ladder.first, ladder.end))
+    check_cover(family, parts.guider, latent, points, sampler.name)
     return ladder
 
 

@@ -115,7 +115,7 @@ class Guidance:
 
     def _answers(self, x: Tensor, moment: Moment, sides: Sequence[Side]) -> dict[Side, Tensor]:
         """What the model says about each side."""
-        asked = {side: self._sides[side].at(moment.progress) for side in sides}
+        asked = {side: self._sides[side].at(moment.progress, moment.step) for side in sides}
         flat = [prompt for prompts in asked.values() for prompt in prompts]
         answers = iter(self._asking.outputs(x, moment, flat))
         return {
@@ -148,15 +148,17 @@ class Guidance:
         self._guider.restore({name: state[name] for name in state.keys() - cached.keys()})
         self._asking.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
 
-    def check(self, moments: Iterable[float]) -> None:
-        """Find out before sampling whether there is a prompt for each of these moments.
+    def check(self, points: Iterable[tuple[float, int]]) -> None:
+        """Find out before sampling whether there is a prompt for each of these points.
 
+        Args:
+            points: As of `check_cover`.
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """
-        for progress in moments:
+        for progress, step in points:
             for side in self._sides.values():
-                side.at(progress)
+                side.at(progress, step)
 
 
 def guides_itself(family: Family, model: Denoiser) -> bool:

@@ -57,7 +57,7 @@ class PromptFitting:
                 port=side,
                 hint="Leave the node out that adds them.",
             )
-        weight = weight_of(entry, self.shape)
+        weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         asked = Asked(lead, self.width, self.height, self.shape, self.cfg)
         entry = self._with_picture(entry)
@@ -70,7 +70,7 @@ class PromptFitting:
                 hint="Leave ReferenceLatents out, or load a model that edits.",
             )
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
-        return Prompt(placed, weight, entry.start, entry.end, f"{side} {name}")
+        return Prompt(placed, weight, entry.start, entry.end, f"{side} {name}", entry.steps)
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""

@@ -122,6 +122,10 @@ class Ladder:
         begin, end = self.whole or (self.first, self.rungs)
         return (rung - begin) / (end - begin)
 
+    def point(self, rung: int) -> tuple[float, int]:
+        """`progress` and `walked` of a rung."""
+        return self.progress(rung), self.walked(rung)
+
 
 def sigmas_for(
     schedule: str,

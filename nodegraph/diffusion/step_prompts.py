@@ -10,7 +10,8 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent, StepSpan
+from nodegraph.diffusion.areas import area_mask
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.guidable import check_negative
 from nodegraph.diffusion.guiders.base import Side
@@ -29,6 +30,7 @@ class Prompt:
             latent cells where it applies to part of the picture only.
         start, end: Part of the sampling it applies to, 0 to 1.
         name: Tells it from the others of a sampling.
+        steps: Steps it applies at, besides; None: any.
     """
 
     tensors: Mapping[str, Tensor]
@@ -36,10 +38,17 @@ class Prompt:
     start: float = 0.0
     end: float = 1.0
     name: str = ""
+    steps: StepSpan | None = None
 
-    def applies(self, progress: float) -> bool:
-        """Whether it takes part at a point of the sampling, 0 to below 1."""
-        return self.start <= progress < self.end
+    def applies(self, progress: float, step: int) -> bool:
+        """Whether it takes part at a point of the sampling.
+
+        Args:
+            progress: Part of the sampling that is done, 0 to below 1.
+            step: Steps that are done.
+        """
+        is_its_step = self.steps is None or self.steps.holds(step)
+        return is_its_step and self.start <= progress < self.end
 
 
 @dataclass(slots=True)
@@ -57,13 +66,15 @@ class Prompts:
     empty: Prompt | None
     _covers: dict[tuple[bool, ...], list[Prompt]] = field(default_factory=dict)
 
-    def at(self, progress: float) -> list[Prompt]:
+    def at(self, progress: float, step: int) -> list[Prompt]:
         """The prompts that apply, and the empty one for cells where none does.
 
+        Args:
+            progress, step: As of `Prompt.applies`.
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """
-        applying = tuple(prompt.applies(progress) for prompt in self.prompts)
+        applying = tuple(prompt.applies(progress, step) for prompt in self.prompts)
         if applying not in self._covers:
             self._covers[applying] = self._cover(list(compress(self.prompts, applying)))
         return self._covers[applying]
@@ -86,13 +97,17 @@ class Prompts:
 
 
 def check_cover(
-    family: Family, choice: GuiderChoice, latent: Latent, moments: Iterable[float], sampler: str
+    family: Family,
+    choice: GuiderChoice,
+    latent: Latent,
+    points: Iterable[tuple[float, int]],
+    sampler: str,
 ) -> None:
     """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
     and whether there is a negative one if it is asked for whatever the scale.
 
     Args:
-        moments: Of the steps: parts of the sampling that are done.
+        points: Of the steps: what is done of the sampling, as a part and in steps.
         sampler: Its name.
     Raises:
         InvalidValue: The empty prompt is needed and there is none.
@@ -104,21 +119,34 @@ def check_cover(
     cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
     shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
     prompts = [
-        Prompt({}, weight_of(entry, shape), entry.start, entry.end)
+        Prompt(
+            {},
+            weight_of(entry, shape, latent.width, latent.height),
+            entry.start,
+            entry.end,
+            steps=entry.steps,
+        )
         for entry in entries_of("positive", choice.positive)
     ]
     found = Prompts("positive", prompts, None)
-    for progress in moments:
-        found.at(progress)
+    for progress, step in points:
+        found.at(progress, step)
 
 
-def weight_of(entry: ConditioningEntry, shape: Sequence[int]) -> Tensor:
-    """The share of an entry among the prompts of a step; see `Prompt`."""
+def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height: int) -> Tensor:
+    """The share of an entry among the prompts of a step; see `Prompt`.
+
+    Args:
+        shape: Of the latent, in cells.
+        width, height: In pixels.
+    """
     weight = torch.tensor(float(entry.strength))
-    if entry.mask is None:
-        return weight
-    cells = mask_to_cells(entry.mask.float(), shape[-2], shape[-1])
-    return weight * (cells if len(shape) == 4 else cells.unsqueeze(2))
+    masks = [] if entry.mask is None else [entry.mask.float()]
+    masks += [area_mask(area, width, height) for area in entry.areas]
+    for mask in masks:
+        cells = mask_to_cells(mask, shape[-2], shape[-1])
+        weight = weight * (cells if len(shape) == 4 else cells.unsqueeze(2))
+    return weight
 
 
 def entries_of(side: Side, conditioning: Conditioning) -> Sequence[ConditioningEntry]:

@@ -179,7 +179,7 @@ def test_no_negative_stands_for_the_empty_prompt() -> None:
 def test_no_negative_and_no_empty_prompt_is_told() -> None:
     guidance = Guidance(denoiser(Echo()), GuiderChoice(prompt(3.0), None, 2.0), **SIZE, shape=SHAPE)
     with pytest.raises(InvalidValue, match="empty prompt") as caught:
-        guidance.check([0.0])
+        guidance.check([(0.0, 0)])
     assert caught.value.problem.port == "negative"
 
 

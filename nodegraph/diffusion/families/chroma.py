@@ -59,4 +59,5 @@ CHROMA = ChromaFamily(
     multiple=16,
     held=TokenMemory(19, 512),
     joint=False,
+    lengthens=True,
 )

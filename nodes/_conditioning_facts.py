@@ -1,0 +1,50 @@
+"""What nodes of conditionings check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs
+from nodegraph.diffusion.families import FAMILIES
+
+
+def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
+    """Find prompts of models that take them of one length alone."""
+    family = FAMILIES.get(inputs.fact("first", "family") or "")
+    if family is not None and not family.lengthens:
+        yield Finding(
+            "first",
+            f"{family.title} takes no prompts one after the other",
+            hint="CombineConditioning lets both lead, AverageConditioning blends them.",
+        )
+
+
+def check_area(inputs: HookInputs) -> Iterator[Finding]:
+    """Find rectangles without room, and shares that are more than the whole."""
+    literals = inputs.literals
+    for port in ("width", "height"):
+        if literals.get(port) == 0:
+            yield Finding(port, "the area is empty", given="0", expected="above 0")
+    if literals.get("unit") != "share":
+        return
+    for port in ("x", "y", "width", "height", "feather"):
+        given = literals.get(port)
+        if given is not None and given > 1:
+            yield Finding(
+                port,
+                "a share of the picture is 1 at most",
+                given=f"{given:g}",
+                expected="0 to 1",
+                hint="Set unit to pixels if these are pixels.",
+            )
+
+
+def check_span(inputs: HookInputs) -> Iterator[Finding]:
+    """Find parts of a sampling that end before they begin."""
+    start, end = inputs.literals.get("start"), inputs.literals.get("end")
+    if start is not None and end is not None and start >= end:
+        yield Finding(
+            "start",
+            "the prompt's part of the sampling has to begin before it ends",
+            given=f"{start:g} to {end:g}",
+        )
