@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def Overwrite(vae: Vae, file: str) -> Vae:
 class Bench:
     """Runs small workflows; remembers the events of the last one."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, nodes: Sequence[Any] = (), **settings: Any) -> None:
         given: dict[str, Any] = {
             "home": folder / "home",
             "models": (folder / "models",),
@@ -47,7 +47,7 @@ class Bench:
         }
         (folder / "inputs").mkdir()
         self.folder = folder
-        self.session = Session(Settings(**given | settings), nodes=[Picture, Overwrite])
+        self.session = Session(Settings(**given | settings), nodes=[Picture, Overwrite, *nodes])
         self.events: list[Event] = []
 
     def run(self, nodes: Mapping[str, Any], *targets: str) -> RunResult:

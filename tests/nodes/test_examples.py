@@ -75,6 +75,7 @@ _WITHOUT: frozenset[str] = frozenset(
         "MagCache",
         "MeshTurntable",
         "MixAudio",
+        "MaskConditioning",
         "MixNoise",
         "MoleculeFromSmiles",
         "NoNoise",
