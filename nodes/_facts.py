@@ -23,9 +23,7 @@ from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name
-from nodegraph.images.resizing import target_size
-from nodegraph.images.room import check_room, coding_bytes, resizing_bytes
-from nodegraph.images.sheets import sheet_size
+from nodegraph.images.room import check_room, coding_bytes
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -245,35 +243,6 @@ def input_path(inputs: HookInputs) -> Path | None:
     return None if name is None else inputs.environment.inputs / Path(name).expanduser()
 
 
-def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the picture that LoadImage reads."""
-    from nodegraph.images.images import picture_size
-
-    path = input_path(inputs)
-    if path is None:
-        return {}
-    try:
-        width, height = picture_size(path)
-    except NodegraphError:
-        # `check_image` tells.
-        return {}
-    size = {"width": width, "height": height, "batch": 1}
-    return {"image": {**size, "channels": 3}, "mask": size}
-
-
-def check_image(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or no pictures."""
-    from nodegraph.images.images import picture_size
-
-    path = input_path(inputs)
-    if path is not None:
-        try:
-            # Whom a server serves is told nothing of files that somebody else put there.
-            picture_size(path, names=inputs.environment.readable is None)
-        except NodegraphError as error:
-            yield finding_of("path", error)
-
-
 def image_state(inputs: HookInputs) -> str:
     """Changes when the picture's file does."""
     path = input_path(inputs)
@@ -290,54 +259,6 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
         yield finding_of("name", error)
-
-
-def resized(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ResizeImage gives."""
-    literals = inputs.literals
-    width, height = literals.get("width"), literals.get("height")
-    before = inputs.fact("image", "width"), inputs.fact("image", "height")
-    if width is None or height is None or (None in before and not (width and height)):
-        return {}
-    width, height = target_size(before, width, height)
-    facts = {"width": width, "height": height}
-    if inputs.fact("image", "batch") is not None:
-        facts["batch"] = inputs.fact("image", "batch")
-    return {"image": facts}
-
-
-def check_resized(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that there isn't enough memory for."""
-    size = resized(inputs).get("image", {})
-    if size:
-        pictures = size.get("batch", 1)
-        needed = resizing_bytes(size["width"], size["height"], 3 * pictures)
-        try:
-            check_room(size["width"], size["height"], pictures, needed, port="width")
-        except InvalidValue as error:
-            yield finding_of("width", error)
-
-
-def check_grid(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that get too large together, as far as it is known how many there are."""
-    yield from _sheet_findings(inputs, inputs.literals.get("columns"))
-
-
-def check_strip(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that get too long together, as far as it is known how many there are."""
-    # A column is as large as a row, but for the gaps.
-    yield from _sheet_findings(inputs, 1)
-
-
-def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding]:
-    width, height = inputs.fact("images", "width"), inputs.fact("images", "height")
-    if width is None or height is None or columns is None:
-        return
-    pictures = inputs.fact("images", "batch") or 1
-    try:
-        sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
-    except InvalidValue as error:
-        yield finding_of("images", error)
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:

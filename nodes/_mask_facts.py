@@ -10,7 +10,8 @@ from nodegraph.images.colors import color_levels
 from nodegraph.images.coordinates import read_boxes, read_points
 from nodegraph.images.room import check_room
 
-from ._facts import finding_of, image_outputs
+from ._facts import finding_of
+from ._image_file_facts import image_outputs
 
 MASK_FACTS = {"mask": {name: f"mask.{name}" for name in ("width", "height", "batch")}}
 """For a mask that is as large as the one it is made of."""

@@ -8,16 +8,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, InvalidValue, Mask, Preview, Range, node
 
-from ._facts import (
-    check_grid,
-    check_image,
-    check_resized,
-    check_result_name,
-    check_strip,
-    image_outputs,
-    image_state,
-    resized,
-)
+from ._facts import check_result_name, image_state
+from ._image_facts import check_grid, check_resized, check_strip, resized
+from ._image_file_facts import check_image, image_outputs
 
 
 class LoadedImage(NamedTuple):

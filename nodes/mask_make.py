@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Mask, Multiline, Range, node
 
-from ._facts import check_image, image_state
+from ._facts import image_state
+from ._image_file_facts import check_image
 from ._mask_facts import (
     IMAGE_TO_MASK,
     boxes_made,

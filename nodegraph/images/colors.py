@@ -1,24 +1,79 @@
-"""Colours by name or number."""
+"""Colours as texts. Imports neither torch nor numpy, as texts are checked before anything runs."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from nodegraph.errors import InvalidValue
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def color_levels(color: str, port: str = "color") -> tuple[float, float, float]:
-    """Red, green and blue in 0..1 of a colour such as ``#ff8800`` or ``orange``.
+Color = tuple[float, float, float, float]
+"""Red, green, blue and alpha, in 0..1."""
+
+EXPECTED = "#rrggbb, rgb(255, 128, 0), hsl(30, 100%, 50%) or a name such as orange"
+_SEPARATORS = re.compile(r"[;\s|]+(?![^(]*\))|,(?![^(]*\))")
+
+
+def parse_color(text: str, port: str = "color") -> Color:
+    """A colour as CSS writes them: ``#f80``, ``#ff8800``, ``#ff880080``, ``orange``, ``hsl(…)``.
 
     Raises:
         InvalidValue: It is none.
     """
     from PIL import ImageColor
 
+    from nodegraph.core.suggest import did_you_mean
+
     try:
-        red, green, blue = ImageColor.getrgb(color.strip())[:3]
+        red, green, blue, *alpha = ImageColor.getrgb(text.strip())
     except ValueError as error:
+        hint = did_you_mean(text.strip().lower(), list(ImageColor.colormap))
         raise InvalidValue(
-            f"no colour is called {color!r}",
-            port=port,
-            expected="#rrggbb, or a name such as white or orange",
+            f"no colour is called {text[:80]!r}", port=port, expected=EXPECTED, hint=hint
         ) from error
-    return red / 255, green / 255, blue / 255
+    return red / 255, green / 255, blue / 255, (alpha[0] / 255 if alpha else 1.0)
+
+
+def color_levels(text: str, port: str = "color") -> tuple[float, float, float]:
+    """Red, green and blue in 0..1 of a colour.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    red, green, blue, _ = parse_color(text, port)
+    return red, green, blue
+
+
+def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Color]:
+    """Colours that stand one after the other, with spaces, commas or line ends between.
+
+    Raises:
+        InvalidValue: One of them is none, or there are too few.
+    """
+    found = [parse_color(part, port) for part in _SEPARATORS.split(text.strip()) if part]
+    if len(found) < least:
+        raise InvalidValue(
+            "there are too few colours",
+            port=port,
+            given=repr(text[:80]),
+            expected=f"{least} or more, such as black #ff8800 white",
+        )
+    return found
+
+
+def paint(color: Color, channels: int) -> Tensor:
+    """A colour as the values of a pixel, shape (channels,): grey by its luma."""
+    import torch
+
+    if channels == 1:
+        return torch.tensor([0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]])
+    return torch.tensor(color[:channels])
+
+
+def hex_color(values: Sequence[float]) -> str:
+    """Red, green and blue in 0..1 as ``#rrggbb``."""
+    return "#" + "".join(f"{round(min(max(value, 0), 1) * 255):02x}" for value in values[:3])

@@ -1,0 +1,1 @@
+"""What is done to pictures: tones, colours, filters, places, measures."""

@@ -1,0 +1,49 @@
+"""What nodes that adjust pictures check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
+
+from ._facts import finding_of, input_path
+from ._image_facts import in_color
+
+
+def toned(inputs: HookInputs) -> dict[str, Facts]:
+    """What comes out where one channel may be worked on alone, for which grey becomes colours."""
+    facts = dict(in_color(inputs)["image"])
+    channel = inputs.literals.get("channel")
+    if channel == "all" and inputs.fact("image", "channels") == 1:
+        facts["channels"] = 1
+    elif channel is None:
+        facts.pop("channels", None)
+    return {"image": facts}
+
+
+def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
+    """Find black that isn't below white, and points that make no curve."""
+    from nodegraph.images.editing.tones import parse_curve
+
+    literals = inputs.literals
+    black, white = literals.get("black"), literals.get("white")
+    if black is not None and white is not None and black >= white:
+        yield Finding("black", "black must lie below white", str(black), f"below {white}")
+    points = literals.get("points")
+    try:
+        if points is not None:
+            parse_curve(points)
+    except InvalidValue as error:
+        yield finding_of("points", error)
+
+
+def check_cube(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing."""
+    path = input_path(inputs)
+    if path is None or path.is_file():
+        return
+    from nodegraph.images.input_files import missing_file
+
+    # Whom a server serves is told nothing of files that somebody else put there.
+    error = missing_file(path, names=inputs.environment.readable is None)
+    yield finding_of("path", error)

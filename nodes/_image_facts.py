@@ -1,0 +1,96 @@
+"""What nodes of pictures know and check before they run: sizes, colours. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.images.colors import parse_color, parse_colors
+from nodegraph.images.resizing import target_size
+from nodegraph.images.room import check_room, resizing_bytes
+from nodegraph.images.sheets import sheet_size
+
+from ._facts import finding_of
+
+SAME = {"image": {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}}
+"""Facts of pictures that come out as large, as many and with as many channels as they went in."""
+
+
+def in_color(inputs: HookInputs) -> dict[str, Facts]:
+    """The same for pictures whose grey becomes colours."""
+    names = ("width", "height", "batch", "channels")
+    known = {name: inputs.fact("image", name) for name in names}
+    if known["channels"] == 1:
+        known["channels"] = 3
+    return {"image": {name: value for name, value in known.items() if value is not None}}
+
+
+_ONE_COLOR = ("color", "background", "fill", "outline", "text_color")
+_COLORS = {"colors": 2, "palette": 1}
+"""Ports that take several, and how many at the least."""
+
+
+def check_colors(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, at any port that takes some."""
+    for port in _ONE_COLOR:
+        text = inputs.literals.get(port)
+        try:
+            if isinstance(text, str) and text:
+                parse_color(text, port)
+        except InvalidValue as error:
+            yield finding_of(port, error)
+    for port, least in _COLORS.items():
+        text = inputs.literals.get(port)
+        try:
+            if isinstance(text, str) and text.strip():
+                parse_colors(text, port, least=least)
+        except InvalidValue as error:
+            yield finding_of(port, error)
+
+
+def resized(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ResizeImage gives."""
+    literals = inputs.literals
+    width, height = literals.get("width"), literals.get("height")
+    before = inputs.fact("image", "width"), inputs.fact("image", "height")
+    if width is None or height is None or (None in before and not (width and height)):
+        return {}
+    width, height = target_size(before, width, height)
+    facts = {"width": width, "height": height}
+    if inputs.fact("image", "batch") is not None:
+        facts["batch"] = inputs.fact("image", "batch")
+    return {"image": facts}
+
+
+def check_resized(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that there isn't enough memory for."""
+    size = resized(inputs).get("image", {})
+    if size:
+        pictures = size.get("batch", 1)
+        needed = resizing_bytes(size["width"], size["height"], 3 * pictures)
+        try:
+            check_room(size["width"], size["height"], pictures, needed, port="width")
+        except InvalidValue as error:
+            yield finding_of("width", error)
+
+
+def check_grid(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that get too large together, as far as it is known how many there are."""
+    yield from _sheet_findings(inputs, inputs.literals.get("columns"))
+
+
+def check_strip(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that get too long together, as far as it is known how many there are."""
+    # A column is as large as a row, but for the gaps.
+    yield from _sheet_findings(inputs, 1)
+
+
+def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding]:
+    width, height = inputs.fact("images", "width"), inputs.fact("images", "height")
+    if width is None or height is None or columns is None:
+        return
+    pictures = inputs.fact("images", "batch") or 1
+    try:
+        sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
+    except InvalidValue as error:
+        yield finding_of("images", error)

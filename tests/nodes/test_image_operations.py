@@ -1,0 +1,163 @@
+"""Every node that makes pictures of pictures, on the edge cases, with the same demands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nodegraph_nodes.image_adjust as adjust
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.node import NODE_ATTRIBUTE
+
+
+@dataclass(frozen=True)
+class Case:
+    """A node with inputs, and which rules hold for it."""
+
+    node: Callable[..., Any]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    keeps_alpha: bool = True
+    seeded: bool = False
+
+    def __str__(self) -> str:
+        said = "-".join(str(value) for value in self.inputs.values() if isinstance(value, str))
+        return f"{self.node.__name__}-{said}" if said else self.node.__name__
+
+    def __call__(self, image: Tensor, at: int = 0) -> Tensor:
+        """The picture that it makes.
+
+        Args:
+            at: Place of the first picture in the batch that it was taken from.
+        """
+        seed = {"seed": self.inputs["seed"] + at} if self.seeded else {}
+        made = self.node(image, **{**self.inputs, **seed})
+        return made if isinstance(made, Tensor) else made[0]
+
+
+OTHER = torch.rand(1, 4, 6, 3, generator=torch.Generator().manual_seed(5))
+
+CASES = [
+    Case(adjust.BrightnessContrast, {"brightness": 1.3, "contrast": 0.7}),
+    Case(adjust.AdjustExposure, {"stops": -0.7, "gamma": 1.4}),
+    Case(adjust.ShadowsHighlights, {"shadows": 0.6, "highlights": -0.4}),
+    Case(adjust.AdjustLevels, {"black": 0.1, "white": 0.9, "gamma": 1.5, "output_white": 0.8}),
+    Case(adjust.AdjustLevels, {"black": 0.1, "channel": "green"}),
+    Case(adjust.AdjustCurves),
+    Case(adjust.AdjustCurves, {"points": "0,1 0.5 0.4\n1,0", "channel": "blue"}),
+    Case(adjust.HueSaturation, {"hue": 40, "saturation": 1.4, "lightness": -0.2, "vibrance": 0.3}),
+    Case(adjust.WhiteBalance, {"temperature": 0.4, "tint": -0.2}),
+    Case(adjust.WhiteBalance, {"auto": "grey world"}),
+    Case(adjust.WhiteBalance, {"auto": "brightest"}),
+    Case(adjust.InvertImage),
+    *(Case(adjust.Grayscale, {"method": m}) for m in ("luma", "luminance", "average", "blue")),
+    Case(adjust.GradientMap, {"amount": 0.7}),
+    *(
+        Case(adjust.MatchColors, {"reference": OTHER, "method": method})
+        for method in ("mean and spread", "histogram", "covariance")
+    ),
+    *(Case(adjust.QuantizeImage, {"colors": 4, "dither": d}) for d in ("none", "ordered")),
+    Case(adjust.QuantizeImage, {"palette": "black, white red", "dither": "floyd-steinberg"}),
+    Case(adjust.PosterizeImage),
+    Case(adjust.ThresholdImage, {"softness": 0.2}),
+    *(
+        Case(adjust.AutoContrast, {"method": method})
+        for method in ("stretch", "stretch channels", "equalize", "local")
+    ),
+]
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+SIZES = [(7, 5), (1, 1), (3, 12)]
+
+
+def pictures(count: int, channels: int, size: tuple[int, int] = (7, 5)) -> Tensor:
+    generator = torch.Generator().manual_seed(channels)
+    return torch.rand(count, size[1], size[0], channels, generator=generator)
+
+
+@each_case
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_batch_is_what_its_pictures_are_alone(case: Case, channels: int) -> None:
+    given = pictures(3, channels)
+    before = given.clone()
+    made = case(given)
+    singles = [case(given[at : at + 1], at) for at in range(3)]
+    assert torch.equal(made, torch.cat(singles))
+    assert torch.equal(given, before)
+
+
+@each_case
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_what_is_made_is_a_picture(case: Case, channels: int, size: tuple[int, int]) -> None:
+    given = pictures(1, channels, size)
+    made = case(given)
+    assert made.dtype == torch.float32
+    assert made.ndim == 4
+    assert made.shape[-1] >= channels
+    assert made.isfinite().all()
+    assert made.amin() >= 0
+    assert made.amax() <= 1
+    if channels == 4 and case.keeps_alpha:
+        assert torch.equal(made[..., 3], given[..., 3])
+
+
+@each_case
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_flat_pictures_are_worked_on_like_others(case: Case, level: float) -> None:
+    assert case(torch.full((1, 4, 6, 3), level)).isfinite().all()
+
+
+@each_case
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_what_is_known_before_is_so_afterwards(case: Case, channels: int) -> None:
+    given = pictures(2, channels)
+    known = _facts(case, given)
+    made = case(given)
+    count, height, width, depth = made.shape
+    found = {"width": width, "height": height, "batch": count, "channels": depth}
+    assert known == {name: found[name] for name in known}
+    assert {"width", "height", "batch"} <= known.keys()
+
+
+def _facts(case: Case, given: Tensor) -> dict[str, Any]:
+    """What the node's hooks tell of the picture that it makes."""
+    from nodegraph import Environment, HookInputs
+
+    definition = getattr(case.node, NODE_ATTRIBUTE)
+    linked = {
+        name: _told(value)
+        for name, value in {**case.inputs, _first_port(definition): given}.items()
+        if isinstance(value, Tensor)
+    }
+    literals = {
+        port.name: case.inputs.get(port.name, port.default)
+        for port in definition.spec.inputs
+        if port.name not in linked and not (port.required and port.name not in case.inputs)
+    }
+    nowhere = Environment((), Path(), Path(), Path())
+    inputs = HookInputs(literals, linked, nowhere)
+    assert not list((definition.hooks.get("validate") or (lambda _: ()))(inputs))
+    output = definition.spec.outputs[0].name
+    if "infer" in definition.hooks:
+        return dict(definition.hooks["infer"](inputs).get(output, {}))
+    copies = definition.spec.facts.get(output, {})
+    told: dict[str, Any] = {}
+    for fact, source in copies.items():
+        port, _, name = source.partition(".")
+        value = inputs.fact(port, name) if name else literals.get(port)
+        if value is not None:
+            told[fact] = value
+    return told
+
+
+def _first_port(definition: Any) -> str:
+    return str(definition.spec.inputs[0].name)
+
+
+def _told(value: Tensor) -> dict[str, int]:
+    facts = {"batch": value.shape[0], "height": value.shape[1], "width": value.shape[2]}
+    return facts | ({"channels": value.shape[3]} if value.ndim == 4 else {})
