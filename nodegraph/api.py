@@ -25,6 +25,7 @@ from nodegraph.core.ports import (
     Value,
     port_type,
 )
+from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
@@ -89,6 +90,7 @@ __all__ = [
     "OutputError",
     "PointCloud",
     "PortType",
+    "Preprocessor",
     "Preview",
     "Range",
     "Recipe",

@@ -19,6 +19,9 @@ IMAGE_TO_MASK = {"mask": {name: f"image.{name}" for name in ("width", "height", 
 """For a mask that is as large as the picture it is made of."""
 IMAGE_FACTS = {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}
 
+SAME_SIZE_RGB = {"image": {name: f"image.{name}" for name in ("width", "height", "batch")}}
+"""For pictures that are as large as those they are made of, in three channels."""
+
 _SIZE = ("width", "height")
 
 

@@ -84,14 +84,25 @@ def feather_mask(
 
 def blur_mask(mask: Tensor, radius: float) -> Tensor:
     """A Gaussian blur that reaches `radius` pixels; the picture's border fades nothing."""
-    reach = ceil(radius)
+    return gaussian_blur(mask, radius / 2, ceil(radius)).clamp(0, 1)
+
+
+def gaussian_blur(planes: Tensor, deviation: float, reach: int = 0) -> Tensor:
+    """Planes blurred by a Gaussian; what is outside them is as their edge.
+
+    Args:
+        planes: (number, height, width).
+        deviation: In pixels.
+        reach: Pixels after which the Gaussian is cut off; 0 is three deviations.
+    """
+    reach = reach or ceil(3 * deviation)
     places = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    weights = torch.exp(-2 * (places / radius).square())
+    weights = torch.exp(-0.5 * (places / deviation).square())
     row = (weights / weights.sum()).view(1, 1, 1, -1)
-    planes = functional.pad(mask[:, None], (reach, reach, 0, 0), mode="replicate")
-    planes = functional.conv2d(planes, row)
-    planes = functional.pad(planes, (0, 0, reach, reach), mode="replicate")
-    return functional.conv2d(planes, row.mT)[:, 0].clamp(0, 1)
+    across = functional.pad(planes[:, None], (reach, reach, 0, 0), mode="replicate")
+    across = functional.conv2d(across, row)
+    down = functional.pad(across, (0, 0, reach, reach), mode="replicate")
+    return functional.conv2d(down, row.mT)[:, 0]
 
 
 def _faded(inside: Tensor, radius: float, side: FeatherSide) -> Tensor:

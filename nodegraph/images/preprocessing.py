@@ -1,0 +1,176 @@
+"""What control networks are led by, made of pictures: edges, lines, colours, slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.core.preprocessor import Preprocessor
+from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images.edges import HIGH, LOW, find_edges
+from nodegraph.images.mask_edges import gaussian_blur, grow_mask
+from nodegraph.images.mask_sources import mask_from_channel
+from nodegraph.images.masks import as_rgb, mask_to_image
+from nodegraph.images.resizing import resize_image
+
+
+def canny_edges(image: Tensor, low: float = LOW, high: float = HIGH) -> Tensor:
+    """Thin white edges on black, as the embedded edge ControlNet was trained on.
+
+    Args:
+        image: (batch, height, width, channels).
+        low, high: Gradients, in parts of the range of values per pixel, of the weakest edge that
+            goes on from another and of one that stands by itself.
+    Returns:
+        0 or 1, (batch, height, width, 3).
+    """
+    edges = find_edges(as_rgb(image).movedim(-1, 1).contiguous(), low, high)
+    return mask_to_image(edges[:, 0])
+
+
+def soft_edges(image: Tensor, deviation: float = 1.0) -> Tensor:
+    """Edges in gray, the strongest of each picture white: where and how much it changes.
+
+    Args:
+        deviation: Pixels that it is smoothed by first; a large one leaves the outlines.
+    """
+    planes = as_rgb(image).movedim(-1, 1)
+    batch, channels, height, width = planes.shape
+    smooth = gaussian_blur(planes.reshape(-1, height, width), deviation)
+    across, down = _slopes(smooth)
+    strength = (across.square() + down.square()).sqrt().view(batch, channels, height, width)
+    most = strength.amax(1)
+    return mask_to_image(most / most.amax((1, 2), keepdim=True).clamp(min=1e-4))
+
+
+def line_art(image: Tensor, deviation: float = 0.8, threshold: float = 0.02) -> Tensor:
+    """White lines on black, drawn as with a pen: where a picture is darker than around it.
+
+    Args:
+        deviation: Of the lines' width, in pixels.
+        threshold: How much darker than its surroundings a line begins.
+    Source: Winnemöller et al. 2012, Computers & Graphics 36, 6 (extended difference of Gaussians).
+    """
+    gray = mask_from_channel(image, "luminance")
+    darker = gaussian_blur(gray, 1.6 * deviation) - gaussian_blur(gray, deviation)
+    return mask_to_image(torch.tanh((darker - threshold).clamp(min=0) * _STEEPNESS))
+
+
+_STEEPNESS = 40.0
+"""How fast a line gets white with its contrast."""
+
+
+def scribble(image: Tensor, threshold: float = 0.12, thickness: int = 2) -> Tensor:
+    """Rough thick outlines, as of a sketch by hand: white on black, 0 or 1.
+
+    Args:
+        threshold: Difference of brightness, 0..1, between fine and coarse at which a line is drawn.
+        thickness: Pixels that lines are grown by.
+    """
+    planes = as_rgb(image).movedim(-1, 1)
+    batch, channels, height, width = planes.shape
+    flat = planes.reshape(-1, height, width)
+    apart = gaussian_blur(flat, 5.0) - gaussian_blur(flat, 0.5)
+    lines = apart.view(batch, channels, height, width).amax(1) > threshold
+    return mask_to_image(grow_mask(lines.float(), thickness))
+
+
+def tile_hint(image: Tensor, factor: float = 4.0) -> Tensor:
+    """A picture without its details: made smaller, and large again."""
+    height, width = image.shape[1:3]
+    small = max(1, round(width / factor)), max(1, round(height / factor))
+    return resize_image(
+        resize_image(as_rgb(image), *small, method="area"), width, height, method="bicubic"
+    )
+
+
+def color_blocks(image: Tensor, size: int = 32) -> Tensor:
+    """A picture in squares of one colour each, the mean of what is there.
+
+    Args:
+        size: Pixels of a square's side; those at the right and lower edge may be narrower.
+    """
+    height, width = image.shape[1:3]
+    planes = as_rgb(image).movedim(-1, 1)
+    # Of a square that the picture ends within, only what is there counts.
+    means = functional.avg_pool2d(
+        planes, (min(size, height), min(size, width)), size, ceil_mode=True
+    )
+    wide = means.repeat_interleave(size, 2).repeat_interleave(size, 3)
+    return wide[:, :, :height, :width].movedim(1, -1).contiguous()
+
+
+def normal_map(height_map: Tensor, strength: float = 4.0, *, green_up: bool = True) -> Tensor:
+    """The directions that a surface faces, as colours, from how high it is.
+
+    Red is to the right, green upwards (or downwards), blue towards the viewer; 0..1 stands for
+    -1..1.
+
+    Args:
+        height_map: (batch, height, width, channels): bright is high, or near.
+        strength: Height of white, in units of 25 pixels.
+    """
+    gray = mask_from_channel(height_map, "luminance")
+    across, down = _slopes(gray)
+    scale = strength * _HEIGHT
+    up = down if green_up else -down
+    normals = torch.stack((-across * scale, up * scale, torch.ones_like(gray)), -1)
+    return (functional.normalize(normals, dim=-1) + 1) / 2
+
+
+_HEIGHT = 25.0
+
+
+def _slopes(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Change per pixel to the right and downwards (Sobel) of (number, height, width)."""
+    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    padded = functional.pad(planes[:, None], (1, 1, 1, 1), mode="replicate")
+    across, down = (functional.conv2d(padded, way[None, None]) for way in (kernel, kernel.T))
+    return across[:, 0], down[:, 0]
+
+
+PREPROCESSORS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "canny edges": canny_edges,
+    "soft edges": soft_edges,
+    "line art": line_art,
+    "scribble": scribble,
+    "tile": tile_hint,
+    "color blocks": color_blocks,
+    "normal map": normal_map,
+}
+"""By the names of `nodes.preprocess.SelectPreprocessor`."""
+
+
+def preprocess(image: Tensor, preprocessor: Preprocessor, shorter_side: int = 0) -> Tensor:
+    """What a preprocessor makes of pictures, in their size and in three channels.
+
+    Args:
+        image: (batch, height, width, channels).
+        shorter_side: Pixels that pictures are scaled to for it; 0 gives it them as they are.
+    Raises:
+        InvalidValue: It gave something else than as many pictures.
+        NumericalError: There is NaN or infinity in what it gave.
+    """
+    height, width = image.shape[1:3]
+    given = as_rgb(image).contiguous()
+    if shorter_side and shorter_side != min(height, width):
+        scale = shorter_side / min(height, width)
+        given = resize_image(given, max(1, round(width * scale)), max(1, round(height * scale)))
+    made = preprocessor.apply(given)
+    right = isinstance(made, Tensor) and made.ndim == 4 and made.shape[3] in (1, 3)
+    if not right or len(made) != len(image):
+        raise InvalidValue(
+            f"the preprocessor {preprocessor.name} gave no pictures, or not one for each",
+            port="preprocessor",
+            given=f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__,
+            expected=f"shape ({len(image)}, height, width, 1 or 3)",
+        )
+    if not bool(made.isfinite().all()):
+        raise NumericalError(f"the preprocessor {preprocessor.name} gave NaN or infinity")
+    made = as_rgb(made.float())
+    if made.shape[1:3] != (height, width):
+        made = resize_image(made, width, height)
+    return made.clamp(0, 1).contiguous()
