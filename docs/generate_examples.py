@@ -12,9 +12,13 @@ import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.engine.result import RunResult
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "nodes" / "examples"
@@ -24,6 +28,23 @@ SIDE = 512
 LARGEST = 16_000
 """Bytes that a picture has if it can."""
 QUALITIES = (85, 75, 65, 50, 35)
+SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
+"""Node types of which a picture can be made."""
+NEED_MODELS = frozenset(
+    {
+        "EncodeEditPrompt",
+        "FirstBlockCache",
+        "ImageToVideoConditioning",
+        "LoadTextualInversion",
+        "MagCache",
+        "VAEDecodeVideo",
+        "VAEEncodeVideo",
+    }
+)
+"""Node types for models of kinds that don't come with nodegraph: their examples can't be run
+here, and there are no pictures of them."""
+PAPER, INK, TEXT = "#ffffff", "#1f2328", 15
+"""Colours and height of texts."""
 
 
 def carried(picture: Path) -> object:
@@ -33,16 +54,17 @@ def carried(picture: Path) -> object:
     return json.loads(read_metadata(picture).get("workflow", "null")) if picture.is_file() else None
 
 
-def makes_picture(workflow: Workflow) -> bool:
-    """Whether there is something to see."""
-    return any(node.type in ("SaveImage", "PreviewImage") for node in workflow.nodes.values())
+def makes_picture(file: Path, workflow: Workflow) -> bool:
+    """Whether there is something to see that can be made here."""
+    has_sink = any(node.type in SINKS for node in workflow.nodes.values())
+    return has_sink and file.stem not in NEED_MODELS
 
 
 def is_current(file: Path) -> bool:
     """Whether an example's picture is of the workflow as it is, or needs none."""
     workflow = Workflow.load(file)
     picture = file.with_suffix(".webp")
-    if not makes_picture(workflow):
+    if not makes_picture(file, workflow):
         return not picture.exists()
     return carried(picture) == json.loads(workflow.dumps())
 
@@ -55,8 +77,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
 
     from nodegraph.images.provenance import encode_with_workflow
 
-    with Image.open(result.files[-1].path) as opened:
-        found = opened.convert("RGB")
+    found = looks(result.files[-1].path)
     scale = min(1.0, SIDE / max(found.size))
     size = (round(found.width * scale), round(found.height * scale))
     pixels = np.asarray(found.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255
@@ -69,12 +90,47 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     return data
 
 
+def looks(path: Path) -> Image.Image:
+    """A picture of a file: itself, the first picture of a moving one, or its text."""
+    from PIL import Image
+
+    if path.suffix == ".txt":
+        return written(path.read_text(encoding="utf-8"))
+    if path.suffix == ".mp4":
+        import av
+
+        with av.open(str(path)) as video:
+            frames = [frame.to_image() for frame in video.decode(video=0)]
+        row = Image.new("RGB", (4 * frames[0].width, frames[0].height))
+        for at in range(4):
+            row.paste(frames[at * (len(frames) - 1) // 3], (at * frames[0].width, 0))
+        return row
+    with Image.open(path) as opened:
+        return opened.convert("RGB")
+
+
+def written(text: str) -> Image.Image:
+    """A text as a picture, as large as it has to be."""
+    from textwrap import wrap
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    lines = [part for line in text.splitlines() for part in wrap(line, 62) or [""]][:24]
+    font = ImageFont.load_default(TEXT)
+    width = max((font.getlength(line) for line in lines), default=0)
+    page = Image.new("RGB", (max(160, round(width) + 24), len(lines) * (TEXT + 6) + 18), PAPER)
+    draw = ImageDraw.Draw(page)
+    for at, line in enumerate(lines):
+        draw.text((12, 12 + at * (TEXT + 6)), line, fill=INK, font=font)
+    return page
+
+
 def make(session: Session, file: Path) -> str:
     """Bring an example's file and picture up to date; says what was done."""
     workflow = Workflow.load(file)
     file.write_text(workflow.dumps(), encoding="utf-8")
     target = file.with_suffix(".webp")
-    if not makes_picture(workflow):
+    if not makes_picture(file, workflow):
         target.unlink(missing_ok=True)
         return "shows no picture"
     result = session.run(workflow)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from nodegraph import Session, Settings, Workflow
+from nodegraph.errors import Problem
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 
@@ -20,110 +21,29 @@ EXAMPLES = ROOT / "nodes" / "examples"
 FILES = sorted(EXAMPLES.glob("*.json"))
 _WITHOUT: frozenset[str] = frozenset(
     {
-        "AddNoise",
-        "AmplifyAudio",
-        "AttentionBroadcast",
-        "BasicGuider",
-        "BasicSchedule",
-        "BetaSchedule",
-        "CFGGuider",
-        "Calculate",
-        "Compare",
-        "DenoisingSteps",
-        "DrawAudio",
-        "DrawMesh",
-        "DrawMolecule",
-        "DualCFGGuider",
-        "EmptyLatent",
-        "EmptyVideoLatent",
-        "EncodeEditPrompt",
-        "ExponentialSchedule",
-        "FirstBlockCache",
-        "FlipSchedule",
-        "Fold",
-        "ForEach",
-        "FrameRateConditioning",
-        "Gate",
-        "ImageDifference",
-        "ImageGrid",
-        "ImageStrip",
-        "ImageToVideoConditioning",
-        "ImagesFromVideo",
+        "AddLatents",
+        "BlendLatents",
+        "ClearNoiseMask",
+        "CompositeLatent",
+        "CropLatent",
+        "DrawLatent",
+        "FlipLatent",
+        "InjectNoise",
         "InpaintConditioning",
-        "Item",
-        "JoinAudio",
-        "JoinSchedules",
-        "KSamplerAdvanced",
-        "KarrasSchedule",
-        "LaplaceSchedule",
-        "LatentFromBatch",
-        "LatentNoise",
-        "Length",
-        "Lines",
-        "ListedSchedule",
-        "LoadAudio",
-        "LoadDiffusionModel",
-        "LoadLora",
-        "LoadMesh",
-        "LoadModel",
-        "LoadMolecule",
-        "LoadPointCloud",
-        "LoadTextEncoder",
-        "LoadTextualInversion",
-        "LoadVae",
-        "LoadVideo",
-        "MagCache",
-        "MeshTurntable",
-        "MixAudio",
+        "JoinLatents",
+        "LatentStatistics",
+        "LoadLatent",
         "MaskConditioning",
-        "MixNoise",
-        "MoleculeFromSmiles",
-        "NoNoise",
-        "PlotBetas",
-        "PlotSchedule",
-        "PolyexponentialSchedule",
-        "ProjectedGuider",
-        "RandomNoise",
-        "Range",
-        "ReferenceLatents",
-        "Repeat",
-        "ResampleAudio",
-        "Round",
-        "SDTurboSchedule",
-        "SampleCustom",
-        "SaveAudio",
-        "SaveMesh",
-        "SaveMolecule",
-        "SavePointCloud",
-        "SaveVideo",
-        "ScaleSchedule",
-        "ScheduleFromList",
-        "ScheduleLevels",
-        "SecondExpertCfg",
-        "SeedRange",
-        "Select",
-        "SelectSampler",
+        "MatchColors",
+        "RepeatLatent",
+        "ResizeLatent",
+        "RotateLatent",
+        "SaveLatent",
+        "SetItemSeeds",
         "SetNoiseMask",
-        "SetVideoAudio",
-        "SmilesFromMolecule",
-        "SpeedUp",
-        "SplitSchedule",
-        "SplitScheduleAtDenoise",
-        "Switch",
-        "TaylorSeerCache",
-        "Timesteps",
-        "TrimAudio",
-        "TrimVideo",
-        "VAEDecode",
-        "VAEDecodeVideo",
-        "VAEEncode",
-        "VAEEncodeVideo",
-        "VPSchedule",
-        "VideoFromImages",
-        "While",
     }
 )
-"""Node types that were there before examples were: it only ever shrinks."""
+"""Node types whose examples are still to be written: it only ever shrinks."""
 
 
 def generator() -> ModuleType:
@@ -136,6 +56,15 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def needs_models(file: Path) -> bool:
+    return file.stem in generator().NEED_MODELS
+
+
+def about_models(problem: Problem) -> bool:
+    """Whether a problem is that a model isn't there, or of what can't be told without it."""
+    return problem.node in ("load", "word")
 
 
 def types_in(workflow: Workflow) -> set[str]:
@@ -155,7 +84,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 def test_every_built_in_node_has_an_example() -> None:
     known = Registry([pack for pack in installed_packs() if not pack.name]).node_types()
     shown = {file.stem for file in FILES}
-    assert set(known) - shown == _WITHOUT, "write nodes/examples/TYPE.json"
+    assert set(known) - shown <= _WITHOUT, "write nodes/examples/TYPE.json"
     assert shown - set(known) == set()
 
 
@@ -164,7 +93,9 @@ def test_an_example_is_in_order(session: Session, file: Path) -> None:
     workflow = Workflow.load(file)
     assert file.stem in types_in(workflow)
     assert workflow.description.endswith(".")
-    assert session.check(workflow) == []
+    known = needs_models(file)
+    problems = session.check(workflow)
+    assert [problem for problem in problems if not (known and about_models(problem))] == []
     assert workflow.dumps() == file.read_text(encoding="utf-8"), "run docs/generate_examples.py"
     sinks = [node for node in workflow.nodes.values() if node.type in ("SaveImage", "PreviewImage")]
     assert len(sinks) <= 1
@@ -187,6 +118,8 @@ def test_every_picture_is_of_its_example_and_small() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_example_runs(session: Session, file: Path) -> None:
+    if needs_models(file):
+        pytest.skip("needs a model that doesn't come with nodegraph")
     result = session.run(Workflow.load(file))
     assert not result.errors, result.errors
     assert result.status == "ok"

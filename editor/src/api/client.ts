@@ -200,6 +200,15 @@ export function getTemplate(name: string, options: Abortable = {}): Promise<Work
   return workflowText(`/templates/${encodeURIComponent(name)}`, options);
 }
 
+export function getExample(type: string, options: Abortable = {}): Promise<WorkflowText> {
+  return workflowText(examplePath(type), options);
+}
+
+/** Where the server has the workflow that shows what a node type does. */
+export function examplePath(type: string): string {
+  return `/node-types/${encodeURIComponent(type)}/example`;
+}
+
 // Artifacts
 
 export interface ArtifactFilter {
@@ -224,6 +233,12 @@ export function deleteArtifact(digest: string, job?: string): Promise<void> {
 export function artifactAddress(digest: string, options: { download?: boolean } = {}): string {
   const query = options.download ? { download: true } : {};
   return addressOf(`/artifacts/${encodeURIComponent(digest)}`, query);
+}
+
+/** A result as text. */
+export async function getArtifactText(digest: string, { signal }: Abortable = {}): Promise<string> {
+  const path = `/artifacts/${encodeURIComponent(digest)}`;
+  return bodyOf(await send("GET", path, { headers: { accept: "*/*" }, signal }));
 }
 
 export function thumbnailAddress(

@@ -487,8 +487,20 @@ export interface NodeType {
   hooks: Record<string, HookRef>;
   module: string;
   qualname: string;
+  /** What it does; None if there is none. */
+  example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
   inputs_schema: Record<string, unknown>;
+}
+
+/** A small workflow that shows what a node type does. */
+export interface NodeTypeExample {
+  /** Where the server has it. */
+  href: string;
+  /** Where the server has a picture of what it makes; None if there is none. */
+  picture: string | null;
+  /** Files that it reads, which have to be brought along. */
+  needs: string[];
 }
 
 /** All node types there are. */

@@ -54,6 +54,15 @@ export interface OutputSpec {
   readonly help: string;
 }
 
+/** A small workflow that shows what a node type does. */
+export interface NodeExample {
+  readonly href: string;
+  /** Where there is a picture of what it makes. */
+  readonly picture: string | null;
+  /** Files that it reads, which have to be brought along. */
+  readonly needs: readonly string[];
+}
+
 export interface NodeSpec {
   readonly type: string;
   readonly pack: string;
@@ -76,6 +85,7 @@ export interface NodeSpec {
   readonly experimental: boolean;
   readonly tags: readonly string[];
   readonly facts: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly example: NodeExample | null;
 }
 
 export interface NodeTypes {
@@ -219,6 +229,7 @@ export const NO_TRAITS: Omit<NodeSpec, "type" | "label" | "inputs" | "outputs"> 
   experimental: false,
   tags: [],
   facts: {},
+  example: null,
 };
 
 /** An input that takes any value, and has to have one. */

@@ -8,6 +8,7 @@ import { useNodeOutputs, useNodePictures, usePlannedFiles } from "@/hooks/useNod
 import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
 import styles from "./CardResults.module.css";
+import { CardText } from "./CardText";
 import { usePlace } from "./view";
 
 /** More than these are behind the last one. */
@@ -69,6 +70,9 @@ function Picture({
   readonly isLone: boolean;
 }) {
   const address = thumbnailAddress(artifact, isLone ? 512 : 256);
+  if (artifact.media_type.startsWith("text/plain")) {
+    return <CardText digest={artifact.digest} name={artifact.name} />;
+  }
   if (address === null) {
     return (
       <span className={styles.file}>

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { galleryWorkflow } from "@/model/fixtures";
+import { spec } from "@/model/fixtures/specs";
 import { linkOfWorkflow } from "@/model/share";
 import { emptyWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, isDirty, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
-import { openFiles, openLink, openSaved, openTemplate } from "./opening";
+import { openExample, openFiles, openLink, openSaved, openTemplate } from "./opening";
 
 const PICTURES = resolve(import.meta.dirname, "../../model/fixtures/pictures");
 
@@ -97,5 +98,21 @@ describe("from the server", () => {
     expect(await openTemplate("t")).not.toBeNull();
     expect(told()).toContain("a.png");
     expect(activeDocument().origin).toBe("template");
+  });
+
+  test("a node's example opens with its files brought along", async () => {
+    const asked: string[] = [];
+    vi.stubGlobal("fetch", async (path: string) => {
+      asked.push(path);
+      if (path.includes("/files/")) return new Response("", { status: 404 });
+      return new Response(text);
+    });
+    const example = { href: "", picture: null, needs: ["a.flac", "b.py"] };
+    expect(await openExample(spec("p:Load", { example }))).not.toBeNull();
+    expect(asked.map((path) => path.replace(/^.*node-types/, ""))).toEqual([
+      "/p%3ALoad/example",
+      "/p%3ALoad/example/files/a.flac",
+    ]);
+    expect(titles()).toEqual(["Kept"]);
   });
 });

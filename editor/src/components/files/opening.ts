@@ -1,14 +1,15 @@
 /** Opening workflows: from the server, from files and pictures, from links. */
-import { getTemplate, getWorkflow } from "@/api/client";
+import { examplePath, getExample, getTemplate, getWorkflow } from "@/api/client";
 import { t } from "@/i18n";
 import { JsonFault } from "@/model/json";
+import type { NodeSpec } from "@/model/spec";
 import { readWorkflow, type Workflow, WorkflowFault } from "@/model/workflow";
 import { documentById, isUntouched, type OpenOptions, useDocuments } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { type ChosenFile, chooseFiles } from "./fileTypes";
 import { isPlainPicture, placePicture } from "./plainPicture";
-import { withTemplateFiles } from "./templateFiles";
+import { withFiles, withTemplateFiles } from "./templateFiles";
 
 /** Bytes of the largest file that is read. */
 const LARGEST = 512 * 1024 * 1024;
@@ -65,6 +66,19 @@ export async function openTemplate(name: string): Promise<string | null> {
     return open(workflow, { origin: "template" });
   } catch (fault) {
     tellFault(fault, t("files.openFailed", { name }));
+    return null;
+  }
+}
+
+/** Open the workflow that shows what a node type does, with its files brought to the server. */
+export async function openExample(spec: NodeSpec): Promise<string | null> {
+  try {
+    const { text } = await getExample(spec.type);
+    const needs = spec.example?.needs ?? [];
+    const workflow = await withFiles(examplePath(spec.type), needs, readWorkflow(text));
+    return open(workflow, { origin: "template" });
+  } catch (fault) {
+    tellFault(fault, t("files.openFailed", { name: spec.label || spec.type }));
     return null;
   }
 }

@@ -7,15 +7,28 @@ import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { notify } from "@/store/notices";
 
-const PICTURE = /\.(png|jpe?g|webp)$/i;
+const CODE = /\.py$/i;
 
-/** The template with its pictures in place; those that can't be got stay named as they were. */
+/** The template with its files in place; those that can't be got stay named as they were. */
 export async function withTemplateFiles(name: string, workflow: Workflow): Promise<Workflow> {
   const templates = useCatalogue.getState().templates ?? [];
   const needs = templates.find((template) => template.name === name)?.needs ?? [];
+  return withFiles(`/templates/${encodeURIComponent(name)}`, needs, workflow);
+}
+
+/**
+ * A workflow that comes with the server, with its files in place.
+ *
+ * @param path Where the server has it.
+ */
+export async function withFiles(
+  path: string,
+  needs: readonly string[],
+  workflow: Workflow,
+): Promise<Workflow> {
   let found = workflow;
-  for (const file of needs.filter((need) => PICTURE.test(need))) {
-    const value = await bring(name, file);
+  for (const file of needs.filter((need) => !CODE.test(need))) {
+    const value = await bring(path, file);
     if (value === null) {
       notify({
         kind: "warning",
@@ -29,10 +42,10 @@ export async function withTemplateFiles(name: string, workflow: Workflow): Promi
   return found;
 }
 
-async function bring(template: string, file: string): Promise<string | null> {
+async function bring(path: string, file: string): Promise<string | null> {
   try {
-    const path = `/templates/${encodeURIComponent(template)}/files/${encodeURIComponent(file)}`;
-    const answer = await send("GET", path, { headers: { accept: "*/*" } });
+    const place = `${path}/files/${encodeURIComponent(file)}`;
+    const answer = await send("GET", place, { headers: { accept: "*/*" } });
     return (await upload(await answer.blob(), { name: file })).value;
   } catch {
     return null;

@@ -19,6 +19,7 @@ import { useActive, useDocuments } from "@/store/documents";
 import { notify } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { readDocstring } from "./help/docstring";
+import { ExamplePicture } from "./help/ExamplePicture";
 import { examplesOf, type Template, templateWorkflow } from "./help/examples";
 import styles from "./help/Help.module.css";
 import { NodeMarks } from "./help/NodeSummary";
@@ -122,12 +123,18 @@ function NodeHelp({ types, spec, pinned, onBack }: HelpProps) {
       <NodeMarks spec={spec} />
       <div className={styles.prose}>
         <p className={styles.lead}>{spec.summary || t("panels.help.noText")}</p>
+        <ExamplePicture spec={spec} />
         <Prose blocks={readDocstring(spec.help, spec.summary)} />
       </div>
       <div className={styles.actions}>
         <Button size="s" icon={Plus} onClick={() => insertNode(spec, freeCenter(), null)}>
           {t("panels.help.add")}
         </Button>
+        {spec.example !== null && (
+          <Button size="s" icon={FileInput} onClick={() => void openExample(spec)}>
+            {t("panels.help.openExample")}
+          </Button>
+        )}
       </div>
       <Ports
         title={t("panels.help.inputs")}
@@ -219,6 +226,11 @@ function Examples({ type }: { readonly type: string }) {
       </ul>
     </section>
   );
+}
+
+async function openExample(spec: NodeSpec): Promise<void> {
+  const opening = await import("@/components/files/opening");
+  await opening.openExample(spec);
 }
 
 async function openTemplate(template: Template): Promise<void> {

@@ -1,8 +1,11 @@
-import { act, render, screen, waitFor } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { setInput } from "@/model/edits";
+import { spec } from "@/model/fixtures/specs";
 import { linkOf } from "@/model/links";
+import { nodeTypesOf } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
 import { usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
@@ -105,6 +108,33 @@ describe("HelpPanel", () => {
     render(<HelpPanel />);
     expect(screen.getByRole("heading", { name: "Load picture" })).toBeInTheDocument();
     expect(screen.getByText("Read a picture.")).toBeInTheDocument();
+  });
+
+  it("shows what the node's example makes, by what it is", async () => {
+    const shown = { href: "/e", picture: "/e/picture", needs: ["apple.png"] };
+    const types = nodeTypesOf({
+      items: [spec("Load", { label: "Load picture", example: shown }), spec("Bare", {})],
+      port_types: [],
+    });
+    useCatalogue.setState({ types });
+    useUi.setState({ helpTopic: "Load" });
+    render(<HelpPanel />);
+    const picture = screen.getByRole("img", { name: "What the example of Load picture makes" });
+    expect(picture).toHaveAttribute("src", "/e/picture");
+    act(() => useUi.setState({ helpTopic: "Bare" }));
+    expect(screen.queryByRole("img")).toBeNull();
+    expect(screen.queryByRole("button", { name: "Open its example" })).toBeNull();
+  });
+
+  it("hides a picture that can't be had", () => {
+    const shown = { href: "/e", picture: "/gone", needs: [] };
+    const items = [spec("Load", { example: shown })];
+    useCatalogue.setState({ types: nodeTypesOf({ items, port_types: [] }) });
+    useUi.setState({ helpTopic: "Load" });
+    render(<HelpPanel />);
+    fireEvent.error(screen.getByRole("img"));
+    expect(screen.queryByRole("img")).toBeNull();
+    expect(screen.getByRole("button", { name: "Open its example" })).toBeInTheDocument();
   });
 
   it("offers all nodes where none is selected", async () => {

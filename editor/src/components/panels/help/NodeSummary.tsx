@@ -5,6 +5,7 @@ import { colorOf } from "@/model/compat";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
 import { Dot } from "../lib/NodePreview";
 import { readDocstring } from "./docstring";
+import { ExamplePicture } from "./ExamplePicture";
 import styles from "./Help.module.css";
 import { Prose } from "./Prose";
 
@@ -20,6 +21,7 @@ export function NodeSummary({ types, spec }: Props) {
     <div className={styles.summary}>
       <NodeMarks spec={spec} />
       <p className={styles.lead}>{spec.summary || t("panels.help.noText")}</p>
+      <ExamplePicture spec={spec} />
       <Prose blocks={readDocstring(spec.help, spec.summary)} />
       {told.length > 0 && (
         <dl className={styles.ports}>

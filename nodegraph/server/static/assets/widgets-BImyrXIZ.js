@@ -1,1 +1,0 @@
-import"./WidgetField-DwWskko6.js";
