@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.images.colors import parse_color, parse_colors
-from nodegraph.images.resizing import target_size
-from nodegraph.images.room import check_room, resizing_bytes
 from nodegraph.images.sheets import sheet_size
 
 from ._facts import finding_of
@@ -46,32 +44,6 @@ def check_colors(inputs: HookInputs) -> Iterator[Finding]:
                 parse_colors(text, port, least=least)
         except InvalidValue as error:
             yield finding_of(port, error)
-
-
-def resized(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ResizeImage gives."""
-    literals = inputs.literals
-    width, height = literals.get("width"), literals.get("height")
-    before = inputs.fact("image", "width"), inputs.fact("image", "height")
-    if width is None or height is None or (None in before and not (width and height)):
-        return {}
-    width, height = target_size(before, width, height)
-    facts = {"width": width, "height": height}
-    if inputs.fact("image", "batch") is not None:
-        facts["batch"] = inputs.fact("image", "batch")
-    return {"image": facts}
-
-
-def check_resized(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that there isn't enough memory for."""
-    size = resized(inputs).get("image", {})
-    if size:
-        pictures = size.get("batch", 1)
-        needed = resizing_bytes(size["width"], size["height"], 3 * pictures)
-        try:
-            check_room(size["width"], size["height"], pictures, needed, port="width")
-        except InvalidValue as error:
-            yield finding_of("width", error)
 
 
 def check_grid(inputs: HookInputs) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Advanced, Context, File, Image, InvalidValue, Mask, Preview, Range, node
 
 from ._facts import check_result_name, image_state
-from ._image_facts import check_grid, check_resized, check_strip, resized
+from ._image_facts import check_grid, check_strip
 from ._image_file_facts import check_image, image_outputs
 
 
@@ -135,32 +135,6 @@ def ImageStrip(
 
     columns = 1 if direction == "vertical" else sum(map(len, images))
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
-
-
-@node(
-    category="image/adjust",
-    infer=resized,
-    validate=check_resized,
-    tags=("scale", "crop", "upscale"),
-)
-def ResizeImage(
-    image: Image,
-    width: Annotated[int, Range(0, 16384)] = 512,
-    height: Annotated[int, Range(0, 16384)] = 512,
-    method: Literal["lanczos", "bicubic", "bilinear", "area", "nearest"] = "lanczos",
-    fit: Literal["stretch", "crop"] = "stretch",
-) -> Image:
-    """Scale pictures to a size.
-
-    Args:
-        image: Of any size.
-        width, height: In pixels; 0 keeps the proportions.
-        method: How pixels are made of others; nearest keeps their values.
-        fit: Stretch ignores the proportions; crop keeps them and cuts off what is too much.
-    """
-    from nodegraph.images.resizing import resize_image
-
-    return resize_image(image, width, height, method=method, fit=fit)
 
 
 class PictureDifference(NamedTuple):

@@ -71,7 +71,7 @@ def paint(color: Color, channels: int) -> Tensor:
 
     if channels == 1:
         return torch.tensor([0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]])
-    return torch.tensor(color[:channels])
+    return torch.tensor(color[:channels], dtype=torch.float32)
 
 
 def hex_color(values: Sequence[float]) -> str:

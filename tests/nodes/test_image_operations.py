@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import nodegraph_nodes.image_adjust as adjust
+import nodegraph_nodes.image_filter as filters
+import nodegraph_nodes.image_transform as transform
 import pytest
 import torch
 from torch import Tensor
@@ -34,12 +36,13 @@ class Case:
         Args:
             at: Place of the first picture in the batch that it was taken from.
         """
-        seed = {"seed": self.inputs["seed"] + at} if self.seeded else {}
+        seed = {"seed": (self.inputs["seed"] + at) % 2**64} if self.seeded else {}
         made = self.node(image, **{**self.inputs, **seed})
         return made if isinstance(made, Tensor) else made[0]
 
 
 OTHER = torch.rand(1, 4, 6, 3, generator=torch.Generator().manual_seed(5))
+AROUND = {"left": 1, "top": 9, "right": 3, "bottom": 0}
 
 CASES = [
     Case(adjust.BrightnessContrast, {"brightness": 1.3, "contrast": 0.7}),
@@ -67,6 +70,53 @@ CASES = [
     *(
         Case(adjust.AutoContrast, {"method": method})
         for method in ("stretch", "stretch channels", "equalize", "local")
+    ),
+    *(
+        Case(filters.BlurImage, {"kind": kind, "radius": 1.6, "angle": 30.0})
+        for kind in ("gaussian", "box", "motion", "median", "surface")
+    ),
+    Case(filters.BlurImage, {"radius": 40.0}),
+    Case(filters.SharpenImage, {"threshold": 0.05}),
+    Case(filters.HighPass),
+    Case(filters.AddGrain, {"seed": 3, "size": 2.0}, seeded=True),
+    Case(filters.AddGrain, {"seed": 2**64 - 2, "in_color": True}, seeded=True),
+    Case(filters.Vignette, {"color": "navy"}),
+    Case(filters.PixelateImage, {"size": 4}, keeps_alpha=False),
+    Case(filters.EmbossImage),
+    Case(filters.FindEdges),
+    Case(filters.GlowImage, {"radius": 2.0}),
+    Case(filters.ChromaticAberration),
+    *(
+        Case(transform.ResizeImage, {"width": 10, "height": 4, "fit": fit}, keeps_alpha=False)
+        for fit in ("stretch", "crop", "pad", "inside", "outside")
+    ),
+    Case(transform.ResizeImage, {"width": 9, "height": 0, "multiple_of": 4}, keeps_alpha=False),
+    Case(transform.ResizeImage, {"like": OTHER, "fit": "pad", "fill": "#0000"}, keeps_alpha=False),
+    *(
+        Case(transform.ScaleImage, {"by": by, "amount": amount}, keeps_alpha=False)
+        for by, amount in (("factor", 1.5), ("longer side", 9.0), ("megapixels", 0.001))
+    ),
+    Case(transform.CropImage, {"width": 3, "height": 0, "x": 0}, keeps_alpha=False),
+    Case(transform.CropImage, {"width": 4, "height": 9, "anchor": "top"}, keeps_alpha=False),
+    *(
+        Case(transform.PadImage, {**AROUND, "border": border}, keeps_alpha=False)
+        for border in ("color", "edge", "reflect", "wrap")
+    ),
+    Case(transform.PadImage, {**AROUND, "color": "#ff000080"}, keeps_alpha=False),
+    *(
+        Case(transform.RotateImage, {"angle": angle, "expand": expand}, keeps_alpha=False)
+        for angle in (90.0, -180.0, 33.0)
+        for expand in (True, False)
+    ),
+    Case(transform.RotateImage, {"angle": 10.0, "color": "#0000"}, keeps_alpha=False),
+    *(Case(transform.FlipImage, {"axis": a}, keeps_alpha=False) for a in ("horizontal", "both")),
+    Case(transform.ShiftImage, {"x": 2, "y": -9}, keeps_alpha=False),
+    Case(transform.WarpImage, keeps_alpha=False),
+    Case(transform.TileImage, {"columns": 3, "mirror": True}, keeps_alpha=False),
+    Case(
+        transform.SplitTiles,
+        {"tile_width": 4, "tile_height": 3, "overlap": 1},
+        keeps_alpha=False,
     ),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)

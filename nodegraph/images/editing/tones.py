@@ -89,11 +89,7 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
         InvalidValue: They can't be read, lie outside of 0..1, or two are above each other.
     """
     expected = "pairs from 0 to 1 such as 0,0 0.5,0.6 1,1"
-    numbers = [part for part in _SEPARATORS.split(text.strip()) if part]
-    try:
-        values = [float(number) for number in numbers]
-    except ValueError:
-        values = []
+    values = numbers_of(text)
     if not values or len(values) % 2 or not all(0 <= value <= 1 for value in values):
         raise InvalidValue(
             "these are no points of a curve", port=port, given=repr(text[:80]), expected=expected
@@ -108,6 +104,14 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
             expected=expected,
         )
     return found
+
+
+def numbers_of(text: str) -> list[float] | None:
+    """Numbers that stand one after the other; None where there is something else."""
+    try:
+        return [float(part) for part in _SEPARATORS.split(text.strip()) if part]
+    except ValueError:
+        return None
 
 
 def curve(image: Tensor, points: Sequence[tuple[float, float]], channel: Channel = "all") -> Tensor:

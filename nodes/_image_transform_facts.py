@@ -1,0 +1,253 @@
+"""What nodes that size and place pictures know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.images.colors import parse_color
+from nodegraph.images.editing.moving import parse_corners
+from nodegraph.images.editing.placing import cut_box, rotated_size
+from nodegraph.images.editing.tiles import tile_layout
+from nodegraph.images.resizing import fitted_size, scaled_size
+from nodegraph.images.room import check_room, resizing_bytes
+
+from ._facts import finding_of
+from ._image_facts import check_colors
+
+_Size = tuple[int, int]
+
+
+def _before(inputs: HookInputs, port: str = "image") -> _Size | None:
+    width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
+    return None if width is None or height is None else (width, height)
+
+
+def _given(inputs: HookInputs, *ports: str) -> list[Any] | None:
+    """Values of inputs; None if one isn't known yet."""
+    found = [inputs.literals.get(port) for port in ports]
+    return None if None in found else found
+
+
+def _facts(inputs: HookInputs, size: _Size | None) -> dict[str, Facts]:
+    """As many pictures with as many channels, in another size."""
+    known: dict[str, object] = {}
+    if size is not None:
+        known |= {"width": size[0], "height": size[1]}
+    for name in ("batch", "channels"):
+        if inputs.fact("image", name) is not None:
+            known[name] = inputs.fact("image", name)
+    return {"image": known}
+
+
+def _in_fill(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> dict[str, Facts]:
+    """The same, with alpha where a colour brings it in."""
+    known = dict(facts["image"])
+    try:
+        text = inputs.literals.get(port)
+        is_opaque = None if text is None else parse_color(text, port)[3] == 1
+    except InvalidValue:
+        # `check_colors` tells.
+        is_opaque = None
+    if is_opaque is None:
+        known.pop("channels", None)
+    elif not is_opaque and "channels" in known:
+        known["channels"] = 4
+    return {"image": known}
+
+
+def _findings(inputs: HookInputs, size: Callable[[], _Size | None], port: str) -> Iterator[Finding]:
+    """What is wrong with a size, or that there isn't enough memory for it."""
+    try:
+        found = size()
+        if found is not None:
+            pictures = inputs.fact("image", "batch") or 1
+            needed = resizing_bytes(*found, 3 * pictures)
+            check_room(*found, pictures, needed, port=port)
+    except InvalidValue as error:
+        yield finding_of(error.problem.port or port, error)
+
+
+def _unless_wrong(size: Callable[[], _Size | None]) -> _Size | None:
+    try:
+        return size()
+    except InvalidValue:
+        # A check tells.
+        return None
+
+
+def _resized_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "fit", "multiple_of")
+    if "like" in inputs.literals:
+        goal = inputs.literals.get("width"), inputs.literals.get("height")
+    else:
+        goal = inputs.fact("like", "width"), inputs.fact("like", "height")
+    width, height = goal
+    if given is None or width is None or height is None:
+        return None
+    fit, multiple = given
+    if before is None and (0 in goal or fit in ("inside", "outside")):
+        return None
+    # Where nothing is kept of it, any picture is as good.
+    return fitted_size(before or (width, height), width, height, fit=fit, multiple=multiple)[0]
+
+
+def resized(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ResizeImage gives."""
+    facts = _facts(inputs, _unless_wrong(lambda: _resized_size(inputs)))
+    return _in_fill(inputs, "fill", facts) if inputs.literals.get("fit") in ("pad", None) else facts
+
+
+def check_resized(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that can't be, and that there isn't enough memory for."""
+    yield from check_colors(inputs)
+    yield from _findings(inputs, lambda: _resized_size(inputs), "width")
+
+
+def _scaled_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "by", "amount", "multiple_of")
+    return None if before is None or given is None else scaled_size(before, *given)
+
+
+def scaled(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what ScaleImage gives."""
+    return _facts(inputs, _unless_wrong(lambda: _scaled_size(inputs)))
+
+
+def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that can't be, and that there isn't enough memory for."""
+    yield from _findings(inputs, lambda: _scaled_size(inputs), "amount")
+
+
+def _cropped_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "width", "height", "anchor", "x", "y")
+    if before is None or given is None:
+        return None
+    width, height, anchor, x, y = given
+    left, top, right, bottom = cut_box(before, (width, height), anchor, x, y)
+    return right - left, bottom - top
+
+
+def cropped(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what CropImage gives."""
+    return _facts(inputs, _unless_wrong(lambda: _cropped_size(inputs)))
+
+
+def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
+    """Find places that lie outside."""
+    yield from _findings(inputs, lambda: _cropped_size(inputs), "x")
+
+
+def _padded_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "left", "right", "top", "bottom")
+    if before is None or given is None:
+        return None
+    left, right, top, bottom = given
+    return before[0] + left + right, before[1] + top + bottom
+
+
+def padded(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what PadImage gives."""
+    facts = _facts(inputs, _padded_size(inputs))
+    is_color = inputs.literals.get("border") in ("color", None)
+    return _in_fill(inputs, "color", facts) if is_color else facts
+
+
+def check_padded(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    yield from check_colors(inputs)
+    yield from _findings(inputs, lambda: _padded_size(inputs), "left")
+
+
+def _rotated_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "angle", "expand")
+    if before is None or given is None:
+        return None
+    return rotated_size(before, given[0], expand=given[1])
+
+
+def rotated(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what RotateImage gives."""
+    facts, angle = _facts(inputs, _rotated_size(inputs)), inputs.literals.get("angle")
+    if angle is not None and _moves_pixels(inputs, angle):
+        return facts
+    return _in_fill(inputs, "color", facts)
+
+
+def _moves_pixels(inputs: HookInputs, angle: float) -> bool:
+    """Whether nothing comes into view that a colour is for."""
+    before = _before(inputs)
+    is_square = before is not None and before[0] == before[1]
+    has_room = bool(inputs.literals.get("expand")) or is_square
+    return angle % 180 == 0 or (angle % 90 == 0 and has_room)
+
+
+def check_rotated(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    yield from check_colors(inputs)
+    yield from _findings(inputs, lambda: _rotated_size(inputs), "image")
+
+
+def filled(inputs: HookInputs) -> dict[str, Facts]:
+    """As large as before, with alpha where `color` brings it in."""
+    return _in_fill(inputs, "color", _facts(inputs, _before(inputs)))
+
+
+def check_warped(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours or corners."""
+    yield from check_colors(inputs)
+    corners = inputs.literals.get("corners")
+    try:
+        if corners is not None:
+            parse_corners(corners)
+    except InvalidValue as error:
+        yield finding_of("corners", error)
+
+
+def _repeated_size(inputs: HookInputs) -> _Size | None:
+    before, given = _before(inputs), _given(inputs, "columns", "rows")
+    if before is None or given is None:
+        return None
+    return before[0] * given[0], before[1] * given[1]
+
+
+def repeated(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what TileImage gives."""
+    return _facts(inputs, _repeated_size(inputs))
+
+
+def check_repeated(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that there isn't enough memory for."""
+    yield from _findings(inputs, lambda: _repeated_size(inputs), "columns")
+
+
+def tiled(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and number of the tiles that SplitTiles gives."""
+    before, given = _before(inputs), _given(inputs, "tile_width", "tile_height", "overlap")
+    if before is None or given is None:
+        return {}
+    width, height, overlap = given
+    try:
+        layout = tile_layout(before, (width, height), overlap)
+    except InvalidValue:
+        # `check_tiles` tells.
+        return {}
+    known = dict(_facts(inputs, (layout.tile_width, layout.tile_height))["image"])
+    if "batch" in known:
+        known["batch"] *= len(layout.lefts) * len(layout.tops)
+    return {"tiles": known}
+
+
+def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
+    """Find tiles that overlap by all that they are."""
+    given = _given(inputs, "tile_width", "tile_height", "overlap")
+    if given is None:
+        return
+    width, height, overlap = given
+    before = _before(inputs)
+    try:
+        if before is not None:
+            tile_layout(before, (width, height), overlap)
+    except InvalidValue as error:
+        yield finding_of("overlap", error)
