@@ -9,6 +9,7 @@ from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.images.colors import color_levels
 from nodegraph.images.coordinates import read_boxes, read_points
 from nodegraph.images.room import check_room
+from nodegraph.images.scikit_image import check_segment_installed
 
 from ._facts import finding_of
 from ._image_file_facts import image_outputs
@@ -91,6 +92,19 @@ def check_points(inputs: HookInputs) -> Iterator[Finding]:
     if boxes.strip():
         port = "boxes" if "boxes" in inputs.literals else "box"
         yield from _told(port, lambda: read_boxes(boxes, port))
+
+
+def check_some_points(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no points, or none at all."""
+    if inputs.literals.get("points", "0") == "":
+        yield Finding("points", "no point is given", expected="x and y, such as 0.5, 0.5")
+    yield from check_points(inputs)
+
+
+def check_selecting(inputs: HookInputs) -> Iterator[Finding]:
+    """Find what scikit-image is missing for, and texts that are no points or boxes."""
+    yield from _told("image", check_segment_installed)
+    yield from check_some_points(inputs)
 
 
 def _told(port: str, read: object) -> Iterator[Finding]:

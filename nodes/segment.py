@@ -1,0 +1,168 @@
+"""Masks of things in pictures, selected by points, boxes and likeness, without a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from nodegraph import Advanced, Image, InvalidValue, Mask, Range, node
+
+from ._mask_facts import (
+    IMAGE_TO_MASK,
+    SAME_SIZE_RGB,
+    check_selecting,
+    check_some_points,
+)
+
+_CATEGORY = "mask/segment"
+Unit = Literal["shares", "pixels"]
+
+
+@node(
+    category=_CATEGORY,
+    facts=IMAGE_TO_MASK,
+    validate=check_some_points,
+    tags=("flood fill", "bucket", "select color", "wand", "similar"),
+)
+def MagicWand(
+    image: Image,
+    points: str = "0.5, 0.5",
+    unit: Unit = "shares",
+    tolerance: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
+    connected: bool = True,
+) -> Mask:
+    """Mask what is of the colour that a picture has at a point.
+
+    Args:
+        image: The points are the same in all of a batch.
+        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        tolerance: How far red, green and blue may each be from that colour.
+        connected: Only what is connected with the point; else all of that colour.
+    """
+    from nodegraph.images.selecting import similar_colors
+
+    return similar_colors(image, _points(image, points, unit), tolerance, connected=connected)
+
+
+@node(
+    category=_CATEGORY,
+    facts=IMAGE_TO_MASK,
+    validate=check_selecting,
+    numerics=True,
+    tags=("random walker", "click", "object selection", "scribble", "segment", "scikit-image"),
+)
+def SelectByPoints(
+    image: Image,
+    points: str = "0.5, 0.5",
+    excluded: str = "",
+    unit: Unit = "shares",
+    radius: Annotated[int, Range(0, 256), Advanced()] = 3,
+) -> Mask:
+    """Mask the thing that a point is on, up to its edges. No model is needed.
+
+    Args:
+        image: The points are the same in all of a batch.
+        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points on what is not to be masked; without any, the picture's border is.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        radius: Pixels around a point that surely belong to it.
+    """
+    from nodegraph.images.selecting import select_by_points
+
+    wanted, other = _points(image, points, unit), _points(image, excluded, unit, "excluded")
+    return select_by_points(image, wanted, other, radius)
+
+
+@node(
+    category=_CATEGORY,
+    facts=IMAGE_TO_MASK,
+    validate=check_selecting,
+    numerics=True,
+    tags=("grabcut", "rectangle", "object selection", "cut out", "segment", "scikit-image"),
+)
+def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "shares") -> Mask:
+    """Mask the thing in a box: what is unlike what is around the box. No model is needed.
+
+    Args:
+        image: The box is the same in all of a batch.
+        box: x, y, width and height of a box round it, such as 0.1, 0.1, 0.8, 0.8.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+    """
+    from nodegraph.images.coordinates import read_boxes
+    from nodegraph.images.mask_sources import in_pixels
+    from nodegraph.images.selecting import select_by_box
+
+    found = read_boxes(box, "box")
+    if len(found) != 1:
+        raise InvalidValue("one box is selected by", port="box", given=f"{len(found)} boxes")
+    x, y, width, height = in_pixels(found[0], (image.shape[2], image.shape[1]), unit)
+    return select_by_box(image, (round(x), round(y), round(width), round(height)))
+
+
+class PartsOfPicture(NamedTuple):
+    """A picture in parts of one colour each, and the parts' borders."""
+
+    image: Image
+    borders: Mask
+
+
+Parts = Annotated[int, Range(2, 20000)]
+Method = Literal["slic", "felzenszwalb", "watershed"]
+
+
+@node(
+    category=_CATEGORY,
+    facts={**SAME_SIZE_RGB, "borders": IMAGE_TO_MASK["mask"]},
+    validate=check_selecting,
+    numerics=True,
+    tags=("slic", "mosaic", "simplify", "low poly", "stained glass", "scikit-image"),
+)
+def Superpixels(image: Image, parts: Parts = 200, method: Method = "slic") -> PartsOfPicture:
+    """Divide a picture into parts of alike pixels, each in its mean colour.
+
+    Args:
+        image: Any.
+        parts: About how many.
+        method: Slic makes parts of about one size; felzenszwalb some that are as large as they are
+            even; watershed follows the edges.
+    """
+    from nodegraph.images.selecting import superpixels
+
+    return PartsOfPicture(*superpixels(image, method, parts))
+
+
+@node(
+    category=_CATEGORY,
+    facts=IMAGE_TO_MASK,
+    validate=check_selecting,
+    numerics=True,
+    tags=("slic", "click", "quick selection", "segment", "scikit-image"),
+)
+def SelectSuperpixels(
+    image: Image,
+    points: str = "0.5, 0.5",
+    unit: Unit = "shares",
+    parts: Parts = 50,
+    method: Method = "slic",
+) -> Mask:
+    """Mask those parts of alike pixels that some points lie in.
+
+    Args:
+        image: The points are the same in all of a batch.
+        points: x and y of one or several, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        parts, method: As of Superpixels, which shows them.
+    """
+    from nodegraph.images.selecting import select_superpixels
+
+    return select_superpixels(image, _points(image, points, unit), method, parts)
+
+
+def _points(image: Image, text: str, unit: str, port: str = "points") -> list[tuple[int, int]]:
+    from nodegraph.images.coordinates import read_points
+    from nodegraph.images.selecting import pixel_points
+
+    found = read_points(text, port)
+    if not found and port == "points":
+        raise InvalidValue("no point is given", port=port, expected="x and y, such as 0.5, 0.5")
+    return pixel_points(found, (image.shape[2], image.shape[1]), unit, port)
