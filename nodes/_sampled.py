@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from nodegraph.diffusion.speed.options import speed_text
 from nodegraph.images.room import check_sampling_room
 
 if TYPE_CHECKING:
+    from nodegraph.diffusion.components import Denoiser
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.schedules import Ladder
 
@@ -51,6 +52,20 @@ def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingPa
     return foreseen(model, latent, parts)
 
 
+@contextmanager
+def live_model(ctx: Context, model: DiffusionModel, parts: SamplingParts) -> Iterator[Denoiser]:
+    """A model with the networks by which pictures lead it."""
+    from nodegraph.diffusion.controls.applying import controls_in
+
+    with ExitStack() as held:
+        denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
+        networks = {
+            recipe: held.enter_context(ctx.weights(recipe, calls_only=True))
+            for recipe in controls_in(*parts.guider.prompts.values())
+        }
+        yield replace(denoiser, controls=networks) if networks else denoiser
+
+
 def sampled(
     ctx: Context,
     model: DiffusionModel,
@@ -69,7 +84,7 @@ def sampled(
 
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with ctx.weights(model, calls_only=True) as denoiser:
+    with live_model(ctx, model, parts) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
@@ -103,7 +118,7 @@ def sampled_parts(
         ladder = begun(ctx, model, latent, parts)
     _tell_gap(ctx, latent, float(ladder.sigmas[ladder.first]), added=parts.noise.added)
     previews = Previews(ctx, model)
-    with ctx.weights(model, calls_only=True) as denoiser, _at(ports):
+    with live_model(ctx, model, parts) as denoiser, _at(ports):
         denoising = Denoising(denoiser, latent, parts)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising:

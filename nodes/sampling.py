@@ -28,7 +28,7 @@ from nodegraph.diffusion.sampling_parts import (
 from nodegraph.diffusion.steps import MAX_STEPS, last_step, walked_window
 
 from ._memory import sampling, sampling_parts
-from ._sampled import Sampled, begun, sampled, sampled_parts, tell_speed
+from ._sampled import Sampled, begun, live_model, sampled, sampled_parts, tell_speed
 from ._sampling_facts import LATENT_FACTS, check_parts, check_sampling, check_window
 
 _FACTS = {
@@ -249,7 +249,7 @@ def DenoisingSteps(
     )
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with ctx.weights(model, calls_only=True) as denoiser:
+    with live_model(ctx, model, parts) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         found = []
         for info in denoising:

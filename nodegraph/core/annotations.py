@@ -29,6 +29,7 @@ from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
     Audio,
     Conditioning,
+    ControlNet,
     DiffusionModel,
     Latent,
     TextEncoder,
@@ -58,6 +59,7 @@ _NAMED: Mapping[Any, str] = {
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",
     Vae: "Vae",
+    ControlNet: "ControlNet",
     Subgraph: "Subgraph",
 }
 _NONE = type(None)

@@ -13,6 +13,7 @@ from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import (
     Audio,
     Conditioning,
+    ControlNet,
     DiffusionModel,
     Latent,
     TextEncoder,
@@ -70,6 +71,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),
     "Vae": _instance_of(Vae),
+    "ControlNet": _instance_of(ControlNet),
     "Subgraph": _instance_of(Subgraph),
 }
 _SHAPES = {

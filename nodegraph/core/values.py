@@ -123,13 +123,19 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A picture that leads a model through a network of its own (ControlNet).
+    """A picture that leads a model through a network of its own (ControlNet, T2I adapter).
 
     Attributes:
         model: Recipe of that network.
-        hint: float32 in 0..1, shape (1, height, width, channels).
+        hint: What the network is shown; float32. Of networks that see pixels: in 0..1, shape (1 or
+            batch, height, width, channels). Of those that see latents: scaled as the model was
+            trained on, shape (1 or batch, channels, height, width) in cells.
         strength: How strongly it leads; 1 is as it was trained.
         start, end: Part of the sampling it applies to, 0 (first step) to 1 (last).
+        mode: Which of its kinds of pictures it is, of a network that knows several.
+        faint: Whether it leads the first blocks less than the last (guess mode).
+        mask: In 0..1, shape (1 or batch, height, width): from a half up the picture isn't shown,
+            to networks that see pixels and fill.
     """
 
     model: Recipe
@@ -137,6 +143,9 @@ class Control:
     strength: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    mode: int | None = None
+    faint: bool = False
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +344,11 @@ class TextEncoder(Recipe):
 @dataclass(frozen=True, slots=True)
 class Vae(Recipe):
     """Recipe of a variational autoencoder between pixels and latents."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNet(Recipe):
+    """Recipe of a network that leads a denoiser by a picture: a ControlNet or T2I adapter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.step_prompts import Prompt
@@ -26,15 +27,20 @@ class Asking:
     As many of a step's prompts as fit are evaluated in one batch, in the order that the stock
     pipelines have, so that results are equal to the bit.
 
+    Args:
+        size: Width and height in pixels.
+        shape: Of the latent.
     Attributes:
         model: What is asked; a copy of the given one where that has a step cache.
         family: Its family.
+        controls: The pictures that lead beside prompts.
     """
 
-    def __init__(self, model: Denoiser) -> None:
+    def __init__(self, model: Denoiser, size: tuple[int, int], shape: Sequence[int]) -> None:
         self._steps = None if model.caching is None else cached_steps(model, model.caching)
         self.model = model if self._steps is None else self._steps.model
         self.family = family_named(model.family)
+        self.controls = Leading(self.family, self.model, size, shape)
 
     def outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         """The network's output for each prompt.
@@ -43,6 +49,7 @@ class Asking:
             x: The latent as the model takes it.
         """
         found: dict[int, Tensor] = {}
+        self.controls.about(x)
         for group in self.family.groups([prompt.tensors for prompt in prompts]):
             output = self._evaluated(x, moment, [prompts[place] for place in group])
             found |= zip(group, output.chunk(len(group)), strict=True)
@@ -78,21 +85,31 @@ class Asking:
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
-                self._asked(item[None], moment, [prompt], f"{prompt.name} of {place}")
+                self._asked(item[None], moment, [prompt], f"{prompt.name} of {place}", place)
                 for prompt in prompts
                 for place, item in enumerate(x)
             ]
         return torch.cat(singles)
 
-    def _asked(self, xs: Tensor, moment: Moment, prompts: Sequence[Prompt], name: str) -> Tensor:
+    def _asked(
+        self,
+        xs: Tensor,
+        moment: Moment,
+        prompts: Sequence[Prompt],
+        name: str,
+        item: int | None = None,
+    ) -> Tensor:
         """The network's output.
 
         Args:
             name: Of the prompts and items, alike at each step.
+            item: Place of the only item that is asked for; None for all.
         """
         tensors = [prompt.tensors for prompt in prompts]
         batch = self.family.join(tensors, len(xs) // len(prompts))
         keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
+        with attention_by(self.model.attention):
+            batch = self.controls.joined(batch, xs, moment, prompts, item)
         with attention_by(self.model.attention), keeping:
             return self.family.predict(self.model, xs, moment, batch)
 

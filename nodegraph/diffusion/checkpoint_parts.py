@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Vae
+from nodegraph.core.values import ControlNet, DiffusionModel, PipelineComponent, Recipe, Vae
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
@@ -50,6 +50,8 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
     family = family_named(recipe.family)
+    if isinstance(recipe, ControlNet):
+        return () if family.control is None else (family.control,)
     return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
 
 

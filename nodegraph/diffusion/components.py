@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.core.values import ConditioningEntry, Recipe
     from nodegraph.diffusion.speed.options import StepCaching
 
 
@@ -64,6 +64,7 @@ class Denoiser(Component):
         attention: One of `nodegraph.diffusion.speed.options.ATTENTIONS`.
         compiled: Whether its blocks are.
         is_own: Whether its modules are one use's own, and not shared.
+        controls: The networks that may lead it, by their recipes.
     """
 
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
@@ -73,6 +74,12 @@ class Denoiser(Component):
     attention: str = "auto"
     compiled: bool = False
     is_own: bool = False
+    controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNetwork(Component):
+    """A network that leads a denoiser by a picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class Guidance:
         height: int,
         shape: Sequence[int],
     ) -> None:
-        self._asking = Asking(model)
+        self._asking = Asking(model, (width, height), shape)
         self._family = self._asking.family
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
@@ -69,6 +69,7 @@ class Guidance:
             choice.cfg,
             first,
             choice.empty,
+            self._asking.controls,
         )
         given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
@@ -108,6 +109,9 @@ class Guidance:
         Args:
             x: The latent as the model takes it.
         """
+        self._asking.controls.begin(
+            self._sides["positive"].at(moment.progress, moment.step)[0].tensors
+        )
         outputs = self._answers(x, moment, self._guider.sides(moment))
         guided = self._guider.combine(outputs, moment)
         self.unguided = outputs.get("negative", guided)

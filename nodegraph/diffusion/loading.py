@@ -11,7 +11,7 @@ from diffusers import ModelMixin
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
+from nodegraph.core.values import ControlNet, DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import (
     build_module,
@@ -30,7 +30,13 @@ from nodegraph.diffusion.checkpoint_parts import (
     part_prefix,
     recipe_parts,
 )
-from nodegraph.diffusion.components import Autoencoder, Component, Denoiser, TextModel
+from nodegraph.diffusion.components import (
+    Autoencoder,
+    Component,
+    ControlNetwork,
+    Denoiser,
+    TextModel,
+)
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
@@ -61,13 +67,14 @@ def load_component(recipe: Recipe, device: str) -> Component:
         DiffusionModel: _denoiser,
         TextEncoder: _text_model,
         Vae: _autoencoder,
+        ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
         PreviewDecoder: lambda given: load_preview_decoder(given, device),
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
-            expected="a diffusion model, text encoder, VAE or preview decoder in "
+            expected="a diffusion model, text encoder, VAE, ControlNet or preview decoder in "
             + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:

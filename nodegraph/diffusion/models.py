@@ -13,8 +13,9 @@ from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.families.alone import (
+    LOAD_CONTROL,
     LOAD_DENOISER,
     LOAD_INVERSION,
     LOAD_LORA,
@@ -40,6 +41,7 @@ ModelKind = Literal["diffusers", "checkpoint", "embedded"]
 EMBEDDED = "tiny"
 """Name of the model that comes with the package."""
 _LORA = "pytorch_lora_weights.safetensors"
+_CONTROL = "controlnet"
 
 
 Use = Literal["model", "lora", "embedding"]
@@ -105,6 +107,11 @@ def embedded_folder() -> Path:
     return Path(__file__).parent / "embedded" / EMBEDDED
 
 
+def control_folder() -> Path:
+    """Where the ControlNet lies that comes with the embedded model."""
+    return embedded_folder().parent / "companions" / _CONTROL
+
+
 def _has_embedded() -> bool:
     return (embedded_folder() / layout.INDEX).is_file()
 
@@ -115,6 +122,8 @@ def _embedded() -> Iterator[tuple[str, Path]]:
         yield EMBEDDED, embedded_folder()
     for path in embedded_folder().parent.glob(f"companions/*/{_LORA}"):
         yield f"{EMBEDDED}/{path.parent.name}", path
+    if control_folder().is_dir():
+        yield f"{EMBEDDED}/{_CONTROL}", control_folder()
 
 
 def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
@@ -168,6 +177,8 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
     """
     if name == EMBEDDED and _has_embedded():
         return embedded_folder()
+    if name == f"{EMBEDDED}/{_CONTROL}":
+        return control_folder()
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
         for place in places:
@@ -280,6 +291,10 @@ def _kind(path: Path) -> ModelKind:
 def _identify(path: Path, allow_pickle: bool) -> Identified:
     if not path.is_dir():
         return identify_tensors(file_shapes(path, allow_pickle))
+    if (path / layout.CONFIG).is_file():
+        found = _control_in(path)
+        if found is not None:
+            return found
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
             f"{path} is no model folder: it has no {layout.INDEX}.",
@@ -293,6 +308,15 @@ def _identify(path: Path, allow_pickle: bool) -> Identified:
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)
     return identified
+
+
+def _control_in(path: Path) -> Identified | None:
+    """The control network that a folder of its own holds; None where it is something else."""
+    config = layout.read_config(path / layout.CONFIG)
+    class_name = str(config.get("_class_name"))
+    led = (family for family in FAMILIES.values() if family.leads(class_name, config))
+    title = next((f"a {class_name} for {family.title}" for family in led), None)
+    return None if title is None else Identified(title, node=LOAD_CONTROL)
 
 
 def _part_configs(path: Path, families: Sequence[Family]) -> dict[str, Config]:

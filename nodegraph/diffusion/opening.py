@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import (
+    ControlNet,
     DiffusionModel,
     PipelineComponent,
     Recipe,
@@ -142,7 +143,7 @@ def unchanged(recipe: Recipe) -> Iterator[None]:
     Raises:
         InvalidFile: They aren't, or can't be read.
     """
-    if not isinstance(recipe, (DiffusionModel, TextEncoder, Vae, PipelineComponent)):
+    if not isinstance(recipe, (DiffusionModel, TextEncoder, Vae, ControlNet, PipelineComponent)):
         # What has no part in any result, such as a decoder for previews.
         yield
         return

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import SHARED, Asked, Lead
 from nodegraph.diffusion.families.patches import referenced
@@ -26,6 +27,7 @@ class PromptFitting:
         cfg: Guidance scale.
         first: The first positive prompt, whose pictures go for those that bring none.
         empty: The empty prompt, if a conditioning brings it.
+        controls: The pictures that lead beside prompts.
     """
 
     model: Denoiser
@@ -36,6 +38,7 @@ class PromptFitting:
     cfg: float
     first: ConditioningEntry
     empty: ConditioningEntry | None
+    controls: Leading
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -51,12 +54,6 @@ class PromptFitting:
         )
 
     def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
-        if entry.controls:
-            raise InvalidValue(
-                f"{self.family.title} can't be led by control pictures here",
-                port=side,
-                hint="Leave the node out that adds them.",
-            )
         weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         asked = Asked(lead, self.width, self.height, self.shape, self.cfg)
@@ -69,8 +66,11 @@ class PromptFitting:
                 given=f"{len(entry.references)} to look at",
                 hint="Leave ReferenceLatents out, or load a model that edits.",
             )
+        controls = self.controls.taken(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
-        return Prompt(placed, weight, entry.start, entry.end, f"{side} {name}", entry.steps)
+        return Prompt(
+            placed, weight, entry.start, entry.end, f"{side} {name}", entry.steps, controls
+        )
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""

@@ -31,6 +31,7 @@ class Prompt:
         start, end: Part of the sampling it applies to, 0 to 1.
         name: Tells it from the others of a sampling.
         steps: Steps it applies at, besides; None: any.
+        controls: Places of the pictures that lead beside it; see `controls.leading.Leading`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -39,6 +40,7 @@ class Prompt:
     end: float = 1.0
     name: str = ""
     steps: StepSpan | None = None
+    controls: tuple[int, ...] = ()
 
     def applies(self, progress: float, step: int) -> bool:
         """Whether it takes part at a point of the sampling.

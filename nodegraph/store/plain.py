@@ -42,6 +42,7 @@ _KNOWN: Serializers = {
         values.DiffusionModel,
         values.TextEncoder,
         values.Vae,
+        values.ControlNet,
         values.PipelineComponent,
         values.Recipe,
         values.RecipeFile,

@@ -17,6 +17,7 @@ LOAD_MODEL = "LoadModel"
 LOAD_DENOISER = "LoadDiffusionModel"
 LOAD_ENCODER = "LoadTextEncoder"
 LOAD_VAE = "LoadVae"
+LOAD_CONTROL = "LoadControlNet"
 LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
@@ -59,6 +60,11 @@ def parts_in(shapes: Shapes) -> list[PartAlone]:
     return next((found for kind in kinds if (found := _in_families(*kind, shapes))), [])
 
 
+def controls_in(shapes: Shapes) -> list[PartAlone]:
+    """The control network that a file holds, for each family that it may lead."""
+    return _in_families(LOAD_CONTROL, _of_control, shapes)
+
+
 def _in_families(
     node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
 ) -> list[PartAlone]:
@@ -80,6 +86,10 @@ def _of_denoiser(family: Family) -> Iterable[FileLayout]:
 
 def _of_encoders(family: Family) -> Iterable[FileLayout]:
     return [layout for part in family.encoders for layout in part.files]
+
+
+def _of_control(family: Family) -> Iterable[FileLayout]:
+    return () if family.control is None else family.control.files
 
 
 def _of_vae(family: Family) -> Iterable[FileLayout]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
     from nodegraph.diffusion.guiders.base import Guider
     from nodegraph.diffusion.safetensors_header import Shapes
 
@@ -48,6 +49,9 @@ what `Family.hole_mask` makes of the mask."""
 
 LATE_CFG = "late_cfg"
 """Tensor of a prompt: the guidance scale of the second of two experts, (1,)."""
+
+CONTROLS = "controls"
+"""Name in a batch of what control networks add inside the model, as `Family.controlled` gave it."""
 
 RATE = "rate"
 """Tensor of a prompt: frames a second that a video is to have, as a fraction; int64, (1, 2)."""
@@ -143,6 +147,7 @@ class Moment:
         at: The timestep as a number of the host: to decide by it waits for no device.
         step: Steps that are done.
         rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
+        reached: Part of the sampling that is done after the step.
     """
 
     timestep: Tensor
@@ -153,6 +158,7 @@ class Moment:
     step: int = 0
     rung: int = 0
     rungs: int = 1
+    reached: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,8 @@ class Family(ABC):
         single_file: How it lies whole in a single file, where the layouts of its parts don't tell
             it from other families.
         held: What its transformer holds in a step.
+        control: What may lead it by pictures; None where nothing may.
+        controlled_by_positive: Whether a control network reads the positive prompt for both sides.
         aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
             where none were published.
         lengthens: Whether its models take the tokens of two prompts one after the other.
@@ -221,6 +229,8 @@ class Family(ABC):
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS
+    control: Part | None = None
+    controlled_by_positive: bool = False
     aligned: tuple[int, ...] = ()
     lengthens: bool = False
 
@@ -367,6 +377,31 @@ class Family(ABC):
         Returns:
             Shaped as x.
         """
+
+    def leads(self, class_name: str, config: Config) -> bool:
+        """Whether a control network is for models of this family.
+
+        Args:
+            class_name: Of diffusers.
+            config: Its configuration.
+        """
+        return self.control is not None and class_name in self.control.classes
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        """What a control network adds inside the model; `predict` finds the sum as `CONTROLS`.
+
+        Args:
+            x, moment, batch: As of `predict`.
+        Raises:
+            InvalidValue: The family can't be led so.
+        """
+        raise InvalidValue(
+            f"{self.title} can't be led by control pictures here",
+            port="positive",
+            hint="Leave the node out that adds them.",
+        )
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """What two outputs add up to.

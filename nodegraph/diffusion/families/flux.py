@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
+    CONTROLS,
     HOLE,
     HOLE_MASK,
     Asked,
@@ -24,6 +25,7 @@ from nodegraph.diffusion.families.base import (
     heeding_hole,
 )
 from nodegraph.diffusion.families.patches import (
+    lengthened,
     packed,
     places,
     reference_tensors,
@@ -38,11 +40,13 @@ from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
 from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
+from nodegraph.diffusion.single_files.transformer_controlnets import FLUX_CONTROLNET
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -97,6 +101,13 @@ class Flux(Family):
         cut = mask[:, 0].view(1, height // cell, cell, width // cell, cell)
         return cut.permute(0, 2, 4, 1, 3).reshape(1, cell**2, height // cell, width // cell)
 
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        from nodegraph.diffusion.controls.transformers import flux_residuals
+
+        return flux_residuals(model, question, x, moment, batch)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
         tokens, grid = packed(x), [places(height // 2, width // 2, x.device)]
@@ -113,9 +124,29 @@ class Flux(Family):
             txt_ids=torch.zeros(batch["embeddings"].shape[1], 3, device=x.device),
             img_ids=torch.cat(grid),
             return_dict=False,
+            **self.led(batch, tokens.shape[1] - own),
             **self.also(batch, tokens.shape[1]),
         )[0][:, :own]
         return unpacked(output, height, width)
+
+    def led(self, batch: Batch, beside: int) -> Mapping[str, Any]:
+        """What control networks add, as inputs of the model.
+
+        Args:
+            beside: Tokens of pictures that it looks at, to which nothing is added.
+        """
+        given = batch.get(CONTROLS)
+        if given is None:
+            return {}
+        places = {
+            "blocks": "controlnet_block_samples",
+            "singles": "controlnet_single_block_samples",
+        }
+        return {
+            place: lengthened(given[name], beside)
+            for name, place in places.items()
+            if name in given
+        }
 
     def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
         """Further inputs of the model, for so many tokens of pictures."""
@@ -147,6 +178,8 @@ FLUX = Flux(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    control=Part("controlnet", ("FluxControlNetModel",), files=(FLUX_CONTROLNET,)),
+    controlled_by_positive=True,
     held=TokenMemory(16, 512),
     needs_negative=False,
     joint=False,

@@ -11,6 +11,7 @@ from nodegraph.diffusion.families.alone import (
     LOAD_LORA,
     LOAD_VAE,
     PartAlone,
+    controls_in,
     parts_in,
 )
 from nodegraph.diffusion.families.base import Config, Family
@@ -87,20 +88,29 @@ def identify_tensors(shapes: Shapes) -> Identified:
     for title, node, matches in _NO_MODELS:
         if matches(shapes):
             return Identified(title, node=node)
+    controls = controls_in(shapes)
+    if controls:
+        return _in_parts(shapes, controls)
+    if _any(*_CONTROLS)(shapes):
+        return Identified("a ControlNet of a kind that isn't known here")
     for families in (BUILT_IN, FAMILIES):
         for family in families.values():
             if family.recognises(shapes):
                 return Identified(family.title, family)
     parts = parts_in(shapes)
     if parts:
-        title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
-        alone = all(name.startswith(parts[0].prefix) for name in shapes)
-        more = "" if alone else " beside parts that make no whole model with it"
-        return Identified(f"{title}{more}", node=parts[0].node, parts=parts)
+        return _in_parts(shapes, parts)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)
     return Identified(unsupported(shapes) or _near(shapes))
+
+
+def _in_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
+    title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
+    alone = all(name.startswith(parts[0].prefix) for name in shapes)
+    more = "" if alone else " beside parts that make no whole model with it"
+    return Identified(f"{title}{more}", node=parts[0].node, parts=parts)
 
 
 def _near(shapes: Shapes) -> str:
@@ -149,11 +159,21 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
     ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
     ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
-    ("a ControlNet", None, _any("control_model.", "controlnet_cond_embedding.", "controlnet_down")),
+    ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
+    ("a ControlNet-LLLite", None, _any("lllite_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _are_words),
     ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
+_CONTROLS = (
+    "control_model.",
+    "controlnet_cond_embedding.",
+    "controlnet_down",
+    "controlnet_blocks.",
+    "control_all_x_embedder.",
+    "control_layers.",
+)
+"""Beginnings of names in control networks."""
 _CHANGED = "that is incomplete or was changed"
 
 _OTHERS: tuple[tuple[str, Matches], ...] = (

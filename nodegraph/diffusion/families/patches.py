@@ -63,3 +63,10 @@ def referenced(batch: Batch) -> list[Tensor]:
 def reference_names() -> Iterator[str]:
     """What the tensors of a prompt are called that are latents of pictures to look at, in order."""
     return (f"reference {place}" for place in count(1))
+
+
+def lengthened(residuals: Sequence[Tensor], tokens: int) -> list[Tensor]:
+    """What is added to tokens (n, tokens, width), with nothing added to some more after them."""
+    if not tokens:
+        return list(residuals)
+    return [torch.nn.functional.pad(item, (0, 0, 0, tokens)) for item in residuals]

@@ -9,20 +9,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    CONTROLS,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+)
 from nodegraph.diffusion.families.norms import guided_by_norm
-from nodegraph.diffusion.families.patches import packed, referenced, unpacked
+from nodegraph.diffusion.families.patches import lengthened, packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
+from nodegraph.diffusion.single_files.transformer_controlnets import QWEN_CONTROLNET
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
 _SEEN, _TOKENS = 1024, 512
 """Tokens of a prompt that the encoder is shown, and that the model is led by."""
@@ -67,6 +77,13 @@ class QwenImage(Family):
             )
         return ConditioningEntry({"embeddings": states[:, :_TOKENS]})
 
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        from nodegraph.diffusion.controls.transformers import qwen_residuals
+
+        return qwen_residuals(model, question, x, moment, batch)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
         pictures = [x, *referenced(batch)]
@@ -77,6 +94,7 @@ class QwenImage(Family):
             encoder_hidden_states=batch["embeddings"],
             encoder_hidden_states_mask=None,
             img_shapes=[grids] * len(x),
+            controlnet_block_samples=_led(batch, sum(map(_tokens, pictures[1:]))),
             return_dict=False,
         )[0]
         own = height // 2 * (width // 2)
@@ -86,6 +104,17 @@ class QwenImage(Family):
         """Each patch stays as long as the positive prompt alone has it."""
         height, width = towards.shape[-2:]
         return unpacked(guided_by_norm(packed(towards), packed(away), cfg), height, width)
+
+
+def _tokens(latent: Tensor) -> int:
+    return int(latent.shape[-2] // 2) * int(latent.shape[-1] // 2)
+
+
+def _led(batch: Batch, beside: int) -> list[Tensor] | None:
+    """What control networks add; nothing to so many tokens of pictures that it looks at."""
+    if CONTROLS not in batch:
+        return None
+    return lengthened(batch[CONTROLS]["blocks"], beside)
 
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:
@@ -113,6 +142,8 @@ QWEN_IMAGE = QwenImage(
     spread="ramp",
     mu=line_mu,
     multiple=16,
+    control=Part("controlnet", ("QwenImageControlNetModel",), files=(QWEN_CONTROLNET,)),
+    controlled_by_positive=True,
     held=TokenMemory(16, 128),
     needs_negative=False,
     joint=False,

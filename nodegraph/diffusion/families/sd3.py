@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    CONTROLS,
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+)
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -18,11 +27,13 @@ from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
+from nodegraph.diffusion.single_files.transformer_controlnets import SD3_CONTROLNET
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
 _CLIP_TOKENS, _T5_TOKENS = 77, 256
 
@@ -70,12 +81,20 @@ class StableDiffusion3(Family):
             entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})
         return super().fit(model, entry, asked)
 
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        from nodegraph.diffusion.controls.transformers import sd3_residuals
+
+        return sd3_residuals(model, question, x, moment, batch)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(
             hidden_states=x,
             timestep=moment.timestep.expand(len(x)),
             encoder_hidden_states=batch["embeddings"],
             pooled_projections=batch["pooled"],
+            block_controlnet_hidden_states=batch.get(CONTROLS, {}).get("blocks"),
             return_dict=False,
         )[0]
         return output
@@ -112,6 +131,7 @@ SD3 = StableDiffusion3(
     noise="flow",
     mu=line_mu,
     multiple=16,
+    control=Part("controlnet", ("SD3ControlNetModel",), files=(SD3_CONTROLNET,)),
     held=TokenMemory(12, 256),
     lengthens=True,
 )

@@ -17,6 +17,11 @@ from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
 from nodegraph.diffusion.single_files.clip import clip_layout
+from nodegraph.diffusion.single_files.controlnet import (
+    adapter_layout,
+    controlnet_layout,
+    union_layout,
+)
 from nodegraph.diffusion.single_files.unet import (
     TIME_EMBED_WIDTH,
     is_told,
@@ -47,6 +52,7 @@ class StableDiffusionXL(UNetFamily):
     """
 
     encoder_settings: Config = field(default_factory=lambda: {"force_zeros_for_empty_prompt": True})
+    is_told_sizes: bool = True
     is_refiner: bool = False
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
@@ -92,6 +98,17 @@ def _unet(name: str, title: str, matches: Callable[[Shapes], bool]) -> Part:
 
 
 _PROJECTING = "CLIPTextModelWithProjection"
+_WIDTH = 2048
+"""Of the embeddings of its prompts."""
+_CONTROL = Part(
+    "controlnet",
+    ("ControlNetModel", "ControlNetUnionModel", "T2IAdapter"),
+    files=(
+        controlnet_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=is_told),
+        union_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=is_told),
+        adapter_layout("sdxl", "Stable Diffusion XL", is_xl=True),
+    ),
+)
 _ENCODER = Part(
     "text_encoder_2",
     (_PROJECTING,),
@@ -133,6 +150,7 @@ SDXL = StableDiffusionXL(
             "text_encoder_2": "conditioner.embedders.1.model.",
         }
     ),
+    control=_CONTROL,
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(

@@ -14,8 +14,13 @@ from nodegraph.diffusion.families.base import Config, Part, Warn
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import SingleFile
+from nodegraph.diffusion.single_files.base import FileLayout, SingleFile
 from nodegraph.diffusion.single_files.clip import clip_layout
+from nodegraph.diffusion.single_files.controlnet import (
+    adapter_layout,
+    controlnet_layout,
+    is_second_version,
+)
 from nodegraph.diffusion.single_files.unet import is_told, unet_layout
 
 if TYPE_CHECKING:
@@ -42,6 +47,12 @@ class StableDiffusion(UNetFamily):
             return "a Stable Diffusion of another version"
         return found
 
+    def leads(self, class_name: str, config: Config) -> bool:
+        if class_name == "T2IAdapter" and self.is_second:
+            return False
+        is_second = config.get("cross_attention_dim") == _SD2_WIDTH
+        return super().leads(class_name, config) and is_second == self.is_second
+
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.diffusion.clip import Clip, encode_windows
 
@@ -60,6 +71,20 @@ def _unet(version: str, size: int, matches: Callable[[Shapes], bool], heads: int
     name = f"sd{version}-unet"
     layout = unet_layout(name, title, size=size, heads=heads, matches=matches)
     return Part("unet", ("UNet2DConditionModel",), files=(layout,))
+
+
+def _control(version: str, width: int, layouts: tuple[FileLayout, ...]) -> Part:
+    """What leads by pictures."""
+    is_second = version == "2"
+    title = f"Stable Diffusion {version}.x"
+    layout = controlnet_layout(
+        f"sd{version}",
+        title,
+        width=width,
+        heads=None if is_second else 8,
+        matches=lambda net: is_second_version(net) == is_second and not is_told(net),
+    )
+    return Part("controlnet", ("ControlNetModel", "T2IAdapter"), files=(layout, *layouts))
 
 
 _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
@@ -83,6 +108,7 @@ SD1 = StableDiffusion(
     single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     aligned=(999, 850, 736, 645, 545, 455, 343, 233, 124, 24),
+    control=_control("1", 768, (adapter_layout("sd1", "Stable Diffusion 1.x", is_xl=False),)),
 )
 SD2 = replace(
     SD1,
@@ -94,6 +120,7 @@ SD2 = replace(
     size=768,
     aligned=(),
     is_second=True,
+    control=_control("2", _SD2_WIDTH, ()),
     # Some predict the noise and others v, which no tensor shows.
     single_file=SingleFile(
         {**_PREFIXES, "text_encoder": "cond_stage_model.model."},

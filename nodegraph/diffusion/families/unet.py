@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nodegraph.diffusion.controls.unet_places import unet_options
 from nodegraph.diffusion.families.base import (
+    CONTROLS,
     HOLE,
     HOLE_MASK,
     Asked,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser
+    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
     from nodegraph.diffusion.safetensors_header import Shapes
 
 LENGTHENED = 2
@@ -37,9 +40,13 @@ class UNetFamily(Family):
 
     Cross-attention weighs all tokens of a prompt against each other, so repeating every one of
     them equally often changes nothing in what it gives.
+
+    Attributes:
+        is_told_sizes: Whether it is told sizes beside the prompt, as SDXL is.
     """
 
     lengthens: bool = True
+    is_told_sizes: bool = False
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
@@ -96,6 +103,7 @@ class UNetFamily(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        led = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
         seen = torch.cat([x, batch[HOLE_MASK], batch[HOLE]], 1) if HOLE in batch else x
         output: Tensor = model.module(
             seen,
@@ -104,8 +112,27 @@ class UNetFamily(Family):
             timestep_cond=batch.get("guidance"),
             added_cond_kwargs=added or None,
             return_dict=False,
+            **led,
         )[0]
         return output
+
+    def leads(self, class_name: str, config: Config) -> bool:
+        """Networks beside Stable Diffusion's UNets differ in what they are told, and its width."""
+        if not super().leads(class_name, config):
+            return False
+        if class_name == "T2IAdapter":
+            is_xl = config.get("adapter_type") == "full_adapter_xl"
+            return is_xl == self.is_told_sizes
+        is_told = config.get("addition_embed_type") is not None
+        return is_told == self.is_told_sizes
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        from nodegraph.diffusion.controls.unets import unet_residuals
+
+        told = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        return unet_residuals(question, x, moment, batch, told)
 
 
 def _filling(channels: int) -> int:

@@ -136,7 +136,7 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
     Raises:
         KeyError: A tensor that every such UNet has is missing.
     """
-    channels, depths, layers = _levels(unet) if _FIRST[0] in unet else _levels_here(unet)
+    channels, depths, layers = levels(unet)
     contexts = [shape[1] for name, shape in unet.items() if name.endswith("attn2.to_k.weight")]
     if not contexts:
         raise KeyError("attn2.to_k.weight")
@@ -175,6 +175,12 @@ def _told(unet: Shapes) -> dict[str, Any]:
     if _GUIDED in unet:
         found["time_cond_proj_dim"] = unet[_GUIDED][1]
     return found
+
+
+def levels(unet: Shapes) -> tuple[list[int], list[int], int]:
+    """Channels of each resolution on the way down, transformer blocks in a layer there, and
+    residual blocks per level; of tensors by their original names or those of diffusers."""
+    return _levels(unet) if _FIRST[0] in unet else _levels_here(unet)
 
 
 def _levels(unet: Shapes) -> tuple[list[int], list[int], int]:

@@ -1,0 +1,54 @@
+"""What a control network is asked, and what it answers. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Residuals = Mapping[str, Sequence["Tensor"]]
+"""What is added inside a model, by where: a tensor for each place, the prompts one after the other
+as in the model's batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlQuestion:
+    """One call of a control network.
+
+    Attributes:
+        network: The module.
+        hints: What it is shown: one picture, or several of a network that takes them together. In
+            the network's dtype, on its device, with one item or as many as are sampled.
+        strengths: How strongly each leads.
+        modes: Which of the network's kinds of pictures each is; None where it knows but one.
+        repeat: Brings a tensor of such items to those of the model's batch.
+        kept: What doesn't change between steps may be kept here.
+        faint: As of `nodegraph.core.values.Control`.
+    """
+
+    network: Any
+    hints: Sequence[Tensor]
+    strengths: Sequence[float]
+    modes: Sequence[int | None]
+    repeat: Callable[[Tensor], Tensor]
+    kept: dict[str, Any]
+    faint: bool = False
+
+
+def added(one: Residuals, other: Residuals) -> Residuals:
+    """The sum of two answers for the same model."""
+    common = {
+        name: [left + right for left, right in zip(tensors, other[name], strict=True)]
+        for name, tensors in one.items()
+        if name in other
+    }
+    return {**one, **other, **common}
+
+
+def spread(residuals: Sequence[Tensor], blocks: int) -> list[Tensor]:
+    """One for each block of a model, of a network with fewer; as diffusers' transformers do it."""
+    share = -(-blocks // len(residuals))
+    return [residuals[block // share] for block in range(blocks)]

@@ -1,0 +1,141 @@
+"""What the control nodes know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.controls.files import (
+    FoundControl,
+    control_bytes,
+    control_stamp,
+    find_control,
+)
+from nodegraph.diffusion.controls.kinds import ControlKind, mode_number
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.opening import computed_dtype
+
+from ._facts import check_dtype, finding_of
+from ._memory import encoding
+
+
+def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Family and kind of what LoadControlNet gives; nothing where it can't be loaded."""
+    try:
+        found = _found(inputs)
+    except NodegraphError:
+        # `check_control` tells.
+        return {}
+    if found is None:
+        return {}
+    kind = found.kind
+    known: Facts = {
+        "family": found.family.name,
+        "kind": found.class_name,
+        "sees_latents": kind.sees_latents,
+        "takes_mask": kind.takes_mask,
+        "modes": kind.modes,
+    }
+    return {"control_net": known}
+
+
+def check_control(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no control network, and networks that are damaged or refused."""
+    try:
+        _found(inputs)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "control_net", error)
+    yield from check_dtype(inputs)
+
+
+def control_state(inputs: HookInputs) -> str:
+    """Changes when a file of the network does."""
+    environment = inputs.environment
+    return control_stamp(
+        inputs.literals["control_net"],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+
+
+def control_weights(inputs: HookInputs) -> Estimate:
+    """What the network takes in memory once a node needs it."""
+    literals, environment = inputs.literals, inputs.environment
+    if literals.get("control_net") is None:
+        return Estimate()
+    found = control_bytes(
+        literals["control_net"],
+        environment.models,
+        dtype=computed_dtype(literals.get("dtype") or "auto", environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+        storage=literals.get("storage") or "auto",
+    )
+    return Estimate(memory=0, weights={"control_net": found})
+
+
+def _found(inputs: HookInputs) -> FoundControl | None:
+    name, environment = inputs.literals.get("control_net"), inputs.environment
+    if name is None:
+        return None
+    return find_control(name, environment.models, allow_pickle=environment.allow_pickle)
+
+
+def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
+    """Find networks for other models, and inputs that they lack or have no use for."""
+    literals = inputs.literals
+    start, end = literals.get("start"), literals.get("end")
+    if start is not None and end is not None and start >= end:
+        yield Finding("end", "is not behind the start", str(end), f"more than {start:g}")
+    known = inputs.facts.get("control_net", {})
+    if "family" not in known:
+        return
+    yield from _check_family(inputs, str(known["family"]))
+    latents, has_vae = bool(known["sees_latents"]), "vae" not in literals
+    if latents and not has_vae:
+        yield Finding(
+            "vae",
+            "the control network sees latents, and no VAE is linked",
+            expected="the VAE of the model",
+        )
+    own, given = _format(str(known["family"])), inputs.fact("vae", "format")
+    if latents and given is not None and own is not None and given != own:
+        yield Finding("vae", "its latents are of another format", str(given), own)
+    has_mask = "mask" not in literals
+    if known["takes_mask"] and not has_mask:
+        yield Finding("mask", "the control network fills masked pictures, and no mask is linked")
+    if latents and has_mask and not known["takes_mask"]:
+        yield Finding("mask", "the control network sees no masks", hint="Leave it unlinked.")
+    if literals.get("mode") is not None:
+        kind = ControlKind(latents, 3, known["modes"])
+        try:
+            mode_number(kind, literals["mode"])
+        except NodegraphError as error:
+            yield finding_of("mode", error)
+
+
+def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:
+    for port in ("positive", "negative"):
+        given = inputs.fact(port, "family")
+        if given is not None and given != own and given in FAMILIES:
+            yield Finding(
+                "control_net",
+                f"it is for {FAMILIES[own].title}, and the {port} prompt for "
+                f"{FAMILIES[given].title}",
+                own,
+                f"a ControlNet for {FAMILIES[given].title}",
+                code="wrong-family",
+            )
+            return
+
+
+def _format(family: str) -> str | None:
+    return FAMILIES[family].latent.name if family in FAMILIES else None
+
+
+def encoding_hint(inputs: HookInputs) -> Estimate:
+    """What ApplyControlNet takes: something where the picture is encoded alone."""
+    if not inputs.fact("control_net", "sees_latents"):
+        return Estimate(memory=0)
+    return encoding(inputs)
