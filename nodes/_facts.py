@@ -267,6 +267,14 @@ def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    tile, overlap = inputs.literals.get("tile"), inputs.literals.get("overlap")
+    if tile and overlap is not None and 2 * overlap > tile:
+        yield Finding(
+            "overlap",
+            "tiles overlap by more than half",
+            f"{overlap} pixels",
+            f"{tile // 2} at most",
+        )
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return

@@ -142,8 +142,10 @@ def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 
     # Pictures are worked on one by one.
     tile = (_TILE * (inputs.fact("vae", "downscale") or SD.spatial)) ** 2
     kept = pixels * pictures * frames * _KEPT
+    asked = inputs.literals.get("tile")
+    whole = min(pixels, asked**2) if asked else pixels
     memory, least = (
-        int(size * numbers * _item(inputs, "vae") + kept) for size in (pixels, min(pixels, tile))
+        int(size * numbers * _item(inputs, "vae") + kept) for size in (whole, min(whole, tile))
     )
     work = pixels * pictures * frames * use
     return Estimate(memory=memory, work=work, least=least, passes=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nodegraph import Context, Image, Latent, Vae, node
+from typing import Annotated
+
+from nodegraph import Advanced, Context, Image, Latent, Range, Vae, node
 
 from ._facts import check_decoded_size, check_encoded_size
 from ._memory import decoding, encoding
@@ -24,19 +26,28 @@ from ._memory import decoding, encoding
     },
     validate=check_encoded_size,
     estimate=encoding,
-    tags=("img2img",),
+    tags=("img2img", "VAEEncodeTiled", "tiled"),
 )
-def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
+def VAEEncode(
+    ctx: Context,
+    vae: Vae,
+    image: Image,
+    tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
+    overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
+) -> Latent:
     """Turn pictures into latents that a model can work on.
 
     Args:
         vae: Of the model that is to work on them.
         image: With sides that are multiples of the VAE's cell, mostly 8 pixels.
+        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
+            pictures; 0 works on the whole, and in tiles only if memory runs out.
+        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import encode_image
+    from nodegraph.diffusion.vae import encode_image, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        return encode_image(autoencoder, image)
+        return encode_image(in_tiles(autoencoder, tile, overlap), image)
 
 
 @node(
@@ -54,19 +65,29 @@ def VAEEncode(ctx: Context, vae: Vae, image: Image) -> Latent:
     },
     validate=check_decoded_size,
     estimate=decoding,
+    tags=("VAEDecodeTiled", "tiled"),
 )
-def VAEDecode(ctx: Context, vae: Vae, latent: Latent) -> Image:
+def VAEDecode(
+    ctx: Context,
+    vae: Vae,
+    latent: Latent,
+    tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
+    overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
+) -> Image:
     """Turn latents into the pictures that they stand for.
 
     Args:
         vae: Of the model that made the latents.
         latent: Sampled, or encoded from a picture.
+        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
+            pictures; 0 works on the whole, and in tiles only if memory runs out.
+        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import decode_latent
+    from nodegraph.diffusion.vae import decode_latent, in_tiles
     from nodegraph.images.blankness import blank_warnings
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        image = decode_latent(autoencoder, latent)
+        image = decode_latent(in_tiles(autoencoder, tile, overlap), latent)
     for said in blank_warnings(image):
         ctx.log(said, "warning")
     return image

@@ -23,6 +23,7 @@ from nodegraph.diffusion.offloading import pretend_to_compute
 from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.previews import PreviewDecoder
+from nodegraph.diffusion.upscaling.files import UpscaleModel
 from nodegraph.diffusion.weight_files import PRECISIONS
 from nodegraph.errors import InvalidFile
 
@@ -88,7 +89,7 @@ def _is_known(recipe: Recipe) -> bool:
 
     Others, such as T5's, compute in the precision that a weight says.
     """
-    if isinstance(recipe, PreviewDecoder):
+    if isinstance(recipe, (PreviewDecoder, UpscaleModel)):
         return False
     return all(_WIDENED.issuperset(part.classes) for part in recipe_parts(recipe))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry, Recipe
     from nodegraph.diffusion.speed.options import StepCaching
+    from nodegraph.diffusion.tiling import TileSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,11 @@ class Autoencoder(Component):
 
     Attributes:
         tiled: Whether to work on a part of the picture at a time, which takes less memory.
+        tiles: How large these parts are; as `nodegraph.diffusion.tiling.spans` has it if not said.
     """
 
     tiled: bool = False
+    tiles: TileSize | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tables import move_with_tables
+from nodegraph.diffusion.upscaling.files import UpscaleModel, upscaler_bytes
+from nodegraph.diffusion.upscaling.loading import load_upscaler
 from nodegraph.diffusion.vocabulary import MERGES, missing_tokenizer
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -69,12 +71,14 @@ def load_component(recipe: Recipe, device: str) -> Component:
         Vae: _autoencoder,
         ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
         PreviewDecoder: lambda given: load_preview_decoder(given, device),
+        UpscaleModel: load_upscaler,
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
-            expected="a diffusion model, text encoder, VAE, ControlNet or preview decoder in "
+            expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder or upscale "
+            "model in "
             + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:
@@ -106,6 +110,8 @@ def estimate_bytes(recipe: Recipe) -> int:
     """
     if isinstance(recipe, PreviewDecoder):
         return preview_decoder_bytes(recipe)
+    if isinstance(recipe, UpscaleModel):
+        return upscaler_bytes(recipe.path)
     return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))
 
 

@@ -42,6 +42,7 @@ EMBEDDED = "tiny"
 """Name of the model that comes with the package."""
 _LORA = "pytorch_lora_weights.safetensors"
 _CONTROL = "controlnet"
+_UPSCALER = "upscaler.safetensors"
 
 
 Use = Literal["model", "lora", "embedding"]
@@ -120,8 +121,9 @@ def _embedded() -> Iterator[tuple[str, Path]]:
     """What comes with the package and has a node that takes it, by name."""
     if _has_embedded():
         yield EMBEDDED, embedded_folder()
-    for path in embedded_folder().parent.glob(f"companions/*/{_LORA}"):
-        yield f"{EMBEDDED}/{path.parent.name}", path
+    for file in (_LORA, _UPSCALER):
+        for path in embedded_folder().parent.glob(f"companions/*/{file}"):
+            yield f"{EMBEDDED}/{path.parent.name}", path
     if control_folder().is_dir():
         yield f"{EMBEDDED}/{_CONTROL}", control_folder()
 

@@ -44,6 +44,7 @@ from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden, scheduler_option
+from nodegraph.diffusion.upscaling.files import UpscaleModel
 from nodegraph.errors import InvalidFile, InvalidValue
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
@@ -143,7 +144,8 @@ def unchanged(recipe: Recipe) -> Iterator[None]:
     Raises:
         InvalidFile: They aren't, or can't be read.
     """
-    if not isinstance(recipe, (DiffusionModel, TextEncoder, Vae, ControlNet, PipelineComponent)):
+    kinds = (DiffusionModel, TextEncoder, Vae, ControlNet, PipelineComponent, UpscaleModel)
+    if not isinstance(recipe, kinds):
         # What has no part in any result, such as a decoder for previews.
         yield
         return

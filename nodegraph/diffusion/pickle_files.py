@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_INNER = ("state_dict", "params_ema", "params-ema", "params")
+"""Under which checkpoints, and upscale models as BasicSR saves them, keep their tensors."""
+
+
 def pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors in a pickle checkpoint, without reading their bytes."""
     return {name: tuple(tensor.shape) for name, tensor in _unpickle(path, "meta").items()}
@@ -39,5 +43,6 @@ def _unpickle(path: Path, device: str) -> dict[str, Tensor]:
             f"{path} can't be opened: it is damaged or holds objects besides tensors.",
             hint="Convert it to safetensors.",
         ) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
+    content = next((content[key] for key in _INNER if isinstance(content.get(key), dict)), content)
     return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}

@@ -7,6 +7,8 @@ a tile's own instead of the whole picture's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.families import format_named
 from nodegraph.diffusion.latent_formats import LatentFormat
-from nodegraph.diffusion.tiling import tiled
+from nodegraph.diffusion.tiling import TileSize, tiled
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images.room import ImageTooLarge, check_room, coding_bytes
 
@@ -28,6 +30,30 @@ def latent_format(autoencoder: Autoencoder) -> LatentFormat:
 def downscale(autoencoder: Autoencoder) -> int:
     """Pixels per latent cell, along one side."""
     return latent_format(autoencoder).spatial
+
+
+def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
+    """The same autoencoder, to work on tiles of a size; as it is where `tile` is 0.
+
+    Pictures that are no larger than a tile come out as without, to the last bit.
+
+    Args:
+        tile, overlap: In pixels, rounded to whole cells.
+    Raises:
+        InvalidValue: The overlap is more than half of a tile.
+    """
+    if not tile:
+        return autoencoder
+    cell = downscale(autoencoder)
+    size = TileSize(max(1, round(tile / cell)), round(overlap / cell))
+    if 2 * size.overlap > size.side:
+        raise InvalidValue(
+            "tiles overlap by more than half",
+            port="overlap",
+            given=f"{overlap} pixels",
+            expected=f"{tile // 2} at most",
+        )
+    return replace(autoencoder, tiled=True, tiles=size)
 
 
 @torch.no_grad()
@@ -168,20 +194,26 @@ def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
     def encode(part: Tensor) -> Tensor:
         return latent_format(autoencoder).encode(autoencoder.module, part.contiguous())
 
-    if not autoencoder.tiled:
+    if not autoencoder.tiled or _is_one_tile(autoencoder, picture, downscale(autoencoder)):
         return encode(picture)
     with SlicedAttention():
-        return tiled(picture, encode, cells=downscale(autoencoder), out=1)
+        return tiled(picture, encode, cells=downscale(autoencoder), out=1, tiles=autoencoder.tiles)
 
 
 def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
     def decode(part: Tensor) -> Tensor:
         return latent_format(autoencoder).decode(autoencoder.module, part.contiguous())
 
-    if not autoencoder.tiled:
+    if not autoencoder.tiled or _is_one_tile(autoencoder, latent, 1):
         return decode(latent)
     with SlicedAttention():
-        return tiled(latent, decode, cells=1, out=downscale(autoencoder))
+        return tiled(latent, decode, cells=1, out=downscale(autoencoder), tiles=autoencoder.tiles)
+
+
+def _is_one_tile(autoencoder: Autoencoder, given: Tensor, cells: int) -> bool:
+    """Whether what is given is no larger than a tile that was asked for."""
+    tiles = autoencoder.tiles
+    return tiles is not None and max(given.shape[-2:]) // cells <= tiles.side
 
 
 def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:

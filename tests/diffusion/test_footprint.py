@@ -33,7 +33,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.footprint import lean
-from nodegraph.diffusion.tiling import LEAST_TILE, OVERLAP, TILE, spans, tiled
+from nodegraph.diffusion.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
 from nodegraph.residency import ResidencyManager
 
 MEAN, MOST = 0.02, 0.1
@@ -248,6 +248,19 @@ def test_tiles_cover_a_side_and_overlap(length: int) -> None:
         assert tile.start < following.start <= tile.end - OVERLAP
 
 
+@given(length=st.integers(1, 400), side=st.integers(1, 64), data=st.data())
+def test_tiles_of_a_size_cover_a_side_and_overlap(
+    length: int, side: int, data: st.DataObject
+) -> None:
+    overlap = data.draw(st.integers(0, side // 2))
+    tiles = TileSize(side, overlap).spans(length)
+
+    assert (tiles[0].start, tiles[-1].end) == (0, length)
+    assert {tile.end - tile.start for tile in tiles} == {min(side, length)}
+    for tile, following in pairwise(tiles):
+        assert tile.start < following.start <= tile.end - overlap
+
+
 @given(height=st.integers(1, 80), width=st.integers(1, 80), factor=st.sampled_from([1, 4]))
 @settings(max_examples=30, deadline=None)
 def test_tiles_of_local_work_make_up_the_whole(height: int, width: int, factor: int) -> None:
@@ -260,6 +273,9 @@ def test_tiles_of_local_work_make_up_the_whole(height: int, width: int, factor: 
     torch.testing.assert_close(tiled(latent, enlarge, cells=1, out=factor), whole)
     shrunk = tiled(whole, lambda part: part[..., ::factor, ::factor], cells=factor, out=1)
     torch.testing.assert_close(shrunk, latent)
+    for tiles in (TileSize(16, 0), TileSize(16, 8)):
+        found = tiled(latent, enlarge, cells=1, out=factor, tiles=tiles)
+        torch.testing.assert_close(found, whole)
 
 
 @pytest.mark.gpu

@@ -72,6 +72,7 @@ def test_what_comes_along_is_listed_with_the_node_that_takes_it() -> None:
         "tiny/controlnet": ("embedded", "LoadControlNet", "model"),
         "tiny/lcm_lora": ("embedded", "LoadLora", "lora"),
         "tiny/style_lora": ("embedded", "LoadLora", "lora"),
+        "tiny/upscaler": ("embedded", "LoadUpscaleModel", "model"),
     }
 
 

@@ -124,3 +124,31 @@ def test_a_picture_that_only_fits_in_tiles_is_decoded_in_tiles(
     error = bench.failure(nodes, "encode")
     assert "node `encode` (VAEEncode), input `image`" in str(error)
     assert "64 x 64 pixels" in str(error)
+
+
+def test_tiles_that_hold_the_picture_give_the_same_bits(bench: Bench, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder, width=64, height=48)
+    whole = bench.run(nodes, "encode", "decode")
+    for name in ("encode", "decode"):
+        nodes[name]["inputs"] |= {"tile": 64, "overlap": 16}
+    found = bench.run(nodes, "encode", "decode")
+    assert torch.equal(found["encode.latent"].samples, whole["encode.latent"].samples)
+    assert torch.equal(found["decode.image"], whole["decode.image"])
+
+
+def test_smaller_tiles_give_about_the_same(bench: Bench, sd1_folder: Path) -> None:
+    """Within a tenth: this VAE has random weights, and each tile is normalised by its own mean."""
+    nodes = graph(sd1_folder, width=128, height=72, batch=2)
+    whole = bench.value(nodes, "decode.image")
+    nodes["decode"]["inputs"] |= {"tile": 64, "overlap": 32}
+    found = bench.value(nodes, "decode.image")
+    assert found.shape == whole.shape
+    assert not torch.equal(found, whole)
+    assert (found - whole).abs().mean() < 0.1
+
+
+def test_tiles_that_are_mostly_overlap_are_told(bench: Bench, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder, width=64, height=64)
+    nodes["decode"]["inputs"] |= {"tile": 64, "overlap": 40}
+    [problem] = bench.problems(nodes, "decode")
+    assert (problem.port, problem.expected) == ("overlap", "32 at most")

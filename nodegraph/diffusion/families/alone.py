@@ -21,6 +21,7 @@ LOAD_CONTROL = "LoadControlNet"
 LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
+LOAD_UPSCALER = "LoadUpscaleModel"
 
 
 @dataclass(frozen=True, slots=True)

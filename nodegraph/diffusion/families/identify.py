@@ -9,6 +9,7 @@ from math import prod
 from nodegraph.diffusion.families.alone import (
     LOAD_INVERSION,
     LOAD_LORA,
+    LOAD_UPSCALER,
     LOAD_VAE,
     PartAlone,
     controls_in,
@@ -21,6 +22,7 @@ from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import KnownShapes
 from nodegraph.diffusion.single_files.tiny_vae import half_name
 from nodegraph.diffusion.single_files.unsupported import unsupported
+from nodegraph.diffusion.upscaling.architectures import is_upscaler
 
 _CLIP_WIDTHS = ((768,), (1024,), (1280,))
 _MOST_ROWS = 75
@@ -163,6 +165,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a ControlNet-LLLite", None, _any("lllite_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _are_words),
+    ("an upscale model", LOAD_UPSCALER, is_upscaler),
     ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (

@@ -1,0 +1,161 @@
+"""Pictures cut into overlapping tiles, and put together of them again.
+
+Importing it brings in no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.ports import port_type
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_TILES = 4096
+"""Of one picture."""
+
+
+@port_type(color="#a3b86c")
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a picture was cut into tiles, row by row from the upper left.
+
+    Attributes:
+        width, height: Of the picture, in pixels.
+        tile_width, tile_height: Of each tile.
+        left, top: Where the columns and the rows of tiles begin, in pixels.
+    """
+
+    width: int
+    height: int
+    tile_width: int
+    tile_height: int
+    left: tuple[int, ...]
+    top: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        return len(self.left) * len(self.top)
+
+
+def even_starts(length: int, side: int, overlap: int) -> list[int]:
+    """Where tiles along a side begin, evenly spread; a single one where it is no longer than one.
+
+    Args:
+        side: Of a tile.
+        overlap: What neighbours share at the least, below `side`.
+    """
+    if length <= side:
+        return [0]
+    count = math.ceil((length - overlap) / (side - overlap))
+    return [round(index * (length - side) / (count - 1)) for index in range(count)]
+
+
+def tiling_of(width: int, height: int, tile: tuple[int, int], overlap: int) -> Tiling:
+    """How a picture of a size is cut.
+
+    Args:
+        tile: Width and height of the tiles; those of the picture where it is smaller.
+        overlap: Pixels that neighbours share at the least.
+    Raises:
+        InvalidValue: Tiles overlap by more than half, or there would be very many.
+    """
+    if 2 * overlap > min(tile):
+        raise InvalidValue(
+            "tiles overlap by more than half",
+            port="overlap",
+            given=f"{overlap} pixels",
+            expected=f"{min(tile) // 2} at most",
+        )
+    columns, rows = even_starts(width, tile[0], overlap), even_starts(height, tile[1], overlap)
+    if len(columns) * len(rows) > MOST_TILES:
+        raise InvalidValue(
+            "there would be too many tiles",
+            port="width",
+            given=str(len(columns) * len(rows)),
+            expected=f"{MOST_TILES} at most",
+            hint="Make the tiles larger.",
+        )
+    size = min(tile[0], width), min(tile[1], height)
+    return Tiling(width, height, *size, tuple(columns), tuple(rows))
+
+
+def split_tiles(image: Tensor, tiling: Tiling) -> list[Tensor]:
+    """The tiles of pictures, row by row, each (batch, tile height, tile width, channels)."""
+    height, width = tiling.tile_height, tiling.tile_width
+    return [
+        image[:, top : top + height, left : left + width].contiguous().clone()
+        for top in tiling.top
+        for left in tiling.left
+    ]
+
+
+def join_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> Tensor:
+    """The picture that tiles make up; where they overlap one fades into the other.
+
+    Where two agree they give what they are, to the last bit, so that tiles which weren't changed
+    make the picture that they were cut from.
+
+    Args:
+        tiles: As many as there were, each (batch, height, width, channels); all may be larger or
+            smaller by one factor than they were.
+    Raises:
+        InvalidValue: They are more or fewer, or of sizes that don't fit together.
+    """
+    factor = _check_tiles(tiles, tiling)
+    columns = len(tiling.left)
+    rows = [
+        _faded(tiles[at : at + columns], [round(x * factor) for x in tiling.left], 2)
+        for at in range(0, len(tiles), columns)
+    ]
+    return _faded(rows, [round(y * factor) for y in tiling.top], 1)
+
+
+def _faded(parts: Sequence[Tensor], starts: Sequence[int], axis: int) -> Tensor:
+    """Parts of one length along an axis, each fading into the next where they overlap."""
+    import torch
+
+    whole = parts[0]
+    for part, start in zip(parts[1:], starts[1:], strict=True):
+        shared = whole.shape[axis] - start
+        share = (torch.arange(shared) + 0.5) / max(shared, 1)
+        share = share.view([-1 if at == axis else 1 for at in range(4)])
+        before, after = whole.narrow(axis, start, shared), part.narrow(axis, 0, shared)
+        rest = part.narrow(axis, shared, part.shape[axis] - shared)
+        # lerp of equals is what they are, to the last bit
+        both = torch.lerp(before, after, share.expand_as(before))
+        whole = torch.cat([whole.narrow(axis, 0, start), both, rest], axis)
+    return whole
+
+
+def _check_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> float:
+    """How many times larger tiles are than they were."""
+    if len(tiles) != tiling.count:
+        raise InvalidValue(
+            "there aren't as many tiles as the picture was cut into",
+            port="tiles",
+            given=str(len(tiles)),
+            expected=str(tiling.count),
+        )
+    shapes = {tuple(tile.shape) for tile in tiles}
+    height, width = tiles[0].shape[1:3]
+    factor = width / tiling.tile_width
+    places = (*tiling.left, *tiling.top, tiling.width, tiling.height)
+    fits = height == tiling.tile_height * factor and all(
+        float(place * factor).is_integer() for place in places
+    )
+    if len(shapes) > 1 or not fits:
+        raise InvalidValue(
+            "the tiles don't fit together",
+            port="tiles",
+            given=", ".join(f"{shape[2]} x {shape[1]} pixels" for shape in sorted(shapes)[:3]),
+            expected=f"{tiling.tile_width} x {tiling.tile_height} pixels each, or all larger by "
+            "one factor, in equal batches",
+        )
+    return factor
