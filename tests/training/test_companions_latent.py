@@ -1,4 +1,5 @@
-"""The companions that work on latents: preview decoder, guidance classifier, inpainting."""
+"""The companions that leave the denoiser alone: preview decoder, guidance classifier, inpainting,
+upscaler."""
 
 import json
 import sys
@@ -9,7 +10,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from training.companions import guidance, guidance_classifier, inpainting, preview_decoder
+from training.companions import (
+    guidance,
+    guidance_classifier,
+    inpainting,
+    preview_decoder,
+    upscaler,
+)
 from training.companions.guidance import GuidanceClassifier, Wish
 from training.companions.job import load_settings
 from training.config import ROOT, FitConfig, load_config
@@ -27,6 +34,7 @@ COMPANIONS = (
     (preview_decoder, preview_decoder.PreviewConfig),
     (guidance_classifier, guidance_classifier.GuidanceConfig),
     (inpainting, inpainting.InpaintingConfig),
+    (upscaler, upscaler.UpscalerConfig),
 )
 
 
