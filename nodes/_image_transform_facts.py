@@ -9,7 +9,6 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.images.colors import parse_color
 from nodegraph.images.editing.moving import parse_corners
 from nodegraph.images.editing.placing import cut_box, rotated_size
-from nodegraph.images.editing.tiles import tile_layout
 from nodegraph.images.resizing import fitted_size, scaled_size
 from nodegraph.images.room import check_room, resizing_bytes
 
@@ -220,34 +219,3 @@ def repeated(inputs: HookInputs) -> dict[str, Facts]:
 def check_repeated(inputs: HookInputs) -> Iterator[Finding]:
     """Find sizes that there isn't enough memory for."""
     yield from _findings(inputs, lambda: _repeated_size(inputs), "columns")
-
-
-def tiled(inputs: HookInputs) -> dict[str, Facts]:
-    """Size and number of the tiles that SplitTiles gives."""
-    before, given = _before(inputs), _given(inputs, "tile_width", "tile_height", "overlap")
-    if before is None or given is None:
-        return {}
-    width, height, overlap = given
-    try:
-        layout = tile_layout(before, (width, height), overlap)
-    except InvalidValue:
-        # `check_tiles` tells.
-        return {}
-    known = dict(_facts(inputs, (layout.tile_width, layout.tile_height))["image"])
-    if "batch" in known:
-        known["batch"] *= len(layout.lefts) * len(layout.tops)
-    return {"tiles": known}
-
-
-def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
-    """Find tiles that overlap by all that they are."""
-    given = _given(inputs, "tile_width", "tile_height", "overlap")
-    if given is None:
-        return
-    width, height, overlap = given
-    before = _before(inputs)
-    try:
-        if before is not None:
-            tile_layout(before, (width, height), overlap)
-    except InvalidValue as error:
-        yield finding_of("overlap", error)

@@ -149,7 +149,7 @@ def _tiling(inputs: HookInputs) -> Tiling | None:
 
 def _cut(inputs: HookInputs) -> Tiling | None:
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
-    tile = inputs.literals.get("width"), inputs.literals.get("height")
+    tile = inputs.literals.get("tile_width"), inputs.literals.get("tile_height")
     overlap = inputs.literals.get("overlap")
     if width is None or height is None or overlap is None or None in tile:
         return None

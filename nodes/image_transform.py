@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from nodegraph import Advanced, Image, Range, node
-from nodegraph.images.editing.tiles import TileLayout
 
 from ._image_facts import SAME
 from ._image_transform_facts import (
@@ -15,7 +14,6 @@ from ._image_transform_facts import (
     check_resized,
     check_rotated,
     check_scaled,
-    check_tiles,
     check_warped,
     cropped,
     filled,
@@ -24,7 +22,6 @@ from ._image_transform_facts import (
     resized,
     rotated,
     scaled,
-    tiled,
 )
 
 _Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
@@ -279,49 +276,3 @@ def TileImage(
     from nodegraph.images.editing.moving import repeat
 
     return repeat(image, columns, rows, mirror=mirror)
-
-
-class ImageTiles(NamedTuple):
-    """Tiles, and where they belong."""
-
-    tiles: Image
-    layout: TileLayout
-
-
-@node(
-    category="image/transform",
-    infer=tiled,
-    validate=check_tiles,
-    tags=("cut", "grid", "patches", "slice", "tiled upscale"),
-)
-def SplitTiles(
-    image: Image,
-    tile_width: Annotated[int, Range(1, 16384)] = 512,
-    tile_height: Annotated[int, Range(1, 16384)] = 512,
-    overlap: Annotated[int, Range(0, 4096)] = 64,
-) -> ImageTiles:
-    """Cut pictures into tiles of one size, as one batch; JoinTiles puts them together again.
-
-    Args:
-        image: Of any size.
-        tile_width, tile_height: Of a tile, in pixels; no more than the picture has.
-        overlap: Pixels that neighbours share at the least.
-    """
-    from nodegraph.images.editing.tiles import split_tiles, tile_layout
-
-    size = (image.shape[2], image.shape[1])
-    layout = tile_layout(size, (tile_width, tile_height), overlap)
-    return ImageTiles(split_tiles(image, layout), layout)
-
-
-@node(category="image/transform", tags=("merge", "stitch", "untile", "tiled upscale"))
-def JoinTiles(tiles: Image, layout: TileLayout) -> Image:
-    """Put tiles together again; where they overlap, they fade into each other.
-
-    Args:
-        tiles: As SplitTiles gave them, worked on, and all larger or smaller by one factor.
-        layout: Where they belong.
-    """
-    from nodegraph.images.editing.tiles import join_tiles
-
-    return join_tiles(tiles, layout)

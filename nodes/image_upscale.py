@@ -107,9 +107,9 @@ class ImageTiles(NamedTuple):
 )
 def SplitTiles(
     image: Image,
-    width: Annotated[int, Range(8, 16384, step=8)] = 512,
-    height: Annotated[int, Range(8, 16384, step=8)] = 512,
-    overlap: Annotated[int, Range(0, 4096, step=8)] = 64,
+    tile_width: Annotated[int, Range(1, 16384)] = 512,
+    tile_height: Annotated[int, Range(1, 16384)] = 512,
+    overlap: Annotated[int, Range(0, 4096)] = 64,
 ) -> ImageTiles:
     """Cut pictures into overlapping tiles, such as to sample a large one part by part.
 
@@ -117,12 +117,12 @@ def SplitTiles(
 
     Args:
         image: Of any size; of a batch all are cut alike.
-        width, height: Of the tiles, in pixels; the picture's own where it is smaller.
+        tile_width, tile_height: In pixels; the picture's own where it is smaller.
         overlap: Pixels that neighbours share at the least, half of a tile at most.
     """
     from nodegraph.images.tiles import split_tiles, tiling_of
 
-    tiling = tiling_of(image.shape[2], image.shape[1], (width, height), overlap)
+    tiling = tiling_of(image.shape[2], image.shape[1], (tile_width, tile_height), overlap)
     return ImageTiles(split_tiles(image, tiling), tiling)
 
 

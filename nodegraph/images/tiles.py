@@ -77,7 +77,7 @@ def tiling_of(width: int, height: int, tile: tuple[int, int], overlap: int) -> T
     if len(columns) * len(rows) > MOST_TILES:
         raise InvalidValue(
             "there would be too many tiles",
-            port="width",
+            port="tile_width",
             given=str(len(columns) * len(rows)),
             expected=f"{MOST_TILES} at most",
             hint="Make the tiles larger.",

@@ -113,11 +113,6 @@ CASES = [
     Case(transform.ShiftImage, {"x": 2, "y": -9}, keeps_alpha=False),
     Case(transform.WarpImage, keeps_alpha=False),
     Case(transform.TileImage, {"columns": 3, "mirror": True}, keeps_alpha=False),
-    Case(
-        transform.SplitTiles,
-        {"tile_width": 4, "tile_height": 3, "overlap": 1},
-        keeps_alpha=False,
-    ),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = [(7, 5), (1, 1), (3, 12)]

@@ -95,7 +95,7 @@ def test_nodes_run_for_each_tile_and_sizes_are_known(bench: Bench) -> None:
     nodes |= {
         "cut": {
             "type": "SplitTiles",
-            "inputs": {"image": link("picture"), "width": 24, "height": 16, "overlap": 8},
+            "inputs": {"image": link("picture"), "tile_width": 24, "tile_height": 16, "overlap": 8},
         },
         "each": {
             "type": "UpscaleImage",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from nodegraph.errors import InvalidValue
 from nodegraph.images import room
 from nodegraph.images.editing import moving
 from nodegraph.images.editing.placing import cut_box, placed, rotated_size
-from nodegraph.images.editing.tiles import join_tiles, split_tiles, tile_layout
 from nodegraph.images.resizing import fitted_size, resize_image, scaled_size
 
 PICTURE = torch.rand(2, 5, 8, 3, generator=torch.Generator().manual_seed(3))
@@ -122,39 +119,6 @@ def test_corners_that_stay_change_nothing() -> None:
         moving.warp(PICTURE, moving.parse_corners("0,0 0.5,0 1,0 0,1"), BLACK)
     with pytest.raises(InvalidValue, match="no four corners"):
         moving.parse_corners("0,0 1,0 1,1")
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.tuples(st.integers(1, 30), st.integers(1, 30)),
-    st.tuples(st.integers(1, 12), st.integers(1, 12)),
-    st.integers(0, 6),
-)
-def test_tiles_become_their_picture_again(
-    size: tuple[int, int], tile: tuple[int, int], overlap: int
-) -> None:
-    image = torch.rand(2, size[1], size[0], 3)
-    try:
-        layout = tile_layout(size, tile, overlap)
-    except InvalidValue:
-        assert overlap >= min(tile)
-        return
-    tiles = split_tiles(image, layout)
-    assert tiles.shape[1:3] == (layout.tile_height, layout.tile_width)
-    torch.testing.assert_close(join_tiles(tiles, layout), image, rtol=0, atol=1e-5)
-    starts = layout.lefts
-    apart = [after - before for before, after in pairwise(starts)]
-    assert all(layout.tile_width - step >= overlap for step in apart)
-
-
-def test_larger_tiles_become_a_larger_picture() -> None:
-    layout = tile_layout((21, 13), (8, 8), 2)
-    ramp = torch.linspace(0, 1, 21).expand(1, 13, 21)[..., None]
-    tiles = resize_image(split_tiles(ramp, layout), 16, 16, method="nearest")
-    made = join_tiles(tiles, layout)
-    torch.testing.assert_close(made, resize_image(ramp, 42, 26, method="nearest"))
-    with pytest.raises(InvalidValue, match="aren't the tiles"):
-        join_tiles(tiles[1:], layout)
 
 
 @pytest.mark.parametrize(
