@@ -78,8 +78,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
             expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder or upscale "
-            "model in "
-            + ", ".join(PRECISIONS),
+            "model in " + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:
         raise InvalidValue(
