@@ -14,13 +14,11 @@ from nodegraph.diffusion.facts import (
     model_facts,
     stored_weights,
 )
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import computed_dtype, model_stamp
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
-from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.room import check_room, coding_bytes
@@ -215,26 +213,6 @@ def vae_state(inputs: HookInputs) -> str:
         allow_pickle=environment.allow_pickle,
         device=environment.device,
     )
-
-
-def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
-    """Find encoders without all of their parts, and absurd weights of those that weigh words."""
-    lacking = inputs.fact("encoder", "lacks")
-    if lacking:
-        yield Finding(
-            "encoder",
-            f"the model's folder comes without {lacking}, which reads prompts, too",
-            hint="Put a LoadTextEncoder in its place: name the folder there, and a file of "
-            f"{lacking}.",
-        )
-    text, name = inputs.literals.get("text"), inputs.fact("encoder", "family")
-    family = FAMILIES.get(name) if name is not None else None
-    if text is None or (family is not None and not family.weighs_words):
-        return
-    try:
-        parse_prompt(text)
-    except NodegraphError as error:
-        yield finding_of("text", error)
 
 
 def input_path(inputs: HookInputs) -> Path | None:

@@ -2,46 +2,192 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from nodegraph import Conditioning, Context, Image, Latent, Multiline, TextEncoder, node
+from nodegraph import (
+    Advanced,
+    Conditioning,
+    Context,
+    Image,
+    Latent,
+    Multiline,
+    Range,
+    TextEncoder,
+    node,
+)
 
-from ._facts import check_prompt
 from ._memory import prompting
+from ._prompt_facts import check_clip_skip, check_prompt, check_prompt_apart, check_sizes
+
+_ENCODED = {"conditioning": {"family": "encoder.family"}}
+_PASSED = {"conditioning": {"family": "conditioning.family"}}
+Own = Annotated[str | None, Multiline()]
+Reading = Annotated[Literal["auto", "on", "off"], Advanced()]
 
 
 @node(
     category="conditioning",
     lane="gpu",
     numerics=True,
-    facts={"conditioning": {"family": "encoder.family"}},
+    facts=_ENCODED,
     validate=check_prompt,
     estimate=prompting,
-    tags=("prompt", "clip"),
+    tags=(
+        *("prompt", "clip", "CLIPTextEncode", "weights", "prompt editing", "scheduling"),
+        *("alternating words", "AND", "BREAK"),
+    ),
 )
 def EncodePrompt(
-    ctx: Context, encoder: TextEncoder, text: Annotated[str, Multiline()] = ""
+    ctx: Context,
+    encoder: TextEncoder,
+    text: Annotated[str, Multiline()] = "",
+    syntax: Reading = "auto",
 ) -> Conditioning:
     r"""Turn a prompt into what leads a model.
 
-    (words:1.3) weighs words more, (words) is 1.1 times, [words] divides by 1.1; \( is a plain
-    bracket. A prompt longer than the encoder takes at once is encoded in parts.
+    (words:1.3) weighs words more, (words) is 1.1 times, [words] divides by 1.1. [from:to:0.5]
+    changes words after half of the steps, [from:to:8] after eight; [to:0.5] has nothing before and
+    [from::0.5] nothing after. [one|two] takes turns at each step. one AND two :0.5 lets two prompts
+    lead. BREAK begins the next part of a long prompt. \( \[ \: \| are plain characters. A prompt
+    longer than the encoder takes at once is encoded in parts. docs/prompts.md tells more.
 
     Args:
         encoder: Of the model that is to be led.
         text: What the picture is to show.
+        syntax: Whether such markup is read: by auto in models that weigh words (Stable Diffusion 1
+            and 2, XL); others are given the text as it is. With on they read all but weights and
+            BREAK; with off nobody reads any.
     """
     from nodegraph.diffusion.text import encode_prompt
 
     with ctx.weights(encoder, calls_only=True) as text_model:
-        return encode_prompt(text_model, text, warn=lambda said: ctx.log(said, "warning"))
+        return encode_prompt(
+            text_model, text, warn=lambda said: ctx.log(said, "warning"), syntax=syntax
+        )
+
+
+@node(
+    category="conditioning",
+    label="Encode a prompt for each encoder",
+    lane="gpu",
+    numerics=True,
+    facts=_ENCODED,
+    validate=check_prompt_apart,
+    estimate=prompting,
+    tags=(
+        *("CLIPTextEncodeSDXL", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "text_g", "text_l"),
+        *("prompt_2", "prompt_3", "t5xxl", "sdxl", "flux", "sd3", "hidream"),
+    ),
+)
+def EncodePromptApart(
+    ctx: Context,
+    encoder: TextEncoder,
+    text: Annotated[str, Multiline()] = "",
+    clip_l: Own = None,
+    clip_g: Own = None,
+    t5: Own = None,
+    llama: Own = None,
+    syntax: Reading = "auto",
+) -> Conditioning:
+    """Turn a prompt into what leads a model, with a text of its own for each text encoder.
+
+    Stable Diffusion XL has clip_l and clip_g, Stable Diffusion 3 clip_l, clip_g and t5, Flux.1
+    clip_l and t5, HiDream all four.
+
+    Args:
+        encoder: Of the model that is to be led.
+        text: What all those encoders read that are given nothing else.
+        clip_l: For CLIP-L, the first.
+        clip_g: For CLIP-G, whose pooled prompt leads Stable Diffusion XL, too.
+        t5: For T5, which reads sentences best.
+        llama: For Llama 3.
+        syntax: As for EncodePrompt, but for AND.
+    """
+    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.prompt_checks import check_readers
+    from nodegraph.diffusion.text import encode_prompt_apart
+
+    own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama}
+    family = family_named(encoder.family)
+    check_readers(family, [name for name, said in own.items() if said is not None])
+    texts = [text if own[name] is None else str(own[name]) for name in family.readers]
+    with ctx.weights(encoder, calls_only=True) as text_model:
+        return encode_prompt_apart(
+            text_model, texts, warn=lambda said: ctx.log(said, "warning"), syntax=syntax
+        )
+
+
+@node(
+    category="conditioning",
+    label="CLIP skip",
+    facts={"text_encoder": {"family": "encoder.family", "lacks": "encoder.lacks"}},
+    validate=check_clip_skip,
+    tags=("CLIPSetLastLayer", "clip layer", "stop at layer", "anime"),
+)
+def ClipSkip(encoder: TextEncoder, skip: Annotated[int, Range(1, 24)] = 2) -> TextEncoder:
+    """Let prompts be taken from an earlier layer of CLIP, as some models were trained with.
+
+    Counted as people do: 1 is the last layer, which Stable Diffusion 1 and 2 take by themselves,
+    2 the one before it, which Stable Diffusion XL and 3 take (-1 and -2 in ComfyUI).
+
+    Args:
+        encoder: Of such a model.
+        skip: The layer that prompts are taken from, counted from the last.
+    """
+    from nodegraph.diffusion.clip_skip import with_clip_layer
+
+    return with_clip_layer(encoder, skip)
+
+
+@node(
+    category="conditioning",
+    label="SDXL sizes",
+    facts=_PASSED,
+    validate=check_sizes,
+    tags=("CLIPTextEncodeSDXL", "original size", "target size", "crop", "aesthetic score"),
+)
+def SizeConditioning(
+    conditioning: Conditioning,
+    original_width: Annotated[int, Range(0, 16384)] = 0,
+    original_height: Annotated[int, Range(0, 16384)] = 0,
+    crop_left: Annotated[int, Range(0, 16384)] = 0,
+    crop_top: Annotated[int, Range(0, 16384)] = 0,
+    target_width: Annotated[int, Range(0, 16384)] = 0,
+    target_height: Annotated[int, Range(0, 16384)] = 0,
+    score: Annotated[float | None, Range(0, 10, step=0.1), Advanced()] = None,
+) -> Conditioning:
+    """Tell Stable Diffusion XL which size and crop a picture is to look like.
+
+    It was trained on pictures that were scaled and cropped, and told so: a small original size
+    makes them coarse, a crop from the left or from above cuts things off.
+
+    Args:
+        conditioning: The positive prompt; a negative one without such a node is told the same.
+        original_width: Pixels before it was scaled; 0 for the size that is sampled.
+        original_height: The same.
+        crop_left: Pixels that were cut off at the left.
+        crop_top: Pixels that were cut off above.
+        target_width: Pixels that it was cut to; 0 for the size that is sampled.
+        target_height: The same.
+        score: How beautiful the picture is, 0 to 10: for the refiner alone, which is told it in
+            place of the target size. Left out, 6, and 2.5 for a negative prompt.
+    """
+    from nodegraph.diffusion.text import with_sizes
+
+    return with_sizes(
+        conditioning,
+        original=(original_width, original_height),
+        crop=(crop_left, crop_top),
+        target=(target_width, target_height),
+        score=score,
+    )
 
 
 @node(
     category="conditioning",
     lane="gpu",
     numerics=True,
-    facts={"conditioning": {"family": "encoder.family"}},
+    facts=_ENCODED,
     estimate=prompting,
     tags=("prompt", "edit", "qwen"),
 )
@@ -69,7 +215,7 @@ def EncodeEditPrompt(
 
 @node(
     category="conditioning",
-    facts={"conditioning": {"family": "conditioning.family"}},
+    facts=_PASSED,
     tags=("edit", "kontext", "reference"),
 )
 def ReferenceLatents(conditioning: Conditioning, latent: Latent) -> Conditioning:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.encoders import check_layer
 from nodegraph.diffusion.families.base import Warn
-from nodegraph.diffusion.prompts import parse_prompt
+from nodegraph.diffusion.prompts import WeightedText, parse_chunks
 from nodegraph.errors import InvalidValue
 
 WHOLE_WORD = 8
@@ -40,12 +41,15 @@ class Clip:
     Attributes:
         model: CLIPTextModel or CLIPTextModelWithProjection of transformers.
         tokenizer: CLIPTokenizer of transformers.
-        layer: The ``last`` hidden state, normalised, or the ``penultimate`` one as it is.
+        layer: That embeddings are taken from, counted from the last, 1.
+        normalised: Whether they are by the norm that comes after the last one; else they are as
+            they are.
     """
 
     model: Any
     tokenizer: Any
-    layer: Literal["last", "penultimate"]
+    layer: int
+    normalised: bool = False
 
     @property
     def length(self) -> int:
@@ -60,7 +64,7 @@ class Clip:
     def _empty(self) -> Encoded:
         """The window without tokens, which most prompts need: computed once for each encoder."""
         known = _EMPTY.setdefault(self.model, {})
-        place = str(self.model.device), self.layer, self.length
+        place = str(self.model.device), f"{self.layer} {self.normalised}", self.length
         if place not in known:
             known[place] = self._computed(())
         hidden, pooled = known[place]
@@ -76,16 +80,27 @@ class Clip:
         mask = None
         if getattr(self.model.config, "use_attention_mask", False):
             mask = torch.tensor([[1] * len(whole) + [0] * len(padding)], device=ids.device)
-        penultimate = self.layer == "penultimate"
-        found = self.model(ids, attention_mask=mask, output_hidden_states=penultimate)
+        is_last = self.layer == 1 and self.normalised
+        check_layer(self.model, self.layer)
+        found = self.model(ids, attention_mask=mask, output_hidden_states=not is_last)
         # Of an encoder with a projection the first output is the projected one.
         pooled = getattr(found, "text_embeds", None)
         pooled = found.pooler_output if pooled is None else pooled
-        hidden = found.hidden_states[-2] if penultimate else found.last_hidden_state
+        hidden = found.last_hidden_state if is_last else found.hidden_states[-self.layer]
+        if self.normalised and not is_last:
+            # Where only some layers are on the device at a time, the norm may lie elsewhere by now.
+            hidden = self._norm(hidden.to(self._norm.weight.device))
         return hidden.to("cpu", torch.float32), pooled.to("cpu", torch.float32)
 
+    @property
+    def _norm(self) -> Any:
+        """Wherever it lies in the versions of transformers."""
+        return getattr(self.model, "text_model", self.model).final_layer_norm
 
-def encode_windows(clips: Sequence[Clip], text: str, warn: Warn | None = None) -> Encoded:
+
+def encode_windows(
+    clips: Sequence[Clip], texts: Sequence[str], warn: Warn | None = None
+) -> Encoded:
     """A prompt by some encoders, side by side, with the weights in brackets applied.
 
     The prompt is cut into windows as long as the encoders take, each with its own begin and end
@@ -97,7 +112,8 @@ def encode_windows(clips: Sequence[Clip], text: str, warn: Warn | None = None) -
 
     Args:
         clips: At least one.
-        warn: Told, in one sentence, if the prompt takes more than one window.
+        texts: One for each of them; mostly the same.
+        warn: Told, in one sentence, if the prompt takes more windows than it asks for.
     Returns:
         Embeddings (1, windows · length, widths), and the last encoder's pooled first window.
     Raises:
@@ -105,10 +121,12 @@ def encode_windows(clips: Sequence[Clip], text: str, warn: Warn | None = None) -
     Source of the weighting: ComfyUI ``comfy/sd1_clip.py``,
         `ClipTokenWeightEncoder.encode_token_weights`.
     """
-    cut = [_windows(clip, text) for clip in clips]
+    cut = [_windows(clip, text) for clip, text in zip(clips, texts, strict=True)]
     most = max(map(len, cut))
-    if most > 1 and warn is not None:
-        warn(_too_long(cut[0], clips[0].length))
+    for clip, windows, text in zip(clips, cut, texts, strict=True):
+        if warn is not None and len(windows) > len(parse_chunks(text)):
+            warn(_too_long(windows, clip.length))
+            break
     embeddings, pooled = [], torch.empty(0)
     for clip, windows in zip(clips, cut, strict=True):
         # One window at a time, so that a window's bits don't depend on how many there are.
@@ -136,28 +154,39 @@ def _pad_weights(window: Window, length: int) -> list[float]:
 
 
 def _windows(clip: Clip, text: str) -> list[Window]:
-    """The prompt's tokens in windows that leave room for the begin and end token."""
+    """The prompt's tokens in windows that leave room for the begin and end token.
+
+    A ``BREAK`` begins another one; between two of them without words there is none.
+    """
     room = clip.length - 2
+    windows: list[Window] = []
+    for chunk in parse_chunks(text):
+        cut = _cut(_words(clip.tokenizer, chunk), room, MAX_WINDOWS - len(windows))
+        windows += [window for window in cut if window]
+    return windows or [[]]
+
+
+def _cut(words: Iterator[Window], room: int, most: int) -> list[Window]:
     windows: list[Window] = [[]]
-    for word in _words(clip.tokenizer, text):
+    for word in words:
         if len(word) < min(WHOLE_WORD, room + 1) and len(windows[-1]) + len(word) > room:
             windows.append([])
         for token in word:
             if len(windows[-1]) == room:
                 windows.append([])
             windows[-1].append(token)
-        if len(windows) > MAX_WINDOWS:
+        if len(windows) > most:
             raise InvalidValue(
                 "the prompt is too long",
-                given=f"{len(text)} characters",
-                expected=f"at most {MAX_WINDOWS * room} tokens",
+                given=f"more than {MAX_WINDOWS} parts",
+                expected=f"at most {MAX_WINDOWS} parts of {room} tokens",
             )
     return windows
 
 
-def _words(tokenizer: Any, text: str) -> Iterator[Window]:
-    """The prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary."""
-    for span in parse_prompt(text):
+def _words(tokenizer: Any, spans: Sequence[WeightedText]) -> Iterator[Window]:
+    """A prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary."""
+    for span in spans:
         ids = tokenizer(span.text, add_special_tokens=False, verbose=False).input_ids
         word: Window = []
         for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):

@@ -92,6 +92,8 @@ class TextModel(Component):
         settings: What the family's text encoder heeds of ``model_index.json``.
         empty: What stands in for a missing negative prompt, by the device that computed it, once
             it is known. Copies are handed out.
+        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 for the
+            family's own.
         turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call
             to the next, and components with other adapters share them.
     """
@@ -99,6 +101,7 @@ class TextModel(Component):
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     empty: dict[str, ConditioningEntry | None] = field(default_factory=dict, compare=False)
+    clip_layer: int = 0
     turn: Lock = field(default_factory=Lock, compare=False, repr=False)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families.base import Warn
+from nodegraph.errors import InvalidValue
 
 
 def padded(
@@ -98,12 +99,33 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "output_attentions" not in str(record.msg)
 
 
-def clip_states(model: Any, tokens: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The last but one hidden states of a CLIP encoder with a projection, and the projected
-    prompt; float32 on the CPU, (1, tokens, width) and (1, width)."""
+def clip_states(model: Any, tokens: dict[str, Tensor], layer: int = 2) -> tuple[Tensor, Tensor]:
+    """Hidden states of a CLIP encoder with a projection, and the projected prompt; float32 on the
+    CPU, (1, tokens, width) and (1, width).
+
+    Args:
+        layer: That they are of, counted from the last, 1.
+    """
+    check_layer(model, layer)
     found = model(tokens["input_ids"].to(model.device), output_hidden_states=True)
-    hidden: Tensor = found.hidden_states[-2]
+    hidden: Tensor = found.hidden_states[-layer]
     return hidden.to("cpu", torch.float32), found[0].to("cpu", torch.float32)
+
+
+def check_layer(model: Any, layer: int) -> None:
+    """Refuse layers that a CLIP encoder hasn't got, counted from the last, 1.
+
+    Raises:
+        InvalidValue: It has fewer.
+    """
+    layers = int(model.config.num_hidden_layers)
+    if layer > layers:
+        raise InvalidValue(
+            "the text encoder hasn't so many layers to skip",
+            port="encoder",
+            given=f"clip skip {layer}",
+            expected=f"{layers} at most",
+        )
 
 
 def clip_pooled(model: Any, tokens: dict[str, Tensor]) -> Tensor:

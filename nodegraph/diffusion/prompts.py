@@ -1,10 +1,15 @@
 r"""Weights in prompts: ``a (red:1.3) apple`` asks for more red.
 
+What is told here is of one text; `nodegraph.diffusion.prompt_parts` has what makes a prompt
+several.
+
 - ``(words:1.3)`` multiplies the weight of the words by 1.3,
 - ``(words)`` multiplies it by 1.1,
 - ``[words]`` divides it by 1.1,
 - pairs may be nested, which multiplies their factors,
-- ``\(``, ``\)``, ``\[``, ``\]`` and ``\\`` are the plain characters,
+- ``BREAK`` ends a window of CLIP's tokens: what follows begins in the next,
+- ``\(``, ``\)``, ``\[``, ``\]``, ``\|``, ``\:`` and ``\\`` are the plain characters, ``\AND`` and
+  ``\BREAK`` the plain words,
 - a bracket without its partner is a plain character too.
 
 Synonyms: attention or emphasis syntax. It is the common part of what ComfyUI
@@ -25,15 +30,20 @@ EMPHASIS = 1.1
 MAX_WEIGHT = 1000.0
 """Larger weights are refused: far beyond any use, they only overflow."""
 
+BREAK, AND = "BREAK", "AND"
+"""Words that are markup where they stand alone."""
+
 _TOKEN = re.compile(
     r"""
-    \\[\\()\[\]]                               # an escaped character
+    \\(?:[\\()\[\]|:]|(?:AND|BREAK)(?!\w))     # an escaped character or word
     | :\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)        # a weight with its closing bracket
-    | [^\\()\[\]:]+                             # plain text
-    | .                                         # a single bracket, colon or backslash
+    | (?<!\w)(?:AND|BREAK)(?!\w)                # a word that is markup
+    | (?:[^\\()\[\]:|AB] | (?<=\w)[AB] | A(?!ND(?!\w)) | B(?!REAK(?!\w)))+   # plain text
+    | .                                         # a single bracket, bar, colon or backslash
     """,
     re.S | re.X,
 )
+_ESCAPED = re.compile(r"[\\()\[\]]|(?<!\w)(?:AND|BREAK)(?!\w)")
 _PARTNER = {")": "(", "]": "["}
 
 
@@ -53,29 +63,49 @@ def parse_prompt(prompt: str) -> list[WeightedText]:
     Raises:
         InvalidValue: A weight is larger than `MAX_WEIGHT`.
     """
-    tokens = _TOKEN.findall(prompt)
-    factors, closing = _pair(tokens)
     spans: list[WeightedText] = []
+    for chunk in parse_chunks(prompt):
+        for span in chunk:
+            _append(spans, span.text, span.weight)
+    return spans
+
+
+def parse_chunks(prompt: str) -> list[list[WeightedText]]:
+    """The spans of a prompt between each ``BREAK``; at least one, each of at least one span.
+
+    Raises:
+        InvalidValue: As of `parse_prompt`.
+    """
+    tokens = prompt_tokens(prompt)
+    pairs = paired(tokens)
+    closing = set(pairs.values())
+    chunks: list[list[WeightedText]] = [[]]
     weights = [1.0]
     for index, token in enumerate(tokens):
-        if index in factors:
-            weights.append(_bounded(weights[-1] * factors[index]))
+        if index in pairs:
+            weights.append(_bounded(weights[-1] * _factor(tokens[pairs[index]])))
         elif index in closing:
             weights.pop()
+        elif token == BREAK:
+            chunks.append([])
         else:
-            _append(spans, _plain(token), weights[-1])
-    return spans or [WeightedText("", 1.0)]
+            _append(chunks[-1], plain_text(token), weights[-1])
+    return [spans or [WeightedText("", 1.0)] for spans in chunks]
 
 
 def escape_prompt(text: str) -> str:
     """The prompt that means exactly this text, without weights."""
-    return re.sub(r"[\\()\[\]]", r"\\\g<0>", text)
+    return _ESCAPED.sub(r"\\\g<0>", text)
 
 
-def _pair(tokens: list[str]) -> tuple[dict[int, float], set[int]]:
-    """Which tokens open a weight, by index with its factor, and which close one."""
-    factors: dict[int, float] = {}
-    closing: set[int] = set()
+def prompt_tokens(prompt: str) -> list[str]:
+    """A prompt cut up where there may be markup; joined they are the prompt."""
+    return _TOKEN.findall(prompt)
+
+
+def paired(tokens: list[str]) -> dict[int, int]:
+    """Places of opening brackets, each with that of its partner."""
+    pairs: dict[int, int] = {}
     opened: list[int] = []
     unmatched = {"(": 0, "[": 0}
     for index, token in enumerate(tokens):
@@ -86,9 +116,8 @@ def _pair(tokens: list[str]) -> tuple[dict[int, float], set[int]]:
         partner = "" if token.startswith("\\") else _PARTNER.get(token[-1], "")
         # Looking at the count first keeps a prompt of many lone brackets from costing n * n.
         if unmatched.get(partner):
-            factors[_reopen(tokens, opened, unmatched, partner)] = _factor(token)
-            closing.add(index)
-    return factors, closing
+            pairs[_reopen(tokens, opened, unmatched, partner)] = index
+    return pairs
 
 
 def _reopen(tokens: list[str], opened: list[int], unmatched: dict[str, int], partner: str) -> int:
@@ -119,9 +148,9 @@ def _bounded(weight: float) -> float:
     return weight
 
 
-def _plain(token: str) -> str:
-    is_escape = len(token) == 2 and token[0] == "\\"
-    return token[1] if is_escape else token
+def plain_text(token: str) -> str:
+    """What a token outside of markup says: of an escape what it stands for."""
+    return token[1:] if len(token) > 1 and token[0] == "\\" else token
 
 
 def _append(spans: list[WeightedText], text: str, weight: float) -> None:

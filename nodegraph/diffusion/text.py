@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,11 +11,24 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import CROP, ORIGINAL_SIZE, SCORE, TARGET_SIZE
+from nodegraph.diffusion.prompt_checks import check_told_sizes
+from nodegraph.diffusion.prompt_parts import (
+    PromptPart,
+    Syntax,
+    joint_parts,
+    prompt_parts,
+    texts_of,
+)
 from nodegraph.errors import InvalidValue, NumericalError
 
 
 def encode_prompt(
-    text_model: TextModel, text: str, *, warn: Callable[[str], None] | None = None
+    text_model: TextModel,
+    text: str,
+    *,
+    warn: Callable[[str], None] | None = None,
+    syntax: Syntax = "auto",
 ) -> Conditioning:
     """A prompt as the denoiser of the same model takes it.
 
@@ -24,14 +37,62 @@ def encode_prompt(
     Args:
         warn: Told, in one sentence, if something of the prompt is treated apart, such as the part
             that is longer than the encoder takes at once.
+        syntax: See `nodegraph.diffusion.prompt_parts`.
     Returns:
-        One entry, and what stands in for a missing negative prompt as `unconditional`.
+        An entry for each text that the prompt comes to, mostly one, and what stands in for a
+        missing negative prompt as `unconditional`.
     Raises:
-        InvalidValue: The prompt is far too long or has an absurd weight.
+        InvalidValue: The prompt is far too long, or something in it is out of range.
         NumericalError: An encoder gives NaN or infinity.
     """
     family = family_named(text_model.family)
-    return _conditioning(text_model, lambda: family.encode(text_model, text, warn))
+    parts = prompt_parts(text, weighs_words=family.weighs_words, syntax=syntax)
+    return _parts_encoded(text_model, parts, lambda said: family.encode(text_model, said, warn))
+
+
+def encode_prompt_apart(
+    text_model: TextModel,
+    texts: Sequence[str],
+    *,
+    warn: Callable[[str], None] | None = None,
+    syntax: Syntax = "auto",
+) -> Conditioning:
+    """A prompt of which each encoder reads a text of its own.
+
+    Args:
+        texts: In the order of the family's `readers`.
+        warn, syntax: As for `encode_prompt`; prompts side by side there can't be.
+    Returns, Raises:
+        As of `encode_prompt`.
+    """
+    family = family_named(text_model.family)
+    parts = joint_parts(texts, weighs_words=family.weighs_words, syntax=syntax)
+    return _parts_encoded(
+        text_model, parts, lambda said: family.encode_apart(text_model, texts_of(said), warn)
+    )
+
+
+def _parts_encoded(
+    text_model: TextModel,
+    parts: Sequence[PromptPart],
+    encode: Callable[[str], ConditioningEntry],
+) -> Conditioning:
+    """Parts of a prompt; equal texts are encoded once."""
+    known: dict[str, ConditioningEntry] = {}
+
+    def entries() -> Iterator[ConditioningEntry]:
+        for part in parts:
+            if part.text not in known:
+                known[part.text] = encode(part.text)
+            yield replace(
+                known[part.text],
+                strength=part.strength,
+                start=part.start,
+                end=part.end,
+                steps=part.steps,
+            )
+
+    return _conditioning(text_model, entries)
 
 
 def encode_edit(
@@ -54,7 +115,7 @@ def encode_edit(
     """
     family = family_named(text_model.family)
     pictures = [picture for image in images for picture in image]
-    return _conditioning(text_model, lambda: family.encode_edit(text_model, text, pictures, warn))
+    return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
 
 
 def with_references(conditioning: Conditioning, latent: Latent) -> Conditioning:
@@ -80,6 +141,38 @@ def with_references(conditioning: Conditioning, latent: Latent) -> Conditioning:
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 
 
+def with_sizes(
+    conditioning: Conditioning,
+    *,
+    original: tuple[int, int] = (0, 0),
+    crop: tuple[int, int] = (0, 0),
+    target: tuple[int, int] = (0, 0),
+    score: float | None = None,
+) -> Conditioning:
+    """Prompts that tell Stable Diffusion XL what a picture is to look like, as it was trained.
+
+    Args:
+        original: Width and height that it had before it was scaled, in pixels; 0: as large as is
+            asked for.
+        crop: From where it was cut out, from the left and from above.
+        target: Width and height that it was cut to; 0: as original.
+        score: How beautiful it is, for the refiner, which takes it in place of the target; None:
+            6.0, or 2.5 of a negative prompt.
+    Raises:
+        InvalidValue: The family's models are told no sizes.
+    Source: Podell et al. 2023, arXiv:2307.01952, section 2.2.
+    """
+    check_told_sizes(conditioning.family)
+    pairs = {ORIGINAL_SIZE: original, CROP: crop, TARGET_SIZE: target}
+    tensors = {name: torch.tensor([[y, x]], dtype=torch.float32) for name, (x, y) in pairs.items()}
+    if score is not None:
+        tensors[SCORE] = torch.tensor([[score]], dtype=torch.float32)
+    entries = tuple(
+        replace(entry, tensors={**entry.tensors, **tensors}) for entry in conditioning.entries
+    )
+    return replace(conditioning, entries=entries)
+
+
 def _check_format(conditioning: Conditioning, latent: Latent) -> None:
     if conditioning.family is None or latent.format is None:
         return
@@ -94,16 +187,18 @@ def _check_format(conditioning: Conditioning, latent: Latent) -> None:
         )
 
 
-def _conditioning(text_model: TextModel, encode: Callable[[], ConditioningEntry]) -> Conditioning:
+def _conditioning(
+    text_model: TextModel, encode: Callable[[], Iterable[ConditioningEntry]]
+) -> Conditioning:
     with text_model.turn, torch.no_grad():
-        entry = encode()
+        entries = tuple(encode())
         unconditional = _unconditional(text_model)
-    for tensor in entry.tensors.values():
+    for tensor in (tensor for entry in entries for tensor in entry.tensors.values()):
         if not torch.isfinite(tensor).all():
             raise NumericalError(
                 "the text encoder gave NaN or infinity", hint="Load the model with dtype float32."
             )
-    return Conditioning((entry,), text_model.family, unconditional)
+    return Conditioning(entries, text_model.family, unconditional)
 
 
 def _unconditional(text_model: TextModel) -> ConditioningEntry | None:

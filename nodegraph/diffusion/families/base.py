@@ -60,10 +60,17 @@ GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
 """Tensors of a prompt: what models that were distilled from guidance are told of it, (1,); what
 Stable Diffusion XL is told of sizes, (1, 6) or (1, 5)."""
 
-SHARED = (HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE)
+ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size", "score"
+"""Tensors of a prompt: what Stable Diffusion XL is to be told of a picture, as height and width,
+top and left; (1, 2), the score (1, 1)."""
+
+SHARED = (
+    *(HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE),
+    *(ORIGINAL_SIZE, CROP, TARGET_SIZE),
+)
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 
-TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS)
+TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 """Tensors of a prompt that aren't made of its text."""
 
 
@@ -202,6 +209,11 @@ class Family(ABC):
         aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
             where none were published.
         lengthens: Whether its models take the tokens of two prompts one after the other.
+        readers: Names of its encoders, in their order, where each may read a text of its own, such
+            as ``clip_l``; see `encode_apart`.
+        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 where
+            none of their own is.
+        tells_sizes: Whether its models are told what size and crop a picture is to look like.
     """
 
     name: str
@@ -233,6 +245,9 @@ class Family(ABC):
     controlled_by_positive: bool = False
     aligned: tuple[int, ...] = ()
     lengthens: bool = False
+    readers: tuple[str, ...] = ()
+    clip_layer: int = 0
+    tells_sizes: bool = False
 
     # Recognising it.
 
@@ -286,6 +301,16 @@ class Family(ABC):
     @abstractmethod
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         """A prompt as the denoiser takes it; see `nodegraph.diffusion.text.encode_prompt`."""
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        """A prompt of which each encoder reads a text of its own, in the order of `readers`."""
+        raise InvalidValue(
+            f"the text encoders of {self.title} read one text",
+            port="encoder",
+            hint="Put an EncodePrompt in place of it.",
+        )
 
     def encode_edit(
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None

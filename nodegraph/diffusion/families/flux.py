@@ -6,7 +6,7 @@ arXiv:2210.03142.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +77,17 @@ class Flux(Family):
         return int(config["joint_attention_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text, text], warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
         from nodegraph.diffusion.encoders import clip_pooled, padded, t5_states
 
+        for_clip, for_t5 = texts
         clip = model.modules["text_encoder"]
-        first = padded(model.tokenizers["tokenizer"], text, clip.config.max_position_embeddings)
-        second = padded(model.tokenizers["tokenizer_2"], text, _T5_TOKENS, warn)
+        first = padded(model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings)
+        second = padded(model.tokenizers["tokenizer_2"], for_t5, _T5_TOKENS, warn)
         states = t5_states(model.modules["text_encoder_2"], second)
         return ConditioningEntry({"embeddings": states, "pooled": clip_pooled(clip, first)})
 
@@ -184,4 +190,5 @@ FLUX = Flux(
     needs_negative=False,
     joint=False,
     lengthens=True,
+    readers=("clip_l", "t5"),
 )

@@ -5,6 +5,7 @@ Source: Cai et al. 2025, arXiv:2505.22705.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ class HiDream(Family):
         return int(config["caption_channels"][0])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text] * len(self.encoders), warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
         from nodegraph.diffusion.encoders import attentive_states, clip_states, padded, t5_states
 
         clips = [
@@ -54,12 +60,12 @@ class HiDream(Family):
                 model.modules[f"text_encoder{end}"],
                 padded(model.tokenizers[f"tokenizer{end}"], text, _TOKENS),
             )
-            for end in ("", "_2")
+            for end, text in zip(("", "_2"), texts, strict=False)
         ]
-        third = padded(model.tokenizers["tokenizer_3"], text, _TOKENS)
+        third = padded(model.tokenizers["tokenizer_3"], texts[2], _TOKENS)
         llama = model.tokenizers["tokenizer_4"]
         llama.pad_token = llama.eos_token
-        fourth = padded(llama, text, _TOKENS, warn)
+        fourth = padded(llama, texts[3], _TOKENS, warn)
         return ConditioningEntry(
             {
                 "embeddings": t5_states(model.modules["text_encoder_3"], third, masked=True),
@@ -125,4 +131,5 @@ HIDREAM = HiDream(
     mu=_mu,
     multiple=16,
     held=TokenMemory(12, 512),
+    readers=("clip_l", "clip_g", "t5", "llama"),
 )

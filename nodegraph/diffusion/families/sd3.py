@@ -5,7 +5,7 @@ Source: Esser et al. 2024, arXiv:2403.03206.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -53,20 +53,26 @@ class StableDiffusion3(Family):
         return int(config["joint_attention_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text] * len(self.encoders), warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
         from nodegraph.diffusion.encoders import clip_states, padded, t5_states
 
         states = [
             clip_states(
                 model.modules[f"text_encoder{end}"],
                 padded(model.tokenizers[f"tokenizer{end}"], text, _CLIP_TOKENS),
+                model.clip_layer or self.clip_layer,
             )
-            for end in ("", "_2")
+            for end, text in zip(("", "_2"), texts, strict=False)
         ]
         pooled = torch.cat([projected for _, projected in states], -1)
         both = torch.cat([hidden for hidden, _ in states], -1)
         if "text_encoder_3" not in model.modules:
             return ConditioningEntry({"embeddings": both, "pooled": pooled})
-        tokens = padded(model.tokenizers["tokenizer_3"], text, _T5_TOKENS, warn)
+        tokens = padded(model.tokenizers["tokenizer_3"], texts[2], _T5_TOKENS, warn)
         third = t5_states(model.modules["text_encoder_3"], tokens)
         embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
         return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
@@ -134,4 +140,6 @@ SD3 = StableDiffusion3(
     control=Part("controlnet", ("SD3ControlNetModel",), files=(SD3_CONTROLNET,)),
     held=TokenMemory(12, 256),
     lengthens=True,
+    readers=("clip_l", "clip_g", "t5"),
+    clip_layer=2,
 )

@@ -5,12 +5,22 @@ Source: Podell et al. 2023, arXiv:2307.01952.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Config, Part, Warn
+from nodegraph.diffusion.families.base import (
+    CROP,
+    ORIGINAL_SIZE,
+    SCORE,
+    TARGET_SIZE,
+    TIME_IDS,
+    Asked,
+    Config,
+    Part,
+    Warn,
+)
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -61,13 +71,19 @@ class StableDiffusionXL(UNetFamily):
         return super().mismatch(configs)
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text] * len(self.encoders), warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
         from nodegraph.diffusion.clip import Clip, encode_windows
 
+        layer = model.clip_layer or self.clip_layer
         clips = [
-            Clip(model.modules[encoder.role], model.tokenizers[tokenizer.role], "penultimate")
+            Clip(model.modules[encoder.role], model.tokenizers[tokenizer.role], layer)
             for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
         ]
-        embeddings, pooled = encode_windows(clips, text, warn)
+        embeddings, pooled = encode_windows(clips, texts, warn)
         return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
@@ -80,9 +96,15 @@ class StableDiffusionXL(UNetFamily):
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
-        size = [float(asked.height), float(asked.width)]
-        end = [_SCORES[asked.side]] if self.is_refiner else size
-        found.setdefault("time_ids", torch.tensor([[*size, 0.0, 0.0, *end]]))
+        size = torch.tensor([[float(asked.height), float(asked.width)]])
+        nothing = torch.zeros(1, 2)
+        original, crop, target = (
+            found.pop(name, nothing) for name in (ORIGINAL_SIZE, CROP, TARGET_SIZE)
+        )
+        sizes = [torch.where(item == 0, size, item) for item in (original, target)]
+        score = found.pop(SCORE, torch.tensor([[_SCORES[asked.side]]]))
+        told = [sizes[0], crop, score if self.is_refiner else sizes[1]]
+        found.setdefault(TIME_IDS, torch.cat(told, 1))
         return found
 
 
@@ -119,6 +141,8 @@ _PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 _COMMON: dict[str, Any] = {
     "latent": SDXL_LATENTS,
     "weighs_words": True,
+    "clip_layer": 2,
+    "tells_sizes": True,
     "pipelines": (
         "StableDiffusionXLPipeline",
         "StableDiffusionXLImg2ImgPipeline",
@@ -143,6 +167,7 @@ SDXL = StableDiffusionXL(
         _ENCODER,
     ),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"), _TOKENIZER),
+    readers=("clip_l", "clip_g"),
     single_file=SingleFile(
         {
             **_PREFIXES,

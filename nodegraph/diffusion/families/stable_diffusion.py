@@ -56,8 +56,10 @@ class StableDiffusion(UNetFamily):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.diffusion.clip import Clip, encode_windows
 
-        clip = Clip(model.modules["text_encoder"], model.tokenizers["tokenizer"], "last")
-        embeddings, _ = encode_windows([clip], text, warn)
+        layer = model.clip_layer or self.clip_layer
+        modules, tokenizers = model.modules, model.tokenizers
+        clip = Clip(modules["text_encoder"], tokenizers["tokenizer"], layer, normalised=True)
+        embeddings, _ = encode_windows([clip], [text], warn)
         return ConditioningEntry({"embeddings": embeddings})
 
 
@@ -105,6 +107,7 @@ SD1 = StableDiffusion(
     scheduler={"steps_offset": 1, "clip_sample": False},
     size=512,
     weighs_words=True,
+    clip_layer=1,
     single_file=SingleFile({**_PREFIXES, "text_encoder": "cond_stage_model.transformer."}),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     aligned=(999, 850, 736, 645, 545, 455, 343, 233, 124, 24),

@@ -11,7 +11,8 @@ from torch import nn
 from nodegraph.core.values import Recipe
 from nodegraph.diffusion.adapters import applying
 from nodegraph.diffusion.adapters.layers import structural_copy
-from nodegraph.diffusion.components import Component, Denoiser
+from nodegraph.diffusion.clip_skip import clip_layer_of
+from nodegraph.diffusion.components import Component, Denoiser, TextModel
 from nodegraph.diffusion.speed.compiling import compile_blocks
 from nodegraph.diffusion.speed.options import SpeedOptions, caching_of, speed_of
 
@@ -27,6 +28,9 @@ def derive(component: Component, recipe: Recipe) -> Component:
         InvalidFile: See `nodegraph.diffusion.adapters.applying.derive`.
     """
     found = applying.derive(component, recipe) if recipe.adapters else component
+    if isinstance(found, TextModel):
+        # An empty prompt, too, is another one of another layer.
+        return replace(found, clip_layer=clip_layer_of(recipe), empty={})
     if not isinstance(found, Denoiser):
         return found
     speed = speed_of(recipe)

@@ -1,0 +1,71 @@
+"""What can be told of prompts before anything is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.prompt_parts import Syntax, joint_parts, prompt_parts, texts_of
+from nodegraph.diffusion.prompts import parse_prompt
+from nodegraph.errors import InvalidValue
+
+READERS = ("clip_l", "clip_g", "t5", "llama")
+"""Text encoders that may read a text of their own; see `Family.readers`."""
+
+
+def check_text(text: str, family: Family, syntax: Syntax, *, apart: bool = False) -> None:
+    """Refuse prompts with times or weights that are none, or that come to too many texts.
+
+    Args:
+        apart: Whether it is for one of several encoders.
+    Raises:
+        InvalidValue: So it is.
+    """
+    weighs = family.weighs_words
+    if apart:
+        parts = joint_parts([text], weighs_words=weighs, syntax=syntax)
+    else:
+        parts = prompt_parts(text, weighs_words=weighs, syntax=syntax)
+    if weighs:
+        for part in parts:
+            for said in texts_of(part.text):
+                parse_prompt(said)
+
+
+def check_readers(family: Family, given: Collection[str]) -> None:
+    """Refuse texts for encoders that a family hasn't got.
+
+    Args:
+        given: Names of those encoders.
+    Raises:
+        InvalidValue: There is one, on its port; or the family's encoders read one text.
+    """
+    if not family.readers:
+        raise InvalidValue(
+            f"the text encoders of {family.title} read one text",
+            port="encoder",
+            hint="Put an EncodePrompt in place of it.",
+        )
+    for name in given:
+        if name not in family.readers:
+            raise InvalidValue(
+                f"{family.title} has no such text encoder",
+                port=name,
+                expected=", ".join(family.readers),
+            )
+
+
+def check_told_sizes(name: str | None) -> None:
+    """Refuse families whose models are told no sizes.
+
+    Raises:
+        InvalidValue: On port ``conditioning``.
+    """
+    family = None if name is None else family_named(name)
+    if family is None or not family.tells_sizes:
+        raise InvalidValue(
+            "only models of Stable Diffusion XL are told sizes",
+            port="conditioning",
+            given=None if family is None else family.title,
+            hint="Leave the node out.",
+        )

@@ -1,0 +1,80 @@
+"""What nodes that encode prompts check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.clip_skip import check_skips
+from nodegraph.diffusion.families import FAMILIES, Family
+from nodegraph.diffusion.prompt_checks import (
+    READERS,
+    check_readers,
+    check_text,
+    check_told_sizes,
+)
+
+from ._facts import finding_of
+
+
+def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
+    """Find encoders without all of their parts, and times and weights that are none."""
+    yield from _check_whole(inputs)
+    family = _family(inputs)
+    text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
+    if family is not None and text is not None and syntax is not None:
+        yield from _told("text", lambda: check_text(text, family, syntax))
+
+
+def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
+    """Find the same, and texts for encoders that the family hasn't got."""
+    yield from _check_whole(inputs)
+    family, literals = _family(inputs), inputs.literals
+    if family is None:
+        return
+    given = [port for port in READERS if port not in literals or literals[port] is not None]
+    yield from _told("encoder", lambda: check_readers(family, given))
+    for port in ("text", *READERS):
+        text, syntax = literals.get(port), literals.get("syntax")
+        if text is not None and syntax is not None:
+            check = partial(check_text, text, family, syntax, apart=True)
+            yield from (replace(found, port=port) for found in _told(port, check))
+
+
+def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
+    """Find text encoders without layers that can be skipped."""
+    family = _family(inputs)
+    if family is not None:
+        yield from _told("encoder", lambda: check_skips(family))
+
+
+def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
+    """Find prompts of models that are told no sizes."""
+    name = inputs.fact("conditioning", "family")
+    if name is not None:
+        yield from _told("conditioning", lambda: check_told_sizes(name))
+
+
+def _family(inputs: HookInputs) -> Family | None:
+    return FAMILIES.get(inputs.fact("encoder", "family") or "")
+
+
+def _check_whole(inputs: HookInputs) -> Iterator[Finding]:
+    lacking = inputs.fact("encoder", "lacks")
+    if lacking:
+        yield Finding(
+            "encoder",
+            f"the model's folder comes without {lacking}, which reads prompts, too",
+            hint="Put a LoadTextEncoder in its place: name the folder there, and a file of "
+            f"{lacking}.",
+        )
+
+
+def _told(port: str, check: Callable[[], None]) -> Iterator[Finding]:
+    """What a check says, at the port that it names or else this one."""
+    try:
+        check()
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or port, error)
