@@ -72,8 +72,9 @@ def prompt_parts(prompt: str, *, weighs_words: bool, syntax: Syntax = "auto") ->
     found: list[PromptPart] = []
     for pieces, strength in reader.beside():
         if strength > 0:
-            spread = _spread(pieces, MOST_PROMPTS - len(found))
-            found += [part._replace(strength=strength) for part in spread]
+            for part in _spread(pieces, MOST_PROMPTS - len(found)):
+                text = part.text.strip() if reader.ands else part.text
+                found.append(part._replace(text=text, strength=strength))
     if not found:
         raise InvalidValue(
             "no prompt beside an AND has a weight above 0", port="text", given=prompt[:40]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.prompts import WeightedText, escape_prompt, parse_prompt
+from nodegraph.diffusion.prompts import WeightedText, escape_prompt, parse_chunks, parse_prompt
 from nodegraph.errors import InvalidValue
 
-MARKUP = "()[]\\:"
+MARKUP = "()[]\\:|AB"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,9 @@ MARKUP = "()[]\\:"
         ("(a:1.2.3)", [("a:1.2.3", 1.1)]),
         ("(a:1)(b:1)", [("ab", 1.0)]),
         ("(a\nb:2)", [("a\nb", 2.0)]),
+        (r"\AND \BREAK \| \: ANDY", [("AND BREAK | : ANDY", 1.0)]),
+        ("(a AND b)", [("a AND b", 1.1)]),
+        ("(a BREAK b:2)", [("a  b", 2.0)]),
     ],
 )
 def test_parsing(prompt: str, spans: list[tuple[str, float]]) -> None:
@@ -101,6 +104,12 @@ def test_weights_come_back_as_written(parts: list[tuple[str, float]]) -> None:
         else:
             expected.append(WeightedText(text, rounded))
     assert parse_prompt(prompt) == (expected or [WeightedText("", 1.0)])
+
+
+def test_a_break_parts_spans_in_brackets_too() -> None:
+    found = parse_chunks("a (b BREAK c:2) BREAKS")
+    expected = [[("a ", 1.0), ("b ", 2.0)], [(" c", 2.0), (" BREAKS", 1.0)]]
+    assert found == [[WeightedText(*span) for span in chunk] for chunk in expected]
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,38 @@ def test_weights_reach_into_later_windows(text_model: TextModel) -> None:
     assert torch.equal(found[:, 77:], embeddings(text_model, "(apple:2) fox"))
 
 
+@pytest.mark.parametrize("text", ["red BREAK apple fox", "red BREAK BREAK apple fox BREAK"])
+def test_a_break_begins_the_next_window(text_model: TextModel, text: str) -> None:
+    said: list[str] = []
+    found = encode_prompt(text_model, text, warn=said.append).entries[0].embeddings
+
+    assert torch.equal(found[:, :77], embeddings(text_model, "red"))
+    assert torch.equal(found[:, 77:], embeddings(text_model, "apple fox"))
+    assert said == []
+
+
+def test_texts_of_a_schedule_are_encoded_as_they_would_be_alone(text_model: TextModel) -> None:
+    long = "red " * 80
+    found = encode_prompt(text_model, f"{long}[(apple:1.5):fox:0.5] [x|y]")
+    alone = [f"{long}{word} {turn}" for word in ("(apple:1.5)", "fox") for turn in "xy"]
+
+    assert [(item.start, item.end) for item in found.entries] == [(0, 0.5)] * 2 + [(0.5, 1)] * 2
+    for entry, text in zip(found.entries, alone, strict=True):
+        assert torch.equal(entry.embeddings, embeddings(text_model, text))
+    assert found.unconditional is not None
+
+
+def test_equal_texts_of_a_prompt_are_encoded_once(sd1_folder: Path) -> None:
+    text_model = open_text_model(sd1_folder)
+    asked: list[int] = []
+    text_model.module.register_forward_pre_hook(lambda *_: asked.append(1))
+
+    found = encode_prompt(text_model, "[a|b|a|c] AND a")
+    assert len(found.entries) == 5
+    # and the empty one, in place of a negative prompt
+    assert len(asked) == 3 + 1
+
+
 def test_a_prompt_without_end_is_refused(text_model: TextModel) -> None:
     with pytest.raises(InvalidValue, match="too long"):
         encode_prompt(text_model, "red " * 8000)

@@ -203,6 +203,10 @@ def test_a_textual_inversion_is_a_word_in_prompts(bench: Bench, models: Path) ->
     taught = encoded("word.text_encoder")
     assert said(bench) == ["cat: `cat` in prompts"]
     assert not torch.equal(taught, encoded("load.text_encoder"))
+    given = {"encoder": link("word.text_encoder"), "text": "[a cat BREAK fox:fox:0.5]"}
+    nodes = {**LOAD, "word": word, "text": {"type": "EncodePrompt", "inputs": given}}
+    [first, _] = bench.value(nodes, "text.conditioning").entries
+    assert torch.equal(first.embeddings[:, :77], taught)
 
 
 @pytest.mark.parametrize(

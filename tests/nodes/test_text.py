@@ -55,6 +55,70 @@ def test_absurd_weights_are_told_before_running(bench: Bench, sd1_folder: Path) 
     assert "too large" in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a [b:c:1.5]", "at character 3"), ("[(a:5000)|b]", "too large"), ("a AND b:-1", "below 0")],
+)
+def test_times_that_are_none_are_told_before_running(
+    bench: Bench, sd1_folder: Path, text: str, message: str
+) -> None:
+    [problem] = bench.problems(encode(sd1_folder, text), "text")
+
+    assert (problem.node, problem.port) == ("text", "text")
+    assert message in str(problem)
+    graph = encode(sd1_folder, text)
+    graph["text"]["inputs"]["syntax"] = "off"
+    assert bench.problems(graph, "text") == []
+
+
+def sampled(model: Path, text: str, steps: int) -> dict[str, Any]:
+    given = {"model": link("load.model"), "positive": link("text"), "latent": link("size")}
+    few = {"steps": steps, "sampler": "euler", "schedule": "normal", "cfg": 2.0}
+    return {
+        **encode(model, text),
+        "size": {"type": "EmptyLatent", "inputs": {"width": 32, "height": 32}},
+        "sample": {"type": "KSampler", "inputs": {**given, **few}},
+    }
+
+
+def test_each_step_is_led_by_its_words(bench: Bench, sd1_folder: Path) -> None:
+    def latent(text: str, steps: int = 3) -> Any:
+        return bench.value(sampled(sd1_folder, text, steps), "sample.latent").samples
+
+    red, fox, turns = latent("red"), latent("fox"), latent("[red|fox]")
+    assert torch.equal(latent("[red:fox:1.0]"), red)
+    assert torch.equal(latent("[red:fox:0]"), fox)
+    assert torch.equal(latent("[red|fox|red]"), latent("[red:[fox:red:2]:1]"))
+    assert torch.equal(turns, latent("[red|fox|red]"))
+    assert not torch.equal(turns, red)
+    torch.testing.assert_close(latent("red AND red:3"), red)
+
+
+def test_earlier_layers_of_clip_are_asked_for(bench: Bench, sd1_folder: Path) -> None:
+    graph = encode(sd1_folder, "fox")
+    graph["skip"] = {"type": "ClipSkip", "inputs": {"encoder": link("load.text_encoder")}}
+    plain = bench.value(graph, "text.conditioning").entries[0].embeddings
+    graph["text"]["inputs"]["encoder"] = link("skip.text_encoder")
+    other = bench.value(graph, "text.conditioning").entries[0].embeddings
+    assert not torch.equal(plain, other)
+
+    graph["skip"]["inputs"]["skip"] = 1
+    assert torch.equal(bench.value(graph, "text.conditioning").entries[0].embeddings, plain)
+
+
+def test_what_a_family_has_not_is_told_before_running(
+    bench: Bench, sd1_folder: Path, edit_folder: Path
+) -> None:
+    graph = encode(edit_folder, "fox")
+    given = {"encoder": link("load.text_encoder")}
+    graph["skip"] = {"type": "ClipSkip", "inputs": given}
+    graph["apart"] = {"type": "EncodePromptApart", "inputs": given}
+    graph["sizes"] = {"type": "SizeConditioning", "inputs": {"conditioning": link("text")}}
+    for node, message in {"skip": "layer of CLIP", "apart": "one text", "sizes": "XL"}.items():
+        [problem] = bench.problems(graph, node)
+        assert message in str(problem)
+
+
 def test_the_same_text_is_not_encoded_twice(bench: Bench, sd1_folder: Path) -> None:
     bench.run(encode(sd1_folder, "fox"), "text")
 
