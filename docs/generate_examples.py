@@ -33,10 +33,12 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
 NEED_MODELS = frozenset(
     {
         "EncodeEditPrompt",
+        "EncodePromptApart",
         "FirstBlockCache",
         "ImageToVideoConditioning",
         "LoadTextualInversion",
         "MagCache",
+        "SizeConditioning",
         "VAEDecodeVideo",
         "VAEEncodeVideo",
     }

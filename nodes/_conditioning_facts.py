@@ -25,7 +25,7 @@ def check_area(inputs: HookInputs) -> Iterator[Finding]:
     for port in ("width", "height"):
         if literals.get(port) == 0:
             yield Finding(port, "the area is empty", given="0", expected="above 0")
-    if literals.get("unit") != "share":
+    if literals.get("unit") != "shares":
         return
     for port in ("x", "y", "width", "height", "feather"):
         given = literals.get(port)

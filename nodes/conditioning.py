@@ -110,7 +110,7 @@ def AreaConditioning(
     y: Annotated[float, Range(0, 16384, step=0.05)] = 0.0,
     width: Annotated[float, Range(0, 16384, step=0.05)] = 0.5,
     height: Annotated[float, Range(0, 16384, step=0.05)] = 1.0,
-    unit: Literal["share", "pixels"] = "share",
+    unit: Literal["shares", "pixels"] = "shares",
     feather: Annotated[float, Range(0, 16384, step=0.05)] = 0.0,
 ) -> Conditioning:
     """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.

@@ -176,7 +176,7 @@ class Area:
     Attributes:
         x, y: Of its upper left corner.
         width, height: Its sides; what reaches beyond the picture doesn't count.
-        unit: ``share``: all of these are parts of the picture's width or height; or ``pixels``.
+        unit: ``shares``: all of these are parts of the picture's width or height; or ``pixels``.
         feather: How far it fades in from those of its sides that aren't the picture's; a share of
             the picture's shorter side, or pixels.
     """
@@ -185,7 +185,7 @@ class Area:
     y: float
     width: float
     height: float
-    unit: Literal["share", "pixels"] = "share"
+    unit: Literal["shares", "pixels"] = "shares"
     feather: float = 0.0
 
 

@@ -17,7 +17,7 @@ def area_mask(area: Area, width: int, height: int) -> Tensor:
         float32 in 0..1, shape (1, height, width). 1 inside, 0 outside; pixels that a side runs
         through are covered in part. Over the feather it rises evenly from the side inwards.
     """
-    is_share = area.unit == "share"
+    is_share = area.unit == "shares"
     scales = (width, height) if is_share else (1, 1)
     feather = area.feather * (min(width, height) if is_share else 1)
     across = _covered(area.x * scales[0], area.width * scales[0], feather, width)

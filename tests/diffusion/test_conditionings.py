@@ -199,9 +199,9 @@ def test_prompts_apply_at_their_steps(span: StepSpan, steps: list[int]) -> None:
     assert found == steps
 
 
-@pytest.mark.parametrize("unit", ["share", "pixels"])
+@pytest.mark.parametrize("unit", ["shares", "pixels"])
 def test_outside_an_area_a_prompt_has_no_part(unit: Any) -> None:
-    sides = (0.5, 0.0, 0.5, 0.5) if unit == "share" else (16.0, 0.0, 99.0, 16.0)
+    sides = (0.5, 0.0, 0.5, 0.5) if unit == "shares" else (16.0, 0.0, 99.0, 16.0)
     found = answer(with_area(says(2.0), Area(*sides, unit)))
     expected = torch.full(SHAPE, EMPTY)
     expected[:, :, :2, 2:] = 2.0
@@ -228,7 +228,7 @@ def test_masks_that_say_nothing_are_refused(mask: Tensor, message: str) -> None:
 @settings(max_examples=40)
 @given(
     st.tuples(*[st.floats(0, 1)] * 5),
-    st.sampled_from(["share", "pixels"]),
+    st.sampled_from(["shares", "pixels"]),
     st.integers(1, 9),
     st.integers(1, 9),
 )
@@ -238,7 +238,7 @@ def test_an_area_covers_as_much_as_it_measures(
     x, y, across, down, feather = sides
     mask = area_mask(Area(x, y, across, down, unit), width, height)
     assert mask.shape == (1, height, width)
-    scale = (width, height) if unit == "share" else (1, 1)
+    scale = (width, height) if unit == "shares" else (1, 1)
     size = [
         min(start * by + length * by, whole) - start * by
         for start, length, by, whole in zip(

@@ -40,7 +40,7 @@ def test_prompts_are_combined_with_what_was_said_of_each(bench: Bench, sd1_folde
     found = bench.value(graph, "both.conditioning")
 
     one, two = found.entries
-    assert [(item.x, item.width, item.unit) for item in one.areas] == [(0.5, 0.5, "share")]
+    assert [(item.x, item.width, item.unit) for item in one.areas] == [(0.5, 0.5, "shares")]
     assert (two.end, two.strength, two.areas) == (0.5, 2.0, ())
     assert found.family == "sd1"
     assert found.unconditional is not None

@@ -33,7 +33,6 @@ _WITHOUT: frozenset[str] = frozenset(
         "JoinLatents",
         "LatentStatistics",
         "LoadLatent",
-        "MaskConditioning",
         "MatchColors",
         "RepeatLatent",
         "ResizeLatent",
