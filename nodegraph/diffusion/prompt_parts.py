@@ -20,7 +20,7 @@ from math import gcd
 from typing import Literal, NamedTuple
 
 from nodegraph.core.values import StepSpan
-from nodegraph.diffusion.prompt_reading import Change, Cycle, Piece, PromptReader
+from nodegraph.diffusion.prompt_reading import WordChange, WordCycle, Piece, PromptReader
 from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.errors import InvalidValue
 
@@ -123,9 +123,9 @@ class _Span:
     end: float = 1.0
     steps: StepSpan = field(default_factory=StepSpan)
 
-    def split(self, piece: Change | Cycle) -> list[_Span]:
+    def split(self, piece: WordChange | WordCycle) -> list[_Span]:
         """Parts of it that have other words of a piece each."""
-        if isinstance(piece, Cycle):
+        if isinstance(piece, WordCycle):
             return self._turns(len(piece.options))
         if piece.is_step:
             at, steps = int(piece.when), self.steps
@@ -139,9 +139,9 @@ class _Span:
         phases = range(steps.phase, every, steps.every)
         return [replace(self, steps=replace(steps, every=every, phase=at)) for at in phases]
 
-    def words(self, piece: Change | Cycle) -> Sequence[Piece] | None:
+    def words(self, piece: WordChange | WordCycle) -> Sequence[Piece] | None:
         """Those of a piece that it has all through; None if they change."""
-        if isinstance(piece, Cycle):
+        if isinstance(piece, WordCycle):
             turns = len(piece.options)
             is_one = self.steps.every % turns == 0
             return piece.options[self.steps.phase % turns] if is_one else None
@@ -177,7 +177,7 @@ def _spread(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
             )
 
 
-def _said(pieces: Sequence[Piece], span: _Span) -> str | Change | Cycle:
+def _said(pieces: Sequence[Piece], span: _Span) -> str | WordChange | WordCycle:
     """What a prompt says in a part of a sampling; the first piece that changes in it, if any."""
     texts: list[str] = []
     for piece in pieces:

@@ -24,7 +24,7 @@ _SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WordChange:
     """Words that others follow.
 
     Attributes:
@@ -38,13 +38,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
+class WordCycle:
     """Words of which each step has the next."""
 
     options: Sequence[Sequence[Piece]]
 
 
-Piece = str | Change | Cycle
+Piece = str | WordChange | WordCycle
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ class PromptReader:
         bounds = pairwise([place, *signs, end])
         between = [self._pieces(before + 1, after, depth) for before, after in bounds]
         if self.tokens[signs[0]] == "|":
-            return Cycle(between)
+            return WordCycle(between)
         when, is_step = self._read_time(place, signs)
         before, after = between[:-1] if len(signs) == 2 else ([], between[0])
-        return Change(before, after, when, is_step)
+        return WordChange(before, after, when, is_step)
 
     def _read_time(self, place: int, signs: list[int]) -> tuple[float, bool]:
         """A share, or a number of steps, and which of the two it is."""
