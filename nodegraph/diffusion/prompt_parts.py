@@ -20,7 +20,7 @@ from math import gcd
 from typing import Literal, NamedTuple
 
 from nodegraph.core.values import StepSpan
-from nodegraph.diffusion.prompt_reading import WordChange, WordCycle, Piece, PromptReader
+from nodegraph.diffusion.prompt_reading import Piece, PromptReader, WordChange, WordCycle
 from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.errors import InvalidValue
 
