@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nodegraph_nodes.image_adjust as adjust
+import nodegraph_nodes.image_combine as combine
 import nodegraph_nodes.image_filter as filters
 import nodegraph_nodes.image_transform as transform
 import pytest
@@ -24,6 +25,7 @@ class Case:
     node: Callable[..., Any]
     inputs: Mapping[str, Any] = field(default_factory=dict)
     keeps_alpha: bool = True
+    keeps_channels: bool = True
     seeded: bool = False
 
     def __str__(self) -> str:
@@ -42,6 +44,8 @@ class Case:
 
 
 OTHER = torch.rand(1, 4, 6, 3, generator=torch.Generator().manual_seed(5))
+CLEAR = torch.rand(1, 3, 3, 4, generator=torch.Generator().manual_seed(6))
+MASK = torch.rand(1, 2, 2, generator=torch.Generator().manual_seed(7))
 AROUND = {"left": 1, "top": 9, "right": 3, "bottom": 0}
 
 CASES = [
@@ -113,6 +117,21 @@ CASES = [
     Case(transform.ShiftImage, {"x": 2, "y": -9}, keeps_alpha=False),
     Case(transform.WarpImage, keeps_alpha=False),
     Case(transform.TileImage, {"columns": 3, "mirror": True}, keeps_alpha=False),
+    *(
+        Case(combine.BlendImages, {"other": OTHER, "mode": mode}, keeps_alpha=False)
+        for mode in ("normal", "soft light", "color dodge", "hue")
+    ),
+    Case(combine.BlendImages, {"other": CLEAR, "mode": "overlay"}, keeps_alpha=False),
+    Case(combine.CompositeImage, {"layer": CLEAR, "anchor": "bottom right"}, keeps_alpha=False),
+    Case(combine.CompositeImage, {"layer": OTHER, "x": -2, "mask": MASK}, keeps_alpha=False),
+    Case(combine.CompositeImage, {"layer": OTHER, "x": 100}),
+    Case(combine.FlattenImage, keeps_alpha=False, keeps_channels=False),
+    *(
+        Case(combine.SplitChannels, {"space": space}, keeps_alpha=False, keeps_channels=False)
+        for space in ("rgb", "hsv", "lab")
+    ),
+    Case(combine.ImageFromBatch, {"length": 0}),
+    Case(combine.RepeatImage, {"times": 1}),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = [(7, 5), (1, 1), (3, 12)]
@@ -142,7 +161,7 @@ def test_what_is_made_is_a_picture(case: Case, channels: int, size: tuple[int, i
     made = case(given)
     assert made.dtype == torch.float32
     assert made.ndim == 4
-    assert made.shape[-1] >= channels
+    assert made.shape[-1] >= (channels if case.keeps_channels else 1)
     assert made.isfinite().all()
     assert made.amin() >= 0
     assert made.amax() <= 1
