@@ -6,44 +6,14 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.composed_schedules import listed_schedule
-from nodegraph.diffusion.guidable import check_interval
 from nodegraph.diffusion.laws import LEVELS, TURBO, check_numbers
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
 from nodegraph.diffusion.steps import check_cut_at, kept_steps, steps_walked
 
-from ._sampling_facts import has_negative, told
+from ._sampling_facts import told
 
 _OPTIONS = ("eta", "s_noise", "s_churn", "s_tmin", "s_tmax", "order", "gamma", "repeats")
-
-
-def single_side(inputs: HookInputs) -> dict[str, Facts]:
-    """That a model is asked for one prompt alone."""
-    return {"guider": {"sides": 1, "has_negative": False}}
-
-
-def guided_sides(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for."""
-    cfg = inputs.literals.get("cfg")
-    known: dict[str, object] = {"has_negative": has_negative(inputs)}
-    return {"guider": known if cfg is None else {**known, "sides": 2 if cfg > 1 else 1}}
-
-
-def projected_sides(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for, which must be one that can be led by several."""
-    return {"guider": {**guided_sides(inputs)["guider"], "projected": True}}
-
-
-def dual_sides(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for, whatever the scale."""
-    return {"guider": {"sides": 3, "dual": True, "has_negative": has_negative(inputs)}}
-
-
-def check_guided_part(inputs: HookInputs) -> Iterator[Finding]:
-    """Find guidance that ends before it begins."""
-    start, end = (inputs.literals.get(port) for port in ("start", "end"))
-    if start is not None and end is not None:
-        yield from told(check_interval, "start", start, end)
 
 
 def check_options(inputs: HookInputs) -> Iterator[Finding]:

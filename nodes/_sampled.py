@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph import Context, DiffusionModel, Latent, NodegraphError
+from nodegraph import Context, DiffusionModel, Latent, NodegraphError, Recipe
 from nodegraph.diffusion.sampling_parts import SamplingParts
 from nodegraph.diffusion.speed.options import speed_text
 from nodegraph.images.room import check_sampling_room
@@ -118,8 +118,8 @@ def sampled_parts(
         ladder = begun(ctx, model, latent, parts)
     _tell_gap(ctx, latent, float(ladder.sigmas[ladder.first]), added=parts.noise.added)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts) as denoiser, _at(ports):
-        denoising = Denoising(denoiser, latent, parts)
+    with live_model(ctx, model, parts) as denoiser, _beside(ctx, parts) as beside, _at(ports):
+        denoising = Denoising(denoiser, latent, parts, beside)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising:
             if info.step < info.total and denoising.is_savable:
@@ -127,6 +127,19 @@ def sampled_parts(
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         tell_speed(ctx, model, denoising)
         return Sampled(denoising.result(), denoising.denoised(info))
+
+
+@contextmanager
+def _beside(ctx: Context, parts: SamplingParts) -> Iterator[dict[Recipe, Any]]:
+    """What a guider wants in memory besides the model, by its recipe."""
+    with ExitStack() as stack:
+        yield {
+            recipe: stack.enter_context(
+                # A classifier is asked for its gradient, too.
+                ctx.weights(recipe, calls_only=isinstance(recipe, DiffusionModel))
+            )
+            for recipe in parts.guider.recipes
+        }
 
 
 def tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:

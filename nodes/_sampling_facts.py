@@ -9,7 +9,8 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.guidable import check_guidable, check_negative
+from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
+from nodegraph.diffusion.guiders.addable import check_addable
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import last_step, steps_walked, walked_window
@@ -82,7 +83,13 @@ def _check_asked(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
 def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     """Find guiders, and samplers with them, that ask a model in a way in which it can't be."""
     known = inputs.facts.get("guider", {})
-    if inputs.fact("model", "guides_itself"):
+    guides_itself, is_told = inputs.fact("model", "guides_itself"), known.get("embedded")
+    family = inputs.fact("model", "family")
+    for kind in known.get("added", ()) if family else ():
+        yield from told(check_addable, "guider", kind, family)
+    if is_told and guides_itself is False:
+        yield from told(partial(check_told, is_told=False), "guider")
+    elif guides_itself:
         several = bool(known.get("dual") or known.get("projected"))
         yield from told(partial(check_guidable, several=several), "guider", sampler)
     elif inputs.fact("model", "needs_negative") is False and known.get("has_negative") is False:

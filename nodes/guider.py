@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Conditioning, Range, node
-from nodegraph.diffusion.guiders.methods import Dual, Projected
+from nodegraph.diffusion.guiders.methods import (
+    Adaptive,
+    Damped,
+    Dual,
+    Frequency,
+    Projected,
+    Tangential,
+    ZeroStar,
+)
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 
-from ._part_facts import (
+from ._guider_facts import (
     check_guided_part,
+    distilled_sides,
     dual_sides,
     guided_sides,
     projected_sides,
@@ -118,3 +127,144 @@ def ProjectedGuider(
             and a longest way, it is plain guidance.
     """
     return GuiderChoice(positive, negative, cfg, method=Projected(momentum, longest, along))
+
+
+@node(
+    category="sampling/guider",
+    label="CFG-Zero* guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("CFGZeroStar", "zero init", "flow", "SampleCustom"),
+)
+def ZeroStarGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: Scale = 4.0,
+    zero_steps: Annotated[int, Range(0, 100)] = 1,
+) -> GuiderChoice:
+    """CFG-Zero*: guidance for flow models that scales the negative answer and begins at rest.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        zero_steps: Steps at the beginning in which nothing moves: there, a flow model's answer
+            is worse than none. 0 for other models.
+    """
+    return GuiderChoice(positive, negative, cfg, method=ZeroStar(zero_steps))
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("TCFG", "tangential damping", "SampleCustom"),
+)
+def TangentialGuider(
+    positive: Conditioning, negative: Conditioning | None = None, cfg: Scale = 7.0
+) -> GuiderChoice:
+    """Tangential guidance: without what of the negative answer only disturbs.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+    """
+    return GuiderChoice(positive, negative, cfg, method=Tangential())
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("FDG", "frequency decoupled", "details", "composition", "SampleCustom"),
+)
+def FrequencyGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    low_cfg: Scale = 5.0,
+    high_cfg: Scale = 10.0,
+    levels: Annotated[int, Range(2, 6), Advanced()] = 2,
+) -> GuiderChoice:
+    """Frequency-decoupled guidance: one scale for composition and colours, one for details.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        low_cfg: How strongly prompts lead in the large: low keeps variety and calm colours. 1 and
+            below leaves the negative prompt out.
+        high_cfg: How strongly they lead in details and edges: high makes them clear.
+        levels: Of the pyramid: the more, the more is taken for a detail.
+    """
+    return GuiderChoice(positive, negative, low_cfg, method=Frequency(high_cfg, levels))
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("MAMBO-G", "magnitude aware", "SampleCustom"),
+)
+def MagnitudeGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: Scale = 10.0,
+    damping: Annotated[float, Range(0, 100, step=0.5)] = 8.0,
+) -> GuiderChoice:
+    """Damped-aware guidance: weaker where both answers differ much, as in the first steps.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        damping: How fast the scale goes down as they differ; 0 is plain guidance.
+    """
+    return GuiderChoice(positive, negative, cfg, method=Damped(damping))
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("AdaptiveGuidance", "faster", "threshold", "SampleCustom"),
+)
+def AdaptiveGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: Scale = 7.0,
+    threshold: Annotated[float, Range(0, 1, step=0.001)] = 0.99,
+) -> GuiderChoice:
+    """Adaptive guidance: ends once it makes no difference, which saves up to half of the time.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        threshold: How alike both answers have to be (the cosine of the angle between them) for
+            the positive prompt to lead alone from there on; at 1 guidance never ends.
+    """
+    return GuiderChoice(positive, negative, cfg, method=Adaptive(threshold))
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=distilled_sides,
+    tags=("FluxGuidance", "flux", "embedded", "true cfg", "LCM", "SampleCustom"),
+)
+def DistilledGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    guidance: Scale = 3.5,
+    cfg: Annotated[Scale, Advanced()] = 1.0,
+) -> GuiderChoice:
+    """The scale for models that take it as an input, such as Flux.1-dev and LCM.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guidance: What the model is told: how strongly the prompt leads.
+        cfg: True guidance on top of it, which takes twice the time; 1 and below is none, and leaves
+            the negative prompt out.
+    """
+    return GuiderChoice(positive, negative, cfg, embedded=guidance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.step_prompts import Prompt
+from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.speed.options import StepCaching
@@ -41,6 +42,13 @@ class Asking:
         self.model = model if self._steps is None else self._steps.model
         self.family = family_named(model.family)
         self.controls = Leading(self.family, self.model, size, shape)
+        self._of = size, shape
+
+    def another(self, model: Denoiser) -> Asking:
+        """Another network of the family in the same sampling: the same pictures lead it."""
+        found = Asking(replace(model, caching=None), *self._of)
+        found.controls = self.controls
+        return found
 
     def outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         """The network's output for each prompt.
@@ -112,6 +120,16 @@ class Asking:
             batch = self.controls.joined(batch, xs, moment, prompts, item)
         with attention_by(self.model.attention), keeping:
             return self.family.predict(self.model, xs, moment, batch)
+
+
+def answered(asking: Asking, prompts: Prompts, x: Tensor, moment: Moment) -> Tensor:
+    """What a model says about the prompts of one side.
+
+    Args:
+        x: The latent as the model takes it.
+    """
+    now = prompts.at(moment.progress, moment.step)
+    return mean_of(asking.outputs(x, moment, now), now)
 
 
 def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from nodegraph.core.values import Recipe
 from nodegraph.diffusion.checkpoint_parts import recipe_parts
+from nodegraph.diffusion.classifier_files import LatentClassifier
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.loading import load_component, stored_tensors
 from nodegraph.diffusion.offloading import pretend_to_compute
@@ -89,7 +90,7 @@ def _is_known(recipe: Recipe) -> bool:
 
     Others, such as T5's, compute in the precision that a weight says.
     """
-    if isinstance(recipe, (PreviewDecoder, UpscaleModel)):
+    if isinstance(recipe, (PreviewDecoder, UpscaleModel, LatentClassifier)):
         return False
     return all(_WIDENED.issuperset(part.classes) for part in recipe_parts(recipe))
 

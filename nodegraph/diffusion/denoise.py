@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Latent, Leftover
+from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
 from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of, original_of
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
@@ -101,11 +101,18 @@ class Denoising:
         model: The denoiser.
         latent: Where to start: empty, a picture's latent, or one with noise left in it.
         parts: What leads it, by which method, over which noise levels.
+        beside: What its guider wants in memory besides the model, by its recipe.
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
 
-    def __init__(self, model: Denoiser, latent: Latent, parts: SamplingParts) -> None:
+    def __init__(
+        self,
+        model: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        beside: Mapping[Recipe, Any] | None = None,
+    ) -> None:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         check_followed(sampler.name, schedule.laws, self._family.noise, rises=schedule.rises)
@@ -123,8 +130,15 @@ class Denoising:
         self._model = model
         self._latent = latent
         self._training_timesteps = noise.timesteps
-        size = {"width": latent.width, "height": latent.height}
-        self._guidance = Guidance(model, guider, sampler=sampler.name, **size, shape=shape)
+        self._guidance = Guidance(
+            model,
+            guider,
+            sampler=sampler.name,
+            width=latent.width,
+            height=latent.height,
+            shape=shape,
+            beside=beside,
+        )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))

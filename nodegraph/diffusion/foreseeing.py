@@ -29,6 +29,8 @@ def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> La
     check_churn(sampler.options.s_churn, rises=schedule.rises)
     check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
     grid, tokens = SAMPLERS[sampler.name].grid, tokens_of(family, latent)
+    for added in parts.guider.added:
+        added.check(recipe)
     ladder = laid(schedule, noise, grid=grid, tokens=tokens)
     points = map(ladder.point, range(ladder.first, ladder.end))
     check_cover(family, parts.guider, latent, points, sampler.name)

@@ -33,6 +33,22 @@ def check_guidable(sampler: str | None, *, several: bool) -> None:
         )
 
 
+def check_told(*, is_told: bool) -> None:
+    """Refuse a scale for a model that takes none.
+
+    Args:
+        is_told: Whether it was distilled from guidance.
+    Raises:
+        InvalidValue: On port ``guider``.
+    """
+    if not is_told:
+        raise InvalidValue(
+            "the model takes no guidance scale: it wasn't distilled from guidance",
+            port="guider",
+            hint="Put a CFGGuider in place of the DistilledGuider.",
+        )
+
+
 def check_negative(sampler: str | None, *, several: bool) -> None:
     """Refuse what asks for a negative prompt where there is none, not even the empty one.
 

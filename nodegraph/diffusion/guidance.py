@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning
-from nodegraph.diffusion.asking import Asking
+from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
+from nodegraph.diffusion.asking import Asking, answered
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
-from nodegraph.diffusion.guidable import check_guidable
+from nodegraph.diffusion.guidable import check_guidable, check_told
 from nodegraph.diffusion.guiders.base import GuidedModel, Side
 from nodegraph.diffusion.guiders.composed import ComposedGuider
 from nodegraph.diffusion.names import ASKS_UNGUIDED
@@ -39,6 +40,7 @@ class Guidance:
         sampler: Its name: some look at the negative side whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
+        beside: What the guider wants in memory besides the model, by its recipe.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -55,6 +57,7 @@ class Guidance:
         width: int,
         height: int,
         shape: Sequence[int],
+        beside: Mapping[Recipe, Any] | None = None,
     ) -> None:
         self._asking = Asking(model, (width, height), shape)
         self._family = self._asking.family
@@ -70,13 +73,17 @@ class Guidance:
             first,
             choice.empty,
             self._asking.controls,
+            choice.embedded,
         )
         given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
             given |= {"negative": choice.negative, **choice.method.prompts}
+        for place, added in enumerate(choice.added):
+            given |= {"negative": choice.negative} if added.several else {}
+            given |= added.prompts(place)
         self._sides = {side: fitting.prompts(side, item) for side, item in given.items()}
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
-        self._guider = self._composed(choice, fitting, is_guided=is_guided)
+        self._guider = self._composed(model, choice, fitting, beside or {}, is_guided=is_guided)
         self.unguided: Tensor | None = None
 
     def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
@@ -86,22 +93,43 @@ class Guidance:
             InvalidValue: It would have to be, and the model is asked for one prompt alone.
         """
         model, method = self._asking.model, choice.method
-        if guides_itself(self._family, model):
-            check_guidable(sampler, several=not method.is_usual)
+        is_told = guides_itself(self._family, model)
+        if choice.embedded is not None:
+            check_told(is_told=is_told)
+            is_told = False
+        if is_told:
+            several = not method.is_usual or any(item.several for item in choice.added)
+            check_guidable(sampler, several=several)
         if sampler in ASKS_UNGUIDED or method.always:
             return True
-        has_negative = choice.negative is not None
-        return is_guided_by(self._family, model, choice.cfg, has_negative=has_negative)
+        has_negative = choice.negative is not None or self._family.needs_negative
+        return choice.strongest > 1 and has_negative and not is_told
 
     def _composed(
-        self, choice: GuiderChoice, fitting: PromptFitting, *, is_guided: bool
+        self,
+        model: Denoiser,
+        choice: GuiderChoice,
+        fitting: PromptFitting,
+        beside: Mapping[Recipe, Any],
+        *,
+        is_guided: bool,
     ) -> ComposedGuider:
-        model, family, cfg = fitting.model, fitting.family, choice.cfg
-        leading = [prompt.tensors for prompt in self._sides["positive"].prompts]
-        scale = functools.partial(family.scale, model, fitting.first, cfg)
-        led = GuidedModel(model, family, cfg, scale, leading)
-        guider = choice.method.begin(led) if is_guided else None
-        return ComposedGuider(guider, choice.rescale, choice.start, choice.end)
+        family = self._family
+        given = GuidedModel(
+            model,
+            self._asking,
+            family,
+            choice.cfg,
+            functools.partial(_scale, family, model, fitting.first, choice),
+            choice.changing is not None,
+            fitting,
+            choice.positive,
+            self._sides,
+            beside,
+        )
+        guider = choice.method.begin(given) if is_guided else None
+        added = [item.begin(given, place) for place, item in enumerate(choice.added)]
+        return ComposedGuider(guider, added, choice.rescale, choice.start, choice.end)
 
     def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.
@@ -112,18 +140,24 @@ class Guidance:
         self._asking.controls.begin(
             self._sides["positive"].at(moment.progress, moment.step)[0].tensors
         )
-        outputs = self._answers(x, moment, self._guider.sides(moment))
-        guided = self._guider.combine(outputs, moment)
+        outputs = self._answers(x, moment)
+        guided = self._guider.combine(x, outputs, moment)
         self.unguided = outputs.get("negative", guided)
         return guided
 
-    def _answers(self, x: Tensor, moment: Moment, sides: Sequence[Side]) -> dict[Side, Tensor]:
-        """What the model says about each side."""
-        asked = {side: self._sides[side].at(moment.progress, moment.step) for side in sides}
-        flat = [prompt for prompts in asked.values() for prompt in prompts]
-        answers = iter(self._asking.outputs(x, moment, flat))
+    def _answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
+        """What the model, or who stands in for it, says about each side."""
+        elsewhere = self._guider.askings(moment)
+        asked = {
+            side: self._sides[side].at(moment.progress, moment.step)
+            for side in self._guider.sides(moment)
+        }
+        flat = [prompt for side, item in asked.items() if side not in elsewhere for prompt in item]
+        answers = iter(self._asking.outputs(x, moment, flat) if flat else ())
         return {
-            side: mean_of([next(answers) for _ in prompts], prompts)
+            side: answered(elsewhere[side], self._sides[side], x, moment)
+            if side in elsewhere
+            else mean_of([next(answers) for _ in prompts], prompts)
             for side, prompts in asked.items()
         }
 
@@ -165,13 +199,14 @@ class Guidance:
                 side.at(progress, step)
 
 
+def _scale(
+    family: Family, model: Denoiser, first: ConditioningEntry, choice: GuiderChoice, moment: Moment
+) -> float:
+    """The guidance scale at a moment."""
+    scale = family.scale(model, first, choice.cfg, moment)
+    return scale if choice.changing is None else choice.changing.at(scale, moment)
+
+
 def guides_itself(family: Family, model: Denoiser) -> bool:
     """Whether the model was distilled from guidance; see `Family.guides_itself`."""
     return family.guides_itself(model.config, model.settings)
-
-
-def is_guided_by(family: Family, model: Denoiser, cfg: float, *, has_negative: bool) -> bool:
-    """Whether a negative side is evaluated."""
-    if cfg <= 1 or guides_itself(family, model):
-        return False
-    return has_negative or family.needs_negative

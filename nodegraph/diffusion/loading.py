@@ -30,6 +30,7 @@ from nodegraph.diffusion.checkpoint_parts import (
     part_prefix,
     recipe_parts,
 )
+from nodegraph.diffusion.classifier_files import LatentClassifier, classifier_bytes
 from nodegraph.diffusion.components import (
     Autoencoder,
     Component,
@@ -41,6 +42,7 @@ from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
+from nodegraph.diffusion.noisy_classifier import load_classifier
 from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
 from nodegraph.diffusion.precision.settling import settle
@@ -70,6 +72,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         TextEncoder: _text_model,
         Vae: _autoencoder,
         ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
+        LatentClassifier: load_classifier,
         PreviewDecoder: lambda given: load_preview_decoder(given, device),
         UpscaleModel: load_upscaler,
     }
@@ -111,6 +114,8 @@ def estimate_bytes(recipe: Recipe) -> int:
         return preview_decoder_bytes(recipe)
     if isinstance(recipe, UpscaleModel):
         return upscaler_bytes(recipe.path)
+    if isinstance(recipe, LatentClassifier):
+        return classifier_bytes(recipe)
     return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))
 
 

@@ -20,6 +20,7 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.classifier_files import LatentClassifier
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.file_stamps import file_stamp
@@ -137,6 +138,18 @@ class _Kept:
         return kind(self.family.name, self.files(parts), precision, tuple(sorted(options)))
 
 
+_PARTS = (
+    DiffusionModel,
+    TextEncoder,
+    Vae,
+    ControlNet,
+    PipelineComponent,
+    UpscaleModel,
+    LatentClassifier,
+)
+"""Recipes of what has a part in results."""
+
+
 @contextmanager
 def unchanged(recipe: Recipe) -> Iterator[None]:
     """Make sure that a recipe's files are, from begin to end of the `with`, those it was made of.
@@ -144,8 +157,7 @@ def unchanged(recipe: Recipe) -> Iterator[None]:
     Raises:
         InvalidFile: They aren't, or can't be read.
     """
-    kinds = (DiffusionModel, TextEncoder, Vae, ControlNet, PipelineComponent, UpscaleModel)
-    if not isinstance(recipe, kinds):
+    if not isinstance(recipe, _PARTS):
         # What has no part in any result, such as a decoder for previews.
         yield
         return

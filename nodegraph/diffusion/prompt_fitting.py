@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import SHARED, Asked, Lead
+from nodegraph.diffusion.families.base import GUIDANCE, SHARED, Asked, Lead
 from nodegraph.diffusion.families.patches import referenced
 from nodegraph.diffusion.guiders.base import Side
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight_of
@@ -28,6 +29,7 @@ class PromptFitting:
         first: The first positive prompt, whose pictures go for those that bring none.
         empty: The empty prompt, if a conditioning brings it.
         controls: The pictures that lead beside prompts.
+        embedded: The scale that the model is told.
     """
 
     model: Denoiser
@@ -39,6 +41,7 @@ class PromptFitting:
     first: ConditioningEntry
     empty: ConditioningEntry | None
     controls: Leading
+    embedded: float | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -56,8 +59,9 @@ class PromptFitting:
     def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
         weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
-        asked = Asked(lead, self.width, self.height, self.shape, self.cfg)
-        entry = self._with_picture(entry)
+        told = self.cfg if self.embedded is None else self.embedded
+        asked = Asked(lead, self.width, self.height, self.shape, told)
+        entry = self._with_guidance(self._with_picture(entry))
         tensors = self.family.fit(self.model, entry, asked)
         if entry.references and not referenced(tensors):
             raise InvalidValue(
@@ -78,6 +82,11 @@ class PromptFitting:
         seen = {name: first.tensors[name] for name in SHARED if name in first.tensors}
         references = entry.references or first.references
         return replace(entry, tensors={**seen, **entry.tensors}, references=references)
+
+    def _with_guidance(self, entry: ConditioningEntry) -> ConditioningEntry:
+        if self.embedded is None:
+            return entry
+        return replace(entry, tensors={**entry.tensors, GUIDANCE: torch.tensor([self.embedded])})
 
     def _placed(self, tensor: Tensor) -> Tensor:
         dtype = self.model.dtype if tensor.is_floating_point() else tensor.dtype

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodegraph.core.ports import port_type
-from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.guidable import check_from_zero, check_interval
-from nodegraph.diffusion.guiders.base import GuidanceMethod
+from nodegraph.diffusion.guiders.base import AddedGuidance, GuidanceMethod
+from nodegraph.diffusion.guiders.changing import ChangingScale
 from nodegraph.diffusion.guiders.methods import Usual
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.errors import InvalidValue
@@ -56,6 +57,10 @@ class GuiderChoice:
         rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
             Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
         method: How the answers to its prompts are put together.
+        changing: How the guidance scale changes on the way; None: it stays.
+        added: Guidance on top of that, in this order.
+        embedded: The scale that a model is told which was distilled from guidance; its family's
+            own where None. It is guided besides where `cfg` says so.
     """
 
     positive: Conditioning
@@ -65,9 +70,13 @@ class GuiderChoice:
     end: float = 1.0
     rescale: float = 0.0
     method: GuidanceMethod = field(default_factory=Usual)
+    changing: ChangingScale | None = None
+    added: tuple[AddedGuidance, ...] = ()
+    embedded: float | None = None
 
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)
+        check_from_zero("guidance", self.embedded or 0.0)
         check_interval(self.start, self.end)
         if not 0 <= self.rescale <= 1:
             raise InvalidValue(
@@ -80,7 +89,20 @@ class GuiderChoice:
     @property
     def prompts(self) -> dict[str, Conditioning | None]:
         """By side."""
-        return {"positive": self.positive, "negative": self.negative, **self.method.prompts}
+        found = {"positive": self.positive, "negative": self.negative, **self.method.prompts}
+        for place, item in enumerate(self.added):
+            found |= item.prompts(place)
+        return found
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What has to be in memory besides the model."""
+        return tuple(dict.fromkeys(recipe for item in self.added for recipe in item.recipes))
+
+    @property
+    def asks_always(self) -> bool:
+        """Whether it asks about the negative side whatever the scale."""
+        return self.method.always or any(item.several for item in self.added)
 
     @property
     def empty(self) -> ConditioningEntry | None:
@@ -91,7 +113,12 @@ class GuiderChoice:
     @property
     def is_guided(self) -> bool:
         """Whether more than the positive prompt is asked for."""
-        return self.method.always or self.cfg > 1
+        return self.asks_always or self.strongest > 1
+
+    @property
+    def strongest(self) -> float:
+        """The largest guidance scale on the way."""
+        return self.cfg if self.changing is None else max(self.cfg, self.changing.end)
 
 
 @port_type(name="Sampler", color="#c99bd8")

@@ -117,7 +117,7 @@ def check_cover(
     if any(given is not None and given.unconditional for given in choice.prompts.values()):
         return
     if choice.negative is None:
-        check_negative(sampler, several=choice.method.always)
+        check_negative(sampler, several=choice.asks_always)
     cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
     shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
     prompts = [

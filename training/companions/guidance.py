@@ -11,7 +11,6 @@ scheduler file. The network itself needs nothing but torch.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,93 +22,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nodegraph.diffusion.classifier_files import FORMAT as FORMAT
+from nodegraph.diffusion.noisy_classifier import GuidanceClassifier as GuidanceClassifier
 from training.companions.latent_scenes import decode
 from training.models import SCALING_FACTOR, build_scheduler
 from training.pixels import Pixels
 
-FORMAT = "nodegraph guidance classifier 1"
-_GROUPS = 8
-_TIME, _WAVES = 128, 64
-"""Features of a timestep, and the waves they are made of."""
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
-
-
-class _Block(nn.Module):
-    """Two convolutions, the second of states scaled and shifted by the time; (n, c, h, w)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.GroupNorm(_GROUPS, channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.time = nn.Linear(_TIME, 2 * channels)
-        self.second = nn.GroupNorm(_GROUPS, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1)
-
-    def forward(self, states: Tensor, time: Tensor) -> Tensor:
-        changed = self.conv1(functional.silu(self.first(states)))
-        scale, shift = self.time(time)[:, :, None, None].chunk(2, dim=1)
-        changed = self.second(changed) * (1.0 + scale) + shift
-        result: Tensor = states + self.conv2(functional.silu(changed))
-        return result
-
-
-class GuidanceClassifier(nn.Module):
-    """Names what noisy latents show; for any height and width.
-
-    Args:
-        labels: Names of the objects, in the order of the logits.
-        backgrounds: Names of the background colours, likewise.
-        latent_channels: Of its input.
-        channels: Of its two levels.
-    """
-
-    def __init__(
-        self,
-        labels: Sequence[str],
-        backgrounds: Sequence[str],
-        latent_channels: int,
-        channels: tuple[int, int],
-    ) -> None:
-        super().__init__()
-        self.labels, self.backgrounds = list(labels), list(backgrounds)
-        self.latent_channels, self.channels = latent_channels, channels
-        wide, deep = channels
-        self.time = nn.Sequential(nn.Linear(_WAVES, _TIME), nn.SiLU(), nn.Linear(_TIME, _TIME))
-        self.enter = nn.Conv2d(latent_channels, wide, 3, 1, 1)
-        self.large = _Block(wide)
-        self.halve = nn.Conv2d(wide, deep, 3, 2, 1)
-        self.small = nn.ModuleList([_Block(deep), _Block(deep)])
-        self.norm = nn.GroupNorm(_GROUPS, deep)
-        self.look = nn.Conv2d(deep, 1, 1)
-        self.name = nn.Linear(2 * deep, len(self.labels))
-        self.colour = nn.Linear(2 * deep, len(self.backgrounds))
-
-    def forward(self, latents: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of objects, (n, labels), and of backgrounds, (n, backgrounds).
-
-        Args:
-            latents: Noisy and scaled, (n, latent_channels, h, w).
-            timesteps: 0 to 999, (n,).
-        """
-        time = functional.silu(self.time(_waves(timesteps).to(latents.dtype)))
-        states = self.large(self.enter(latents), time)
-        states = self.halve(states)
-        for block in self.small:
-            states = block(states, time)
-        states = functional.silu(self.norm(states))
-        # A small object covers few cells: let the network choose where to look.
-        weights = self.look(states).flatten(2).softmax(dim=2)
-        cells = states.flatten(2)
-        features = torch.cat([(cells * weights).sum(2), cells.mean(2)], dim=1)
-        return self.name(features), self.colour(features)
-
-
-def _waves(timesteps: Tensor) -> Tensor:
-    """Sines and cosines of timesteps, (n, _WAVES), float32 (arXiv:1706.03762, section 3.5)."""
-    half = _WAVES // 2
-    places = torch.arange(half, device=timesteps.device, dtype=torch.float32)
-    angles = timesteps.float()[:, None] * torch.exp(-math.log(10_000.0) * places / half)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def save_guidance_classifier(

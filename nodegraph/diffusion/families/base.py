@@ -47,6 +47,9 @@ HOLE, HOLE_MASK = "hole", "hole_mask"
 what `Family.hole_mask` makes of the mask."""
 
 
+GUIDANCE = "guidance"
+"""Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
+
 LATE_CFG = "late_cfg"
 """Tensor of a prompt: the guidance scale of the second of two experts, (1,)."""
 

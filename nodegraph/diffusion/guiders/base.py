@@ -8,17 +8,22 @@ module beside it: nothing else knows it by name.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
+from nodegraph.diffusion.guidable import check_interval
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.core.values import Conditioning
+    from nodegraph.diffusion.asking import Asking
     from nodegraph.diffusion.components import Denoiser
     from nodegraph.diffusion.families import Family
     from nodegraph.diffusion.families.base import Moment
+    from nodegraph.diffusion.prompt_fitting import PromptFitting
+    from nodegraph.diffusion.step_prompts import Prompts
 
 Side = str
 """What a model is asked about: ``positive``, ``negative``, or what a method names besides."""
@@ -66,16 +71,27 @@ class GuidedModel:
     """What a guider is begun for.
 
     Attributes:
+        model: Without a step cache's hooks.
+        asking: How it is asked.
         cfg: The guidance scale as it was chosen.
-        scale: The same at a moment: a model may know another one for a part of a sampling.
-        prompts: The positive ones, as `Family.fit` gave them.
+        scale: The same at a moment: it may change on the way.
+        changes: Whether it was chosen that it does.
+        fitting: What prompts are fitted to.
+        positive: The positive prompts, as they were given.
+        sides: The prompts of each side, as the model takes them.
+        beside: What else is in memory, by its recipe.
     """
 
     model: Denoiser
+    asking: Asking
     family: Family
     cfg: float
     scale: Callable[[Moment], float]
-    prompts: Sequence[Mapping[str, Tensor]]
+    changes: bool
+    fitting: PromptFitting
+    positive: Conditioning
+    sides: Mapping[Side, Prompts]
+    beside: Mapping[Recipe, Any]
 
     def both(self) -> tuple[Side, ...]:
         """The two sides, in the order in which the family's model is asked."""
@@ -106,4 +122,77 @@ class GuidanceMethod(ABC):
 
     @abstractmethod
     def begin(self, given: GuidedModel) -> Guider:
+        """What works in one sampling."""
+
+
+class AddedTerm(Protocol):
+    """Guidance on top of what a guider gives."""
+
+    @property
+    def askings(self) -> Mapping[Side, Asking]:
+        """Who answers for some sides in place of the model itself."""
+        ...
+
+    def applies(self, moment: Moment) -> bool:
+        """Whether it takes part at a step."""
+        ...
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """What it needs evaluated, where it applies."""
+        ...
+
+    def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What it adds to the guided output.
+
+        Args:
+            x: The latent as the model takes it.
+            outputs: Of all sides that were evaluated.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AddedGuidance(ABC):
+    """Describes guidance on top of a guider's.
+
+    Attributes:
+        scale: How strongly it leads.
+        start, end: Part of the sampling in which it does, 0 to 1.
+    """
+
+    scale: float
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        check_interval(self.start, self.end)
+
+    def prompts(self, place: int) -> Mapping[Side, Conditioning]:
+        """Of the sides that it asks about besides the positive and the negative one.
+
+        Args:
+            place: Its own among what is added.
+        """
+        return {}
+
+    @property
+    def several(self) -> bool:
+        """Whether it asks about more than the positive prompt."""
+        return False
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What has to be in memory besides the model."""
+        return ()
+
+    @abstractmethod
+    def check(self, model: DiffusionModel) -> None:
+        """Refuse, before anything is loaded, what doesn't go with a model.
+
+        Raises:
+            InvalidValue: On port ``guider``.
+        """
+
+    @abstractmethod
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """What works in one sampling."""

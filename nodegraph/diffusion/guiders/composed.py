@@ -1,27 +1,30 @@
-"""A guider in a part of a sampling, and what is done with what it gives."""
+"""All that leads a model in a sampling: a guider in its part, what is added, what is done after."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from nodegraph.diffusion.asking import Asking
 from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Guider, Side
+from nodegraph.diffusion.guiders.base import AddedTerm, Guider, Side
 from nodegraph.diffusion.guiders.classifier_free import rescaled
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedGuider:
-    """All that leads a model in a sampling.
+    """A guider in a part of a sampling, and guidance that is added to what it gives.
 
     Attributes:
         guider: What leads by several sides; None where the positive prompt leads alone.
+        added: In the order in which it is added.
         rescale, start, end: As of `GuiderChoice`.
     """
 
     guider: Guider | None
+    added: Sequence[AddedTerm] = ()
     rescale: float = 0.0
     start: float = 0.0
     end: float = 1.0
@@ -29,21 +32,37 @@ class ComposedGuider:
     def _guiding(self, moment: Moment) -> Guider | None:
         return self.guider if self.start <= moment.progress < self.end else None
 
-    def sides(self, moment: Moment) -> tuple[Side, ...]:
-        """Those of the guider in its part, else the positive one alone."""
-        guider = self._guiding(moment)
-        return ("positive",) if guider is None else guider.sides(moment)
+    def _adding(self, moment: Moment) -> list[AddedTerm]:
+        return [term for term in self.added if term.applies(moment)]
 
-    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """What they add up to, brought to the positive one's spread."""
-        guider, towards = self._guiding(moment), outputs["positive"]
-        if guider is None:
-            return towards
-        guided = guider.combine(outputs, moment)
-        return rescaled(guided, towards, self.rescale) if self.rescale else guided
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """All that is evaluated at a step: the positive one alone outside of the parts."""
+        guider = self._guiding(moment)
+        own = ("positive",) if guider is None else guider.sides(moment)
+        further = [side for term in self._adding(moment) for side in term.sides(moment)]
+        return tuple(dict.fromkeys([*own, *further]))
+
+    def askings(self, moment: Moment) -> Mapping[Side, Asking]:
+        """Who answers for some sides in place of the model itself."""
+        return {
+            side: asking for term in self._adding(moment) for side, asking in term.askings.items()
+        }
+
+    def combine(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What the outputs add up to, brought to the spread of the positive one.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
+        guided = towards if guider is None else guider.combine(outputs, moment)
+        for term in adding:
+            guided = guided + term.term(x, outputs, moment)
+        is_led = guider is not None or adding
+        return rescaled(guided, towards, self.rescale) if self.rescale and is_led else guided
 
     def state(self) -> dict[str, Tensor]:
-        """The guider's."""
+        """The guider's: what is added keeps nothing."""
         return {} if self.guider is None else self.guider.state()
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -18,11 +18,11 @@ class DualGuidance(Forgetful):
     Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
 
     Attributes:
-        cfg: Scale of the way from the second prompt to the positive one.
+        scale: At a moment, of the way from the second prompt to the positive one.
         second_cfg: Scale of the way to the second.
     """
 
-    cfg: float
+    scale: Callable[[Moment], float]
     second_cfg: float
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
@@ -32,4 +32,4 @@ class DualGuidance(Forgetful):
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """The sum of the two ways."""
         away, second, towards = (outputs[side] for side in self.sides(moment))
-        return away + self.second_cfg * (second - away) + self.cfg * (towards - second)
+        return away + self.second_cfg * (second - away) + self.scale(moment) * (towards - second)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.guidable import check_from_zero
 from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel, Guider, Side
+from nodegraph.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,14 @@ class Usual(GuidanceMethod):
         """See `Family.guider` and `ClassifierFree`."""
         from nodegraph.diffusion.guiders.classifier_free import ClassifierFree
 
-        own = given.family.guider(given.model, given.cfg, given.prompts)
+        leading = [prompt.tensors for prompt in given.sides["positive"].prompts]
+        own = given.family.guider(given.model, given.cfg, leading)
+        if own is not None and given.changes:
+            raise InvalidValue(
+                f"the scale of {given.family.title} is changed by a guider of its own",
+                port="guider",
+                hint="Leave ChangingGuidance out.",
+            )
         return own or ClassifierFree(given.family, given.scale)
 
 
@@ -54,10 +62,10 @@ class Dual(GuidanceMethod):
         return True
 
     def begin(self, given: GuidedModel) -> Guider:
-        """With the scale as it was chosen."""
+        """With two scales."""
         from nodegraph.diffusion.guiders.dual import DualGuidance
 
-        return DualGuidance(given.cfg, self.second_cfg)
+        return DualGuidance(given.scale, self.second_cfg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +86,94 @@ class Projected(GuidanceMethod):
         """Projected from the first step on."""
         from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 
-        cfg, momentum = given.cfg, self.momentum or None
-        return ProjectedGuidance(cfg, cfg, -1, momentum, self.longest, self.along)
+        momentum = self.momentum or None
+        return ProjectedGuidance(
+            given.cfg, given.cfg, -1, momentum, self.longest, self.along, given.scale
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroStar(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.zero_star.ZeroStarGuidance`.
+
+    Attributes:
+        zero_steps: Steps at the beginning that stay where they are.
+    """
+
+    zero_steps: int = 1
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """From a negative answer that is scaled."""
+        from nodegraph.diffusion.guiders.zero_star import ZeroStarGuidance
+
+        return ZeroStarGuidance(given, self.zero_steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Tangential(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.tangential.TangentialGuidance`."""
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """Along the main direction."""
+        from nodegraph.diffusion.guiders.tangential import TangentialGuidance
+
+        return TangentialGuidance(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.frequency.FrequencyGuidance`.
+
+    Attributes:
+        high_cfg: Scale of high frequencies.
+        levels: Of the pyramid, at least 2.
+    """
+
+    high_cfg: float = 7.0
+    levels: int = 2
+
+    def __post_init__(self) -> None:
+        check_from_zero("high_cfg", self.high_cfg)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """Level by level."""
+        from nodegraph.diffusion.guiders.frequency import FrequencyGuidance
+
+        return FrequencyGuidance(given, self.high_cfg, self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Damped(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.magnitude.MagnitudeGuidance`.
+
+    Attributes:
+        damping: How fast the scale goes down where both answers differ.
+    """
+
+    damping: float = 8.0
+
+    def __post_init__(self) -> None:
+        check_from_zero("damping", self.damping)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """By the length of the way."""
+        from nodegraph.diffusion.guiders.magnitude import MagnitudeGuidance
+
+        return MagnitudeGuidance(given, self.damping)
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.adaptive.AdaptiveGuidance`.
+
+    Attributes:
+        alike: Cosine between both answers from which on they are alike.
+    """
+
+    alike: float = 0.99
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """As long as it makes a difference."""
+        from nodegraph.diffusion.guiders.adaptive import AdaptiveGuidance
+
+        return AdaptiveGuidance(given, self.alike)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class ProjectedGuidance:
         momentum: What a step keeps of those before; negative momentum pushes away from them.
         longest: Norm that the averaged way is cut to; 0 leaves it.
         along: Share that is kept of what lies along the positive's output.
+        changing: The scale at a moment, in place of the two.
     """
 
     cfg: float
@@ -44,6 +45,7 @@ class ProjectedGuidance:
     momentum: float | None = -0.5
     longest: float = 10.0
     along: float = 0.0
+    changing: Callable[[Moment], float] | None = None
     _running: Tensor | None = field(default=None, init=False)
 
     @classmethod
@@ -81,9 +83,12 @@ class ProjectedGuidance:
         if self.momentum is not None:
             before = 0 if self._running is None else self._running.to(way.device)
             self._running = way + self.momentum * before
-        if moment.step <= self.after or self.scale == 1:
-            return away + self.cfg * way
-        return away + self.scale * self._projected(
+        cfg, scale = self.cfg, self.scale
+        if self.changing is not None:
+            cfg = scale = self.changing(moment)
+        if moment.step <= self.after or scale == 1:
+            return away + cfg * way
+        return away + scale * self._projected(
             way if self._running is None else self._running, towards
         )
 

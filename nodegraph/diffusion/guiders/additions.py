@@ -1,0 +1,245 @@
+"""What can be added to a guider, as values. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
+from nodegraph.diffusion.classifier_files import LatentClassifier, read_classifier
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.guiders.addable import (
+    CLASSIFIED,
+    LOOKED_INTO,
+    PERTURBED,
+    SKIPPED,
+    check_addable,
+)
+from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel, Side
+from nodegraph.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbedAttention(AddedGuidance):
+    """Away from what the network says where tokens attend to themselves alone.
+
+    Source: Ahn et al. 2024, arXiv:2403.17377; of transformers as diffusers' guiders.
+
+    Attributes:
+        layers: As of `nodegraph.diffusion.guiders.layers`.
+    """
+
+    layers: tuple[str, ...] = ()
+
+    def check(self, model: DiffusionModel) -> None:
+        """Some transformers compute attention in a way of their own."""
+        check_addable(PERTURBED, model.family)
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """By a copy of the network that shares its weights."""
+        from nodegraph.diffusion.guiders.perturbing import unmoved, with_attention
+        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+
+        worse = given.asking.another(with_attention(given.model, self.layers, unmoved))
+        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothedEnergy(AddedGuidance):
+    """Away from what a UNet says where attention is blurred.
+
+    Source: Hong 2024, arXiv:2408.00760.
+
+    Attributes:
+        layers: As of `nodegraph.diffusion.guiders.layers`.
+        blur: Standard deviation in cells of the layer.
+    """
+
+    layers: tuple[str, ...] = ()
+    blur: float = 9999.0
+
+    def check(self, model: DiffusionModel) -> None:
+        """It needs to know where tokens lie."""
+        check_addable(LOOKED_INTO, model.family)
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """By a copy of the network that shares its weights."""
+        from nodegraph.diffusion.guiders.perturbing import with_attention
+        from nodegraph.diffusion.guiders.smoothed import smoothing
+        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+
+        height, width = given.fitting.shape[-2:]
+        attend = smoothing(self.blur, height, width)
+        worse = given.asking.another(with_attention(given.model, self.layers, attend))
+        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedLayers(AddedGuidance):
+    """Away from what the network says without some of its blocks.
+
+    Source: https://github.com/Stability-AI/sd3.5; Hyung et al. 2024, arXiv:2411.18664.
+
+    Attributes:
+        layers: As of `nodegraph.diffusion.guiders.layers`.
+    """
+
+    layers: tuple[str, ...] = ()
+
+    def check(self, model: DiffusionModel) -> None:
+        """Blocks of some transformers can't be left out."""
+        check_addable(SKIPPED, model.family)
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """By a copy of the network that shares its weights."""
+        from nodegraph.diffusion.guiders.perturbing import without_layers
+        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+
+        worse = given.asking.another(without_layers(given.model, self.layers))
+        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class SelfAttention(AddedGuidance):
+    """See `nodegraph.diffusion.guiders.self_attention.SelfAttentionTerm`.
+
+    Attributes:
+        blur: Standard deviation of the blur in cells of the latent.
+    """
+
+    blur: float = 1.0
+
+    def check(self, model: DiffusionModel) -> None:
+        """It looks into the middle of a UNet."""
+        check_addable(LOOKED_INTO, model.family)
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """By the negative side where there is one."""
+        from nodegraph.diffusion.guiders.self_attention import SelfAttentionTerm
+
+        side = "negative" if "negative" in given.sides else "positive"
+        return SelfAttentionTerm(given, side, self.scale, self.blur, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class WeakerModel(AddedGuidance):
+    """Away from what a weaker model says: smaller, or trained less.
+
+    Source: Karras et al. 2024, arXiv:2406.02507.
+
+    Attributes:
+        model: The weaker one, of the same family.
+    """
+
+    model: DiffusionModel = field(kw_only=True)
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The weaker model."""
+        return (self.model,)
+
+    def check(self, model: DiffusionModel) -> None:
+        """Both have to be asked the same, and to answer alike."""
+        from nodegraph.diffusion.flow_noise import recipe_noise
+
+        if self.model.family != model.family:
+            raise InvalidValue(
+                "the weaker model is of another family",
+                port="guider",
+                given=family_named(self.model.family).title,
+                expected=family_named(model.family).title,
+            )
+        kinds = [getattr(recipe_noise(item), "prediction_type", "") for item in (self.model, model)]
+        if kinds[0] != kinds[1]:
+            raise InvalidValue(
+                "the weaker model predicts something else than the model",
+                port="guider",
+                given=kinds[0],
+                expected=kinds[1],
+            )
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """With the prompts as it takes them."""
+        from dataclasses import replace
+
+        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+
+        weaker = given.beside[self.model]
+        prompts = replace(given.fitting, model=weaker).prompts("positive", given.positive)
+        return AwayFromWorse(
+            given.asking.another(weaker), prompts, self.scale, self.start, self.end
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherNegative(AddedGuidance):
+    """See `nodegraph.diffusion.guiders.negatives.AwayFromPrompt`.
+
+    Attributes:
+        negative: What to lead away from besides.
+        apart: Whether only away from what has nothing to do with the positive prompt.
+    """
+
+    negative: Conditioning = field(kw_only=True)
+    apart: bool = False
+
+    @property
+    def several(self) -> bool:
+        """It does."""
+        return True
+
+    def prompts(self, place: int) -> Mapping[Side, Conditioning]:
+        """Its own."""
+        return {f"negative {place}": self.negative}
+
+    def check(self, model: DiffusionModel) -> None:
+        """Where a model can't be asked about several prompts is told with the rest."""
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """Beside the negative side."""
+        from nodegraph.diffusion.guiders.negatives import AwayFromPrompt
+
+        side = f"negative {place}"
+        return AwayFromPrompt(side, self.scale, self.apart, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Classified(AddedGuidance):
+    """See `nodegraph.diffusion.guiders.classified.TowardsClass`.
+
+    Attributes:
+        classifier: Of the noisy latents.
+        label, background: Names that it knows; empty for anything.
+    """
+
+    classifier: LatentClassifier = field(kw_only=True)
+    label: str = ""
+    background: str = ""
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The classifier."""
+        return (self.classifier,)
+
+    def check(self, model: DiffusionModel) -> None:
+        """It has to know the noise."""
+        check_addable(CLASSIFIED, model.family)
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """With the classifier in memory."""
+        from nodegraph.diffusion.guiders.classified import TowardsClass
+        from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+
+        about = read_classifier(Path(self.classifier.files[0].path))
+        if about.channels != given.fitting.shape[1]:
+            raise InvalidValue(
+                "the classifier was trained on other latents than the model has",
+                port="guider",
+                given=f"{about.channels} channels",
+                expected=f"{given.fitting.shape[1]} channels",
+            )
+        wished = about.places(self.label, self.background)
+        arithmetic = OutputArithmetic.of(given.model.scheduler_config)
+        network = given.beside[self.classifier].network
+        return TowardsClass(network, *wished, arithmetic, self.scale, self.start, self.end)

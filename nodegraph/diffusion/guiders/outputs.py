@@ -1,0 +1,61 @@
+"""What a network's output says of the clean latent and the noise, for models of noise variances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.noise import NoiseSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class OutputArithmetic:
+    """Conversions at the timestep that the network is asked at.
+
+    The latent as the network takes it is x = alpha · clean + deviation · noise, with
+    alpha² + deviation² = 1. Of the velocity see Salimans & Ho 2022, arXiv:2202.00512, section 4.
+    """
+
+    noise: NoiseSchedule
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> OutputArithmetic:
+        """For a model with a scheduler file."""
+        return cls(NoiseSchedule.from_config(config))
+
+    def scales(self, moment: Moment) -> tuple[float, float]:
+        """Of the clean latent and the noise, between whole timesteps by interpolation."""
+        sigma = float(self.noise.timestep_to_sigma(moment.at))
+        alpha = (1 + sigma**2) ** -0.5
+        return alpha, sigma * alpha
+
+    def noise_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+        """The noise that an output says is in x."""
+        alpha, deviation = self.scales(moment)
+        if self.noise.prediction_type == "v_prediction":
+            return alpha * output + deviation * x
+        if self.noise.prediction_type == "sample":
+            return (x - alpha * output) / deviation
+        return output
+
+    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+        """The clean latent that an output says is in x."""
+        alpha, deviation = self.scales(moment)
+        if self.noise.prediction_type == "v_prediction":
+            return alpha * x - deviation * output
+        if self.noise.prediction_type == "sample":
+            return output
+        return (x - deviation * output) / alpha
+
+    def of_noise(self, change: Tensor, moment: Moment) -> Tensor:
+        """How the output changes where the noise in x does by so much."""
+        alpha, deviation = self.scales(moment)
+        if self.noise.prediction_type == "v_prediction":
+            return change / alpha
+        if self.noise.prediction_type == "sample":
+            return -deviation / alpha * change
+        return change

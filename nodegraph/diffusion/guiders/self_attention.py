@@ -1,0 +1,87 @@
+"""Self-attention guidance: away from what a UNet says of a latent whose details are blurred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.diffusion.asking import Asking, answered
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.guiders.base import GuidedModel, Side
+from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+from nodegraph.diffusion.guiders.perturbing import with_attention
+from nodegraph.diffusion.guiders.token_grid import blurred, grid_of
+
+_PLACE = "mid_block.attentions.0.transformer_blocks.0"
+_SALIENT = 1.0
+"""Attention that a place gets from all others, from which on its details matter."""
+_SIZE = 9
+"""Cells that the blur covers."""
+
+
+@dataclass(slots=True)
+class SelfAttentionTerm:
+    """Blurs the clean latent where the middle of the UNet looks, noises it again, and leads away
+    from what the network says of that.
+
+    Source: Hong et al. 2023, arXiv:2210.00939, algorithm 1; as StableDiffusionSAGPipeline.
+
+    Attributes:
+        side: Whose answer is looked at: the negative one where there is guidance.
+        scale: How strongly it leads.
+        blur: Standard deviation of the blur in cells.
+        start, end: Part of the sampling in which it does.
+    """
+
+    given: GuidedModel
+    side: Side
+    scale: float
+    blur: float
+    start: float = 0.0
+    end: float = 1.0
+    askings: Mapping[Side, Asking] = field(init=False)
+    _seen: list[Tensor] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        looked_at = with_attention(self.given.model, (_PLACE,), self._look)
+        self.askings = {self.side: self.given.asking.another(looked_at)}
+
+    def _look(self, query: Tensor, key: Tensor, value: Tensor) -> None:
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        self._seen.append(scores.softmax(-1).mean(1).sum(1))
+
+    def applies(self, moment: Moment) -> bool:
+        """In its part."""
+        return self.scale != 0 and self.start <= moment.progress < self.end
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """The one that is looked at."""
+        self._seen.clear()
+        return (self.side,)
+
+    def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """The way from the answer about the blurred latent to the one about the latent."""
+        output = outputs[self.side]
+        arithmetic = OutputArithmetic.of(self.given.model.scheduler_config)
+        clean = arithmetic.clean_in(x, output, moment)
+        noise = arithmetic.noise_in(x, output, moment)
+        salient = self._salient(x)
+        alpha, deviation = arithmetic.scales(moment)
+        size = min(_SIZE, 2 * min(x.shape[-2:]) - 1)
+        vague = blurred(clean, self.blur, size) * salient + clean * (1 - salient)
+        degraded = (alpha * vague + deviation * noise).to(x.dtype)
+        prompts = self.given.sides[self.side]
+        return self.scale * (output - answered(self.askings[self.side], prompts, degraded, moment))
+
+    def _salient(self, x: Tensor) -> Tensor:
+        """1 where details matter, else 0; shape (batch, 1, height, width)."""
+        seen = torch.cat(self._seen)
+        looked = seen.view(-1, len(x), seen.shape[-1]).mean(0)
+        grid = grid_of(looked.shape[-1], *x.shape[-2:])
+        assert grid is not None, "the middle of a UNet has the latent's proportions"
+        mask = (looked > _SALIENT).view(len(x), 1, *grid).to(x.dtype)
+        return functional.interpolate(mask, x.shape[-2:])

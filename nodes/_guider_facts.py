@@ -1,0 +1,137 @@
+"""What the nodes of guiders know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.classifier_files import locate_classifier, read_classifier
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.guidable import check_interval
+from nodegraph.diffusion.guiders.addable import CLASSIFIED, LOOKED_INTO, PERTURBED, SKIPPED
+from nodegraph.diffusion.guiders.layers import layer_names
+
+from ._facts import finding_of
+from ._sampling_facts import has_negative, told
+
+
+def single_side(inputs: HookInputs) -> dict[str, Facts]:
+    """That a model is asked for one prompt alone."""
+    return {"guider": {"sides": 1, "has_negative": False}}
+
+
+def guided_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for."""
+    cfg = inputs.literals.get("cfg")
+    known: dict[str, object] = {"has_negative": has_negative(inputs)}
+    return {"guider": known if cfg is None else {**known, "sides": 2 if cfg > 1 else 1}}
+
+
+def projected_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for, which must be one that can be led by several."""
+    return {"guider": {**guided_sides(inputs)["guider"], "projected": True}}
+
+
+def dual_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for, whatever the scale."""
+    return {"guider": {"sides": 3, "dual": True, "has_negative": has_negative(inputs)}}
+
+
+def check_guided_part(inputs: HookInputs) -> Iterator[Finding]:
+    """Find guidance that ends before it begins."""
+    start, end = (inputs.literals.get(port) for port in ("start", "end"))
+    if start is not None and end is not None:
+        yield from told(check_interval, "start", start, end)
+
+
+def distilled_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for that is told a scale."""
+    return {"guider": {**guided_sides(inputs)["guider"], "embedded": True}}
+
+
+def passed_on(inputs: HookInputs) -> dict[str, Facts]:
+    """All that was known of the guider."""
+    return {"guider": dict(inputs.facts.get("guider", {}))}
+
+
+def changed_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for where the scale changes."""
+    known, cfg = dict(inputs.facts.get("guider", {})), inputs.literals.get("cfg")
+    if cfg is not None and cfg > 1:
+        known["sides"] = max(2, known.get("sides", 2))
+    return {"guider": known}
+
+
+def perturbed(inputs: HookInputs) -> dict[str, Facts]:
+    """That attention is another."""
+    return _with_added(inputs, PERTURBED)
+
+
+def skipped(inputs: HookInputs) -> dict[str, Facts]:
+    """That blocks are left out."""
+    return _with_added(inputs, SKIPPED)
+
+
+def looked_into(inputs: HookInputs) -> dict[str, Facts]:
+    """That it is for a UNet."""
+    return _with_added(inputs, LOOKED_INTO)
+
+
+def classified(inputs: HookInputs) -> dict[str, Facts]:
+    """That the noisy latent is classified."""
+    return _with_added(inputs, CLASSIFIED)
+
+
+def further_sides(inputs: HookInputs) -> dict[str, Facts]:
+    """That one more prompt is asked about, whatever the scale."""
+    known = inputs.facts.get("guider", {})
+    return {"guider": {**known, "sides": max(2, known.get("sides", 2)) + 1, "dual": True}}
+
+
+def _with_added(inputs: HookInputs, kind: str) -> dict[str, Facts]:
+    known = inputs.facts.get("guider", {})
+    return {"guider": {**known, "added": [*known.get("added", ()), kind]}}
+
+
+def check_perturbed(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no layers, and guidance that ends before it begins."""
+    yield from check_guided_part(inputs)
+    layers = inputs.literals.get("layers")
+    if layers is not None:
+        yield from told(layer_names, "layers", layers)
+
+
+def check_classified(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names that a classifier doesn't know, and guidance that ends before it begins."""
+    yield from check_guided_part(inputs)
+    name = inputs.fact("classifier", "file")
+    label, background = (inputs.literals.get(port) for port in ("label", "background"))
+    if name is None or label is None or background is None:
+        return
+    try:
+        about = read_classifier(locate_classifier(name, inputs.environment.models))
+    except NodegraphError:
+        # `check_classifier` tells.
+        return
+    yield from told(about.places, "label", label, background)
+
+
+def classifier_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """The file that the classifier is in."""
+    name = inputs.literals.get("classifier")
+    return {} if name is None else {"classifier": {"file": name}}
+
+
+def check_classifier(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no classifier, and files that hold none."""
+    name = inputs.literals.get("classifier")
+    if name is not None:
+        try:
+            read_classifier(locate_classifier(name, inputs.environment.models))
+        except NodegraphError as error:
+            yield finding_of("classifier", error)
+
+
+def classifier_state(inputs: HookInputs) -> str:
+    """Changes when the file does."""
+    return file_stamp(locate_classifier(inputs.literals["classifier"], inputs.environment.models))
