@@ -64,7 +64,7 @@ def _read(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         try:
-            return [float(word) for word in re.split(r"[\s,;]+", text.strip()) if word]
+            return [float(word) for word in re.split(r"[\s,;\[\]()]+", text) if word]
         except ValueError:
             return None
 

@@ -1,0 +1,71 @@
+"""A model that sees, as a value. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import PipelineComponent
+
+Task = Literal["points", "text", "classes", "matting", "depth"]
+"""What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
+a mask, or how near things are."""
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "SamModel": "points",
+        "SamHQModel": "points",
+        "Sam2Model": "points",
+        "CLIPSegForImageSegmentation": "text",
+        "SegformerForSemanticSegmentation": "classes",
+        "BeitForSemanticSegmentation": "classes",
+        "DPTForSemanticSegmentation": "classes",
+        "UperNetForSemanticSegmentation": "classes",
+        "MobileViTForSemanticSegmentation": "classes",
+        "MobileNetV2ForSemanticSegmentation": "classes",
+        "Mask2FormerForUniversalSegmentation": "classes",
+        "MaskFormerForInstanceSegmentation": "classes",
+        "VitMatteForImageMatting": "matting",
+        "DepthAnythingForDepthEstimation": "depth",
+        "DPTForDepthEstimation": "depth",
+        "GLPNForDepthEstimation": "depth",
+    }
+)
+"""By classes of transformers."""
+
+USED_BY: Mapping[Task, str] = MappingProxyType(
+    {
+        "points": "SegmentAnything",
+        "text": "SegmentByText",
+        "classes": "SegmentClass",
+        "matting": "RefineMask",
+        "depth": "EstimateDepth",
+    }
+)
+"""Nodes, by what they need."""
+
+
+@port_type(color="#7fa8c9")
+@dataclass(frozen=True, slots=True)
+class VisionModel:
+    """A model that sees: what it is made of, not its weights.
+
+    Attributes:
+        model: Recipe of its weights; the family is its class in transformers.
+        preparation: What ``preprocessor_config.json`` says: how pictures are prepared for it.
+        tokenizer: Of a model that reads words.
+        labels: Names of the classes that it knows, in their order.
+    """
+
+    model: PipelineComponent
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: PipelineComponent | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What it does."""
+        return TASKS[self.model.family]

@@ -1,0 +1,113 @@
+"""What nodes of models that see know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.vision.opening import (
+    find_vision_folder,
+    labels_of,
+    vision_bytes,
+    vision_stamp,
+)
+from nodegraph.vision.values import TASKS, USED_BY, Task
+
+from ._facts import check_dtype, finding_of
+from ._mask_facts import check_points
+
+_PORT = "vision_model"
+"""Of LoadVisionModel, that the model comes out of."""
+
+
+def vision_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What the model does, and the classes that it knows; nothing where it can't be opened."""
+    name, environment = inputs.literals.get("model"), inputs.environment
+    if name is None:
+        return {}
+    try:
+        found = find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
+        return {_PORT: {"task": TASKS[found.class_name], "labels": labels_of(found.config)}}
+    except NodegraphError:
+        # `check_vision_model` tells.
+        return {}
+
+
+def check_vision_model(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no model, and models that are damaged, refused or not supported."""
+    name, environment = inputs.literals.get("model"), inputs.environment
+    if name is not None:
+        try:
+            find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
+        except NodegraphError as error:
+            yield finding_of("model", error)
+    yield from check_dtype(inputs)
+
+
+def vision_state(inputs: HookInputs) -> str:
+    """Changes when a file of the model does."""
+    environment = inputs.environment
+    return vision_stamp(
+        inputs.literals["model"],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
+
+
+def vision_weights(inputs: HookInputs) -> Estimate:
+    """What the model takes in memory once a node needs it, about: as much as on disk."""
+    name, environment = inputs.literals.get("model"), inputs.environment
+    if name is None:
+        return Estimate()
+    found = vision_bytes(name, environment.models, allow_pickle=environment.allow_pickle)
+    return Estimate(memory=0, weights={} if found is None else {_PORT: found})
+
+
+def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
+    """Find models that do something else."""
+    found = inputs.fact("model", "task")
+    if found is not None and found != task:
+        yield Finding(
+            "model",
+            "the model does something else",
+            f"a model for {USED_BY[found]}",
+            f"a model for {USED_BY[task]}",
+        )
+
+
+def check_anything(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else, and texts that are no points or boxes."""
+    yield from _check(inputs, "points")
+    yield from check_points(inputs)
+    asked = [inputs.literals.get(port, "linked") for port in ("points", "boxes")]
+    if not any(text.strip() for text in asked):
+        yield Finding("points", "neither a point nor a box is given")
+
+
+def check_text(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else."""
+    yield from _check(inputs, "text")
+
+
+def check_classes(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else, and classes that they don't know."""
+    yield from _check(inputs, "classes")
+    known, text = inputs.fact("model", "labels"), inputs.literals.get("labels")
+    if known and text is not None:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        plain = {name.lower() for name in known}
+        for name in names:
+            if name.lower() not in plain:
+                some = ", ".join(known[:40])
+                yield Finding("labels", "the model knows no such class", name, some)
+
+
+def check_matting(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else."""
+    yield from _check(inputs, "matting")
+
+
+def check_depth(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else."""
+    yield from _check(inputs, "depth")

@@ -1,0 +1,207 @@
+"""Models that see: masks by points, boxes, words and classes, and how near things are."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from nodegraph import Choices, Context, File, Image, Mask, Range, node
+from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.vision.values import VisionModel
+
+from ._mask_facts import IMAGE_TO_MASK, SAME_SIZE_RGB
+from ._vision_facts import (
+    check_anything,
+    check_classes,
+    check_depth,
+    check_matting,
+    check_text,
+    check_vision_model,
+    vision_outputs,
+    vision_state,
+    vision_weights,
+)
+from .segment import Unit
+
+_CATEGORY = "mask/segment"
+
+
+@node(
+    category=_CATEGORY,
+    lane="io",
+    infer=vision_outputs,
+    validate=check_vision_model,
+    fingerprint=vision_state,
+    estimate=vision_weights,
+    tags=("sam", "sam2", "clipseg", "segformer", "vitmatte", "depth anything", "load", "segmenter"),
+)
+def LoadVisionModel(
+    ctx: Context,
+    model: Annotated[str, File("model")],
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> VisionModel:
+    """Open a model that sees: one that masks things, or tells how near they are.
+
+    It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; CLIPSeg; SegFormer, Mask2Former
+    and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Code that a folder brings
+    isn't run, so RMBG and BiRefNet can't be used.
+
+    Args:
+        model: Name of the folder under a models folder, such as segment/sam2-hiera-tiny.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    from nodegraph.vision.opening import open_vision_model
+
+    environment = ctx.environment
+    return open_vision_model(
+        model,
+        environment.models,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )
+
+
+class Segmented(NamedTuple):
+    """A mask, and how sure the model is of it."""
+
+    mask: Mask
+    score: float
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts=IMAGE_TO_MASK,
+    validate=check_anything,
+    tags=("sam", "sam2", "click", "box", "object selection", "segment by points", "detector"),
+)
+def SegmentAnything(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    points: str = "0.5, 0.5",
+    excluded: str = "",
+    boxes: str = "",
+    unit: Unit = "shares",
+) -> Segmented:
+    """Mask the thing that points are on, or the things in boxes, by SAM or SAM 2.
+
+    Args:
+        model: Of LoadVisionModel: SAM, SAM-HQ or SAM 2.
+        image: Points and boxes are the same in all of a batch.
+        points: x and y of points on it, such as 0.5, 0.5 or [[0.2, 0.3], [0.8, 0.3]].
+        excluded: Points on what is not to be masked.
+        boxes: x, y, width and height of a box round it; several boxes, without points, mask a thing
+            each.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+    """
+    from nodegraph.images.coordinates import read_boxes, read_points
+    from nodegraph.images.mask_sources import in_pixels
+    from nodegraph.images.selecting import pixel_points
+    from nodegraph.vision.segmenting import segment_anything
+
+    size = image.shape[2], image.shape[1]
+    wanted, other = (
+        pixel_points(read_points(text, port), size, unit, port)
+        for port, text in (("points", points), ("excluded", excluded))
+    )
+    within = [in_pixels(box, size, unit) for box in read_boxes(boxes)] if boxes.strip() else []
+    return Segmented(*segment_anything(ctx, model, image, wanted, other, within))
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts=IMAGE_TO_MASK,
+    validate=check_text,
+    tags=("clipseg", "text mask", "prompt", "grounding", "words"),
+)
+def SegmentByText(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    text: str,
+    threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.4,
+) -> Mask:
+    """Mask what a text says, by CLIPSeg.
+
+    Args:
+        model: Of LoadVisionModel: CLIPSeg.
+        image: Any.
+        text: What to mask, such as a hat.
+        threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
+    """
+    from nodegraph.vision.segmenting import segment_by_text
+
+    return segment_by_text(ctx, model, image, text, threshold)
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts=IMAGE_TO_MASK,
+    validate=check_classes,
+    tags=("segformer", "mask2former", "clothes", "semantic", "panoptic", "label", "sky", "person"),
+)
+def SegmentClass(ctx: Context, model: VisionModel, image: Image, labels: str) -> Mask:
+    """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
+
+    Args:
+        model: Of LoadVisionModel: one that was trained on classes.
+        image: Any.
+        labels: Names of classes, with commas between them.
+    """
+    from nodegraph.vision.segmenting import segment_classes
+
+    return segment_classes(ctx, model, image, labels)
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts=IMAGE_TO_MASK,
+    validate=check_matting,
+    tags=("vitmatte", "matting", "hair", "edge", "remove background", "trimap", "alpha"),
+)
+def RefineMask(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    mask: Mask,
+    width: Annotated[int, Range(1, 512)] = 10,
+) -> Mask:
+    """Give a mask a fine edge, such as of hair, by ViTMatte. With SetAlpha it removes a background.
+
+    Args:
+        model: Of LoadVisionModel: ViTMatte.
+        image: Any.
+        mask: Right but for its edge; scaled to the picture.
+        width: Pixels on both sides of the edge that are decided anew.
+    """
+    from nodegraph.vision.segmenting import refine_mask
+
+    return refine_mask(ctx, model, image, mask, width)
+
+
+@node(
+    category="control/preprocess",
+    lane="gpu",
+    numerics=True,
+    facts=SAME_SIZE_RGB,
+    validate=check_depth,
+    tags=("depth anything", "midas", "dpt", "z", "ControlNet", "depth map"),
+)
+def EstimateDepth(ctx: Context, model: VisionModel, image: Image) -> Image:
+    """Tell how near things are: the nearest white, the furthest black.
+
+    Args:
+        model: Of LoadVisionModel: Depth Anything, DPT or GLPN.
+        image: Any; each of a batch has its own nearest and furthest.
+    """
+    from nodegraph.vision.segmenting import estimate_depth
+
+    return estimate_depth(ctx, model, image)

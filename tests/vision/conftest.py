@@ -1,0 +1,182 @@
+"""Tiny random models that see, of the true classes, in folders as transformers saves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers as tf
+
+from tests.nodes.conftest import Bench
+
+SIDE = 64
+Save = Callable[[Path], Any]
+
+
+def _preparation(folder: Path, kind: str, **settings: Any) -> None:
+    text = json.dumps({"image_processor_type": kind, **settings})
+    (folder / "preprocessor_config.json").write_text(text)
+
+
+def _saved(model: Any, folder: Path, scale: float = 8.0) -> Any:
+    with torch.no_grad():
+        for weight in model.parameters():
+            # Weights as they are drawn answer nearly the same everywhere.
+            if weight.ndim > 1:
+                weight.mul_(scale)
+    model.eval().save_pretrained(folder)
+    return model
+
+
+def sam(folder: Path) -> Any:
+    vision = tf.SamVisionConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE, patch_size=8,
+        output_channels=16, mlp_dim=32, global_attn_indexes=[1], window_size=4, num_pos_feats=8,
+    )  # fmt: skip
+    prompts = tf.SamPromptEncoderConfig(hidden_size=16, image_size=SIDE, patch_size=8)
+    decoder = tf.SamMaskDecoderConfig(
+        hidden_size=16, mlp_dim=16, num_attention_heads=2, iou_head_hidden_dim=16
+    )
+    config = tf.SamConfig(
+        vision_config=vision.to_dict(),
+        prompt_encoder_config=prompts.to_dict(),
+        mask_decoder_config=decoder.to_dict(),
+    )
+    model = _saved(tf.SamModel(config), folder)
+    sizes = {"size": {"longest_edge": SIDE}, "pad_size": {"height": SIDE, "width": SIDE}}
+    masks = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
+    _preparation(folder, "SamImageProcessor", **sizes, **masks)
+    return model
+
+
+def sam2(folder: Path) -> Any:
+    backbone = tf.Sam2HieraDetConfig(
+        hidden_size=8, num_attention_heads=1, image_size=[SIDE, SIDE],
+        blocks_per_stage=[1, 1, 2, 1], embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 2, 4, 8],
+        window_size_per_stage=[8, 4, 4, 2], global_attention_blocks=[3],
+        window_positional_embedding_background_size=[4, 4],
+    )  # fmt: skip
+    vision = tf.Sam2VisionConfig(
+        backbone_config=backbone, backbone_channel_list=[64, 32, 16, 8], fpn_hidden_size=16,
+        backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
+    )  # fmt: skip
+    prompts = tf.Sam2PromptEncoderConfig(hidden_size=16, image_size=SIDE, patch_size=16)
+    decoder = tf.Sam2MaskDecoderConfig(
+        hidden_size=16, mlp_dim=16, num_attention_heads=2, iou_head_hidden_dim=16
+    )
+    config = tf.Sam2Config(
+        vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder
+    )
+    model = _saved(tf.Sam2Model(config), folder)
+    _preparation(folder, "Sam2ImageProcessorFast", size={"height": SIDE, "width": SIDE})
+    return model
+
+
+def clipseg(folder: Path) -> Any:
+    from nodegraph.diffusion.building import clip_tokenizer
+    from nodegraph.diffusion.vocabulary import MERGES
+
+    tokenizer = clip_tokenizer(MERGES, "<|endoftext|>")
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    config = tf.CLIPSegConfig(
+        text_config={**small, "num_hidden_layers": 1, "vocab_size": len(tokenizer),
+                     "eos_token_id": tokenizer.eos_token_id},
+        vision_config={**small, "num_hidden_layers": 3, "image_size": 32, "patch_size": 8},
+        projection_dim=16, extract_layers=[0, 1, 2], reduce_dim=8, decoder_num_attention_heads=2,
+        decoder_intermediate_size=16, use_complex_transposed_convolution=False,
+    )  # fmt: skip
+    model = _saved(tf.CLIPSegForImageSegmentation(config), folder)
+    tokenizer.save_pretrained(folder)
+    _preparation(folder, "ViTFeatureExtractor", size={"height": 32, "width": 32})
+    return model
+
+
+LABELS = {0: "wall", 1: "sky", 2: "tree"}
+
+
+def segformer(folder: Path) -> Any:
+    config = tf.SegformerConfig(
+        hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16, id2label=LABELS,
+    )  # fmt: skip
+    model = _saved(tf.SegformerForSemanticSegmentation(config), folder)
+    _preparation(folder, "SegformerFeatureExtractor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
+def mask2former(folder: Path) -> Any:
+    backbone = tf.SwinConfig(
+        embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = tf.Mask2FormerConfig(
+        backbone_config=backbone, feature_size=32, mask_feature_size=32, hidden_dim=32,
+        encoder_feedforward_dim=16, encoder_layers=1, decoder_layers=2, num_attention_heads=2,
+        dim_feedforward=16, num_queries=5, id2label=LABELS,
+    )  # fmt: skip
+    model = _saved(tf.Mask2FormerForUniversalSegmentation(config), folder)
+    _preparation(folder, "Mask2FormerImageProcessor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
+def vitmatte(folder: Path) -> Any:
+    backbone = tf.VitDetConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_channels=4,
+        image_size=SIDE, patch_size=16, window_block_indices=[0], window_size=2,
+        residual_block_indices=[1], out_features=["stage2"],
+    )  # fmt: skip
+    config = tf.VitMatteConfig(
+        backbone_config=backbone, hidden_size=16, convstream_hidden_sizes=[8, 8, 8],
+        fusion_hidden_sizes=[16, 8, 8, 8],
+    )  # fmt: skip
+    model = _saved(tf.VitMatteForImageMatting(config), folder)
+    _preparation(folder, "VitMatteImageProcessor")
+    return model
+
+
+def depth_anything(folder: Path) -> Any:
+    backbone = tf.Dinov2Config(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=56, patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
+    )  # fmt: skip
+    config = tf.DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=8, head_hidden_size=4, head_in_index=-1,
+    )  # fmt: skip
+    model = _saved(tf.DepthAnythingForDepthEstimation(config), folder)
+    settings = {"size": {"height": 56, "width": 56}, "keep_aspect_ratio": True}
+    _preparation(folder, "DPTImageProcessor", ensure_multiple_of=14, **settings)
+    return model
+
+
+MAKERS: dict[str, Save] = {
+    "sam": sam, "sam2": sam2, "clipseg": clipseg, "segformer": segformer,
+    "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory.mktemp("vision"))
+    yield made
+    made.session.close()
+
+
+@pytest.fixture(scope="module")
+def models(bench: Bench) -> Callable[[str], Any]:
+    """Saves a model under the models folder, once, and gives it."""
+
+    @cache
+    def make(name: str) -> Any:
+        folder = bench.folder / "models" / name
+        folder.mkdir(parents=True)
+        torch.manual_seed(0)
+        return MAKERS[name](folder)
+
+    return make

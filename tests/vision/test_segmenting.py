@@ -1,0 +1,220 @@
+"""Models that see answer as transformers does when it is called plainly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from PIL import Image as Pillow
+from torch.nn import functional
+
+from nodegraph.vision.opening import labels_of
+from nodegraph.vision.segmenting import trimap
+from tests.nodes.conftest import Bench, link
+
+Models = Callable[[str], Any]
+WIDTH, HEIGHT = 60, 44
+
+
+def seen(kind: str, model: str, batch: int = 1, **inputs: Any) -> dict[str, Any]:
+    """A picture, a model, and one node behind both."""
+    picture = {"width": WIDTH, "height": HEIGHT, "batch": batch}
+    return {
+        "picture": {"type": "Picture", "inputs": picture},
+        "load": {"type": "LoadVisionModel", "inputs": {"model": model}},
+        "next": {
+            "type": kind,
+            "inputs": {"model": link("load"), "image": link("picture"), **inputs},
+        },
+    }
+
+
+def pictures(bench: Bench, nodes: dict[str, Any]) -> list[Pillow.Image]:
+    levels = (bench.value(nodes, "picture.image").numpy() * 255).round().astype(np.uint8)
+    return [Pillow.fromarray(item) for item in levels]
+
+
+@torch.inference_mode()
+def test_sam_masks_what_it_masks_by_a_plain_call(bench: Bench, models: Models) -> None:
+    model = models("sam")
+    nodes = seen("SegmentAnything", "sam", 2, points="0.4 0.5; 0.8 0.5", excluded="0.1 0.1")
+    found = bench.run(nodes, "next")
+    assert not found.errors
+    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
+    processor = tf.SamProcessor(image_processor=tf.SamImageProcessorPil(**sizes))
+    points = [[[24.0, 22.0], [48.0, 22.0], [6.0, 4.0]]]
+    for at, picture in enumerate(pictures(bench, nodes)):
+        given = processor(
+            picture, input_points=points, input_labels=[[1, 1, 0]], return_tensors="pt"
+        )
+        answer = model(**given, multimask_output=False)
+        [masks] = processor.image_processor.post_process_masks(
+            answer.pred_masks, given["original_sizes"], given["reshaped_input_sizes"]
+        )
+        assert 0 < masks.float().mean() < 1
+        assert (found["next.mask"][at] != masks[0, 0].float()).float().mean() < 0.002
+    box = bench.run(seen("SegmentAnything", "sam", points="", boxes="[[.1, .1, .5, .5]]"), "next")
+    given = processor(
+        pictures(bench, nodes)[0], input_boxes=[[[6.0, 4.4, 36.0, 26.4]]], return_tensors="pt"
+    )
+    answer = model(**given, multimask_output=False)
+    [masks] = processor.image_processor.post_process_masks(
+        answer.pred_masks, given["original_sizes"], given["reshaped_input_sizes"]
+    )
+    assert (box["next.mask"] != masks[0].float()).float().mean() < 0.002
+
+
+@torch.inference_mode()
+def test_sam_2_masks_what_it_masks_by_a_plain_call(bench: Bench, models: Models) -> None:
+    model = models("sam2")
+    nodes = seen("SegmentAnything", "sam2", points="0.5 0.5")
+    found = bench.run(nodes, "next")
+    assert not found.errors
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    image = (bench.value(nodes, "picture.image") - mean) / deviation
+    pixels = functional.interpolate(
+        image.movedim(-1, 1), size=(64, 64), mode="bilinear", antialias=True
+    )
+    answer = model(
+        pixel_values=pixels,
+        input_points=torch.tensor([[[[32.0, 32.0]]]]),
+        input_labels=torch.tensor([[[1]]]),
+        multimask_output=True,
+    )
+    best = int(answer.iou_scores[0, 0].argmax())
+    logits = functional.interpolate(
+        answer.pred_masks[:, 0, best : best + 1], size=(HEIGHT, WIDTH), mode="bilinear"
+    )
+    expected = (logits[0] > 0).float()
+    assert (found["next.mask"] != expected).float().mean() < 0.01
+    assert found["next.score"] == pytest.approx(
+        float(answer.iou_scores[0, 0, best].clamp(0, 1)), abs=1e-3
+    )
+
+
+def test_several_boxes_mask_a_thing_each(bench: Bench, models: Models) -> None:
+    models("sam2")
+    boxes = ("[[0.1, 0.1, 0.3, 0.3]]", "[[0.5, 0.5, 0.4, 0.4]]")
+    single = [
+        bench.value(seen("SegmentAnything", "sam2", points="", boxes=box), "next.mask")
+        for box in boxes
+    ]
+    both = " ".join(boxes).replace("]] [[", "], [")
+    found = bench.value(seen("SegmentAnything", "sam2", points="", boxes=both), "next.mask")
+    assert torch.equal(found, torch.maximum(*single))
+    error = bench.failure(seen("SegmentAnything", "sam2", boxes=both), "next")
+    assert "one box at most" in str(error)
+
+
+@torch.inference_mode()
+def test_clipseg_masks_what_a_text_says_as_by_a_plain_call(bench: Bench, models: Models) -> None:
+    model = models("clipseg")
+    nodes = seen("SegmentByText", "clipseg", 2, text="a hat", threshold=0.0)
+    found = bench.value(nodes, "next.mask")
+    tokenizer = tf.CLIPTokenizer.from_pretrained(bench.folder / "models" / "clipseg")
+    processor = tf.ViTImageProcessorPil(size={"height": 32, "width": 32})
+    for at, picture in enumerate(pictures(bench, nodes)):
+        answer = model(
+            **tokenizer(["a hat"], padding=True, return_tensors="pt"),
+            **processor(picture, return_tensors="pt"),
+        )
+        logits = functional.interpolate(
+            answer.logits.reshape(1, 1, 32, 32), size=(HEIGHT, WIDTH), mode="bilinear"
+        )
+        torch.testing.assert_close(found[at], logits[0, 0].sigmoid(), rtol=0, atol=1e-4)
+    level = float(found.median())
+    hard = bench.value(
+        seen("SegmentByText", "clipseg", 2, text="a hat", threshold=level), "next.mask"
+    )
+    assert torch.equal(hard, (found >= level).float())
+
+
+@pytest.mark.parametrize("name", ["segformer", "mask2former"])
+@torch.inference_mode()
+def test_classes_are_masked_as_by_a_plain_call(bench: Bench, models: Models, name: str) -> None:
+    model = models(name)
+    kind = tf.SegformerImageProcessorPil if name == "segformer" else tf.Mask2FormerImageProcessorPil
+    processor = kind(size={"height": 64, "width": 64})
+    nodes = seen("SegmentClass", name, labels="Sky, tree")
+    [picture] = pictures(bench, nodes)
+    given = processor(picture, return_tensors="pt")
+    [classes] = processor.post_process_semantic_segmentation(
+        model(**given), target_sizes=[(HEIGHT, WIDTH)]
+    )
+    found = bench.value(nodes, "next.mask")
+    assert torch.equal(found[0], ((classes == 1) | (classes == 2)).float())
+    all_of_them = bench.value(seen("SegmentClass", name, labels="sky, tree, wall"), "next.mask")
+    assert all_of_them.min() == 1
+
+
+@torch.inference_mode()
+def test_an_edge_is_refined_as_by_a_plain_call(bench: Bench, models: Models) -> None:
+    model = models("vitmatte")
+    ellipse = {"type": "ShapeMask", "inputs": {"image": link("picture"), "shape": "ellipse"}}
+    nodes = {**seen("RefineMask", "vitmatte", mask=link("mask"), width=3), "mask": ellipse}
+    result = bench.run(nodes, "next", "mask")
+    assert not result.errors
+    known = trimap(result["mask.mask"], 3)[0]
+    levels = (known * 255).round().byte().numpy()
+    [picture] = pictures(bench, nodes)
+    given = tf.VitMatteImageProcessorPil()(images=picture, trimaps=levels, return_tensors="pt")
+    alpha = model(**given).alphas[0, 0, :HEIGHT, :WIDTH]
+    found = result["next.mask"][0]
+    assert known.unique().tolist() == [0, 0.5, 1]
+    assert torch.equal(found[known != 0.5], known[known != 0.5])
+    torch.testing.assert_close(found[known == 0.5], alpha[known == 0.5], rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_depth_is_that_of_a_plain_call(bench: Bench, models: Models) -> None:
+    model = models("depth")
+    nodes = seen("EstimateDepth", "depth", 2)
+    found = bench.value(nodes, "next.image")
+    processor = tf.DPTImageProcessorPil(
+        size={"height": 56, "width": 56}, keep_aspect_ratio=True, ensure_multiple_of=14
+    )
+    for at, picture in enumerate(pictures(bench, nodes)):
+        depth = model(**processor(picture, return_tensors="pt")).predicted_depth[None]
+        depth = functional.interpolate(depth, size=(HEIGHT, WIDTH), mode="bilinear")[0, 0]
+        expected = (depth - depth.min()) / (depth.max() - depth.min())
+        torch.testing.assert_close(found[at, :, :, 0], expected, rtol=0, atol=1e-4)
+
+
+def test_what_is_wrong_is_told_before_anything_is_loaded(bench: Bench, models: Models) -> None:
+    models("segformer")
+    [missing] = bench.problems(seen("SegmentAnything", "segformr"), "load")
+    assert "Did you mean" in str(missing) or "under a models folder" in str(missing)
+    assert "models/segment" in str(missing)
+    [other] = bench.problems(seen("SegmentAnything", "segformer"), "next")
+    assert other.expected == "a model for SegmentAnything"
+    [unknown] = bench.problems(seen("SegmentClass", "segformer", labels="sky, sea"), "next")
+    assert (unknown.port, unknown.given) == ("labels", "sea")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"architectures": ["BiRefNet"], "auto_map": {"AutoConfig": "b.C"}}, "code of its own"),
+        ({"architectures": ["BertModel"]}, "isn't one that sees"),
+        ({}, "isn't one that sees"),
+    ],
+)
+def test_other_models_and_code_of_their_own_are_refused(
+    bench: Bench, config: dict[str, Any], said: str
+) -> None:
+    folder = bench.folder / "models" / "other"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").touch()
+    (folder / "config.json").write_text(json.dumps(config))
+    [problem] = bench.problems(seen("SegmentClass", "other", labels="sky"), "load")
+    assert said in str(problem)
+
+
+def test_labels_are_in_the_order_of_their_numbers() -> None:
+    assert labels_of({"id2label": {"10": "k", "2": "c", "0": "a"}}) == ("a", "c", "k")
+    assert labels_of({}) == ()
