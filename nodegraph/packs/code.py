@@ -64,6 +64,7 @@ class CodeDigests:
         self._owners: dict[Path, Snapshot | None] = {}
         self._sources: dict[Path, ModuleText] = {}
         self._places: dict[str, Path | None] = {}
+        self._brought: dict[Path, tuple[str, ...]] = {}
         self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
         self._stamps: dict[Path, Stamp | None] = {}
@@ -165,8 +166,7 @@ class CodeDigests:
                 continue
             seen.add(name)
             yield name, path
-            for found in self._source(path).imports:
-                waiting.extend(self._imported(found, path))
+            waiting.extend(self._brought_in(path))
             yield from self._on_the_way(name, seen, waiting)
 
     def _on_the_way(
@@ -187,6 +187,14 @@ class CodeDigests:
             for found in source.imports:
                 if found.bound in source.used:
                     waiting.extend(self._imported(found, path))
+
+    def _brought_in(self, path: Path) -> tuple[str, ...]:
+        """The modules that all imports in a file bring in; most files are behind many modules."""
+        known = self._brought.get(path)
+        if known is None:
+            brought = (self._imported(found, path) for found in self._source(path).imports)
+            known = self._brought[path] = tuple(name for names in brought for name in names)
+        return known
 
     def _imported(self, found: Import, path: Path) -> Iterator[str]:
         """The modules that an import in a file brings in."""

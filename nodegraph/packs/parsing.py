@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from nodegraph.core.digests import digest_bytes
+from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.packs.source_files import Import, ModuleText
 
 EVERYTHING = "*"
@@ -15,6 +15,9 @@ EVERYTHING = "*"
 _IMPORTERS = ("import_module", "__import__")
 _PARSING = Lock()
 _MOST_TRIES = 10
+_MOST_KNOWN = 4096
+_KNOWN: dict[tuple[Digest, str], ModuleText] = {}
+"""What was parsed in this process, for all its sessions: a text says the same each time."""
 
 
 def parsed(data: bytes, package: str) -> ModuleText:
@@ -25,6 +28,16 @@ def parsed(data: bytes, package: str) -> ModuleText:
     Raises:
         SyntaxError, ValueError: It is no Python.
     """
+    key = digest_bytes(data), package
+    known = _KNOWN.get(key)
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[key] = _parsed(data, package)
+    return known
+
+
+def _parsed(data: bytes, package: str) -> ModuleText:
     items = list(ast.walk(_tree(data)))
     imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
