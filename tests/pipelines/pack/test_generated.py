@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -11,10 +12,17 @@ import pytest
 
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.packs.registry import Registry
+from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass
 from nodegraph.pipelines.rates import asking_audio_rate
 from nodegraph.pipelines.source import pipelines_and_dataclasses
 
-CLASSES, DATACLASSES = pipelines_and_dataclasses()
+Read = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass]]
+
+
+@pytest.fixture(scope="module")
+def read() -> Read:
+    """What the pack is made of."""
+    return pipelines_and_dataclasses()
 
 
 def spec_of(registry: Registry, name: str) -> NodeSpec:
@@ -27,20 +35,21 @@ def input_of(spec: NodeSpec, name: str) -> InputSpec:
     return spec.inputs_by_name[name]
 
 
-def test_every_class_and_every_dataclass_is_there(registry: Registry) -> None:
+def test_every_class_and_every_dataclass_is_there(registry: Registry, read: Read) -> None:
+    classes, dataclasses = read
     assert registry.problems == []
     there = {name for name in registry.node_types() if name.startswith("diffusers:")}
-    assert len(CLASSES) > 250
-    assert {f"diffusers:{name}" for name in (*CLASSES, *DATACLASSES)} <= there
+    assert len(classes) > 250
+    assert {f"diffusers:{name}" for name in (*classes, *dataclasses)} <= there
 
 
-def test_each_is_typed_and_documented(registry: Registry) -> None:
-    for name in CLASSES:
-        check_typed_and_documented(registry, name)
+def test_each_is_typed_and_documented(registry: Registry, read: Read) -> None:
+    for name, found in read[0].items():
+        check_typed_and_documented(registry, name, found)
 
 
-def check_typed_and_documented(registry: Registry, name: str) -> None:
-    spec, found = spec_of(registry, name), CLASSES[name]
+def check_typed_and_documented(registry: Registry, name: str, found: PipelineClass) -> None:
+    spec = spec_of(registry, name)
     assert spec.inputs[0].name == "pipeline"
     assert (spec.inputs[0].type, spec.inputs[0].required) == ("Pipeline", True)
     assert len(spec.inputs) == 1 + len(asking_audio_rate(found).inputs)
