@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -52,6 +53,19 @@ def _ctrl_c_is_heard() -> None:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds another one's results on disk."""
     monkeypatch.setenv("NODEGRAPH_STORE", str(tmp_path_factory.getbasetemp() / os.urandom(4).hex()))
+
+
+@pytest.fixture(scope="session")
+def known_specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the built-in pack declares, as a home folder keeps it; to be copied into others.
+
+    Else each session with a home of its own reads the pack.
+    """
+    from tests.server.hosting import read_packs
+
+    home = tmp_path_factory.mktemp("known")
+    read_packs(home)
+    return home / "cache" / "specs"
 
 
 @pytest.fixture

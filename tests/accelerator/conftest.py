@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -21,12 +22,16 @@ def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., P
 
 
 @pytest.fixture
-def painter_on(tmp_path: Path) -> Iterator[Callable[..., Painter]]:
+def painter_on(tmp_path: Path, known_specs: Path) -> Iterator[Callable[..., Painter]]:
     """Opens a session on a device; more keywords are settings."""
     with ExitStack() as opened:
-        yield lambda device, **settings: opened.enter_context(
-            painting(tmp_path / device.replace(":", "-"), device, **settings)
-        )
+
+        def open_on(device: str, **settings: Any) -> Painter:
+            folder = tmp_path / device.replace(":", "-")
+            copytree(known_specs, folder / "home" / "cache" / "specs")
+            return opened.enter_context(painting(folder, device, **settings))
+
+        yield open_on
 
 
 @pytest.fixture

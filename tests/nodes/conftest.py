@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, known_specs: Path) -> Iterator[Bench]:
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
     made = Bench(tmp_path)
     yield made
     made.session.close()
