@@ -33,7 +33,8 @@ class Home:
         self._variables = {
             name: value
             for name, value in os.environ.items()
-            if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("NODEGRAPH_")
+            if name != "PYTHONDONTWRITEBYTECODE"
+            and (name == "NODEGRAPH_LEAVE_OUT" or not name.startswith("NODEGRAPH_"))
         } | {"NODEGRAPH_HOME": str(folder / "home")}
 
     def run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:

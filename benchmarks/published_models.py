@@ -122,15 +122,20 @@ MODELS: Mapping[str, Mapping[str, Config]] = {
 }
 """By name and role. CLIP's classes stand in `architectures`, the others' in `_class_name`."""
 
-_SMALL: Mapping[str, Config] = {
-    "unet": {"layers_per_block": 1},
-    "text_encoder": {"num_hidden_layers": 1},
-    "text_encoder_2": {"num_hidden_layers": 1},
-    "vae": {"layers_per_block": 1},
-}
 _PADDING = {"text_encoder": "<|endoftext|>", "text_encoder_2": "!"}
 _LENGTH = 2**22
 """Numbers in the random block that all large weights are cut from."""
+
+
+def _smaller(role: str, published: Config) -> Config:
+    """What is changed of a configuration to try things out: fewer layers, half as wide."""
+    if role.startswith("text_encoder"):
+        return {"num_hidden_layers": 1}
+    if role == "scheduler":
+        return {}
+    half = [width // 2 for width in published["block_out_channels"]]
+    fewer = {"transformer_layers_per_block": 1} if role == "unet" else {}
+    return {"layers_per_block": 1, "block_out_channels": half, **fewer}
 
 
 def class_name(config: Config) -> str:
@@ -142,12 +147,12 @@ def write_model(name: str, folder: Path, *, small: bool) -> None:
     """A model of `MODELS` with random weights.
 
     Args:
-        small: Fewer layers, to try things out.
+        small: Fewer layers, and half as wide, to try things out.
     """
     index: Config = {"_diffusers_version": "0.21.0"}
     pipeline = "StableDiffusionXLPipeline" if name == "SDXL" else "StableDiffusionPipeline"
     for role, published in MODELS[name].items():
-        config = published | (_SMALL.get(role, {}) if small else {})
+        config = published | (_smaller(role, published) if small else {})
         library = "transformers" if "model_type" in config else "diffusers"
         index[role] = [library, class_name(config)]
         if role == "scheduler":

@@ -76,7 +76,8 @@ def main() -> None:
     given = options(__doc__, _seed)
     jobs, clients, workers, servers = QUICK if given.quick else FULL
     for name in [name for name in os.environ if name.startswith("NODEGRAPH_")]:
-        del os.environ[name]
+        if name != "NODEGRAPH_LEAVE_OUT":
+            del os.environ[name]
     work = pieces(jobs)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -156,10 +156,14 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """A folder and a store of its own for each test, and no settings of whoever runs it."""
+    """A folder and a store of its own for each test, and no settings of whoever runs it.
+
+    Pipelines of diffusers stay left out, as for all tests: see there.
+    """
     rmtree(home / "cache" / "store", ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("NODEGRAPH_")]:
-        monkeypatch.delenv(name)
+        if name != "NODEGRAPH_LEAVE_OUT":
+            monkeypatch.delenv(name)
     monkeypatch.setenv("NODEGRAPH_HOME", str(home))
     monkeypatch.setenv("NO_COLOR", "")
     monkeypatch.setenv("COLUMNS", "100")

@@ -132,7 +132,10 @@ def test_each_of_its_node_types_is_listed_where_that_is_asked(
     assert "number/made" in cli("nodes", "cli_organ:second", "--pack", organ).out
 
 
-def test_pipelines_of_diffusers_are_shown_by_what_they_make(cli: Cli) -> None:
+def test_pipelines_of_diffusers_are_shown_by_what_they_make(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NODEGRAPH_LEAVE_OUT")
     shown = cli("nodes")
     assert "pipelines/audio\n" in shown.out
     assert "node types of the pack `diffusers`" in shown.out

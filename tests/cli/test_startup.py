@@ -32,6 +32,12 @@ NEVER = {
 }
 
 
+@pytest.fixture(autouse=True)
+def as_people_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all packs: a variable that leaves one out imports what reads variables."""
+    monkeypatch.delenv("NODEGRAPH_LEAVE_OUT")
+
+
 def imported(arguments: Sequence[str | Path]) -> set[str]:
     """The modules in a process after a command, which must have succeeded."""
     done = subprocess.run(

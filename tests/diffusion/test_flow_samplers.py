@@ -235,18 +235,18 @@ def test_a_model_that_knows_the_picture_is_led_to_it(name: str, gap: float) -> N
 
 
 PAIRS = [(name, schedule) for name in FLOW_SAMPLERS for schedule in allowed_schedules("flow")[name]]
-TRIED = [(name, schedule) for name, schedule in PAIRS if name in ONE_OF_EACH]
 
 
-@pytest.mark.parametrize(("name", "schedule"), TRIED)
+@pytest.mark.parametrize("name", [name for name in FLOW_SAMPLERS if name in ONE_OF_EACH])
 @pytest.mark.parametrize("spread", ["own", "ramp", "open"])
-def test_every_allowed_pair_ends_in_a_finite_latent(name: str, schedule: str, spread: str) -> None:
-    sampler = make(name, FlowNoise(shift=3.0, spread=spread), schedule)
-    while not sampler.done:
-        evaluate(sampler)
-        assert sampler.x.isfinite().all()
-        assert sampler.denoised is not None
-        assert sampler.denoised.shape == (2, *SHAPE)
+def test_every_allowed_pair_ends_in_a_finite_latent(name: str, spread: str) -> None:
+    for schedule in allowed_schedules("flow")[name]:
+        sampler = make(name, FlowNoise(shift=3.0, spread=spread), schedule)
+        while not sampler.done:
+            evaluate(sampler)
+            assert sampler.x.isfinite().all(), schedule
+            assert sampler.denoised is not None
+            assert sampler.denoised.shape == (2, *SHAPE)
 
 
 @given(

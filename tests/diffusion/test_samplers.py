@@ -357,15 +357,13 @@ def test_dpmpp_3m_sde_is_the_counterpart_s_while_its_order_is_lower() -> None:
         assert torch.equal(sampler.x, x)
 
 
-PAIRS = [(name, schedule) for name in ONE_OF_EACH for schedule in ALLOWED_SCHEDULES[name]]
-
-
-@pytest.mark.parametrize(("name", "schedule"), PAIRS)
-def test_every_allowed_pair_ends_in_a_finite_latent(name: str, schedule: str) -> None:
-    sampler = make(name, schedule, SD1)
-    assert run(sampler).isfinite().all()
-    assert sampler.denoised is not None
-    assert sampler.denoised.shape == (2, *SHAPE)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_every_allowed_pair_ends_in_a_finite_latent(name: str) -> None:
+    for schedule in ALLOWED_SCHEDULES[name]:
+        sampler = make(name, schedule, SD1)
+        assert run(sampler).isfinite().all(), schedule
+        assert sampler.denoised is not None
+        assert sampler.denoised.shape == (2, *SHAPE)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
