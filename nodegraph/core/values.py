@@ -352,6 +352,11 @@ class ControlNet(Recipe):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageEncoder(Recipe):
+    """Recipe of what makes numbers of a picture that say what it shows, such as CLIP's eyes."""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineComponent(Recipe):
     """Recipe of one part of a pipeline by itself, as its class in diffusers or transformers reads
     it; the family is the name of that class."""

@@ -12,16 +12,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ControlNet, DiffusionModel, PipelineComponent, Recipe, Vae
+from nodegraph.core.values import (
+    ControlNet,
+    DiffusionModel,
+    ImageEncoder,
+    PipelineComponent,
+    Recipe,
+    Vae,
+)
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, part_of
+from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION_PROJECTED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+EYES = Part("image_encoder", ("CLIPVisionModelWithProjection",), files=(CLIP_VISION_PROJECTED,))
+"""CLIP's, which tell IP-Adapters of a picture."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -47,6 +57,8 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
         return (vae_part("vae", format_named(recipe.family)),)
+    if isinstance(recipe, ImageEncoder):
+        return (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
     family = family_named(recipe.family)

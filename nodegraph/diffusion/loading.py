@@ -11,7 +11,14 @@ from diffusers import ModelMixin
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from nodegraph.core.values import ControlNet, DiffusionModel, Recipe, TextEncoder, Vae
+from nodegraph.core.values import (
+    ControlNet,
+    DiffusionModel,
+    ImageEncoder,
+    Recipe,
+    TextEncoder,
+    Vae,
+)
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import (
     build_module,
@@ -71,6 +78,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         DiffusionModel: _denoiser,
         TextEncoder: _text_model,
         Vae: _autoencoder,
+        ImageEncoder: lambda given: Component(_modules(given), given.family),
         ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda given: load_preview_decoder(given, device),

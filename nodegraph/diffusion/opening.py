@@ -13,6 +13,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import (
     ControlNet,
     DiffusionModel,
+    ImageEncoder,
     PipelineComponent,
     Recipe,
     RecipeFile,
@@ -143,6 +144,7 @@ _PARTS = (
     TextEncoder,
     Vae,
     ControlNet,
+    ImageEncoder,
     PipelineComponent,
     UpscaleModel,
     LatentClassifier,

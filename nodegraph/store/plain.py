@@ -43,6 +43,7 @@ _KNOWN: Serializers = {
         values.TextEncoder,
         values.Vae,
         values.ControlNet,
+        values.ImageEncoder,
         values.PipelineComponent,
         values.Recipe,
         values.RecipeFile,

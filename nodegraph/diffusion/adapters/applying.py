@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from nodegraph.diffusion.adapters.layers import changed, layers_of
 from nodegraph.diffusion.adapters.matching import match
 from nodegraph.diffusion.adapters.reading import AdapterTensors
 from nodegraph.diffusion.components import Component, TextModel
+from nodegraph.diffusion.ip_adapters.files import IP_ADAPTER
 from nodegraph.errors import InvalidFile
 
 _Changes = dict[str, dict[str, list[LayerChange]]]
@@ -33,8 +34,11 @@ def derive(component: Component, recipe: Recipe) -> Component:
     Raises:
         InvalidFile: See `adapted`.
     """
-    layered = [item for item in recipe.adapters if item.kind != INVERSION]
+    layered = [item for item in recipe.adapters if item.kind not in (INVERSION, IP_ADAPTER)]
     modules = adapted(component.modules, layered, dtype=recipe.dtype)
+    pictured = [item for item in recipe.adapters if item.kind == IP_ADAPTER]
+    if pictured:
+        modules = _pictured(modules, pictured)
     if not isinstance(component, TextModel):
         return replace(component, modules=modules)
     # An empty prompt, too, is another one with adapters.
@@ -44,6 +48,20 @@ def derive(component: Component, recipe: Recipe) -> Component:
             with _unchanged(item):
                 text_model = with_word(text_model, item, recipe.dtype)
     return text_model
+
+
+def _pictured(
+    modules: Mapping[str, nn.Module], adapters: Sequence[Adapter]
+) -> dict[str, nn.Module]:
+    """Modules of which the first is led by pictures."""
+    # Its layers take a while to import, which only those wait for who use them.
+    from nodegraph.diffusion.ip_adapters.layers import with_pictures
+
+    with ExitStack() as held:
+        for item in adapters:
+            held.enter_context(_unchanged(item))
+        role, module = next(iter(modules.items()))
+        return {**modules, role: with_pictures(module, adapters)}
 
 
 def adapted(

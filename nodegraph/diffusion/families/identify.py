@@ -8,6 +8,7 @@ from math import prod
 
 from nodegraph.diffusion.families.alone import (
     LOAD_INVERSION,
+    LOAD_IP_ADAPTER,
     LOAD_LORA,
     LOAD_UPSCALER,
     LOAD_VAE,
@@ -161,6 +162,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
     ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
     ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
+    ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
     ("a ControlNet-LLLite", None, _any("lllite_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),

@@ -19,6 +19,13 @@ from nodegraph.diffusion.families.base import (
     Moment,
     heeding_hole,
 )
+from nodegraph.diffusion.ip_adapters.pictures import (
+    any_mask,
+    check_pictures,
+    picture_masks,
+    picture_options,
+    pictures_wanted,
+)
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import StepMemory, unet_memory
 
@@ -76,6 +83,7 @@ class UNetFamily(Family):
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
+        check_pictures(found, pictures_wanted(model.module), asked.side)
         found = heeding_hole(found, asked.side, fills=_fills(model.config))
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
@@ -103,6 +111,8 @@ class UNetFamily(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        added |= picture_options(batch)
+        masks = picture_masks(batch)
         led = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
         seen = torch.cat([x, batch[HOLE_MASK], batch[HOLE]], 1) if HOLE in batch else x
         output: Tensor = model.module(
@@ -111,6 +121,7 @@ class UNetFamily(Family):
             encoder_hidden_states=batch["embeddings"],
             timestep_cond=batch.get("guidance"),
             added_cond_kwargs=added or None,
+            cross_attention_kwargs={"ip_adapter_masks": masks} if any_mask(masks) else None,
             return_dict=False,
             **led,
         )[0]

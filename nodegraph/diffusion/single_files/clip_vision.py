@@ -15,6 +15,8 @@ _LEVEL = "vision_model."
 _MARK = _LEVEL + "embeddings.class_embedding"
 _HEADS = 16
 """Of every published one, whatever its width."""
+_PROJECTION = "visual_projection.weight"
+_WIDTH_OF_L = 1024
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
@@ -48,4 +50,27 @@ CLIP_VISION = FileLayout(
     lambda shapes: _MARK in shapes and not any(name.startswith("text_model.") for name in shapes),
     _config,
     _convert,
+)
+
+
+def _projected_config(shapes: Shapes) -> dict[str, Any]:
+    """The same, of any published CLIP: OpenAI's, which is as wide as no other, computes in another
+    way."""
+    found = _config(shapes)
+    is_openai = found["hidden_size"] == _WIDTH_OF_L
+    act = "quick_gelu" if is_openai else "gelu"
+    return {**found, "hidden_act": act, "projection_dim": shapes[_PROJECTION][0]}
+
+
+def _convert_projected(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    return {name: item for name, item in tensors.items() if not name.endswith("position_ids")}
+
+
+CLIP_VISION_PROJECTED = FileLayout(
+    "clip-vision-projected",
+    "CLIP's eyes",
+    "CLIPVisionModelWithProjection",
+    lambda shapes: _MARK in shapes and _PROJECTION in shapes,
+    _projected_config,
+    _convert_projected,
 )

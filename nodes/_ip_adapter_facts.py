@@ -1,0 +1,89 @@
+"""What the IP-Adapter nodes know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.ip_adapters.files import (
+    AUTO,
+    IPAdapterFile,
+    find_eyes,
+    read_ip_adapter,
+)
+
+from ._facts import finding_of
+
+
+def _found(inputs: HookInputs) -> IPAdapterFile | None:
+    name = inputs.literals.get("ip_adapter")
+    return None if name is None else read_ip_adapter(name, inputs.environment.models)
+
+
+def ip_adapter_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Family and size of what LoadIPAdapter gives; nothing where it can't be loaded."""
+    try:
+        found = _found(inputs)
+    except NodegraphError:
+        # `check_ip_adapter` tells.
+        return {}
+    if found is None:
+        return {}
+    known: Facts = {"bytes": found.bytes}
+    if found.family is not None:
+        known = {**known, "family": found.family}
+    return {"ip_adapter": known}
+
+
+def check_ip_adapter(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no IP-Adapter, and image encoders that it doesn't read."""
+    try:
+        found = _found(inputs)
+    except NodegraphError as error:
+        yield finding_of("ip_adapter", error)
+        return
+    encoder = inputs.literals.get("image_encoder")
+    if found is None or encoder is None:
+        return
+    try:
+        find_eyes(found, encoder, inputs.environment.models)
+    except NodegraphError as error:
+        yield finding_of("image_encoder", error)
+
+
+def ip_adapter_state(inputs: HookInputs) -> str:
+    """Changes when a file of it does."""
+    found = _found(inputs)
+    assert found is not None
+    encoder = inputs.literals.get("image_encoder") or AUTO
+    files, _ = find_eyes(found, encoder, inputs.environment.models)
+    return " ".join(map(file_stamp, [found.path, *files]))
+
+
+def pictured_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model and the prompts that it hands on: all that was before."""
+    return {port: dict(inputs.facts.get(port, {})) for port in ("model", "positive", "negative")}
+
+
+def check_pictured(inputs: HookInputs) -> Iterator[Finding]:
+    """Find adapters for other models."""
+    given, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
+    if given is None or own is None or given == own or given not in FAMILIES:
+        return
+    yield Finding(
+        "ip_adapter",
+        f"it is for {FAMILIES[own].title}, and the model is {FAMILIES[given].title}",
+        own,
+        f"an IP-Adapter for {FAMILIES[given].title}",
+        code="wrong-family",
+    )
+
+
+def added_weights(inputs: HookInputs) -> Estimate:
+    """What the adapter adds to the model, once a node needs it."""
+    added = inputs.fact("ip_adapter", "bytes")
+    if added is None:
+        return Estimate(memory=0)
+    return Estimate(memory=0, weights={"model": int(added)}, shares={"model": "model"})

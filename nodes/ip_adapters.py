@@ -1,0 +1,148 @@
+"""Pictures that lead by what they show: IP-Adapters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from nodegraph import (
+    BLOCKED,
+    Choices,
+    Conditioning,
+    Context,
+    DiffusionModel,
+    File,
+    Image,
+    Mask,
+    Range,
+    node,
+)
+from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
+from nodegraph.diffusion.opening import DTYPES, computed_dtype
+
+from ._ip_adapter_facts import (
+    added_weights,
+    check_ip_adapter,
+    check_pictured,
+    ip_adapter_outputs,
+    ip_adapter_state,
+    pictured_outputs,
+)
+
+
+class LoadedIPAdapter(NamedTuple):
+    ip_adapter: IPAdapterChoice
+
+
+@node(
+    category="control",
+    label="Load IP-Adapter",
+    lane="io",
+    infer=ip_adapter_outputs,
+    validate=check_ip_adapter,
+    fingerprint=ip_adapter_state,
+    tags=(
+        "IPAdapterModelLoader",
+        "IPAdapterUnifiedLoader",
+        "CLIPVisionLoader",
+        "image prompt",
+        "style",
+        "face",
+    ),
+)
+def LoadIPAdapter(
+    ctx: Context,
+    ip_adapter: Annotated[str, File("model")],
+    *,
+    image_encoder: Annotated[str, File("model")] = "",
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> LoadedIPAdapter:
+    """Open an IP-Adapter, by which what pictures show leads a model.
+
+    Args:
+        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion
+            1.x and XL, plain, plus, plus face and full face. Those that know faces by InsightFace
+            (FaceID) can't be loaded.
+        image_encoder: CLIP's vision model that it was trained with: name or path of a folder or
+            .safetensors file. Empty: the folder image_encoder beside the adapter, or beside its
+            folder.
+        dtype: Precision of the image encoder in memory, as for LoadModel.
+    """
+    environment = ctx.environment
+    found = open_ip_adapter(
+        ip_adapter,
+        environment.models,
+        encoder=image_encoder,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+    )
+    return LoadedIPAdapter(found)
+
+
+class Pictured(NamedTuple):
+    """A model and prompts that pictures lead."""
+
+    model: DiffusionModel
+    positive: Conditioning
+    negative: Conditioning
+
+
+@node(
+    category="control",
+    label="Apply IP-Adapter",
+    lane="gpu",
+    numerics=True,
+    infer=pictured_outputs,
+    validate=check_pictured,
+    estimate=added_weights,
+    tags=(
+        "IPAdapter",
+        "IPAdapterAdvanced",
+        "image prompt",
+        "reference",
+        "style transfer",
+        "variation",
+        "attention mask",
+    ),
+)
+def ApplyIPAdapter(
+    ctx: Context,
+    model: DiffusionModel,
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    *,
+    ip_adapter: IPAdapterChoice,
+    image: Image,
+    mask: Mask | None = None,
+    weight: Annotated[float, Range(-2, 3, step=0.05)] = 1.0,
+) -> Pictured:
+    """Let what pictures show lead beside the prompts, as if it were said.
+
+    All prompts of a sampling go through it, together with the model. Put several behind each other
+    for pictures that lead apart, each through all that was put before it.
+
+    Args:
+        model: To be led.
+        positive: What the picture is to show.
+        negative: What it is to stay away from; no picture stands beside it.
+        ip_adapter: Of LoadIPAdapter; for models of this kind.
+        image: One picture, or several that lead together. Of each its middle square is seen, small.
+        mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
+        weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
+    """
+    from nodegraph.diffusion.ip_adapters.applying import (
+        adapter_place,
+        picture_mask,
+        seen_by,
+        with_ip_adapter,
+        with_picture,
+    )
+
+    place = adapter_place(model)
+    led = with_ip_adapter(model, ip_adapter, weight)
+    where = None if mask is None else picture_mask(mask, len(image))
+    with ctx.weights(ip_adapter.encoder) as eyes:
+        shown, nothing = seen_by(eyes, image, reads_patches=ip_adapter.reads_patches)
+    away: Any = BLOCKED
+    if negative is not None:
+        away = with_picture(negative, place, shown, nothing, where, leads_away=True)
+    return Pictured(led, with_picture(positive, place, shown, nothing, where), away)
