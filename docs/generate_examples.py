@@ -32,11 +32,13 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
 """Node types of which a picture can be made."""
 NEED_MODELS = frozenset(
     {
+        "ApplyIPAdapter",
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
         "FirstBlockCache",
         "ImageToVideoConditioning",
+        "LoadIPAdapter",
         "LoadTextualInversion",
         "LoadVisionModel",
         "MagCache",

@@ -1,0 +1,121 @@
+"""LoadIPAdapter and ApplyIPAdapter in a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers as tf
+from safetensors.torch import load_file, save_file
+
+from tests.nodes.conftest import Bench, link
+
+PROJECTED = 24
+
+
+@pytest.fixture
+def adapter(bench: Bench, sd1_folder: Path) -> Path:
+    """An adapter for the tiny model, with its eyes beside it."""
+    folder = bench.folder / "models"
+    torch.manual_seed(0)
+    eyes = tf.CLIPVisionModelWithProjection(
+        tf.CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=32,
+            projection_dim=PROJECTED,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            image_size=16,
+            patch_size=8,
+        )
+    )
+    eyes.save_pretrained(folder / "image_encoder")
+    unet = load_file(next((sd1_folder / "unet").glob("*.safetensors")))
+    # in the order in which diffusers names attention: down, up, middle
+    order = ("down", "up", "mid")
+    keys = [name for name in unet if name.endswith("attn2.to_k.weight")]
+    keys.sort(key=lambda name: (order.index(name.split("_")[0]), name))
+    reads = unet[keys[0]].shape[1]
+    tensors = {
+        "image_proj.proj.weight": torch.randn(4 * reads, PROJECTED),
+        "image_proj.proj.bias": torch.zeros(4 * reads),
+        "image_proj.norm.weight": torch.ones(reads),
+        "image_proj.norm.bias": torch.zeros(reads),
+    }
+    for number, key in enumerate(keys):
+        for part in ("k", "v"):
+            name = f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"
+            tensors[name] = torch.randn(unet[key].shape)
+    save_file(tensors, folder / "ip.safetensors")
+    return folder / "ip.safetensors"
+
+
+def graph(model: Path, **apply: Any) -> dict[str, Any]:
+    return {
+        "load": {"type": "LoadModel", "inputs": {"model": str(model)}},
+        "ip": {"type": "LoadIPAdapter", "inputs": {"ip_adapter": "ip.safetensors"}},
+        "words": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": link("load.text_encoder"), "text": "a red apple"},
+        },
+        "picture": {"type": "Picture", "inputs": {"width": 16, "height": 24}},
+        "lead": {
+            "type": "ApplyIPAdapter",
+            "inputs": {
+                "model": link("load.model"),
+                "positive": link("words"),
+                "negative": link("words"),
+                "ip_adapter": link("ip"),
+                "image": link("picture"),
+                **apply,
+            },
+        },
+        "size": {"type": "EmptyLatent", "inputs": {"width": 32, "height": 32}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link("lead.model"),
+                "positive": link("lead.positive"),
+                "negative": link("lead.negative"),
+                "latent": link("size"),
+                "steps": 2,
+            },
+        },
+    }
+
+
+@pytest.mark.usefixtures("adapter")
+def test_what_a_picture_shows_leads(bench: Bench, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder)
+    led = bench.value(nodes, "sample.latent").samples
+    nodes["picture"]["inputs"]["seed"] = 1
+    other = bench.value(nodes, "sample.latent").samples
+    nodes["lead"]["inputs"]["weight"] = 0.0
+    unled = bench.value(nodes, "sample.latent").samples
+    assert not torch.equal(led, other)
+    for port in ("positive", "negative"):
+        nodes["sample"]["inputs"][port] = link("words")
+    nodes["sample"]["inputs"]["model"] = link("load.model")
+    torch.testing.assert_close(bench.value(nodes, "sample.latent").samples, unled)
+
+
+@pytest.mark.usefixtures("adapter")
+def test_prompts_that_go_past_it_are_told(bench: Bench, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder)
+    nodes["sample"]["inputs"]["negative"] = link("words")
+    assert "let the prompt go through applyipadapter" in str(bench.failure(nodes, "sample")).lower()
+
+
+def test_what_is_no_adapter_is_told_beforehand(
+    bench: Bench, adapter: Path, sd1_folder: Path
+) -> None:
+    nodes = graph(sd1_folder)
+    save_file({"a": torch.ones(1)}, adapter.with_name("other.safetensors"))
+    nodes["ip"]["inputs"]["ip_adapter"] = "other"
+    (problem,) = [item for item in bench.problems(nodes) if item.node == "ip"]
+    assert "holds no IP-Adapter" in problem.message
+    nodes["ip"]["inputs"] |= {"ip_adapter": "ip", "image_encoder": "other"}
+    (problem,) = [item for item in bench.problems(nodes) if item.node == "ip"]
+    assert problem.port == "image_encoder"
