@@ -1,12 +1,14 @@
-"""Helpers: showing values, dates, and parts of file names."""
+"""Helpers: showing values, sizes for models, dates, and parts of file names."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
-from nodegraph import Context, node
+from nodegraph import Advanced, Choices, Context, Range, node
 
+from ._dates import check_date, date_now, today_text
 from ._shown import shown
+from ._sizes import TRAINED, size_for
 
 
 @node(
@@ -28,3 +30,73 @@ def ShowValue(ctx: Context, value: Any) -> None:
     saved = save_by_content(folder, ".txt", f"{text}\n".encode("utf-8", "replace"))
     ctx.log(text)
     ctx.wrote(saved.path, kind="text", existed=saved.existed)
+
+
+class PictureSize(NamedTuple):
+    width: int
+    height: int
+
+
+@node(
+    category="helper",
+    tags=("resolution", "aspect ratio", "size", "width", "height", "sdxl", "portrait", "landscape"),
+)
+def Resolution(
+    family: Annotated[str, Choices(tuple(TRAINED))] = "sdxl",
+    aspect: Literal["1:1", "5:4", "4:3", "3:2", "16:10", "16:9", "2:1", "21:9"] = "1:1",
+    portrait: bool = False,
+    megapixels: Annotated[float, Range(0, 256), Advanced()] = 0.0,
+    multiple: Annotated[int, Range(0, 1024), Advanced()] = 0,
+) -> PictureSize:
+    """Width and height that a model likes, by its family and the proportions.
+
+    Those of SDXL and Qwen-Image are the sizes that they were trained on; others are as many pixels
+    as their family's.
+
+    Args:
+        family: Of the model; tiny is the one that comes with nodegraph.
+        aspect: Width to height.
+        portrait: Higher than wide.
+        megapixels: Millions of pixels; 0 for what the family was trained on.
+        multiple: What both sides are to be multiples of; 0 for what the family takes.
+    """
+    wide, high = map(float, aspect.split(":"))
+    wide, high = (high, wide) if portrait else (wide, high)
+    return PictureSize(*size_for(family, wide, high, megapixels=megapixels, multiple=multiple))
+
+
+@node(
+    category="helper",
+    validate=check_date,
+    fingerprint=today_text,
+    tags=("date", "time", "now", "clock", "timestamp", "file name"),
+)
+def Today(format: str = "%Y-%m-%d") -> str:
+    """The date, or the time, as a text. What depends on it is made anew once that text changes.
+
+    Args:
+        format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month's
+            name, %j day of the year, %V week.
+    """
+    return date_now(format)
+
+
+class PathPieces(NamedTuple):
+    folder: str
+    name: str
+    stem: str
+    suffix: str
+
+
+@node(category="helper", tags=("file name", "basename", "extension", "folder", "directory"))
+def PathParts(path: str) -> PathPieces:
+    """The parts of a file's path: for fruit/apple.png the folder fruit, apple.png, apple and .png.
+
+    Args:
+        path: With / or \\ between folders.
+    """
+    from pathlib import PurePosixPath
+
+    found = PurePosixPath(path.strip().replace("\\", "/"))
+    folder = str(found.parent)
+    return PathPieces("" if folder == "." else folder, found.name, found.stem, found.suffix)

@@ -1,0 +1,201 @@
+"""Expressions of numbers, worked out without running any Python. Imports no torch.
+
+An expression is parsed by Python's own grammar, and its tree is walked: what isn't named here is
+refused, so a workflow from anywhere can't reach more than numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nodegraph import Finding, HookInputs, InvalidValue
+
+from ._facts import finding_of
+
+LETTERS = ("a", "b", "c", "d")
+_LONGEST = 1000
+"""Letters of an expression."""
+_BITS = 1024
+"""Of the largest whole number on the way: as large as a float's."""
+_CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e, "true": True, "false": False}
+_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
+_COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.GtE: operator.ge,
+    ast.Gt: operator.gt,
+}
+
+
+def _clamp(value: float, low: float, high: float) -> float:
+    return max(low, min(high, value))
+
+
+_FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
+    "abs": (abs, 1, 1),
+    "min": (min, 2, 8),
+    "max": (max, 2, 8),
+    "clamp": (_clamp, 3, 3),
+    "round": (round, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "ceil": (math.ceil, 1, 1),
+    "sqrt": (math.sqrt, 1, 1),
+    "exp": (math.exp, 1, 1),
+    "log": (math.log, 1, 1),
+    "log2": (math.log2, 1, 1),
+    "log10": (math.log10, 1, 1),
+    "sin": (math.sin, 1, 1),
+    "cos": (math.cos, 1, 1),
+    "tan": (math.tan, 1, 1),
+}
+"""By name, with how few and how many numbers they take."""
+_KNOWN = ", ".join([*LETTERS, *_CONSTANTS, *(f"{name}()" for name in _FUNCTIONS)])
+
+
+def check_formula(inputs: HookInputs) -> Iterator[Finding]:
+    """Find expressions that can't be worked out, whatever the numbers are."""
+    expression = inputs.literals.get("expression")
+    if isinstance(expression, str):
+        try:
+            for part in ast.walk(_tree(expression)):
+                _check(part)
+        except InvalidValue as error:
+            yield finding_of("expression", error)
+
+
+def worked_out(expression: str, numbers: Mapping[str, float]) -> float:
+    """The value of an expression.
+
+    Args:
+        numbers: What its letters stand for.
+    Raises:
+        InvalidValue: It is no expression, or has no finite value.
+    """
+    tree = _tree(expression)
+    for part in ast.walk(tree):
+        _check(part)
+    try:
+        value: float = _value(tree.body, numbers)
+        if not math.isfinite(value):
+            raise OverflowError("it gets too large")
+    except ZeroDivisionError:
+        raise _fault("divides by zero", expression) from None
+    except (ValueError, OverflowError) as error:
+        raise _fault(f"has no value here: {error}", expression) from None
+    except RecursionError:
+        raise _fault("is nested too deeply", expression) from None
+    return value
+
+
+def _fault(message: str, given: str) -> InvalidValue:
+    return InvalidValue(message, port="expression", given=given[:80])
+
+
+def _tree(expression: str) -> ast.Expression:
+    if len(expression) > _LONGEST:
+        raise _fault(f"is longer than {_LONGEST} letters", expression)
+    try:
+        # A line break ends no expression here, as it wouldn't on paper.
+        return ast.parse(" ".join(expression.split()).replace("^", "**"), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise InvalidValue(
+            "is no expression",
+            port="expression",
+            given=expression[:80],
+            expected="such as (a + b) / 2",
+        ) from None
+
+
+_ALWAYS: tuple[type[ast.AST], ...] = (
+    *(ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.Compare),
+    *(ast.BoolOp, ast.And, ast.Or, ast.IfExp, ast.Pow),
+)
+
+
+def _check(part: ast.AST) -> None:
+    """Raise if a part of an expression is none that is known here."""
+    is_known = isinstance(part, (*_ALWAYS, *_BINARY, *_UNARY, *_COMPARED))
+    if isinstance(part, ast.Constant):
+        is_known = isinstance(part.value, (int, float))
+    elif isinstance(part, ast.Name):
+        is_known = part.id in (*LETTERS, *_CONSTANTS, *_FUNCTIONS)
+    elif isinstance(part, ast.Call):
+        is_known = isinstance(part.func, ast.Name) and part.func.id in _FUNCTIONS
+        is_known = is_known and not part.keywords
+    if not is_known:
+        found = part.id if isinstance(part, ast.Name) else type(part).__name__.lower()
+        raise InvalidValue(
+            f"uses `{found}`, which means nothing here", port="expression", expected=_KNOWN
+        )
+
+
+def _value(part: ast.expr, numbers: Mapping[str, float]) -> Any:
+    """The value of a part that was checked."""
+    if isinstance(part, ast.Constant):
+        return part.value
+    if isinstance(part, ast.Name):
+        if part.id in _FUNCTIONS:
+            raise _fault("a function needs numbers in brackets", part.id)
+        return numbers[part.id] if part.id in LETTERS else _CONSTANTS[part.id]
+    if isinstance(part, ast.UnaryOp):
+        return _UNARY[type(part.op)](_value(part.operand, numbers))
+    if isinstance(part, ast.BinOp):
+        left, right = _value(part.left, numbers), _value(part.right, numbers)
+        if isinstance(part.op, ast.Pow):
+            return _bounded(math.pow(left, right))
+        return _bounded(_BINARY[type(part.op)](left, right))
+    if isinstance(part, ast.IfExp):
+        return _value(part.body if _value(part.test, numbers) else part.orelse, numbers)
+    if isinstance(part, ast.BoolOp):
+        values = (bool(_value(value, numbers)) for value in part.values)
+        return all(values) if isinstance(part.op, ast.And) else any(values)
+    if isinstance(part, ast.Compare):
+        return _compared(part, numbers)
+    assert isinstance(part, ast.Call)
+    assert isinstance(part.func, ast.Name)
+    return _called(part.func.id, [_value(each, numbers) for each in part.args])
+
+
+def _compared(part: ast.Compare, numbers: Mapping[str, float]) -> bool:
+    left = _value(part.left, numbers)
+    for sign, other in zip(part.ops, part.comparators, strict=True):
+        right = _value(other, numbers)
+        if not _COMPARED[type(sign)](left, right):
+            return False
+        left = right
+    return True
+
+
+def _called(name: str, given: list[Any]) -> Any:
+    function, least, most = _FUNCTIONS[name]
+    if not least <= len(given) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise InvalidValue(
+            f"`{name}` takes {wanted} numbers", port="expression", given=str(len(given))
+        )
+    return function(*given)
+
+
+def _bounded(value: Any) -> Any:
+    """A value that further steps can't blow up."""
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        raise OverflowError("the numbers get too large")
+    return value

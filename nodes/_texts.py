@@ -1,0 +1,204 @@
+"""What is done to texts: templates, patterns, JSON. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
+
+from ._facts import finding_of
+from ._shown import shown
+
+LARGEST = 4 << 20
+"""Bytes of a text file, and letters of a text that is made."""
+_SECONDS = 5.0
+"""A pattern that takes longer never ends."""
+_PLACE = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
+_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+
+Found = TypeVar("Found")
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """A template with values in place of ``{a}`` or ``{a:.2f}``; ``{{`` is a plain bracket.
+
+    Raises:
+        InvalidValue: A value isn't given, or can't be written in that way.
+    """
+
+    def written(place: re.Match[str]) -> str:
+        name, form = place.group(1), place.group(2)
+        if name is None:
+            return place.group(0)[0]
+        if values.get(name) is None:
+            raise InvalidValue(
+                f"the template has a place for `{name}`", port=name, expected="a value"
+            )
+        value = values[name]
+        if not form:
+            return ", ".join(map(shown, value)) if isinstance(value, list) else shown(value)
+        try:
+            number = round(value) if form[-1] == "d" else value
+            return format(number, form)
+        except (ValueError, TypeError, OverflowError):
+            raise InvalidValue(
+                f"can't be written as `{form}`", port=name, given=shown(value)[:60]
+            ) from None
+
+    return bounded(_PLACE.sub(written, template))
+
+
+def check_template(inputs: HookInputs) -> Iterator[Finding]:
+    """Find brackets that are no place for a value."""
+    template = inputs.literals.get("template")
+    if isinstance(template, str):
+        wrong = re.search(r"[{}][^{}\n]{0,20}\}?", _PLACE.sub("", template))
+        if wrong:
+            yield Finding(
+                "template",
+                "has a bracket that is no place for a value",
+                given=wrong.group(0),
+                expected="{a} to {f}, {a:.2f} with two digits, {{ for a plain bracket",
+            )
+
+
+def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
+    """Find patterns that are none."""
+    for port in ("find", "pattern", "other"):
+        text = inputs.literals.get(port)
+        is_pattern = inputs.literals.get("regex", True) is True
+        if port == "other":
+            is_pattern = inputs.literals.get("how") == "matches"
+        if isinstance(text, str) and is_pattern:
+            try:
+                compiled(text, port=port, ignore_case=False)
+            except InvalidValue as error:
+                yield finding_of(port, error)
+
+
+def compiled(pattern: str, *, port: str, ignore_case: bool) -> Any:
+    """A pattern of the package regex, which can be stopped; ``^`` and ``$`` are lines' ends.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    import regex
+
+    try:
+        flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
+        return regex.compile(pattern, flags)
+    except (regex.error, RecursionError, OverflowError) as error:
+        message = f"is no pattern: {error}"
+        raise InvalidValue(message, port=port, given=pattern[:60]) from None
+
+
+def in_time(search: Callable[[float], Found], port: str) -> Found:
+    """What a search gives that is told how many seconds it may take.
+
+    Raises:
+        InvalidValue: It took longer.
+    """
+    try:
+        return search(_SECONDS)
+    except TimeoutError:
+        raise InvalidValue(
+            f"the pattern isn't found out in {_SECONDS:g} seconds",
+            port=port,
+            hint="Repetitions within repetitions, such as (a+)+, take for ever.",
+        ) from None
+
+
+def separator_of(text: str) -> str:
+    r"""A separator as it was typed, where \n, \t and \\ are a line break, a tab and a backslash."""
+    return re.sub(r"\\[nt\\]", lambda found: _ESCAPES[found.group(0)], text)
+
+
+def bounded(text: str) -> str:
+    """A text that isn't so large that nothing can be done with it.
+
+    Raises:
+        InvalidValue: It is.
+    """
+    if len(text) > LARGEST:
+        raise InvalidValue(
+            "the text gets too long", given=str(len(text)), expected=f"{LARGEST:,} letters at most"
+        )
+    return text
+
+
+def picked(document: Any, path: str) -> Any:
+    """A part of what JSON says, such as ``images[0].seed``; the whole for an empty path.
+
+    Raises:
+        InvalidValue: There is no such part, or the path is none.
+    """
+    at = 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            raise InvalidValue(
+                "is no path", port="path", given=path[:60], expected="such as images[0].seed"
+            )
+        name, number = step.groups()
+        try:
+            document = document[name] if number is None else _item(document, int(number))
+        except (KeyError, IndexError, TypeError):
+            raise InvalidValue(
+                f"there is no `{step.group(0)}` there",
+                port="path",
+                given=path[:60],
+                expected=_parts_of(document),
+            ) from None
+        at = step.end()
+    return document
+
+
+def _item(document: Any, at: int) -> Any:
+    if not isinstance(document, list):
+        raise TypeError("no list")
+    return document[at]
+
+
+def _parts_of(document: Any) -> str:
+    if isinstance(document, dict):
+        return ", ".join(map(str, list(document)[:20])) or "nothing: it is empty"
+    return f"[0] to [{len(document) - 1}]" if isinstance(document, list) and document else "nothing"
+
+
+def read_text(file: Path, *, names: bool) -> str:
+    """A text file's content, in UTF-8 or else in Latin-1.
+
+    Args:
+        names: Whether a fault may name the file.
+    Raises:
+        InvalidFile: It is missing, unreadable or too large.
+    """
+    name = str(file) if names else "the file"
+    try:
+        if file.stat().st_size > LARGEST:
+            raise InvalidFile(f"{name} is too large for a text", hint=f"{LARGEST:,} bytes at most.")
+        data = file.read_bytes()
+    except OSError as error:
+        raise InvalidFile(f"{name} can't be read: {error.strerror or error}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n")
+
+
+def check_text_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or too large."""
+    path = inputs.literals.get("path")
+    if isinstance(path, str):
+        environment = inputs.environment
+        try:
+            read_text(
+                environment.inputs / Path(path).expanduser(), names=environment.readable is None
+            )
+        except InvalidFile as error:
+            yield finding_of("path", error)

@@ -1,0 +1,121 @@
+"""Sweeps: what two inputs do, as a picture of pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from nodegraph import Body, Expand, Image, InvalidValue, Range, Subgraph, Value, node
+
+from ._loops import LoopBody
+from ._shown import shown
+
+_MOST = 10_000
+
+
+@node(
+    category="image/arrange",
+    tags=("grid", "xy plot", "x/y/z", "labels", "table", "contact sheet", "axis"),
+)
+def LabelledGrid(
+    images: list[Image],
+    columns: list[str],
+    rows: list[str],
+    column_title: str = "",
+    row_title: str = "",
+    gap: Annotated[int, Range(0, 1000)] = 4,
+) -> Image:
+    """Put pictures into rows, with a label over each column and before each row.
+
+    Args:
+        images: Row by row, as many as there are pairs of a column and a row; a batch counts as that
+            many pictures.
+        columns: Labels of the columns.
+        rows: Labels of the rows.
+        column_title, row_title: What the labels are of.
+        gap: Pixels between pictures.
+    """
+    from nodegraph.images.axis_grids import labelled_grid
+
+    return labelled_grid(
+        images, columns, rows, column_title=column_title, row_title=row_title, gap=gap
+    )
+
+
+class SweptGrid(NamedTuple):
+    image: Image
+    images: list[Any]
+
+
+@node(
+    category="flow",
+    tags=("xy plot", "x/y", "grid", "sweep", "compare", "parameters", "efficiency", "script"),
+)
+def GridSweep(
+    x: list[Any],
+    y: list[Any],
+    body: Annotated[Subgraph, Body({"x": "x", "y": "y", "index": ""}, {"image": ("images",)})],
+    x_title: str = "",
+    y_title: str = "",
+    gap: Annotated[int, Range(0, 1000)] = 4,
+    **inputs: Any,
+) -> SweptGrid:
+    """Run a subgraph for each pair of two lists' values, and put its pictures into a labelled grid.
+
+    The subgraph takes `x` and `y`, which may lead to any two inputs, and gives an `image`. Its
+    other inputs are inputs of this node. Each run is cached by itself.
+
+    Args:
+        x: Values from left to right: numbers, texts such as names of samplers, anything.
+        y: Values from top to bottom.
+        body: Name of the subgraph.
+        x_title, y_title: What the values are of, written along the grid.
+        gap: Pixels between pictures.
+    """
+    if not 0 < len(x) * len(y) <= _MOST:
+        raise InvalidValue(
+            "is empty" if not x else "leads to none or too many pictures",
+            port="x" if not x else "y",
+            given=f"{len(x)} x {len(y)}",
+            expected=f"1 to {_MOST:,} pictures",
+        )
+    loop = LoopBody(body, inputs)
+    pairs = [(across, down) for down in y for across in x]
+    most = 1 if body.acts else loop.most_at_once  # in order where something is written
+    drawn: dict[str, Any] = {
+        "columns": Value([_label(value, at) for at, value in enumerate(x)]),
+        "rows": Value([_label(value, at) for at, value in enumerate(y)]),
+        "column_title": x_title,
+        "row_title": y_title,
+        "gap": gap,
+    }
+
+    def part(start: int, before: tuple[Value, ...]) -> Any:
+        end = min(start + most, len(pairs))
+        nodes = {
+            str(at): loop.turn(at, {"x": Value(pairs[at][0]), "y": Value(pairs[at][1])})
+            for at in range(start, end)
+        }
+        outputs = {name: f"{name}.image" for name in nodes}
+        if end == len(pairs):
+            every: dict[str, Any] = {"images": [*before, *outputs.values()]}
+            return Expand(nodes, every, loop.definitions, lambda found: grid(found["images"]))
+        then = lambda found: part(end, (*before, *found.values()))  # noqa: E731
+        return Expand(nodes, outputs, loop.definitions, then)
+
+    def grid(images: Value) -> Any:
+        given = {"images": images, **drawn}
+        return Expand(
+            {"grid": {"type": "LabelledGrid", "inputs": given}}, {"image": "grid", "images": images}
+        )
+
+    answer: SweptGrid = part(0, ())
+    return answer
+
+
+def _label(value: Any, at: int) -> str:
+    """A value in a few words; its number if it is none that can be written."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (bool, int, str)):
+        return shown(value)
+    return f"{at + 1}"

@@ -1,0 +1,154 @@
+"""Texts: templates, parts, patterns, JSON, files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nodegraph_nodes import _texts
+from nodegraph_nodes.text_tools import (
+    ChangeCase,
+    CompareTexts,
+    FindText,
+    FormatText,
+    JoinTexts,
+    PickJson,
+    ReplaceText,
+    SplitText,
+    ToText,
+)
+
+from nodegraph.errors import InvalidValue
+from tests.nodes.conftest import Bench, link
+
+
+def test_a_template_takes_values_of_all_kinds() -> None:
+    text = FormatText("{a} {b:.2f} {c:04d} {{d}} {e} {f}", "x", 2 / 3, 7.2, None, True, ["y", 1])
+    assert text == "x 0.67 0007 {d} true y, 1"
+
+
+@pytest.mark.parametrize(("template", "a"), [("{b}", 1), ("{a:.2f}", "x"), ("{a:d}", float("nan"))])
+def test_a_place_without_a_fitting_value_is_told(template: str, a: Any) -> None:
+    with pytest.raises(InvalidValue):
+        FormatText(template, a)
+
+
+def test_a_template_reaches_nothing_within_values(bench: Bench) -> None:
+    for template in ("{a.__class__}", "{a[0]}", "{0}", "{}", "{a!r}", "{a:99999999d}", "}"):
+        nodes = {"f": {"type": "FormatText", "inputs": {"template": template, "a": "x"}}}
+        [problem] = bench.problems(nodes, "f")
+        assert problem.port == "template"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",", codec="utf-8"), min_size=1)))
+def test_what_is_joined_is_split_again(parts: list[str]) -> None:
+    joined = JoinTexts(parts, ",")
+    assert SplitText(joined, ",", trim=False) == parts
+
+
+def test_parts_of_a_text() -> None:
+    assert SplitText(" a , ,b") == ["a", "b"]
+    assert SplitText(" a , ,b", keep_empty=True) == ["a", "", "b"]
+    assert SplitText("a  b\nc", "") == ["a", "b", "c"]
+    assert SplitText("a\tb", r"\t") == ["a", "b"]
+    assert JoinTexts(["a", "b"], r"\n") == "a\nb"
+
+
+def test_replacing() -> None:
+    assert ReplaceText("a.b.c", ".", "-") == "a-b-c"
+    assert ReplaceText("Fox fox", "FOX", r"\1", ignore_case=True) == r"\1 \1"
+    assert ReplaceText("2024-11-22", r"(\d+)-(\d+)", r"\2/\1", regex=True) == "11/2024-22"
+    assert ReplaceText("abc", "", "x") == "abc"
+    with pytest.raises(InvalidValue, match="group"):
+        ReplaceText("a", "a", r"\9", regex=True)
+
+
+def test_finding() -> None:
+    assert FindText("seed 7, cfg 4.5", r"[\d.]+") == ["7", "4.5"]
+    assert FindText("a=1 b=2", r"(\w)=(\d)", group=2) == ["1", "2"]
+    assert FindText("", "x") == []
+    with pytest.raises(InvalidValue, match="brackets"):
+        FindText("a", "a", group=1)
+
+
+def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_texts, "_SECONDS", 0.05)
+    with pytest.raises(InvalidValue, match="seconds"):
+        CompareTexts("a" * 60 + "b", "matches", "(?:a|aa)+$")
+
+
+@pytest.mark.parametrize(
+    ("how", "other", "expected"),
+    [
+        ("is", "a red FOX", True),
+        ("contains", "Red", True),
+        ("starts with", "a r", True),
+        ("ends with", "red", False),
+        ("matches", r"\bf.x$", True),
+    ],
+)
+def test_comparing(how: Any, other: str, expected: bool) -> None:
+    assert CompareTexts("A red fox", how, other) is expected
+
+
+def test_letters() -> None:
+    text = "a  red FOX. "
+    assert ChangeCase(text, "sentence", trim=True) == "A red FOX."
+    assert ChangeCase(text, "title") == "A  Red Fox. "
+    assert (ChangeCase("ß", "upper"), ChangeCase("Ab", "swapped")) == ("SS", "aB")
+
+
+def test_parts_of_json() -> None:
+    text = json.dumps({"images": [{"seed": 7}, {"seed": [1, "x"]}], "n": None, "a b": True})
+    assert PickJson(text, "images[0].seed") == 7
+    assert PickJson(text, "images[-1].seed") == [1, "x"]
+    assert PickJson(text, "images[0]") == '{"seed": 7}'
+    assert PickJson(text, "a b") is True
+    for wrong in ("images[2]", "images.seed", "nothing", "images[0", "n.x", "[0]"):
+        with pytest.raises(InvalidValue, match=r"there is no|is no path"):
+            PickJson(text, wrong)
+    with pytest.raises(InvalidValue, match="no JSON"):
+        PickJson("[" * 100_000)
+
+
+def test_values_as_texts() -> None:
+    assert [ToText(value) for value in (1.5, 7, True, "x")] == ["1.5", "7", "true", "x"]
+    assert ToText([1, "a"]) == "1\na"
+    assert ToText(2 / 3, digits=2) == "0.67"
+
+
+def test_a_file_is_read_anew_when_it_changes(bench: Bench) -> None:
+    file = bench.folder / "inputs" / "prompts.txt"
+    file.write_bytes("\ufeffä fox\r\n".encode())
+    nodes = {"t": {"type": "LoadText", "inputs": {"path": "prompts.txt"}}}
+    assert bench.value(nodes, "t.text") == "ä fox\n"
+    file.write_bytes(b"caf\xe9")
+    assert bench.value(nodes, "t.text") == "café"
+
+
+def test_a_file_that_is_none_is_told_before_anything_runs(bench: Bench) -> None:
+    (bench.folder / "inputs" / "large.txt").write_bytes(b" " * (_texts.LARGEST + 1))
+    for path in ("none.txt", "large.txt", "."):
+        [problem] = bench.problems({"t": {"type": "LoadText", "inputs": {"path": path}}}, "t")
+        assert problem.port == "path"
+
+
+def test_patterns_are_checked_before_anything_runs(bench: Bench) -> None:
+    nodes = {
+        "find": {"type": "FindText", "inputs": {"text": "a", "pattern": "("}},
+        "plain": {"type": "ReplaceText", "inputs": {"text": "a", "find": "("}},
+        "replace": {"type": "ReplaceText", "inputs": {"text": "a", "find": "(", "regex": True}},
+        "is": {"type": "CompareTexts", "inputs": {"text": "a", "other": "("}},
+        "list": {
+            "type": "List",
+            "inputs": {
+                f"item_{at}": link(name)
+                for at, name in enumerate(("find", "plain", "replace", "is"), start=1)
+            },
+        },
+        "show": {"type": "ShowValue", "inputs": {"value": link("list")}},
+    }
+    assert {problem.node for problem in bench.problems(nodes)} == {"find", "replace"}
