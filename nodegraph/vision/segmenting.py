@@ -64,46 +64,42 @@ def segment_anything(
     masks, sure = [], []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
-            found = [
-                _thing(component.module, model, picture, points, excluded, box)
-                for box in (boxes or (None,))
-            ]
-            masks.append(torch.stack([mask for mask, _ in found]).amax(0))
-            sure += [score for _, score in found]
+            mask, score = _things(component.module, model, picture, points, excluded, boxes)
+            masks.append(mask)
+            sure.append(score)
             ctx.progress(at + 1, len(image))
     return torch.stack(masks), min(sure, default=0.0)
 
 
-def _thing(
+def _things(
     module: Any,
     model: VisionModel,
     picture: Tensor,
     points: Points,
     excluded: Points,
-    box: tuple[float, float, float, float] | None,
+    boxes: Boxes,
 ) -> tuple[Tensor, float]:
-    """One thing: the best of the masks that the model offers for it."""
-    height, width = picture.shape[:2]
+    """All that is asked for in one mask: of each thing the best of those that the model offers."""
     pixels, scale, restore = _seen(model, picture)
-    asked: dict[str, Tensor] = {}
+    # Places stay in float32: in half precision they would be pixels off.
+    asked: dict[str, Tensor] = {"pixel_values": pixels.to(module.dtype)}
     if points or excluded:
         places = torch.tensor([*points, *excluded]) * torch.tensor(scale)
         labels = torch.tensor([1] * len(points) + [0] * len(excluded))
         asked |= {"input_points": places[None, None], "input_labels": labels[None, None]}
-    if box is not None:
-        x, y, wide, high = box
-        corners = torch.tensor([x, y, x + wide, y + high]) * torch.tensor((*scale, *scale))
-        asked["input_boxes"] = corners[None, None]
-    given = {
-        name: value.to(module.device, module.dtype if value.is_floating_point() else None)
-        for name, value in {"pixel_values": pixels, **asked}.items()
-    }
+    if boxes:
+        corners = torch.tensor([[x, y, x + wide, y + high] for x, y, wide, high in boxes])
+        asked["input_boxes"] = (corners * torch.tensor((*scale, *scale)))[None]
+    given = {name: value.to(module.device) for name, value in asked.items()}
     # One click may mean a part or the whole: of several masks the surest is taken.
-    answer = module(**given, multimask_output=len(points) + len(excluded) == 1 and box is None)
-    scores = answer.iou_scores[0, 0].float().cpu()
-    best = int(scores.argmax())
-    logits = answer.pred_masks[0, 0, best].float().cpu()
-    return (restore(logits, (height, width)) > 0).float(), float(scores[best].clamp(0, 1))
+    answer = module(**given, multimask_output=len(points) + len(excluded) == 1 and not boxes)
+    mask, sure = torch.zeros(picture.shape[:2]), 1.0
+    for scores, logits in zip(answer.iou_scores[0], answer.pred_masks[0], strict=True):
+        best = int(scores.argmax())
+        whole = restore(logits[best].float().cpu(), (picture.shape[0], picture.shape[1]))
+        mask = torch.maximum(mask, (whole > 0).float())
+        sure = min(sure, float(scores[best].clamp(0, 1)))
+    return mask, sure
 
 
 def _seen(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, float], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,28 @@ def test_sam_2_masks_what_it_masks_by_a_plain_call(bench: Bench, models: Models)
     assert found["next.score"] == pytest.approx(
         float(answer.iou_scores[0, 0, best].clamp(0, 1)), abs=1e-3
     )
+
+
+@torch.inference_mode()
+def test_half_precision_is_that_of_a_plain_call(bench: Bench, models: Models) -> None:
+    model = deepcopy(models("sam")).to(torch.bfloat16)
+    nodes = seen("SegmentAnything", "sam", points="0.4 0.5; 0.7 0.5")
+    nodes["load"]["inputs"]["dtype"] = "bfloat16"
+    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
+    processor = tf.SamProcessor(image_processor=tf.SamImageProcessorPil(**sizes))
+    given = processor(
+        pictures(bench, nodes)[0],
+        input_points=[[[24.0, 22.0], [42.0, 22.0]]],
+        input_labels=[[1, 1]],
+        return_tensors="pt",
+    )
+    given["pixel_values"] = given["pixel_values"].to(torch.bfloat16)
+    answer = model(**given, multimask_output=False)
+    [masks] = processor.image_processor.post_process_masks(
+        answer.pred_masks.float(), given["original_sizes"], given["reshaped_input_sizes"]
+    )
+    found = bench.value(nodes, "next.mask")
+    assert (found[0] != masks[0, 0].float()).float().mean() < 0.01
 
 
 def test_several_boxes_mask_a_thing_each(bench: Bench, models: Models) -> None:
