@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nodegraph import Context, Mesh, PointCloud
@@ -51,3 +53,35 @@ def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
     frames = turntable(shape, _TURNS, _SIDE, told=lambda done: ctx.progress(done, _TURNS))
     content = encode_animation(frames, _RATE, workflow_texts(ctx.workflow))
     save_result(ctx, name, ".webp", content, kind="image")
+
+
+def save_pictures(
+    ctx: Context, pattern: str, suffix: str, pictures: Tensor, encoded: Callable[[int], bytes]
+) -> None:
+    """Write pictures under the names that a pattern gives them, numbered, and tell of them.
+
+    Args:
+        pattern: See `nodegraph.images.name_patterns`.
+        pictures: Shape (batch, height, width, channels).
+        encoded: Gives a picture's file by its place in the batch.
+    """
+    from nodegraph.images.name_patterns import filled_name
+    from nodegraph.images.output_files import save_numbered
+
+    contents: dict[str, list[bytes]] = {}
+    now, (count, height, width, _) = datetime.now(), pictures.shape
+    for at in range(count):
+        name = filled_name(
+            pattern,
+            now=now,
+            workflow=ctx.workflow,
+            size=(width, height),
+            index=at,
+            warn=lambda said: ctx.log(said, "warning"),
+        )
+        contents.setdefault(name, []).append(encoded(at))
+    folders = ctx.environment
+    index = folders.temporary / "outputs.sqlite"
+    for name, files in contents.items():
+        for saved in save_numbered(folders.outputs, name, suffix, files, index=index):
+            ctx.wrote(saved.path, existed=saved.existed)

@@ -48,6 +48,7 @@ def check_colors(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_grid(inputs: HookInputs) -> Iterator[Finding]:
     """Find pictures that get too large together, as far as it is known how many there are."""
+    yield from check_colors(inputs)
     yield from _sheet_findings(inputs, inputs.literals.get("columns"))
 
 

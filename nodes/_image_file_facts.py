@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.images.name_patterns import check_pattern
+from nodegraph.images.output_names import check_folder
 
 from ._facts import finding_of, input_path
 
 
 def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the picture that LoadImage reads."""
+    frame = inputs.literals.get("frame", 0)
+    size = _size(inputs)
+    if not size or frame != 0:
+        # The pages of a file may be of different sizes.
+        return {"image": {"batch": 1, "channels": 3}, "mask": {"batch": 1}} if size else {}
+    return {"image": {**size, "batch": 1, "channels": 3}, "mask": {**size, "batch": 1}}
+
+
+def frames_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the pictures that LoadImageFrames reads."""
+    size = _size(inputs)
+    return {"image": {**size, "channels": 3}, "mask": size} if size else {}
+
+
+def _size(inputs: HookInputs) -> dict[str, int]:
     from nodegraph.images.images import picture_size
 
     path = input_path(inputs)
@@ -21,8 +39,7 @@ def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
     except NodegraphError:
         # `check_image` tells.
         return {}
-    size = {"width": width, "height": height, "batch": 1}
-    return {"image": {**size, "channels": 3}, "mask": size}
+    return {"width": width, "height": height}
 
 
 def check_image(inputs: HookInputs) -> Iterator[Finding]:
@@ -36,3 +53,43 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
             picture_size(path, names=inputs.environment.readable is None)
         except NodegraphError as error:
             yield finding_of("path", error)
+
+
+def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
+    """Find folders and patterns without pictures."""
+    from nodegraph.images.picture_folders import find_pictures
+
+    path = inputs.literals.get("path")
+    if path is not None:
+        try:
+            found = find_pictures(path, inputs.environment)
+        except NodegraphError as error:
+            yield finding_of("path", error)
+            return
+        start = inputs.literals.get("start") or 0
+        if start >= len(found):
+            yield Finding(
+                "start", "there are fewer pictures", str(start), f"less than {len(found)}"
+            )
+
+
+def pictures_state(inputs: HookInputs) -> str:
+    """Changes when one of the pictures does, or another one comes."""
+    from nodegraph.images.picture_folders import find_pictures
+
+    found = find_pictures(inputs.literals["path"], inputs.environment)
+    return "\n".join(file_stamp(path) for path in found)
+
+
+def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names that can't be a result's, formats without 16 bits, and unwritable folders."""
+    name, bits = inputs.literals.get("name"), inputs.literals.get("bits")
+    try:
+        if name is not None:
+            check_pattern(name)
+        check_folder(inputs.environment.outputs)
+    except NodegraphError as error:
+        yield finding_of("name", error)
+    form = inputs.literals.get("format")
+    if bits == "16" and form not in (None, "png"):
+        yield Finding("bits", "16 bits are for PNG", str(form), "png")

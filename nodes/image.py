@@ -1,16 +1,22 @@
-"""Pictures: reading, writing, showing, arranging, scaling."""
+"""Pictures: reading, writing, showing."""
 
 from __future__ import annotations
 
-from math import log10
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Advanced, Context, File, Image, InvalidValue, Mask, Preview, Range, node
+from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
 
-from ._facts import check_result_name, image_state
-from ._image_facts import check_grid, check_strip
-from ._image_file_facts import check_image, image_outputs
+from ._beside import save_pictures
+from ._facts import image_state
+from ._image_file_facts import (
+    check_image,
+    check_picture_name,
+    check_pictures,
+    frames_outputs,
+    image_outputs,
+    pictures_state,
+)
 
 
 class LoadedImage(NamedTuple):
@@ -26,32 +32,127 @@ class LoadedImage(NamedTuple):
     infer=image_outputs,
     validate=check_image,
     fingerprint=image_state,
-    tags=("open", "read"),
+    tags=("open", "read", "photo", "gif"),
 )
-def LoadImage(ctx: Context, path: Annotated[str, File("image")]) -> LoadedImage:
+def LoadImage(
+    ctx: Context,
+    path: Annotated[str, File("image")],
+    frame: Annotated[int, Range(-100000, 100000), Advanced()] = 0,
+) -> LoadedImage:
     """Read a picture from a file.
 
-    The mask is 1 where the picture is transparent. Of an animation the first picture is taken.
+    It is turned upright and brought to sRGB by its colour profile; 16 bits are kept. The mask is 1
+    where the picture is transparent.
 
     Args:
         path: PNG, JPEG, WebP and others; relative paths start from the inputs folder.
+        frame: Of an animation or a file of several pages, counted from 0; -1 is the last.
     """
     from nodegraph.images.images import read_image
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return LoadedImage(*read_image(file, names=environment.readable is None))
+    return LoadedImage(*read_image(file, frame=frame, names=environment.readable is None))
+
+
+class LoadedFrames(NamedTuple):
+    """The pictures of an animation, and how fast they follow each other."""
+
+    image: Image
+    mask: Mask
+    rate: float
 
 
 @node(
-    category="image", lane="io", output="files", validate=check_result_name, tags=("write", "file")
+    category="image",
+    lane="io",
+    infer=frames_outputs,
+    validate=check_image,
+    fingerprint=image_state,
+    tags=("gif", "apng", "webp", "animation", "pages", "batch", "tiff"),
+)
+def LoadImageFrames(
+    ctx: Context,
+    path: Annotated[str, File("image")],
+    start: Annotated[int, Range(-100000, 100000)] = 0,
+    count: Annotated[int, Range(0, 100000)] = 0,
+    every: Annotated[int, Range(1, 1000), Advanced()] = 1,
+) -> LoadedFrames:
+    """Read all pictures of an animation, or of a file of several pages, as a batch.
+
+    Args:
+        path: GIF, WebP, PNG, TIFF and others; relative paths start from the inputs folder.
+        start: The first one, counted from 0; -1 is the last.
+        count: How many at the most; 0 is all from there.
+        every: 2 takes every other one.
+    """
+    from nodegraph.images.images import read_frames
+
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    names = environment.readable is None
+    return LoadedFrames(*read_frames(file, start, count, every=every, names=names))
+
+
+class LoadedImages(NamedTuple):
+    """Pictures of a folder, what is transparent in them, and their names."""
+
+    images: list[Image]
+    masks: list[Mask]
+    names: list[str]
+
+
+@node(
+    category="image",
+    lane="io",
+    validate=check_pictures,
+    fingerprint=pictures_state,
+    tags=("folder", "directory", "glob", "batch", "list", "several", "dataset"),
+)
+def LoadImages(
+    ctx: Context,
+    path: Annotated[str, File("folder")],
+    start: Annotated[int, Range(0, 100000)] = 0,
+    count: Annotated[int, Range(0, 100000)] = 0,
+    order: Literal["name", "oldest first", "newest first"] = "name",
+) -> LoadedImages:
+    """Read the pictures of a folder as a list; they may be of different sizes.
+
+    Args:
+        path: A folder, or a pattern such as photos/*.png or photos/**/*.jpg; relative ones start
+            from the inputs folder.
+        start: The first one, counted from 0.
+        count: How many at the most; 0 is all from there.
+        order: By name, numbers by their value, or by the time of the file.
+    """
+    from nodegraph.images.images import read_image
+    from nodegraph.images.picture_folders import find_pictures
+
+    environment = ctx.environment
+    found = find_pictures(path, environment, order)[start:]
+    files = found[:count] if count else found
+    loaded = []
+    for at, file in enumerate(files):
+        loaded.append(read_image(file, names=environment.readable is None))
+        ctx.progress(at + 1, len(files))
+    images, masks = [image for image, _ in loaded], [mask for _, mask in loaded]
+    return LoadedImages(images, masks, [file.stem for file in files])
+
+
+@node(
+    category="image",
+    lane="io",
+    output="files",
+    validate=check_picture_name,
+    tags=("write", "file", "export", "png", "jpg"),
 )
 def SaveImage(
     ctx: Context,
     image: Image,
     name: str = "image",
-    format: Literal["png", "jpeg", "webp"] = "png",
+    format: Literal["png", "jpeg", "webp", "avif", "tiff"] = "png",
     quality: Annotated[int, Range(1, 100), Advanced()] = 95,
+    bits: Annotated[Literal["8", "16"], Advanced()] = "8",
 ) -> None:
     """Write pictures to the output folder, each with the workflow that made it.
 
@@ -59,24 +160,62 @@ def SaveImage(
 
     Args:
         image: Each of the batch gets a file of its own.
-        name: What the file names begin with; fruit/apple makes a sub-folder.
+        name: What the file names begin with; fruit/apple makes a sub-folder. %date%, %time%,
+            %width%, %height%, %index% say what they name, %sample.seed% an input of a node.
         format: PNG is lossless, and keeps workflows of any length.
-        quality: Of JPEG and WebP.
+        quality: Of JPEG, WebP and AVIF.
+        bits: Of each channel; 16 in PNG alone.
     """
     from nodegraph.images.images import IMAGE_SUFFIXES
-    from nodegraph.images.output_files import save_numbered
     from nodegraph.images.provenance import encode_with_workflow
 
-    contents = [
-        encode_with_workflow(
-            item, ctx.workflow, format, quality, warn=lambda said: ctx.log(said, "warning")
+    def encoded(at: int) -> bytes:
+        return encode_with_workflow(
+            image[at],
+            ctx.workflow,
+            format,
+            quality,
+            bits=int(bits),
+            warn=lambda said: ctx.log(said, "warning"),
         )
-        for item in image
-    ]
-    folders, suffix = ctx.environment, IMAGE_SUFFIXES[format]
-    index = folders.temporary / "outputs.sqlite"
-    for saved in save_numbered(folders.outputs, name, suffix, contents, index=index):
-        ctx.wrote(saved.path, existed=saved.existed)
+
+    save_pictures(ctx, name, IMAGE_SUFFIXES[format], image, encoded)
+
+
+@node(
+    category="image",
+    lane="io",
+    output="files",
+    validate=check_picture_name,
+    tags=("gif", "apng", "webp", "animated", "frames", "SaveAnimatedWEBP"),
+)
+def SaveAnimation(
+    ctx: Context,
+    image: Image,
+    rate: Annotated[float, Range(0.01, 100, step=1)] = 8.0,
+    name: str = "animation",
+    format: Literal["webp", "gif", "png"] = "webp",
+    quality: Annotated[int, Range(1, 100), Advanced()] = 85,
+    loop: Annotated[bool, Advanced()] = True,
+) -> None:
+    """Write a batch as a picture that moves, with the workflow that made it.
+
+    Args:
+        image: The batch, in the order in which they are shown.
+        rate: Pictures a second.
+        name: What the file names begin with, see SaveImage.
+        format: GIF has 256 colours, PNG (APNG) is lossless.
+        quality: Of WebP; 100 is lossless.
+        loop: Begin anew again and again.
+    """
+    from nodegraph.images.animations import ANIMATION_SUFFIXES, encode_animation
+    from nodegraph.images.provenance import workflow_texts
+
+    def encoded(at: int) -> bytes:
+        texts = workflow_texts(ctx.workflow)
+        return encode_animation(image, rate, texts, quality, format=format, loop=loop)
+
+    save_pictures(ctx, name, ANIMATION_SUFFIXES[format], image[:1], encoded)
 
 
 @node(category="image", lane="io", output=True, tags=("show", "look"))
@@ -94,90 +233,3 @@ def PreviewImage(ctx: Context, image: Image) -> None:
         saved = save_by_content(ctx.environment.temporary / "previews", ".png", data)
         ctx.preview(Preview(data))
         ctx.wrote(saved.path, kind="preview", existed=saved.existed)
-
-
-@node(category="image/arrange", validate=check_grid, tags=("grid", "contact sheet", "batch"))
-def ImageGrid(
-    images: list[Image],
-    columns: Annotated[int, Range(0, 1000)] = 0,
-    gap: Annotated[int, Range(0, 1000)] = 4,
-    captions: list[str] | None = None,
-) -> Image:
-    """Put pictures into rows, in one picture.
-
-    Args:
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        columns: Pictures in a row; 0 makes it about square.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
-    """
-    from nodegraph.images.sheets import contact_sheet
-
-    return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
-
-
-@node(category="image/arrange", validate=check_strip, tags=("row", "film", "batch"))
-def ImageStrip(
-    images: list[Image],
-    direction: Literal["horizontal", "vertical"] = "horizontal",
-    gap: Annotated[int, Range(0, 1000)] = 4,
-    captions: list[str] | None = None,
-) -> Image:
-    """Put pictures into one row or column, in one picture.
-
-    Args:
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        direction: A row or a column.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
-    """
-    from nodegraph.images.sheets import contact_sheet
-
-    columns = 1 if direction == "vertical" else sum(map(len, images))
-    return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
-
-
-class PictureDifference(NamedTuple):
-    """Where pictures differ, and how much."""
-
-    image: Image
-    rms: float
-
-
-@node(
-    category="image/adjust",
-    facts={
-        "image": {name: f"image.{name}" for name in ("width", "height", "batch")},
-    },
-    tags=("compare", "subtract", "psnr"),
-)
-def ImageDifference(
-    ctx: Context,
-    image: Image,
-    other: Image,
-    gain: Annotated[float, Range(0, 1000, step=0.5)] = 4.0,
-) -> PictureDifference:
-    """Show where two pictures differ: black where they don't.
-
-    Gives the root of the mean squared difference of their values, too, 0 to 1.
-
-    Args:
-        image: Any.
-        other: As large, and as many.
-        gain: What the differences are multiplied by, so that small ones show.
-    """
-    if image.shape != other.shape:
-        raise InvalidValue(
-            "the pictures aren't alike in size, number or channels",
-            port="other",
-            given=" x ".join(map(str, other.shape)),
-            expected=" x ".join(map(str, image.shape)),
-        )
-    apart = (image - other).abs()
-    rms = float(apart.square().mean().sqrt())
-    ctx.log(f"root mean square of the difference: {rms:.4g}, {_psnr(rms)}")
-    return PictureDifference((apart * gain).clamp(0, 1), rms)
-
-
-def _psnr(rms: float) -> str:
-    return f"PSNR {-20 * log10(rms):.1f} dB" if rms else "no difference at all"

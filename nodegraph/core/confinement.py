@@ -59,7 +59,7 @@ def path_problems(
     for port in spec.file_ports:
         is_model = spec.inputs_by_name[port].lies_with_models
         for name in _names(values.get(port)):
-            if _climbs(name) if is_model else not _is_readable(name, environment):
+            if _climbs(name) if is_model else not is_readable(name, environment):
                 yield Problem(
                     PathOutside.code,
                     "this file may not be read here",
@@ -93,13 +93,15 @@ def _climbs(name: str) -> bool:
     return is_absolute or ".." in windows.parts or "\0" in name
 
 
-def _is_readable(name: str, environment: Environment) -> bool:
+def is_readable(name: str, environment: Environment) -> bool:
     """Whether a file lies in a folder that may be read, wherever links on its way lead."""
+    if environment.readable is None:
+        return True
     try:
         found = (environment.inputs / Path(name).expanduser()).resolve()
         if any(found == file.resolve() for file in environment.granted):
             return True
-        roots = [root.resolve() for root in environment.readable or ()]
+        roots = [root.resolve() for root in environment.readable]
         return any(found.is_relative_to(root) for root in roots) and not _is_brought(
             found, environment.uploads
         )

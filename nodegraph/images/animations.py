@@ -1,10 +1,11 @@
-"""Pictures that follow each other, as one WebP that any browser moves."""
+"""Pictures that follow each other, as one file that any browser moves."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.images.images import picture_options, to_pil
 
@@ -12,28 +13,44 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+AnimationFormat = Literal["webp", "gif", "png"]
+ANIMATION_SUFFIXES: Mapping[AnimationFormat, str] = {"webp": ".webp", "gif": ".gif", "png": ".png"}
+
+
 def encode_animation(
-    frames: Tensor, rate: float, metadata: Mapping[str, str] | None = None, quality: int = 80
+    frames: Tensor,
+    rate: float,
+    metadata: Mapping[str, str] | None = None,
+    quality: int = 80,
+    *,
+    format: AnimationFormat = "webp",
+    loop: bool = True,
 ) -> bytes:
-    """An animation that begins anew again and again, as the bytes of a WebP.
+    """Pictures that follow each other, as the bytes of a file.
 
     Args:
-        frames: float32 in 0..1, shape (frames, height, width, 3).
+        frames: float32 in 0..1, shape (frames, height, width, channels).
         rate: Frames a second.
-        metadata: See `encode_image_file`.
-        quality: 1 to 100.
+        metadata: See `encode_image_file`; a GIF has it in its comment.
+        quality: 1 to 100, of WebP; 100 is lossless.
+        format: ``gif`` has 256 colours a frame, ``png`` (APNG) all of them.
+        loop: Begin anew again and again.
     Raises:
         InvalidValue, NumericalError: See `to_pil`.
     """
     first, *others = [to_pil(frame) for frame in frames]
     buffer = BytesIO()
-    first.save(
-        buffer,
-        **picture_options("webp", dict(metadata or {}), quality),
-        save_all=True,
-        append_images=others,
-        duration=round(1000 / rate),
-        loop=0,
-        method=3,
-    )
+    options: dict[str, Any] = {"save_all": True, "append_images": others}
+    # GIF counts in hundredths of a second.
+    options["duration"] = round(1000 / rate) if format != "gif" else max(2, round(100 / rate)) * 10
+    if format == "gif":
+        options |= {"format": "GIF", "comment": json.dumps(dict(metadata or {})).encode()}
+        # Without a number, a GIF is shown once.
+        options |= {"loop": 0} if loop else {}
+    else:
+        options |= picture_options(format, dict(metadata or {}), quality)
+        options["loop"] = 0 if loop else 1
+    if format == "webp":
+        options |= {"method": 3, "lossless": quality == 100}
+    first.save(buffer, **options)
     return buffer.getvalue()

@@ -11,19 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.images.deep_png import encode_deep_png
 from nodegraph.images.input_files import looks_like, missing_file
 from nodegraph.images.picture_files import DAMAGED, is_turned
+from nodegraph.images.picture_pixels import frame_pixels, picture_pixels
+from nodegraph.images.room import check_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-ImageFormat = Literal["png", "jpeg", "webp"]
-IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+ImageFormat = Literal["png", "jpeg", "webp", "avif", "tiff"]
+IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {
+    "png": ".png", "jpeg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tiff",
+}  # fmt: skip
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
 MAX_PIXELS = 2**30 // 12
@@ -34,26 +39,100 @@ _ASCII = b"ASCII\0\0\0"
 
 
 def read_image(
-    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+    path: Path, *, frame: int = 0, max_pixels: int = MAX_PIXELS, names: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The picture in a file, upright, and its transparency. The first one of an animation.
+    """The picture in a file, upright, in sRGB, and its transparency.
 
     Args:
+        frame: Which one of an animation or a file of several pages, counted from 0; below 0 from
+            the end.
         names: Whether an error may name files like one that is missing.
     Returns:
         Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
         (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
     Raises:
         InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
+        InvalidValue: It has no such frame.
+    """
+    if frame:
+        images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
+        return images, masks
+    with _open(path, max_pixels, names) as opened:
+        try:
+            colors, alpha = picture_pixels(opened, path)
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    import torch
+
+    return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+
+
+def read_frames(
+    path: Path,
+    start: int = 0,
+    count: int = 0,
+    *,
+    every: int = 1,
+    max_pixels: int = MAX_PIXELS,
+    names: bool = True,
+) -> tuple[Tensor, Tensor, float]:
+    """The pictures of an animation or of a file of several pages.
+
+    Args:
+        start: The first one, counted from 0; below 0 from the end.
+        count: How many at the most; 0 for all from there.
+        every: 2 takes every other one.
+    Returns:
+        As `read_image`, with so many in place of 1; and how many follow each other in a second,
+        0 where the file doesn't say.
+    Raises:
+        InvalidFile: See `read_image`; or they aren't of one size.
+        InvalidValue: There is no such frame, or they take more memory than there is.
     """
     import torch
 
+    pictures: list[tuple[Tensor, Tensor]] = []
+    seconds = 0.0
     with _open(path, max_pixels, names) as opened:
         try:
-            colors, alpha = _pixels(_upright(opened))
+            total = getattr(opened, "n_frames", 1)
+            wanted = _wanted(total, start, count, every)
+            width, height = opened.size
+            needed = 16 * width * height * len(wanted)
+            check_room(width, height, len(wanted), needed, port="path")
+            for number in wanted:
+                opened.seek(number)
+                opened.load()
+                colors, alpha = frame_pixels(opened)
+                pictures.append((torch.from_numpy(colors), torch.from_numpy(1 - alpha)))
+                seconds += float(opened.info.get("duration", 0)) / 1000
         except DAMAGED as error:
             raise _damaged(path, error) from error
-    return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+    sizes = sorted({tuple(colors.shape[1::-1]) for colors, _ in pictures})
+    if len(sizes) > 1:
+        raise InvalidFile(
+            f"the pages of {path} aren't of one size.",
+            given=", ".join(f"{width} x {height}" for width, height in sizes[:3]),
+            hint="LoadImage reads one of them.",
+        )
+    images, masks = zip(*pictures, strict=True)
+    return torch.stack(images), torch.stack(masks), len(wanted) / seconds if seconds else 0.0
+
+
+def _wanted(total: int, start: int, count: int, every: int) -> list[int]:
+    if not -total <= start < total:
+        raise NoSuchFrame(
+            "the file has no such frame",
+            port="frame",
+            given=str(start),
+            expected=f"{-total} to {total - 1}",
+        )
+    found = list(range(start % total, total, every))
+    return found[:count] if count else found
+
+
+class NoSuchFrame(InvalidValue):
+    """A frame beyond those of an animation."""
 
 
 def picture_size(
@@ -86,12 +165,20 @@ def read_metadata(path: Path) -> dict[str, str]:
             opened.load()  # PNG texts may stand after the pixels.
             if isinstance(opened, PngImagePlugin.PngImageFile):
                 return {str(key): str(value) for key, value in opened.text.items()}
-            comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-            texts = json.loads(bytes(comment).removeprefix(_ASCII))
+            texts = json.loads(_comment(opened))
         except DAMAGED:
             # A foreign comment is no fault of the picture.
             return {}
     return texts if isinstance(texts, dict) else {}
+
+
+def _comment(opened: Image.Image) -> bytes | str:
+    if opened.format == "GIF":
+        return bytes(opened.info.get("comment", b""))
+    if opened.format == "TIFF":
+        return str(opened.getexif().get(_DESCRIPTION, ""))
+    comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+    return bytes(comment).removeprefix(_ASCII)
 
 
 def to_pil(image: Tensor) -> Image.Image:
@@ -104,6 +191,17 @@ def to_pil(image: Tensor) -> Image.Image:
         InvalidValue: Another shape.
         NumericalError: NaN or infinity.
     """
+    pixels = _values(image)
+    levels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def _values(image: Tensor) -> NDArray[np.float32]:
+    """One picture as numbers, shape (height, width, channels).
+
+    Raises:
+        InvalidValue, NumericalError: See `to_pil`.
+    """
     pixels = image.detach().to("cpu").float().numpy()
     if pixels.ndim == 4 and len(pixels) == 1:
         pixels = pixels[0]
@@ -115,8 +213,7 @@ def to_pil(image: Tensor) -> Image.Image:
         )
     if not np.isfinite(pixels).all():
         raise NumericalError("the picture has NaN or infinity")
-    levels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
-    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+    return pixels
 
 
 def encode_image_file(
@@ -124,24 +221,34 @@ def encode_image_file(
     format: ImageFormat = "png",
     metadata: Mapping[str, str] | None = None,
     quality: int = 95,
+    *,
+    bits: int = 8,
 ) -> bytes:
     """A picture as the bytes of a file; the same picture gives the same bytes.
 
     Args:
         image: See `to_pil`.
-        format: ``png`` is lossless; JPEG drops transparency.
+        format: ``png`` and ``tiff`` are lossless; JPEG drops transparency.
         metadata: Texts by name, such as ``workflow``. In PNG each becomes a text chunk of its
-            own, in JPEG and WebP all together are JSON in the EXIF user comment.
-        quality: 1 to 100, for JPEG and WebP.
+            own, in others all together are JSON: in the EXIF user comment, in TIFF the description.
+        quality: 1 to 100, for JPEG, WebP and AVIF.
+        bits: Of each channel, 8 or 16; 16 in PNG alone.
     Raises:
-        InvalidValue: Unknown format, quality out of range, or more metadata than JPEG holds.
+        InvalidValue: Unknown format, quality out of range, more metadata than JPEG holds, or 16
+            bits in another format than PNG.
     """
+    if bits == 16:
+        if format != "png":
+            raise InvalidValue("16 bits are for PNG", port="bits", given=format, expected="png")
+        return encode_deep_png(_values(image), metadata or {})
     if format not in IMAGE_SUFFIXES:
         raise InvalidValue(
             f"no picture format is called {format!r}", expected=", ".join(IMAGE_SUFFIXES)
         )
     if not 1 <= quality <= 100:
         raise InvalidValue("quality is out of range", given=str(quality), expected="1 to 100")
+    if format == "avif" and not features.check("avif"):
+        raise InvalidValue("this Pillow can't write AVIF", port="format", given=format)
     picture = to_pil(image)
     if format == "jpeg" and picture.mode == "RGBA":
         picture = picture.convert("RGB")
@@ -196,6 +303,9 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
         for name, text in metadata.items():
             texts.add_text(name, text)
         return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
+    if format == "tiff":
+        given = {_DESCRIPTION: json.dumps(metadata)} if metadata else {}
+        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": given}
     options: dict[str, Any] = {"format": format.upper(), "quality": quality}
     if metadata:
         exif = Image.Exif()
@@ -237,34 +347,3 @@ def _damaged(path: Path, error: Exception) -> InvalidFile:
     return InvalidFile(
         f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
     )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    # A copy in every case: the opened file's frame would be closed under us.
-    return ImageOps.exif_transpose(image)
-
-
-def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colours (height, width, 3) and alpha (height, width), both in 0..1."""
-    deep = _deep_gray(image)
-    if deep is not None:
-        return np.repeat(deep[..., None], 3, axis=-1), np.ones_like(deep)
-    if image.has_transparency_data:
-        levels = _levels(image, "RGBA")
-        return np.ascontiguousarray(levels[..., :3]), levels[..., 3]
-    levels = _levels(image, "RGB")
-    return levels, np.ones(levels.shape[:2], dtype=np.float32)
-
-
-def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
-    return np.asarray(image.convert(mode)).astype(np.float32) / np.float32(255)
-
-
-def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
-    """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
-    if image.mode == "F":
-        return np.nan_to_num(np.asarray(image, dtype=np.float32)).clip(0, 1)
-    if image.mode.startswith("I"):
-        return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
-    return None

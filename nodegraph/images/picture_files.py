@@ -27,4 +27,9 @@ _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 def is_turned(picture: Image.Image) -> bool:
     """Whether it lies on its side, as its EXIF data says: width and height are exchanged then."""
-    return picture.getexif().get(_ORIENTATION, 1) in _TURNED
+    return orientation(picture) in _TURNED
+
+
+def orientation(picture: Image.Image) -> int:
+    """How it lies, as its EXIF data says: 1 upright, to 8; see EXIF 2.32, tag 274."""
+    return int(picture.getexif().get(_ORIENTATION, 1))

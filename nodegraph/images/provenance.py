@@ -23,20 +23,22 @@ def encode_with_workflow(
     format: ImageFormat = "png",
     quality: int = 95,
     *,
+    bits: int = 8,
     warn: Callable[[str], None] | None = None,
 ) -> bytes:
     """A picture as the bytes of a file that holds its workflow.
 
     Args:
         workflow: As it ran; left out if empty.
+        bits: Of each channel.
         warn: Told if the workflow is longer than the format can hold, and so had to be left out.
     Raises:
         InvalidValue: See `encode_image_file`.
     """
     try:
-        return encode_image_file(image, format, workflow_texts(workflow), quality)
+        return encode_image_file(image, format, workflow_texts(workflow), quality, bits=bits)
     except InvalidValue as error:
-        data = encode_image_file(image, format, workflow_texts({}), quality)
+        data = encode_image_file(image, format, workflow_texts({}), quality, bits=bits)
         if warn is not None:
             warn(f"The picture was saved without its workflow: {error}")
         return data

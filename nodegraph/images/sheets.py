@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue
+from nodegraph.images.colors import color_levels
 from nodegraph.images.room import check_room, sheet_bytes
 
 if TYPE_CHECKING:
@@ -20,20 +22,30 @@ PAPER, INK = "#ffffff", "#1f2328"
 
 
 def contact_sheet(
-    images: Sequence[Tensor], *, columns: int = 0, gap: int = 4, captions: Sequence[str] = ()
+    images: Sequence[Tensor],
+    *,
+    columns: int = 0,
+    gap: int = 4,
+    captions: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    row_labels: Sequence[str] = (),
+    paper: str = PAPER,
+    ink: str = INK,
 ) -> Tensor:
-    """Pictures in rows, on white, each in the middle of a cell as large as the largest.
+    """Pictures in rows, each in the middle of a cell as large as the largest.
 
     Args:
         images: Each (batch, height, width, channels); a batch counts as that many pictures.
         columns: Pictures in a row; 0 makes the sheet about square.
         gap: Pixels between cells.
         captions: Texts under the pictures, in their order; fewer than pictures is fine.
+        column_labels, row_labels: Texts above the columns and before the rows, likewise.
+        paper, ink: Colours of what is between pictures, and of texts.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
         InvalidValue: There is no picture, or the sheet gets too large, or takes more memory than
-            there is.
+            there is; or one of the colours is none.
     """
     import numpy as np
     import torch
@@ -41,28 +53,56 @@ def contact_sheet(
 
     from nodegraph.images.images import to_pil
 
-    captions = [" ".join(caption[:MAX_CAPTION].split()) for caption in captions]
+    captions, column_labels, row_labels = map(_lines, (captions, column_labels, row_labels))
     count = sum(map(len, images))
     if not count:
         raise InvalidValue("there are no pictures to put together", port="images")
     width = max(image.shape[2] for image in images if len(image))
     height = max(image.shape[1] for image in images if len(image))
-    line = _line_height(height) if any(captions) else 0
+    line = _line_height(height)
+    below = line if any(captions) else 0
     columns = sheet_columns(count, columns)
-    size = sheet_size(count, (width, height + line), columns=columns, gap=gap)
-    pictures = [to_pil(item).convert("RGB") for image in images for item in image]
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
+    size = sheet_size(count, (width, height + below), columns=columns, gap=gap)
+    head = line + gap if any(column_labels) else 0
+    side = _label_width(row_labels, line, width) + gap if any(row_labels) else 0
+    pictures = [to_pil(item) for image in images for item in image]
+    sheet = Image.new("RGB", (size[0] + side, size[1] + head), _rgb(paper, "background"))
+    write = partial(_write, ImageDraw.Draw(sheet), line=line, ink=_rgb(ink, "text_color"))
     for index, picture in enumerate(pictures):
-        left = index % columns * (width + gap)
-        top = index // columns * (height + line + gap)
+        left = side + index % columns * (width + gap)
+        top = head + index // columns * (height + below + gap)
         inset = ((width - picture.width) // 2, (height - picture.height) // 2)
-        sheet.paste(picture, (left + inset[0], top + inset[1]))
+        place = (left + inset[0], top + inset[1])
+        shown = picture.convert("RGB")
+        # Transparent pictures show the paper.
+        sheet.paste(shown, place, picture if picture.mode == "RGBA" else None)
         if index < len(captions) and captions[index]:
-            _write(draw, captions[index], (left, top + height), width, line)
+            write(captions[index], (left, top + height), width)
+    for column, text in enumerate(column_labels[:columns]):
+        write(text, (side + column * (width + gap), 0), width)
+    for row, text in enumerate(row_labels[: math.ceil(count / columns)]):
+        top = head + row * (height + below + gap) + (height - line) // 2
+        write(text, (0, top), side - gap)
     values = np.asarray(sheet).astype(np.float32)
     values /= np.float32(255)
     return torch.from_numpy(values)[None]
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    return [" ".join(text[:MAX_CAPTION].split()) for text in texts]
+
+
+def _rgb(color: str, port: str) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * value) for value in color_levels(color, port))
+    return red, green, blue
+
+
+def _label_width(labels: Sequence[str], line: int, cell: int) -> int:
+    """Pixels for the texts before rows: what the longest takes, and no more than a cell."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(line * 0.7)
+    return min(cell, math.ceil(max(map(font.getlength, labels))) + line // 2)
 
 
 def sheet_columns(pictures: int, columns: int) -> int:
@@ -99,7 +139,15 @@ def _line_height(cell: int) -> int:
     return min(28, max(14, cell // 12))
 
 
-def _write(draw: ImageDraw, text: str, place: tuple[int, int], width: int, line: int) -> None:
+def _write(
+    draw: ImageDraw,
+    text: str,
+    place: tuple[int, int],
+    width: int,
+    *,
+    line: int,
+    ink: tuple[int, int, int],
+) -> None:
     """Write one line in the middle of a strip, cut short where it doesn't fit."""
     from PIL import ImageFont
 
@@ -109,4 +157,4 @@ def _write(draw: ImageDraw, text: str, place: tuple[int, int], width: int, line:
             text = text[:-1]
         text = f"{text}…"
     left = place[0] + (width - draw.textlength(text, font=font)) / 2
-    draw.text((left, place[1] + line / 2), text, fill=INK, font=font, anchor="lm")
+    draw.text((left, place[1] + line / 2), text, fill=ink, font=font, anchor="lm")

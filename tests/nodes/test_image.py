@@ -144,6 +144,94 @@ def test_a_name_out_of_the_folder_is_told_before_running(bench: Bench, name: str
     assert (problem.node, problem.port) == ("next", "name")
 
 
+def test_names_say_when_and_by_what_values(bench: Bench) -> None:
+    nodes = after("SaveImage", name="%width%x%height%/s%picture.seed%_%index%")
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 2, "seed": 5}}
+
+    files = bench.run(nodes).files
+
+    folder = bench.folder / "outputs" / "16x8"
+    assert [file.path for file in files] == [folder / f"s5_{at}_00001.png" for at in (0, 1)]
+    [problem] = bench.problems(after("SaveImage", name="%dat%"))
+    assert problem.port == "name"
+
+
+def test_16_bits_are_kept_from_file_to_file(bench: Bench) -> None:
+    nodes = after("SaveImage", bits="16", name="deep")
+    nodes["picture"] = {"type": "AdjustExposure", "inputs": {"image": link("raw"), "stops": -0.3}}
+    nodes["raw"] = RED
+    result = bench.run(nodes, "picture", "next")
+    [file] = result.files
+    read = bench.value(load(file.path), "load.image")
+    torch.testing.assert_close(read, result["picture.image"], rtol=0, atol=0.51 / 65535)
+    [problem] = bench.problems(after("SaveImage", bits="16", format="webp"))
+    assert problem.port == "bits"
+
+
+def test_an_animation_is_written_and_read(bench: Bench) -> None:
+    nodes = after("SaveAnimation", quality=100, rate=5.0, name="moving")
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 3}}
+    result = bench.run(nodes, "picture", "next")
+    [file] = result.files
+    assert file.path.name == "moving_00001.webp"
+    read = {"load": {"type": "LoadImageFrames", "inputs": {"path": str(file.path), "start": 1}}}
+    found = bench.run(read, "load")
+    assert torch.equal(found["load.image"], result["picture.image"][1:])
+    assert found["load.rate"] == pytest.approx(5)
+
+
+def folder_of(bench: Bench, *names: str) -> None:
+    for at, name in enumerate(names, start=1):
+        path = bench.folder / "inputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (at, 2)).save(path)
+
+
+def test_pictures_of_a_folder_become_a_list(bench: Bench) -> None:
+    folder_of(bench, "a/10.png", "a/2.png", "a/.hidden.png", "a/b/3.png", "c.png")
+    (bench.folder / "inputs" / "a" / "notes.txt").write_text("no picture")
+
+    def names(**inputs: Any) -> list[str]:
+        nodes = {"load": {"type": "LoadImages", "inputs": inputs}}
+        found: list[str] = bench.value(nodes, "load.names")
+        return found
+
+    assert names(path="a") == ["2", "10"]
+    assert names(path="a/*0.png") == ["10"]
+    assert names(path="**/*.png") == ["2", "10", "3", "c"]
+    assert names(path="a", start=1, count=5) == ["10"]
+    images = bench.value({"load": {"type": "LoadImages", "inputs": {"path": "a"}}}, "load.images")
+    assert [image.shape[2] for image in images] == [2, 1]
+    folder_of(bench, "a/1.png")
+    assert names(path="a") == ["1", "2", "10"]
+
+
+@pytest.mark.parametrize("path", ["nowhere", "empty", "*.jpg", "x/*/../../*"])
+def test_folders_without_pictures_are_told_before_running(bench: Bench, path: str) -> None:
+    (bench.folder / "inputs" / "empty").mkdir()
+    nodes = {"load": {"type": "LoadImages", "inputs": {"path": path}}}
+    [problem] = bench.problems(nodes, "load")
+    assert problem.port == "path"
+
+
+def test_only_what_may_be_read_is_found(tmp_path: Path) -> None:
+    from nodegraph import Environment, InvalidFile
+    from nodegraph.images.picture_folders import find_pictures
+
+    inputs, secret = tmp_path / "inputs", tmp_path / "secret"
+    for folder in (inputs, secret):
+        folder.mkdir()
+        Image.new("RGB", (2, 2)).save(folder / "picture.png")
+    (inputs / "link").symlink_to(secret)
+    (inputs / "one.png").symlink_to(secret / "picture.png")
+    world = Environment((), inputs, tmp_path, tmp_path)
+    guarded = Environment((), inputs, tmp_path, tmp_path, readable=(inputs,))
+    assert len(find_pictures("*", world)) == 2
+    assert [path.name for path in find_pictures("*", guarded)] == ["picture.png"]
+    with pytest.raises(InvalidFile):
+        find_pictures("link/*", guarded)
+
+
 def test_an_unwritable_folder_is_told(bench: Bench) -> None:
     (bench.folder / "outputs").write_bytes(b"")
 
@@ -191,6 +279,18 @@ def test_pictures_are_put_together(
     nodes["picture"] = {"type": "Picture", "inputs": {"batch": 3}}
 
     assert bench.value(nodes, "next.image").shape == shape
+
+
+def test_rows_and_columns_have_labels(bench: Bench) -> None:
+    labels = {"type": "Lines", "inputs": {"text": "one\ntwo"}}
+    inputs = {"gap": 0, "column_labels": link("labels"), "row_labels": link("labels")}
+    nodes = after("ImageGrid", port="images", background="black", **inputs) | {"labels": labels}
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 4}}
+    made = bench.value(nodes, "next.image")
+    assert made.shape[1] == 14 + 2 * 8
+    assert made.shape[2] > 2 * 16
+    assert float(made[0, 0, 0].sum()) == 0
+    assert torch.equal(made[0, -8:, -16:], bench.value(nodes, "picture.image")[3])
 
 
 def test_a_list_of_pictures_becomes_one(bench: Bench) -> None:

@@ -1,0 +1,106 @@
+"""Names of results that say when they were made, how large they are, and by what values.
+
+``%date%``, ``%time%``, ``%year%`` to ``%second%``, ``%date:yyyy-MM-dd%``; ``%width%``,
+``%height%``, ``%index%`` in its batch; ``%sample.seed%``: an input of a node of the workflow, as
+other tools write it. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+from nodegraph.images.output_names import check_name
+
+_PLACE = re.compile(r"%([^%/\\]+)%")
+_MOMENTS = {
+    "date": "%Y-%m-%d", "time": "%H-%M-%S", "year": "%Y", "month": "%m", "day": "%d",
+    "hour": "%H", "minute": "%M", "second": "%S",
+}  # fmt: skip
+_LETTERS = {
+    "yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "hh": "%H", "mm": "%M",
+    "ss": "%S",
+}  # fmt: skip
+_SIZES = ("width", "height", "index")
+_UNSAFE = re.compile(r"[^\w .,+-]+")
+_LONGEST = 60
+"""Letters of a value that come into a name."""
+
+
+def check_pattern(name: str) -> None:
+    """Refuse words between percent signs that stand for nothing, and names that can't be.
+
+    Raises:
+        InvalidValue: Tells which part is wrong.
+    """
+    for found in _PLACE.finditer(name):
+        word = found[1]
+        if word in _MOMENTS or word in _SIZES or word.startswith("date:") or "." in word:
+            continue
+        known = [*_MOMENTS, *_SIZES]
+        raise InvalidValue(
+            f"nothing is called %{word}%",
+            port="name",
+            given=repr(name),
+            expected=", ".join(f"%{one}%" for one in known) + ", or %node.input%",
+            hint=did_you_mean(word, known) or None,
+        )
+    check_name(_PLACE.sub("x", name))
+
+
+def filled_name(
+    name: str,
+    *,
+    now: datetime,
+    workflow: Mapping[str, Any],
+    size: tuple[int, int] = (0, 0),
+    index: int = 0,
+    warn: Callable[[str], None] | None = None,
+) -> str:
+    """A name with values in place of its words between percent signs.
+
+    Args:
+        workflow: Whose nodes' inputs the name may say.
+        size: Width and height.
+        index: Place in the batch, counted from 0.
+        warn: Told of inputs that have no value of their own; the words stand for them then.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        word = found[1]
+        if word in _MOMENTS:
+            return now.strftime(_MOMENTS[word])
+        if word.startswith("date:"):
+            return _safe(_moment(word[5:], now))
+        if word in _SIZES:
+            return str({"width": size[0], "height": size[1], "index": index}[word])
+        given = _input(workflow, word)
+        if given is None:
+            if warn is not None:
+                warn(f"%{word}% is no input with a value of its own, so the name says the words.")
+            return _safe(word)
+        return _safe(str(given))
+
+    return _PLACE.sub(value, name)
+
+
+def _moment(form: str, now: datetime) -> str:
+    tokens = re.compile("|".join(_LETTERS))
+    return tokens.sub(lambda found: now.strftime(_LETTERS[found[0]]), form)
+
+
+def _input(workflow: Mapping[str, Any], word: str) -> object:
+    """The value of an input that is given as ``node.input``; None if it has none."""
+    name, _, port = word.rpartition(".")
+    node = workflow.get("nodes", {}).get(name, {})
+    given = node.get("inputs", {}).get(port)
+    return given if isinstance(given, (str, int, float, bool)) else None
+
+
+def _safe(text: str) -> str:
+    """What every file system takes, without dots or spaces at the ends."""
+    return _UNSAFE.sub("_", text)[:_LONGEST].strip(". ") or "_"

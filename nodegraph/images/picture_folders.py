@@ -1,0 +1,86 @@
+"""Pictures in folders, found by patterns. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nodegraph.core.confinement import is_readable
+from nodegraph.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from nodegraph.core.context import Environment
+
+PictureOrder = Literal["name", "oldest first", "newest first"]
+SUFFIXES = frozenset(
+    (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
+     ".ppm", ".pgm", ".qoi", ".tga")
+)  # fmt: skip
+"""Of files that are taken for pictures."""
+_MOST = 100_000
+"""Files that are looked at."""
+_DIGITS = re.compile(r"(\d+)")
+
+
+def find_pictures(
+    pattern: str, environment: Environment, order: PictureOrder = "name"
+) -> list[Path]:
+    """Pictures in a folder, or those that a pattern fits.
+
+    What may not be read isn't found, wherever links lead. Files whose names begin with a dot don't
+    count.
+
+    Args:
+        pattern: A folder, or a path with ``*``, ``?``, ``[a-z]`` or ``**``; relative ones start
+            from the inputs folder.
+    Raises:
+        InvalidFile: There is no such folder, it holds too many files, or no picture.
+    """
+    found = [
+        path
+        for path in _candidates(pattern, environment)
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and is_readable(str(path), environment)
+    ]
+    if not found:
+        raise InvalidFile(
+            f"there is no picture that {pattern} stands for.",
+            expected="a folder, or a pattern such as photos/*.png",
+        )
+    if order == "name":
+        return sorted(found, key=lambda path: _natural(str(path)))
+    by_time = sorted(found, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    return by_time if order == "oldest first" else by_time[::-1]
+
+
+def _candidates(pattern: str, environment: Environment) -> Iterator[Path]:
+    whole = environment.inputs / Path(pattern).expanduser()
+    folder, rest = whole, "*"
+    if not whole.is_dir():
+        parts = whole.parts
+        first = next((at for at, part in enumerate(parts) if re.search(r"[*?\[]", part)), None)
+        if first is None:
+            if whole.is_file():
+                return iter((whole,))
+            raise InvalidFile(f"there is no folder {whole}.")
+        folder, rest = Path(*parts[:first]), str(Path(*parts[first:]))
+        if ".." in parts[first:]:
+            raise InvalidFile(f"{pattern} leads back out of what it stands for.")
+    looked = list(islice(folder.glob(rest), _MOST + 1))
+    if len(looked) > _MOST:
+        raise InvalidFile(f"{pattern} stands for more than {_MOST:,} files.")
+    return iter(looked)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """What sorts ``2`` before ``10``."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part.lower())
+        for part in _DIGITS.split(text)
+        if part
+    ]

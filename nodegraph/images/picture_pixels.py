@@ -1,0 +1,150 @@
+"""What an opened picture holds, as numbers: upright, in sRGB, as deep as the file is."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from nodegraph.images.picture_files import DAMAGED, orientation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BITS = 258
+"""TIFF's tag of the bits of each channel."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def picture_pixels(
+    opened: Image.Image, path: Path
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colours (height, width, 3) and alpha (height, width), both in 0..1.
+
+    Pictures with a colour profile are brought to sRGB by it, those for print as well.
+    """
+    deep = _deep_colors(opened, path)
+    if deep is None:
+        opened.load()
+        # A copy in every case: the opened file's frame would be closed under us.
+        return _pixels(in_srgb(ImageOps.exif_transpose(opened)))
+    turn = _TURNS.get(orientation(opened))
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(deep, -1, 0)]
+    upright = [np.asarray(plane.transpose(turn) if turn is not None else plane) for plane in planes]
+    pixels = np.stack(upright, axis=-1)
+    alpha = pixels[..., 3] if len(upright) == 4 else np.ones(pixels.shape[:2], np.float32)
+    return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(alpha)
+
+
+def frame_pixels(opened: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same of the frame that an animation stands at, in 8 bits."""
+    return _pixels(in_srgb(ImageOps.exif_transpose(opened)))
+
+
+def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    deep = _deep_gray(image)
+    if deep is not None:
+        return np.repeat(deep[..., None], 3, axis=-1), np.ones_like(deep)
+    if image.has_transparency_data:
+        levels = _levels(image, "RGBA")
+        return np.ascontiguousarray(levels[..., :3]), levels[..., 3]
+    levels = _levels(image, "RGB")
+    return levels, np.ones(levels.shape[:2], dtype=np.float32)
+
+
+def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
+    return np.asarray(image.convert(mode)).astype(np.float32) / np.float32(255)
+
+
+def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
+    """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
+    if image.mode == "F":
+        return np.nan_to_num(np.asarray(image, dtype=np.float32)).clip(0, 1)
+    if image.mode.startswith("I"):
+        return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
+    return None
+
+
+def _deep_colors(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
+    """Colours of 16 bits, of which Pillow reads the upper 8; None where there are none.
+
+    Where there is another profile than sRGB, colours go before depth: it is applied in 8 bits.
+    """
+    import av
+
+    if not _has_deep_colors(opened, path) or not _is_srgb(opened):
+        return None
+    form = {"PNG": "png_pipe", "TIFF": "tiff_pipe"}[str(opened.format)]
+    try:
+        with path.open("rb") as file, av.open(file, "r", format=form) as container:
+            frame = next(iter(container.decode(video=0)))
+            pixels = frame.to_ndarray()
+    except (av.FFmpegError, StopIteration, ValueError):
+        return None  # Pillow may be able to
+    is_whole = pixels.dtype == np.uint16 and pixels.shape[:2] == opened.size[::-1]
+    return pixels.astype(np.float32) / np.float32(65535) if is_whole else None
+
+
+def _has_deep_colors(opened: Image.Image, path: Path) -> bool:
+    if getattr(opened, "n_frames", 1) > 1 or opened.mode not in ("RGB", "RGBA"):
+        return False
+    if opened.format == "PNG":
+        with path.open("rb") as file:
+            header = file.read(26)
+        return len(header) == 26 and header[24] == 16 and header[25] in (2, 6)
+    if opened.format == "TIFF":
+        bits = getattr(opened, "tag_v2", {}).get(_BITS, ())
+        return bits in ((16, 16, 16), (16, 16, 16, 16))
+    return False
+
+
+def _is_srgb(image: Image.Image) -> bool:
+    """Whether it has no profile, or the usual one."""
+    profile = image.info.get("icc_profile")
+    # Its name stands in there as text, in two bytes a letter in newer ones.
+    return not profile or b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """A picture brought to sRGB by its colour profile; as it is if it has none that can be used."""
+    if _is_srgb(image) and image.mode != "LAB":
+        return image
+    if image.mode in ("P", "PA", "LA", "La", "RGBa"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode not in ("RGB", "RGBA", "L", "CMYK", "LAB"):
+        return image
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    try:
+        found = _converted(image.convert("RGB") if alpha is not None else image)
+    except (*DAMAGED, ImportError):
+        return image
+    if alpha is not None:
+        found.putalpha(alpha)
+    return found
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    target = ImageCms.createProfile("sRGB")
+    content = image.info.get("icc_profile")
+    source = (
+        ImageCms.ImageCmsProfile(BytesIO(content)) if content else ImageCms.createProfile("LAB")
+    )
+    try:
+        found = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except ImageCms.PyCMSError as error:
+        raise ValueError(str(error)) from error
+    assert found is not None
+    return found

@@ -1,0 +1,68 @@
+"""Several pictures beside each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from nodegraph import Advanced, Image, Range, node
+
+from ._image_facts import check_grid, check_strip
+
+
+@node(category="image/arrange", validate=check_grid, tags=("grid", "contact sheet", "batch"))
+def ImageGrid(
+    images: list[Image],
+    columns: Annotated[int, Range(0, 1000)] = 0,
+    gap: Annotated[int, Range(0, 1000)] = 4,
+    captions: list[str] | None = None,
+    column_labels: list[str] | None = None,
+    row_labels: list[str] | None = None,
+    background: Annotated[str, Advanced()] = "white",
+    text_color: Annotated[str, Advanced()] = "#1f2328",
+) -> Image:
+    """Put pictures into rows, in one picture.
+
+    Args:
+        images: Each in a cell as large as the largest; a batch counts as that many pictures.
+        columns: Pictures in a row; 0 makes as many as there are labels of columns, else it is about
+            square.
+        gap: Pixels between them.
+        captions: Texts under the pictures, in their order.
+        column_labels: Texts above the columns.
+        row_labels: Texts before the rows.
+        background: Colour of what is between them.
+        text_color: Colour of the texts.
+    """
+    from nodegraph.images.sheets import contact_sheet
+
+    return contact_sheet(
+        images,
+        columns=columns or len(column_labels or ()),
+        gap=gap,
+        captions=captions or (),
+        column_labels=column_labels or (),
+        row_labels=row_labels or (),
+        paper=background,
+        ink=text_color,
+    )
+
+
+@node(category="image/arrange", validate=check_strip, tags=("row", "film", "batch"))
+def ImageStrip(
+    images: list[Image],
+    direction: Literal["horizontal", "vertical"] = "horizontal",
+    gap: Annotated[int, Range(0, 1000)] = 4,
+    captions: list[str] | None = None,
+) -> Image:
+    """Put pictures into one row or column, in one picture.
+
+    Args:
+        images: Each in a cell as large as the largest; a batch counts as that many pictures.
+        direction: A row or a column.
+        gap: Pixels between them.
+        captions: Texts under the pictures, in their order.
+    """
+    from nodegraph.images.sheets import contact_sheet
+
+    columns = 1 if direction == "vertical" else sum(map(len, images))
+    return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())

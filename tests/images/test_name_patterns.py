@@ -1,0 +1,59 @@
+"""Names that say when and by what values a result was made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from nodegraph.errors import InvalidValue
+from nodegraph.images.name_patterns import check_pattern, filled_name
+
+NOW = datetime(2026, 11, 2, 9, 5, 7)
+WORKFLOW: dict[str, Any] = {
+    "nodes": {
+        "sample": {"inputs": {"seed": 7, "cfg": 4.5, "model": {"from": "load"}}},
+        "prompt": {"inputs": {"text": "../a: <red> apple?" + "y" * 100}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("apple", "apple"),
+        ("%date%/apple_%time%", "2026-11-02/apple_09-05-07"),
+        ("%year%%month%%day%_%hour%%minute%%second%", "20261102_090507"),
+        ("%date:yy.MM.dd-HHmmss%", "26.11.02-090507"),
+        ("%width%x%height%_%index%", "64x32_3"),
+        ("s%sample.seed%_c%sample.cfg%", "s7_c4.5"),
+        ("100%", "100%"),
+    ],
+)
+def test_words_become_values(pattern: str, name: str) -> None:
+    check_pattern(pattern)
+    found = filled_name(pattern, now=NOW, workflow=WORKFLOW, size=(64, 32), index=3)
+    assert found == name
+
+
+def test_values_never_lead_out_of_the_folder() -> None:
+    found = filled_name("%prompt.text%", now=NOW, workflow=WORKFLOW)
+    assert found.startswith("_a_ _red_ apple")
+    assert len(found) <= 60
+    assert filled_name("%date:..%", now=NOW, workflow={}) == "_"
+
+
+def test_what_has_no_value_of_its_own_is_told() -> None:
+    told: list[str] = []
+    found = filled_name("%sample.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
+    assert found == "sample.model"
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("pattern", ["%dat%", "../%date%", "%date%/", "%%date%%x%nothing%"])
+def test_what_stands_for_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        check_pattern(pattern)
+    if pattern == "%dat%":
+        assert "Did you mean `date`" in str(caught.value)

@@ -1,0 +1,158 @@
+"""What files hold comes in as it is meant: depth, profiles, print colours, frames."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.images import room
+from nodegraph.images.animations import AnimationFormat, encode_animation
+from nodegraph.images.images import (
+    ImageFormat,
+    encode_image_file,
+    read_frames,
+    read_image,
+    read_metadata,
+)
+
+DEEP = torch.rand(1, 5, 7, 4, generator=torch.Generator().manual_seed(1))
+STEPS = torch.randint(0, 256, (3, 6, 8, 3), generator=torch.Generator().manual_seed(2)) / 255
+
+
+def put(folder: Path, content: bytes, name: str = "picture") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bits_are_written_and_read(channels: int, tmp_path: Path) -> None:
+    given = DEEP[..., :channels]
+    path = put(tmp_path, encode_image_file(given[0], metadata={"workflow": "{}"}, bits=16))
+
+    image, mask = read_image(path)
+
+    colors = given[..., :3].expand(1, 5, 7, 3)
+    torch.testing.assert_close(image, colors, rtol=0, atol=0.51 / 65535)
+    assert not torch.equal(image, (colors * 255).round() / 255)
+    if channels == 4:
+        torch.testing.assert_close(mask, 1 - given[..., 3], rtol=0, atol=0.51 / 65535)
+    assert read_metadata(path) == {"workflow": "{}"}
+
+
+def test_16_bits_lie_as_the_file_says(tmp_path: Path) -> None:
+    content = encode_image_file(DEEP[0, ..., :3], bits=16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunk = exif.tobytes().removeprefix(b"Exif\0\0")
+    end = content.index(b"IDAT") - 4
+    import struct
+    import zlib
+
+    part = struct.pack(">I", len(chunk)) + b"eXIf" + chunk
+    part += struct.pack(">I", zlib.crc32(b"eXIf" + chunk))
+    path = put(tmp_path, content[:end] + part + content[end:])
+
+    image, _ = read_image(path)
+
+    assert image.shape == (1, 7, 5, 3)
+    torch.testing.assert_close(image, DEEP[..., :3].rot90(-1, (1, 2)), rtol=0, atol=1e-5)
+
+
+def test_16_bits_are_for_png(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="16 bits"):
+        encode_image_file(DEEP[0], "webp", bits=16)
+
+
+def test_a_profile_leads_to_srgb(tmp_path: Path) -> None:
+    # A profile in which red and blue are exchanged would be odd: grey with another gamma is enough.
+    lab = Image.new("LAB", (4, 4), (128, 128 + 60, 128))
+    lab.save(tmp_path / "lab.tiff")
+    image, _ = read_image(tmp_path / "lab.tiff")
+    red, green, blue = image[0, 0, 0].tolist()
+    assert red > blue > green
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK"])
+def test_a_broken_profile_hurts_nothing(mode: str, tmp_path: Path) -> None:
+    content = BytesIO()
+    Image.new(mode, (3, 2), 0).save(content, "TIFF", icc_profile=b"no profile")
+    image, _ = read_image(put(tmp_path, content.getvalue()))
+    assert image.shape == (1, 2, 3, 3)
+
+
+def test_pictures_in_srgb_keep_their_bits(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    content = BytesIO()
+    pixels = (STEPS[0] * 255).round().byte().numpy()
+    Image.fromarray(pixels).save(content, "PNG", icc_profile=profile)
+    assert torch.equal(read_image(put(tmp_path, content.getvalue()))[0], STEPS[:1])
+
+
+def test_print_colours_without_a_profile_become_red_green_blue(tmp_path: Path) -> None:
+    content = BytesIO()
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(content, "JPEG", quality=100)
+    image, _ = read_image(put(tmp_path, content.getvalue()))
+    assert image[0, 0, 0].tolist() == pytest.approx([1, 0, 0], abs=0.05)
+
+
+@pytest.mark.parametrize(("format", "tolerance"), [("webp", 0), ("png", 0), ("gif", 0.2)])
+def test_an_animation_comes_back_as_a_batch(
+    format: AnimationFormat, tolerance: float, tmp_path: Path
+) -> None:
+    texts = {"workflow": "{}"}
+    content = encode_animation(STEPS, 5, texts, 100, format=format)
+    path = put(tmp_path, content)
+
+    images, masks, rate = read_frames(path)
+
+    assert images.shape == STEPS.shape
+    assert float((images - STEPS).abs().mean()) <= tolerance
+    assert masks.shape == (3, 6, 8)
+    assert rate == pytest.approx(5)
+    assert torch.equal(read_image(path, frame=-1)[0], images[2:])
+    assert torch.equal(read_frames(path, 0, 5, every=2)[0], images[::2])
+    assert read_metadata(path)["workflow"] == "{}"
+    with pytest.raises(InvalidValue, match="no such frame"):
+        read_image(path, frame=3)
+
+
+def test_pages_of_other_sizes_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tiff"
+    Image.new("RGB", (3, 2)).save(path, save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    assert read_image(path, frame=1)[0].shape == (1, 4, 4, 3)
+    with pytest.raises(InvalidFile, match="of one size"):
+        read_frames(path)
+
+
+def test_frames_without_room_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path, encode_animation(STEPS, 5))
+    monkeypatch.setattr(room, "total_memory", lambda: 100)
+    with pytest.raises(InvalidValue, match="too large"):
+        read_frames(path)
+
+
+@pytest.mark.parametrize("format", ["avif", "tiff"])
+def test_other_formats_carry_the_workflow(format: ImageFormat, tmp_path: Path) -> None:
+    flat = torch.full((8, 8, 3), 0.4)
+    path = put(tmp_path, encode_image_file(flat, format, {"workflow": '{"nodes": {}}'}, 90))
+    assert read_metadata(path) == {"workflow": '{"nodes": {}}'}
+    torch.testing.assert_close(read_image(path)[0][0], flat, rtol=0, atol=0.02)
+
+
+def test_palettes_with_transparency(tmp_path: Path) -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([255, 0, 0, 0, 255, 0])
+    picture.putdata([0, 1])
+    content = BytesIO()
+    picture.save(content, "PNG", transparency=1)
+    image, mask = read_image(put(tmp_path, content.getvalue()))
+    assert image[0, 0, 0].tolist() == [1, 0, 0]
+    assert mask[0, 0].tolist() == [0, 1]
+    assert np.isfinite(image.numpy()).all()
