@@ -1,0 +1,325 @@
+r"""Prompts with choices: one text, or all, of what could be drawn.
+
+- ``{red|green|blue}`` is one of them, ``{3::red|green}`` red three times as often,
+- ``{2$$red|green|blue}`` two of them, ``{1-2$$ and $$red|green|blue}`` one or two with `` and ``
+  between,
+- ``__pets/small__`` is a line of a file of that name, which may hold choices of its own,
+- ``\{``, ``\}``, ``\|`` and ``\_`` are the plain characters.
+
+Synonyms: dynamic prompts, wildcards. The syntax is that of the web UI's extension
+sd-dynamic-prompts (its SYNTAX.md), as far as it is told here. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+from typing import NoReturn
+
+from nodegraph.errors import InvalidValue
+
+Lines = Callable[[str], Sequence[str]]
+"""The lines of a wildcard, by its name."""
+
+DEEPEST = 20
+"""Choices, and wildcards, in each other."""
+MOST_PIECES = 200
+"""Texts and choices of one text, of which all are listed."""
+_EQUAL = 20
+"""Times as many texts as may be listed are looked at, if there are equal ones among them."""
+
+_NAME = r"[^\W_](?:[\w\- ]{0,60}?[^\W_])??"
+_TOKEN = re.compile(
+    rf"\\[\\{{}}|_] | [{{}}|] | __{_NAME}(?:/{_NAME}){{0,8}}__ | [^\\{{}}|_]+ | .", re.S | re.X
+)
+_COUNT = re.compile(r"\s*(\d{1,4})(?:-(\d{1,4}))?\$\$(?:([^$]*)\$\$)?")
+_WEIGHT = re.compile(r"\s*(\d+\.?\d*|\.\d+)::")
+_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """A line of what has this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Some of several.
+
+    Attributes:
+        weights: How often each is drawn against the others.
+        low, high: How many of them.
+        between: What stands between two.
+    """
+
+    options: Sequence[Sequence[str | Wildcard | Draw]]
+    weights: Sequence[float]
+    low: int = 1
+    high: int = 1
+    between: str = ", "
+
+
+Drawn = str | Wildcard | Draw
+
+
+def parse_choices(text: str) -> list[Drawn]:
+    """A text cut up where something is drawn.
+
+    Raises:
+        InvalidValue: A brace is without its partner, or a choice is none.
+    """
+    return _Parser(text).parsed()
+
+
+def wildcard_names(pieces: Sequence[Drawn]) -> Iterator[str]:
+    """Names of all wildcards in a text."""
+    for piece in pieces:
+        if isinstance(piece, Wildcard):
+            yield piece.name
+        elif isinstance(piece, Draw):
+            for option in piece.options:
+                yield from wildcard_names(option)
+
+
+def draw_prompt(text: str, seed: int, lines: Lines) -> str:
+    """One text by a seed: always the same one while the lines are the same.
+
+    Raises:
+        InvalidValue: See `parse_choices`; or wildcards name each other without end.
+    """
+    # `Random.random` alone is promised to stay as it is from one Python to the next.
+    chance = Random(seed).random  # noqa: S311 - not for secrets
+    return _drawn(parse_choices(text), chance, lines, ())
+
+
+def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
+    """All texts that could be drawn, each but once; of several of a choice in their order.
+
+    Args:
+        most: Of which there may be so many.
+    Raises:
+        InvalidValue: They are more; or as of `draw_prompt`.
+    """
+    found: dict[str, None] = {}
+    # Equal ones count as well, or many of them would take for ever.
+    for looked_at, one in enumerate(_every(parse_choices(text), lines, ())):
+        found[one] = None
+        if len(found) > most or looked_at > _EQUAL * most:
+            raise InvalidValue(
+                "the text comes to too many prompts",
+                port="most",
+                given=f"more than {most}",
+                hint="Allow for more, or draw some by RandomPrompt.",
+            )
+    return list(found)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[str] = _TOKEN.findall(text)
+
+    def parsed(self) -> list[Drawn]:
+        """Choices that are open lie on a stack: their options so far, and where they began."""
+        options: list[list[list[Drawn]]] = [[[]]]
+        begun: list[int] = []
+        for at, sign in enumerate(self._tokens):
+            if sign == "{":
+                begun.append(at)
+                options.append([[]])
+                if len(begun) > DEEPEST:
+                    self._fail("choices stand in each other too deeply", at)
+            elif sign == "}":
+                if not begun:
+                    self._fail("a closing brace has no partner", at)
+                choice = self._choice(options.pop(), begun.pop())
+                options[-1][-1].append(choice)
+            elif sign == "|" and begun:
+                options[-1].append([])
+            else:
+                _append(options[-1][-1], _piece(sign, inside=bool(begun)))
+        if begun:
+            self._fail("a brace has no partner", begun[-1])
+        return options[0][0]
+
+    def _choice(self, options: list[list[Drawn]], at: int) -> Draw:
+        low = high = 1
+        between = ", "
+        counted = _COUNT.match(_begin(options[0]))
+        if counted is not None:
+            low = int(counted[1])
+            high = int(counted[2] or low)
+            between = ", " if counted[3] is None else counted[3]
+            options[0] = _without(options[0], counted.end())
+        weights = []
+        for place, option in enumerate(options):
+            weighted = _WEIGHT.match(_begin(option))
+            weights.append(float(weighted[1]) if weighted else 1.0)
+            options[place] = _without(option, weighted.end()) if weighted else option
+        is_of_lines = len(options) == 1 and isinstance(_only(options[0]), Wildcard)
+        if low > high or (high > len(options) and not is_of_lines):
+            self._fail(f"{high} can't be drawn of {len(options)}", at)
+        if sum(weight > 0 for weight in weights) < high and not is_of_lines:
+            self._fail("too few of a choice have a weight above 0", at)
+        if high > 1:
+            options = [_stripped(option) for option in options]
+        return Draw(options, weights, low, high, between)
+
+    def _fail(self, message: str, at: int) -> NoReturn:
+        offset = sum(map(len, self._tokens[:at]))
+        raise InvalidValue(
+            f"{message}, at character {offset + 1}",
+            port="text",
+            given=self._text[offset : offset + _SHOWN],
+            hint=r"Write \{ and \} for plain braces.",
+        )
+
+
+def _piece(sign: str, *, inside: bool) -> Drawn:
+    if len(sign) > 4 and sign.startswith("__") and sign.endswith("__"):
+        return Wildcard(sign[2:-2])
+    # Other escapes are left for who reads the prompt.
+    ours = ("\\{", "\\}", "\\_", *(["\\|"] if inside else []))
+    return sign[1:] if sign in ours else sign
+
+
+def _append(pieces: list[Drawn], piece: Drawn) -> None:
+    if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
+        pieces[-1] += piece
+    else:
+        pieces.append(piece)
+
+
+def _begin(option: Sequence[Drawn]) -> str:
+    """The text that an option begins with."""
+    return option[0] if option and isinstance(option[0], str) else ""
+
+
+def _without(option: Sequence[Drawn], count: int) -> list[Drawn]:
+    """An option without so many characters of the text that it begins with."""
+    return [_begin(option)[count:], *option[1:]]
+
+
+def _stripped(option: Sequence[Drawn]) -> list[Drawn]:
+    """An option without space around it."""
+    found = list(option)
+    if found and isinstance(found[0], str):
+        found[0] = found[0].lstrip()
+    if found and isinstance(found[-1], str):
+        found[-1] = found[-1].rstrip()
+    return found
+
+
+def _only(option: Sequence[Drawn]) -> Drawn | None:
+    left = [piece for piece in option if not (isinstance(piece, str) and not piece.strip())]
+    return left[0] if len(left) == 1 else None
+
+
+def _drawn(
+    pieces: Sequence[Drawn], chance: Callable[[], float], lines: Lines, within: tuple[str, ...]
+) -> str:
+    texts = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece)
+        elif isinstance(piece, Wildcard):
+            known = lines(piece.name)
+            line = known[int(chance() * len(known))]
+            texts.append(_drawn(parse_choices(line), chance, lines, _deeper(piece.name, within)))
+        else:
+            options, weights = _options(piece, lines, within)
+            count = piece.low
+            if piece.high > piece.low:
+                count += int(chance() * (piece.high - piece.low + 1))
+            if len(options) < count:
+                raise _too_few(count, len(options))
+            places = _some(weights, count, chance)
+            found = [_drawn(options[at], chance, lines, within) for at in places]
+            texts.append(piece.between.join(found))
+    return "".join(texts)
+
+
+def _deeper(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
+    if len(within) >= DEEPEST:
+        raise InvalidValue(
+            "wildcards name each other without end",
+            port="text",
+            given=" → ".join(dict.fromkeys((*within, name))),
+        )
+    return (*within, name)
+
+
+def _options(
+    piece: Draw, lines: Lines, within: tuple[str, ...]
+) -> tuple[list[Sequence[Drawn]], list[float]]:
+    """What is drawn from: of a choice of several of one wildcard, its lines."""
+    only = _only(piece.options[0]) if len(piece.options) == 1 and piece.high > 1 else None
+    if isinstance(only, Wildcard):
+        _deeper(only.name, within)
+        found: list[Sequence[Drawn]] = [parse_choices(line) for line in lines(only.name)]
+        return found, [1.0] * len(found)
+    return list(piece.options), list(piece.weights)
+
+
+def _some(weights: Sequence[float], count: int, chance: Callable[[], float]) -> list[int]:
+    """So many places by weight, none twice, in the order in which they are drawn."""
+    left = dict(enumerate(weights))
+    found: list[int] = []
+    for _ in range(count):
+        found.append(_one(left, chance() * sum(left.values())))
+        del left[found[-1]]
+    return found
+
+
+def _one(weights: Mapping[int, float], at: float) -> int:
+    """The place that a number below the sum of all weights falls on."""
+    possible = [(place, weight) for place, weight in weights.items() if weight > 0]
+    for place, weight in possible:
+        at -= weight
+        if at < 0:
+            return place
+    return possible[-1][0]  # what rounding left
+
+
+def _every(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
+    if not pieces:
+        yield ""
+        return
+    if len(pieces) > MOST_PIECES:
+        raise InvalidValue(
+            "too much of the text is drawn",
+            port="text",
+            given=f"{len(pieces)} parts",
+            expected=f"{MOST_PIECES} at most",
+        )
+    first, *others = pieces
+    for begin in _every_of(first, lines, within):
+        for rest in _every(others, lines, within):
+            yield begin + rest
+
+
+def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(piece, str):
+        yield piece
+    elif isinstance(piece, Wildcard):
+        deeper = _deeper(piece.name, within)
+        for line in lines(piece.name):
+            yield from _every(parse_choices(line), lines, deeper)
+    else:
+        options, weights = _options(piece, lines, within)
+        possible = [item for item, weight in zip(options, weights, strict=True) if weight > 0]
+        for count in range(piece.low, piece.high + 1):
+            if count > len(possible):
+                raise _too_few(count, len(possible))
+            for some in combinations(possible, count):
+                joined = [part for option in some for part in (piece.between, *option)]
+                yield from _every(joined[1:], lines, within)
+
+
+def _too_few(count: int, there: int) -> InvalidValue:
+    return InvalidValue(f"{count} can't be drawn of {there}", port="text")

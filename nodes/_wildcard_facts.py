@@ -1,0 +1,37 @@
+"""What nodes that draw prompts check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nodegraph import Environment, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.wildcard_files import WildcardFiles
+from nodegraph.diffusion.wildcards import parse_choices, wildcard_names
+
+from ._facts import finding_of
+
+
+def wildcards(
+    environment: Environment, reading: Callable[[Path], object] = lambda path: path
+) -> WildcardFiles:
+    """Those of the inputs folder.
+
+    Args:
+        reading: Called with each file before it is read.
+    """
+    # Whom a server serves is told nothing of files that somebody else put there.
+    return WildcardFiles(environment.inputs, environment.readable is None, reading)
+
+
+def check_choices(inputs: HookInputs) -> Iterator[Finding]:
+    """Find choices that are none, and wildcards without a file."""
+    text = inputs.literals.get("text")
+    if text is None:
+        return
+    try:
+        files = wildcards(inputs.environment)
+        for name in wildcard_names(parse_choices(text)):
+            files(name)
+    except NodegraphError as error:
+        yield finding_of("text", error)

@@ -1,0 +1,54 @@
+"""Texts of prompts, before they are encoded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Context, Multiline, Range, Seed, node
+
+from ._wildcard_facts import check_choices, wildcards
+
+
+@node(
+    category="text/prompt",
+    validate=check_choices,
+    tags=("wildcards", "dynamic prompts", "choice", "seed", "ImpactWildcardProcessor"),
+)
+def RandomPrompt(
+    ctx: Context, text: Annotated[str, Multiline()], seed: Annotated[int, Seed()] = 0
+) -> str:
+    r"""Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
+
+    {3::red|green} is red three times as often, {2$$red|green|blue} two of them,
+    {1-2$$ and $$red|green} one or two with " and " between. __pets/small__ is a line of
+    wildcards/pets/small.txt in the inputs folder, and may draw further. \{ \} \_ are plain. Link a
+    SeedRange to draw many.
+
+    Args:
+        text: What is drawn from.
+        seed: The same one draws the same, as long as the files are the same.
+    """
+    from nodegraph.diffusion.wildcards import draw_prompt
+
+    return draw_prompt(text, seed, wildcards(ctx.environment, ctx.file))
+
+
+@node(
+    category="text/prompt",
+    validate=check_choices,
+    tags=("wildcards", "dynamic prompts", "combinatorial", "combinations", "grid"),
+)
+def AllPrompts(
+    ctx: Context,
+    text: Annotated[str, Multiline()],
+    most: Annotated[int, Range(1, 100_000)] = 1000,
+) -> list[str]:
+    """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
+
+    Args:
+        text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
+        most: More than so many are refused.
+    """
+    from nodegraph.diffusion.wildcards import every_prompt
+
+    return every_prompt(text, wildcards(ctx.environment, ctx.file), most)
