@@ -49,7 +49,7 @@ def EncodePrompt(
     changes words after half of the steps, [from:to:8] after eight; [to:0.5] has nothing before and
     [from::0.5] nothing after. [one|two] takes turns at each step. one AND two :0.5 lets two prompts
     lead. BREAK begins the next part of a long prompt. \( \[ \: \| are plain characters. A prompt
-    longer than the encoder takes at once is encoded in parts.
+    longer than the encoder takes at once is encoded in parts. docs/prompts.md tells more.
 
     Args:
         encoder: Of the model that is to be led.
