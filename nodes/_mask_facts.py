@@ -191,6 +191,13 @@ def check_padded(inputs: HookInputs) -> Iterator[Finding]:
         yield from room_findings(size["width"], size["height"], "left", 16, size.get("batch", 1))
 
 
+def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
+    """Find sizes that there isn't enough memory for."""
+    size = cropped(inputs).get("image")
+    if size:
+        yield from room_findings(size["width"], size["height"], "width", 16, size.get("batch", 1))
+
+
 def cropped(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what CropToMask gives, where it is asked for."""
     literals = inputs.literals

@@ -12,6 +12,7 @@ from ._mask_facts import (
     IMAGE_FACTS,
     MASK_FACTS,
     check_color,
+    check_cropped,
     check_made,
     check_padded,
     combined,
@@ -310,6 +311,7 @@ class Cropped(NamedTuple):
 @node(
     category="mask",
     infer=cropped,
+    validate=check_cropped,
     tags=("face detailer", "adetailer", "inpaint only masked", "InpaintCrop", "detail", "zoom"),
 )
 def CropToMask(

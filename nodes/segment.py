@@ -17,6 +17,40 @@ _CATEGORY = "mask/segment"
 Unit = Literal["shares", "pixels"]
 
 
+class CutOut(NamedTuple):
+    """A picture without its background, and what is left of it."""
+
+    image: Image
+    mask: Mask
+
+
+@node(
+    category=_CATEGORY,
+    facts={"image": SAME_SIZE_RGB["image"], "mask": IMAGE_TO_MASK["mask"]},
+    tags=("rembg", "RMBG", "BiRefNet", "cut out", "transparent", "subject", "alpha"),
+)
+def RemoveBackground(
+    image: Image,
+    tolerance: Annotated[float, Range(0, 1, step=0.01)] = 0.1,
+    softness: Annotated[float, Range(0, 64, step=0.5)] = 1.0,
+) -> CutOut:
+    """Make the even background transparent that a thing stands on, such as a white one.
+
+    Where the background is of many things, mask the thing by SelectByBox, SelectByPoints or
+    SegmentAnything, and take SetAlpha.
+
+    Args:
+        image: Its border is of the background.
+        tolerance: How far red, green and blue may each be from the border's colours.
+        softness: Pixels over which the edge fades inwards.
+    """
+    from nodegraph.images.masks import with_alpha
+    from nodegraph.images.selecting import plain_background
+
+    mask = plain_background(image, tolerance, softness)
+    return CutOut(with_alpha(image, mask, transparent=False), mask)
+
+
 @node(
     category=_CATEGORY,
     facts=IMAGE_TO_MASK,

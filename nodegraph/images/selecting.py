@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
+from nodegraph.images.mask_edges import feather_mask
 from nodegraph.images.mask_parts import part_at
 from nodegraph.images.masks import as_rgb, resize_mask
 from nodegraph.images.regions import Rectangle
@@ -258,3 +259,26 @@ def select_superpixels(image: Tensor, points: Points, method: PartMethod, parts:
         wanted = [labels[y, x] for x, y in points]
         found.append(torch.from_numpy(np.isin(labels, wanted)).float())
     return torch.stack(found)
+
+
+def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Tensor:
+    """What isn't the even background that pictures stand on: 0 at their border, where it is alike.
+
+    The background is connected with the border, and near to one of the border's main colours.
+
+    Args:
+        image: (batch, height, width, channels).
+        tolerance: Largest difference in any of red, green and blue, 0..1.
+        softness: Pixels over which the edge fades inwards.
+    Returns:
+        1 on what stands there, (batch, height, width).
+    """
+    found = []
+    for picture in as_rgb(image):
+        border = torch.cat((picture[0], picture[-1], picture[:, 0], picture[:, -1]))
+        colors = torch.from_numpy(_main_colors(border.numpy())).float()
+        apart = torch.stack([(picture - color).abs().amax(-1) for color in colors]).amin(0)
+        around = torch.nn.functional.pad((apart <= tolerance)[None], (1, 1, 1, 1), value=True)[0]
+        # A frame connects all that touches the border.
+        found.append(~part_at(around, [(0, 0)])[1:-1, 1:-1])
+    return feather_mask(torch.stack(found).float(), softness, "linear", "inward")

@@ -12,6 +12,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.images import scikit_image, selecting
 from nodegraph.images.selecting import (
     pixel_points,
+    plain_background,
     select_by_box,
     select_by_points,
     select_superpixels,
@@ -80,6 +81,15 @@ def test_in_an_even_picture_a_box_holds_nothing() -> None:
             select_by_box(torch.rand(1, 9, 9, 3), box)
 
 
+def test_an_even_background_is_taken_away_but_not_what_is_enclosed() -> None:
+    image, red, blue = two_discs()
+    image[0, 18:22, 13:17] = 0.6  # a hole in the red disc, of the background's colour
+    assert agreement(plain_background(image, 0.1), red | blue) == 1
+    soft = plain_background(image, 0.1, 2)
+    assert (soft[0][~(red | blue)] == 0).all()
+    assert soft[0, 20, 42] == 1
+
+
 @pytest.mark.parametrize("method", ["slic", "felzenszwalb", "watershed"])
 def test_parts_have_their_mean_colour_and_points_select_them(method: selecting.PartMethod) -> None:
     image, red, _ = two_discs()
@@ -97,6 +107,7 @@ def test_parts_have_their_mean_colour_and_points_select_them(method: selecting.P
     "select",
     [
         lambda image: similar_colors(image, [(4, 4)], 0.2),
+        lambda image: plain_background(image, 0.3),
         lambda image: select_by_points(image, [(4, 4)], [(12, 9)], 1),
         lambda image: select_by_box(image, (2, 2, 8, 6)),
         lambda image: select_superpixels(image, [(4, 4)], "slic", 6),
