@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph import Estimate, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.clip_skip import check_skips
 from nodegraph.diffusion.families import FAMILIES, Family
 from nodegraph.diffusion.prompt_checks import (
@@ -48,6 +48,11 @@ def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
     family = _family(inputs)
     if family is not None:
         yield from _told("encoder", lambda: check_skips(family))
+
+
+def shared_weights(_: HookInputs) -> Estimate:
+    """A text encoder that shares its weights with the one before."""
+    return Estimate(memory=0, weights={"text_encoder": 0}, shares={"text_encoder": "encoder"})
 
 
 def check_sizes(inputs: HookInputs) -> Iterator[Finding]:

@@ -17,7 +17,13 @@ from nodegraph import (
 )
 
 from ._memory import prompting
-from ._prompt_facts import check_clip_skip, check_prompt, check_prompt_apart, check_sizes
+from ._prompt_facts import (
+    check_clip_skip,
+    check_prompt,
+    check_prompt_apart,
+    check_sizes,
+    shared_weights,
+)
 
 _ENCODED = {"conditioning": {"family": "encoder.family"}}
 _PASSED = {"conditioning": {"family": "conditioning.family"}}
@@ -122,6 +128,7 @@ def EncodePromptApart(
     label="CLIP skip",
     facts={"text_encoder": {"family": "encoder.family", "lacks": "encoder.lacks"}},
     validate=check_clip_skip,
+    estimate=shared_weights,
     tags=("CLIPSetLastLayer", "clip layer", "stop at layer", "anime"),
 )
 def ClipSkip(encoder: TextEncoder, skip: Annotated[int, Range(1, 24)] = 2) -> TextEncoder:

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from random import Random
 from typing import NoReturn
 
 from nodegraph.errors import InvalidValue
@@ -92,6 +91,8 @@ def draw_prompt(text: str, seed: int, lines: Lines) -> str:
     Raises:
         InvalidValue: See `parse_choices`; or wildcards name each other without end.
     """
+    from random import Random  # takes a while to import, which a start needn't wait for
+
     # `Random.random` alone is promised to stay as it is from one Python to the next.
     chance = Random(seed).random  # noqa: S311 - not for secrets
     return _drawn(parse_choices(text), chance, lines, ())

@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from nodegraph import Workflow
 from tests.diffusion.conftest import sd1_pipeline  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import picture, random_pipeline
 from tests.diffusion.families.test_qwen_image_edit import edit_plus
@@ -102,6 +103,8 @@ def test_earlier_layers_of_clip_are_asked_for(bench: Bench, sd1_folder: Path) ->
     other = bench.value(graph, "text.conditioning").entries[0].embeddings
     assert not torch.equal(plain, other)
 
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": graph})
+    assert not bench.session.plan(workflow, targets=["text"]).totals.unknown_load
     graph["skip"]["inputs"]["skip"] = 1
     assert torch.equal(bench.value(graph, "text.conditioning").entries[0].embeddings, plain)
 

@@ -11,6 +11,7 @@ import torch
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.clip_skip import with_clip_layer
+from nodegraph.diffusion.conditionings import concatenated
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
@@ -19,7 +20,7 @@ from nodegraph.diffusion.speed.deriving import derive
 from nodegraph.diffusion.text import encode_prompt, encode_prompt_apart, with_sizes
 from nodegraph.errors import InvalidValue
 from tests.diffusion.families.equality import Model, assert_same, stock
-from tests.diffusion.families.test_flux import ModelOf, flux, sd3
+from tests.diffusion.families.test_flux import ModelOf, chroma, flux, sd3
 from tests.diffusion.families.test_stable_diffusion import refiner, sd1, sdxl
 
 ONE, TWO, THREE = "a red cat", "a blue dog", "a very green fox"
@@ -116,6 +117,21 @@ def test_the_layer_is_part_of_the_recipe(model_of: ModelOf) -> None:
     assert with_clip_layer(with_clip_layer(recipe, 2), 1) == recipe
     with pytest.raises(InvalidValue, match="hasn't so many layers"):
         encode_prompt(skipping(model, 4), ONE)
+
+
+@pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")
+@pytest.mark.parametrize("build", [sdxl, sd3, flux, chroma])
+def test_models_take_prompts_one_after_the_other(
+    model_of: ModelOf, build: Callable[[], Any]
+) -> None:
+    _, model = model_of(build)
+    first, second = (model.encode(text) for text in (ONE, TWO))
+    joined = concatenated(first, second)
+    assert joined.entries[0].embeddings.shape[1] == 2 * first.entries[0].embeddings.shape[1]
+    alone = model.make(64, 64, prompt=ONE, cfg=1.0)
+    both = model.make(64, 64, prompt=ONE, cfg=1.0, change=lambda given: joined)
+    assert both.latents.isfinite().all()
+    assert not torch.equal(alone.latents, both.latents)
 
 
 def test_sizes_are_told_as_in_diffusers(model_of: ModelOf) -> None:
