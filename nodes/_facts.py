@@ -244,7 +244,8 @@ def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
     yield from _coding_findings(inputs, "latent")
 
 
-def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
+    """Find tiles that are mostly overlap."""
     tile, overlap = inputs.literals.get("tile"), inputs.literals.get("overlap")
     if tile and overlap is not None and 2 * overlap > tile:
         yield Finding(
@@ -253,6 +254,10 @@ def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
             f"{overlap} pixels",
             f"{tile // 2} at most",
         )
+
+
+def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    yield from check_tiles(inputs)
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return

@@ -10,10 +10,12 @@ from nodegraph.diffusion.upscaling.files import locate_upscaler, upscaler_bytes,
 from nodegraph.images.room import check_room, resizing_bytes
 from nodegraph.images.tiles import Tiling, tiling_of
 
-from ._facts import finding_of
+from ._facts import check_tiles, finding_of
 
 _HELD = 4 * 64 * 4
 """Bytes that a network holds for each pixel that it sees: some layers of 64 channels."""
+SMALL_TILE = 128
+"""Pixels along a tile's side where memory ran out."""
 _USE = 1.0
 """How often each of its weights is used for such a pixel."""
 
@@ -79,14 +81,7 @@ def upscaled_image(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_upscaled(inputs: HookInputs) -> Iterator[Finding]:
     """Find pictures that get too large, and tiles that are mostly overlap."""
-    tile, overlap = inputs.literals.get("tile"), inputs.literals.get("overlap")
-    if tile and overlap is not None and 2 * overlap > tile:
-        yield Finding(
-            "overlap",
-            "tiles overlap by more than half",
-            f"{overlap} pixels",
-            f"{tile // 2} at most",
-        )
+    yield from check_tiles(inputs)
     size = _upscaled(inputs)
     if size is not None:
         pictures = inputs.fact("image", "batch") or 1
@@ -116,7 +111,8 @@ def upscaling(inputs: HookInputs) -> Estimate:
     seen = min(width, tile or width) * min(height, tile or height)
     pictures = inputs.fact("image", "batch") or 1
     kept = 2 * 4 * 3 * width * height * scale**2 * pictures
-    return Estimate(memory=seen * _HELD + kept, work=width * height * pictures * _USE, passes=1)
+    work, least = width * height * pictures * _USE, min(seen, SMALL_TILE**2)
+    return Estimate(memory=seen * _HELD + kept, work=work, least=least * _HELD + kept, passes=1)
 
 
 def split_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.images.room import check_room, coding_bytes
 
-from ._facts import check_encoded_size, check_sides, finding_of
+from ._facts import check_encoded_size, check_sides, check_tiles, finding_of
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of videos that there isn't enough memory for."""
+    """Find latents of videos that there isn't enough memory for, and faulty tiles."""
+    yield from check_tiles(inputs)
     yield from _room(inputs, "latent")
 
 
 def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
     """Find videos that the VAE can't encode, or that there isn't enough memory for."""
+    yield from check_tiles(inputs)
     yield from _room(inputs, "video")
     yield from check_sides(inputs, "video", "VAE", inputs.fact("vae", "downscale"))
     yield from check_frames("video", inputs.fact("video", "frames"), inputs.fact("vae", "temporal"))

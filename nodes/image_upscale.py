@@ -9,6 +9,7 @@ from nodegraph.diffusion.upscaling.files import SHIPPED, UpscaleModel, open_upsc
 from nodegraph.images.tiles import Tiling
 
 from ._upscale_facts import (
+    SMALL_TILE,
     check_split,
     check_upscaled,
     check_upscaler,
@@ -78,12 +79,14 @@ def UpscaleImage(
         factor: How many times larger its sides get; 0 is what the model does. Others are scaled
             from there by Lanczos' filter.
         tile: Side of the tiles that the model sees at a time, in pixels, which bounds the memory;
-            0 is the whole picture.
+            0 is the whole picture. Smaller ones if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
     from nodegraph.diffusion.upscaling.enlarging import enlarged
     from nodegraph.images.resizing import resize_image
 
+    if ctx.footprint == "small":
+        tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)
     with ctx.weights(model, calls_only=True) as upscaler:
         found = enlarged(upscaler, image, tile=tile, overlap=overlap, done=ctx.progress)
     width, height = (max(1, round(side * factor)) for side in (image.shape[2], image.shape[1]))

@@ -51,7 +51,9 @@ def LoadLatent(ctx: Context, path: Annotated[str, File("latent")]) -> Latent:
     """
     from nodegraph.diffusion.latents.files import read_latent
 
-    return read_latent(ctx.environment.inputs / Path(path).expanduser())
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    return read_latent(file, names=environment.readable is None)
 
 
 @node(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Context, Latent, MultipleOf, Range, Vae, Video, node
+from nodegraph import Advanced, Context, Latent, MultipleOf, Range, Vae, Video, node
 
 from ._memory import decoding_video, encoding_video
 from ._sampling_facts import check_empty_latent
@@ -59,7 +59,12 @@ def EmptyVideoLatent(
     tags=("wan", "ltx"),
 )
 def VAEDecodeVideo(
-    ctx: Context, vae: Vae, latent: Latent, rate: Annotated[float, Range(0.001, 1000)] = 16.0
+    ctx: Context,
+    vae: Vae,
+    latent: Latent,
+    rate: Annotated[float, Range(0.001, 1000)] = 16.0,
+    tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
+    overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
 ) -> Video:
     """Turn the latent of a video into its frames.
 
@@ -68,12 +73,15 @@ def VAEDecodeVideo(
         latent: Of one video, sampled or encoded.
         rate: Frames a second that the video is to have: 16 for Wan, 24 for Wan 2.2 5B, 25 for
             LTX-Video. 23.976 means 24000/1001.
+        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
+            pictures; 0 works on the whole, and in tiles only if memory runs out.
+        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import decode_video
+    from nodegraph.diffusion.vae import decode_video, in_tiles
     from nodegraph.videos.rates import exact_rate
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        return Video(decode_video(autoencoder, latent), exact_rate(rate))
+        return Video(decode_video(in_tiles(autoencoder, tile, overlap), latent), exact_rate(rate))
 
 
 @node(
@@ -94,15 +102,24 @@ def VAEDecodeVideo(
     estimate=encoding_video,
     tags=("video to video", "wan", "ltx"),
 )
-def VAEEncodeVideo(ctx: Context, vae: Vae, video: Video) -> Latent:
+def VAEEncodeVideo(
+    ctx: Context,
+    vae: Vae,
+    video: Video,
+    tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
+    overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
+) -> Latent:
     """Turn a video into a latent that a model can work on.
 
     Args:
         vae: Of the model that is to work on it.
         video: With sides and a number of frames that the model can work on: TrimVideo makes it
             shorter.
+        tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
+            pictures; 0 works on the whole, and in tiles only if memory runs out.
+        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import encode_video
+    from nodegraph.diffusion.vae import encode_video, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        return encode_video(autoencoder, video.frames)
+        return encode_video(in_tiles(autoencoder, tile, overlap), video.frames)

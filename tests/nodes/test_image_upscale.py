@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nodegraph_nodes.image_upscale import JoinTiles, SplitTiles
 
 from nodegraph import InvalidValue
+from nodegraph.diffusion.upscaling.compact_upscaler import CompactUpscaler
 from tests.nodes.conftest import Bench, link
 
 
@@ -31,6 +32,26 @@ def test_pictures_get_twice_as_large_tile_by_tile(bench: Bench) -> None:
     steps = [(event.data["step"], event.data["total"]) for event in bench.told("node.progress")]
     assert steps[-1] == (4, 4)
     assert bench.value(graph(factor=1.5), "larger.image").shape == (2, 36, 60, 3)
+
+
+def test_where_memory_runs_out_tiles_are_smaller(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = graph(tile=0)
+    nodes["picture"]["inputs"] = {"width": 200, "height": 130}
+    whole = bench.value(nodes, "larger.image")
+    usual = CompactUpscaler.forward
+
+    def scarce(self: CompactUpscaler, picture: torch.Tensor) -> torch.Tensor:
+        if max(picture.shape[-2:]) > 128:
+            raise MemoryError
+        return usual(self, picture)
+
+    monkeypatch.setattr(CompactUpscaler, "forward", scarce)
+    nodes["larger"]["inputs"]["overlap"] = 16
+    found = bench.value(nodes, "larger.image")
+    assert bench.told("node.retried")
+    assert (found - whole).abs().mean() < 0.01
 
 
 def test_sizes_are_known_and_faults_told_before_anything_runs(bench: Bench) -> None:

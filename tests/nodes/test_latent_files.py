@@ -66,6 +66,14 @@ def test_files_of_something_else_are_told_before_running(bench: Bench) -> None:
     assert "holds no latent" in str(problem)
 
 
+def test_a_file_that_is_missing_is_told_with_the_one_meant(bench: Bench) -> None:
+    file = bench.folder / "inputs" / "apple.safetensors"
+    file.write_bytes(encode_latent(LATENTS["empty"], {}))
+    nodes = {"load": {"type": "LoadLatent", "inputs": {"path": "aple.safetensors"}}}
+    [problem] = bench.problems(nodes, "load")
+    assert "apple.safetensors" in (problem.hint or "")
+
+
 def test_a_file_that_isnt_what_it_says_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "damaged.safetensors"
     file.write_bytes(encode_latent(replace(LATENTS["picture"], batch_size=2), {}))

@@ -69,6 +69,19 @@ def test_a_prompt_becomes_a_video_and_a_latent_again(bench: Bench, model: Path) 
     assert torch.isfinite(latent.samples).all()
 
 
+def test_videos_are_coded_in_tiles(bench: Bench, model: Path) -> None:
+    nodes = graph(model)
+    whole = bench.run(nodes, "decode", "encode")
+    nodes["decode"]["inputs"] |= {"tile": 64, "overlap": 16}
+    nodes["encode"]["inputs"] |= {"tile": 32, "overlap": 16}
+    found = bench.run(nodes, "decode", "encode")
+    assert torch.equal(found["decode.video"].frames, whole["decode.video"].frames)
+    assert found["encode.latent"].samples.shape == whole["encode.latent"].samples.shape
+    nodes["encode"]["inputs"]["overlap"] = 24
+    [problem] = bench.problems(nodes, "encode")
+    assert (problem.port, problem.expected) == ("overlap", "16 at most")
+
+
 def test_a_number_of_frames_that_does_not_fit_is_told_beforehand(bench: Bench, model: Path) -> None:
     [problem] = bench.problems(graph(model, frames=6), "sample")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.values import Latent, Leftover
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile
+from nodegraph.images.input_files import missing_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,12 +61,16 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
     return content
 
 
-def about_latent(path: Path) -> AboutLatent:
+def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
     """What a file says of its latent, by its header. Imports no torch.
 
+    Args:
+        names: Whether an error may name files like one that is missing.
     Raises:
-        InvalidFile: It can't be read, is damaged, or holds no latent.
+        InvalidFile: It is missing, can't be read, is damaged, or holds no latent.
     """
+    if not path.is_file():
+        raise missing_file(path, names=names)
     text = read_header(path).metadata.get(_ABOUT)
     try:
         about = json.loads(text or "")
@@ -85,18 +90,20 @@ def about_latent(path: Path) -> AboutLatent:
         ) from error
 
 
-def read_latent(path: Path) -> Latent:
+def read_latent(path: Path, *, names: bool = True) -> Latent:
     """The latent of a file.
 
+    Args:
+        names: As for `about_latent`.
     Raises:
         InvalidFile: As of `about_latent`, or its tensors aren't what it says.
     """
     from nodegraph.diffusion.weight_files import read_tensors
 
-    about = about_latent(path)
+    about = about_latent(path, names=names)
     tensors = read_tensors([path], "float32")
     samples, original = tensors.get(_SAMPLES), tensors.get(_ORIGINAL)
-    _check(path, about, samples)
+    _check(path, about, tensors)
     left = None if about.sigma is None else Leftover(about.sigma, about.form, original)
     return Latent(
         samples,
@@ -111,9 +118,12 @@ def read_latent(path: Path) -> Latent:
     )
 
 
-def _check(path: Path, about: AboutLatent, samples: Tensor | None) -> None:
-    index = about.batch_index
+def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> None:
+    samples, index, counts = tensors.get(_SAMPLES), about.batch_index, (1, about.batch_size)
+    mask, original = tensors.get(_MASK), tensors.get(_ORIGINAL)
     fits = index is None or len(index) == about.batch_size
+    fits &= mask is None or (mask.ndim == 3 and len(mask) in counts)
+    fits &= original is None or (samples is not None and original.shape == samples.shape)
     if samples is not None:
         fits &= samples.ndim in (4, 5) and len(samples) == about.batch_size
         fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]
