@@ -255,7 +255,12 @@ def estimate_depth(ctx: Context, model: VisionModel, image: Tensor) -> Tensor:
             planes = scaled(depth.reshape(1, 1, *depth.shape[-2:]), picture.shape[:2])[0, 0]
             low, high = planes.min(), planes.max()
             near = (planes - low) / (high - low).clamp(min=1e-6)
-            # GLPN tells distances, the others how near things are.
-            found.append(1 - near if model.model.family == "GLPNForDepthEstimation" else near)
+            found.append(1 - near if _tells_distances(module) else near)
             ctx.progress(at + 1, len(image))
     return mask_to_image(torch.stack(found))
+
+
+def _tells_distances(module: Any) -> bool:
+    """Whether a model's depth is how far things are; most tell how near."""
+    is_metric = getattr(module.config, "depth_estimation_type", "relative") == "metric"
+    return is_metric or type(module).__name__ == "GLPNForDepthEstimation"

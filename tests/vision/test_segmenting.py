@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -206,6 +207,19 @@ def test_depth_is_that_of_a_plain_call(bench: Bench, models: Models) -> None:
         depth = functional.interpolate(depth, size=(HEIGHT, WIDTH), mode="bilinear")[0, 0]
         expected = (depth - depth.min()) / (depth.max() - depth.min())
         torch.testing.assert_close(found[at, :, :, 0], expected, rtol=0, atol=1e-4)
+
+
+def test_where_a_model_tells_distances_near_is_white_too(bench: Bench, models: Models) -> None:
+    models("depth")
+    folder = bench.folder / "models" / "metric"
+    shutil.copytree(bench.folder / "models" / "depth", folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "depth_estimation_type": "metric"}))
+    near, far = (
+        bench.value(seen("EstimateDepth", name), "next.image").flatten()
+        for name in ("depth", "metric")
+    )
+    assert torch.corrcoef(torch.stack((near, far)))[0, 1] < -0.5
 
 
 def test_what_is_wrong_is_told_before_anything_is_loaded(bench: Bench, models: Models) -> None:
