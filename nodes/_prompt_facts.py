@@ -1,4 +1,8 @@
-"""What nodes that encode prompts check before they run. Imports no torch."""
+"""What nodes that encode prompts check before they run. Imports no torch.
+
+The grammar of prompts is imported where there is something to read: most prompts are plain words,
+and a start should wait for nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.clip_skip import check_skips
 from nodegraph.diffusion.families import FAMILIES, Family
-from nodegraph.diffusion.prompt_checks import (
-    READERS,
-    check_readers,
-    check_text,
-    check_told_sizes,
-)
 
 from ._facts import finding_of
 
@@ -24,12 +21,16 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check_whole(inputs)
     family = _family(inputs)
     text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
-    if family is not None and text is not None and syntax is not None:
+    if family is not None and text is not None and syntax is not None and _has_markup(text):
+        from nodegraph.diffusion.prompt_checks import check_text
+
         yield from _told("text", lambda: check_text(text, family, syntax))
 
 
 def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
     """Find the same, and texts for encoders that the family hasn't got."""
+    from nodegraph.diffusion.prompt_checks import READERS, check_readers, check_text
+
     yield from _check_whole(inputs)
     family, literals = _family(inputs), inputs.literals
     if family is None:
@@ -45,6 +46,8 @@ def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders without layers that can be skipped."""
+    from nodegraph.diffusion.clip_skip import check_skips
+
     family = _family(inputs)
     if family is not None:
         yield from _told("encoder", lambda: check_skips(family))
@@ -57,9 +60,15 @@ def shared_weights(_: HookInputs) -> Estimate:
 
 def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of models that are told no sizes."""
+    from nodegraph.diffusion.prompt_checks import check_told_sizes
+
     name = inputs.fact("conditioning", "family")
     if name is not None:
         yield from _told("conditioning", lambda: check_told_sizes(name))
+
+
+def _has_markup(text: str) -> bool:
+    return any(sign in text for sign in ("(", "[", "AND"))
 
 
 def _family(inputs: HookInputs) -> Family | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodegraph import Environment, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.wildcard_files import WildcardFiles
-from nodegraph.diffusion.wildcards import parse_choices, wildcard_names
 
 from ._facts import finding_of
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.wildcard_files import WildcardFiles
 
 
 def wildcards(
@@ -20,12 +22,16 @@ def wildcards(
     Args:
         reading: Called with each file before it is read.
     """
+    from nodegraph.diffusion.wildcard_files import WildcardFiles
+
     # Whom a server serves is told nothing of files that somebody else put there.
     return WildcardFiles(environment.inputs, environment.readable is None, reading)
 
 
 def check_choices(inputs: HookInputs) -> Iterator[Finding]:
     """Find choices that are none, and wildcards without a file."""
+    from nodegraph.diffusion.wildcards import parse_choices, wildcard_names
+
     text = inputs.literals.get("text")
     if text is None:
         return
