@@ -33,6 +33,7 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
+        "DistilledGuider",
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
