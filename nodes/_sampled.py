@@ -126,6 +126,8 @@ def sampled_parts(
                 ctx.checkpoint(info.step, info.total, denoising.state)
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         tell_speed(ctx, model, denoising)
+        if parts.guider.told:
+            ctx.log(f"led by {parts.guider.told}")
         return Sampled(denoising.result(), denoising.denoised(info))
 
 

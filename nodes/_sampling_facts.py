@@ -87,7 +87,7 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     family = inputs.fact("model", "family")
     for kind in known.get("added", ()) if family else ():
         yield from told(check_addable, "guider", kind, family)
-    if is_told and guides_itself is False:
+    if is_told and inputs.fact("model", "takes_scale") is False:
         yield from told(partial(check_told, is_told=False), "guider")
     elif guides_itself:
         several = bool(known.get("dual") or known.get("projected"))

@@ -13,7 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from nodegraph.packs.pack import pack_at
+from nodegraph.packs.pack import installed_packs, pack_at
 from nodegraph.packs.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +45,12 @@ def test_every_example_is_a_pack_that_loads(tmp_path: Path, block: str) -> None:
 
 def test_the_page_on_nodes_has_examples() -> None:
     assert len(EXAMPLES) >= 7
+
+
+def test_the_page_on_guidance_tells_of_every_guider() -> None:
+    registry = Registry([pack for pack in installed_packs() if not pack.name])
+    guiders = {row.type for row in registry.listing() if row.category == "sampling/guider"}
+    assert guiders <= spans("docs/guidance.md")
 
 
 def spans(page: str) -> set[str]:

@@ -55,7 +55,8 @@ class ModelFacts(TypedDict):
     that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
     ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
     `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
-    whether it was distilled from guidance, `needs_negative` whether the empty prompt stands in for
+    whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
+    `needs_negative` whether the empty prompt stands in for
     a negative one.
 
     What its parts hold besides weights is told in numbers (`nodegraph.diffusion.memory`):
@@ -76,6 +77,7 @@ class ModelFacts(TypedDict):
     prediction_type: str
     context_width: int
     guides_itself: bool
+    takes_scale: bool
     needs_negative: bool
     held_step: Held
     held_decoding: NotRequired[Held]
@@ -209,6 +211,7 @@ def family_facts(
         prediction_type="flow" if is_flow else str(schedule.get("prediction_type", "epsilon")),
         context_width=family.context_width(denoiser) or 0,
         guides_itself=family.guides_itself(denoiser, settings_of(settings)),
+        takes_scale=family.takes_scale(denoiser),
         needs_negative=family.needs_negative,
         held_step=(step.cell, step.fixed, step.use),
     )

@@ -37,13 +37,13 @@ def check_told(*, is_told: bool) -> None:
     """Refuse a scale for a model that takes none.
 
     Args:
-        is_told: Whether it was distilled from guidance.
+        is_told: Whether it takes one; see `Family.takes_scale`.
     Raises:
         InvalidValue: On port ``guider``.
     """
     if not is_told:
         raise InvalidValue(
-            "the model takes no guidance scale: it wasn't distilled from guidance",
+            "the model takes no guidance scale as an input",
             port="guider",
             hint="Put a CFGGuider in place of the DistilledGuider.",
         )

@@ -95,7 +95,7 @@ class Guidance:
         model, method = self._asking.model, choice.method
         is_told = guides_itself(self._family, model)
         if choice.embedded is not None:
-            check_told(is_told=is_told)
+            check_told(is_told=self._family.takes_scale(model.config))
             is_told = False
         if is_told:
             several = not method.is_usual or any(item.several for item in choice.added)

@@ -116,6 +116,12 @@ class GuiderChoice:
         return self.asks_always or self.strongest > 1
 
     @property
+    def told(self) -> str:
+        """What leads besides usual guidance, in words; empty where nothing does."""
+        method = () if self.method.is_usual else (f"{self.method.title} at {self.cfg:g}",)
+        return ", ".join((*method, *(f"{item.title} at {item.scale:g}" for item in self.added)))
+
+    @property
     def strongest(self) -> float:
         """The largest guidance scale on the way."""
         return self.cfg if self.changing is None else max(self.cfg, self.changing.end)

@@ -156,6 +156,7 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "prediction_type": "epsilon",
         "context_width": 64,
         "guides_itself": False,
+        "takes_scale": False,
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "held_decoding": (96, 0.0, 0.0),

@@ -314,6 +314,7 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "prediction_type": "epsilon",
         "context_width": 32,
         "guides_itself": False,
+        "takes_scale": False,
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "held_decoding": (24, 0.0, 0.0),

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from nodegraph_nodes import guider, latent_noise, noise, schedule_parts
+from nodegraph_nodes import guidance, guider, latent_noise, noise, schedule_parts
 from nodegraph_nodes import sampler as samplers
 from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
 from nodegraph_nodes.sampling import DenoisingSteps, KSampler, KSamplerAdvanced, SampleCustom
@@ -48,7 +48,7 @@ HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
 
 
-_TOLD = ("family", "format", "guides_itself", "needs_negative")
+_TOLD = ("family", "format", "guides_itself", "needs_negative", "takes_scale")
 
 
 @node(facts={"diffusion_model": {name: name for name in _TOLD}})
@@ -57,6 +57,7 @@ def Model(
     format: str = "sd",
     guides_itself: bool = False,
     needs_negative: bool = True,
+    takes_scale: bool = False,
 ) -> DiffusionModel:
     return DiffusionModel(
         family,
@@ -98,7 +99,7 @@ NODES: tuple[Callable[..., Any], ...] = (
     *(Model, Prompt, Picture, RightHalf),
     *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
     *(KSamplerAdvanced, SampleCustom),
-    *nodes_of(guider, latent_noise, noise, samplers, schedule_parts),
+    *nodes_of(guidance, guider, latent_noise, noise, samplers, schedule_parts),
     *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
 )
 SOURCES: dict[str, Any] = {

@@ -265,6 +265,11 @@ def test_guiders_meet_where_they_are_the_same() -> None:
         ("CFGGuider", {"cfg": 4.0, "start": 0.2, "end": 0.6}),
         ("ProjectedGuider", {"cfg": 4.0}),
         ("DualCFGGuider", {"cfg": 4.0, "second": link("second")}),
+        ("ZeroStarGuider", {"cfg": 4.0, "zero_steps": 0}),
+        ("TangentialGuider", {"cfg": 4.0}),
+        ("FrequencyGuider", {"low_cfg": 2.0, "high_cfg": 6.0}),
+        ("MagnitudeGuider", {"cfg": 4.0}),
+        ("AdaptiveGuider", {"cfg": 4.0, "threshold": 0.5}),
     ],
 )
 def test_each_guider_leads_elsewhere(kind: str, inputs: dict[str, Any]) -> None:

@@ -25,7 +25,13 @@ from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
 from nodegraph.diffusion.composed_schedules import named_schedule
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.guiders.methods import Projected
+from nodegraph.diffusion.guiders.additions import (
+    FurtherNegative,
+    PerturbedAttention,
+    SelfAttention,
+)
+from nodegraph.diffusion.guiders.changing import ChangingScale
+from nodegraph.diffusion.guiders.methods import Adaptive, Projected
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
 from nodegraph.diffusion.scheduler_file import scheduler_option
@@ -61,6 +67,16 @@ PARTS: Mapping[str, Any] = {
     "guider": GuiderChoice(PROMPT, cfg=3.0, method=Projected(-0.5, 10.0, 0.0)),
     "sampler": SamplerChoice("dpmpp_2m_sde"),
     "schedule": named_schedule("karras", 8).part(1, 7),
+}
+
+MANY_WAYS: Mapping[str, Any] = {
+    "method": Adaptive(0.9),
+    "changing": ChangingScale(1.0),
+    "added": (
+        PerturbedAttention(2.0, 0.0, 1.0, ("down.0",)),
+        SelfAttention(0.5, 0.0, 0.8),
+        FurtherNegative(1.0, 0.2, 1.0, negative=PROMPT),
+    ),
 }
 
 
@@ -202,6 +218,7 @@ def test_a_sampling_that_stops_early_is_gone_on_with(attempts: Attempts) -> None
         (KSamplerAdvanced, {**USUAL, "steps": 8, "start_step": 1, "end_step": 7}),
         (KSamplerAdvanced, {**USUAL, "leave_noise": True, "steps": 9, "end_step": 6}),
         (SampleCustom, PARTS),
+        (SampleCustom, {**PARTS, "guider": GuiderChoice(PROMPT, cfg=3.0, **MANY_WAYS)}),
     ],
 )
 def test_parts_of_a_sampling_go_on_from_each_step_to_the_same_bits(

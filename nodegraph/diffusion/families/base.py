@@ -453,6 +453,11 @@ class Family(ABC):
         """
         return None
 
+    def takes_scale(self, config: Config) -> bool:
+        """Whether the model takes a guidance scale as an input, by the denoiser's configuration."""
+        width = config.get("time_cond_proj_dim")
+        return bool(config.get("guidance_embeds")) or width is not None
+
     def guides_itself(self, config: Config, settings: Config) -> bool:
         """Whether the model was distilled from guidance, so that it is asked for one prompt alone:
         it takes the scale as an input, or knows but one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.diffusion.classifier_files import LatentClassifier, read_classifier
@@ -29,6 +30,8 @@ class PerturbedAttention(AddedGuidance):
     Attributes:
         layers: As of `nodegraph.diffusion.guiders.layers`.
     """
+
+    title: ClassVar[str] = "perturbed attention"
 
     layers: tuple[str, ...] = ()
 
@@ -55,6 +58,8 @@ class SmoothedEnergy(AddedGuidance):
         layers: As of `nodegraph.diffusion.guiders.layers`.
         blur: Standard deviation in cells of the layer.
     """
+
+    title: ClassVar[str] = "smoothed energy"
 
     layers: tuple[str, ...] = ()
     blur: float = 9999.0
@@ -85,6 +90,8 @@ class SkippedLayers(AddedGuidance):
         layers: As of `nodegraph.diffusion.guiders.layers`.
     """
 
+    title: ClassVar[str] = "skipped layers"
+
     layers: tuple[str, ...] = ()
 
     def check(self, model: DiffusionModel) -> None:
@@ -107,6 +114,8 @@ class SelfAttention(AddedGuidance):
     Attributes:
         blur: Standard deviation of the blur in cells of the latent.
     """
+
+    title: ClassVar[str] = "self-attention"
 
     blur: float = 1.0
 
@@ -131,6 +140,8 @@ class WeakerModel(AddedGuidance):
     Attributes:
         model: The weaker one, of the same family.
     """
+
+    title: ClassVar[str] = "a weaker model"
 
     model: DiffusionModel = field(kw_only=True)
 
@@ -181,6 +192,8 @@ class FurtherNegative(AddedGuidance):
         apart: Whether only away from what has nothing to do with the positive prompt.
     """
 
+    title: ClassVar[str] = "a further negative prompt"
+
     negative: Conditioning = field(kw_only=True)
     apart: bool = False
 
@@ -212,6 +225,8 @@ class Classified(AddedGuidance):
         classifier: Of the noisy latents.
         label, background: Names that it knows; empty for anything.
     """
+
+    title: ClassVar[str] = "a classifier"
 
     classifier: LatentClassifier = field(kw_only=True)
     label: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.diffusion.guidable import check_interval
@@ -101,9 +101,14 @@ class GuidedModel:
 
 
 class GuidanceMethod(ABC):
-    """How the answers to the sides are put together; subclasses are frozen dataclasses."""
+    """How the answers to the sides are put together; subclasses are frozen dataclasses.
+
+    Attributes:
+        title: In words.
+    """
 
     __slots__ = ()
+    title: ClassVar[str]
 
     @property
     def prompts(self) -> Mapping[Side, Conditioning]:
@@ -156,9 +161,12 @@ class AddedGuidance(ABC):
     """Describes guidance on top of a guider's.
 
     Attributes:
+        title: In words.
         scale: How strongly it leads.
         start, end: Part of the sampling in which it does, 0 to 1.
     """
+
+    title: ClassVar[str]
 
     scale: float
     start: float

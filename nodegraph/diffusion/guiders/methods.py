@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.guidable import check_from_zero
@@ -14,6 +15,8 @@ from nodegraph.errors import InvalidValue
 @dataclass(frozen=True, slots=True)
 class Usual(GuidanceMethod):
     """Classifier-free guidance, or what the model's family has in place of it."""
+
+    title: ClassVar[str] = "guidance"
 
     @property
     def is_usual(self) -> bool:
@@ -44,6 +47,8 @@ class Dual(GuidanceMethod):
             there. Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
         second_cfg: Its guidance scale.
     """
+
+    title: ClassVar[str] = "dual guidance"
 
     second: Conditioning
     second_cfg: float = 1.0
@@ -78,6 +83,8 @@ class Projected(GuidanceMethod):
         along: Share that is kept of what lies along the positive's output.
     """
 
+    title: ClassVar[str] = "projected guidance"
+
     momentum: float = -0.5
     longest: float = 10.0
     along: float = 0.0
@@ -100,6 +107,8 @@ class ZeroStar(GuidanceMethod):
         zero_steps: Steps at the beginning that stay where they are.
     """
 
+    title: ClassVar[str] = "CFG-Zero*"
+
     zero_steps: int = 1
 
     def begin(self, given: GuidedModel) -> Guider:
@@ -112,6 +121,8 @@ class ZeroStar(GuidanceMethod):
 @dataclass(frozen=True, slots=True)
 class Tangential(GuidanceMethod):
     """See `nodegraph.diffusion.guiders.tangential.TangentialGuidance`."""
+
+    title: ClassVar[str] = "tangential guidance"
 
     def begin(self, given: GuidedModel) -> Guider:
         """Along the main direction."""
@@ -128,6 +139,8 @@ class Frequency(GuidanceMethod):
         high_cfg: Scale of high frequencies.
         levels: Of the pyramid, at least 2.
     """
+
+    title: ClassVar[str] = "frequency-decoupled guidance"
 
     high_cfg: float = 7.0
     levels: int = 2
@@ -150,6 +163,8 @@ class Damped(GuidanceMethod):
         damping: How fast the scale goes down where both answers differ.
     """
 
+    title: ClassVar[str] = "magnitude-aware guidance"
+
     damping: float = 8.0
 
     def __post_init__(self) -> None:
@@ -169,6 +184,8 @@ class Adaptive(GuidanceMethod):
     Attributes:
         alike: Cosine between both answers from which on they are alike.
     """
+
+    title: ClassVar[str] = "adaptive guidance"
 
     alike: float = 0.99
 

@@ -1,0 +1,149 @@
+"""Classifier guidance, by the classifier that comes along."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion import load_component, open_model
+from nodegraph.diffusion.classifier_files import (
+    COMPANION,
+    locate_classifier,
+    open_classifier,
+    read_classifier,
+)
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.composed_schedules import named_schedule
+from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.guiders.additions import Classified, WeakerModel
+from nodegraph.diffusion.guiders.base import AddedGuidance
+from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.noisy_classifier import Classifying, log_chance_gradient
+from nodegraph.diffusion.sampling_parts import (
+    GuiderChoice,
+    SamplerChoice,
+    SamplingNoise,
+    SamplingParts,
+)
+from nodegraph.errors import InvalidFile, InvalidValue
+
+CLASSIFIER = open_classifier(locate_classifier(COMPANION, []))
+TINY = open_model("tiny", []).model
+LATENTS = draw_noise((8, 16, 16), 5, [0, 1, 2])
+
+
+@pytest.fixture(scope="module")
+def classifying() -> Classifying:
+    found = load_component(CLASSIFIER, "cpu")
+    assert isinstance(found, Classifying)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model() -> Denoiser:
+    found = load_component(TINY, "cpu")
+    assert isinstance(found, Denoiser)
+    return found
+
+
+def walked(
+    model: Denoiser, classifying: Classifying, *added: AddedGuidance, batch: int = 1
+) -> torch.Tensor:
+    width = model.config["cross_attention_dim"]
+    entry = ConditioningEntry({"embeddings": draw_noise((5, width), 1, [0])})
+    parts = SamplingParts(
+        SamplingNoise(3),
+        GuiderChoice(Conditioning((entry,), "sd1"), added=added),
+        SamplerChoice("ddim"),
+        named_schedule("normal", 4),
+    )
+    beside = {CLASSIFIER: classifying, TINY: model}
+    denoising = Denoising(model, Latent(None, 128, 128, batch), parts, beside)
+    list(denoising)
+    found = denoising.result().samples
+    assert found is not None
+    return found
+
+
+def chance(classifying: Classifying, latents: torch.Tensor, label: str) -> float:
+    place = classifying.network.labels.index(label)
+    with torch.no_grad():
+        logits, _ = classifying.network(latents, torch.zeros(len(latents)))
+    return float(functional.log_softmax(logits, 1)[:, place].mean())
+
+
+def test_the_gradient_is_that_of_the_log_of_the_chance(classifying: Classifying) -> None:
+    with torch.inference_mode():
+        found = log_chance_gradient(classifying.network, LATENTS, 400, 3, None)
+    step = 1e-2 * functional.normalize(found.flatten(1)).view_as(found)
+
+    def log_chance(latents: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            logits, _ = classifying.network(latents, torch.full((3,), 400))
+        return functional.log_softmax(logits.double(), 1)[:, 3]
+
+    rise = (log_chance(LATENTS + step) - log_chance(LATENTS - step)) / 2e-2
+    lengths = found.double().flatten(1).norm(dim=1)
+    torch.testing.assert_close(rise, lengths, rtol=2e-2, atol=1e-6)
+
+
+def test_a_batch_is_led_as_its_items_are(classifying: Classifying) -> None:
+    whole = log_chance_gradient(classifying.network, LATENTS, 100, 3, 4)
+    one = log_chance_gradient(classifying.network, LATENTS[1:2], 100, 3, 4)
+    torch.testing.assert_close(whole[1:2], one, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_the_noise_of_an_output_changes_as_it_is_to(kind: str) -> None:
+    arithmetic = OutputArithmetic.of({"prediction_type": kind, "beta_schedule": "scaled_linear"})
+    at = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.5, at=500.0)
+    output, change = draw_noise((8, 16, 16), 6, [0]), draw_noise((8, 16, 16), 7, [0])
+    x = LATENTS[:1]
+    alpha, deviation = arithmetic.scales(at)
+    noise = arithmetic.noise_in(x, output, at)
+    again = alpha * arithmetic.clean_in(x, output, at) + deviation * noise
+    torch.testing.assert_close(again, x, rtol=1e-4, atol=1e-4)
+    found = arithmetic.noise_in(x, output + arithmetic.of_noise(change, at), at)
+    torch.testing.assert_close(found, noise + change, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_wished_for_becomes_likelier(classifying: Classifying, model: Denoiser) -> None:
+    added = Classified(10.0, 0.0, 1.0, classifier=CLASSIFIER, label="lemon")
+    plain, found = walked(model, classifying), walked(model, classifying, added)
+    assert chance(classifying, found, "lemon") > chance(classifying, plain, "lemon") + 1
+    pair = walked(model, classifying, added, batch=2)
+    torch.testing.assert_close(pair[:1], found, rtol=1e-3, atol=1e-3)
+    assert not any(weight.requires_grad for weight in classifying.network.parameters())
+
+
+def test_a_weaker_model_that_is_the_same_leads_nowhere(
+    classifying: Classifying, model: Denoiser
+) -> None:
+    plain = walked(model, classifying)
+    same = WeakerModel(3.0, 0.0, 1.0, model=TINY)
+    torch.testing.assert_close(walked(model, classifying, same), plain, rtol=1e-4, atol=1e-4)
+    with pytest.raises(InvalidValue, match="another family"):
+        WeakerModel(1.0, 0.0, 1.0, model=TINY).check(replace(TINY, family="sdxl"))
+
+
+def test_names_that_are_unknown_are_told_with_the_nearest() -> None:
+    about = read_classifier(Path(CLASSIFIER.files[0].path))
+    assert about.places("lemon", "blue") == (about.labels.index("lemon"), 8)
+    with pytest.raises(InvalidValue, match="no such label") as caught:
+        about.places("lemmon", "")
+    assert "lemon" in (caught.value.problem.hint or "")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(InvalidFile, match="no classifier"):
+        open_classifier(locate_classifier("other", [tmp_path]))

@@ -1,0 +1,144 @@
+"""Guidance that is put on a guider, in a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.events import Event
+from tests.nodes.sampling_graphs import link, problems, value
+from tests.nodes.test_sampling_parts import parts
+
+PLAIN = {"type": "CFGGuider", "inputs": {"positive": link("positive"), "cfg": 4.0}}
+SECOND = {"type": "Prompt", "inputs": {"said": 2}}
+
+
+def around(*chain: tuple[str, dict[str, Any]], **nodes: Any) -> dict[str, Any]:
+    """A sampling whose guider is the plain one with nodes around it."""
+    made: dict[str, Any] = {"guider_0": PLAIN, "second": SECOND, **nodes}
+    for place, (kind, inputs) in enumerate(chain, 1):
+        made[f"guider_{place}"] = {
+            "type": kind,
+            "inputs": {"guider": link(f"guider_{place - 1}"), **inputs},
+        }
+    return parts(**made, inputs={"guider": link(f"guider_{len(chain)}")})
+
+
+def led(*chain: tuple[str, dict[str, Any]]) -> Tensor:
+    found: Tensor = value(around(*chain), "sample.latent").samples
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("RescaleGuidance", {"rescale": 0.5}),
+        ("LimitGuidance", {"start": 0.0, "end": 0.5}),
+        ("ChangingGuidance", {"cfg": 1.0, "law": "cosine"}),
+        ("PerturbedAttentionGuidance", {"layers": "down.0"}),
+        ("SmoothedEnergyGuidance", {"layers": "down.0", "blur": 2.0}),
+        ("SelfAttentionGuidance", {}),
+        ("SkipLayerGuidance", {"layers": "down.0", "end": 1.0}),
+        ("AddNegative", {"negative": link("second")}),
+        ("AddNegative", {"negative": link("second"), "perpendicular": True}),
+    ],
+)
+def test_each_guidance_leads_elsewhere(kind: str, inputs: dict[str, Any]) -> None:
+    found = led((kind, inputs))
+    assert found.isfinite().all()
+    assert not torch.allclose(found, led(), atol=1e-3)
+
+
+def test_what_changes_nothing_is_plain_guidance() -> None:
+    plain = led()
+    for same in (
+        ("RescaleGuidance", {"rescale": 0.0}),
+        ("LimitGuidance", {"start": 0.0, "end": 1.0}),
+        ("ChangingGuidance", {"cfg": 4.0}),
+        ("PerturbedAttentionGuidance", {"scale": 0.0, "layers": "down.0"}),
+        ("AutoGuidance", {"weaker": link("model"), "scale": 2.0}),
+    ):
+        torch.testing.assert_close(led(same), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_negative_like_the_guiders_own_changes_nothing() -> None:
+    negative = {**PLAIN, "inputs": {**PLAIN["inputs"], "negative": link("second")}}
+    nodes = around(("AddNegative", {"negative": link("second"), "scale": 2.0}), guider_0=negative)
+    found = value(nodes, "sample.latent").samples
+    expected = value(parts(guider=negative, second=SECOND), "sample.latent").samples
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_leads_is_told() -> None:
+    events: list[Event] = []
+    value(
+        around(("PerturbedAttentionGuidance", {"layers": "down.0"})), "sample.latent", events.append
+    )
+    told = [event.data["message"] for event in events if event.kind == "log"]
+    assert "led by perturbed attention at 3" in told
+
+
+def test_guidance_adds_up_whatever_the_order() -> None:
+    one = ("PerturbedAttentionGuidance", {"layers": "down.0"})
+    other = ("AddNegative", {"negative": link("second")})
+    torch.testing.assert_close(led(one, other), led(other, one), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "inputs"),
+    [
+        ("flux", "SelfAttentionGuidance", {}),
+        ("sd3", "SmoothedEnergyGuidance", {}),
+        ("sana", "PerturbedAttentionGuidance", {}),
+        ("hidream", "SkipLayerGuidance", {}),
+        ("flux", "ClassifierGuidance", {"classifier": link("classifier"), "label": "red apple"}),
+    ],
+)
+def test_what_a_family_can_not_be_led_by_is_found_before_running(
+    family: str, kind: str, inputs: dict[str, Any]
+) -> None:
+    nodes = around((kind, inputs), classifier={"type": "LoadClassifier"})
+    nodes["model"] = {"type": "Model", "inputs": {"family": family, "format": family}}
+    found = [item for item in problems(nodes, "sample") if item.port == "guider"]
+    assert [item.node for item in found] == ["sample"]
+    assert not problems(nodes | {"model": {"type": "Model"}}, "sample")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "port"),
+    [
+        ("PerturbedAttentionGuidance", {"layers": "left"}, "layers"),
+        ("SkipLayerGuidance", {"layers": "7, x"}, "layers"),
+        ("LimitGuidance", {"start": 0.9, "end": 0.1}, "start"),
+        ("AddNegative", {"negative": link("second"), "start": 0.9, "end": 0.1}, "start"),
+        ("ClassifierGuidance", {"classifier": link("classifier"), "label": "red aple"}, "label"),
+        ("ClassifierGuidance", {"classifier": link("classifier"), "label": ""}, "label"),
+        ("ClassifierGuidance", {"classifier": link("classifier"), "background": "x"}, "background"),
+    ],
+)
+def test_what_can_not_be_is_found_before_running(
+    kind: str, inputs: dict[str, Any], port: str
+) -> None:
+    nodes = around((kind, inputs), classifier={"type": "LoadClassifier"})
+    (found,) = problems(nodes, "sample")
+    assert (found.node, found.port) == ("guider_1", port)
+    if inputs.get("label") == "red aple":
+        assert "red apple" in (found.hint or "")
+
+
+def test_further_prompts_are_refused_where_a_model_is_asked_for_one() -> None:
+    nodes = around(("AddNegative", {"negative": link("second")}))
+    nodes["model"] = {"type": "Model", "inputs": {"guides_itself": True}}
+    assert [(item.node, item.port) for item in problems(nodes, "sample")] == [("sample", "guider")]
+
+
+def test_a_scale_is_told_only_to_those_who_take_one() -> None:
+    told = {"type": "DistilledGuider", "inputs": {"positive": link("positive"), "cfg": 3.0}}
+    nodes = parts(guider=told)
+    assert [(item.node, item.port) for item in problems(nodes, "sample")] == [("sample", "guider")]
+    taking = {"takes_scale": True, "guides_itself": True}
+    nodes["model"] = {"type": "Model", "inputs": taking}
+    assert not problems(nodes, "sample")
