@@ -269,8 +269,17 @@ def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
 
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures whose sides the VAE can't encode, or that there isn't enough memory for."""
+    """Find pictures that the VAE can't encode, or that there isn't enough memory for."""
     yield from _coding_findings(inputs, "image")
+    if inputs.fact("image", "channels") == 4:
+        yield Finding(
+            "image",
+            "it has transparency, which a VAE can't encode",
+            "4 channels",
+            "3, or 1",
+            "FlattenImage puts it onto a colour.",
+            "wrong-channels",
+        )
     factor = inputs.fact("vae", "downscale")
     yield from check_sides(inputs, "image", "VAE", factor, "Put a ResizeImage before.")
 

@@ -39,7 +39,7 @@ def VAEEncode(
 
     Args:
         vae: Of the model that is to work on them.
-        image: With sides that are multiples of the VAE's cell, mostly 8 pixels.
+        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
         tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.

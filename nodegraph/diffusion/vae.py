@@ -64,7 +64,8 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     Pictures are encoded one by one, so that the bits don't depend on the batch.
 
     Args:
-        image: float32 in 0..1, shape (batch, height, width, 3), sides multiples of `downscale`.
+        image: float32 in 0..1, shape (batch, height, width, 3), or 1 for grey ones; sides are
+            multiples of `downscale`.
     Returns:
         Samples scaled as the model was trained on, float32 on the CPU.
     Raises:
@@ -101,7 +102,8 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
     _check_finite(image, "the picture has NaN or infinity")
     # Contiguous, as convolutions may give other last bits for other strides.
-    scaled = (image.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
+    colored = image.expand(*image.shape[:-1], 3)
+    scaled = (colored.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
     if with_frames:
         items = [scaled.movedim(0, 1)[None]]
     else:
@@ -245,11 +247,14 @@ def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
 
 
 def _check_image(image: Tensor, factor: int) -> None:
-    if image.ndim != 4 or image.shape[-1] != 3 or 0 in image.shape:
+    if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
         raise InvalidValue(
             "this is no batch of RGB pictures",
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 3)",
+            hint="FlattenImage puts what is transparent onto a colour."
+            if image.ndim == 4 and image.shape[-1] == 4
+            else None,
         )
     height, width = image.shape[1:3]
     if height % factor or width % factor:

@@ -112,6 +112,15 @@ def test_what_is_no_picture_is_refused(autoencoder: Autoencoder, shape: tuple[in
         encode_image(autoencoder, torch.zeros(shape))
 
 
+def test_grey_pictures_are_encoded_as_coloured_ones(autoencoder: Autoencoder) -> None:
+    grey = torch.rand(2, 8, 16, 1, generator=torch.Generator().manual_seed(0))
+    samples = encode_image(autoencoder, grey).samples
+    expected = encode_image(autoencoder, grey.repeat(1, 1, 1, 3)).samples
+    assert samples is not None
+    assert expected is not None
+    assert torch.equal(samples, expected)
+
+
 def test_an_empty_latent_is_to_be_sampled_first(autoencoder: Autoencoder) -> None:
     with pytest.raises(InvalidValue, match=r"empty.*Sample it first"):
         decode_latent(autoencoder, Latent(None, 64, 64))

@@ -82,6 +82,23 @@ def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Pa
     assert "its width is no multiple" in str(problems[0])
 
 
+def test_transparency_is_told_beforehand_with_the_node_that_takes_it_away(
+    bench: Bench, sd1_folder: Path
+) -> None:
+    nodes = graph(sd1_folder) | {
+        "mask": {"type": "SolidMask", "inputs": {"width": 16, "height": 8}},
+        "clear": {"type": "SetAlpha", "inputs": {"image": link("picture"), "mask": link("mask")}},
+        "flat": {"type": "FlattenImage", "inputs": {"image": link("clear")}},
+    }
+    nodes["encode"]["inputs"]["image"] = link("clear")
+    [problem] = bench.problems(nodes, "encode")
+    assert (problem.code, problem.port) == ("wrong-channels", "image")
+    assert "FlattenImage" in str(problem)
+
+    nodes["encode"]["inputs"]["image"] = link("flat")
+    assert bench.problems(nodes, "encode") == []
+
+
 @pytest.mark.parametrize("target", ["early"])
 def test_an_empty_latent_is_to_be_sampled_first(
     bench: Bench, sd1_folder: Path, target: str
