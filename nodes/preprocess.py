@@ -153,13 +153,22 @@ def NormalMap(
 @node(category=_CATEGORY, tags=("AIO preprocessor", "aux", "annotator", "ControlNet"))
 def SelectPreprocessor(
     kind: Literal[
-        "canny edges", "soft edges", "line art", "scribble", "tile", "color blocks", "normal map"
+        "canny edges",
+        "soft edges",
+        "line art",
+        "scribble",
+        "tile",
+        "color blocks",
+        "blur",
+        "posterize",
+        "normal map",
     ] = "canny edges",
 ) -> Preprocessor:
     """A way to prepare pictures for a control network, for Preprocess to apply.
 
     Args:
-        kind: As the node of that name, with its defaults. Packs bring others, as nodes of theirs.
+        kind: As the node of that name, or BlurImage and PosterizeImage, with its defaults. Packs
+            bring others, as nodes of theirs.
     """
     from nodegraph.images.preprocessing import PREPROCESSORS
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images.edges import HIGH, LOW, find_edges
+from nodegraph.images.editing.blurring import blur
+from nodegraph.images.editing.tones import posterize
 from nodegraph.images.mask_edges import gaussian_blur, grow_mask
 from nodegraph.images.mask_sources import mask_from_channel
 from nodegraph.images.masks import as_rgb, mask_to_image
@@ -139,6 +141,8 @@ PREPROCESSORS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "scribble": scribble,
     "tile": tile_hint,
     "color blocks": color_blocks,
+    "blur": lambda image: blur(as_rgb(image), "gaussian", 4.0, 0.0, 0.1),
+    "posterize": lambda image: posterize(as_rgb(image), 4),
     "normal map": normal_map,
 }
 """By the names of `nodes.preprocess.SelectPreprocessor`."""

@@ -22,6 +22,7 @@ def Halves(level: float = 0.5) -> Preprocessor:
 def test_each_kind_is_what_its_node_gives(bench: Bench) -> None:
     kinds = {"canny edges": "CannyEdges", "soft edges": "SoftEdges", "line art": "LineArt",
              "scribble": "Scribble", "tile": "TileHint", "color blocks": "ColorBlocks",
+             "blur": "BlurImage", "posterize": "PosterizeImage",
              "normal map": "NormalMap"}  # fmt: skip
     nodes = {"picture": {"type": "Picture", "inputs": {"width": 24}}}
     for at, (kind, node) in enumerate(kinds.items()):
