@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.engine.result import RunResult
+from nodegraph.errors import NodegraphError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,6 +40,7 @@ NEED_MODELS = frozenset(
         "EstimateDepth",
         "FirstBlockCache",
         "ImageToVideoConditioning",
+        "InpaintConditioning",
         "LoadIPAdapter",
         "LoadTextualInversion",
         "LoadVisionModel",
@@ -144,7 +146,10 @@ def make(session: Session, file: Path) -> str:
     if not makes_picture(file, workflow):
         target.unlink(missing_ok=True)
         return "shows no picture"
-    result = session.run(workflow)
+    try:
+        result = session.run(workflow)
+    except NodegraphError as error:
+        return f"FAILED: {error}"
     if result.errors or not result.files:
         target.unlink(missing_ok=True)
         return f"FAILED: {'; '.join(map(str, result.errors)) or 'no file'}"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
     from nodegraph.core.node import NodeDefinition
 
+_MANY = 100
+"""Of a pack with more node types most are seldom used: their specs are read one by one."""
 FORMAT = 4
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
@@ -177,7 +179,8 @@ class ManifestCache:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            data = manifest.as_lines() if manifest.made_of else manifest.as_file()
+            has_many = bool(manifest.made_of) or len(manifest.by_type()) > _MANY
+            data = manifest.as_lines() if has_many else manifest.as_file()
             write_file(path, data, durable=False)
         except (OSError, OutputError):
             return  # an unwritable cache costs time, not results

@@ -169,7 +169,7 @@ class Registry:
         found = self._specs.get(node_type)
         if found is not None:
             return found
-        pack = node_type.partition(":")[0]
+        pack = node_type.partition(":")[0] if ":" in node_type else ""  # of the built-in pack
         self._read_waiting(pack)
         if node_type in self._stored.get(pack, ()):
             self._specs[node_type] = self._stored[pack][node_type]

@@ -161,3 +161,32 @@ def test_half_a_manifest_is_made_anew(packs: list[Pack], tmp_path: Path) -> None
     found = Registry(packs, manifests=ManifestCache(tmp_path / "cache"))
     assert found.node_types() == [f"{name}:Get" for name in NAMES]
     assert all(json.loads(file.read_bytes()) for file in files)
+
+
+def test_of_many_node_types_only_those_that_are_used_are_read(
+    packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "_MANY", 1)
+    pack = packs[0]
+    (pack.root / "more.py").write_text(text("Put", 2))
+    made = Registry([pack], manifests=ManifestCache(tmp_path / "specs"))
+    again = Registry([pack], manifests=ManifestCache(tmp_path / "specs"))
+    [stored] = again._stored.values()
+    assert again.node_types() == made.node_types() == ["first:Get", "first:Put"]
+    assert again.spec("first:Put") == made.spec("first:Put")
+    assert again.spec("first:None") is None
+    assert list(stored._read) == ["first:Put"]
+
+
+def test_examples_are_no_part_of_a_pack(packs: list[Pack]) -> None:
+    pack = packs[0]
+    (pack.root / "examples").mkdir()
+    before = pack.snapshot()
+    (pack.root / "examples" / "Get.json").write_text("{}")
+    (pack.root / "examples" / "Get.webp").write_bytes(b"RIFF")
+    now = pack.snapshot()
+    assert now.digest() == before.digest()
+    assert now.listing.files.keys() == before.listing.files.keys()
+    (pack.root / "examples" / "helper.py").write_text("")
+    (pack.root / "data.json").write_text("{}")
+    assert len(pack.snapshot().listing.files) == len(now.listing.files) + 2
