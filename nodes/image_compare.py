@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from math import log10
-from typing import Annotated, NamedTuple
+from math import isinf
+from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Context, Image, InvalidValue, Range, node
+from nodegraph import Advanced, Context, Image, Range, node
+
+from ._image_compare_facts import histogram_size, palette_size
 
 
 class PictureDifference(NamedTuple):
@@ -37,18 +39,174 @@ def ImageDifference(
         other: As large, and as many.
         gain: What the differences are multiplied by, so that small ones show.
     """
-    if image.shape != other.shape:
-        raise InvalidValue(
-            "the pictures aren't alike in size, number or channels",
-            port="other",
-            given=" x ".join(map(str, other.shape)),
-            expected=" x ".join(map(str, image.shape)),
-        )
-    apart = (image - other).abs()
-    rms = float(apart.square().mean().sqrt())
-    ctx.log(f"root mean square of the difference: {rms:.4g}, {_psnr(rms)}")
-    return PictureDifference((apart * gain).clamp(0, 1), rms)
+    from nodegraph.images.editing.measuring import check_alike, differences, psnr
+
+    check_alike(image, other)
+    apart, rms = differences(image, other, gain)
+    told = "no difference at all" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
+    ctx.log(f"root mean square of the difference: {rms:.4g}, {told}")
+    return PictureDifference(apart, rms)
 
 
-def _psnr(rms: float) -> str:
-    return f"PSNR {-20 * log10(rms):.1f} dB" if rms else "no difference at all"
+class ImageLikeness(NamedTuple):
+    """How alike pictures are."""
+
+    psnr: float
+    ssim: float
+    ms_ssim: float
+    gmsd: float
+    mae: float
+    text: str
+
+
+@node(
+    category="image/compare",
+    tags=("psnr", "ssim", "similarity", "quality", "metrics", "perceptual", "mse"),
+)
+def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
+    """Measure how alike two pictures are: PSNR, SSIM, MS-SSIM, GMSD.
+
+    PSNR is in decibels, 100 for equal pictures; SSIM and MS-SSIM are 1 for those; GMSD is 0, and
+    goes by edges, as eyes do. Of a batch it is the mean.
+
+    Args:
+        image: Any.
+        other: As large, and as many.
+    """
+    from nodegraph.images.editing.measuring import compare
+
+    found = compare(image, other)
+    psnr = min(found.psnr, 100.0)
+    text = (
+        f"PSNR {psnr:.2f} dB, SSIM {found.ssim:.4f}, MS-SSIM {found.ms_ssim:.4f}, "
+        f"GMSD {found.gmsd:.4f}, mean difference {found.mae:.4f}"
+    )
+    ctx.log(text)
+    return ImageLikeness(psnr, found.ssim, found.ms_ssim, found.gmsd, found.mae, text)
+
+
+@node(
+    category="image/compare",
+    facts={"image": {name: f"image.{name}" for name in ("width", "height", "batch")}},
+    tags=("slider", "before after", "wipe", "split screen", "comparison"),
+)
+def SplitView(
+    image: Image,
+    other: Image,
+    position: Annotated[float, Range(0, 1, step=0.05)] = 0.5,
+    direction: Literal["horizontal", "vertical"] = "horizontal",
+    line: Annotated[int, Range(0, 100), Advanced()] = 2,
+) -> Image:
+    """Show the one part of a picture and the other part of another, as a slider does.
+
+    Args:
+        image: To the left, or above.
+        other: To the right, or below; scaled to the same size.
+        position: Where the one ends and the other begins.
+        direction: Beside each other, or above each other.
+        line: Pixels of the white line between them.
+    """
+    from nodegraph.images.editing.measuring import split_view
+
+    return split_view(image, other, position, direction, line)
+
+
+@node(
+    category="image/compare",
+    infer=histogram_size,
+    tags=("levels", "distribution", "exposure", "tones"),
+)
+def ImageHistogram(
+    image: Image,
+    height: Annotated[int, Range(16, 4096)] = 128,
+    logarithmic: bool = False,
+) -> Image:
+    """Draw how often each value is, from black at the left to white at the right.
+
+    Args:
+        image: Each of a batch gets its own.
+        height: Of the drawing, in pixels; it is 256 wide.
+        logarithmic: Let rare values show.
+    """
+    from nodegraph.images.editing.statistics import draw_histogram
+
+    return draw_histogram(image, height, logarithmic=logarithmic)
+
+
+class ImageFigures(NamedTuple):
+    """Figures of pictures."""
+
+    mean: float
+    deviation: float
+    minimum: float
+    maximum: float
+    text: str
+
+
+@node(category="image/compare", tags=("mean", "brightness", "minimum", "maximum", "info", "debug"))
+def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
+    """Tell how bright pictures are, and each channel's smallest, largest and mean value.
+
+    Args:
+        image: All of a batch together; the numbers are those of brightness.
+    """
+    from nodegraph.images.editing.statistics import describe, light_figures
+
+    text = describe(image)
+    ctx.log(text)
+    return ImageFigures(*light_figures(image), text)
+
+
+class ImageMeasures(NamedTuple):
+    """How large pictures are, and how many."""
+
+    width: int
+    height: int
+    batch: int
+    channels: int
+
+
+@node(
+    category="image/compare",
+    tags=("GetImageSize", "resolution", "dimensions", "count", "info"),
+)
+def ImageSize(image: Image) -> ImageMeasures:
+    """Tell the width, height and number of pictures.
+
+    Args:
+        image: Any.
+    """
+    batch, height, width, channels = image.shape
+    return ImageMeasures(width, height, batch, channels)
+
+
+class FoundColors(NamedTuple):
+    """Colours of a picture, as texts and as a picture."""
+
+    colors: list[str]
+    image: Image
+
+
+@node(
+    category="image/compare",
+    infer=palette_size,
+    tags=("palette", "color picker", "swatches", "eyedropper", "hex"),
+)
+def DominantColors(
+    image: Image,
+    count: Annotated[int, Range(1, 64)] = 5,
+    width: Annotated[int, Range(1, 16384), Advanced()] = 256,
+    height: Annotated[int, Range(1, 16384), Advanced()] = 64,
+) -> FoundColors:
+    """Find the colours that a picture is mostly of.
+
+    Args:
+        image: Of a batch the first; what is transparent doesn't count.
+        count: How many, the most frequent first.
+        width, height: Of the picture of them, each as wide as its share.
+    """
+    from nodegraph.images.editing.quantizing import color_names, dominant_colors
+    from nodegraph.images.editing.statistics import color_strip
+
+    found = dominant_colors(image[:1], count)
+    return FoundColors(color_names(found), color_strip(found, width, height))

@@ -377,3 +377,43 @@ def test_where_pictures_differ_is_shown_and_measured(bench: Bench) -> None:
 
 def test_pictures_that_are_not_alike_have_no_difference(bench: Bench) -> None:
     assert "aren't alike" in str(bench.failure(difference(width=8), "apart"))
+
+
+def test_pictures_are_measured_in_a_workflow(bench: Bench) -> None:
+    nodes = difference(seed=2) | {
+        "likeness": {
+            "type": "CompareImages",
+            "inputs": {"image": link("one"), "other": link("two")},
+        },
+        "size": {"type": "ImageSize", "inputs": {"image": link("one")}},
+        "figures": {"type": "ImageStatistics", "inputs": {"image": link("one")}},
+        "colors": {"type": "DominantColors", "inputs": {"image": link("one"), "count": 3}},
+    }
+    result = bench.run(nodes, "one", "likeness", "size", "figures", "colors")
+    assert 0 < result["likeness.psnr"] < 20
+    assert "SSIM" in result["likeness.text"]
+    assert [result[f"size.{name}"] for name in ("width", "height", "batch")] == [4, 4, 1]
+    assert 0 <= result["figures.minimum"] < result["figures.mean"] < result["figures.maximum"] <= 1
+    assert len(result["colors.colors"]) == 3
+    assert result["colors.image"].shape == (1, 64, 256, 3)
+    same = difference() | {"likeness": nodes["likeness"]}
+    assert bench.value(same, "likeness.psnr") == 100
+
+
+def test_words_are_written_in_a_workflow(bench: Bench) -> None:
+    drawn = bench.value(after("DrawText", text="A", size=8.0), "next.image")
+    assert drawn.shape == (1, 8, 16, 3)
+    problems = bench.problems(after("DrawText", color="oragne", font="none.ttf"), "next")
+    assert sorted(problem.port or "" for problem in problems) == ["color", "font"]
+
+
+def test_what_is_made_of_nothing_is_checked_before_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "total_memory", lambda: 1 << 30)
+    large = {"made": {"type": "NoiseImage", "inputs": {"width": 16384, "height": 16384}}}
+    [problem] = bench.problems(large, "made")
+    assert (problem.code, problem.port) == ("too-large", "width")
+    wrong = {"made": {"type": "GradientImage", "inputs": {"colors": "red"}}}
+    [problem] = bench.problems(wrong, "made")
+    assert problem.port == "colors"

@@ -9,6 +9,8 @@ from typing import Any
 
 import nodegraph_nodes.image_adjust as adjust
 import nodegraph_nodes.image_combine as combine
+import nodegraph_nodes.image_compare as comparing
+import nodegraph_nodes.image_draw as drawing
 import nodegraph_nodes.image_filter as filters
 import nodegraph_nodes.image_transform as transform
 import pytest
@@ -132,6 +134,9 @@ CASES = [
     ),
     Case(combine.ImageFromBatch, {"length": 0}),
     Case(combine.RepeatImage, {"times": 1}),
+    Case(comparing.SplitView, {"other": OTHER}, keeps_alpha=False, keeps_channels=False),
+    Case(comparing.ImageHistogram, keeps_alpha=False, keeps_channels=False),
+    Case(drawing.DrawShape, {"x": 1.0, "y": 1.0, "width": 3.5, "height": 2.0}, keeps_alpha=False),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = [(7, 5), (1, 1), (3, 12)]

@@ -1,0 +1,46 @@
+"""What nodes that measure pictures, or make them of nothing, know and check before they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.images.room import check_room
+
+from ._facts import finding_of
+from ._image_facts import check_colors
+
+
+def histogram_size(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of a drawn histogram, of which there is one for each picture."""
+    known = {"width": 256, "height": inputs.literals.get("height"), "channels": 3}
+    known["batch"] = inputs.fact("image", "batch")
+    return {"image": {name: value for name, value in known.items() if value is not None}}
+
+
+def palette_size(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the picture of found colours."""
+    known = {name: inputs.literals.get(name) for name in ("width", "height")}
+    known |= {"batch": 1, "channels": 3}
+    return {"image": {name: value for name, value in known.items() if value is not None}}
+
+
+def made_size(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of what is made of nothing."""
+    known = {name: inputs.literals.get(name) for name in ("width", "height", "batch")}
+    if "batch" not in inputs.literals:
+        known["batch"] = 1
+    return {"image": {name: value for name, value in known.items() if value is not None}}
+
+
+def check_made_picture(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    yield from check_colors(inputs)
+    size = made_size(inputs)["image"]
+    if "width" not in size or "height" not in size:
+        return
+    width, height, pictures = size["width"], size["height"], size.get("batch", 1)
+    try:
+        check_room(width, height, pictures, 16 * width * height * (pictures + 3), port="width")
+    except InvalidValue as error:
+        yield finding_of("width", error)

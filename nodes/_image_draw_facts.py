@@ -1,0 +1,43 @@
+"""What nodes that draw on pictures know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nodegraph import Facts, Finding, HookInputs
+from nodegraph.diffusion.file_stamps import file_stamp
+
+from ._facts import finding_of
+from ._image_facts import check_colors
+
+
+def drawn(inputs: HookInputs) -> dict[str, Facts]:
+    """The same picture; whether grey becomes colours isn't known before."""
+    names = ("width", "height", "batch", "channels")
+    known = {name: inputs.fact("image", name) for name in names}
+    if known["channels"] == 1:
+        known["channels"] = None
+    return {"image": {name: value for name, value in known.items() if value is not None}}
+
+
+def _font(inputs: HookInputs) -> Path | None:
+    name = inputs.literals.get("font")
+    return inputs.environment.inputs / Path(name).expanduser() if name else None
+
+
+def check_text(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, and fonts that are missing."""
+    yield from check_colors(inputs)
+    font = _font(inputs)
+    if font is not None and not font.is_file():
+        from nodegraph.images.input_files import missing_file
+
+        # Whom a server serves is told nothing of files that somebody else put there.
+        yield finding_of("font", missing_file(font, names=inputs.environment.readable is None))
+
+
+def font_state(inputs: HookInputs) -> str:
+    """Changes when the font's file does."""
+    font = _font(inputs)
+    return "" if font is None else file_stamp(font)
