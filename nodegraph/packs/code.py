@@ -19,7 +19,7 @@ from uuid import uuid4
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE
-from nodegraph.packs.parsing import EVERYTHING, parsed
+from nodegraph.packs.parsing import EVERYTHING, parsed, remembered
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 from nodegraph.packs.source_files import Import, ModuleText, SourceFiles
 
@@ -289,8 +289,11 @@ class CodeDigests:
             data = snapshot.text(path)
         except OSError as error:
             raise PackError(f"can't read the code of {path}: {error}") from error
-        read = partial(_parsed, path, package, data)
-        return self._files.parsed(path, package, digest_bytes(data), read)
+        digest = digest_bytes(data)
+        known = remembered(digest, package)
+        if known is not None:
+            return known
+        return self._files.parsed(path, package, digest, partial(_parsed, path, package, data))
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""

@@ -37,6 +37,11 @@ def parsed(data: bytes, package: str) -> ModuleText:
     return known
 
 
+def remembered(digest: Digest, package: str) -> ModuleText | None:
+    """What a source of this digest says, if it was parsed in this process before."""
+    return _KNOWN.get((digest, package))
+
+
 def _parsed(data: bytes, package: str) -> ModuleText:
     items = list(ast.walk(_tree(data)))
     imports = tuple(dict.fromkeys(_imports(items, package)))

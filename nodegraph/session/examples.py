@@ -28,10 +28,12 @@ class NodeExample:
     Attributes:
         file: The workflow.
         inputs: Folder of the files that it may read.
+        readable: Their names.
     """
 
     file: Path
     inputs: Path
+    readable: tuple[str, ...]
 
     @property
     def text(self) -> bytes:
@@ -56,7 +58,7 @@ class NodeExample:
             OSError: The workflow can't be read.
         """
         text = self.text
-        return tuple(name for name in _files(self.inputs) if f'"{name}"'.encode() in text)
+        return tuple(name for name in self.readable if f'"{name}"'.encode() in text)
 
 
 def examples(packs: Iterable[Pack]) -> dict[str, NodeExample]:
@@ -69,10 +71,11 @@ def _examples_of(pack: Pack) -> Iterator[tuple[str, NodeExample]]:
     if not folder.is_dir():
         return
     inputs = folder if pack.name else _gallery()
+    readable = _files(inputs)
     for file in sorted(folder.glob("*.json")):
         if file.is_file() and file.stat().st_size <= _LARGEST:
             name = f"{pack.name}:{file.stem}" if pack.name else file.stem
-            yield name, NodeExample(file, inputs)
+            yield name, NodeExample(file, inputs, readable)
 
 
 def _gallery() -> Path:
@@ -82,8 +85,8 @@ def _gallery() -> Path:
     return Path(spec.origin).parent
 
 
-def _files(folder: Path) -> list[str]:
+def _files(folder: Path) -> tuple[str, ...]:
     """Files that workflows may read: neither workflows nor what they make, nor code."""
     others = (".json", ".webp", ".py", ".pyc")
     names = (path.name for path in folder.iterdir() if path.is_file())
-    return sorted(name for name in names if not name.endswith(others) and name[0] != ".")
+    return tuple(sorted(name for name in names if not name.endswith(others) and name[0] != "."))

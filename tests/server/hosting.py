@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
+
+# Each client makes one, which reads all authorities that are trusted, for servers without TLS too.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 PATIENCE = 120.0
 """Seconds: the machine may have much else to do."""
@@ -139,6 +144,16 @@ class Hosted:
         return {"Authorization": f"Bearer {text}"}
 
 
+class PromptServer(uvicorn.Server):
+    """One that looks whether it is to end ten times as often as the usual one."""
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            await asyncio.sleep(0.01)
+
+
 @contextmanager
 def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
     """A server without workers; its settings are those of `ServerSettings`."""
@@ -155,7 +170,7 @@ def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
         # Longer than `client` keeps a connection: else it may send on one that is just closed.
         timeout_keep_alive=int(PATIENCE),
     )
-    server = uvicorn.Server(config)
+    server = PromptServer(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
