@@ -105,6 +105,22 @@ def check_alike_latents(inputs: HookInputs) -> Iterator[Finding]:
             )
 
 
+def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of different models, and places outside of the destination."""
+    known = inputs.fact("destination", "format"), inputs.fact("source", "format")
+    if None not in known and known[0] != known[1]:
+        yield Finding("source", "the latents are of different models", str(known[1]), str(known[0]))
+    for place, side in (("x", "width"), ("y", "height")):
+        start, whole = inputs.literals.get(place), inputs.fact("destination", side)
+        if start is not None and whole is not None and start >= whole:
+            yield Finding(
+                place,
+                "the source lies outside of the destination",
+                f"{start} pixels",
+                f"below {whole}",
+            )
+
+
 def check_latent_file(inputs: HookInputs) -> Iterator[Finding]:
     """Find files that are missing or hold no latent."""
     path = input_path(inputs)

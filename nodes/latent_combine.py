@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Latent, Mask, Range, node
 
-from ._latent_facts import KEPT, both_latents, check_alike_latents
+from ._latent_facts import KEPT, both_latents, check_alike_latents, check_pasted
 
 _OF_FIRST = {name: f"first.{name}" for name in ("width", "height", "frames", "channels", "format")}
 _PASTED = {name: f"destination.{name}" for name in ("width", "height", "frames")}
@@ -100,6 +100,7 @@ def AddLatents(
 @node(
     category="latent/combine",
     facts={"latent": {**_PASTED, "channels": "source.channels", "format": "source.format"}},
+    validate=check_pasted,
     tags=("paste", "LatentComposite", "LatentCompositeMasked", "overlay", "insert"),
 )
 def CompositeLatent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nodegraph_nodes.image_upscale import JoinTiles, SplitTiles
 
-from nodegraph import InvalidValue
+from nodegraph import Environment, HookInputs, InvalidValue
 from nodegraph.diffusion.upscaling.compact_upscaler import CompactUpscaler
+from nodes._upscale_facts import upscaling
 from tests.nodes.conftest import Bench, link
 
 
@@ -74,6 +76,21 @@ def test_a_picture_that_gets_too_large_is_told(bench: Bench) -> None:
     }
     nodes["larger"]["inputs"]["image"] = link("image")
     assert ("larger", "image") in {(p.node, p.port) for p in bench.problems(nodes, "larger")}
+
+
+def test_tiles_bound_the_memory_that_is_foreseen() -> None:
+    def memory(width: int, tile: int) -> tuple[int, int]:
+        facts = {"image": {"width": width, "height": 1024}, "model": {"scale": 1}}
+        here = Path()
+        place = Environment((), here, here, here)
+        found = upscaling(HookInputs({"tile": tile}, facts, place))
+        assert found.memory is not None
+        assert found.least is not None
+        return found.memory, found.least
+
+    assert memory(1024, 0)[0] > 3 * memory(1024, 512)[0]
+    assert memory(1024, 512)[1] < memory(1024, 512)[0]
+    assert memory(64, 512) < memory(65, 512)
 
 
 sides = st.integers(1, 70)

@@ -171,3 +171,7 @@ def test_sizes_that_differ_are_told_before_anything_runs(bench: Bench) -> None:
     }
     [problem] = bench.problems(nodes, "both")
     assert (problem.node, problem.port, problem.given) == ("both", "second", "96")
+    pasted = {"destination": link("one"), "source": link("other"), "x": 64}
+    nodes["pasted"] = {"type": "CompositeLatent", "inputs": pasted}
+    [problem] = bench.problems(nodes, "pasted")
+    assert (problem.node, problem.port, problem.expected) == ("pasted", "x", "below 64")
