@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "DistilledGuider",
+        "ApplyRedux",
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
@@ -42,6 +43,7 @@ NEED_MODELS = frozenset(
         "ImageToVideoConditioning",
         "InpaintConditioning",
         "LoadIPAdapter",
+        "LoadRedux",
         "LoadTextualInversion",
         "LoadVisionModel",
         "MagCache",

@@ -13,6 +13,7 @@ from nodegraph.diffusion.ip_adapters.files import (
     find_eyes,
     read_ip_adapter,
 )
+from nodegraph.diffusion.ip_adapters.redux_files import find_redux
 
 from ._facts import finding_of
 
@@ -87,3 +88,34 @@ def added_weights(inputs: HookInputs) -> Estimate:
     if added is None:
         return Estimate(memory=0)
     return Estimate(memory=0, weights={"model": int(added)}, shares={"model": "model"})
+
+
+def check_redux(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no Redux, and missing eyes."""
+    name, encoder = inputs.literals.get("redux"), inputs.literals.get("image_encoder")
+    if name is None or encoder is None:
+        return
+    try:
+        find_redux(name, encoder, inputs.environment.models)
+    except NodegraphError as error:
+        yield finding_of("redux", error)
+
+
+def redux_state(inputs: HookInputs) -> str:
+    """Changes when a file of it does."""
+    encoder = inputs.literals.get("image_encoder") or AUTO
+    parts = find_redux(inputs.literals["redux"], encoder, inputs.environment.models)
+    return " ".join(file_stamp(path) for paths in parts.values() for path in paths)
+
+
+def check_reduxed(inputs: HookInputs) -> Iterator[Finding]:
+    """Find prompts of other models."""
+    given = inputs.fact("conditioning", "family")
+    if given is not None and given != "flux" and given in FAMILIES:
+        yield Finding(
+            "conditioning",
+            f"it is for {FAMILIES[given].title}, and Redux goes with Flux.1",
+            given,
+            "flux",
+            code="wrong-family",
+        )

@@ -12,20 +12,25 @@ from nodegraph import (
     DiffusionModel,
     File,
     Image,
+    ImageEncoder,
     Mask,
     Range,
     node,
 )
 from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
+from nodegraph.diffusion.ip_adapters.redux_files import open_redux
 from nodegraph.diffusion.opening import DTYPES, computed_dtype
 
 from ._ip_adapter_facts import (
     added_weights,
     check_ip_adapter,
     check_pictured,
+    check_redux,
+    check_reduxed,
     ip_adapter_outputs,
     ip_adapter_state,
     pictured_outputs,
+    redux_state,
 )
 
 
@@ -146,3 +151,74 @@ def ApplyIPAdapter(
     if negative is not None:
         away = with_picture(negative, place, shown, nothing, where, leads_away=True)
     return Pictured(led, with_picture(positive, place, shown, nothing, where), away)
+
+
+class LoadedRedux(NamedTuple):
+    redux: ImageEncoder
+
+
+@node(
+    category="control",
+    label="Load Redux",
+    lane="io",
+    facts={"redux": {}},
+    validate=check_redux,
+    fingerprint=redux_state,
+    tags=("StyleModelLoader", "CLIPVisionLoader", "image prompt", "variation", "Flux"),
+)
+def LoadRedux(
+    ctx: Context,
+    redux: Annotated[str, File("model")],
+    *,
+    image_encoder: Annotated[str, File("model")] = "",
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> LoadedRedux:
+    """Open Flux.1 Redux, which says to prompts of Flux.1 what pictures show.
+
+    Args:
+        redux: Name under a models folder, or path: its folder in the diffusers layout, or the
+            .safetensors file.
+        image_encoder: SigLIP's vision model, a folder or .safetensors file; empty for that in
+            Redux's folder.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    environment = ctx.environment
+    recipe = open_redux(
+        redux,
+        environment.models,
+        encoder=image_encoder,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+    )
+    return LoadedRedux(recipe)
+
+
+@node(
+    category="control",
+    label="Apply Redux",
+    lane="gpu",
+    numerics=True,
+    facts={"conditioning": {"family": "conditioning.family"}},
+    validate=check_reduxed,
+    tags=("StyleModelApply", "image prompt", "variation", "style", "Flux"),
+)
+def ApplyRedux(
+    ctx: Context,
+    conditioning: Conditioning,
+    redux: ImageEncoder,
+    image: Image,
+    strength: Annotated[float, Range(0, 3, step=0.05)] = 1.0,
+) -> Conditioning:
+    """Let prompts of Flux.1 go on with what Redux says of pictures.
+
+    Args:
+        conditioning: The prompt; an empty one leaves it to the pictures.
+        redux: Of LoadRedux.
+        image: One or several; of each all is seen, small and square.
+        strength: What it says is multiplied by this: less leaves more to the words.
+    """
+    from nodegraph.diffusion.ip_adapters.redux import redux_words, with_words
+
+    with ctx.weights(redux) as live:
+        words = redux_words(live, image)
+    return with_words(conditioning, words, strength)

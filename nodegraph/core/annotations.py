@@ -31,6 +31,7 @@ from nodegraph.core.values import (
     Conditioning,
     ControlNet,
     DiffusionModel,
+    ImageEncoder,
     Latent,
     TextEncoder,
     Vae,
@@ -60,6 +61,7 @@ _NAMED: Mapping[Any, str] = {
     TextEncoder: "TextEncoder",
     Vae: "Vae",
     ControlNet: "ControlNet",
+    ImageEncoder: "ImageEncoder",
     Subgraph: "Subgraph",
 }
 _NONE = type(None)

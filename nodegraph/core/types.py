@@ -53,6 +53,7 @@ BUILT_IN = (
     TypeInfo("DiffusionModel", "#b39ddb", (), "Recipe of a denoiser."),
     TypeInfo("TextEncoder", "#ffd500", (), "Recipe of a text encoder with its tokenizer."),
     TypeInfo("Vae", "#ff6e6e", (), "Recipe of a variational autoencoder."),
+    TypeInfo("ImageEncoder", "#c2a36b", (), "Recipe of what tells what a picture shows."),
     TypeInfo("ControlNet", "#00d78d", (), "Recipe of a network that leads by a picture."),
     TypeInfo("Subgraph", "#f7768e", (), "One of the workflow's own subgraphs."),
 )

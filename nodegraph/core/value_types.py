@@ -15,6 +15,7 @@ from nodegraph.core.values import (
     Conditioning,
     ControlNet,
     DiffusionModel,
+    ImageEncoder,
     Latent,
     TextEncoder,
     Vae,
@@ -71,6 +72,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),
     "Vae": _instance_of(Vae),
+    "ImageEncoder": _instance_of(ImageEncoder),
     "ControlNet": _instance_of(ControlNet),
     "Subgraph": _instance_of(Subgraph),
 }

@@ -22,16 +22,23 @@ from nodegraph.core.values import (
 )
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.families.flux import FLUX
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, part_of
 from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION_PROJECTED
+from nodegraph.diffusion.single_files.redux import REDUX, SIGLIP
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EYES = Part("image_encoder", ("CLIPVisionModelWithProjection",), files=(CLIP_VISION_PROJECTED,))
 """CLIP's, which tell IP-Adapters of a picture."""
+REDUX_PARTS = (
+    Part("image_encoder", ("SiglipVisionModel",), files=(SIGLIP,)),
+    Part("image_embedder", ("ReduxImageEncoder",), files=(REDUX,)),
+)
+"""Those of Flux.1 Redux, and what brings what they see to prompts."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -58,7 +65,7 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     if isinstance(recipe, Vae):
         return (vae_part("vae", format_named(recipe.family)),)
     if isinstance(recipe, ImageEncoder):
-        return (EYES,)
+        return REDUX_PARTS if recipe.family == FLUX.name else (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
     family = family_named(recipe.family)

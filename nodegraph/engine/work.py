@@ -15,7 +15,9 @@ from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.values import Recipe
 from nodegraph.engine.shared import Shared
 
-RECIPES = frozenset({"DiffusionModel", "TextEncoder", "Vae", "ControlNet", "Pipeline"})
+RECIPES = frozenset(
+    {"DiffusionModel", "TextEncoder", "Vae", "ControlNet", "ImageEncoder", "Pipeline"}
+)
 """Port types whose values stand for weights."""
 LOADING = "(weights)"
 """Stands in place of a node type where it is noted what loading weights took."""

@@ -119,3 +119,19 @@ def test_what_is_no_adapter_is_told_beforehand(
     nodes["ip"]["inputs"] |= {"ip_adapter": "ip", "image_encoder": "other"}
     (problem,) = [item for item in bench.problems(nodes) if item.node == "ip"]
     assert problem.port == "image_encoder"
+
+
+def test_redux_goes_with_prompts_of_flux(bench: Bench, adapter: Path, sd1_folder: Path) -> None:
+    nodes = graph(sd1_folder)
+    nodes["redux"] = {"type": "LoadRedux", "inputs": {"redux": adapter.name}}
+    nodes["says"] = {
+        "type": "ApplyRedux",
+        "inputs": {
+            "conditioning": link("words"),
+            "redux": link("redux"),
+            "image": link("picture"),
+        },
+    }
+    found = {item.node: item for item in bench.problems(nodes, "says")}
+    assert "holds no Flux.1 Redux" in found["redux"].message
+    assert found["says"].code == "wrong-family"

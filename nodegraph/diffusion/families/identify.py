@@ -10,6 +10,7 @@ from nodegraph.diffusion.families.alone import (
     LOAD_INVERSION,
     LOAD_IP_ADAPTER,
     LOAD_LORA,
+    LOAD_REDUX,
     LOAD_UPSCALER,
     LOAD_VAE,
     PartAlone,
@@ -21,6 +22,7 @@ from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import KnownShapes
+from nodegraph.diffusion.single_files.redux import SIGLIP
 from nodegraph.diffusion.single_files.tiny_vae import half_name
 from nodegraph.diffusion.single_files.unsupported import unsupported
 from nodegraph.diffusion.upscaling.architectures import is_upscaler
@@ -162,6 +164,8 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
     ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
     ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
+    ("Flux.1 Redux", LOAD_REDUX, _any("redux_up.")),
+    ("SigLIP's eyes", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
     ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
     ("a ControlNet-LLLite", None, _any("lllite_")),
