@@ -126,14 +126,17 @@ def LoadImages(
         order: By name, numbers by their value, or by the time of the file.
     """
     from nodegraph.images.images import read_image
-    from nodegraph.images.picture_folders import find_pictures
+    from nodegraph.images.picture_folders import check_folder_room, find_pictures
 
     environment = ctx.environment
+    names = environment.readable is None
     found = find_pictures(path, environment, order)[start:]
     files = found[:count] if count else found
+    if files:
+        check_folder_room(files, names=names)
     loaded = []
     for at, file in enumerate(files):
-        loaded.append(read_image(file, names=environment.readable is None))
+        loaded.append(read_image(file, names=names))
         ctx.progress(at + 1, len(files))
     images, masks = [image for image, _ in loaded], [mask for _, mask in loaded]
     return LoadedImages(images, masks, [file.stem for file in files])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Image, Range, node
 
-from ._image_facts import check_grid, check_strip
+from ._image_facts import check_colors, check_grid, check_strip
 
 
 @node(category="image/arrange", validate=check_grid, tags=("grid", "contact sheet", "batch"))
@@ -66,3 +66,32 @@ def ImageStrip(
 
     columns = 1 if direction == "vertical" else sum(map(len, images))
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
+
+
+@node(
+    category="image/arrange",
+    validate=check_colors,
+    tags=("ImageStitch", "concat", "concatenate", "side by side", "join", "before after"),
+)
+def StitchImages(
+    image: Image,
+    other: Image,
+    side: Literal["right", "below", "left", "above"] = "right",
+    match_size: bool = True,
+    gap: Annotated[int, Range(0, 1024)] = 0,
+    color: Annotated[str, Advanced()] = "white",
+) -> Image:
+    """Put a picture to a side of another one, scaled so that their edges are alike.
+
+    Args:
+        image: Of any size.
+        other: What is put to it; as many, or one for all.
+        side: Where the other one is.
+        match_size: Scale the other one to the height, or the width, of the first.
+        gap: Pixels between them.
+        color: Of what is between and around.
+    """
+    from nodegraph.images.colors import parse_color
+    from nodegraph.images.editing.stitching import stitch
+
+    return stitch(image, other, side, match=match_size, gap=gap, color=parse_color(color))

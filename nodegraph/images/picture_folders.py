@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nodegraph.core.confinement import is_readable
 from nodegraph.errors import InvalidFile
+from nodegraph.images.room import check_room
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment
@@ -56,6 +57,24 @@ def find_pictures(
         return sorted(found, key=lambda path: _natural(str(path)))
     by_time = sorted(found, key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return by_time if order == "oldest first" else by_time[::-1]
+
+
+def check_folder_room(files: Sequence[Path], *, names: bool = True) -> None:
+    """Refuse pictures that take more memory together than there is, before one is decoded.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: One is damaged, or no picture.
+        InvalidValue: They are too large together.
+    """
+    from nodegraph.images.images import picture_size
+
+    sizes = [picture_size(file, names=names) for file in files]
+    pixels = sum(width * height for width, height in sizes)
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    # Three channels and the mask, as float32.
+    check_room(width, height, len(sizes), 16 * pixels, port="path")
 
 
 def _candidates(pattern: str, environment: Environment) -> Iterator[Path]:

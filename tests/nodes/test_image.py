@@ -206,6 +206,15 @@ def test_pictures_of_a_folder_become_a_list(bench: Bench) -> None:
     assert names(path="a") == ["1", "2", "10"]
 
 
+def test_a_folder_without_room_is_refused_before_a_picture_is_decoded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of(bench, "a.png", "b.png")
+    monkeypatch.setattr(room, "total_memory", lambda: 60)
+    error = bench.failure({"load": {"type": "LoadImages", "inputs": {"path": "*"}}}, "load")
+    assert "2 of them" in str(error)
+
+
 @pytest.mark.parametrize("path", ["nowhere", "empty", "*.jpg", "x/*/../../*"])
 def test_folders_without_pictures_are_told_before_running(bench: Bench, path: str) -> None:
     (bench.folder / "inputs" / "empty").mkdir()
