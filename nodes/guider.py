@@ -12,6 +12,7 @@ from nodegraph.diffusion.guiders.methods import (
     Frequency,
     Projected,
     Tangential,
+    Thresholded,
     ZeroStar,
 )
 from nodegraph.diffusion.sampling_parts import GuiderChoice
@@ -244,6 +245,31 @@ def AdaptiveGuider(
             the positive prompt to lead alone from there on; at 1 guidance never ends.
     """
     return GuiderChoice(positive, negative, cfg, method=Adaptive(threshold))
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=projected_sides,
+    tags=("dynamic thresholding", "CFG scale fix", "mimic", "SampleCustom"),
+)
+def ThresholdGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: Scale = 12.0,
+    mimic_cfg: Scale = 5.0,
+    percentile: Annotated[float, Range(0.5, 1, step=0.001)] = 0.995,
+) -> GuiderChoice:
+    """Dynamic thresholding: a high scale within the bounds of a lower one.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        mimic_cfg: The lower scale, whose range the answer is kept in.
+        percentile: Part of the values of a channel that isn't cut; 1 cuts none.
+    """
+    return GuiderChoice(positive, negative, cfg, method=Thresholded(mimic_cfg, percentile))
 
 
 @node(

@@ -269,6 +269,7 @@ def test_guiders_meet_where_they_are_the_same() -> None:
         ("TangentialGuider", {"cfg": 4.0}),
         ("FrequencyGuider", {"low_cfg": 2.0, "high_cfg": 6.0}),
         ("MagnitudeGuider", {"cfg": 4.0}),
+        ("ThresholdGuider", {"cfg": 4.0, "mimic_cfg": 2.0}),
         ("AdaptiveGuider", {"cfg": 4.0, "threshold": 0.5}),
     ],
 )

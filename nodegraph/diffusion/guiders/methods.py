@@ -194,3 +194,27 @@ class Adaptive(GuidanceMethod):
         from nodegraph.diffusion.guiders.adaptive import AdaptiveGuidance
 
         return AdaptiveGuidance(given, self.alike)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholded(GuidanceMethod):
+    """See `nodegraph.diffusion.guiders.thresholded.ThresholdedGuidance`.
+
+    Attributes:
+        mimic_cfg: The lower scale, in whose range the answer is kept.
+        quantile: Part of a channel's values that isn't cut.
+    """
+
+    title: ClassVar[str] = "dynamic thresholding"
+
+    mimic_cfg: float = 5.0
+    quantile: float = 0.995
+
+    def __post_init__(self) -> None:
+        check_from_zero("mimic_cfg", self.mimic_cfg)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """With both scales."""
+        from nodegraph.diffusion.guiders.thresholded import ThresholdedGuidance
+
+        return ThresholdedGuidance(given, self.mimic_cfg, self.quantile)

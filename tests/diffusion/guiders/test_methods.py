@@ -27,6 +27,7 @@ from nodegraph.diffusion.guiders.methods import (
     Frequency,
     Projected,
     Tangential,
+    Thresholded,
     ZeroStar,
 )
 
@@ -85,6 +86,19 @@ def test_equal_scales_of_all_frequencies_are_plain_guidance() -> None:
         torch.testing.assert_close(found, AWAY + CFG * (TOWARDS - AWAY), rtol=1e-4, atol=1e-4)
 
 
+def test_thresholding_keeps_to_the_range_of_the_lower_scale() -> None:
+    plain = AWAY + CFG * (TOWARDS - AWAY)
+    torch.testing.assert_close(combined(Thresholded(CFG, 1.0)), plain, rtol=1e-4, atol=1e-4)
+    lower = AWAY + 2.0 * (TOWARDS - AWAY)
+
+    def reach(x: Tensor) -> Tensor:
+        return (x - x.mean((2, 3), keepdim=True)).abs().amax((2, 3))
+
+    found = combined(Thresholded(2.0, 0.9))
+    assert (reach(found) <= 1.2 * reach(lower)).all()
+    assert (reach(found) < reach(plain)).all()
+
+
 def test_a_scale_of_high_frequencies_leaves_flat_pictures_as_they_are() -> None:
     flat = {"positive": torch.full((1, 4, 16, 16), 2.0), "negative": torch.ones(1, 4, 16, 16)}
     found = begun(Frequency(50.0)).combine(flat, moment(0))
@@ -115,7 +129,15 @@ def test_adaptive_guidance_ends_for_each_picture_by_itself() -> None:
 
 @pytest.mark.parametrize(
     "method",
-    [ZeroStar(), Tangential(), Frequency(3.0), Damped(), Adaptive(), Projected(0.0, 3.0, 0.5)],
+    [
+        ZeroStar(),
+        Tangential(),
+        Frequency(3.0),
+        Damped(),
+        Adaptive(),
+        Projected(0.0, 3.0, 0.5),
+        Thresholded(),
+    ],
 )
 def test_a_batch_is_guided_as_its_items_are(method: GuidanceMethod) -> None:
     whole = combined(method)

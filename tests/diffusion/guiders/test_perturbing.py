@@ -127,6 +127,7 @@ def network_of(family: str) -> str:
     return FAMILIES[family].denoisers[0].classes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", NETWORKS.values())
 def test_every_family_is_led_or_refused(model_of: ModelOf, family: str) -> None:  # noqa: F811
     tiny = TINY[family]
