@@ -21,6 +21,7 @@ from nodegraph.diffusion.families.alone import (
     LOAD_LORA,
     LOAD_MODEL,
     LOAD_PIPELINE,
+    LOAD_VISION,
 )
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identify import (
@@ -35,6 +36,7 @@ from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_shapes
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
+from nodegraph.diffusion.vision_classes import vision_class_beside
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
@@ -243,6 +245,10 @@ def model_files(folder: Path) -> Iterator[Path]:
 def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
     size = _size(path)
+    seeing = vision_class_beside(path) if path.is_file() else None
+    if seeing is not None:
+        part = f"a model that sees ({seeing})"
+        return FoundModel(name, path, kind, None, size, part=part, node=LOAD_VISION)
     try:
         identified = _identify(path, allow_pickle=False)
     except NodegraphError as error:

@@ -15,15 +15,14 @@ from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
 from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.opening import DTYPES, lacks_float16
+from nodegraph.diffusion.vision_classes import TASKS, architecture
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.pipelines.opening import LIBRARY
-from nodegraph.vision.values import TASKS, VisionModel
+from nodegraph.vision.values import VisionModel
 
 PREPARATION = "preprocessor_config.json"
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json")  # fmt: skip
-_AS_IMAGE = {"Sam2VideoModel": "Sam2Model"}
-"""Published for videos, with all that the model for pictures has."""
 _WHERE = (
     "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
     "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
@@ -76,18 +75,17 @@ def find_vision_folder(
 
 
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
-    named = config.get("architectures")
-    given = str(named[0]) if isinstance(named, list) and named else "nothing"
-    name = _AS_IMAGE.get(given, given)
-    if name in TASKS:
-        return name
+    given = architecture(config)
+    if given in TASKS:
+        return given
     if config.get("auto_map"):
         raise InvalidFile(
             f"{path} is a {given}, which brings code of its own, and that isn't run here.",
             expected=_expected(),
             hint="SegmentAnything with a box, and RefineMask after it, cut out things as finely.",
         )
-    raise InvalidFile(f"{path} is a {given}, which isn't one that sees.", expected=_expected())
+    what = f"is a {given}, which" if given else "names no class, and"
+    raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
 
 
 def _expected() -> str:

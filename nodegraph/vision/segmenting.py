@@ -10,11 +10,12 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.diffusion.vision_classes import Task
 from nodegraph.errors import InvalidValue
 from nodegraph.images.mask_edges import grow_mask
 from nodegraph.images.masks import mask_to_image, paired
 from nodegraph.vision.preparing import image_processor, prepared, scaled, stretched
-from nodegraph.vision.values import USED_BY, Task, VisionModel
+from nodegraph.vision.values import USED_BY, VisionModel
 
 Points = Sequence[tuple[float, float]]
 Boxes = Sequence[tuple[float, float, float, float]]

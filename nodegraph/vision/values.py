@@ -5,36 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent
-
-Task = Literal["points", "text", "classes", "matting", "depth"]
-"""What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
-a mask, or how near things are."""
-
-TASKS: Mapping[str, Task] = MappingProxyType(
-    {
-        "SamModel": "points",
-        "SamHQModel": "points",
-        "Sam2Model": "points",
-        "CLIPSegForImageSegmentation": "text",
-        "SegformerForSemanticSegmentation": "classes",
-        "BeitForSemanticSegmentation": "classes",
-        "DPTForSemanticSegmentation": "classes",
-        "UperNetForSemanticSegmentation": "classes",
-        "MobileViTForSemanticSegmentation": "classes",
-        "MobileNetV2ForSemanticSegmentation": "classes",
-        "Mask2FormerForUniversalSegmentation": "classes",
-        "MaskFormerForInstanceSegmentation": "classes",
-        "VitMatteForImageMatting": "matting",
-        "DepthAnythingForDepthEstimation": "depth",
-        "DPTForDepthEstimation": "depth",
-        "GLPNForDepthEstimation": "depth",
-    }
-)
-"""By classes of transformers."""
+from nodegraph.diffusion.vision_classes import TASKS, Task
 
 USED_BY: Mapping[Task, str] = MappingProxyType(
     {

@@ -15,6 +15,7 @@ import transformers as tf
 from PIL import Image as Pillow
 from torch.nn import functional
 
+from nodegraph.diffusion.models import list_models
 from nodegraph.vision.opening import labels_of
 from nodegraph.vision.segmenting import trimap
 from tests.nodes.conftest import Bench, link
@@ -237,8 +238,8 @@ def test_what_is_wrong_is_told_before_anything_is_loaded(bench: Bench, models: M
     ("config", "said"),
     [
         ({"architectures": ["BiRefNet"], "auto_map": {"AutoConfig": "b.C"}}, "code of its own"),
-        ({"architectures": ["BertModel"]}, "isn't one that sees"),
-        ({}, "isn't one that sees"),
+        ({"architectures": ["BertModel"]}, "isn't a model that sees"),
+        ({}, "isn't a model that sees"),
     ],
 )
 def test_other_models_and_code_of_their_own_are_refused(
@@ -250,6 +251,15 @@ def test_other_models_and_code_of_their_own_are_refused(
     (folder / "config.json").write_text(json.dumps(config))
     [problem] = bench.problems(seen("SegmentClass", "other", labels="sky"), "load")
     assert said in str(problem)
+
+
+def test_a_model_that_sees_is_listed_by_a_name_that_opens_it(bench: Bench, models: Models) -> None:
+    models("segformer")
+    listed = {model.name: model for model in list_models([bench.folder / "models"])}
+    found = listed["segformer/model.safetensors"]
+    assert (found.node, found.problem) == ("LoadVisionModel", None)
+    assert found.part == "a model that sees (SegformerForSemanticSegmentation)"
+    assert not bench.problems(seen("SegmentClass", found.name, labels="sky"), "next")
 
 
 def test_labels_are_in_the_order_of_their_numbers() -> None:

@@ -24,6 +24,7 @@ LOAD_LORA = "LoadLora"
 LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
 LOAD_UPSCALER = "LoadUpscaleModel"
+LOAD_VISION = "LoadVisionModel"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+"""Classes of transformers that see, and what each does; `nodegraph.vision` uses them.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.errors import NodegraphError
+
+Task = Literal["points", "text", "classes", "matting", "depth"]
+"""What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
+a mask, or how near things are."""
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "SamModel": "points",
+        "SamHQModel": "points",
+        "Sam2Model": "points",
+        "CLIPSegForImageSegmentation": "text",
+        "SegformerForSemanticSegmentation": "classes",
+        "BeitForSemanticSegmentation": "classes",
+        "DPTForSemanticSegmentation": "classes",
+        "UperNetForSemanticSegmentation": "classes",
+        "MobileViTForSemanticSegmentation": "classes",
+        "MobileNetV2ForSemanticSegmentation": "classes",
+        "Mask2FormerForUniversalSegmentation": "classes",
+        "MaskFormerForInstanceSegmentation": "classes",
+        "VitMatteForImageMatting": "matting",
+        "DepthAnythingForDepthEstimation": "depth",
+        "DPTForDepthEstimation": "depth",
+        "GLPNForDepthEstimation": "depth",
+    }
+)
+"""By classes of transformers."""
+_AS_IMAGE = {"Sam2VideoModel": "Sam2Model"}
+"""Published for videos, with all that the model for pictures has."""
+
+
+def architecture(config: Mapping[str, Any]) -> str:
+    """The class that a configuration names; empty if it names none."""
+    named = config.get("architectures")
+    given = str(named[0]) if isinstance(named, list) and named else ""
+    return _AS_IMAGE.get(given, given)
+
+
+def vision_class_beside(path: Path) -> str | None:
+    """The class that sees of whose weights a file is, by the configuration beside it; None else."""
+    try:
+        name = architecture(layout.read_config(path.parent / layout.CONFIG))
+    except NodegraphError:
+        return None
+    return name if name in TASKS else None
