@@ -80,15 +80,26 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def shared_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, known_specs: Path
+) -> Iterator[Server]:
     """One for all modules that leave no traces on it."""
-    with Server(tmp_path_factory.mktemp("shared") / "home") as server:
+    with Server(knowing_home(tmp_path_factory.mktemp("shared"), known_specs)) as server:
         yield server
+
+
+def knowing_home(folder: Path, specs: Path) -> Path:
+    """A home folder in which it is known what the built-in pack declares."""
+    shutil.copytree(specs, folder / "home" / "cache" / "specs")
+    return folder / "home"
 
 
 @pytest.fixture(scope="module")
 def server(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    browser: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    known_specs: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Server]:
     """`nodegraph serve` with a worker; one for all tests of a module.
 
@@ -98,7 +109,7 @@ def server(
     if request.node.get_closest_marker("only_edits"):
         yield request.getfixturevalue("shared_server")
         return
-    with Server(tmp_path_factory.mktemp("server") / "home") as server:
+    with Server(knowing_home(tmp_path_factory.mktemp("server"), known_specs)) as server:
         yield server
 
 
