@@ -110,6 +110,9 @@ NO_CALLS = {
     "healthz": "for what restarts servers; `system` tells more",
     "readyz": "for what leads clients to servers; `system` tells more",
     "get_metrics": "for monitoring, in a format of its own",
+    "get_node_type_example": "for the help of editors; `nodegraph new --example` writes it",
+    "get_node_type_picture": "for the help of editors; it lies in the pack",
+    "get_node_type_example_file": "for editors that open an example; it lies in the pack",
     "get_description": "for whoever makes a client of another kind",
 }
 """Operations that programs have no use for, and why."""
