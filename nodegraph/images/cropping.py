@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -106,10 +104,3 @@ def _overlap(start: int, side: int, picture: int) -> tuple[slice, slice]:
     """What of a side lies in the picture: there, and in the part."""
     first, last = max(0, start), min(picture, start + side)
     return slice(first, last), slice(first - start, last - start)
-
-
-def with_mask(region: Region, mask: Tensor) -> Region:
-    """A region whose mask is another one of the whole picture."""
-    own = resize_mask(mask, region.picture_width, region.picture_height)
-    box = (region.x, region.y, region.width, region.height)
-    return replace(region, mask=_cut(own[..., None], box)[..., 0])
