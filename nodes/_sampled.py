@@ -53,10 +53,14 @@ def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingPa
 
 
 @contextmanager
-def live_model(ctx: Context, model: DiffusionModel, parts: SamplingParts) -> Iterator[Denoiser]:
+def live_model(
+    ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
+) -> Iterator[Denoiser]:
     """A model with the networks by which pictures lead it."""
-    from nodegraph.diffusion.controls.applying import controls_in
+    from nodegraph.diffusion.controls.applying import controls_in, scaled_told
 
+    for line in scaled_told(parts.guider.positive, (latent.width, latent.height)):
+        ctx.log(line)
     with ExitStack() as held:
         denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
         networks = {
@@ -84,7 +88,7 @@ def sampled(
 
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts) as denoiser:
+    with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         end = denoising.total if stop is None else stop
         _restore(denoising, ctx, up_to=end)
@@ -118,7 +122,11 @@ def sampled_parts(
         ladder = begun(ctx, model, latent, parts)
     _tell_gap(ctx, latent, float(ladder.sigmas[ladder.first]), added=parts.noise.added)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts) as denoiser, _beside(ctx, parts) as beside, _at(ports):
+    with (
+        live_model(ctx, model, parts, latent) as denoiser,
+        _beside(ctx, parts) as beside,
+        _at(ports),
+    ):
         denoising = Denoising(denoiser, latent, parts, beside)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising:

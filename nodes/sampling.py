@@ -249,7 +249,7 @@ def DenoisingSteps(
     )
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
-    with live_model(ctx, model, parts) as denoiser:
+    with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
         found = []
         for info in denoising:

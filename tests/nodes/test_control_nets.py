@@ -88,7 +88,10 @@ def test_each_of_a_batch_has_its_own_picture(bench: Bench) -> None:
 def test_a_picture_of_another_size_covers_the_latent(bench: Bench) -> None:
     nodes = graph()
     nodes["picture"]["inputs"] |= {"width": 50, "height": 24}
-    assert samples(bench, nodes).shape[-2:] == samples(bench, graph()).shape[-2:]
+    found = samples(bench, nodes)
+    told = [event.data["message"] for event in bench.told("log") if event.node == "sample"]
+    assert "50 x 24 pixels is scaled until it covers 64 x 64" in told[0]
+    assert found.shape[-2:] == samples(bench, graph()).shape[-2:]
 
 
 def test_a_picture_leads_for_a_part_of_the_sampling(bench: Bench) -> None:
@@ -173,3 +176,17 @@ def test_a_sampling_that_is_led_goes_on_to_the_same_bits(bench: Bench, tmp_path:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
         whole = session.run(workflow, targets=["sample"])
     assert torch.equal(whole["sample.latent"].samples, gone_on)
+
+
+def test_a_lora_and_a_picture_lead_together(bench: Bench) -> None:
+    nodes = graph()
+    led = samples(bench, nodes)
+    nodes["style"] = {
+        "type": "LoadLora",
+        "inputs": {"model": link("load.model"), "lora": "tiny/style_lora"},
+    }
+    nodes["sample"]["inputs"]["model"] = link("style.model")
+    both = samples(bench, nodes)
+    nodes["sample"]["inputs"]["positive"] = link("words")
+    assert not torch.equal(both, led)
+    assert not torch.equal(both, samples(bench, nodes))

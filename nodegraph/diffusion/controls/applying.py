@@ -141,3 +141,23 @@ def controls_in(*conditionings: Conditioning | None) -> list[Recipe]:
     given = [item for item in conditionings if item is not None]
     entries = [entry for item in given for entry in (*item.entries, item.unconditional) if entry]
     return list(dict.fromkeys(control.model for entry in entries for control in entry.controls))
+
+
+def scaled_told(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
+    """What is to be told of pictures that are scaled to lead a sampling of another size.
+
+    Args:
+        size: Width and height in pixels.
+    """
+    controls = {id(item): item for entry in conditioning.entries for item in entry.controls}
+    given = [
+        (control.hint.shape[2], control.hint.shape[1])
+        for control in controls.values()
+        if not recipe_kind(control.model).sees_latents
+    ]
+    return [
+        f"a control picture of {width} x {height} pixels is scaled until it covers "
+        f"{size[0]} x {size[1]}, and cut off evenly"
+        for width, height in dict.fromkeys(given)
+        if (width, height) != size
+    ]

@@ -351,6 +351,18 @@ def flux_union() -> Any:
     return d.FluxControlNetModel(**FLUX_NET, num_mode=5)
 
 
+def flux_pixels() -> Any:
+    """As XLabs' networks, which see pixels."""
+    return d.FluxControlNetModel(**FLUX_NET | XLABS, guidance_embeds=True)
+
+
+XLABS = {"patch_size": 2, "num_single_layers": 0, "conditioning_embedding_channels": 16}
+
+
+def qwen_fill() -> Any:
+    return d.QwenImageControlNetModel(**QWEN_NET, extra_condition_channels=4)
+
+
 def qwen_control() -> Any:
     return d.QwenImageControlNetModel(**QWEN_NET)
 
@@ -600,3 +612,57 @@ def test_a_network_for_another_family_is_refused(model_of: ModelOf, net_of: NetO
     net = net_of(sdxl_net)
     with pytest.raises(InvalidValue, match="isn't for Stable Diffusion 1"):
         led(model, [net], [control_of(net.recipe, picture())], cfg=1.0)
+
+
+def test_a_network_beside_flux_may_see_pixels(model_of: ModelOf, net_of: NetOf) -> None:
+    pipeline, model = model_of(flux)
+    net = net_of(flux_pixels)
+    other = around(d.FluxControlNetPipeline, pipeline, {"controlnet": net.module})
+    control = control_of(net.recipe, picture(), strength=0.7)
+    found = led(model, [net], [control], cfg=1.0)
+    expected = stock(
+        other,
+        control_image=shown(picture()),
+        controlnet_conditioning_scale=0.7,
+        guidance_scale=3.5,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    assert_same(found, expected, flux_unpack(WIDTH, HEIGHT))
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_what_fills_beside_qwen_image_is_that_of_diffusers(
+    model_of: ModelOf, net_of: NetOf
+) -> None:
+    pipeline, model = model_of(qwen_image)
+    net = net_of(qwen_fill)
+    other = around(d.QwenImageControlNetInpaintPipeline, pipeline, {"controlnet": net.module})
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, 16:40, 16:] = 1
+    control = seen(model, net, picture(), mask=mask)
+    found = led(model, [net], [control], cfg=3.0, negative=NEGATIVE)
+    expected = stock(
+        other,
+        control_image=as_pixels(picture()),
+        control_mask=mask[:, None],
+        controlnet_conditioning_scale=1.0,
+        true_cfg_scale=3.0,
+        width=WIDTH,
+        height=HEIGHT,
+        negative=NEGATIVE,
+    )
+    assert_same(found, expected, flux_unpack(WIDTH, HEIGHT))
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_networks_of_other_depths_are_summed_block_by_block(
+    model_of: ModelOf, net_of: NetOf
+) -> None:
+    """Two of which one leads at no strength are the other."""
+    _, model = model_of(flux)
+    nets = [net_of(flux_control), net_of(flux_pixels)]
+    one = seen(model, nets[0], picture())
+    alone = led(model, nets[:1], [one], cfg=1.0)
+    both = led(model, nets, [one, control_of(nets[1].recipe, picture(), strength=0.0)], cfg=1.0)
+    assert torch.equal(alone.latents, both.latents)
