@@ -34,8 +34,10 @@ def squared(strip: Image.Image) -> Image.Image:
     columns = isqrt(count)
     side = strip.height
     square = Image.new("RGB", (columns * side, columns * side))
+    # From one picture to the next, with what is between them.
+    pitch = (strip.width - side) / (count - 1)
     for at in range(columns**2):
-        left = round(at * (strip.width - side) / (columns**2 - 1) / side) * (strip.width // count)
+        left = round(round(at * (count - 1) / (columns**2 - 1)) * pitch)
         part = strip.crop((left, 0, left + side, side))
         square.paste(part, (at % columns * side, at // columns * side))
     return square
