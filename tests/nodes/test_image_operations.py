@@ -62,6 +62,7 @@ CASES = [
     Case(adjust.WhiteBalance, {"temperature": 0.4, "tint": -0.2}),
     Case(adjust.WhiteBalance, {"auto": "grey world"}),
     Case(adjust.WhiteBalance, {"auto": "brightest"}),
+    Case(adjust.WhiteBalance),
     Case(adjust.InvertImage),
     *(Case(adjust.Grayscale, {"method": m}) for m in ("luma", "luminance", "average", "blue")),
     Case(adjust.GradientMap, {"amount": 0.7}),

@@ -97,10 +97,15 @@ def _motion(item: Tensor, radius: float, angle: float) -> Tensor:
         for row, down in ((top, 1 - y + top), (top + 1, y - top)):
             for column, across in ((left, 1 - x + left), (left + 1, x - left)):
                 kernel[row, column] += down * across
-    planes = planar(item).movedim(0, 1)
-    wide = F.pad(planes, (reach,) * 4, mode="replicate")
-    found = F.conv2d(wide, (kernel / kernel.sum())[None, None])
-    return interleaved(found.movedim(0, 1))
+    kernel /= kernel.sum()
+    _, height, width, _ = item.shape
+    wide = interleaved(F.pad(planar(item), (reach,) * 4, mode="replicate"))
+    total = torch.zeros_like(item)
+    # Of a line nearly all of the kernel is empty: a convolution would go through all of it.
+    for row, column in kernel.nonzero().tolist():
+        part = wide[:, row : row + height, column : column + width]
+        total.add_(part, alpha=float(kernel[row, column]))
+    return total
 
 
 def _neighbours(item: Tensor, reach: int, rows: slice) -> Tensor:

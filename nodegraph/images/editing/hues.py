@@ -67,7 +67,7 @@ def balance(image: Tensor, temperature: float, tint: float, auto: AutoBalance = 
         return from_linear(linear * gains / luminance(gains))
 
     if (temperature, tint, auto) == (0, 0, "none"):
-        return each_color(image, lambda item: item)
+        return each_color(image, lambda item: item, rgb=True)
     return each_color(image, work, rgb=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from nodegraph.errors import InvalidValue
 from nodegraph.images.colors import Color, hex_color
 from nodegraph.images.editing.pictures import as_rgb, each_color, split_alpha
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Dither = Literal["none", "floyd-steinberg", "ordered"]
+_MOST = 256
 _SAMPLE = 1 << 18
 """Pixels by which colours are chosen; more tell nothing new."""
 
@@ -25,7 +27,16 @@ def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither
     Args:
         count: How many, where there is no palette.
         palette: Up to 256 colours; empty for the picture's own, by median cut.
+    Raises:
+        InvalidValue: The palette has more.
     """
+    if len(palette) > _MOST:
+        raise InvalidValue(
+            "there are too many colours",
+            port="palette",
+            given=str(len(palette)),
+            expected=f"at most {_MOST}",
+        )
 
     def work(item: Tensor) -> Tensor:
         colors = palette or _own_colors(item, count)

@@ -187,6 +187,11 @@ def test_only_colors_of_the_palette_are_left(dither: str) -> None:
     assert len(found) == 3
 
 
+def test_a_palette_of_too_many_colors_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="too many colours"):
+        quantize(PICTURE, 2, [parse_color("red")] * 257, "none")
+
+
 def test_dominant_colors_come_with_their_shares() -> None:
     picture = torch.zeros(1, 4, 4, 4)
     picture[:, :3, :, 0], picture[..., 3] = 1, 1
