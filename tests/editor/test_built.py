@@ -64,11 +64,11 @@ def test_the_editor_s_node_types_are_the_built_in_ones(tmp_path: Path) -> None:
     for item in made["items"]:
         del item["inputs_schema"]  # of its inputs once more, which the editor doesn't look at
         item["example"] = None  # tests of the editor bring their own
-    assert known["port_types"] == made["port_types"], "save the answer of /api/v1/node-types there"
+    assert known["port_types"] == made["port_types"], "make it anew: python scripts/node_types.py"
     # One that is new needn't be there: the editor learns of it from the server.
     made_of = {item["type"]: item for item in made["items"]}
     other = [item["type"] for item in known["items"] if item != made_of.get(item["type"])]
-    assert other == [], "save the answer of /api/v1/node-types there"
+    assert other == [], "make it anew: python scripts/node_types.py"
 
 
 def test_all_that_was_built_is_in_the_wheel() -> None:

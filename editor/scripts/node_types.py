@@ -1,0 +1,34 @@
+"""Bring what the tests of the editor know of the built-in nodes up to date.
+
+Run it in the folder editor: PYTHONPATH=.. python scripts/node_types.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.server.hosting import hosted, read_packs
+
+TARGET = Path("src/model/fixtures/nodeTypes.json")
+
+
+def main() -> None:
+    known = json.loads(TARGET.read_text(encoding="utf-8"))
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        read_packs(home)
+        with hosted(home) as server:
+            answer = server.client.get("node-types").raise_for_status().json()
+    made = {item["type"]: item for item in answer["items"]}
+    for item in made.values():
+        del item["inputs_schema"]  # of its inputs once more, which the editor doesn't look at
+        item["example"] = None  # tests bring their own
+    items = [made[item["type"]] for item in known["items"] if item["type"] in made]
+    text = json.dumps({"items": items, "port_types": answer["port_types"]}, indent=2)
+    TARGET.write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
