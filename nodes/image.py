@@ -190,7 +190,7 @@ def SaveImage(
     lane="io",
     output="files",
     validate=check_picture_name,
-    tags=("gif", "apng", "webp", "animated", "frames", "SaveAnimatedWEBP"),
+    tags=("gif", "apng", "webp", "animated", "frames", "SaveAnimatedWEBP", "SaveAnimatedPNG"),
 )
 def SaveAnimation(
     ctx: Context,

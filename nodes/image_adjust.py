@@ -177,7 +177,7 @@ def WhiteBalance(
     return balance(image, temperature, tint, auto)
 
 
-@node(category="image/adjust", facts=SAME, tags=("negative", "reverse"))
+@node(category="image/adjust", facts=SAME, tags=("negative", "reverse", "ImageInvert"))
 def InvertImage(image: Image) -> Image:
     """Turn pictures into their negatives.
 
@@ -237,7 +237,14 @@ def GradientMap(
 @node(
     category="image/adjust",
     infer=in_color,
-    tags=("color transfer", "color correct", "reinhard", "grade", "histogram matching"),
+    tags=(
+        "color transfer",
+        "color correct",
+        "reinhard",
+        "grade",
+        "histogram matching",
+        "ColorTransfer",
+    ),
 )
 def MatchColors(
     image: Image,
@@ -289,7 +296,7 @@ def ApplyLut(
     category="image/adjust",
     infer=in_color,
     validate=check_colors,
-    tags=("palette", "dither", "pixel art", "reduce colors", "indexed", "gif"),
+    tags=("palette", "dither", "pixel art", "reduce colors", "indexed", "gif", "ImageQuantize"),
 )
 def QuantizeImage(
     image: Image,

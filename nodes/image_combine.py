@@ -112,7 +112,14 @@ def CompositeImage(
     category="image/combine",
     infer=flattened,
     validate=check_colors,
-    tags=("remove alpha", "background", "matte", "rgba to rgb", "transparency"),
+    tags=(
+        "remove alpha",
+        "background",
+        "matte",
+        "rgba to rgb",
+        "transparency",
+        "SplitImageWithAlpha",
+    ),
 )
 def FlattenImage(image: Image, color: str = "white") -> Image:
     """Put transparent pictures onto a colour.
@@ -178,7 +185,7 @@ def JoinChannels(
 @node(
     category="image/combine",
     infer=joined_batch,
-    tags=("batch", "list to batch", "ImageBatch", "concatenate", "frames"),
+    tags=("batch", "list to batch", "ImageBatch", "concatenate", "frames", "BatchImagesNode"),
 )
 def JoinImages(
     images: list[Image],
@@ -243,7 +250,10 @@ def RepeatImage(image: Image, times: Annotated[int, Range(1, 4096)] = 2) -> Imag
     return repeat_batch(image, times)
 
 
-@node(category="image/combine", tags=("unbatch", "batch to list", "for each", "separate"))
+@node(
+    category="image/combine",
+    tags=("unbatch", "batch to list", "for each", "separate", "RebatchImages"),
+)
 def ImageList(image: Image) -> list[Image]:
     """Take a batch apart into a list, so that what follows runs for each picture by itself.
 

@@ -88,7 +88,7 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
 @node(
     category="image/compare",
     facts={"image": {name: f"image.{name}" for name in ("width", "height", "batch")}},
-    tags=("slider", "before after", "wipe", "split screen", "comparison"),
+    tags=("slider", "before after", "wipe", "split screen", "comparison", "ImageCompare"),
 )
 def SplitView(
     image: Image,

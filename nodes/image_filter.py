@@ -12,7 +12,17 @@ from ._image_facts import SAME, check_colors, in_color
 @node(
     category="image/filter",
     facts=SAME,
-    tags=("gaussian", "box", "motion", "median", "bilateral", "soften", "denoise", "smooth"),
+    tags=(
+        "gaussian",
+        "box",
+        "motion",
+        "median",
+        "bilateral",
+        "soften",
+        "denoise",
+        "smooth",
+        "ImageBlur",
+    ),
 )
 def BlurImage(
     image: Image,
@@ -35,7 +45,11 @@ def BlurImage(
     return blur(image, kind, radius, angle, edge)
 
 
-@node(category="image/filter", facts=SAME, tags=("unsharp mask", "usm", "crisp", "detail"))
+@node(
+    category="image/filter",
+    facts=SAME,
+    tags=("unsharp mask", "usm", "crisp", "detail", "ImageSharpen"),
+)
 def SharpenImage(
     image: Image,
     amount: Annotated[float, Range(0, 10, step=0.05)] = 0.8,
@@ -68,7 +82,7 @@ def HighPass(image: Image, radius: Annotated[float, Range(0.1, 500, step=0.5)] =
     return high_pass(image, radius)
 
 
-@node(category="image/filter", facts=SAME, tags=("noise", "film", "analog", "iso"))
+@node(category="image/filter", facts=SAME, tags=("noise", "film", "analog", "iso", "ImageAddNoise"))
 def AddGrain(
     image: Image,
     strength: Annotated[float, Range(0, 1, step=0.01)] = 0.08,

@@ -45,7 +45,17 @@ _Place = Annotated[int, Range(-16384, 16384)]
     category="image/transform",
     infer=resized,
     validate=check_resized,
-    tags=("scale", "crop", "upscale", "letterbox", "contain", "cover", "fit", "thumbnail"),
+    tags=(
+        "scale",
+        "crop",
+        "upscale",
+        "letterbox",
+        "contain",
+        "cover",
+        "fit",
+        "thumbnail",
+        "ImageScale",
+    ),
 )
 def ResizeImage(
     image: Image,
@@ -84,7 +94,17 @@ def ResizeImage(
     category="image/transform",
     infer=scaled,
     validate=check_scaled,
-    tags=("resize", "upscale", "megapixels", "factor", "max dimension", "total pixels"),
+    tags=(
+        "resize",
+        "upscale",
+        "megapixels",
+        "factor",
+        "max dimension",
+        "total pixels",
+        "ImageScaleBy",
+        "ImageScaleToTotalPixels",
+        "ImageScaleToMaxDimension",
+    ),
 )
 def ScaleImage(
     image: Image,
@@ -114,7 +134,7 @@ def ScaleImage(
     category="image/transform",
     infer=cropped,
     validate=check_cropped,
-    tags=("cut", "trim", "region", "slice"),
+    tags=("cut", "trim", "region", "slice", "ImageCrop"),
 )
 def CropImage(
     image: Image,
@@ -170,7 +190,7 @@ def PadImage(
     category="image/transform",
     infer=rotated,
     validate=check_rotated,
-    tags=("turn", "straighten", "90", "orientation"),
+    tags=("turn", "straighten", "90", "orientation", "ImageRotate"),
 )
 def RotateImage(
     image: Image,
@@ -194,7 +214,7 @@ def RotateImage(
     return rotate(image, angle, expand=expand, color=parse_color(color), method=method)
 
 
-@node(category="image/transform", facts=SAME, tags=("mirror", "reflect", "reverse"))
+@node(category="image/transform", facts=SAME, tags=("mirror", "reflect", "reverse", "ImageFlip"))
 def FlipImage(
     image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizontal"
 ) -> Image:

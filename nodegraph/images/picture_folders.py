@@ -90,6 +90,9 @@ def _candidates(pattern: str, environment: Environment) -> Iterator[Path]:
         folder, rest = Path(*parts[:first]), str(Path(*parts[first:]))
         if ".." in parts[first:]:
             raise InvalidFile(f"{pattern} leads back out of what it stands for.")
+    if not is_readable(str(folder), environment):
+        # Nor is it looked through.
+        raise InvalidFile(f"{pattern} may not be read here.")
     looked = list(islice(folder.glob(rest), _MOST + 1))
     if len(looked) > _MOST:
         raise InvalidFile(f"{pattern} stands for more than {_MOST:,} files.")
