@@ -9,7 +9,11 @@ from nodegraph import Advanced, Image, Range, node
 from ._image_facts import check_colors, check_grid, check_strip
 
 
-@node(category="image/arrange", validate=check_grid, tags=("grid", "contact sheet", "batch"))
+@node(
+    category="image/arrange",
+    validate=check_grid,
+    tags=("grid", "contact sheet", "batch", "xy plot", "labels", "table"),
+)
 def ImageGrid(
     images: list[Image],
     columns: Annotated[int, Range(0, 1000)] = 0,
@@ -17,6 +21,8 @@ def ImageGrid(
     captions: list[str] | None = None,
     column_labels: list[str] | None = None,
     row_labels: list[str] | None = None,
+    column_title: str = "",
+    row_title: str = "",
     background: Annotated[str, Advanced()] = "white",
     text_color: Annotated[str, Advanced()] = "#1f2328",
 ) -> Image:
@@ -30,18 +36,18 @@ def ImageGrid(
         captions: Texts under the pictures, in their order.
         column_labels: Texts above the columns.
         row_labels: Texts before the rows.
+        column_title, row_title: What those are of.
         background: Colour of what is between them.
         text_color: Colour of the texts.
     """
-    from nodegraph.images.sheets import contact_sheet
+    from nodegraph.images.sheets import AxisLabels, contact_sheet
 
     return contact_sheet(
         images,
-        columns=columns or len(column_labels or ()),
+        columns=columns,
         gap=gap,
         captions=captions or (),
-        column_labels=column_labels or (),
-        row_labels=row_labels or (),
+        labels=AxisLabels(column_labels or (), row_labels or (), column_title, row_title),
         paper=background,
         ink=text_color,
     )

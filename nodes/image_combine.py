@@ -15,6 +15,7 @@ from ._image_combine_facts import (
     repeated_batch,
 )
 from ._image_facts import check_colors
+from ._image_ports import Anchor
 
 _Mode = Literal[
     "normal",
@@ -36,17 +37,6 @@ _Mode = Literal[
     "saturation",
     "color",
     "luminosity",
-]
-_Anchor = Literal[
-    "top left",
-    "top",
-    "top right",
-    "left",
-    "center",
-    "right",
-    "bottom left",
-    "bottom",
-    "bottom right",
 ]
 _Share = Annotated[float, Range(0, 1, step=0.05)]
 
@@ -86,7 +76,7 @@ def CompositeImage(
     image: Image,
     layer: Image,
     mask: Mask | None = None,
-    anchor: _Anchor = "top left",
+    anchor: Anchor = "top left",
     x: Annotated[int, Range(-16384, 16384)] = 0,
     y: Annotated[int, Range(-16384, 16384)] = 0,
     opacity: _Share = 1.0,

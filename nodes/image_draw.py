@@ -10,20 +10,10 @@ from nodegraph import Advanced, Context, File, Image, Multiline, Range, Seed, no
 from ._image_compare_facts import check_made_picture, made_size
 from ._image_draw_facts import check_text, drawn, font_state
 from ._image_facts import check_colors
+from ._image_ports import Anchor
 
 _Side = Annotated[int, Range(1, 16384)]
 _Place = Annotated[int, Range(-16384, 16384)]
-_Anchor = Literal[
-    "top left",
-    "top",
-    "top right",
-    "left",
-    "center",
-    "right",
-    "bottom left",
-    "bottom",
-    "bottom right",
-]
 
 
 @node(
@@ -39,7 +29,7 @@ def DrawText(
     text: Annotated[str, Multiline()] = "nodegraph",
     size: Annotated[float, Range(1, 2000, step=1)] = 32.0,
     color: str = "white",
-    anchor: _Anchor = "bottom",
+    anchor: Anchor = "bottom",
     x: _Place = 0,
     y: _Place = 8,
     outline: str = "black",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Image, Range, node
 
 from ._image_facts import SAME
+from ._image_ports import Anchor
 from ._image_transform_facts import (
     check_cropped,
     check_padded,
@@ -26,17 +27,6 @@ from ._image_transform_facts import (
 
 _Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
 _Turning = Literal["bicubic", "bilinear", "nearest"]
-_Anchor = Literal[
-    "top left",
-    "top",
-    "top right",
-    "left",
-    "center",
-    "right",
-    "bottom left",
-    "bottom",
-    "bottom right",
-]
 _Pixels = Annotated[int, Range(0, 16384)]
 _Place = Annotated[int, Range(-16384, 16384)]
 
@@ -140,7 +130,7 @@ def CropImage(
     image: Image,
     width: _Pixels = 512,
     height: _Pixels = 512,
-    anchor: _Anchor = "center",
+    anchor: Anchor = "center",
     x: _Place = 0,
     y: _Place = 0,
 ) -> Image:

@@ -12,35 +12,6 @@ from ._shown import shown
 _MOST = 10_000
 
 
-@node(
-    category="image/arrange",
-    tags=("grid", "xy plot", "x/y/z", "labels", "table", "contact sheet", "axis"),
-)
-def LabelledGrid(
-    images: list[Image],
-    columns: list[str],
-    rows: list[str],
-    column_title: str = "",
-    row_title: str = "",
-    gap: Annotated[int, Range(0, 1000)] = 4,
-) -> Image:
-    """Put pictures into rows, with a label over each column and before each row.
-
-    Args:
-        images: Row by row, as many as there are pairs of a column and a row; a batch counts as that
-            many pictures.
-        columns: Labels of the columns.
-        rows: Labels of the rows.
-        column_title, row_title: What the labels are of.
-        gap: Pixels between pictures.
-    """
-    from nodegraph.images.axis_grids import labelled_grid
-
-    return labelled_grid(
-        images, columns, rows, column_title=column_title, row_title=row_title, gap=gap
-    )
-
-
 class SweptGrid(NamedTuple):
     image: Image
     images: list[Any]
@@ -82,8 +53,9 @@ def GridSweep(
     pairs = [(across, down) for down in y for across in x]
     most = 1 if body.acts else loop.most_at_once  # in order where something is written
     drawn: dict[str, Any] = {
-        "columns": Value([_label(value, at) for at, value in enumerate(x)]),
-        "rows": Value([_label(value, at) for at, value in enumerate(y)]),
+        "columns": len(x),
+        "column_labels": Value([_label(value, at) for at, value in enumerate(x)]),
+        "row_labels": Value([_label(value, at) for at, value in enumerate(y)]),
         "column_title": x_title,
         "row_title": y_title,
         "gap": gap,
@@ -105,7 +77,7 @@ def GridSweep(
     def grid(images: Value) -> Any:
         given = {"images": images, **drawn}
         return Expand(
-            {"grid": {"type": "LabelledGrid", "inputs": given}}, {"image": "grid", "images": images}
+            {"grid": {"type": "ImageGrid", "inputs": given}}, {"image": "grid", "images": images}
         )
 
     answer: SweptGrid = part(0, ())

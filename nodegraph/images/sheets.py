@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,43 @@ MAX_CAPTION = 500
 PAPER, INK = "#ffffff", "#1f2328"
 
 
+@dataclass(frozen=True, slots=True)
+class AxisLabels:
+    """What is written beside a sheet, each in one line that is cut short where it doesn't fit.
+
+    Attributes:
+        columns, rows: Above the columns and before the rows; fewer than there are is fine.
+        column_title, row_title: What they are of.
+    """
+
+    columns: Sequence[str] = ()
+    rows: Sequence[str] = ()
+    column_title: str = ""
+    row_title: str = ""
+
+    def check(self, pictures: int) -> None:
+        """Refuse pictures that would stand where there is no label.
+
+        Raises:
+            InvalidValue: Both sides have labels, and there are more pictures than pairs of them.
+        """
+        across, down = len(self.columns), len(self.rows)
+        if across and down and pictures > across * down:
+            raise InvalidValue(
+                "there are more pictures than pairs of a column's and a row's label",
+                port="images",
+                given=str(pictures),
+                expected=f"{across} x {down} at most",
+            )
+
+
 def contact_sheet(
     images: Sequence[Tensor],
     *,
     columns: int = 0,
     gap: int = 4,
     captions: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
-    row_labels: Sequence[str] = (),
+    labels: AxisLabels | None = None,
     paper: str = PAPER,
     ink: str = INK,
 ) -> Tensor:
@@ -36,16 +66,17 @@ def contact_sheet(
 
     Args:
         images: Each (batch, height, width, channels); a batch counts as that many pictures.
-        columns: Pictures in a row; 0 makes the sheet about square.
+        columns: Pictures in a row; 0 makes as many as there are labels of columns, else the sheet
+            is about square.
         gap: Pixels between cells.
         captions: Texts under the pictures, in their order; fewer than pictures is fine.
-        column_labels, row_labels: Texts above the columns and before the rows, likewise.
+        labels: Texts beside them.
         paper, ink: Colours of what is between pictures, and of texts.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
     Raises:
-        InvalidValue: There is no picture, or the sheet gets too large, or takes more memory than
-            there is; or one of the colours is none.
+        InvalidValue: There is no picture, or more than the labels are of, or the sheet gets too
+            large, or takes more memory than there is; or one of the colours is none.
     """
     import numpy as np
     import torch
@@ -53,21 +84,26 @@ def contact_sheet(
 
     from nodegraph.images.images import to_pil
 
-    captions, column_labels, row_labels = map(_lines, (captions, column_labels, row_labels))
+    labels = labels or AxisLabels()
+    captions, above, before = map(_lines, (captions, labels.columns, labels.rows))
+    [over, beside] = _lines((labels.column_title, labels.row_title))
     count = sum(map(len, images))
     if not count:
         raise InvalidValue("there are no pictures to put together", port="images")
+    labels.check(count)
     width = max(image.shape[2] for image in images if len(image))
     height = max(image.shape[1] for image in images if len(image))
     line = _line_height(height)
     below = line if any(captions) else 0
-    columns = sheet_columns(count, columns)
+    columns = sheet_columns(count, columns or len(above))
     size = sheet_size(count, (width, height + below), columns=columns, gap=gap)
-    head = line + gap if any(column_labels) else 0
-    side = _label_width(row_labels, line, width) + gap if any(row_labels) else 0
+    head = (line if over else 0) + (line + gap if any(above) else 0)
+    room = _label_width(before, line, width) if any(before) else 0
+    side = (line if beside else 0) + (room + gap if room else 0)
     pictures = [to_pil(item) for image in images for item in image]
     sheet = Image.new("RGB", (size[0] + side, size[1] + head), _rgb(paper, "background"))
-    write = partial(_write, ImageDraw.Draw(sheet), line=line, ink=_rgb(ink, "text_color"))
+    lettered = partial(_write, line=line, ink=_rgb(ink, "text_color"))
+    write = partial(lettered, ImageDraw.Draw(sheet))
     for index, picture in enumerate(pictures):
         left = side + index % columns * (width + gap)
         top = head + index // columns * (height + below + gap)
@@ -78,11 +114,16 @@ def contact_sheet(
         sheet.paste(shown, place, picture if picture.mode == "RGBA" else None)
         if index < len(captions) and captions[index]:
             write(captions[index], (left, top + height), width)
-    for column, text in enumerate(column_labels[:columns]):
-        write(text, (side + column * (width + gap), 0), width)
-    for row, text in enumerate(row_labels[: math.ceil(count / columns)]):
+    for column, text in enumerate(above[:columns]):
+        write(text, (side + column * (width + gap), head - line - gap), width)
+    for row, text in enumerate(before[: math.ceil(count / columns)]):
         top = head + row * (height + below + gap) + (height - line) // 2
-        write(text, (0, top), side - gap)
+        write(text, (side - room - gap, top), room)
+    write(over, (side, 0), size[0])
+    if beside:
+        upright = Image.new("RGB", (size[1], line), _rgb(paper, "background"))
+        lettered(ImageDraw.Draw(upright), beside, (0, 0), size[1])
+        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, head))
     values = np.asarray(sheet).astype(np.float32)
     values /= np.float32(255)
     return torch.from_numpy(values)[None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.sheets import contact_sheet
+from nodegraph.images.sheets import AxisLabels, contact_sheet
 
 
 def plain(value: float, width: int = 20, height: int = 10, batch: int = 1) -> Tensor:
@@ -71,3 +73,33 @@ def test_no_pictures_are_refused() -> None:
 def test_a_sheet_too_large_is_refused() -> None:
     with pytest.raises(InvalidValue, match="too large"):
         contact_sheet([plain(0, 1, 1)] * 2, gap=2**29)
+
+
+def test_pictures_stand_where_their_labels_do() -> None:
+    values = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]
+    images = [plain(value) for value in values]
+    grid = contact_sheet(images, labels=AxisLabels(["a", "b", "c"], ["x", "y"]), gap=4)
+    inner = grid[0, -24:, -68:]  # two rows of 10 with a gap of 4, three columns of 20
+    cells = [inner[14 * (at // 3), 24 * (at % 3), 0].item() for at in range(6)]
+    assert cells == pytest.approx(values, abs=0.01)
+    assert grid[0, :-24].min() < 0.5  # labels above
+    assert grid[0, -24:, :-68].min() < 0.5  # and before
+    assert torch.equal(inner[10:14], torch.ones(4, 68, 3))
+
+
+def test_titles_take_room_of_their_own_and_say_the_same_else() -> None:
+    images, labels = [plain(0.5)] * 2, AxisLabels(["a", "b"], ["x"])
+    bare = contact_sheet(images, labels=labels)
+    titled = contact_sheet(
+        images, labels=replace(labels, column_title="cfg", row_title="sampler" * 50)
+    )
+    _, height, width, _ = bare.shape
+    assert titled.shape[1] > height
+    assert titled.shape[2] > width
+    assert torch.equal(titled[:, -height:, -width:], bare)
+
+
+def test_pictures_without_a_label_are_refused() -> None:
+    assert contact_sheet([plain(0)], labels=AxisLabels(["a", "b"], ["x", "y"])).ndim == 4
+    with pytest.raises(InvalidValue, match="more pictures than pairs"):
+        contact_sheet([plain(0)] * 2, labels=AxisLabels(["a"], ["x"]))

@@ -7,45 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from nodegraph_nodes.sweep import LabelledGrid
 
 from nodegraph import Session, Settings, Workflow
-from nodegraph.errors import InvalidValue, NodeFailed
-
-
-def picture(value: float, width: int = 20, height: int = 10, channels: int = 3) -> torch.Tensor:
-    return torch.full((1, height, width, channels), value)
-
-
-def test_pictures_stand_where_their_labels_do() -> None:
-    values = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]
-    images = [picture(value) for value in values]
-    grid = LabelledGrid(images, ["a", "b", "c"], ["x", "y"], gap=4)
-    inner = grid[0, -24:, -68:]  # two rows of 10 with a gap of 4, three columns of 20
-    cells = [inner[14 * (at // 3), 24 * (at % 3), 0].item() for at in range(6)]
-    assert cells == pytest.approx(values, abs=0.01)
-    assert grid[0, :-24].min() < 0.5  # labels above
-    assert grid[0, -24:, :-68].min() < 0.5  # and before
-    assert torch.equal(inner[10:14], torch.ones(4, 68, 3))
-
-
-def test_titles_take_room_of_their_own() -> None:
-    images = [picture(0.5)] * 2
-    plain = LabelledGrid(images, ["a", "b"], ["x"])
-    titled = LabelledGrid(images, ["a", "b"], ["x"], column_title="cfg", row_title="sampler")
-    assert titled.shape[1] > plain.shape[1]
-    assert titled.shape[2] > plain.shape[2]
-
-
-def test_sizes_channels_and_batches_may_differ() -> None:
-    batch = torch.zeros(2, 8, 8, 4)
-    grid = LabelledGrid([batch, picture(0.5, 30, 5, 1)], ["a" * 600, "", "ü\n2"], [""])
-    assert grid.shape[-1] == 3
-    with pytest.raises(InvalidValue, match="as many pictures"):
-        LabelledGrid([batch], ["a"], ["x"])
-    with pytest.raises(InvalidValue, match="as many pictures"):
-        LabelledGrid([], [], [])
-
+from nodegraph.errors import NodeFailed
 
 BODY = {
     "inputs": {

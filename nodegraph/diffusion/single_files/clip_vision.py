@@ -11,33 +11,38 @@ from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors, c
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LEVEL = "vision_model."
-_MARK = _LEVEL + "embeddings.class_embedding"
+LEVEL = "vision_model."
+_MARK = LEVEL + "embeddings.class_embedding"
 _HEADS = 16
 """Of every published one, whatever its width."""
 _PROJECTION = "visual_projection.weight"
 _WIDTH_OF_L = 1024
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
-    """The transformers configuration of OpenCLIP's ViT-H/14, as far as shapes don't tell."""
-    width, _, patch, _ = shapes[_LEVEL + "embeddings.patch_embedding.weight"]
-    places = shapes[_LEVEL + "embeddings.position_embedding.weight"][0]
-    return {
+def eyes_config(shapes: Shapes) -> tuple[dict[str, Any], int]:
+    """What shapes tell of a transformers configuration, and in how many places it sees."""
+    width, _, patch, _ = shapes[LEVEL + "embeddings.patch_embedding.weight"]
+    known = {
         "hidden_size": width,
-        "intermediate_size": shapes[_LEVEL + "encoder.layers.0.mlp.fc1.weight"][0],
+        "intermediate_size": shapes[LEVEL + "encoder.layers.0.mlp.fc1.weight"][0],
         "num_hidden_layers": count_of(shapes, r"vision_model\.encoder\.layers\.(\d+)\."),
         "num_attention_heads": _HEADS,
         "patch_size": patch,
-        # One place is that of the whole picture.
-        "image_size": patch * isqrt(places - 1),
-        "hidden_act": "gelu",
     }
+    return known, shapes[LEVEL + "embeddings.position_embedding.weight"][0]
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    """The transformers configuration of OpenCLIP's ViT-H/14, as far as shapes don't tell."""
+    known, places = eyes_config(shapes)
+    # One place is that of the whole picture.
+    size = known["patch_size"] * isqrt(places - 1)
+    return {**known, "image_size": size, "hidden_act": "gelu"}
 
 
 def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
     return {
-        name.removeprefix(_LEVEL): tensor
+        name.removeprefix(LEVEL): tensor
         for name, tensor in tensors.items()
         if not name.endswith("position_ids") and name != "visual_projection.weight"
     }

@@ -10,33 +10,26 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.diffusion.single_files.base import Config, FileLayout, Tensors
+from nodegraph.diffusion.single_files.clip_vision import LEVEL, eyes_config
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LEVEL = "vision_model."
-_PROBE = _LEVEL + "head.probe"
-_HEADS = 16
+_PROBE = LEVEL + "head.probe"
 _UP, _DOWN = "redux_up.weight", "redux_down.weight"
 
 
 def _eyes_config(shapes: Shapes) -> dict[str, Any]:
-    width, _, patch, _ = shapes[_LEVEL + "embeddings.patch_embedding.weight"]
-    places = shapes[_LEVEL + "embeddings.position_embedding.weight"][0]
-    return {
-        "hidden_size": width,
-        "intermediate_size": shapes[_LEVEL + "encoder.layers.0.mlp.fc1.weight"][0],
-        "num_hidden_layers": count_of(shapes, r"vision_model\.encoder\.layers\.(\d+)\."),
-        "num_attention_heads": _HEADS,
-        "patch_size": patch,
-        # 384 pixels are 27 patches of 14, and some over.
-        "image_size": 384 if (patch, places) == (14, 729) else patch * isqrt(places),
-    }
+    known, places = eyes_config(shapes)
+    patch = known["patch_size"]
+    # 384 pixels are 27 patches of 14, and some over.
+    size = 384 if (patch, places) == (14, 729) else patch * isqrt(places)
+    return {**known, "image_size": size}
 
 
 def _plain(tensors: Tensors, config: Config) -> dict[str, Tensor]:
-    return {name.removeprefix(_LEVEL): item for name, item in tensors.items()}
+    return {name.removeprefix(LEVEL): item for name, item in tensors.items()}
 
 
 SIGLIP = FileLayout(
