@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.controls.files import (
@@ -134,8 +135,9 @@ def _format(family: str) -> str | None:
     return FAMILIES[family].latent.name if family in FAMILIES else None
 
 
-def encoding_hint(inputs: HookInputs) -> Estimate:
-    """What ApplyControlNet takes: something where the picture is encoded alone."""
-    if not inputs.fact("control_net", "sees_latents"):
-        return Estimate(memory=0)
-    return encoding(inputs)
+def controlling(inputs: HookInputs) -> Estimate:
+    """What ApplyControlNet takes, something where the picture is encoded alone, and hands on."""
+    sees_latents = inputs.fact("control_net", "sees_latents")
+    taken = encoding(inputs) if sees_latents else Estimate(memory=0)
+    handed_on = ("control_net",)
+    return replace(taken, carries={"positive": handed_on, "negative": handed_on})

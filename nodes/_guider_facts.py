@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.classifier_files import locate_classifier, read_classifier
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.guidable import check_interval
@@ -75,6 +75,11 @@ def skipped(inputs: HookInputs) -> dict[str, Facts]:
 def looked_into(inputs: HookInputs) -> dict[str, Facts]:
     """That it is for a UNet."""
     return _with_added(inputs, LOOKED_INTO)
+
+
+def with_weaker(inputs: HookInputs) -> Estimate:
+    """What AutoGuidance hands on."""
+    return Estimate(memory=0, carries={"guider": ("weaker",)})
 
 
 def classified(inputs: HookInputs) -> dict[str, Facts]:

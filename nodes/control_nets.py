@@ -30,7 +30,7 @@ from ._control_facts import (
     control_outputs,
     control_state,
     control_weights,
-    encoding_hint,
+    controlling,
 )
 
 
@@ -107,7 +107,7 @@ class Controlled(NamedTuple):
         "negative": {"family": "negative.family"},
     },
     validate=check_controlled,
-    estimate=encoding_hint,
+    estimate=controlling,
     tags=(
         "ControlNetApply",
         "ControlNetApplyAdvanced",

@@ -49,6 +49,7 @@ from ._guider_facts import (
     passed_on,
     perturbed,
     skipped,
+    with_weaker,
 )
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
@@ -213,6 +214,7 @@ def SkipLayerGuidance(
     category="sampling/guider",
     infer=passed_on,
     validate=check_guided_part,
+    estimate=with_weaker,
     tags=("AutoGuidance", "bad version of itself", "weak model"),
 )
 def AutoGuidance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,8 @@ class Estimate:
             recipes.
         shares: Inputs whose weights outputs share, by output: `weights` then says what is added to
             those.
+        carries: Inputs whose weights an output brings along that is no recipe, by output, such as a
+            prompt with a control network beside it: whoever samples by it computes with them.
         parts: Of the weights, the most that is on a device at once where there is too little room
             for all and they are brought in parts; by port.
         least: Bytes of memory at the smallest footprint, where that is fewer.
@@ -85,6 +87,7 @@ class Estimate:
     work: float | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     shares: Mapping[str, str] = field(default_factory=dict)
+    carries: Mapping[str, Sequence[str]] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
     least: int | None = None
     passes: int | None = None

@@ -19,6 +19,9 @@ RECIPES = frozenset(
     {"DiffusionModel", "TextEncoder", "Vae", "ControlNet", "ImageEncoder", "Pipeline"}
 )
 """Port types whose values stand for weights."""
+CARRIERS = frozenset({"Conditioning", "Guider"})
+"""Port types whose values may bring recipes along; what they bring stays with what is made of
+them."""
 LOADING = "(weights)"
 """Stands in place of a node type where it is noted what loading weights took."""
 LENGTH = "(calls)"

@@ -67,6 +67,21 @@ def test_a_picture_leads(bench: Bench) -> None:
     assert torch.equal(samples(bench, graph(strength=0.0)), samples(bench, unled))
 
 
+def test_a_plan_counts_the_network_where_its_picture_leads(bench: Bench) -> None:
+    nodes = graph()
+    nodes["span"] = {"type": "SpanConditioning", "inputs": {"conditioning": link("lead.positive")}}
+    nodes["sample"]["inputs"]["positive"] = link("span")
+    led = bench.session.plan(Workflow.model_validate({"nodes": nodes})).nodes
+    nodes["sample"]["inputs"]["positive"] = link("words")
+    unled = bench.session.plan(Workflow.model_validate({"nodes": nodes}), targets=["sample"]).nodes
+    [file] = control_folder().glob("*.safetensors")
+    # The file is in half precision, which this CPU computes with in twice the room, about.
+    added = (led["sample"].weights or 0) - (unled["sample"].weights or 0)
+    assert file.stat().st_size < added < 3 * file.stat().st_size
+    assert not led["span"].weights
+    assert not led["lead"].weights
+
+
 def test_batches_are_led_as_single_pictures(bench: Bench) -> None:
     nodes = graph(batch=3)
     batch = samples(bench, nodes)

@@ -13,6 +13,7 @@ from nodegraph.core.values import Recipe
 from nodegraph.engine.planning.times import Line, Seen, fitted
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.work import (
+    CARRIERS,
     LENGTH,
     LOADING,
     MACHINE,
@@ -149,6 +150,28 @@ class Expectations:
         below = node.links.get(own.shares.get(port, ""))
         if below is not None:
             yield from self.weights(below.node, below.port)
+
+    def carried(self, name: str, port: str) -> Iterator[tuple[str, str, str]]:
+        """The recipes that a value brings along which is none itself.
+
+        Yields:
+            Type, and the node and output that give it, each once.
+        """
+        found: dict[tuple[str, str, str], None] = {}
+        seen, waiting = {(name, port)}, [(name, port)]
+        while waiting:
+            name, port = waiting.pop()
+            node = self._nodes[name]
+            carried = self.estimate(node).carries.get(port, ())
+            for input_name, source in node.links.items():
+                kind = node.spec.inputs_by_name[input_name].type
+                place = source.node, source.port
+                if kind in RECIPES and input_name in carried:
+                    found[kind, source.node, source.port] = None
+                elif kind in CARRIERS and place not in seen:
+                    seen.add(place)
+                    waiting.append(place)
+        yield from found
 
     def estimate(self, node: GraphNode) -> Estimate:
         """What the node's own estimate hook says; nothing if it has none, or fails."""

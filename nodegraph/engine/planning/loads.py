@@ -11,7 +11,7 @@ from nodegraph.engine.planning.expectation import Expectations
 from nodegraph.engine.planning.prediction import Demand, PlannedNode, may_run
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
-from nodegraph.engine.work import RECIPES
+from nodegraph.engine.work import CARRIERS, RECIPES
 
 Residency = Callable[[Recipe, str], bool]
 """Whether a recipe's weights are in a device's memory."""
@@ -80,18 +80,26 @@ class Loads:
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def _behind(self, node: GraphNode) -> Iterator[WeightsBehind]:
+        carried = self._expectations.estimate(node).carries.values()
+        handed_on = {port for ports in carried for port in ports}
+        hands_on = any(output.type in CARRIERS for output in node.spec.outputs)
         for port, source in node.links.items():
             kind = node.spec.inputs_by_name[port].type
-            if kind not in RECIPES:
-                continue
-            for name, output, size, parts in self._expectations.weights(source.node, source.port):
-                recipe, which = self._recipe(name, output), f"{name}.{output}"
-                if recipe is not None:
-                    which = f"{kind} {recipe.digest} {recipe.dtype} {recipe.options}"
-                    which += "".join(
-                        f" {item.kind} {item.digest} {item.strength}" for item in recipe.adapters
-                    )
-                yield WeightsBehind(which, recipe, kind, size, parts)
+            if kind in RECIPES and port not in handed_on:
+                yield from self._brought(kind, source.node, source.port)
+            elif kind in CARRIERS and not hands_on:
+                for place in self._expectations.carried(source.node, source.port):
+                    yield from self._brought(*place)
+
+    def _brought(self, kind: str, node: str, port: str) -> Iterator[WeightsBehind]:
+        for name, output, size, parts in self._expectations.weights(node, port):
+            recipe, which = self._recipe(name, output), f"{name}.{output}"
+            if recipe is not None:
+                which = f"{kind} {recipe.digest} {recipe.dtype} {recipe.options}"
+                which += "".join(
+                    f" {item.kind} {item.digest} {item.strength}" for item in recipe.adapters
+                )
+            yield WeightsBehind(which, recipe, kind, size, parts)
 
     def _recipe(self, source: str, port: str) -> Recipe | None:
         upstream = self._predicted[source]
