@@ -55,6 +55,11 @@ class LoadedControlNet(NamedTuple):
         "canny",
         "depth",
         "pose",
+        "openpose",
+        "dwpose",
+        "mlsd",
+        "zoe",
+        "normalbae",
     ),
 )
 def LoadControlNet(
@@ -116,6 +121,7 @@ class Controlled(NamedTuple):
         "T2I adapter",
         "inpaint",
         "guess mode",
+        "openpose",
     ),
 )
 def ApplyControlNet(

@@ -241,7 +241,14 @@ def AutoGuidance(
     category="sampling/guider",
     infer=further_sides,
     validate=check_guided_part,
-    tags=("PerpNeg", "second negative", "negative weight", "composable"),
+    tags=(
+        "PerpNeg",
+        "second negative",
+        "negative weight",
+        "composable",
+        "PerpNegGuider",
+        "Perp-Neg",
+    ),
 )
 def AddNegative(
     guider: GuiderChoice,

@@ -251,7 +251,7 @@ def AdaptiveGuider(
     category="sampling/guider",
     facts=_FACTS,
     infer=projected_sides,
-    tags=("dynamic thresholding", "CFG scale fix", "mimic", "SampleCustom"),
+    tags=("dynamic thresholding", "CFG scale fix", "mimic", "SampleCustom", "DynamicThresholding"),
 )
 def ThresholdGuider(
     positive: Conditioning,

@@ -32,7 +32,7 @@ class LoadedImage(NamedTuple):
     infer=image_outputs,
     validate=check_image,
     fingerprint=image_state,
-    tags=("open", "read", "photo", "gif"),
+    tags=("open", "read", "photo", "gif", "jpeg", "avif", "exif"),
 )
 def LoadImage(
     ctx: Context,
@@ -147,7 +147,7 @@ def LoadImages(
     lane="io",
     output="files",
     validate=check_picture_name,
-    tags=("write", "file", "export", "png", "jpg"),
+    tags=("write", "file", "export", "png", "jpg", "Image Save", "jpeg", "avif", "metadata"),
 )
 def SaveImage(
     ctx: Context,

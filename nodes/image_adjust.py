@@ -107,7 +107,7 @@ def AdjustLevels(
     category="image/adjust",
     infer=toned,
     validate=check_adjustment,
-    tags=("photoshop", "tone curve", "spline", "gradation"),
+    tags=("photoshop", "tone curve", "spline", "gradation", "solarize"),
 )
 def AdjustCurves(
     image: Image,
@@ -130,7 +130,17 @@ def AdjustCurves(
 @node(
     category="image/adjust",
     facts=SAME,
-    tags=("hsl", "hsv", "hue", "saturation", "vibrance", "desaturate", "color"),
+    tags=(
+        "hsl",
+        "hsv",
+        "hue",
+        "saturation",
+        "vibrance",
+        "desaturate",
+        "color",
+        "ColorCorrect",
+        "ColorAdjust",
+    ),
 )
 def HueSaturation(
     image: Image,
@@ -244,6 +254,8 @@ def GradientMap(
         "grade",
         "histogram matching",
         "ColorTransfer",
+        "color match",
+        "ColorMatch",
     ),
 )
 def MatchColors(

@@ -77,7 +77,16 @@ def ImageStrip(
 @node(
     category="image/arrange",
     validate=check_colors,
-    tags=("ImageStitch", "concat", "concatenate", "side by side", "join", "before after"),
+    tags=(
+        "ImageStitch",
+        "concat",
+        "concatenate",
+        "side by side",
+        "join",
+        "before after",
+        "ImageConcat",
+        "ImageConcanate",
+    ),
 )
 def StitchImages(
     image: Image,

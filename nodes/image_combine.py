@@ -70,7 +70,16 @@ def BlendImages(
 @node(
     category="image/combine",
     infer=layered,
-    tags=("paste", "layer", "watermark", "logo", "picture in picture", "ImageCompositeMasked"),
+    tags=(
+        "paste",
+        "layer",
+        "watermark",
+        "logo",
+        "picture in picture",
+        "ImageCompositeMasked",
+        "image composite",
+        "overlay",
+    ),
 )
 def CompositeImage(
     image: Image,

@@ -88,7 +88,17 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
 @node(
     category="image/compare",
     facts={"image": {name: f"image.{name}" for name in ("width", "height", "batch")}},
-    tags=("slider", "before after", "wipe", "split screen", "comparison", "ImageCompare"),
+    tags=(
+        "slider",
+        "before after",
+        "wipe",
+        "split screen",
+        "comparison",
+        "ImageCompare",
+        "compare slider",
+        "image comparer",
+        "A/B",
+    ),
 )
 def SplitView(
     image: Image,
@@ -168,7 +178,7 @@ class ImageMeasures(NamedTuple):
 
 @node(
     category="image/compare",
-    tags=("GetImageSize", "resolution", "dimensions", "count", "info"),
+    tags=("GetImageSize", "resolution", "dimensions", "count", "info", "image info"),
 )
 def ImageSize(image: Image) -> ImageMeasures:
     """Tell the width, height and number of pictures.

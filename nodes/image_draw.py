@@ -21,7 +21,7 @@ _Place = Annotated[int, Range(-16384, 16384)]
     infer=drawn,
     validate=check_text,
     fingerprint=font_state,
-    tags=("caption", "title", "label", "watermark", "font", "subtitle", "write"),
+    tags=("caption", "title", "label", "watermark", "font", "subtitle", "write", "text overlay"),
 )
 def DrawText(
     ctx: Context,

@@ -22,6 +22,8 @@ from ._image_facts import SAME, check_colors, in_color
         "denoise",
         "smooth",
         "ImageBlur",
+        "motion blur",
+        "lens blur",
     ),
 )
 def BlurImage(
@@ -48,7 +50,7 @@ def BlurImage(
 @node(
     category="image/filter",
     facts=SAME,
-    tags=("unsharp mask", "usm", "crisp", "detail", "ImageSharpen"),
+    tags=("unsharp mask", "usm", "crisp", "detail", "ImageSharpen", "clarity", "Laplace"),
 )
 def SharpenImage(
     image: Image,

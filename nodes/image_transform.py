@@ -45,6 +45,9 @@ _Place = Annotated[int, Range(-16384, 16384)]
         "fit",
         "thumbnail",
         "ImageScale",
+        "ImageResize",
+        "lanczos",
+        "bicubic",
     ),
 )
 def ResizeImage(
@@ -94,6 +97,7 @@ def ResizeImage(
         "ImageScaleBy",
         "ImageScaleToTotalPixels",
         "ImageScaleToMaxDimension",
+        "lanczos",
     ),
 )
 def ScaleImage(
@@ -124,7 +128,7 @@ def ScaleImage(
     category="image/transform",
     infer=cropped,
     validate=check_cropped,
-    tags=("cut", "trim", "region", "slice", "ImageCrop"),
+    tags=("cut", "trim", "region", "slice", "ImageCrop", "center crop"),
 )
 def CropImage(
     image: Image,

@@ -164,7 +164,14 @@ class LoadedRedux(NamedTuple):
     facts={"redux": {}},
     validate=check_redux,
     fingerprint=redux_state,
-    tags=("StyleModelLoader", "CLIPVisionLoader", "image prompt", "variation", "Flux"),
+    tags=(
+        "StyleModelLoader",
+        "CLIPVisionLoader",
+        "image prompt",
+        "variation",
+        "Flux",
+        "CLIPVisionEncode",
+    ),
 )
 def LoadRedux(
     ctx: Context,

@@ -100,7 +100,14 @@ def MaskFromColor(
 @node(
     category="mask/make",
     facts=IMAGE_TO_MASK,
-    tags=("ImageToMask", "image to mask", "luminosity mask", "alpha", "grayscale"),
+    tags=(
+        "ImageToMask",
+        "image to mask",
+        "luminosity mask",
+        "alpha",
+        "grayscale",
+        "SplitImageWithAlpha",
+    ),
 )
 def MaskFromChannel(
     image: Image,

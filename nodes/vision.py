@@ -144,7 +144,17 @@ def SegmentByText(
     numerics=True,
     facts=IMAGE_TO_MASK,
     validate=check_classes,
-    tags=("segformer", "mask2former", "clothes", "semantic", "panoptic", "label", "sky", "person"),
+    tags=(
+        "segformer",
+        "mask2former",
+        "clothes",
+        "semantic",
+        "panoptic",
+        "label",
+        "sky",
+        "person",
+        "segmentation",
+    ),
 )
 def SegmentClass(ctx: Context, model: VisionModel, image: Image, labels: str) -> Mask:
     """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
@@ -193,7 +203,7 @@ def RefineMask(
     numerics=True,
     facts=SAME_SIZE_RGB,
     validate=check_depth,
-    tags=("depth anything", "midas", "dpt", "z", "ControlNet", "depth map"),
+    tags=("depth anything", "midas", "dpt", "z", "ControlNet", "depth map", "zoe"),
 )
 def EstimateDepth(ctx: Context, model: VisionModel, image: Image) -> Image:
     """Tell how near things are: the nearest white, the furthest black.

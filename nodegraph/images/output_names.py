@@ -14,6 +14,11 @@ _LONGEST = 240
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 """Characters that some file system can't have in a name."""
 
+_DEVICES = frozenset(
+    ("CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10)))
+)
+"""What Windows takes for a device, whatever stands behind a dot."""
+
 
 def check_name(name: str) -> None:
     """Refuse names that lead out of the output folder or can't be a file's.
@@ -35,6 +40,8 @@ def check_name(name: str) -> None:
         fault = "its parts must not begin with a dot, or begin or end with a space"
     elif any(len(os.fsencode(part)) > _LONGEST for part in parts):
         fault = f"a part of it is longer than {_LONGEST} bytes"
+    elif device := next(filter(_is_device, (*parts[:-1], *parts[-1].split(".", 1)[:-1])), None):
+        fault = f"{device!r} is a device on Windows"
     if fault:
         raise InvalidValue(
             f"this can't be the name of a result: {fault}",
@@ -42,6 +49,10 @@ def check_name(name: str) -> None:
             given=repr(name),
             expected="a file name such as apple, or with sub-folders, such as fruit/apple",
         )
+
+
+def _is_device(part: str) -> bool:
+    return part.partition(".")[0].strip().upper() in _DEVICES
 
 
 def _is_hidden(letter: str) -> bool:

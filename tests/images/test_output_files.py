@@ -91,6 +91,9 @@ def test_sub_folders_are_made(tmp_path: Path) -> None:
         "a\ufeffb",
         "a\u2028b",
         "a\ud800b",
+        "con.txt",
+        "aux/apple",
+        "fruit/lpt1.x/apple",
     ],
 )
 def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
@@ -99,7 +102,9 @@ def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["apple", "fruit/apple", "Äpfel 狐", "a.b", "a-1_(2)", "x" * 100])
+@pytest.mark.parametrize(
+    "name", ["apple", "fruit/apple", "Äpfel 狐", "a.b", "a-1_(2)", "con", "x" * 100]
+)
 def test_other_names_are_fine(name: str) -> None:
     check_name(name)
 

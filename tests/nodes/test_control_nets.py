@@ -205,3 +205,12 @@ def test_a_lora_and_a_picture_lead_together(bench: Bench) -> None:
     nodes["sample"]["inputs"]["positive"] = link("words")
     assert not torch.equal(both, led)
     assert not torch.equal(both, samples(bench, nodes))
+
+
+def test_a_picture_that_is_applied_twice_leads_twice(bench: Bench) -> None:
+    nodes = graph(strength=0.5)
+    again = {**nodes["lead"]["inputs"], "positive": link("lead.positive")}
+    nodes["again"] = {"type": "ApplyControlNet", "inputs": again}
+    nodes["sample"]["inputs"]["positive"] = link("again.positive")
+    whole = samples(bench, graph(strength=1.0))
+    torch.testing.assert_close(samples(bench, nodes), whole, rtol=0, atol=1e-4)

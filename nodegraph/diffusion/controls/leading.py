@@ -83,7 +83,10 @@ class Leading:
         Raises:
             InvalidValue: The model can't be led so, or a picture doesn't fit; on the side's port.
         """
-        return tuple(self._place(side, control) for control in controls)
+        places: list[int] = []
+        for control in controls:
+            places.append(self._place(side, control, places))
+        return tuple(places)
 
     def begin(self, first: Mapping[str, Tensor]) -> None:
         """Begin a step.
@@ -175,9 +178,10 @@ class Leading:
             several[0].control.faint,
         )
 
-    def _place(self, side: Side, control: Control) -> int:
+    def _place(self, side: Side, control: Control, taken: Sequence[int]) -> int:
+        """A place of its own in the prompt: a picture that leads it twice counts twice."""
         for place, live in enumerate(self._live):
-            if _is_same(live.control, control):
+            if place not in taken and _is_same(live.control, control):
                 return place
         network = self._model.controls.get(control.model)
         if network is None:

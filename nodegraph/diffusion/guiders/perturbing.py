@@ -168,7 +168,7 @@ def _missing(module: nn.Module, prefix: str) -> InvalidValue:
     )
     return InvalidValue(
         "the network has no such layers that could be changed",
-        port="layers",
+        port="guider",
         given=prefix.removesuffix("."),
         expected=numbers or "parts of a UNet with attention, such as mid, down.1 or up.0",
         hint="Leave layers empty for the middle of the network.",

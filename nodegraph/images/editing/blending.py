@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.editing.color_spaces import luma
 from nodegraph.images.editing.pictures import as_rgb, check_channels, split_alpha
 from nodegraph.images.editing.placing import Anchor, placed
 
@@ -59,9 +58,14 @@ def _divide(below: Tensor, above: Tensor) -> Tensor:
     return torch.where((above == 0) & (below == 0), torch.zeros_like(below), found)
 
 
+def _light(colors: Tensor) -> Tensor:
+    """Brightness as these formulas weigh it, which isn't quite that of video."""
+    return (colors * colors.new_tensor((0.3, 0.59, 0.11))).sum(-1, keepdim=True)
+
+
 def _clipped(colors: Tensor) -> Tensor:
     """Colours moved towards their grey until all channels are in 0..1."""
-    light = luma(colors)
+    light = _light(colors)
     low, high = colors.amin(-1, keepdim=True), colors.amax(-1, keepdim=True)
     up = light + (colors - light) * light / (light - low).clamp(min=1e-12)
     colors = up.where(low < 0, colors)
@@ -70,7 +74,7 @@ def _clipped(colors: Tensor) -> Tensor:
 
 
 def _with_luma(colors: Tensor, light: Tensor) -> Tensor:
-    return _clipped(colors + light - luma(colors))
+    return _clipped(colors + light - _light(colors))
 
 
 def _with_saturation(colors: Tensor, span: Tensor) -> Tensor:
@@ -100,12 +104,12 @@ _FORMULAS: Mapping[str, _Formula] = {
     "add": lambda below, above: (below + above).clamp(max=1),
     "subtract": lambda below, above: (below - above).clamp(min=0),
     "divide": _divide,
-    "hue": lambda below, above: _with_luma(_with_saturation(above, _span(below)), luma(below)),
+    "hue": lambda below, above: _with_luma(_with_saturation(above, _span(below)), _light(below)),
     "saturation": lambda below, above: _with_luma(
-        _with_saturation(below, _span(above)), luma(below)
+        _with_saturation(below, _span(above)), _light(below)
     ),
-    "color": lambda below, above: _with_luma(above, luma(below)),
-    "luminosity": lambda below, above: _with_luma(below, luma(above)),
+    "color": lambda below, above: _with_luma(above, _light(below)),
+    "luminosity": lambda below, above: _with_luma(below, _light(above)),
 }
 _OF_COLORS = ("hue", "saturation", "color", "luminosity")
 
@@ -208,8 +212,12 @@ def blend_images(
     image: Tensor, other: Tensor, mask: Tensor | None, mode: BlendMode, opacity: float
 ) -> Tensor:
     """Pictures with another one on all of them, which is scaled to their size and cut."""
+    from nodegraph.images.masks import together
     from nodegraph.images.resizing import resize_image
 
+    check_channels(image)
+    check_channels(other, "other")
+    together(image, other, "other")
     if other.shape[1:3] != image.shape[1:3]:
         other = resize_image(other, image.shape[2], image.shape[1], fit="crop")
     return composite_layer(image, other, mask, mode=mode, opacity=opacity)

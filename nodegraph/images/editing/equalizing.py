@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodegraph.images.editing.color_spaces import luma
-from nodegraph.images.editing.pictures import each_color
+from nodegraph.images.editing.pictures import check_finite, each_color
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +15,7 @@ _BINS = 256
 
 def equalize(image: Tensor) -> Tensor:
     """Brightness spread so that each level is about as frequent; colours keep their proportions."""
+    check_finite(image)
     return each_color(image, lambda item: _with_light(item, _equalized(luma(item)[..., 0])))
 
 
@@ -26,9 +27,11 @@ def equalize_locally(image: Tensor, limit: float, tiles: int) -> Tensor:
         tiles: In each direction; a value is between those of the four that are nearest.
     Source: Zuiderveld 1994, Contrast Limited Adaptive Histogram Equalization, Graphics Gems IV.
     """
+    check_finite(image)
 
     def work(item: Tensor) -> Tensor:
-        return _with_light(item, _equalized_locally(luma(item)[..., 0], limit, tiles))
+        light = luma(item)[..., 0].clamp(0, 1)
+        return _with_light(item, _equalized_locally(light, limit, tiles))
 
     return each_color(image, work)
 

@@ -14,7 +14,7 @@ from nodegraph.images.editing.color_spaces import (
     rgb_to_hsl,
     to_linear,
 )
-from nodegraph.images.editing.pictures import as_rgb, each_color
+from nodegraph.images.editing.pictures import as_rgb, check_finite, each_color
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,6 +106,7 @@ def _grey(item: Tensor, method: GreyMethod) -> Tensor:
 
 def map_gradient(image: Tensor, colors: Sequence[Color], amount: float) -> Tensor:
     """Colours by brightness: the first for black, the last for white, evenly spaced between."""
+    check_finite(image)
 
     def work(item: Tensor) -> Tensor:
         return as_rgb(item).lerp(gradient(luma(item)[..., 0], colors)[..., :3], amount)

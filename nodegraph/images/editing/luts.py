@@ -52,7 +52,7 @@ def read_cube(path: Path, *, names: bool = True) -> ColorTable:
     try:
         if path.stat().st_size > _BYTES:
             raise InvalidFile(f"{path} is refused: it is too long for a table of colours.")
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InvalidFile(
             f"{path} is no table of colours: it looks like {looks_like(path)}.",

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.editing.color_spaces import lab_to_rgb, rgb_to_lab
-from nodegraph.images.editing.pictures import as_rgb, check_channels, each_color, split_alpha
+from nodegraph.images.editing.pictures import (
+    as_rgb,
+    check_channels,
+    check_finite,
+    each_color,
+    split_alpha,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +35,14 @@ def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: 
     import torch
 
     check_channels(reference, "reference")
+    check_finite(image)
+    check_finite(reference, "reference")
     if len(reference) not in (1, len(image)):
         raise InvalidValue(
             "there are neither one reference nor one for each picture",
             port="reference",
             given=f"{len(reference)} pictures",
-            expected=f"1 or {len(image)}",
+            expected=f"1 or {len(image)}" if len(image) > 1 else "1",
         )
     works = {"mean and spread": _by_spread, "histogram": _by_rank, "covariance": _by_covariance}
     work = works[method]

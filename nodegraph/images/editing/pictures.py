@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, NumericalError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,6 +63,16 @@ def check_channels(image: Tensor, port: str = "image") -> None:
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 1, 3 or 4 channels)",
         )
+
+
+def check_finite(image: Tensor, port: str = "image") -> None:
+    """Refuse pictures that can't be counted or sorted by their values.
+
+    Raises:
+        NumericalError: One has NaN or infinity.
+    """
+    if not image.isfinite().all():
+        raise NumericalError("the picture has NaN or infinity", port=port)
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.images.colors import Color
 from nodegraph.images.editing.color_spaces import luma
-from nodegraph.images.editing.pictures import as_rgb, check_channels, split_alpha
+from nodegraph.images.editing.pictures import as_rgb, check_channels, check_finite, split_alpha
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,7 @@ def draw_histogram(image: Tensor, height: int, *, logarithmic: bool) -> Tensor:
     import torch
 
     check_channels(image)
+    check_finite(image)
     made = []
     for item in image.float():
         colors = as_rgb(split_alpha(item)[0]).reshape(-1, 3)

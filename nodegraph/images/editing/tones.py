@@ -47,6 +47,7 @@ def shadows_and_highlights(image: Tensor, shadows: float, highlights: float) -> 
     """
 
     def work(item: Tensor) -> Tensor:
+        item = item.clamp(0, 1)
         light = luma(item)
         dark, bright = (1 - 2 * light).clamp(min=0), (2 * light - 1).clamp(min=0)
         lifted = item ** (2 ** (-1.5 * shadows * dark))

@@ -204,7 +204,7 @@ def test_layers_that_there_are_not_are_told(
     _, model = model_of(build)
     with pytest.raises(InvalidValue, match="no such layers") as caught:
         make(model.part("model"), (wrong,))
-    assert caught.value.problem.port == "layers"
+    assert caught.value.problem.port == "guider"
 
 
 @pytest.mark.parametrize("make", [PerturbedAttention, SkippedLayers])

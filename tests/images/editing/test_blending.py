@@ -25,7 +25,6 @@ from nodegraph.images.editing.channels import (
     split_channels,
     take_from_batch,
 )
-from nodegraph.images.editing.color_spaces import luma
 
 GENERATOR = torch.Generator().manual_seed(4)
 BELOW = torch.randint(0, 256, (1, 6, 7, 3), generator=GENERATOR) / 255
@@ -86,12 +85,17 @@ def test_modes_are_those_of_pillow(
     close(blend(BELOW, ABOVE, mode)[0], expected, 1.01 / 255)
 
 
+def brightness(colors: Tensor) -> Tensor:
+    """As the standard weighs it for these modes: W3C Compositing and Blending 1, section 10.2."""
+    return (colors * torch.tensor([0.3, 0.59, 0.11])).sum(-1, keepdim=True)
+
+
 def test_modes_of_color_keep_what_they_should() -> None:
-    close(luma(blend(BELOW, ABOVE, "color")), luma(BELOW))
-    close(luma(blend(BELOW, ABOVE, "hue")), luma(BELOW))
-    close(luma(blend(BELOW, ABOVE, "luminosity")), luma(ABOVE))
-    grey = luma(ABOVE).expand_as(ABOVE)
-    close(blend(BELOW, grey, "saturation"), luma(BELOW).expand_as(BELOW))
+    close(brightness(blend(BELOW, ABOVE, "color")), brightness(BELOW))
+    close(brightness(blend(BELOW, ABOVE, "hue")), brightness(BELOW))
+    close(brightness(blend(BELOW, ABOVE, "luminosity")), brightness(ABOVE))
+    grey = brightness(ABOVE).expand_as(ABOVE)
+    close(blend(BELOW, grey, "saturation"), brightness(BELOW).expand_as(BELOW))
     with pytest.raises(InvalidValue, match="no blend mode"):
         blend(BELOW, ABOVE, "magic")  # type: ignore[arg-type]
 
@@ -183,3 +187,9 @@ def test_some_of_a_batch(
     assert made.flatten().tolist() == expected
     with pytest.raises(InvalidValue, match="no such picture"):
         take_from_batch(batch, 5, 1, 1, reverse=False)
+
+
+def test_batches_that_do_not_fit_are_told_of_the_port_that_they_came_by() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        blend_images(BELOW.repeat(2, 1, 1, 1), ABOVE.repeat(3, 1, 1, 1), None, "normal", 1.0)
+    assert caught.value.problem.port == "other"

@@ -13,7 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from skimage import color, exposure
 from torch import Tensor
 
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.images.colors import parse_color, parse_colors
 from nodegraph.images.editing import color_spaces, tones
 from nodegraph.images.editing.equalizing import equalize, equalize_locally
@@ -21,6 +21,7 @@ from nodegraph.images.editing.hues import balance, map_gradient, turn_hue
 from nodegraph.images.editing.luts import apply_table, read_cube
 from nodegraph.images.editing.matching import match_colors
 from nodegraph.images.editing.quantizing import dominant_colors, quantize
+from nodegraph.images.editing.statistics import draw_histogram
 
 GENERATOR = torch.Generator().manual_seed(1)
 PICTURE = torch.rand(1, 9, 11, 3, generator=GENERATOR)
@@ -145,7 +146,7 @@ def test_a_gradient_leads_from_black_to_white() -> None:
 @pytest.mark.parametrize("axes", [1, 3])
 def test_a_table_of_what_is_there_changes_nothing(axes: int, tmp_path: Path) -> None:
     path = tmp_path / "same.cube"
-    path.write_text(cube(axes, lambda pixel: pixel))
+    path.write_text(cube(axes, lambda pixel: pixel), "utf-8-sig")
     close(apply_table(PICTURE, read_cube(path), 1), PICTURE.numpy(), 1e-6)
 
 
@@ -208,3 +209,24 @@ def test_colors_are_read_as_css_writes_them() -> None:
     assert len(parse_colors("rgb(1, 2, 3), hsl(30, 100%, 50%) navy\n#123")) == 4
     with pytest.raises(InvalidValue, match="Did you mean `orange`"):
         parse_color("oragne")
+
+
+def test_what_counts_values_refuses_those_that_are_none() -> None:
+    bad = PICTURE.clone()
+    bad[0, 2, 3, 1] = float("nan")
+    colors = parse_colors("black white")
+    for work in (
+        lambda: equalize(bad),
+        lambda: equalize_locally(bad, 3.0, 8),
+        lambda: map_gradient(bad, colors, 1.0),
+        lambda: match_colors(bad, OTHER, "covariance", 1.0),
+        lambda: match_colors(OTHER, bad, "histogram", 1.0),
+        lambda: draw_histogram(bad, 64, logarithmic=False),
+    ):
+        with pytest.raises(NumericalError, match="NaN"):
+            work()
+
+
+def test_values_beyond_white_are_taken_for_white() -> None:
+    assert tones.shadows_and_highlights(PICTURE * 3 - 1, 0.6, -0.4).isfinite().all()
+    assert equalize_locally(PICTURE * 3 - 1, 3.0, 8).isfinite().all()
