@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, TypeVar
 
 from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
@@ -14,6 +16,8 @@ from ._shown import shown
 
 LARGEST = 4 << 20
 """Bytes of a text file, and letters of a text that is made."""
+MOST_PARTS = 100_000
+"""Of a text that is taken apart: a node may run for each."""
 _SECONDS = 5.0
 """A pattern that takes longer never ends."""
 _PLACE = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
@@ -30,7 +34,16 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
         InvalidValue: A value isn't given, or can't be written in that way.
     """
 
+    size = len(template)
+
     def written(place: re.Match[str]) -> str:
+        nonlocal size
+        text = value_at(place)
+        size += len(text)
+        check_length(size)
+        return text
+
+    def value_at(place: re.Match[str]) -> str:
         name, form = place.group(1), place.group(2)
         if name is None:
             return place.group(0)[0]
@@ -50,6 +63,44 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
             ) from None
 
     return bounded(_PLACE.sub(written, template))
+
+
+def joined(texts: Sequence[str], separator: str) -> str:
+    """Texts one after the other; see `check_length` for how long they may get."""
+    check_length(sum(map(len, texts)) + len(separator) * max(0, len(texts) - 1))
+    return separator.join(texts)
+
+
+def replaced(text: str, find: str, by: str) -> str:
+    """A text with another one in place of each that is found; see `check_length`."""
+    check_length(len(text) + text.count(find) * (len(by) - len(find)))
+    return text.replace(find, by)
+
+
+def substituted(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> str:
+    """A text with what each match becomes in its place; see `check_length`."""
+    parts: list[str] = []
+    size = at = 0
+    for match in matches:
+        parts += [text[at : match.start()], by(match)]
+        size += len(parts[-1]) + len(parts[-2])
+        check_length(size)
+        at = match.end()
+    return bounded("".join([*parts, text[at:]]))
+
+
+def some(parts: Iterable[Found]) -> list[Found]:
+    """The parts of a text, if they aren't too many.
+
+    Raises:
+        InvalidValue: They are more than `MOST_PARTS`.
+    """
+    found = list(islice(parts, MOST_PARTS + 1))
+    if len(found) > MOST_PARTS:
+        raise InvalidValue(
+            "the text has too many parts", port="text", expected=f"{MOST_PARTS:,} at most"
+        )
+    return found
 
 
 def check_template(inputs: HookInputs) -> Iterator[Finding]:
@@ -123,11 +174,16 @@ def bounded(text: str) -> str:
     Raises:
         InvalidValue: It is.
     """
-    if len(text) > LARGEST:
-        raise InvalidValue(
-            "the text gets too long", given=str(len(text)), expected=f"{LARGEST:,} letters at most"
-        )
+    check_length(len(text))
     return text
+
+
+def check_length(letters: int) -> None:
+    """Raise InvalidValue if a text of so many letters is too large; best before it is made."""
+    if letters > LARGEST:
+        raise InvalidValue(
+            "the text gets too long", given=str(letters), expected=f"{LARGEST:,} letters at most"
+        )
 
 
 def picked(document: Any, path: str) -> Any:
@@ -179,16 +235,33 @@ def read_text(file: Path, *, names: bool) -> str:
     """
     name = str(file) if names else "the file"
     try:
+        # A device or a pipe may never end, and opening one may wait for ever.
+        if not S_ISREG(file.stat().st_mode):
+            raise InvalidFile(f"{name} can't be read: it is no file")
         if file.stat().st_size > LARGEST:
             raise InvalidFile(f"{name} is too large for a text", hint=f"{LARGEST:,} bytes at most.")
         data = file.read_bytes()
     except OSError as error:
         raise InvalidFile(f"{name} can't be read: {error.strerror or error}") from None
+    except ValueError as error:  # a zero byte in its name
+        raise InvalidFile(f"{name!r} is no name of a file: {error}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     return text.replace("\r\n", "\n")
+
+
+def file_of(inputs: Path, path: str) -> Path:
+    """A file by its path: relative ones start from the inputs folder, ``~`` from one's home.
+
+    Raises:
+        InvalidFile: Nobody has the name that stands after ``~``.
+    """
+    try:
+        return inputs / Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidFile(f"{path} can't be read: {error}") from None
 
 
 def check_text_file(inputs: HookInputs) -> Iterator[Finding]:
@@ -197,8 +270,6 @@ def check_text_file(inputs: HookInputs) -> Iterator[Finding]:
     if isinstance(path, str):
         environment = inputs.environment
         try:
-            read_text(
-                environment.inputs / Path(path).expanduser(), names=environment.readable is None
-            )
+            read_text(file_of(environment.inputs, path), names=environment.readable is None)
         except InvalidFile as error:
             yield finding_of("path", error)

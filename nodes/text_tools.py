@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, node
@@ -11,16 +10,20 @@ from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, n
 from ._facts import image_state
 from ._shown import shown
 from ._texts import (
-    bounded,
     check_pattern,
     check_template,
     check_text_file,
     compiled,
+    file_of,
     filled,
     in_time,
+    joined,
     picked,
     read_text,
+    replaced,
     separator_of,
+    some,
+    substituted,
 )
 
 
@@ -66,7 +69,7 @@ def JoinTexts(texts: list[str], separator: str = ", ") -> str:
         texts: Those of a List, say.
         separator: What stands between them; \n is a line break, \t a tab.
     """
-    return bounded(separator_of(separator).join(texts))
+    return joined(texts, separator_of(separator))
 
 
 @node(category="text", tags=("string", "list", "separate", "csv", "words"))
@@ -83,7 +86,7 @@ def SplitText(
     """
     parts = text.split(separator_of(separator) or None)
     trimmed = [part.strip() for part in parts] if trim else parts
-    return [part for part in trimmed if part or keep_empty]
+    return some(part for part in trimmed if part or keep_empty)
 
 
 @node(category="text", validate=check_pattern, tags=("substitute", "string", "regex", "find"))
@@ -106,13 +109,19 @@ def ReplaceText(
     if not find:
         return text
     if not regex and not ignore_case:
-        return bounded(text.replace(find, replacement))
+        return replaced(text, find, replacement)
     from regex import error, escape
 
     pattern = compiled(find if regex else escape(find), port="find", ignore_case=ignore_case)
-    by = replacement if regex else replacement.replace("\\", "\\\\")
+
+    def by(match: Any) -> str:
+        return str(match.expand(replacement)) if regex else replacement
+
+    def search(limit: float) -> str:
+        return substituted(text, pattern.finditer(text, timeout=limit), by)
+
     try:
-        return bounded(in_time(lambda limit: str(pattern.sub(by, text, timeout=limit)), "find"))
+        return in_time(search, "find")
     except (error, IndexError) as fault:
         raise InvalidValue(
             f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
@@ -142,7 +151,7 @@ def FindText(
             given=str(group),
             expected=f"0 to {wanted.groups}",
         )
-    found = in_time(lambda limit: list(wanted.finditer(text, timeout=limit)), "pattern")
+    found = in_time(lambda limit: some(wanted.finditer(text, timeout=limit)), "pattern")
     return [match.group(group) or "" for match in found]
 
 
@@ -221,8 +230,7 @@ def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
         path: In UTF-8; relative paths start from the inputs folder.
     """
     environment = ctx.environment
-    file = environment.inputs / Path(path).expanduser()
-    return read_text(file, names=environment.readable is None)
+    return read_text(file_of(environment.inputs, path), names=environment.readable is None)
 
 
 @node(category="text", tags=("convert", "string", "cast", "number"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nodegraph.packs.registry import Registry
 
 _LANES = {"gpu": "computes on the device", "cpu": "runs on the CPU", "io": "waits for files"}
+_WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 
@@ -125,7 +127,7 @@ def nodes(
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="List those whose name, summary or tags have the text."),
+        typer.Option(metavar="TEXT", help="List those whose name, summary or tags have each word."),
     ] = None,
     everything: Annotated[
         bool,
@@ -180,13 +182,17 @@ def _selected(registry: Registry, category: str | None, search: str | None) -> l
                 f"there is no category `{category}`", hint=did_you_mean(category, known)
             )
     if search is not None:
-        rows = [row for row in rows if _matches(row, search.casefold())]
+        found = [row for row in rows if _matches(row, search.casefold().split())]
+        # Other tools name their nodes as one word of several: StringConcatenate.
+        apart = _WORD_END.sub(" ", search).casefold().split()
+        return found or [row for row in rows if _matches(row, apart)]
     return rows
 
 
-def _matches(row: ListedType, text: str) -> bool:
-    place = (row.type, row.label, row.category, row.summary, *row.tags)
-    return any(text in part.casefold() for part in place)
+def _matches(row: ListedType, words: Sequence[str]) -> bool:
+    """Whether each word stands somewhere in what is told of a node type."""
+    places = [row.type, row.label, row.category, row.summary, *row.tags]
+    return all(any(word in place.casefold() for place in places) for word in words)
 
 
 def _print(rows: Sequence[ListedType], folded: Collection[str]) -> None:

@@ -25,6 +25,12 @@ Lines = Callable[[str], Sequence[str]]
 
 DEEPEST = 20
 """Choices, and wildcards, in each other."""
+LONGEST = 1 << 20
+"""Letters of one prompt that is drawn."""
+MOST_LINES = 10_000
+"""Lines of wildcards in one prompt: files that name others many times over come to billions."""
+MOST_LETTERS = 1 << 26
+"""Of all prompts that are listed."""
 MOST_PIECES = 200
 """Texts and choices of one text, of which all are listed."""
 _EQUAL = 20
@@ -95,7 +101,7 @@ def draw_prompt(text: str, seed: int, lines: Lines) -> str:
 
     # `Random.random` alone is promised to stay as it is from one Python to the next.
     chance = Random(seed).random  # noqa: S311 - not for secrets
-    return _drawn(parse_choices(text), chance, lines, ())
+    return _drawn(parse_choices(text), chance, _Counted(lines), ())
 
 
 def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
@@ -107,10 +113,14 @@ def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
         InvalidValue: They are more; or as of `draw_prompt`.
     """
     found: dict[str, None] = {}
+    counted = _Counted(lines)
+    letters = 0
     # Equal ones count as well, or many of them would take for ever.
-    for looked_at, one in enumerate(_every(parse_choices(text), lines, ())):
+    for looked_at, one in enumerate(_every(parse_choices(text), counted, ())):
+        letters += 0 if one in found else len(one)
         found[one] = None
-        if len(found) > most or looked_at > _EQUAL * most:
+        counted.asked = 0
+        if len(found) > most or looked_at > _EQUAL * most or letters > MOST_LETTERS:
             raise InvalidValue(
                 "the text comes to too many prompts",
                 port="most",
@@ -118,6 +128,33 @@ def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
                 hint="Allow for more, or draw some by RandomPrompt.",
             )
     return list(found)
+
+
+class _Counted:
+    """Lines of wildcards, so many for one prompt."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self.asked = 0
+
+    def __call__(self, name: str) -> Sequence[str]:
+        self.asked += 1
+        if self.asked > MOST_LINES:
+            raise InvalidValue(
+                "wildcards name each other too often",
+                port="text",
+                given=name,
+                expected=f"{MOST_LINES:,} lines in one prompt at most",
+            )
+        return self._lines(name)
+
+
+def _bounded(text: str) -> str:
+    if len(text) > LONGEST:
+        raise InvalidValue(
+            "the prompt gets too long", port="text", expected=f"{LONGEST:,} letters at most"
+        )
+    return text
 
 
 class _Parser:
@@ -242,7 +279,7 @@ def _drawn(
             places = _some(weights, count, chance)
             found = [_drawn(options[at], chance, lines, within) for at in places]
             texts.append(piece.between.join(found))
-    return "".join(texts)
+    return _bounded("".join(texts))
 
 
 def _deeper(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
@@ -301,7 +338,7 @@ def _every(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> It
     first, *others = pieces
     for begin in _every_of(first, lines, within):
         for rest in _every(others, lines, within):
-            yield begin + rest
+            yield _bounded(begin + rest)
 
 
 def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[str]:

@@ -39,6 +39,8 @@ def test_a_search_looks_at_names_summaries_and_tags(cli: Cli, pack: Path) -> Non
     assert found("toys:jo") == {"toys:Join"}
     assert found("put two") == {"toys:Join"}
     assert found("GLUE") == {"toys:Join"}
+    assert found("two glue") == {"toys:Join"}
+    assert found("GlueJoin") == {"toys:Join"}
     assert found("no such text") == set()
 
 

@@ -136,3 +136,21 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile) as caught:
         WildcardFiles(tmp_path, names=False)("pets/smal")
     assert caught.value.problem.hint is None
+
+
+@pytest.mark.parametrize("line", ["__next__" * 50, "{}__next__" * 50])
+def test_files_that_name_each_other_many_times_come_to_no_billions(line: str) -> None:
+    lines = {"one": [line.replace("next", "two")], "two": [line.replace("next", "three")]}
+    lines |= {"three": [line.replace("next", "four")], "four": ["{}"]}
+    with pytest.raises(InvalidValue, match="too often"):
+        draw_prompt("__one__", 0, lines.__getitem__)
+    with pytest.raises(InvalidValue, match="too often"):
+        every_prompt("__one__", lines.__getitem__, 10)
+
+
+def test_a_prompt_that_is_drawn_is_of_a_bounded_length() -> None:
+    lines = {"long": ["x" * 100_000]}
+    with pytest.raises(InvalidValue, match="too long"):
+        draw_prompt("__long__" * 20, 0, lines.__getitem__)
+    with pytest.raises(InvalidValue, match="too long"):
+        every_prompt("__long__" * 20, lines.__getitem__, 10)

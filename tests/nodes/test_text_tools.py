@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -134,6 +135,33 @@ def test_a_file_that_is_none_is_told_before_anything_runs(bench: Bench) -> None:
     for path in ("none.txt", "large.txt", "."):
         [problem] = bench.problems({"t": {"type": "LoadText", "inputs": {"path": path}}}, "t")
         assert problem.port == "path"
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(bench: Bench) -> None:
+    os.mkfifo(bench.folder / "inputs" / "pipe.txt")
+    for path in ("pipe.txt", "/dev/zero", "a\0b", "~nobody-of-this-name/a.txt"):
+        [problem] = bench.problems({"t": {"type": "LoadText", "inputs": {"path": path}}}, "t")
+        assert problem.port == "path"
+
+
+def test_texts_that_get_too_long_are_refused_before_they_are_made() -> None:
+    """Each of them would come to a terabyte."""
+    many, long = "a" * 1_000_000, "b" * 1_000_000
+    for regex in (False, True):
+        with pytest.raises(InvalidValue, match="too long"):
+            ReplaceText(many, "a", long, regex=regex)
+    with pytest.raises(InvalidValue, match="too long"):
+        FormatText("{a}" * 1_000_000, long)
+    with pytest.raises(InvalidValue, match="too long"):
+        JoinTexts(["a"] * 1_000_000, long)
+
+
+def test_a_text_has_no_millions_of_parts() -> None:
+    text = "a " * (_texts.MOST_PARTS + 1)
+    with pytest.raises(InvalidValue, match="too many parts"):
+        SplitText(text, " ")
+    with pytest.raises(InvalidValue, match="too many parts"):
+        FindText(text, "a")
 
 
 def test_patterns_are_checked_before_anything_runs(bench: Bench) -> None:
