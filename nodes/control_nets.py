@@ -146,7 +146,7 @@ def ApplyControlNet(
     Args:
         positive: What the picture is to show.
         negative: What it is to stay away from. Where none is linked, the picture leads beside what
-            stands in for it, too.
+            stands in for it, too, and that is handed on.
         control_net: Of LoadControlNet; for models of the same family.
         image: As the network knows them, such as white edges on black: one, or one for each picture
             that is sampled. Another size than the latent's is scaled until it covers that, and cut
@@ -160,8 +160,10 @@ def ApplyControlNet(
         guess: Lead the positive prompt alone, and that less in the first blocks of the model. For
             networks beside a UNet.
     """
+    from nodegraph.diffusion.conditionings import standing_in
     from nodegraph.diffusion.controls.applying import control_of, with_control
 
+    negative = negative or standing_in(positive)
     if strength == 0:
         # As for the network, which is then not asked.
         return Controlled(positive, BLOCKED if negative is None else negative)

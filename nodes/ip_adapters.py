@@ -128,12 +128,14 @@ def ApplyIPAdapter(
     Args:
         model: To be led.
         positive: What the picture is to show.
-        negative: What it is to stay away from; no picture stands beside it.
+        negative: What it is to stay away from; no picture stands beside it. Where none is linked,
+            what stands in for it is handed on.
         ip_adapter: Of LoadIPAdapter; for models of this kind.
         image: One picture, or several that lead together. Of each its middle square is seen, small.
         mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
         weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
     """
+    from nodegraph.diffusion.conditionings import standing_in
     from nodegraph.diffusion.ip_adapters.applying import (
         adapter_place,
         picture_mask,
@@ -148,6 +150,7 @@ def ApplyIPAdapter(
     with ctx.weights(ip_adapter.encoder) as eyes:
         shown, nothing = seen_by(eyes, image, reads_patches=ip_adapter.reads_patches)
     away: Any = BLOCKED
+    negative = negative or standing_in(positive)
     if negative is not None:
         away = with_picture(negative, place, shown, nothing, where, leads_away=True)
     return Pictured(led, with_picture(positive, place, shown, nothing, where), away)

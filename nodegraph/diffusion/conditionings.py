@@ -40,6 +40,16 @@ def combined(conditionings: Sequence[Conditioning]) -> Conditioning:
     )
 
 
+def standing_in(positive: Conditioning) -> Conditioning | None:
+    """The empty prompt that stands in for a negative one that isn't given, as a prompt.
+
+    Returns:
+        None for families that then do without.
+    """
+    empty = positive.unconditional
+    return None if empty is None else Conditioning((empty,), positive.family, empty)
+
+
 def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:
     """One prompt of the tokens of two, one after the other; all else is the first one's.
 

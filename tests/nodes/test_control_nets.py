@@ -214,3 +214,11 @@ def test_a_picture_that_is_applied_twice_leads_twice(bench: Bench) -> None:
     nodes["sample"]["inputs"]["positive"] = link("again.positive")
     whole = samples(bench, graph(strength=1.0))
     torch.testing.assert_close(samples(bench, nodes), whole, rtol=0, atol=1e-4)
+
+
+def test_a_negative_prompt_that_is_left_out_is_handed_on_as_the_empty_one(bench: Bench) -> None:
+    for apply in ({}, {"guess": True}, {"strength": 0.0}):
+        nodes = graph(**apply)
+        led = samples(bench, nodes)
+        nodes["sample"]["inputs"]["negative"] = link("lead.negative")
+        assert torch.equal(samples(bench, nodes), led)

@@ -102,6 +102,17 @@ def test_what_a_picture_shows_leads(bench: Bench, sd1_folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("adapter")
+def test_a_negative_prompt_that_is_left_out_is_the_empty_one(
+    bench: Bench, sd1_folder: Path
+) -> None:
+    nodes = graph(sd1_folder)
+    del nodes["lead"]["inputs"]["negative"]
+    handed_on = bench.value(nodes, "sample.latent").samples
+    del nodes["sample"]["inputs"]["negative"]
+    assert torch.equal(bench.value(nodes, "sample.latent").samples, handed_on)
+
+
+@pytest.mark.usefixtures("adapter")
 def test_prompts_that_go_past_it_are_told(bench: Bench, sd1_folder: Path) -> None:
     nodes = graph(sd1_folder)
     nodes["sample"]["inputs"]["negative"] = link("words")
