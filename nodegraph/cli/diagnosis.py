@@ -228,11 +228,14 @@ def _look_at_packs(found: Diagnosis, session: Session) -> None:
 
 
 def _look_at_models(found: Diagnosis, settings: Settings) -> None:
+    from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
     from nodegraph.diffusion.models import EMBEDDED, list_models
 
     models = list_models(settings.model_folders)
-    # LoRAs and embeddings are none, and no models that can't be used either.
-    whole = [model for model in models if model.use == "model"]
+    # What goes beside models, such as LoRAs and control networks, is none, and no model that can't
+    # be used either.
+    sampled = (LOAD_MODEL, LOAD_DENOISER, LOAD_PIPELINE, None)
+    whole = [model for model in models if model.node in sampled]
     found.models = len(whole)
     found.usable_models = sum(1 for model in whole if model.problem is None)
     if not any(model.name == EMBEDDED and model.problem is None for model in models):

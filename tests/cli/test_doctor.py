@@ -31,8 +31,8 @@ def test_it_is_readable(cli: Cli) -> None:
     assert shown.out.endswith("Everything that is needed works.\n")
 
 
-def test_loras_are_no_models_that_cannot_be_used(cli: Cli) -> None:
-    # Two come along.
+def test_what_goes_beside_models_is_none_that_cannot_be_used(cli: Cli) -> None:
+    # LoRAs, a control network and an upscaler come along.
     assert cli("doctor", "--json").json["models"] == 1
     assert "can't be used" not in cli("doctor").out
 

@@ -26,7 +26,7 @@ from nodegraph.engine.result import RunResult
 
 
 @node
-def Number(value: int = 1) -> int:
+def Given(value: int = 1) -> int:
     """A number."""
     return value
 
@@ -101,7 +101,7 @@ def Opened(ctx: Context, name: str = "number.txt") -> str:
         return type(error).__name__
 
 
-NODES = [Number, Told, Scaled, Chosen, Overwritten, PutBack, Late, Within, Opened]
+NODES = [Given, Told, Scaled, Chosen, Overwritten, PutBack, Late, Within, Opened]
 
 
 class Place:
@@ -137,8 +137,8 @@ def flow(kind: str) -> Workflow:
         "Chosen": {"one": {"from": "one"}, "two": {"from": "two"}},
     }
     nodes = {
-        "one": {"type": "Number", "inputs": {"value": 1}},
-        "two": {"type": "Number", "inputs": {"value": 20}},
+        "one": {"type": "Given", "inputs": {"value": 1}},
+        "two": {"type": "Given", "inputs": {"value": 20}},
         "it": {"type": kind, "inputs": inputs.get(kind, {})},
     }
     return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
@@ -309,7 +309,7 @@ def test_who_comes_after_an_edit_gets_nothing_of_before(place: Place) -> None:
         may_end.set()
         return await asyncio.gather(*runs)
 
-    with Session(place.settings, nodes=[Number, Held], inputs=place.folder) as session:
+    with Session(place.settings, nodes=[Given, Held], inputs=place.folder) as session:
         assert [result["it.number"] for result in asyncio.run(two(session))] == [1, 2]
 
 
@@ -335,7 +335,7 @@ def test_a_failure_of_before_an_edit_is_nobody_elses(place: Place) -> None:
         may_end.set()
         return list(await asyncio.gather(first, second))
 
-    with Session(place.settings, nodes=[Number, Held], inputs=place.folder) as session:
+    with Session(place.settings, nodes=[Given, Held], inputs=place.folder) as session:
         first, second = asyncio.run(two(session))
         assert not first.is_ok
         assert second["it.number"] == 2
