@@ -36,7 +36,7 @@ def ImageDifference(
 
     Args:
         image: Any.
-        other: As large, and as many.
+        other: As large; one for all, or as many.
         gain: What the differences are multiplied by, so that small ones show.
     """
     from nodegraph.images.editing.measuring import check_alike, differences, psnr
@@ -71,7 +71,7 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
 
     Args:
         image: Any.
-        other: As large, and as many.
+        other: As large; one for all, or as many.
     """
     from nodegraph.images.editing.measuring import compare
 

@@ -79,7 +79,14 @@ def SolidMask(
     category="mask/make",
     facts=IMAGE_TO_MASK,
     validate=check_color,
-    tags=("color range", "chroma key", "green screen", "MaskFromColor+", "select color"),
+    tags=(
+        "color range",
+        "chroma key",
+        "green screen",
+        "MaskFromColor+",
+        "ImageColorToMask",
+        "select color",
+    ),
 )
 def MaskFromColor(
     image: Image, color: str = "#ffffff", tolerance: Share = 0.1, softness: Share = 0.0

@@ -58,7 +58,9 @@ def line_art(image: Tensor, deviation: float = 0.8, threshold: float = 0.02) -> 
     """
     gray = mask_from_channel(image, "luminance")
     darker = gaussian_blur(gray, 1.6 * deviation) - gaussian_blur(gray, deviation)
-    return mask_to_image(torch.tanh((darker - threshold).clamp(min=0) * _STEEPNESS))
+    inked = (darker - threshold).clamp(min=0) * _STEEPNESS
+    # One by one: tanh rounds by the place that a number has in a tensor.
+    return mask_to_image(torch.stack([torch.tanh(item) for item in inked]))
 
 
 _STEEPNESS = 40.0

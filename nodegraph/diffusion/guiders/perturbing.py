@@ -51,7 +51,7 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
     Args:
         layers: As of `nodegraph.diffusion.guiders.layers`.
     Raises:
-        InvalidValue: On port ``layers``: there are no such.
+        InvalidValue: On port ``guider``: there are no such.
     """
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
@@ -76,7 +76,7 @@ def without_layers(model: Denoiser, layers: Sequence[str]) -> Denoiser:
     Args:
         layers: As of `nodegraph.diffusion.guiders.layers`.
     Raises:
-        InvalidValue: On port ``layers``: there are no such, or they can't be left out.
+        InvalidValue: On port ``guider``: there are no such, or they can't be left out.
     """
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:

@@ -45,10 +45,13 @@ class Likeness:
 def compare(image: Tensor, other: Tensor) -> Likeness:
     """How alike pictures are; alpha counts as a channel in differences, and not in structure.
 
+    Args:
+        other: One for all of `image`, or as many.
     Raises:
         InvalidValue: They differ in size, number or channels.
     """
     check_alike(image, other)
+    other = other.expand_as(image)
     apart = image.double() - other.double()
     mse = float(apart.square().mean())
     pairs = [
@@ -69,11 +72,13 @@ def compare(image: Tensor, other: Tensor) -> Likeness:
 def check_alike(image: Tensor, other: Tensor) -> None:
     """Refuse pictures that can't be compared pixel by pixel.
 
+    Args:
+        other: One for all of `image`, or as many.
     Raises:
         InvalidValue: They differ in size, number or channels.
     """
     check_channels(image)
-    if image.shape != other.shape:
+    if image.shape[1:] != other.shape[1:] or len(other) not in (1, len(image)):
         raise InvalidValue(
             "the pictures aren't alike in size, number or channels",
             port="other",

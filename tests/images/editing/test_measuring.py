@@ -93,3 +93,10 @@ def test_figures_are_told_channel_by_channel() -> None:
 def test_colours_are_as_wide_as_their_shares() -> None:
     found = color_strip([((1, 0, 0, 1), 0.75), ((0, 0, 1, 1), 0.25)], 8, 2)
     assert found[0, 0, :, 0].tolist() == [1] * 6 + [0] * 2
+
+
+def test_one_picture_is_compared_with_each_of_a_batch() -> None:
+    batch = torch.rand(3, 5, 7, 3, generator=torch.Generator().manual_seed(2))
+    assert compare(batch, batch[1:2]) == compare(batch, batch[1:2].repeat(3, 1, 1, 1))
+    with pytest.raises(InvalidValue, match="aren't alike"):
+        compare(batch, batch[:2])
