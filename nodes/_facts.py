@@ -218,7 +218,12 @@ def vae_state(inputs: HookInputs) -> str:
 def input_path(inputs: HookInputs) -> Path | None:
     """The file that `path` names, if it is known yet."""
     name = inputs.literals.get("path")
-    return None if name is None else inputs.environment.inputs / Path(name).expanduser()
+    if name is None:
+        return None
+    try:
+        return inputs.environment.inputs / Path(name).expanduser()
+    except RuntimeError:  # nobody has the name after ~: it is told as a file that is missing
+        return inputs.environment.inputs / str(name)
 
 
 def image_state(inputs: HookInputs) -> str:

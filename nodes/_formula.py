@@ -141,10 +141,18 @@ def _check(part: ast.AST) -> None:
         is_known = isinstance(part.func, ast.Name) and part.func.id in _FUNCTIONS
         is_known = is_known and not part.keywords
     if not is_known:
-        found = part.id if isinstance(part, ast.Name) else type(part).__name__.lower()
+        found = _written(part)
         raise InvalidValue(
             f"uses `{found}`, which means nothing here", port="expression", expected=_KNOWN
         )
+
+
+def _written(part: ast.AST) -> str:
+    """What a part is called where it stands, as far as it has a name."""
+    named = part.func if isinstance(part, ast.Call) else part
+    if isinstance(named, ast.Name):
+        return f"{named.id[:40]}()" if named is not part else named.id[:40]
+    return type(part).__name__.lower()
 
 
 def _value(part: ast.expr, numbers: Mapping[str, float]) -> Any:

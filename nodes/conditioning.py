@@ -102,6 +102,7 @@ def AverageConditioning(
         "rectangle",
         "ConditioningSetAreaPercentage",
         "couple",
+        "regional prompter",
     ),
 )
 def AreaConditioning(
@@ -137,7 +138,7 @@ def AreaConditioning(
     category=_PLACE,
     label="Keep prompt to mask",
     facts=_FAMILY,
-    tags=("ConditioningSetMask", "regional", "couple"),
+    tags=("ConditioningSetMask", "regional", "couple", "regional prompter", "attention couple"),
 )
 def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
     """Keep a prompt to where a mask is 1. CombineConditioning brings several together.

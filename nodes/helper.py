@@ -15,7 +15,18 @@ from ._sizes import TRAINED, size_for
     category="helper",
     lane="io",
     output=True,
-    tags=("display", "print", "debug", "inspect", "show any", "text", "preview", "statistics"),
+    tags=(
+        "display",
+        "print",
+        "debug",
+        "inspect",
+        "show any",
+        "text",
+        "preview",
+        "statistics",
+        "PreviewAny",
+        "ShowText",
+    ),
 )
 def ShowValue(ctx: Context, value: Any) -> None:
     """Show any value: texts and numbers as they are, of pictures and latents their statistics.
@@ -69,7 +80,7 @@ def Resolution(
     category="helper",
     validate=check_date,
     fingerprint=today_text,
-    tags=("date", "time", "now", "clock", "timestamp", "file name"),
+    tags=("date", "time", "now", "clock", "timestamp", "file name", "filename"),
 )
 def Today(format: str = "%Y-%m-%d") -> str:
     """The date, or the time, as a text. What depends on it is made anew once that text changes.
@@ -88,7 +99,10 @@ class PathPieces(NamedTuple):
     suffix: str
 
 
-@node(category="helper", tags=("file name", "basename", "extension", "folder", "directory"))
+@node(
+    category="helper",
+    tags=("file name", "basename", "extension", "folder", "directory", "filename"),
+)
 def PathParts(path: str) -> PathPieces:
     """The parts of a file's path: for fruit/apple.png the folder fruit, apple.png, apple and .png.
 

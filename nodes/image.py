@@ -107,7 +107,17 @@ class LoadedImages(NamedTuple):
     lane="io",
     validate=check_pictures,
     fingerprint=pictures_state,
-    tags=("folder", "directory", "glob", "batch", "list", "several", "dataset"),
+    tags=(
+        "folder",
+        "directory",
+        "glob",
+        "batch",
+        "list",
+        "several",
+        "dataset",
+        "load images from folder",
+        "load image batch",
+    ),
 )
 def LoadImages(
     ctx: Context,
@@ -147,7 +157,18 @@ def LoadImages(
     lane="io",
     output="files",
     validate=check_picture_name,
-    tags=("write", "file", "export", "png", "jpg", "Image Save", "jpeg", "avif", "metadata"),
+    tags=(
+        "write",
+        "file",
+        "export",
+        "png",
+        "jpg",
+        "Image Save",
+        "jpeg",
+        "avif",
+        "metadata",
+        "filename prefix",
+    ),
 )
 def SaveImage(
     ctx: Context,

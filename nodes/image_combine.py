@@ -79,6 +79,7 @@ def BlendImages(
         "ImageCompositeMasked",
         "image composite",
         "overlay",
+        "compositor",
     ),
 )
 def CompositeImage(

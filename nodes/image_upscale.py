@@ -106,7 +106,7 @@ class ImageTiles(NamedTuple):
     category="image/transform",
     infer=split_facts,
     validate=check_split,
-    tags=("tiled upscale", "Ultimate SD Upscale", "cut", "crop", "grid"),
+    tags=("tiled upscale", "Ultimate SD Upscale", "cut", "crop", "grid", "tiled diffusion"),
 )
 def SplitTiles(
     image: Image,

@@ -34,7 +34,7 @@ class Inpainted(NamedTuple):
     },
     validate=check_encoded_size,
     estimate=encoding,
-    tags=("inpaint", "fill", "outpaint"),
+    tags=("inpaint", "fill", "outpaint", "InpaintModelConditioning", "VAEEncodeForInpaint"),
 )
 def InpaintConditioning(
     ctx: Context, conditioning: Conditioning, vae: Vae, image: Image, mask: Mask

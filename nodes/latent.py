@@ -25,6 +25,10 @@ Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
     category="latent",
     facts={"latent": {"width": "width", "height": "height", "batch": "batch_size"}},
     validate=check_empty_latent,
+    tags=(
+        "EmptyLatentImage",
+        "EmptySD3LatentImage",
+    ),
 )
 def EmptyLatent(
     width: Side = 512, height: Side = 512, batch_size: Annotated[int, Range(1, 4096)] = 1
@@ -40,7 +44,16 @@ def EmptyLatent(
     return Latent(None, width, height, batch_size)
 
 
-@node(category="latent", facts={"latent": {**LATENT_FACTS, "format": "latent.format"}})
+@node(
+    category="latent",
+    facts={"latent": {**LATENT_FACTS, "format": "latent.format"}},
+    tags=(
+        "soft inpainting",
+        "differential diffusion",
+        "VAEEncodeForInpaint",
+        "masked content",
+    ),
+)
 def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
     """Say which part of a latent sampling may change.
 

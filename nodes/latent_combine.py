@@ -36,7 +36,7 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
 @node(
     category="latent/combine",
     facts={"latent": {name: fact for name, fact in KEPT.items() if name != "batch"}},
-    tags=("RepeatLatentBatch", "batch", "copies", "variations"),
+    tags=("RepeatLatentBatch", "batch", "copies", "variations", "batch size"),
 )
 def RepeatLatent(latent: Latent, times: Annotated[int, Range(1, 4096)] = 2) -> Latent:
     """Take a latent several times, in one batch; each copy draws noise of its own.

@@ -39,7 +39,14 @@ def InjectNoise(
 @node(
     category="latent",
     facts={"latent": {name: KEPT[name] for name in ("width", "height", "frames", "format")}},
-    tags=("seed list", "batch seeds", "noise seed", "variations", "SeedRange"),
+    tags=(
+        "seed list",
+        "batch seeds",
+        "noise seed",
+        "variations",
+        "SeedRange",
+        "LatentBatchSeedBehavior",
+    ),
 )
 def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
     """Give each item of a batch a seed of its own, such as to draw the best of many again.

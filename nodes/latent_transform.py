@@ -83,7 +83,7 @@ def CropLatent(
     category="latent/transform",
     infer=scaled_latent,
     validate=check_scaled,
-    tags=("upscale", "LatentUpscale", "LatentUpscaleBy", "hires fix", "scale"),
+    tags=("upscale", "LatentUpscale", "LatentUpscaleBy", "hires fix", "scale", "highres fix"),
 )
 def ResizeLatent(
     latent: Latent,

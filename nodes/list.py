@@ -67,7 +67,7 @@ def MakeList(
     return items
 
 
-@node(category="list", tags=("index", "pick", "first", "last"))
+@node(category="list", tags=("index", "pick", "first", "last", "pick random", "random choice"))
 def Item(items: list[Any], index: int = 0) -> Any:
     """One item of a list.
 
@@ -85,7 +85,7 @@ def Item(items: list[Any], index: int = 0) -> Any:
     return items[index]
 
 
-@node(category="list", tags=("count", "size"))
+@node(category="list", tags=("count", "size", "StringLength", "number of"))
 def Length(items: list[Any]) -> int:
     """How many items a list has.
 

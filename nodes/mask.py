@@ -312,7 +312,17 @@ class Cropped(NamedTuple):
     category="mask",
     infer=cropped,
     validate=check_cropped,
-    tags=("face detailer", "adetailer", "inpaint only masked", "InpaintCrop", "detail", "zoom"),
+    tags=(
+        "face detailer",
+        "adetailer",
+        "inpaint only masked",
+        "InpaintCrop",
+        "detail",
+        "zoom",
+        "FaceDetailer",
+        "Impact Pack detailer",
+        "SEGS",
+    ),
 )
 def CropToMask(
     image: Image,
@@ -354,7 +364,7 @@ def CropToMask(
 @node(
     category="mask",
     facts={"image": IMAGE_FACTS},
-    tags=("paste back", "uncrop", "InpaintStitch", "face detailer", "adetailer"),
+    tags=("paste back", "uncrop", "InpaintStitch", "face detailer", "adetailer", "FaceDetailer"),
 )
 def StitchCrop(
     image: Image,

@@ -29,7 +29,7 @@ Share = Annotated[float, Range(0, 1, step=0.01)]
     infer=mask_loaded,
     validate=check_image,
     fingerprint=image_state,
-    tags=("open", "read", "LoadImageMask", "paint", "inpaint", "upload mask"),
+    tags=("open", "read", "LoadImageMask", "paint", "inpaint", "upload mask", "mask editor"),
 )
 def LoadMask(
     ctx: Context,
@@ -84,8 +84,9 @@ def SolidMask(
         "chroma key",
         "green screen",
         "MaskFromColor+",
-        "ImageColorToMask",
         "select color",
+        "ImageColorToMask",
+        "ColorToMask",
     ),
 )
 def MaskFromColor(
@@ -172,7 +173,16 @@ def ShapeMask(
     category="mask/make",
     infer=boxes_made,
     validate=check_boxes,
-    tags=("bbox", "bounding boxes", "regions", "rectangles", "json"),
+    tags=(
+        "bbox",
+        "bounding boxes",
+        "regions",
+        "rectangles",
+        "json",
+        "detector",
+        "YOLO",
+        "Ultralytics",
+    ),
 )
 def MaskFromBoxes(
     boxes: Annotated[str, Multiline()] = "[[0.25, 0.25, 0.5, 0.5]]",

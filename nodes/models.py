@@ -159,7 +159,7 @@ class LoadedLora(NamedTuple):
     validate=check_lora,
     fingerprint=lora_state,
     estimate=lora_weights,
-    tags=("lora", "loha", "lokr", "dora", "adapter", "style"),
+    tags=("lora", "loha", "lokr", "dora", "adapter", "style", "LoRA tag"),
 )
 def LoadLora(
     ctx: Context,

@@ -29,7 +29,7 @@ _CALCULATE: Mapping[str, Callable[[float, float], float]] = {
 }
 
 
-@node(category="number", tags=("if", "condition", "equal", "less", "greater"))
+@node(category="number", tags=("if", "condition", "equal", "less", "greater", "compare numbers"))
 def Compare(
     a: float, comparison: Literal["<", "<=", "==", "!=", ">=", ">"] = "<", b: float = 0.0
 ) -> bool:
@@ -84,7 +84,11 @@ _LOGIC: Mapping[str, Callable[[bool, bool], bool]] = {
 _SEEDS = 2**64
 
 
-@node(id="Integer", category="number", tags=("constant", "int", "primitive", "value"))
+@node(
+    id="Integer",
+    category="number",
+    tags=("constant", "int", "primitive", "value", "PrimitiveNode", "INT constant"),
+)
 def WholeNumber(value: int = 0) -> int:
     """A whole number, for several inputs at once.
 
@@ -94,7 +98,11 @@ def WholeNumber(value: int = 0) -> int:
     return value
 
 
-@node(id="Number", category="number", tags=("constant", "float", "primitive", "value"))
+@node(
+    id="Number",
+    category="number",
+    tags=("constant", "float", "primitive", "value", "PrimitiveNode", "FLOAT constant"),
+)
 def DecimalNumber(value: float = 0.0) -> float:
     """A number, for several inputs at once.
 
@@ -123,7 +131,17 @@ class FormulaResult(NamedTuple):
 @node(
     category="number",
     validate=check_formula,
-    tags=("math", "expression", "calculator", "evaluate", "simple math"),
+    tags=(
+        "math",
+        "expression",
+        "calculator",
+        "evaluate",
+        "simple math",
+        "clamp",
+        "minimum",
+        "maximum",
+        "SimpleMath",
+    ),
 )
 def Formula(
     expression: Annotated[str, Multiline()] = "a + b",
@@ -158,7 +176,20 @@ def Logic(a: bool, operation: Literal["and", "or", "xor", "not"] = "and", b: boo
     return _LOGIC[operation](a, b)
 
 
-@node(id="Seed", category="number", tags=("random", "constant", "noise", "increment", "offset"))
+@node(
+    id="Seed",
+    category="number",
+    tags=(
+        "random",
+        "constant",
+        "noise",
+        "increment",
+        "offset",
+        "seed everywhere",
+        "global seed",
+        "rgthree",
+    ),
+)
 def SharedSeed(seed: Annotated[int, Seed()] = 0, offset: int = 0) -> int:
     """A seed for several nodes at once.
 

@@ -12,7 +12,15 @@ from ._wildcard_facts import check_choices, wildcards
 @node(
     category="text/prompt",
     validate=check_choices,
-    tags=("wildcards", "dynamic prompts", "choice", "seed", "ImpactWildcardProcessor"),
+    tags=(
+        "wildcards",
+        "dynamic prompts",
+        "choice",
+        "seed",
+        "ImpactWildcardProcessor",
+        "pick random",
+        "random line",
+    ),
 )
 def RandomPrompt(
     ctx: Context, text: Annotated[str, Multiline()], seed: Annotated[int, Seed()] = 0

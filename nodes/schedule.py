@@ -135,7 +135,7 @@ def Timesteps(
     return found[::-1] if order == "clean first" else found
 
 
-@node(category="schedule", tags=("list", "batch"))
+@node(category="schedule", tags=("list", "batch", "batch count", "queue", "variations"))
 def SeedRange(
     start: Annotated[int, Seed()] = 0, count: Annotated[int, Range(1, 10_000)] = 4
 ) -> list[int]:

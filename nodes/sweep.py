@@ -19,7 +19,18 @@ class SweptGrid(NamedTuple):
 
 @node(
     category="flow",
-    tags=("xy plot", "x/y", "grid", "sweep", "compare", "parameters", "efficiency", "script"),
+    tags=(
+        "xy plot",
+        "x/y",
+        "grid",
+        "sweep",
+        "compare",
+        "parameters",
+        "efficiency",
+        "script",
+        "x/y/z plot",
+        "prompt S/R",
+    ),
 )
 def GridSweep(
     x: list[Any],

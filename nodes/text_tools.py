@@ -27,7 +27,11 @@ from ._texts import (
 )
 
 
-@node(id="Text", category="text", tags=("constant", "string", "primitive", "multiline", "prompt"))
+@node(
+    id="Text",
+    category="text",
+    tags=("constant", "string", "primitive", "multiline", "prompt", "PrimitiveNode"),
+)
 def ConstantText(text: Annotated[str, Multiline()] = "") -> str:
     """A text, for several inputs at once.
 
@@ -40,7 +44,17 @@ def ConstantText(text: Annotated[str, Multiline()] = "") -> str:
 @node(
     category="text",
     validate=check_template,
-    tags=("template", "string", "concat", "f-string", "interpolate", "placeholder"),
+    tags=(
+        "template",
+        "string",
+        "concat",
+        "f-string",
+        "interpolate",
+        "placeholder",
+        "StringConcatenate",
+        "prompt styler",
+        "styles",
+    ),
 )
 def FormatText(
     template: Annotated[str, Multiline()] = "{a}, {b}",
@@ -61,7 +75,10 @@ def FormatText(
     return filled(template, {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f})
 
 
-@node(category="text", tags=("concat", "append", "combine", "string", "list"))
+@node(
+    category="text",
+    tags=("concat", "append", "combine", "string", "list", "StringConcatenate", "join strings"),
+)
 def JoinTexts(texts: list[str], separator: str = ", ") -> str:
     r"""Put texts together, one after the other.
 
@@ -89,7 +106,11 @@ def SplitText(
     return some(part for part in trimmed if part or keep_empty)
 
 
-@node(category="text", validate=check_pattern, tags=("substitute", "string", "regex", "find"))
+@node(
+    category="text",
+    validate=check_pattern,
+    tags=("substitute", "string", "regex", "find", "StringReplace", "prompt S/R"),
+)
 def ReplaceText(
     text: str,
     find: str,
@@ -128,7 +149,11 @@ def ReplaceText(
         ) from None
 
 
-@node(category="text", validate=check_pattern, tags=("regex", "extract", "match", "search", "list"))
+@node(
+    category="text",
+    validate=check_pattern,
+    tags=("regex", "extract", "match", "search", "list", "substring", "RegexExtract"),
+)
 def FindText(
     text: str,
     pattern: str,
@@ -221,7 +246,7 @@ def PickJson(text: Annotated[str, Multiline()], path: str = "") -> Any:
     lane="io",
     validate=check_text_file,
     fingerprint=image_state,
-    tags=("open", "read", "file", "txt", "prompts"),
+    tags=("open", "read", "file", "txt", "prompts", "load prompts from file", "styles.csv"),
 )
 def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
     """Read a text from a file.

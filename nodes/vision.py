@@ -74,7 +74,16 @@ class Segmented(NamedTuple):
     numerics=True,
     facts=IMAGE_TO_MASK,
     validate=check_anything,
-    tags=("sam", "sam2", "click", "box", "object selection", "segment by points", "detector"),
+    tags=(
+        "sam",
+        "sam2",
+        "click",
+        "box",
+        "object selection",
+        "segment by points",
+        "detector",
+        "segs",
+    ),
 )
 def SegmentAnything(
     ctx: Context,
@@ -116,7 +125,7 @@ def SegmentAnything(
     numerics=True,
     facts=IMAGE_TO_MASK,
     validate=check_text,
-    tags=("clipseg", "text mask", "prompt", "grounding", "words"),
+    tags=("clipseg", "text mask", "prompt", "grounding", "words", "GroundingDINO"),
 )
 def SegmentByText(
     ctx: Context,

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -317,6 +318,8 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
 
 def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
     """Open a file and check what it claims to be; no pixel is read yet."""
+    if _is_special(path):
+        raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
     Image.init()
     try:
         image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
@@ -341,6 +344,15 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
             expected=f"at most {max_pixels:,} pixels",
         )
     return image
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device or a pipe, which may never end; opening one may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False  # what is wrong with it shows as it is opened
+    return not (S_ISREG(mode) or S_ISDIR(mode))
 
 
 def _damaged(path: Path, error: Exception) -> InvalidFile:

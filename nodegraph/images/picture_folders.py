@@ -78,7 +78,10 @@ def check_folder_room(files: Sequence[Path], *, names: bool = True) -> None:
 
 
 def _candidates(pattern: str, environment: Environment) -> Iterator[Path]:
-    whole = environment.inputs / Path(pattern).expanduser()
+    try:
+        whole = environment.inputs / Path(pattern).expanduser()
+    except RuntimeError as error:
+        raise InvalidFile(f"{pattern} can't be read: {error}") from None
     folder, rest = whole, "*"
     if not whole.is_dir():
         parts = whole.parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -112,3 +113,9 @@ def test_values_become_numbers() -> None:
             ToNumber(wrong)
     with pytest.raises(InvalidValue):
         ToInteger(math.inf)
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    for expression, name in {"factorial(a)": "factorial()", "a + x": "x"}.items():
+        with pytest.raises(InvalidValue, match=f"`{re.escape(name)}`"):
+            Formula(expression, a=1)

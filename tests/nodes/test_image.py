@@ -70,6 +70,14 @@ def test_a_file_overwritten_in_place_is_loaded_again_though_its_time_was_set_bac
     assert second[0, 0, 0].tolist() == [0, 0, 1]
 
 
+@pytest.mark.parametrize("path", ["pipe.png", "/dev/zero", "~nobody-of-this-name/a.png"])
+def test_what_is_no_file_is_told_and_not_waited_for(bench: Bench, path: str) -> None:
+    os.mkfifo(bench.folder / "inputs" / "pipe.png")
+    for node in ("LoadImage", "LoadImages"):
+        [problem] = bench.problems({"a": {"type": node, "inputs": {"path": path}}}, "a")
+        assert problem.port == "path"
+
+
 def test_a_missing_file_is_told_before_running(bench: Bench) -> None:
     Image.new("RGB", (2, 2)).save(bench.folder / "inputs" / "red.png")
 
