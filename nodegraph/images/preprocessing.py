@@ -56,11 +56,15 @@ def line_art(image: Tensor, deviation: float = 0.8, threshold: float = 0.02) -> 
         threshold: How much darker than its surroundings a line begins.
     Source: Winnemöller et al. 2012, Computers & Graphics 36, 6 (extended difference of Gaussians).
     """
+
+    def drawn(gray: Tensor) -> Tensor:
+        darker = gaussian_blur(gray, 1.6 * deviation) - gaussian_blur(gray, deviation)
+        return torch.tanh((darker - threshold).clamp(min=0) * _STEEPNESS)
+
+    # One by one: the kernels round by the place that a number has in a tensor, and what is so
+    # steep makes that seen.
     gray = mask_from_channel(image, "luminance")
-    darker = gaussian_blur(gray, 1.6 * deviation) - gaussian_blur(gray, deviation)
-    inked = (darker - threshold).clamp(min=0) * _STEEPNESS
-    # One by one: tanh rounds by the place that a number has in a tensor.
-    return mask_to_image(torch.stack([torch.tanh(item) for item in inked]))
+    return mask_to_image(torch.cat([drawn(item) for item in torch.split(gray, 1)]))
 
 
 _STEEPNESS = 40.0
