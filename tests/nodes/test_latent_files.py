@@ -118,3 +118,9 @@ def test_a_mask_is_taken_off() -> None:
     assert found.noise_mask is None
     assert found.leftover.original is None
     assert ClearNoiseMask(found) == found
+
+
+def test_a_name_that_no_file_can_have_is_told(bench: Bench) -> None:
+    nodes = {"load": {"type": "LoadLatent", "inputs": {"path": "x" * 300}}}
+    [problem] = bench.problems(nodes, "load")
+    assert problem.port == "path"

@@ -69,7 +69,11 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
     Raises:
         InvalidFile: It is missing, can't be read, is damaged, or holds no latent.
     """
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:  # a name that is too long, a loop of links
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    if not is_there:
         raise missing_file(path, names=names)
     text = read_header(path).metadata.get(_ABOUT)
     try:
