@@ -72,7 +72,8 @@ def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_made(inputs)
     text = inputs.literals.get("boxes")
     if text is not None:
-        yield from _told("boxes", lambda: read_boxes(text))
+        unit = inputs.literals.get("unit") or "pixels"
+        yield from _told("boxes", lambda: read_boxes(text, unit=unit))
 
 
 def check_color(inputs: HookInputs) -> Iterator[Finding]:
@@ -91,7 +92,8 @@ def check_points(inputs: HookInputs) -> Iterator[Finding]:
     boxes = inputs.literals.get("boxes") or inputs.literals.get("box") or ""
     if boxes.strip():
         port = "boxes" if "boxes" in inputs.literals else "box"
-        yield from _told(port, lambda: read_boxes(boxes, port))
+        unit = inputs.literals.get("unit") or "pixels"
+        yield from _told(port, lambda: read_boxes(boxes, port, unit))
 
 
 def check_some_points(inputs: HookInputs) -> Iterator[Finding]:

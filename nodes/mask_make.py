@@ -205,7 +205,7 @@ def MaskFromBoxes(
     from nodegraph.images.mask_sources import boxes_mask, in_pixels, sized
 
     size = sized(image, width, height)
-    placed = [in_pixels(box, size, unit) for box in read_boxes(boxes)]
+    placed = [in_pixels(box, size, unit) for box in read_boxes(boxes, unit=unit)]
     return boxes_mask(size, placed, each=each != "one mask")
 
 

@@ -126,7 +126,7 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
     from nodegraph.images.mask_sources import in_pixels
     from nodegraph.images.selecting import select_by_box
 
-    found = read_boxes(box, "box")
+    found = read_boxes(box, "box", unit)
     if len(found) != 1:
         raise InvalidValue("one box is selected by", port="box", given=f"{len(found)} boxes")
     x, y, width, height = in_pixels(found[0], (image.shape[2], image.shape[1]), unit)

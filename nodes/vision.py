@@ -115,7 +115,11 @@ def SegmentAnything(
         pixel_points(read_points(text, port), size, unit, port)
         for port, text in (("points", points), ("excluded", excluded))
     )
-    within = [in_pixels(box, size, unit) for box in read_boxes(boxes)] if boxes.strip() else []
+    within = (
+        [in_pixels(box, size, unit) for box in read_boxes(boxes, unit=unit)]
+        if boxes.strip()
+        else []
+    )
     return Segmented(*segment_anything(ctx, model, image, wanted, other, within))
 
 

@@ -13,11 +13,19 @@ MOST = 1000
 """Points or boxes in a text."""
 
 
-def read_boxes(text: str, port: str = "boxes") -> list[tuple[float, float, float, float]]:
+_MOST_SHARE = 4
+"""Of a picture's sides; what is beyond can only be meant as pixels."""
+
+
+def read_boxes(
+    text: str, port: str = "boxes", unit: str = "pixels"
+) -> list[tuple[float, float, float, float]]:
     """Boxes from a text: x, y, width and height each, as JSON or as plain numbers.
 
+    Args:
+        unit: pixels, or shares of a picture's sides.
     Raises:
-        InvalidValue: There are none, or something else is in there.
+        InvalidValue: There are none, or something else is in there, such as pixels for shares.
     """
     found = _numbers(text, 4, port, "[[x, y, width, height], …], or four numbers a line")
     for box in found:
@@ -27,6 +35,14 @@ def read_boxes(text: str, port: str = "boxes") -> list[tuple[float, float, float
                 port=port,
                 given=str(list(box)),
                 expected="a width and height above 0",
+            )
+        if unit == "shares" and max(map(abs, box)) > _MOST_SHARE:
+            raise InvalidValue(
+                "a box is far larger than the picture",
+                port=port,
+                given=str(list(box)),
+                expected="shares of the picture's sides, 0 to 1",
+                hint="If they are pixels, set unit to pixels.",
             )
     return [(box[0], box[1], box[2], box[3]) for box in found]
 

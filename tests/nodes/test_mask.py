@@ -113,6 +113,7 @@ def test_the_box_of_a_mask_is_told_in_numbers(bench: Bench) -> None:
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("MaskFromBoxes", {"boxes": "1 2 3"}, "boxes"),
+    ("MaskFromBoxes", {"boxes": "0 0 10 10"}, "boxes"),
     ("SolidMask", {"width": 0}, "width"),
     ("MaskFromColor", {**IMAGE, "color": "octarine"}, "color"),
     ("MaskOverlay", {**BOTH, "color": ""}, "color"),
