@@ -15,12 +15,7 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.diffusion.classifier_files import (
-    COMPANION,
-    LatentClassifier,
-    locate_classifier,
-    open_classifier,
-)
+from nodegraph.diffusion.classifier_files import COMPANION, locate_classifier, open_classifier
 from nodegraph.diffusion.guiders.additions import (
     Classified,
     FurtherNegative,
@@ -33,6 +28,7 @@ from nodegraph.diffusion.guiders.additions import (
 from nodegraph.diffusion.guiders.base import AddedGuidance
 from nodegraph.diffusion.guiders.changing import SCALE_LAWS, ChangingScale
 from nodegraph.diffusion.guiders.layers import layer_names
+from nodegraph.diffusion.helper_recipes import LatentClassifier
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 
 from ._guider_facts import (

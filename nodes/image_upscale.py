@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, Range, node
-from nodegraph.diffusion.upscaling.files import SHIPPED, UpscaleModel, open_upscaler
+from nodegraph.diffusion.helper_recipes import UpscaleModel
+from nodegraph.diffusion.upscaling.files import SHIPPED, open_upscaler
 from nodegraph.images.tiles import Tiling
 
 from ._upscale_facts import (

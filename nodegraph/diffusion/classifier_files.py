@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.ports import port_type
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import Recipe, RecipeFile
+from nodegraph.core.values import RecipeFile
 from nodegraph.diffusion.adapters.files import locate_adapter
+from nodegraph.diffusion.helper_recipes import LatentClassifier
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -26,12 +26,6 @@ COMPANION = f"{EMBEDDED}/guidance_classifier"
 """Name of the one that comes along with the embedded model."""
 
 _ROLE = "classifier"
-
-
-@port_type(name="Classifier", color="#c2a5e0")
-@dataclass(frozen=True, slots=True)
-class LatentClassifier(Recipe):
-    """Recipe of a classifier of noisy latents."""
 
 
 @dataclass(frozen=True, slots=True)

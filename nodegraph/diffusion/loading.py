@@ -37,7 +37,7 @@ from nodegraph.diffusion.checkpoint_parts import (
     part_prefix,
     recipe_parts,
 )
-from nodegraph.diffusion.classifier_files import LatentClassifier, classifier_bytes
+from nodegraph.diffusion.classifier_files import classifier_bytes
 from nodegraph.diffusion.components import (
     Autoencoder,
     Component,
@@ -48,6 +48,7 @@ from nodegraph.diffusion.components import (
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.noisy_classifier import load_classifier
 from nodegraph.diffusion.opening import recipe_settings, unchanged
@@ -58,7 +59,7 @@ from nodegraph.diffusion.previews import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tables import move_with_tables
-from nodegraph.diffusion.upscaling.files import UpscaleModel, upscaler_bytes
+from nodegraph.diffusion.upscaling.files import upscaler_bytes
 from nodegraph.diffusion.upscaling.loading import load_upscaler
 from nodegraph.diffusion.vocabulary import MERGES, missing_tokenizer
 from nodegraph.diffusion.weight_files import PRECISIONS, read_tensors

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.diffusion.classifier_files import LatentClassifier, read_classifier
+from nodegraph.diffusion.classifier_files import read_classifier
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.fitting import check_fits
+from nodegraph.diffusion.helper_recipes import LatentClassifier
 from nodegraph.diffusion.weight_files import read_tensors
 
 _GROUPS = 8

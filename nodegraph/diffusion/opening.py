@@ -21,10 +21,10 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.classifier_files import LatentClassifier
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
     Options,
@@ -46,7 +46,6 @@ from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden, scheduler_option
-from nodegraph.diffusion.upscaling.files import UpscaleModel
 from nodegraph.errors import InvalidFile, InvalidValue
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")

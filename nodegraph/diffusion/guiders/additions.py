@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
-from nodegraph.diffusion.classifier_files import LatentClassifier, read_classifier
+from nodegraph.diffusion.classifier_files import read_classifier
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.guiders.addable import (
     CLASSIFIED,
@@ -18,6 +18,7 @@ from nodegraph.diffusion.guiders.addable import (
     check_addable,
 )
 from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel, Side
+from nodegraph.diffusion.helper_recipes import LatentClassifier
 from nodegraph.errors import InvalidValue
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.ports import port_type
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import Recipe, RecipeFile
+from nodegraph.core.values import RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.diffusion.helper_recipes import UpscaleModel
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder, find_path
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.upscaling.architectures import compact_shape, is_upscaler
@@ -23,17 +22,6 @@ SHIPPED = f"{EMBEDDED}/upscaler"
 """Name of the upscale model that comes along."""
 COMPACT, OTHER = "compact", "spandrel"
 """Kinds of recipes: those of the network that is built here, and those that spandrel knows."""
-
-
-@port_type(color="#7fc8a9")
-@dataclass(frozen=True, slots=True)
-class UpscaleModel(Recipe):
-    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return Path(self.files[0].path)
 
 
 def locate_upscaler(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> Path:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.diffusion.components import Component
+from nodegraph.diffusion.helper_recipes import UpscaleModel
 from nodegraph.diffusion.upscaling.architectures import compact_shape
 from nodegraph.diffusion.upscaling.compact_upscaler import CompactUpscaler
-from nodegraph.diffusion.upscaling.files import UpscaleModel
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 
