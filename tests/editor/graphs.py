@@ -186,6 +186,20 @@ def drag(editor: Editor, start: Point, end: Point) -> None:
     mouse.up()
 
 
+def scroll_to(editor: Editor, label: str) -> None:
+    """Scroll the open list, which only holds the rows in sight, down to a node."""
+    types = editor.page.get_by_role("listbox", name="Node types")
+    row = types.get_by_role("option", name=re.compile(f"^{re.escape(label)}"))
+    expect(types.get_by_role("option").first).to_be_visible()
+    editor.page.mouse.move(*middle(types))
+    for _ in range(400):
+        if row.count():
+            return
+        editor.page.mouse.wheel(0, 100)
+        editor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    raise AssertionError(f"{label} isn't in the list")
+
+
 def pick(editor: Editor, label: str) -> None:
     """Click on a node in the open list."""
     row = editor.page.get_by_role("listbox", name="Node types").get_by_role(

@@ -108,7 +108,7 @@ class TestAModel:
         close(editor, dialog)
         expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
         editor.field("load", "Model").click()
-        editor.page.get_by_role("option", name="tiny").click()
+        editor.page.get_by_role("option", name=re.compile("^tiny sd1")).click()
         expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
 
 

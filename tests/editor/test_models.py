@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 from playwright.sync_api import Locator, expect
@@ -19,7 +20,7 @@ def models(editor: Editor) -> Locator:
 def test_models_come_and_go_in_an_open_page(editor: Editor) -> None:
     folder = editor.server.home / "models" / "portraits"
     found = models(editor)
-    expect(found.get_by_role("option", name="tiny")).to_be_visible()
+    expect(found.get_by_role("option", name=re.compile("^tiny sd1"))).to_be_visible()
     expect(found.get_by_role("option", name="portraits")).to_have_count(0)
     shutil.copytree(embedded_folder(), folder)
     expect(found.get_by_role("option", name="portraits")).to_be_visible()

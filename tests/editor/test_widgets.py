@@ -160,7 +160,7 @@ class TestChoices:
     def test_models_are_listed(self, editor: Editor) -> None:
         field = editor.field("load", "Model")
         field.click()
-        option = editor.page.get_by_role("option", name=re.compile("^tiny"))
+        option = editor.page.get_by_role("option", name=re.compile("^tiny sd1"))
         expect(option).to_contain_text("built in")
         option.click()
         expect(field).to_have_text("tiny")
