@@ -36,6 +36,11 @@ class AxisLabels:
     column_title: str = ""
     row_title: str = ""
 
+    def in_lines(self) -> AxisLabels:
+        """The same, each without line breaks."""
+        [over, beside] = _lines((self.column_title, self.row_title))
+        return AxisLabels(_lines(self.columns), _lines(self.rows), over, beside)
+
     def check(self, pictures: int) -> None:
         """Refuse pictures that would stand where there is no label.
 
@@ -84,49 +89,99 @@ def contact_sheet(
 
     from nodegraph.images.images import to_pil
 
-    labels = labels or AxisLabels()
-    captions, above, before = map(_lines, (captions, labels.columns, labels.rows))
-    [over, beside] = _lines((labels.column_title, labels.row_title))
+    labels = (labels or AxisLabels()).in_lines()
+    captions = _lines(captions)
     count = sum(map(len, images))
     if not count:
         raise InvalidValue("there are no pictures to put together", port="images")
     labels.check(count)
-    width = max(image.shape[2] for image in images if len(image))
-    height = max(image.shape[1] for image in images if len(image))
-    line = _line_height(height)
-    below = line if any(captions) else 0
-    columns = sheet_columns(count, columns or len(above))
-    size = sheet_size(count, (width, height + below), columns=columns, gap=gap)
-    head = (line if over else 0) + (line + gap if any(above) else 0)
-    room = _label_width(before, line, width) if any(before) else 0
-    side = (line if beside else 0) + (room + gap if room else 0)
+    sizes = [image.shape[1:3] for image in images if len(image)]
+    cell = max(width for _, width in sizes), max(height for height, _ in sizes)
+    plan = _Layout.of(count, cell, columns, gap, labels, has_captions=any(captions))
     pictures = [to_pil(item) for image in images for item in image]
-    sheet = Image.new("RGB", (size[0] + side, size[1] + head), _rgb(paper, "background"))
-    lettered = partial(_write, line=line, ink=_rgb(ink, "text_color"))
-    write = partial(lettered, ImageDraw.Draw(sheet))
+    sheet = Image.new("RGB", plan.whole, _rgb(paper, "background"))
+    write = partial(_write, line=plan.line, ink=_rgb(ink, "text_color"))
+    draw = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
-        left = side + index % columns * (width + gap)
-        top = head + index // columns * (height + below + gap)
-        inset = ((width - picture.width) // 2, (height - picture.height) // 2)
-        place = (left + inset[0], top + inset[1])
-        shown = picture.convert("RGB")
+        left, top = plan.place(index)
+        place = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
         # Transparent pictures show the paper.
-        sheet.paste(shown, place, picture if picture.mode == "RGBA" else None)
+        mask = picture if picture.mode == "RGBA" else None
+        sheet.paste(picture.convert("RGB"), place, mask)
         if index < len(captions) and captions[index]:
-            write(captions[index], (left, top + height), width)
-    for column, text in enumerate(above[:columns]):
-        write(text, (side + column * (width + gap), head - line - gap), width)
-    for row, text in enumerate(before[: math.ceil(count / columns)]):
-        top = head + row * (height + below + gap) + (height - line) // 2
-        write(text, (side - room - gap, top), room)
-    write(over, (side, 0), size[0])
-    if beside:
-        upright = Image.new("RGB", (size[1], line), _rgb(paper, "background"))
-        lettered(ImageDraw.Draw(upright), beside, (0, 0), size[1])
-        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, head))
+            write(draw, captions[index], (left, top + cell[1]), cell[0])
+    for column, text in enumerate(labels.columns[: plan.columns]):
+        write(draw, text, (plan.place(column)[0], plan.head - plan.line - gap), cell[0])
+    for row, text in enumerate(labels.rows[: plan.rows]):
+        top = plan.place(row * plan.columns)[1] + (cell[1] - plan.line) // 2
+        write(draw, text, (plan.side - plan.room - gap, top), plan.room)
+    write(draw, labels.column_title, (plan.side, 0), plan.size[0])
+    if labels.row_title:
+        upright = Image.new("RGB", (plan.size[1], plan.line), _rgb(paper, "background"))
+        write(ImageDraw.Draw(upright), labels.row_title, (0, 0), plan.size[1])
+        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, plan.head))
     values = np.asarray(sheet).astype(np.float32)
     values /= np.float32(255)
     return torch.from_numpy(values)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where what is on a sheet stands, in pixels.
+
+    Attributes:
+        size: Of the pictures with their captions, all together.
+        pitch: From one cell to the next.
+        head, side: Above and left of the pictures, for labels and titles.
+        room: Of the side, for the labels of rows.
+        line: Height of a text.
+    """
+
+    columns: int
+    rows: int
+    size: tuple[int, int]
+    pitch: tuple[int, int]
+    head: int
+    side: int
+    room: int
+    line: int
+
+    @classmethod
+    def of(
+        cls,
+        pictures: int,
+        cell: tuple[int, int],
+        columns: int,
+        gap: int,
+        labels: AxisLabels,
+        *,
+        has_captions: bool,
+    ) -> _Layout:
+        line = _line_height(cell[1])
+        below = line if has_captions else 0
+        columns = sheet_columns(pictures, columns or len(labels.columns))
+        size = sheet_size(pictures, (cell[0], cell[1] + below), columns=columns, gap=gap)
+        room = _label_width(labels.rows, line, cell[0]) if any(labels.rows) else 0
+        return cls(
+            columns,
+            math.ceil(pictures / columns),
+            size,
+            (cell[0] + gap, cell[1] + below + gap),
+            (line if labels.column_title else 0) + (line + gap if any(labels.columns) else 0),
+            (line if labels.row_title else 0) + (room + gap if room else 0),
+            room,
+            line,
+        )
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """Of the sheet."""
+        return self.size[0] + self.side, self.size[1] + self.head
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Left and top of a cell."""
+        row, column = divmod(index, self.columns)
+        return self.side + column * self.pitch[0], self.head + row * self.pitch[1]
 
 
 def _lines(texts: Sequence[str]) -> list[str]:
