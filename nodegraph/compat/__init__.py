@@ -1,0 +1,1 @@
+"""Files of other programs: each in a package of its own."""

@@ -1,0 +1,1 @@
+"""ComfyUI's workflows: read, translated into native ones, and written."""

@@ -1,0 +1,133 @@
+"""Entries of the table: what stands for a node type, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.compat.comfyui.signatures import Signature, parse_signature
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+Translate = Callable[[Passage], None]
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A node type of ComfyUI.
+
+    Attributes:
+        forward: Makes native nodes of one. It gives each output of the signature that it can.
+        native: The native node type that `backward` is for; empty for those of which nothing goes
+            back. Where several entries name one, the first whose `backward` doesn't refuse stands
+            for it, unless the node is known to have been another's.
+        backward: Makes nodes of ComfyUI of a native one.
+    """
+
+    signature: Signature
+    forward: Translate
+    native: str = ""
+    backward: Translate | None = None
+
+    @property
+    def type(self) -> str:
+        return self.signature.type
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the values of an input are called in both programs.
+
+    Attributes:
+        names: Theirs to ours. Others are taken as they are.
+    """
+
+    names: Mapping[Any, Any] = field(default_factory=dict)
+
+    def ours(self, value: Any) -> Any:
+        return self.names.get(value, value) if isinstance(value, (str, int, bool)) else value
+
+    def theirs(self, value: Any) -> Any:
+        return next((their for their, our in self.names.items() if our == value), value)
+
+
+def entry(
+    line: str, forward: Translate, native: str = "", backward: Translate | None = None
+) -> TableEntry:
+    """An entry that says both ways by functions."""
+    return TableEntry(parse_signature(line), forward, native, backward)
+
+
+def same(
+    line: str,
+    native: str,
+    inputs: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
+    *,
+    choices: Mapping[str, Choice] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    kept: tuple[str, ...] = (),
+) -> TableEntry:
+    """An entry for a node type that is, but for names, a native one.
+
+    Args:
+        line: Its signature, see `signatures`.
+        inputs: Their names to ours, of those that are not called alike.
+        outputs: Likewise; a type with one output whose native one has one needs none.
+        choices: How values are called, by their input.
+        fixed: Native inputs that always have one value. A native node with another one is not
+            this node.
+        kept: Inputs of theirs that have no counterpart, and change no result.
+    """
+    signature = parse_signature(line)
+    names = {taken.name: taken.name for taken in signature.inputs if taken.name not in kept}
+    names.update(inputs or {})
+    ports = {name: name.lower() for name, _ in signature.outputs}
+    ports.update(outputs or {})
+    renames = _Renames(signature.type, native, names, ports, choices or {}, fixed or {}, kept)
+    return TableEntry(signature, renames.forward, native, renames.backward)
+
+
+@dataclass(frozen=True)
+class _Renames:
+    there: str
+    native: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    choices: Mapping[str, Choice]
+    fixed: Mapping[str, Any]
+    kept: tuple[str, ...]
+
+    def forward(self, node: Passage) -> None:
+        taken = {
+            our: self._renamed(their, node.inputs[their], ours=True)
+            for their, our in self.inputs.items()
+            if their in node.inputs
+        }
+        name = node.add(self.native, **taken, **self.fixed)
+        node.keep(**{key: node.inputs[key].given for key in self.kept if key in node.inputs})
+        for their, our in self.outputs.items():
+            node.give(their, MadeOutput(name, our))
+
+    def backward(self, node: Passage) -> None:
+        for our, value in node.inputs.items():
+            if our not in self.inputs.values():
+                expected = self.fixed.get(our, node.defaults.get(our))
+                if value.given != expected:
+                    raise Untranslatable(f"`{our}` can't be {value.given!r} there")
+        taken = {
+            their: self._renamed(their, node.inputs[our], ours=False)
+            for their, our in self.inputs.items()
+            if our in node.inputs
+        }
+        back = {key: node.kept[key] for key in self.kept if key in node.kept}
+        name = node.add(self.there, **taken, **back)
+        for their, our in self.outputs.items():
+            node.give(our, MadeOutput(name, their))
+
+    def _renamed(self, their: str, value: Signal, *, ours: bool) -> Signal:
+        choice = self.choices.get(their)
+        if choice is None or value.is_link:
+            return value
+        renamed = choice.ours(value.given) if ours else choice.theirs(value.given)
+        return Signal(renamed, value.carried)

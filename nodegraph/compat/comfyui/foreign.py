@@ -1,0 +1,170 @@
+"""A workflow of ComfyUI, whatever format it came in: what `reading` gives and `writing` takes.
+
+Links that run through reroutes, primitives and set/get pairs are drawn through: each ends where
+its value comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.core.workflow import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An output of a node, as a link names it.
+
+    Attributes:
+        node: Id of the node; of a block's own input `BLOCK`.
+        slot: Which of its outputs, from 0; of the block's inputs.
+    """
+
+    node: str
+    slot: int
+
+
+BLOCK = "@block"
+"""The node that a source inside a block names for the block's own inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPort:
+    """An input or output, as the file tells it.
+
+    Attributes:
+        type: Such as ``IMAGE``; empty where the file doesn't say.
+        label: What is shown for it, if not its name.
+    """
+
+    name: str
+    type: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of weights that a node says it needs.
+
+    Attributes:
+        name: File name, as the node's widget has it.
+        folder: Folder of models that it belongs to, such as ``text_encoders``.
+        url: Where it can be had; empty if not told.
+    """
+
+    name: str
+    folder: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where something stands on the canvas, in its pixels.
+
+    Attributes:
+        width: 0 where the file tells none.
+        height: Likewise.
+    """
+
+    x: float
+    y: float
+    width: float = 0.0
+    height: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignNode:
+    """One node.
+
+    Attributes:
+        id: Unique in its graph.
+        type: Its type there, or the id of one of the workflow's blocks.
+        inputs: By name: a `Source`, or a widget's value as it is written. Of types whose signature
+            is known, by the signature's names; inputs that are not connected are left out.
+        ports: All outputs in order, as far as the file tells them.
+        title: If somebody gave it one of its own.
+        mode: ``mute``, ``bypass`` or None, as for a native node.
+        pack: What it comes from, by the pack's own name; ``comfy-core`` for what comes along, and
+            empty where the file doesn't say.
+        models: Files that it says it needs.
+        control: What happens to its seed after a run (``fixed``, ``increment``, ``decrement``,
+            ``randomize``), by input.
+        kept: The node's entry as it was written, for the way back.
+    """
+
+    id: str
+    type: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    ports: tuple[ForeignPort, ...] = ()
+    title: str = ""
+    mode: Mode | None = None
+    pack: str = ""
+    models: tuple[ModelFile, ...] = ()
+    control: Mapping[str, str] = field(default_factory=dict)
+    place: Spot | None = None
+    color: str = ""
+    is_collapsed: bool = False
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A titled box behind nodes, or a note: what only people read.
+
+    Attributes:
+        text: The title, or what the note says.
+    """
+
+    text: str
+    place: Spot
+    color: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignGraph:
+    """Nodes and what stands around them."""
+
+    nodes: Mapping[str, ForeignNode] = field(default_factory=dict)
+    groups: tuple[Frame, ...] = ()
+    notes: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignBlock:
+    """A sub-graph's definition.
+
+    Attributes:
+        inputs: Its own, which sources of `BLOCK` count.
+        outputs: With what each gives: a source, or None if nothing leads there.
+        exposed: Widgets of inner nodes that its node shows besides, as (inner node, input).
+        ends: Where its inputs and outputs stand, ``inputs`` and ``outputs``.
+    """
+
+    id: str
+    name: str
+    graph: ForeignGraph
+    inputs: tuple[ForeignPort, ...] = ()
+    outputs: tuple[tuple[ForeignPort, Source | None], ...] = ()
+    exposed: tuple[tuple[str, str], ...] = ()
+    ends: Mapping[str, Spot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignWorkflow:
+    """A workflow as a whole.
+
+    Attributes:
+        format: ``api``, ``0.4`` or ``1.0``.
+        blocks: By id; inner blocks stand beside outer ones.
+        told: What the reading had to leave out or take as it seemed, for people.
+        kept: Parts of the file that nothing else here says, for the way back.
+    """
+
+    graph: ForeignGraph
+    format: str = "api"
+    title: str = ""
+    blocks: Mapping[str, ForeignBlock] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    kept: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,119 @@
+"""What a node type of ComfyUI takes and gives, written as one line of text.
+
+``KSampler(model: MODEL, seed: INT = 0 @control, cfg: FLOAT = 8.0, vae: VAE?) -> LATENT``
+
+An input is ``name: TYPE``; ``= value`` (JSON) is its default, ``?`` says that it may be missing.
+``@control`` stands behind a widget that is followed by one more, which says what happens to a seed
+after a run; ``@upload`` behind one that is followed by a button, which is written as a value, too.
+An output is ``TYPE`` or ``name: TYPE``. Widgets are the inputs of the types in `WIDGETS`; in older
+files their values stand in this order and without names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+WIDGETS = frozenset(("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR"))
+"""Types of inputs that have a value of their own where nothing is linked."""
+
+_LINE = re.compile(r"(?P<type>[^(]+)\((?P<inputs>.*)\)\s*(?:->\s*(?P<outputs>.*))?", re.DOTALL)
+_INPUT = re.compile(
+    r"(?P<name>[^:]+):\s*(?P<type>[A-Z0-9_*|]+)(?P<optional>\?)?"
+    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload))?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenInput:
+    """One input.
+
+    Attributes:
+        default: Of a widget; None where there is none.
+        extra: ``control`` or ``upload`` if one more value follows in lists of widgets' values.
+    """
+
+    name: str
+    type: str
+    default: Any = None
+    is_optional: bool = False
+    extra: str = ""
+
+    @property
+    def is_widget(self) -> bool:
+        return self.type in WIDGETS
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A node type's inputs and outputs, in order.
+
+    Attributes:
+        outputs: Name and type of each; of those without a name, the type is the name.
+    """
+
+    type: str
+    inputs: tuple[TakenInput, ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, TakenInput]:
+        return {taken.name: taken for taken in self.inputs}
+
+    @cached_property
+    def widgets(self) -> tuple[TakenInput, ...]:
+        return tuple(taken for taken in self.inputs if taken.is_widget)
+
+    def slot(self, output: str) -> int:
+        """Which output has a name.
+
+        Raises:
+            ValueError: None has.
+        """
+        return [name for name, _ in self.outputs].index(output)
+
+
+def parse_signature(line: str) -> Signature:
+    """Read a signature.
+
+    Raises:
+        ValueError: It isn't written as above.
+    """
+    matched = _LINE.fullmatch(line.strip())
+    if matched is None:
+        raise ValueError(f"{line!r} is no signature")
+    outputs = [part.strip() for part in (matched["outputs"] or "").split(",")]
+    return Signature(
+        matched["type"].strip(),
+        tuple(_input(part) for part in _parts(matched["inputs"])),
+        tuple(_output(part) for part in outputs if part),
+    )
+
+
+def _parts(text: str) -> list[str]:
+    """Parts between commas, but for those within quotes, brackets and braces."""
+    found = re.findall(r'(?:"(?:\\.|[^"\\])*"|\[[^\]]*\]|\{[^}]*\}|[^,"\[{])+', text)
+    return [part.strip() for part in found if part.strip()]
+
+
+def _input(text: str) -> TakenInput:
+    matched = _INPUT.fullmatch(text)
+    if matched is None:
+        raise ValueError(f"{text!r} is no input of a signature")
+    default = matched["default"]
+    return TakenInput(
+        matched["name"].strip(),
+        matched["type"],
+        None if default is None else json.loads(default),
+        matched["optional"] is not None,
+        matched["extra"] or "",
+    )
+
+
+def _output(text: str) -> tuple[str, str]:
+    name, _, type_name = (part.strip() for part in text.partition(":"))
+    return name, type_name or name

@@ -1,0 +1,1 @@
+"""A `ForeignWorkflow`, written in ComfyUI's formats."""
