@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "DistilledGuider",
+        "GuidanceConditioning",
         "ApplyRedux",
         "EncodeEditPrompt",
         "EncodePromptApart",

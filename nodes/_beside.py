@@ -55,6 +55,23 @@ def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
     save_result(ctx, name, ".webp", content, kind="image")
 
 
+def save_text(ctx: Context, pattern: str, suffix: str, text: str) -> None:
+    """Write a text under the name that a pattern gives it, numbered, and tell of it.
+
+    Args:
+        pattern: See `nodegraph.images.name_patterns`.
+    """
+    from nodegraph.images.name_patterns import filled_name
+
+    name = filled_name(
+        pattern,
+        now=datetime.now(),
+        workflow=ctx.workflow,
+        warn=lambda said: ctx.log(said, "warning"),
+    )
+    save_result(ctx, name, suffix, text.encode("utf-8", "replace"), kind="text")
+
+
 def save_pictures(
     ctx: Context, pattern: str, suffix: str, pictures: Tensor, encoded: Callable[[int], bytes]
 ) -> None:

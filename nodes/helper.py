@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from nodegraph import Advanced, Choices, Context, Range, node
+from nodegraph import Advanced, Choices, Context, Image, Range, node
 
 from ._dates import check_date, date_now, today_text
 from ._shown import shown
@@ -50,7 +50,10 @@ class PictureSize(NamedTuple):
 
 @node(
     category="helper",
-    tags=("resolution", "aspect ratio", "size", "width", "height", "sdxl", "portrait", "landscape"),
+    tags=(
+        *("resolution", "aspect ratio", "size", "width", "height", "sdxl", "portrait", "landscape"),
+        *("ResolutionSelector", "FluxKontextImageScale", "kontext", "megapixels"),
+    ),
 )
 def Resolution(
     family: Annotated[str, Choices(tuple(TRAINED))] = "sdxl",
@@ -58,11 +61,13 @@ def Resolution(
     portrait: bool = False,
     megapixels: Annotated[float, Range(0, 256), Advanced()] = 0.0,
     multiple: Annotated[int, Range(0, 1024), Advanced()] = 0,
+    like: Image | None = None,
 ) -> PictureSize:
     """Width and height that a model likes, by its family and the proportions.
 
-    Those of SDXL and Qwen-Image are the sizes that they were trained on; others are as many pixels
-    as their family's.
+    Those of SDXL, Flux.1 Kontext and Qwen-Image are the sizes that they were trained on; others
+    are as many pixels as their family's. To bring a picture to such a size, link it here as well
+    as to a ResizeImage that crops, and the size to that one's.
 
     Args:
         family: Of the model; tiny is the one that comes with nodegraph.
@@ -70,9 +75,13 @@ def Resolution(
         portrait: Higher than wide.
         megapixels: Millions of pixels; 0 for what the family was trained on.
         multiple: What both sides are to be multiples of; 0 for what the family takes.
+        like: A picture whose proportions are taken instead.
     """
-    wide, high = map(float, aspect.split(":"))
-    wide, high = (high, wide) if portrait else (wide, high)
+    if like is None:
+        wide, high = map(float, aspect.split(":"))
+        wide, high = (high, wide) if portrait else (wide, high)
+    else:
+        wide, high = like.shape[2], like.shape[1]
     return PictureSize(*size_for(family, wide, high, megapixels=megapixels, multiple=multiple))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.families.base import TOLD
+from nodegraph.diffusion.families.base import GUIDANCE, TOLD
 from nodegraph.errors import InvalidValue
 
 _SEEN = ("mask", "plain_mask", "glyph_mask")
@@ -163,6 +163,17 @@ def with_span(conditioning: Conditioning, start: float, end: float) -> Condition
 def with_strength(conditioning: Conditioning, strength: float) -> Conditioning:
     """Prompts whose weight among others is so many times what it was."""
     return _each(conditioning, lambda entry: replace(entry, strength=entry.strength * strength))
+
+
+def with_guidance(conditioning: Conditioning, guidance: float) -> Conditioning:
+    """Prompts that tell a model which was distilled from guidance how strongly they lead.
+
+    Source: Meng et al. 2023, arXiv:2210.03142.
+    """
+    scale = torch.tensor([guidance], dtype=torch.float64)
+    return _each(
+        conditioning, lambda entry: replace(entry, tensors={**entry.tensors, GUIDANCE: scale})
+    )
 
 
 def zeroed(conditioning: Conditioning) -> Conditioning:

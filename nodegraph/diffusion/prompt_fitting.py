@@ -59,9 +59,8 @@ class PromptFitting:
     def _prompt(self, side: Side, entry: ConditioningEntry, name: str) -> Prompt:
         weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
-        told = self.cfg if self.embedded is None else self.embedded
-        asked = Asked(lead, self.width, self.height, self.shape, told)
         entry = self._with_guidance(self._with_picture(entry))
+        asked = Asked(lead, self.width, self.height, self.shape, self._told(entry))
         tensors = self.family.fit(self.model, entry, asked)
         if entry.references and not referenced(tensors):
             raise InvalidValue(
@@ -84,9 +83,19 @@ class PromptFitting:
         return replace(entry, tensors={**seen, **entry.tensors}, references=references)
 
     def _with_guidance(self, entry: ConditioningEntry) -> ConditioningEntry:
+        """With the scale that the model is told: the guider's, else its own, if it takes one."""
+        if not self.family.takes_scale(self.model.config):
+            kept = {name: item for name, item in entry.tensors.items() if name != GUIDANCE}
+            return replace(entry, tensors=kept)
         if self.embedded is None:
             return entry
         return replace(entry, tensors={**entry.tensors, GUIDANCE: torch.tensor([self.embedded])})
+
+    def _told(self, entry: ConditioningEntry) -> float:
+        """The scale as a number, which is the sampler's where nobody says another."""
+        if self.embedded is not None:
+            return self.embedded
+        return float(entry.tensors[GUIDANCE]) if GUIDANCE in entry.tensors else self.cfg
 
     def _placed(self, tensor: Tensor) -> Tensor:
         dtype = self.model.dtype if tensor.is_floating_point() else tensor.dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_sizes_are_those_that_models_like(family: str, aspect: Any, size: Any) -
 
 
 def test_every_size_is_one_that_its_family_takes() -> None:
-    assert set(TRAINED) - {"tiny"} <= set(BUILT_IN)
+    assert set(TRAINED) - {"tiny", "flux-kontext"} <= set(BUILT_IN)
     assert set(BUCKETS) <= set(TRAINED)
     for family, (pixels, step) in TRAINED.items():
         for aspect in ("1:1", "5:4", "16:10", "21:9"):
@@ -94,6 +95,19 @@ def test_every_size_is_one_that_its_family_takes() -> None:
 def test_a_size_of_one_s_own() -> None:
     assert Resolution("sdxl", "1:1", megapixels=0.26, multiple=8) == (512, 512)
     assert max(Resolution("sd1", "21:9", megapixels=256.0)) <= 16384
+
+
+def test_a_size_is_that_of_the_proportions_nearest_to_a_picture_s() -> None:
+    for width, height, size in ((640, 640, (1024, 1024)), (90, 160, (752, 1392))):
+        picture = torch.zeros(1, height, width, 3)
+        assert Resolution("flux-kontext", "16:9", like=picture) == size
+
+
+def test_kontext_likes_the_sizes_that_its_pipeline_does() -> None:
+    module = "diffusers.pipelines.flux.pipeline_flux_kontext"
+    theirs = set(import_module(module).PREFERRED_KONTEXT_RESOLUTIONS)
+    ours = BUCKETS["flux-kontext"]
+    assert {*ours, *((high, wide) for wide, high in ours)} == theirs
 
 
 def test_the_date_is_made_anew_once_it_is_another(

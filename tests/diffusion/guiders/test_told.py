@@ -10,6 +10,7 @@ import torch
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.composed_schedules import named_schedule
+from nodegraph.diffusion.conditionings import with_guidance
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.sampling_parts import (
     GuiderChoice,
@@ -26,9 +27,12 @@ ModelOf = Callable[[Callable[[], Any]], Pair]
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
 
-def walked(model: Model, cfg: float, guidance: float | None) -> torch.Tensor:
+def walked(
+    model: Model, cfg: float, guidance: float | None, said: float | None = None
+) -> torch.Tensor:
     positive, negative = model.encode(PROMPT), model.encode(NEGATIVE)
     assert positive is not None
+    positive = positive if said is None else with_guidance(positive, said)
     parts = SamplingParts(
         SamplingNoise(SEED),
         GuiderChoice(positive, negative, cfg, embedded=guidance),
@@ -57,3 +61,17 @@ def test_a_model_that_takes_no_scale_is_told_none(model_of: ModelOf) -> None:  #
     with pytest.raises(InvalidValue, match="takes no guidance scale") as caught:
         walked(model, 1.0, 3.5)
     assert caught.value.problem.port == "guider"
+
+
+def test_a_prompt_says_the_scale_to_any_guider(model_of: ModelOf) -> None:  # noqa: F811
+    _, model = model_of(flux)
+    expected = walked(model, 1.0, 2.1)
+    assert torch.equal(walked(model, 1.0, None, said=2.1), expected)
+    assert torch.equal(walked(model, 1.0, 2.1, said=5.0), expected)
+
+
+def test_a_prompt_s_scale_is_nothing_to_models_that_take_none(
+    model_of: ModelOf,  # noqa: F811
+) -> None:
+    _, model = model_of(flux_schnell)
+    assert torch.equal(walked(model, 1.0, None, said=2.1), walked(model, 1.0, None))

@@ -1,0 +1,45 @@
+"""Choices between lines. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, InvalidValue
+from nodegraph.core.suggest import did_you_mean
+
+from ._facts import finding_of
+
+
+def chosen_line(lines: str, choice: str) -> tuple[str, int]:
+    """A line and its number, counted from 0 and without empty lines.
+
+    Args:
+        choice: The line, but for space around it; empty for the first.
+    Raises:
+        InvalidValue: There is no such line.
+    """
+    known = [line.strip() for line in lines.splitlines() if line.strip()]
+    if not known:
+        raise InvalidValue(
+            "there are no lines to choose from", port="lines", expected="one or more"
+        )
+    wanted = choice.strip() or known[0]
+    if wanted not in known:
+        raise InvalidValue(
+            "none of the lines is that",
+            port="choice",
+            given=choice[:60],
+            expected=", ".join(known[:20]),
+            hint=did_you_mean(wanted, known),
+        )
+    return wanted, known.index(wanted)
+
+
+def check_choice(inputs: HookInputs) -> Iterator[Finding]:
+    """Find choices that aren't among the lines."""
+    lines, choice = inputs.literals.get("lines"), inputs.literals.get("choice")
+    if lines is not None and choice is not None:
+        try:
+            chosen_line(lines, choice)
+        except InvalidValue as error:
+            yield finding_of(error.problem.port or "choice", error)
