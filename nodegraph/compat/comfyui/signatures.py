@@ -5,6 +5,9 @@
 An input is ``name: TYPE``; ``= value`` (JSON) is its default, ``?`` says that it may be missing.
 ``@control`` stands behind a widget that is followed by one more, which says what happens to a seed
 after a run; ``@upload`` behind one that is followed by a button, which is written as a value, too.
+``resize.width: INT = 512 @when(scale dimensions|scale width)`` is there only while ``resize`` has
+one of these values. The inputs of a node that grows, ``images.image0``, ``images.image1`` and so
+on, stand as ``images.*: IMAGE?``.
 An output is ``TYPE`` or ``name: TYPE``. Widgets are the inputs of the types in `WIDGETS`; in older
 files their values stand in this order and without names.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +27,8 @@ WIDGETS = frozenset(("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR"))
 _LINE = re.compile(r"(?P<type>[^(]+)\((?P<inputs>.*)\)\s*(?:->\s*(?P<outputs>.*))?", re.DOTALL)
 _INPUT = re.compile(
     r"(?P<name>[^:]+):\s*(?P<type>[A-Z0-9_*|]+)(?P<optional>\?)?"
-    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload))?",
+    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload))?"
+    r"(?:\s*@when\((?P<when>[^)]*)\))?",
     re.DOTALL,
 )
 
@@ -35,6 +40,8 @@ class TakenInput:
     Attributes:
         default: Of a widget; None where there is none.
         extra: ``control`` or ``upload`` if one more value follows in lists of widgets' values.
+        when: Values of what stands before the last dot of its name, of which one lets it be there;
+            empty for an input that is always there.
     """
 
     name: str
@@ -42,10 +49,21 @@ class TakenInput:
     default: Any = None
     is_optional: bool = False
     extra: str = ""
+    when: tuple[str, ...] = ()
 
     @property
     def is_widget(self) -> bool:
         return self.type in WIDGETS
+
+    @property
+    def parent(self) -> str:
+        """The input whose value decides whether this one is there."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def grows(self) -> bool:
+        """Whether it stands for as many inputs as are connected."""
+        return self.name.endswith(".*")
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,17 @@ class Signature:
     @cached_property
     def widgets(self) -> tuple[TakenInput, ...]:
         return tuple(taken for taken in self.inputs if taken.is_widget)
+
+    def shown(self, values: Mapping[str, Any]) -> Iterator[TakenInput]:
+        """Widgets that are there with some values, in order.
+
+        Values may be added on the way: what decides stands before what depends on it.
+        """
+        for taken in self.widgets:
+            if not taken.when:
+                yield taken
+            elif values.get(taken.parent, self.by_name[taken.parent].default) in taken.when:
+                yield taken
 
     def slot(self, output: str) -> int:
         """Which output has a name.
@@ -111,6 +140,7 @@ def _input(text: str) -> TakenInput:
         None if default is None else json.loads(default),
         matched["optional"] is not None,
         matched["extra"] or "",
+        tuple((matched["when"] or "").split("|")) if matched["when"] else (),
     )
 
 
