@@ -92,9 +92,8 @@ class Signature:
         Values may be added on the way: what decides stands before what depends on it.
         """
         for taken in self.widgets:
-            if not taken.when:
-                yield taken
-            elif values.get(taken.parent, self.by_name[taken.parent].default) in taken.when:
+            deciding = self.by_name.get(taken.parent, taken)
+            if not taken.when or values.get(deciding.name, deciding.default) in taken.when:
                 yield taken
 
     def slot(self, output: str) -> int:
