@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "DistilledGuider",
+        "GenerateText",
         "GuidanceConditioning",
         "ApplyRedux",
         "EncodeEditPrompt",

@@ -53,6 +53,16 @@ def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
         yield from _told("encoder", lambda: check_skips(family))
 
 
+def check_writing(inputs: HookInputs) -> Iterator[Finding]:
+    """Find text encoders that are no language models."""
+    from nodegraph.diffusion.language.chats import check_writes
+
+    yield from _check_whole(inputs)
+    family = _family(inputs)
+    if family is not None:
+        yield from _told("encoder", lambda: check_writes(family))
+
+
 def shared_weights(_: HookInputs) -> Estimate:
     """A text encoder that shares its weights with the one before."""
     return Estimate(memory=0, weights={"text_encoder": 0}, shares={"text_encoder": "encoder"})
@@ -86,7 +96,7 @@ def _check_whole(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def _told(port: str, check: Callable[[], None]) -> Iterator[Finding]:
+def _told(port: str, check: Callable[[], object]) -> Iterator[Finding]:
     """What a check says, at the port that it names or else this one."""
     try:
         check()

@@ -70,8 +70,8 @@ class QwenImageEdit(QwenImage):
         said = _TEMPLATE.format(looks + text)
         seen: dict[str, Tensor] = {}
         if images:
-            seen, counts = _looked_at(model.tokenizers["processor"], images, self.area)
-            said = _spread(said, counts)
+            seen, counts = looked_at(model.tokenizers["processor"], images, self.area)
+            said = spread(said, counts)
         tokens = model.tokenizers["tokenizer"](said, return_tensors="pt")
         states = last_states(model, {**tokens, **seen})
         return ConditioningEntry({"embeddings": states[:, _TEMPLATE_TOKENS:]})
@@ -117,7 +117,7 @@ def _in_steps(side: float) -> int:
     return round(side / _STEP) * _STEP
 
 
-def _looked_at(
+def looked_at(
     processor: Any, images: Sequence[Tensor], area: int
 ) -> tuple[dict[str, Tensor], list[int]]:
     """Pictures as the encoder takes them, and how many tokens each becomes."""
@@ -136,7 +136,7 @@ _LANCZOS = 1
 """`PIL.Image.Resampling.LANCZOS`, without importing it here."""
 
 
-def _spread(said: str, counts: Sequence[int]) -> str:
+def spread(said: str, counts: Sequence[int]) -> str:
     """A prompt with a mark for each token of its pictures."""
     first, *rest = said.split(_PICTURE)
     parts = (_PICTURE * count + part for count, part in zip(counts, rest, strict=True))

@@ -1,0 +1,76 @@
+"""Texts that language models write."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Advanced, Context, Image, Multiline, Range, Seed, TextEncoder, node
+
+from ._memory import prompting
+from ._prompt_facts import check_writing
+
+
+@node(
+    category="text",
+    lane="gpu",
+    numerics=True,
+    validate=check_writing,
+    estimate=prompting,
+    tags=(
+        *("TextGenerate", "LLM", "language model", "chat", "caption", "describe", "enhance prompt"),
+        *("prompt upsampling", "expand prompt", "VLM", "qwen", "gemma", "llama", "ollama"),
+    ),
+)
+def GenerateText(
+    ctx: Context,
+    encoder: TextEncoder,
+    prompt: Annotated[str, Multiline()] = "",
+    images: list[Image] | None = None,
+    system: Annotated[str, Multiline()] = "",
+    max_tokens: Annotated[int, Range(1, 32768)] = 512,
+    sampling: bool = True,
+    seed: Annotated[int, Seed()] = 0,
+    temperature: Annotated[float, Range(0.01, 10, step=0.05), Advanced()] = 0.7,
+    top_k: Annotated[int, Range(0, 1000), Advanced()] = 64,
+    top_p: Annotated[float, Range(0.01, 1, step=0.01), Advanced()] = 0.95,
+    min_p: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.05,
+    repetition_penalty: Annotated[float, Range(0.01, 10, step=0.01), Advanced()] = 1.05,
+    thinking: Annotated[bool, Advanced()] = False,
+    chat: Annotated[bool, Advanced()] = True,
+) -> str:
+    """Let a model's text encoder write, where that is a language model: an answer, a better prompt.
+
+    Such are those of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and HunyuanImage, where
+    their file has the head that writes, too.
+
+    Args:
+        encoder: Of such a model.
+        prompt: What it is asked.
+        images: What it looks at besides, by Qwen 2.5-VL; a batch counts as that many pictures.
+        system: What it is told beforehand of how to answer.
+        max_tokens: Of its answer, at most; a word has one or two.
+        sampling: Draw each word by its chance; else it is always the likeliest.
+        seed: Of the draws.
+        temperature: Low keeps to likely words, high is more surprising.
+        top_k: Draw from so many of the likeliest words; 0 for all.
+        top_p: Draw from the likeliest words that together have this chance.
+        min_p: Leave out words that are less likely than this beside the likeliest.
+        repetition_penalty: How much less likely words become that were there; 1 for not at all.
+        thinking: Let it think first, as Qwen 3 can; what it thinks isn't in the answer.
+        chat: Put around the prompt what such models were trained to be asked by; else it goes on
+            with the text as it is.
+    """
+    from nodegraph.diffusion.language.writing import Question, WordDrawing, write_text
+
+    pictures = [picture[..., :3] for image in images or () for picture in image]
+    question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)
+    drawing = WordDrawing(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+    with ctx.weights(encoder) as text_model:
+        return write_text(
+            text_model,
+            encoder,
+            question,
+            most=max_tokens,
+            drawing=drawing if sampling else None,
+            told=lambda done: ctx.progress(done, max_tokens),
+        )

@@ -1,0 +1,194 @@
+"""Text encoders that write: as transformers does, by their own heads or those of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers as tf
+
+from nodegraph.core.values import TextEncoder
+from nodegraph.diffusion import encode_prompt, load_component, open_model
+from nodegraph.diffusion.families import FAMILIES, family_named
+from nodegraph.diffusion.language.chats import CHATS, check_writes, writing_roles
+from nodegraph.diffusion.language.heads import with_head
+from nodegraph.diffusion.language.writing import Question, WordDrawing, write_text
+from nodegraph.diffusion.text_encoder_files import open_text_encoder
+from nodegraph.errors import InvalidFile, InvalidValue
+from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
+from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file
+from tests.diffusion.families.test_flux2 import flux2
+from tests.diffusion.families.test_lumina2 import lumina2
+from tests.diffusion.families.test_qwen_image import qwen_image
+from tests.diffusion.families.test_z_image import z_image
+from tests.diffusion.families.text_files import write
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+ASKED = Question("a red cat")
+
+
+def recipe_of(folder: Path) -> TextEncoder:
+    return open_model(str(folder), [], dtype="float32").text_encoder
+
+
+def written(
+    recipe: TextEncoder,
+    question: Question = ASKED,
+    drawing: WordDrawing | None = None,
+    most: int = 6,
+    told: Callable[[int], None] = lambda done: None,
+) -> str:
+    return write_text(
+        load_component(recipe, "cpu"),  # type: ignore[arg-type]
+        recipe,
+        question,
+        most=most,
+        drawing=drawing,
+        told=told,
+    )
+
+
+def by_transformers(model: Any, tokenizer: Any, said: str, **seen: Any) -> str:
+    given = tokenizer(said, return_tensors="pt", add_special_tokens=False)
+    found = model.generate(
+        **given, max_new_tokens=6, do_sample=False, eos_token_id=None, pad_token_id=0
+    )
+    return str(tokenizer.decode(found[0, given["input_ids"].shape[1] :], skip_special_tokens=True))
+
+
+@pytest.mark.parametrize(
+    ("build", "kind"), [(z_image, "qwen3"), (qwen_image, "qwen2_5_vl"), (flux2, "mistral")]
+)
+def test_answers_are_those_of_transformers(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+    kind: str,
+) -> None:
+    pipeline, model = model_of(build)
+    said = CHATS[kind].said(ASKED.text, "be kind")
+    stock = pipeline.text_encoder
+    words = pipeline.tokenizer
+    expected = by_transformers(stock, words, said).strip()
+    found = written(recipe_of(model.folder), Question(ASKED.text, "be kind"))
+    assert found == expected
+    assert len(found) > 1 or kind == "mistral"
+
+
+def test_a_head_is_read_from_the_file_or_is_the_words(tmp_path: Path) -> None:
+    stock = qwen3(tf.Qwen3ForCausalLM)
+    whole = text_file(stock)
+    headless = {name: item for name, item in whole.items() if name != "lm_head.weight"}
+    for name, tensors, tied in (("whole", whole, False), ("tied", headless, True)):
+        file = write(tmp_path / f"{name}.safetensors", tensors)
+        recipe = open_text_encoder("z-image", {"file": str(file)}, [])
+        module = load_component(recipe, "cpu").modules["text_encoder"]
+        writer = with_head(module, recipe, "text_encoder")
+        ids = torch.tensor([[5, 9, 700]])
+        states = stock.model(ids).last_hidden_state
+        head = stock.model.embed_tokens if tied else stock.lm_head
+        torch.testing.assert_close(writer(ids).logits, states @ head.weight.T)
+        assert not hasattr(module, "lm_head")
+
+
+def test_an_encoder_without_eyes_writes(tmp_path: Path) -> None:
+    stock = qwen25_vl()
+    blind = {name: item for name, item in text_file(stock).items() if "visual" not in name}
+    file = write(tmp_path / "blind.safetensors", blind)
+    recipe = open_text_encoder("qwen-image", {"file": str(file)}, [])
+    module = load_component(recipe, "cpu").modules["text_encoder"]
+    ids = torch.tensor([[5, 9, 700]])
+    found = with_head(module, recipe, "text_encoder")(input_ids=ids).logits
+    torch.testing.assert_close(found, stock(input_ids=ids).logits)
+    with pytest.raises(InvalidValue, match="sees no pictures"):
+        written(recipe, Question("what is it?", images=[torch.rand(60, 90, 3)]))
+
+
+def test_a_model_too_large_to_be_tied_needs_a_head(tmp_path: Path) -> None:
+    headless = {name: t for name, t in text_file(qwen3()).items() if "lm_head" not in name}
+    file = write(tmp_path / "headless.safetensors", headless)
+    recipe = open_text_encoder("z-image", {"file": str(file)}, [])
+    with torch.device("meta"):
+        wide = tf.Qwen3Model(tf.Qwen3Config(hidden_size=4096, num_hidden_layers=1))
+    with pytest.raises(InvalidFile, match="has no head") as caught:
+        with_head(wide, recipe, "text_encoder")
+    assert caught.value.problem.port == "encoder"
+
+
+def test_draws_follow_the_seed_and_nobody_else_s(model_of: ModelOf) -> None:  # noqa: F811
+    recipe = recipe_of(model_of(z_image)[1].folder)
+    state = torch.get_rng_state()
+    one, again, other = (
+        written(recipe, drawing=WordDrawing(temperature=2.0, seed=seed), most=12)
+        for seed in (3, 3, 4)
+    )
+    assert one == again != other
+    assert torch.equal(torch.get_rng_state(), state)
+    likeliest = written(recipe, drawing=WordDrawing(top_k=1, repetition_penalty=1.0, seed=9))
+    assert likeliest == written(recipe)
+
+
+def test_pictures_are_looked_at_and_leave_no_trace(tmp_path: Path) -> None:
+    file = write(tmp_path / "seeing.safetensors", text_file(qwen25_vl()))
+    recipe = open_text_encoder("qwen-image", {"file": str(file)}, [])
+    generator = torch.Generator().manual_seed(1)
+    pictures = [torch.rand(40, 90, 3, generator=generator) for _ in range(2)]
+    model = load_component(recipe, "cpu")
+    before = encode_prompt(model, "a red cat").entries[0].embeddings  # type: ignore[arg-type]
+
+    def answer(*seen: torch.Tensor) -> str:
+        question = Question("what is it?", images=seen)
+        return write_text(
+            model,  # type: ignore[arg-type]
+            recipe,
+            question,
+            most=8,
+            drawing=WordDrawing(temperature=1.0, seed=1),
+            told=lambda done: None,
+        )
+
+    one, other = answer(pictures[0]), answer(*pictures)
+    assert one != other
+    assert answer(pictures[0]) == one
+    after = encode_prompt(model, "a red cat").entries[0].embeddings  # type: ignore[arg-type]
+    assert torch.equal(before, after)
+    with pytest.raises(InvalidValue, match="stands for pictures"):
+        written(recipe, Question("<|image_pad|>", images=pictures))
+
+
+def test_it_is_told_of_each_word_and_can_be_stopped(model_of: ModelOf) -> None:  # noqa: F811
+    recipe = recipe_of(model_of(lumina2)[1].folder)
+    told: list[int] = []
+
+    def stop(done: int) -> None:
+        told.append(done)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        written(recipe, told=stop)
+    assert told == [0, 1, 2, 3]
+
+
+def test_what_is_too_long_or_empty_is_refused(model_of: ModelOf) -> None:  # noqa: F811
+    recipe = recipe_of(model_of(z_image)[1].folder)
+    for text in ("", "a" * 5000):
+        with pytest.raises(InvalidValue, match="no text of this length"):
+            written(recipe, Question(text, is_chat=False))
+
+
+def test_chats_hold_what_is_said() -> None:
+    assert CHATS["qwen3"].said("{}", "s").startswith("<|im_start|>system\ns<|im_end|>\n")
+    assert CHATS["qwen3"].said("x").endswith("assistant\n<think>\n\n</think>\n\n")
+    assert CHATS["qwen3"].said("x", thinks=True).endswith("assistant\n")
+    assert CHATS["gemma2"].said("x", "s").startswith("<bos><start_of_turn>user\ns\n\nx<end_of")
+    assert CHATS["mistral"].said("{}") == "<s>[INST]{}[/INST]"
+
+
+def test_families_without_a_language_model_are_told() -> None:
+    assert writing_roles(FAMILIES["hidream"]) == ("text_encoder_4", "tokenizer_4")
+    for name in ("sd1", "flux", "wan"):
+        with pytest.raises(InvalidValue, match="no language model"):
+            check_writes(family_named(name))
