@@ -88,7 +88,9 @@ def _evaluations(inputs: HookInputs) -> int | None:
     if steps is None or denoise is None:
         return None
     try:
-        end = last_step(steps, denoise, literals.get("end_step"))
+        end = last_step(
+            steps, denoise, literals.get("end_step"), literals.get("denoise_steps") or "share"
+        )
     except InvalidValue:
         return None
     end -= literals.get("start_step") or 0

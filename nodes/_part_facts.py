@@ -9,7 +9,7 @@ from nodegraph.diffusion.composed_schedules import listed_schedule
 from nodegraph.diffusion.laws import LEVELS, TURBO, check_numbers
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
-from nodegraph.diffusion.steps import check_cut_at, kept_steps, steps_walked
+from nodegraph.diffusion.steps import check_cut_at, kept_steps, laid_and_walked
 
 from ._sampling_facts import told
 
@@ -32,7 +32,8 @@ def named_facts(inputs: HookInputs) -> dict[str, Facts]:
     known: dict[str, object] = {} if name is None else {"laws": [name]}
     if steps is not None and denoise is not None:
         try:
-            known["steps"] = steps_walked(steps, denoise)
+            counted = literals.get("denoise_steps") or "share"
+            known["steps"] = laid_and_walked(steps, denoise, counted)[1]
         except InvalidValue:
             # `check_steps` tells.
             return {}

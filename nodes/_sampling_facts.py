@@ -13,7 +13,7 @@ from nodegraph.diffusion.guidable import check_guidable, check_negative, check_t
 from nodegraph.diffusion.guiders.addable import check_addable
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
-from nodegraph.diffusion.steps import last_step, steps_walked, walked_window
+from nodegraph.diffusion.steps import laid_and_walked, last_step, walked_window
 from nodegraph.images.room import check_sampling_room
 
 from ._facts import check_sides, finding_of
@@ -37,7 +37,8 @@ def check_walked(inputs: HookInputs) -> Iterator[Finding]:
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:
-        yield from _findings(last_step, inputs, "steps", "denoise", "end_step")
+        check = partial(last_step, counted=_counted(inputs))
+        yield from _findings(check, inputs, "steps", "denoise", "end_step")
 
 
 def check_window(inputs: HookInputs) -> Iterator[Finding]:
@@ -152,7 +153,13 @@ def _room(
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:
     """Find step counts out of range, and those that denoise leaves nothing of."""
-    yield from _findings(steps_walked, inputs, "steps", "denoise")
+    check = partial(laid_and_walked, counted=_counted(inputs))
+    yield from _findings(check, inputs, "steps", "denoise")
+
+
+def _counted(inputs: HookInputs) -> str:
+    """How steps are counted where denoise is below 1."""
+    return inputs.literals.get("denoise_steps") or "share"
 
 
 def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Iterator[Finding]:

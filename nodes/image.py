@@ -177,6 +177,7 @@ def SaveImage(
     format: Literal["png", "jpeg", "webp", "avif", "tiff"] = "png",
     quality: Annotated[int, Range(1, 100), Advanced()] = 95,
     bits: Annotated[Literal["8", "16"], Advanced()] = "8",
+    rounding: Annotated[Literal["nearest", "down"], Advanced()] = "nearest",
 ) -> None:
     """Write pictures to the output folder, each with the workflow that made it.
 
@@ -189,13 +190,14 @@ def SaveImage(
         format: PNG is lossless, and keeps workflows of any length.
         quality: Of JPEG, WebP and AVIF.
         bits: Of each channel; 16 in PNG alone.
+        rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
     """
-    from nodegraph.images.images import IMAGE_SUFFIXES
+    from nodegraph.images.images import IMAGE_SUFFIXES, rounded_down
     from nodegraph.images.provenance import encode_with_workflow
 
     def encoded(at: int) -> bytes:
         return encode_with_workflow(
-            image[at],
+            image[at] if rounding == "nearest" or bits == "16" else rounded_down(image[at]),
             ctx.workflow,
             format,
             quality,

@@ -5,34 +5,42 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from nodegraph import InvalidValue, Latent, Range, Seed, node
-from nodegraph.diffusion.sampling_parts import SamplingNoise
+from nodegraph import Advanced, Choices, InvalidValue, Latent, Range, Seed, node
+from nodegraph.diffusion.sampling_parts import DRAWS, SamplingNoise
+
+Draw = Annotated[str, Choices(DRAWS), Advanced()]
 
 
 @node(category="sampling/noise", tags=("seed", "SampleCustom"))
-def RandomNoise(seed: Annotated[int, Seed()] = 0) -> SamplingNoise:
+def RandomNoise(seed: Annotated[int, Seed()] = 0, draw: Draw = "per item") -> SamplingNoise:
     """Noise by a seed, as KSampler draws it.
 
     Args:
         seed: Of the noise of the first item; the next ones count up from it.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
+            and what is drawn on the way from seed + 1, as in ComfyUI.
     """
-    return SamplingNoise(seed)
+    return SamplingNoise(seed, draw=draw)
 
 
 @node(category="sampling/noise", tags=("DisableNoise", "leftover", "SampleCustom"))
-def NoNoise(seed: Annotated[int, Seed()] = 0) -> SamplingNoise:
+def NoNoise(seed: Annotated[int, Seed()] = 0, draw: Draw = "per item") -> SamplingNoise:
     """No noise: sampling goes on from the latent as it is, such as one with noise left in it.
 
     Args:
         seed: Of what samplers draw on the way. That of the sampling before goes on with what comes
             after its noise.
+        draw: Of what samplers draw on the way, as for RandomNoise.
     """
-    return SamplingNoise(seed, added=False)
+    return SamplingNoise(seed, added=False, draw=draw)
 
 
 @node(category="sampling/noise", tags=("own", "image", "pattern", "SampleCustom"))
 def LatentNoise(
-    latent: Latent, seed: Annotated[int, Seed()] = 0, standardize: bool = True
+    latent: Latent,
+    seed: Annotated[int, Seed()] = 0,
+    standardize: bool = True,
+    draw: Draw = "per item",
 ) -> SamplingNoise:
     """Noise of one's own, made of a latent: of a picture, by VAEEncode.
 
@@ -41,6 +49,7 @@ def LatentNoise(
         seed: Of what samplers draw on the way.
         standardize: Whether each item is shifted and scaled to mean 0 and variance 1, which models
             are trained on; other noise makes dull or glaring pictures.
+        draw: Of what samplers draw on the way, as for RandomNoise.
     """
     samples = latent.samples
     if samples is None:
@@ -55,7 +64,7 @@ def LatentNoise(
         if (deviation == 0).any():
             raise InvalidValue("an even latent has no variance to scale", port="latent")
         samples = (samples - samples.mean(dim=sides, keepdim=True)) / deviation
-    return SamplingNoise(seed, given=samples)
+    return SamplingNoise(seed, given=samples, draw=draw)
 
 
 @node(category="sampling/noise", tags=("variation", "subseed", "SampleCustom"))

@@ -19,17 +19,21 @@ from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.diffusion.names_elsewhere import SYNONYMS
 from nodegraph.diffusion.sampling_parts import (
+    DRAWS,
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
     usual_parts,
 )
-from nodegraph.diffusion.steps import MAX_STEPS, last_step, walked_window
+from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
 
 from ._memory import sampling, sampling_parts
 from ._sampled import Sampled, begun, live_model, sampled, sampled_parts, tell_speed
 from ._sampling_facts import LATENT_FACTS, check_parts, check_sampling, check_window
+
+Draw = Annotated[str, Choices(DRAWS), Advanced()]
+DenoiseSteps = Annotated[str, Choices(DENOISE_STEPS), Advanced()]
 
 _FACTS = {
     **LATENT_FACTS,
@@ -65,6 +69,8 @@ def KSampler(
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
+    denoise_steps: DenoiseSteps = "share",
+    draw: Draw = "per item",
 ) -> Latent:
     """Turn noise into a latent, step by step, led by prompts.
 
@@ -82,6 +88,10 @@ def KSampler(
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
             is left. Asked for more steps later, the same sampling goes on from there.
+        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
+            are, the last of int(steps / denoise), as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
+            and what is drawn on the way from seed + 1, as in ComfyUI.
     """
     parts = usual_parts(
         positive,
@@ -92,8 +102,12 @@ def KSampler(
         sampler=sampler,
         schedule=schedule,
         denoise=denoise,
+        denoise_steps=denoise_steps,
+        draw=draw,
     )
-    return sampled(ctx, model, latent, parts, stop=last_step(steps, denoise, end_step))
+    return sampled(
+        ctx, model, latent, parts, stop=last_step(steps, denoise, end_step, denoise_steps)
+    )
 
 
 @node(
@@ -122,6 +136,7 @@ def KSamplerAdvanced(
     end_step: Annotated[int | None, Range(1, MAX_STEPS)] = None,
     add_noise: bool = True,
     leave_noise: bool = False,
+    draw: Draw = "per item",
 ) -> Latent:
     """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
 
@@ -146,11 +161,13 @@ def KSamplerAdvanced(
             off for a latent with noise left in it.
         leave_noise: Whether noise is left in the latent where it ends before the schedule does;
             otherwise the last step takes all of it away.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
+            and what is drawn on the way from seed + 1, as in ComfyUI.
     """
     start, end = walked_window(steps, start_step, end_step)
     walked = named_schedule(schedule, steps).part(start, end)
     parts = SamplingParts(
-        SamplingNoise(seed, added=add_noise),
+        SamplingNoise(seed, added=add_noise, draw=draw),
         GuiderChoice(positive, negative, cfg),
         SamplerChoice(sampler),
         walked if leave_noise else walked.closed(),
@@ -216,6 +233,8 @@ def DenoisingSteps(
     sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    denoise_steps: DenoiseSteps = "share",
+    draw: Draw = "per item",
 ) -> list[Latent]:
     """What the model takes the finished latent to be, after each step of a sampling.
 
@@ -233,6 +252,10 @@ def DenoisingSteps(
         schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
             others diffusers'; normal is what the model's scheduler file says.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
+        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
+            are, the last of int(steps / denoise), as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
+            and what is drawn on the way from seed + 1, as in ComfyUI.
     """
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.previews import Previews
@@ -246,6 +269,8 @@ def DenoisingSteps(
         sampler=sampler,
         schedule=schedule,
         denoise=denoise,
+        denoise_steps=denoise_steps,
+        draw=draw,
     )
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)

@@ -23,7 +23,7 @@ from nodegraph.diffusion.laws import TURBO, TURBO_STEPS
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.names import SCHEDULE_NAMES
 from nodegraph.diffusion.sampling_parts import SamplerChoice
-from nodegraph.diffusion.steps import MAX_STEPS, kept_steps
+from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
 
 from ._part_facts import (
     beta_facts,
@@ -70,6 +70,7 @@ def BasicSchedule(
     schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
     steps: Steps = 20,
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
+    denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",
 ) -> Schedule:
     """The noise levels of a name, as KSampler takes them.
 
@@ -77,8 +78,10 @@ def BasicSchedule(
         schedule: How they are laid, whatever the model's own are.
         steps: Of the whole schedule.
         denoise: Part of the schedule that is walked, from its end: int(steps × denoise) steps.
+        denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
+            are, the last of int(steps / denoise), as in ComfyUI.
     """
-    return named_schedule(schedule, steps, denoise)
+    return named_schedule(schedule, steps, denoise, denoise_steps)
 
 
 @node(

@@ -28,7 +28,7 @@ from ._prompt_facts import (
 _ENCODED = {"conditioning": {"family": "encoder.family"}}
 _PASSED = {"conditioning": {"family": "conditioning.family"}}
 Own = Annotated[str | None, Multiline()]
-Reading = Annotated[Literal["auto", "on", "off"], Advanced()]
+Reading = Annotated[Literal["auto", "on", "off", "comfyui"], Advanced()]
 
 
 @node(
@@ -62,7 +62,8 @@ def EncodePrompt(
         text: What the picture is to show.
         syntax: Whether such markup is read: by auto in models that weigh words (Stable Diffusion 1
             and 2, XL); others are given the text as it is. With on they read all but weights and
-            BREAK; with off nobody reads any.
+            BREAK; with off nobody reads any. With comfyui it means what it does there: (words:1.3)
+            is 1.3 in any brackets, (words) 1.1 times, and all else is text.
     """
     from nodegraph.diffusion.text import encode_prompt
 

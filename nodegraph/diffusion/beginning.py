@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Form, Latent, Leftover
-from nodegraph.diffusion.noise import draw_from
+from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.samplers import Sampler
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace
 from nodegraph.errors import InvalidValue
@@ -23,11 +23,13 @@ class Beginning:
         latent: As it was given.
         noise: Standard normal, of the latent's shape; on the model's device.
         added: Whether the noise is; else the latent is gone on with as it is.
+        goes_on: Whether what steps before drew is passed over; see `DrawnNoise`.
     """
 
     latent: Latent
     noise: Tensor
     added: bool
+    goes_on: bool = True
 
     def start(self, sampler: Sampler, placed: Callable[[Tensor], Tensor]) -> None:
         """Put the sampler where it begins.
@@ -51,7 +53,8 @@ class Beginning:
             sampler.start(sampler.noised(x, torch.zeros_like(x), sampler.ladder.first))
         else:
             sampler.start(kept_as(form_of(sampler), x, left))
-        self._pass_over(sampler)
+        if self.goes_on:
+            self._pass_over(sampler)
 
     def _pass_over(self, sampler: Sampler) -> None:
         """Draw the noise of the steps that were walked before: one that adds some in each goes on
@@ -59,7 +62,7 @@ class Beginning:
         first = sampler.ladder.first
         walked = range(first - sampler.ladder.walked(first), first)
         for _ in range(sum(map(sampler.draws, walked))):
-            draw_from(sampler.generators, self.noise.shape[1:])
+            draw_batch(sampler.generators, self.noise.shape)
 
 
 def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:

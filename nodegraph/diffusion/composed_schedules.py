@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from nodegraph.core.ports import port_type
 from nodegraph.diffusion.laws import LEVELS, check_law, check_levels, check_numbers
 from nodegraph.diffusion.names import check_schedule
-from nodegraph.diffusion.steps import check_cut_at, steps_walked
+from nodegraph.diffusion.steps import check_cut_at, laid_and_walked, steps_walked
 from nodegraph.errors import InvalidValue
 
 
@@ -183,19 +183,21 @@ class Schedule:
         return Schedule((*before, replace(last, closed=last.last < last.steps)))
 
 
-def named_schedule(name: str, steps: int, denoise: float = 1.0) -> Schedule:
+def named_schedule(name: str, steps: int, denoise: float = 1.0, counted: str = "share") -> Schedule:
     """The schedule of a name.
 
     Args:
         name: One of `SCHEDULE_NAMES`.
         steps: Of the whole schedule, 1 to 10000.
-        denoise: Part that is walked, above 0 to 1: the last int(steps · denoise) steps.
+        denoise: Part that is walked, above 0 to 1.
+        counted: How many steps that is; see `laid_and_walked`.
     Raises:
         InvalidValue: There is no such schedule, a number is out of range, or no step is left.
     """
     check_schedule(name, "discrete")
-    first = steps - steps_walked(steps, denoise)
-    return Schedule((Stretch(name, steps, first, steps, begin=first),))
+    laid, walked = laid_and_walked(steps, denoise, counted)
+    first = laid - walked
+    return Schedule((Stretch(name, laid, first, laid, begin=first),))
 
 
 def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:

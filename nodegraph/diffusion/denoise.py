@@ -19,7 +19,7 @@ from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ASKS_UNGUIDED
-from nodegraph.diffusion.noise import first_noise, item_generators
+from nodegraph.diffusion.noise_drawing import drawn_noise
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.sampling_checks import (
@@ -53,6 +53,8 @@ class SamplingOptions(TypedDict):
     sampler: str
     schedule: str
     denoise: NotRequired[float]
+    denoise_steps: NotRequired[str]
+    draw: NotRequired[str]
     sampler_options: NotRequired[SamplerOptions]
 
 
@@ -85,7 +87,8 @@ class Denoising:
     The steps, their noise and their arithmetic are those of StableDiffusionPipeline, or of its
     image-to-image pipeline where the latent isn't empty, with one generator for each item.
 
-    - Noise is drawn on the CPU in float32, for item i with the seed + its batch index.
+    - Noise is drawn on the CPU in float32, for item i with the seed + its batch index, or as
+      `nodegraph.diffusion.noise_drawing` has it.
     - An empty latent starts from noise alone. With denoise below 1 it stands for zeros: an
       evenly grey picture.
     - Any other latent gets noise to the level that sampling starts on: with denoise 1 to the
@@ -142,12 +145,11 @@ class Denoising:
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))
-        generators = item_generators(parts.noise.seed, latent.noise_indices)
+        self._drawn = drawn = drawn_noise(parts.noise, latent, shape)
         self._sampler: Sampler = make_sampler(
-            sampler.name, ladder, noise, generators, sampler.options
+            sampler.name, ladder, noise, drawn.generators, sampler.options
         )
-        drawn = first_noise(parts.noise, generators, latent.noise_indices, shape)
-        self._noise = self._placed(drawn)
+        self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
         self._original = original_of(latent, shape, added=parts.noise.added)
         self._mask = mask_in_cells(latent, shape)
@@ -256,7 +258,8 @@ class Denoising:
 
     @torch.inference_mode()
     def _begin(self) -> None:
-        Beginning(self._latent, self._noise, self._added).start(self._sampler, self._placed)
+        begin = Beginning(self._latent, self._noise, self._added, self._drawn.goes_on)
+        begin.start(self._sampler, self._placed)
 
     @torch.inference_mode()
     def _walk(self) -> None:

@@ -99,6 +99,21 @@ NOT_HERE: Mapping[str, str] = MappingProxyType(
 )
 """Samplers of other tools that aren't here: why."""
 
+_COMFYUI_SAME = MappingProxyType({"ddim": "euler", "ddpm": "euler_ancestral"})
+"""ComfyUI's samplers of a name that is another's here: its ddim takes Euler's steps, and its ddpm
+draws from the posterior, which is what an ancestral step of Euler with eta 1 does."""
+
+
+def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:
+    """The sampler that steps as ComfyUI's of a name does; None if there is none here.
+
+    Args:
+        ours: Our own samplers.
+    """
+    found = _COMFYUI_SAME.get(name) or ELSEWHERE["ComfyUI"].get(name, name)
+    return found if found in ours else None
+
+
 _SCHEDULE_ENDINGS = {"_karras": "karras", "_exponential": "exponential", "_k": "karras"}
 
 

@@ -22,7 +22,6 @@ from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.flow_noise import ModelNoise
-    from nodegraph.diffusion.sampling_parts import SamplingNoise
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
@@ -196,42 +195,21 @@ def item_generators(seed: int, indices: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed((seed + index) % 2**64) for index in indices]
 
 
+def draw_batch(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """The next standard normal noise of a batch; float32, of that shape.
+
+    Args:
+        generators: One for each item, or one for all of them.
+    """
+    if len(generators) == 1:
+        return torch.randn(tuple(shape), generator=generators[0])
+    return draw_from(generators, shape[1:])
+
+
 def draw_from(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """The next standard normal noise of each generator; float32, (len(generators), *shape)."""
     drawn = [torch.randn((1, *shape), generator=generator) for generator in generators]
     return torch.cat(drawn)
-
-
-def first_noise(
-    noise: SamplingNoise, generators: Sequence[torch.Generator], indices: Sequence[int], shape: Any
-) -> Tensor:
-    """The standard normal noise that a sampling begins with; float32, of the latent's shape.
-
-    Args:
-        generators: Of the seed; they are used for it whatever is given in its place, so that what
-            is drawn on the way is the same.
-        indices: Places of the items in their batch.
-        shape: Of the latent.
-    Raises:
-        InvalidValue: The noise that was given doesn't fit; on port ``noise``.
-    """
-    drawn = draw_from(generators, shape[1:])
-    if noise.given is not None:
-        if tuple(noise.given.shape) not in (tuple(shape), (1, *shape[1:])):
-            raise InvalidValue(
-                "the noise doesn't fit the latent",
-                port="noise",
-                given=f"shape {tuple(noise.given.shape)}",
-                expected=f"shape {tuple(shape)}",
-                hint="Make it of a latent of the same size and model.",
-            )
-        drawn = noise.given.to(torch.float32).expand(tuple(shape))
-    if noise.share:
-        other = draw_noise(shape[1:], noise.other_seed, indices)
-        # of two that don't depend on each other, so that the mixture's variance is 1, too
-        scale = math.hypot(1 - noise.share, noise.share)
-        drawn = ((1 - noise.share) * drawn + noise.share * other) / scale
-    return drawn
 
 
 def add_noise(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.prompt_parts import Syntax, joint_parts, prompt_parts, texts_of
+from nodegraph.diffusion.prompt_parts import joint_parts, prompt_parts, texts_of
+from nodegraph.diffusion.prompt_translation import read_as
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.errors import InvalidValue
 
@@ -13,23 +14,25 @@ READERS = ("clip_l", "clip_g", "t5", "llama")
 """Text encoders that may read a text of their own; see `Family.readers`."""
 
 
-def check_text(text: str, family: Family, syntax: Syntax, *, apart: bool = False) -> None:
+def check_text(text: str, family: Family, syntax: str, *, apart: bool = False) -> None:
     """Refuse prompts with times or weights that are none, or that come to too many texts.
 
     Args:
+        syntax: As of `nodegraph.diffusion.text.encode_prompt`.
         apart: Whether it is for one of several encoders.
     Raises:
         InvalidValue: So it is.
     """
     weighs = family.weighs_words
+    said, reading = read_as(text, syntax, family)
     if apart:
-        parts = joint_parts([text], weighs_words=weighs, syntax=syntax)
+        parts = joint_parts([said], weighs_words=weighs, syntax=reading)
     else:
-        parts = prompt_parts(text, weighs_words=weighs, syntax=syntax)
+        parts = prompt_parts(said, weighs_words=weighs, syntax=reading)
     if weighs:
         for part in parts:
-            for said in texts_of(part.text):
-                parse_prompt(said)
+            for own in texts_of(part.text):
+                parse_prompt(own)
 
 
 def check_readers(family: Family, given: Collection[str]) -> None:

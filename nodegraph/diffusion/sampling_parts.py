@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+DRAWS = ("per item", "per batch")
+"""How noise is drawn; see `nodegraph.diffusion.noise_drawing`."""
+
+
 @port_type(name="Noise", color="#b0a08c")
 @dataclass(frozen=True, slots=True)
 class SamplingNoise:
@@ -34,6 +38,7 @@ class SamplingNoise:
             or batch, channels, height, width) in cells, with frames before the height for videos.
         other_seed: Of noise that is mixed in, as `seed`.
         share: Of that other noise: 0 is the first alone, 1 the other alone.
+        draw: How it is drawn, one of `DRAWS`; see `nodegraph.diffusion.noise_drawing`.
     """
 
     seed: int = 0
@@ -41,6 +46,7 @@ class SamplingNoise:
     given: Tensor | None = None
     other_seed: int = 0
     share: float = 0.0
+    draw: str = "per item"
 
 
 @port_type(name="Guider", color="#66b5b5")
@@ -161,6 +167,8 @@ def usual_parts(
     sampler: str,
     schedule: str,
     denoise: float = 1.0,
+    denoise_steps: str = "share",
+    draw: str = "per item",
     sampler_options: SamplerOptions | None = None,
 ) -> SamplingParts:
     """Classifier-free guidance from seeded noise, by the names of a sampler and a schedule.
@@ -172,14 +180,16 @@ def usual_parts(
         steps: Steps of the whole schedule, 1 to 10000.
         cfg: Guidance scale; up to 1 the negative prompt is not looked at.
         sampler, schedule: Names in `nodegraph.diffusion.names`.
-        denoise: Part of the schedule that is walked, above 0 to 1: int(steps · denoise) steps.
+        denoise: Part of the schedule that is walked, above 0 to 1.
+        denoise_steps: How many steps that is, one of `nodegraph.diffusion.steps.DENOISE_STEPS`.
+        draw: How noise is drawn, one of `DRAWS`.
         sampler_options: What the sampler is told besides.
     Raises:
         InvalidValue: An argument is out of range.
     """
     return SamplingParts(
-        SamplingNoise(seed),
+        SamplingNoise(seed, draw=draw),
         GuiderChoice(positive, negative, cfg),
         SamplerChoice(sampler, sampler_options or SamplerOptions()),
-        named_schedule(schedule, steps, denoise),
+        named_schedule(schedule, steps, denoise, denoise_steps),
     )

@@ -6,6 +6,12 @@ from nodegraph.errors import InvalidValue
 
 MAX_STEPS = 10_000
 
+DENOISE_STEPS = ("share", "all")
+"""Ways to count the steps of a sampling whose denoise is below 1: that share of them is walked, or
+all of them over that share of a longer schedule."""
+WHOLLY_DENOISED = 0.9999
+"""Above it, denoise is 1 where all steps are walked; as in ComfyUI."""
+
 
 def steps_walked(steps: int, denoise: float) -> int:
     """How many of a schedule's steps are walked.
@@ -36,13 +42,53 @@ def steps_walked(steps: int, denoise: float) -> int:
     return walked
 
 
-def last_step(steps: int, denoise: float, end_step: int | None) -> int:
-    """After which step a sampling stops: after the last one walked, unless it is to stop before.
+def laid_and_walked(steps: int, denoise: float, counted: str = "share") -> tuple[int, int]:
+    """How many steps a schedule has, and how many of them, from its end, are walked.
 
+    Args:
+        counted: One of `DENOISE_STEPS`. ``share``: int(steps · denoise) of the steps, as
+            `strength` does in diffusers. ``all``: the last of int(steps / denoise), as in ComfyUI.
     Raises:
         InvalidValue: A number is out of range, or no step is left.
     """
-    walked = steps_walked(steps, denoise)
+    if counted not in DENOISE_STEPS:
+        raise InvalidValue(
+            f"there is no denoise_steps `{counted}`",
+            port="denoise_steps",
+            given=counted,
+            expected=", ".join(DENOISE_STEPS),
+        )
+    if counted == "share":
+        return steps, steps_walked(steps, denoise)
+    steps_walked(steps, 1.0)
+    if not 0 < denoise <= 1:
+        raise InvalidValue(
+            "denoise is out of range",
+            port="denoise",
+            given=f"{denoise:g}",
+            expected="above 0, to 1",
+        )
+    laid = steps if denoise > WHOLLY_DENOISED else int(steps / denoise)
+    if laid > MAX_STEPS:
+        raise InvalidValue(
+            f"{steps} steps over {denoise:g} of a schedule are {laid} steps of the whole",
+            port="denoise",
+            given=f"{denoise:g}",
+            expected=f"at most {MAX_STEPS} steps of the whole",
+            hint="Raise denoise, or take fewer steps.",
+        )
+    return laid, steps
+
+
+def last_step(steps: int, denoise: float, end_step: int | None, counted: str = "share") -> int:
+    """After which step a sampling stops: after the last one walked, unless it is to stop before.
+
+    Args:
+        counted: See `laid_and_walked`.
+    Raises:
+        InvalidValue: A number is out of range, or no step is left.
+    """
+    _, walked = laid_and_walked(steps, denoise, counted)
     if end_step is None:
         return walked
     if not 1 <= end_step <= walked:

@@ -13,13 +13,8 @@ from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import CROP, ORIGINAL_SIZE, SCORE, TARGET_SIZE
 from nodegraph.diffusion.prompt_checks import check_told_sizes
-from nodegraph.diffusion.prompt_parts import (
-    PromptPart,
-    Syntax,
-    joint_parts,
-    prompt_parts,
-    texts_of,
-)
+from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
+from nodegraph.diffusion.prompt_translation import read_as
 from nodegraph.errors import InvalidValue, NumericalError
 
 
@@ -28,7 +23,7 @@ def encode_prompt(
     text: str,
     *,
     warn: Callable[[str], None] | None = None,
-    syntax: Syntax = "auto",
+    syntax: str = "auto",
 ) -> Conditioning:
     """A prompt as the denoiser of the same model takes it.
 
@@ -37,7 +32,8 @@ def encode_prompt(
     Args:
         warn: Told, in one sentence, if something of the prompt is treated apart, such as the part
             that is longer than the encoder takes at once.
-        syntax: See `nodegraph.diffusion.prompt_parts`.
+        syntax: See `nodegraph.diffusion.prompt_parts`; or ``comfyui``, of
+            `nodegraph.diffusion.prompt_translation`.
     Returns:
         An entry for each text that the prompt comes to, mostly one, and what stands in for a
         missing negative prompt as `unconditional`.
@@ -46,7 +42,8 @@ def encode_prompt(
         NumericalError: An encoder gives NaN or infinity.
     """
     family = family_named(text_model.family)
-    parts = prompt_parts(text, weighs_words=family.weighs_words, syntax=syntax)
+    said, reading = read_as(text, syntax, family)
+    parts = prompt_parts(said, weighs_words=family.weighs_words, syntax=reading)
     return _parts_encoded(text_model, parts, lambda said: family.encode(text_model, said, warn))
 
 
@@ -55,7 +52,7 @@ def encode_prompt_apart(
     texts: Sequence[str],
     *,
     warn: Callable[[str], None] | None = None,
-    syntax: Syntax = "auto",
+    syntax: str = "auto",
 ) -> Conditioning:
     """A prompt of which each encoder reads a text of its own.
 
@@ -66,9 +63,12 @@ def encode_prompt_apart(
         As of `encode_prompt`.
     """
     family = family_named(text_model.family)
-    parts = joint_parts(texts, weighs_words=family.weighs_words, syntax=syntax)
+    read = [read_as(text, syntax, family) for text in texts]
+    joint = joint_parts(
+        [said for said, _ in read], weighs_words=family.weighs_words, syntax=read[0][1]
+    )
     return _parts_encoded(
-        text_model, parts, lambda said: family.encode_apart(text_model, texts_of(said), warn)
+        text_model, joint, lambda said: family.encode_apart(text_model, texts_of(said), warn)
     )
 
 

@@ -197,6 +197,19 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
+def rounded_down(image: Tensor) -> Tensor:
+    """A picture on levels of 8 bits, each value brought to the one below it, clipped to 0..1.
+
+    Some tools cut where others round: ComfyUI's SaveImage writes int(255 · value).
+
+    Args:
+        image: float, any shape.
+    """
+    # the scale first, in float32: a level that is given as level / 255 may lie a hair below it, and
+    # is then cut to the one below, as there
+    return (image.clamp(0, 1) * 255.0).floor() / 255.0
+
+
 def _values(image: Tensor) -> NDArray[np.float32]:
     """One picture as numbers, shape (height, width, channels).
 

@@ -335,3 +335,19 @@ def test_every_law_with_numbers_is_one() -> None:
     assert set(LAW_NUMBERS) <= set(LAWS)
     with pytest.raises(InvalidValue, match="Did you mean `laplace`"):
         numbered_schedule("laplac", 5, {})
+
+
+@pytest.mark.parametrize(
+    ("steps", "denoise", "laid"), [(20, 0.5, 40), (20, 0.3, 66), (7, 1.0, 7), (4, 0.99995, 4)]
+)
+def test_all_steps_may_be_walked_over_a_share_of_a_longer_schedule(
+    steps: int, denoise: float, laid: int
+) -> None:
+    [stretch] = named_schedule("karras", steps, denoise, "all").stretches
+    assert (stretch.steps, stretch.last, stretch.length) == (laid, laid, steps)
+
+
+@pytest.mark.parametrize(("denoise", "counted"), [(0.0, "all"), (0.001, "all"), (0.5, "some")])
+def test_steps_that_cannot_be_counted_are_told(denoise: float, counted: str) -> None:
+    with pytest.raises(InvalidValue, match="denoise"):
+        named_schedule("karras", 20, denoise, counted)

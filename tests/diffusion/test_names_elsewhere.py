@@ -6,7 +6,7 @@ import diffusers
 import pytest
 
 from nodegraph.diffusion.names import SAMPLER_NAMES, check_sampler
-from nodegraph.diffusion.names_elsewhere import ELSEWHERE, NOT_HERE, name_here
+from nodegraph.diffusion.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, name_here
 from nodegraph.errors import InvalidValue
 from tests.diffusion.test_samplers_page import rows
 
@@ -52,3 +52,18 @@ def test_the_page_tells_them_all() -> None:
     known = {name: here for names in ELSEWHERE.values() for name, here in names.items()}
     assert {name: here for name, here in told.items() if here in SAMPLER_NAMES} == known
     assert {name for name, here in told.items() if here not in SAMPLER_NAMES} >= set(NOT_HERE)
+
+
+def test_samplers_of_comfyui_are_those_that_step_alike() -> None:
+    found = {
+        name: comfyui_sampler(name, SAMPLER_NAMES)
+        for name in ("euler", "ddim", "ddpm", "dpmpp_2m_sde_gpu", "uni_pc_bh2", "dpm_adaptive")
+    }
+    assert found == {
+        "euler": "euler",
+        "ddim": "euler",
+        "ddpm": "euler_ancestral",
+        "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
+        "uni_pc_bh2": "uni_pc",
+        "dpm_adaptive": None,
+    }

@@ -115,6 +115,22 @@ def test_results_are_numbered_and_carry_their_workflow(bench: Bench) -> None:
     assert torch.equal(read_image(file.path)[0], bench.value({"picture": RED}, "picture.image"))
 
 
+@pytest.mark.parametrize(("rounding", "rounded"), [("nearest", torch.round), ("down", torch.floor)])
+def test_levels_are_rounded_as_asked_for(bench: Bench, rounding: str, rounded: Any) -> None:
+    nodes = {
+        "picture": {"type": "GradientImage", "inputs": {"width": 64, "height": 2}},
+        "save": {
+            "type": "SaveImage",
+            "inputs": {"image": link("picture.image"), "rounding": rounding},
+        },
+    }
+
+    [file] = bench.run(nodes).files
+
+    expected = rounded(bench.value(nodes, "picture.image") * 255) / 255
+    torch.testing.assert_close(read_image(file.path)[0], expected)
+
+
 def test_equal_results_are_written_once(bench: Bench) -> None:
     nodes = after("SaveImage")
 

@@ -476,3 +476,29 @@ def test_levels_can_be_looked_at() -> None:
 
 def test_a_latent_that_has_no_noise_left_says_so() -> None:
     assert Latent(None, 64, 64).leftover is None
+
+
+@pytest.mark.parametrize("name", ["euler", "euler_ancestral"])
+def test_parts_draw_and_count_as_ksampler_does(name: str) -> None:
+    asked = {"draw": "per batch"}
+    counted = {"denoise": 0.5, "denoise_steps": "all"}
+    basic = {"type": "BasicSchedule", "inputs": {"steps": 5, **counted}}
+    latent = {"type": "Picture", "inputs": {"batch": 2}}
+    alone = sampler(**SETTINGS | {"sampler": name}, **asked, **counted, latent=link("two.latent"))
+    expected = value({"two": latent, "sample": alone}, "sample.latent")
+    noise = {"type": "RandomNoise", "inputs": {"seed": 5, **asked}}
+    nodes = parts(
+        two=latent,
+        noise=noise,
+        sampler=named(name),
+        schedule=basic,
+        inputs={"latent": link("two.latent")},
+    )
+    assert torch.equal(value(nodes, "sample.latent").samples, expected.samples)
+    assert not torch.equal(
+        value(
+            {"two": latent, "sample": sampler(**SETTINGS, **counted, latent=link("two.latent"))},
+            "sample.latent",
+        ).samples,
+        expected.samples,
+    )

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.noise import draw_from
+from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.sampler_options import ResolvedOptions
 from nodegraph.diffusion.samplers.spaces import NoiseSpace
 from nodegraph.diffusion.schedules import Grid, Ladder
@@ -36,9 +36,9 @@ class Sampler(ABC):
 
     Args:
         space: How the latent is kept; of the kind that `spaces` has for the model's noise.
-        generators: One for each item, already used for the initial noise; samplers that add noise
-            on the way go on drawing from them, as often in each step as its noise levels say: what
-            an item gets depends on its seed and the step alone.
+        generators: One for each item, already used for the initial noise, or one for all of them;
+            samplers that add noise on the way draw from them, as often in each step as its noise
+            levels say: what an item gets depends on its seed and the step alone.
         options: What the sampler heeds of them is said in `SAMPLER_OPTIONS`.
     Attributes:
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
@@ -224,7 +224,7 @@ class Sampler(ABC):
 
     def _fresh_noise(self, like: Tensor) -> Tensor:
         """The generators' next noise, drawn in float32 whatever precision `like` has."""
-        drawn = draw_from(self.generators, like.shape[1:]).to(like.device, like.dtype)
+        drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
         return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
 
