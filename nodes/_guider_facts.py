@@ -82,6 +82,11 @@ def with_weaker(inputs: HookInputs) -> Estimate:
     return Estimate(memory=0, carries={"guider": ("weaker",)})
 
 
+def with_other_negative(inputs: HookInputs) -> Estimate:
+    """What NegativeModel hands on."""
+    return Estimate(memory=0, carries={"guider": ("model",)})
+
+
 def classified(inputs: HookInputs) -> dict[str, Facts]:
     """That the noisy latent is classified."""
     return _with_added(inputs, CLASSIFIED)

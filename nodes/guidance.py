@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from nodegraph import (
     Advanced,
@@ -84,21 +84,28 @@ def LimitGuidance(guider: GuiderChoice, start: Share = 0.2, end: Share = 0.8) ->
 @node(
     category="sampling/guider",
     infer=changed_sides,
-    tags=("CFG schedule", "dynamic CFG", "linear", "cosine"),
+    validate=check_guided_part,
+    tags=("CFG schedule", "dynamic CFG", "linear", "cosine", "CFGOverride"),
 )
 def ChangingGuidance(
     guider: GuiderChoice,
     cfg: Scale = 1.0,
     law: Annotated[str, Choices(SCALE_LAWS)] = "linear",
+    start: Annotated[Share, Advanced()] = 0.0,
+    end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
     """Let the guidance scale go from the guider's to another one on the way.
+
+    Steps in which it is 1 take half the time, as the positive prompt then leads alone.
 
     Args:
         guider: What leads; its scale is that of the first step.
         cfg: The scale of the last step, smaller or larger.
-        law: How it goes: evenly, gently at both ends, or mostly in the last steps.
+        law: How it goes: evenly, gently at both ends, or mostly in the last steps. With within, it
+            is the other one from start to end, and the guider's before and after.
+        start, end: Part of the sampling in which it changes, 0 to 1.
     """
-    return replace(guider, changing=ChangingScale(cfg, law))
+    return replace(guider, changing=ChangingScale(cfg, law, start, end))
 
 
 @node(
@@ -183,7 +190,10 @@ def SelfAttentionGuidance(
     category="sampling/guider",
     infer=skipped,
     validate=check_perturbed,
-    tags=("SLG", "STG", "skip layers", "SkipLayerGuidanceSD3", "SkipLayerGuidanceDiT", "anatomy"),
+    tags=(
+        *("SLG", "STG", "skip layers", "SkipLayerGuidanceSD3", "SkipLayerGuidanceDiT", "anatomy"),
+        "SkipLayerGuidanceDiTSimple",
+    ),
 )
 def SkipLayerGuidance(
     guider: GuiderChoice,
@@ -191,6 +201,7 @@ def SkipLayerGuidance(
     layers: str = "",
     start: Share = 0.01,
     end: Share = 0.2,
+    prompt: Literal["positive", "negative"] = "positive",
 ) -> GuiderChoice:
     """Lead away from what the model says without some of its layers: better anatomy.
 
@@ -198,12 +209,15 @@ def SkipLayerGuidance(
 
     Args:
         guider: What leads besides.
-        scale: How strongly it leads.
+        scale: How strongly it leads; nothing to the negative prompt, which cfg leads away from.
         layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet
             (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
         start, end: Part of the sampling in which it does, 0 to 1.
+        prompt: What is asked without those layers: the positive prompt once more, or the negative
+            one in place of asking the whole model, which takes no more time.
     """
-    return _with(guider, SkippedLayers(scale, start, end, layer_names(layers)))
+    adds = prompt == "positive"
+    return _with(guider, SkippedLayers(scale, start, end, layer_names(layers), adds=adds))
 
 
 @node(

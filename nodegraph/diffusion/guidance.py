@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +17,8 @@ from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.guidable import check_guidable, check_told
 from nodegraph.diffusion.guiders.base import GuidedModel, Side
 from nodegraph.diffusion.guiders.composed import ComposedGuider
+from nodegraph.diffusion.guiders.outputs import clean_arithmetic
+from nodegraph.diffusion.guiders.shortening import Shortening
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.prompt_fitting import PromptFitting
 from nodegraph.diffusion.sampling_parts import GuiderChoice
@@ -61,6 +63,7 @@ class Guidance:
     ) -> None:
         self._asking = Asking(model, (width, height), shape)
         self._family = self._asking.family
+        self._asks_unguided = sampler in ASKS_UNGUIDED
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
         fitting = PromptFitting(
@@ -129,7 +132,26 @@ class Guidance:
         )
         guider = choice.method.begin(given) if is_guided else None
         added = [item.begin(given, place) for place, item in enumerate(choice.added)]
-        return ComposedGuider(guider, added, choice.rescale, choice.start, choice.end)
+        return ComposedGuider(
+            guider,
+            added,
+            choice.rescale,
+            choice.start,
+            choice.end,
+            self._shortening(model, choice),
+            self._resting(given, choice),
+        )
+
+    def _shortening(self, model: Denoiser, choice: GuiderChoice) -> Shortening | None:
+        if choice.norm is None:
+            return None
+        return Shortening(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
+
+    def _resting(self, given: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
+        """Whether the scale has come to where the negative side makes no difference."""
+        if choice.changing is None or not choice.method.is_usual or self._asks_unguided:
+            return lambda moment: False
+        return lambda moment: given.scale(moment) == 1
 
     def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.

@@ -62,6 +62,8 @@ class GuiderChoice:
             in the rest. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
         rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
             Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+        norm: What the clean latent is multiplied by, once it is nowhere longer than the positive
+            prompt alone has it; None: it may be longer.
         method: How the answers to its prompts are put together.
         changing: How the guidance scale changes on the way; None: it stays.
         added: Guidance on top of that, in this order.
@@ -75,6 +77,7 @@ class GuiderChoice:
     start: float = 0.0
     end: float = 1.0
     rescale: float = 0.0
+    norm: float | None = None
     method: GuidanceMethod = field(default_factory=Usual)
     changing: ChangingScale | None = None
     added: tuple[AddedGuidance, ...] = ()
@@ -83,6 +86,7 @@ class GuiderChoice:
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)
         check_from_zero("guidance", self.embedded or 0.0)
+        check_from_zero("strength", self.norm or 0.0)
         check_interval(self.start, self.end)
         if not 0 <= self.rescale <= 1:
             raise InvalidValue(
@@ -125,7 +129,7 @@ class GuiderChoice:
     def told(self) -> str:
         """What leads besides usual guidance, in words; empty where nothing does."""
         method = () if self.method.is_usual else (f"{self.method.title} at {self.cfg:g}",)
-        return ", ".join((*method, *(f"{item.title} at {item.scale:g}" for item in self.added)))
+        return ", ".join((*method, *(item.told for item in self.added)))
 
     @property
     def strongest(self) -> float:

@@ -12,7 +12,14 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from nodegraph_nodes import guidance, guider, latent_noise, noise, schedule_parts
+from nodegraph_nodes import (
+    guidance,
+    guided_answers,
+    guider,
+    latent_noise,
+    noise,
+    schedule_parts,
+)
 from nodegraph_nodes import sampler as samplers
 from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
 from nodegraph_nodes.sampling import DenoisingSteps, KSampler, KSamplerAdvanced, SampleCustom
@@ -99,7 +106,7 @@ NODES: tuple[Callable[..., Any], ...] = (
     *(Model, Prompt, Picture, RightHalf),
     *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
     *(KSamplerAdvanced, SampleCustom),
-    *nodes_of(guidance, guider, latent_noise, noise, samplers, schedule_parts),
+    *nodes_of(guidance, guided_answers, guider, latent_noise, noise, samplers, schedule_parts),
     *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
 )
 SOURCES: dict[str, Any] = {

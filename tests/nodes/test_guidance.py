@@ -44,6 +44,9 @@ def led(*chain: tuple[str, dict[str, Any]]) -> Tensor:
         ("SkipLayerGuidance", {"layers": "down.0", "end": 1.0}),
         ("AddNegative", {"negative": link("second")}),
         ("AddNegative", {"negative": link("second"), "perpendicular": True}),
+        ("SkipLayerGuidance", {"layers": "down.0", "end": 1.0, "prompt": "negative"}),
+        ("ChangingGuidance", {"cfg": 2.0, "law": "within", "start": 0.5}),
+        ("NormGuidance", {"strength": 0.9}),
     ],
 )
 def test_each_guidance_leads_elsewhere(kind: str, inputs: dict[str, Any]) -> None:
@@ -60,8 +63,23 @@ def test_what_changes_nothing_is_plain_guidance() -> None:
         ("ChangingGuidance", {"cfg": 4.0}),
         ("PerturbedAttentionGuidance", {"scale": 0.0, "layers": "down.0"}),
         ("AutoGuidance", {"weaker": link("model"), "scale": 2.0}),
+        ("NegativeModel", {"model": link("model")}),
+        ("ChangingGuidance", {"cfg": 1.0, "law": "within", "start": 1.0}),
+        ("SkipLayerGuidance", {"start": 0.0, "end": 0.0, "prompt": "negative"}),
     ):
         torch.testing.assert_close(led(same), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_scale_of_1_in_a_part_is_the_positive_prompt_alone_there() -> None:
+    found = led(("ChangingGuidance", {"cfg": 1.0, "law": "within", "end": 0.5}))
+    assert torch.equal(found, led(("LimitGuidance", {"start": 0.5, "end": 1.0})))
+
+
+def test_a_model_that_is_no_match_can_not_answer_for_the_negative_prompt() -> None:
+    nodes = around(("NegativeModel", {"model": link("other")}))
+    nodes["other"] = {"type": "Model", "inputs": {"family": "sdxl"}}
+    with pytest.raises(AssertionError, match="is of another family"):
+        value(nodes, "sample.latent")
 
 
 def test_a_negative_like_the_guiders_own_changes_nothing() -> None:

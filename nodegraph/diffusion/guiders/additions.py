@@ -89,22 +89,33 @@ class SkippedLayers(AddedGuidance):
 
     Attributes:
         layers: As of `nodegraph.diffusion.guiders.layers`.
+        adds: Whether it is asked about the positive prompt besides, and led away from; else it
+            answers for the negative one.
     """
 
     title: ClassVar[str] = "skipped layers"
 
     layers: tuple[str, ...] = ()
+    adds: bool = True
 
     def check(self, model: DiffusionModel) -> None:
         """Blocks of some transformers can't be left out."""
         check_addable(SKIPPED, model.family)
 
+    @property
+    def told(self) -> str:
+        """There is no scale where nothing is added."""
+        return f"{self.title} at {self.scale:g}" if self.adds else f"{self.title}, negative"
+
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.diffusion.guiders.perturbing import without_layers
+        from nodegraph.diffusion.guiders.standing_in import StandingIn
         from nodegraph.diffusion.guiders.worse import AwayFromWorse
 
         worse = given.asking.another(without_layers(given.model, self.layers))
+        if not self.adds:
+            return StandingIn(worse, self.start, self.end)
         return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
 
 
@@ -153,23 +164,7 @@ class WeakerModel(AddedGuidance):
 
     def check(self, model: DiffusionModel) -> None:
         """Both have to be asked the same, and to answer alike."""
-        from nodegraph.diffusion.flow_noise import recipe_noise
-
-        if self.model.family != model.family:
-            raise InvalidValue(
-                "the weaker model is of another family",
-                port="guider",
-                given=family_named(self.model.family).title,
-                expected=family_named(model.family).title,
-            )
-        kinds = [getattr(recipe_noise(item), "prediction_type", "") for item in (self.model, model)]
-        if kinds[0] != kinds[1]:
-            raise InvalidValue(
-                "the weaker model predicts something else than the model",
-                port="guider",
-                given=kinds[0],
-                expected=kinds[1],
-            )
+        _check_alike(self.model, model, "the weaker model")
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """With the prompts as it takes them."""
@@ -181,6 +176,68 @@ class WeakerModel(AddedGuidance):
         prompts = replace(given.fitting, model=weaker).prompts("positive", given.positive)
         return AwayFromWorse(
             given.asking.another(weaker), prompts, self.scale, self.start, self.end
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNegative(AddedGuidance):
+    """Another model answers for the negative prompt, such as one that it is left out of.
+
+    Attributes:
+        model: Of the same family.
+    """
+
+    title: ClassVar[str] = "another model for the negative prompt"
+
+    model: DiffusionModel = field(kw_only=True)
+
+    @property
+    def told(self) -> str:
+        """It has no scale."""
+        return self.title
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The other model."""
+        return (self.model,)
+
+    def check(self, model: DiffusionModel) -> None:
+        """Both have to be asked the same, in one precision, and to answer alike."""
+        _check_alike(self.model, model, "the negative prompt's model")
+        if self.model.dtype != model.dtype:
+            raise InvalidValue(
+                "the negative prompt's model is of another precision",
+                port="guider",
+                given=self.model.dtype,
+                expected=model.dtype,
+                hint="Load both with the same dtype.",
+            )
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """With both in memory."""
+        from nodegraph.diffusion.guiders.standing_in import StandingIn
+
+        other = given.asking.another(given.beside[self.model])
+        return StandingIn(other, self.start, self.end)
+
+
+def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> None:
+    from nodegraph.diffusion.flow_noise import recipe_noise
+
+    if other.family != model.family:
+        raise InvalidValue(
+            f"{title} is of another family",
+            port="guider",
+            given=family_named(other.family).title,
+            expected=family_named(model.family).title,
+        )
+    kinds = [getattr(recipe_noise(item), "prediction_type", "") for item in (other, model)]
+    if kinds[0] != kinds[1]:
+        raise InvalidValue(
+            f"{title} predicts something else than the model",
+            port="guider",
+            given=kinds[0],
+            expected=kinds[1],
         )
 
 

@@ -184,6 +184,11 @@ class AddedGuidance(ABC):
         return {}
 
     @property
+    def told(self) -> str:
+        """In words, with its scale."""
+        return f"{self.title} at {self.scale:g}"
+
+    @property
     def several(self) -> bool:
         """Whether it asks about more than the positive prompt."""
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from nodegraph.diffusion.asking import Asking
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.base import AddedTerm, Guider, Side
 from nodegraph.diffusion.guiders.classifier_free import rescaled
+from nodegraph.diffusion.guiders.shortening import Shortening
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class ComposedGuider:
         guider: What leads by several sides; None where the positive prompt leads alone.
         added: In the order in which it is added.
         rescale, start, end: As of `GuiderChoice`.
+        shortening: What is done last.
+        rests: Whether the positive prompt leads alone at a step within its part.
     """
 
     guider: Guider | None
@@ -28,9 +31,12 @@ class ComposedGuider:
     rescale: float = 0.0
     start: float = 0.0
     end: float = 1.0
+    shortening: Shortening | None = None
+    rests: Callable[[Moment], bool] = lambda moment: False
 
     def _guiding(self, moment: Moment) -> Guider | None:
-        return self.guider if self.start <= moment.progress < self.end else None
+        applies = self.start <= moment.progress < self.end and not self.rests(moment)
+        return self.guider if applies else None
 
     def _adding(self, moment: Moment) -> list[AddedTerm]:
         return [term for term in self.added if term.applies(moment)]
@@ -49,7 +55,7 @@ class ComposedGuider:
         }
 
     def combine(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """What the outputs add up to, brought to the spread of the positive one.
+        """What the outputs add up to, brought to the spread and length of the positive one.
 
         Args:
             x: The latent as the model takes it.
@@ -58,8 +64,13 @@ class ComposedGuider:
         guided = towards if guider is None else guider.combine(outputs, moment)
         for term in adding:
             guided = guided + term.term(x, outputs, moment)
-        is_led = guider is not None or adding
-        return rescaled(guided, towards, self.rescale) if self.rescale and is_led else guided
+        if guider is None and not adding:
+            return guided
+        if self.rescale:
+            guided = rescaled(guided, towards, self.rescale)
+        if self.shortening is not None:
+            guided = self.shortening.shortened(x, guided, towards, moment)
+        return guided
 
     def state(self) -> dict[str, Tensor]:
         """The guider's: what is added keeps nothing."""

@@ -1,20 +1,54 @@
-"""What a network's output says of the clean latent and the noise, for models of noise variances."""
+"""What a network's output says of the clean latent and the noise, and the reverse."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.noise import NoiseSchedule
 
 
+class CleanArithmetic(Protocol):
+    """Between a network's output and the clean latent that it says is in x."""
+
+    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+        """The clean latent that an output says is in x."""
+        ...
+
+    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+        """The output that says so."""
+        ...
+
+
+def clean_arithmetic(config: Mapping[str, Any], family: Family) -> CleanArithmetic:
+    """For a model with a scheduler file."""
+    return FlowArithmetic() if family.noise == "flow" else OutputArithmetic.of(config)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowArithmetic:
+    """Of flow models: x = (1 - sigma) · clean + sigma · noise, and the output is noise - clean.
+
+    Source: Liu et al. 2022, arXiv:2209.03003, equation 1.
+    """
+
+    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+        """The clean latent that an output says is in x."""
+        return x - moment.at / moment.training_timesteps * output
+
+    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+        """The output that says so."""
+        return (x - clean) * (moment.training_timesteps / moment.at)
+
+
 @dataclass(frozen=True, slots=True)
 class OutputArithmetic:
-    """Conversions at the timestep that the network is asked at.
+    """Of models of noise variances: conversions at the timestep that the network is asked at.
 
     The latent as the network takes it is x = alpha · clean + deviation · noise, with
     alpha² + deviation² = 1. Of the velocity see Salimans & Ho 2022, arXiv:2202.00512, section 4.
@@ -50,6 +84,15 @@ class OutputArithmetic:
         if self.noise.prediction_type == "sample":
             return output
         return (x - deviation * output) / alpha
+
+    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+        """The output that says that this clean latent is in x."""
+        alpha, deviation = self.scales(moment)
+        if self.noise.prediction_type == "v_prediction":
+            return (alpha * x - clean) / deviation
+        if self.noise.prediction_type == "sample":
+            return clean
+        return (x - alpha * clean) / deviation
 
     def of_noise(self, change: Tensor, moment: Moment) -> Tensor:
         """How the output changes where the noise in x does by so much."""
