@@ -115,11 +115,15 @@ class Frame:
 
     Attributes:
         text: The title, or what the note says.
+        title: Of a note, if somebody gave it one of its own.
+        kept: The entry as it was written, for the way back.
     """
 
     text: str
     place: Spot
     color: str = ""
+    title: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,9 @@ class ForeignBlock:
         outputs: With what each gives: a source, or None if nothing leads there.
         exposed: Widgets of inner nodes that its node shows besides, as (inner node, input).
         ends: Where its inputs and outputs stand, ``inputs`` and ``outputs``.
+        defaults: What widgets hold inside that its inputs lead to, by the block's input. Its nodes
+            say all their values themselves; this is for new ones.
+        kept: Parts of the definition that nothing else here says, for the way back.
     """
 
     id: str
@@ -149,6 +156,8 @@ class ForeignBlock:
     outputs: tuple[tuple[ForeignPort, Source | None], ...] = ()
     exposed: tuple[tuple[str, str], ...] = ()
     ends: Mapping[str, Spot] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""The API format: what ComfyUI's server is sent. It tells names, and neither ports nor places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.reading.checked import MAX_NODES, Telling, shown, text_of
+from nodegraph.compat.comfyui.reading.titles import own_title
+
+
+def read_api(document: Mapping[str, Any], telling: Telling) -> ForeignWorkflow:
+    """A workflow of the API format, by node.
+
+    Raises:
+        InvalidFile: It holds no node, or too many.
+    """
+    entries = {name: entry for name, entry in document.items() if is_api_node(entry)}
+    for name in document.keys() - entries.keys():
+        telling.tell(f"`{shown(name)}` is no node, and left out")
+    if not entries:
+        raise telling.refusal("it holds no node")
+    if len(entries) > MAX_NODES:
+        raise telling.refusal(f"it holds {len(entries)} nodes, more than {MAX_NODES}")
+    nodes = {name: _node(name, entry, entries, telling) for name, entry in entries.items()}
+    return ForeignWorkflow(ForeignGraph(nodes), "api", told=telling.told)
+
+
+def is_api_node(entry: Any) -> bool:
+    """Whether something looks like a node of this format."""
+    return isinstance(entry, dict) and isinstance(entry.get("class_type"), str)
+
+
+def _node(
+    name: str, entry: Mapping[str, Any], entries: Mapping[str, Any], telling: Telling
+) -> ForeignNode:
+    written = telling.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
+    inputs: dict[str, Any] = {}
+    for port, value in written.items():
+        found = _value(value, entries)
+        if isinstance(found, Source) and found.node not in entries:
+            telling.tell(
+                f"node `{shown(name)}` ({shown(entry['class_type'])}): `{shown(port)}` was "
+                f"connected to the node `{shown(found.node)}`, which there isn't; it is left open"
+            )
+        elif found is not None:
+            inputs[port] = found
+    meta = entry.get("_meta")
+    known = meta if isinstance(meta, dict) else {}
+    return ForeignNode(
+        name,
+        entry["class_type"],
+        inputs,
+        title=own_title(known.get("title"), entry["class_type"]),
+        pack=text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
+        kept=entry,
+    )
+
+
+def _value(written: Any, entries: Mapping[str, Any]) -> Any:
+    """A literal, or a source: a list of a node's id and a slot."""
+    if isinstance(written, dict) and "__value__" in written:
+        return written["__value__"]
+    if not isinstance(written, list) or len(written) != 2:
+        return written
+    node, slot = written
+    is_slot = isinstance(slot, int) and not isinstance(slot, bool) and slot >= 0
+    if is_slot and isinstance(node, str):
+        return Source(node, slot)
+    if is_slot and isinstance(node, int) and str(node) in entries:
+        return Source(str(node), slot)
+    return written

@@ -1,0 +1,170 @@
+"""One graph of a UI file: its nodes with what each is given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Source
+from nodegraph.compat.comfyui.reading.checked import Telling
+from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
+from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
+from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
+from nodegraph.compat.comfyui.reading.tracing import (
+    NOTES,
+    PRIMITIVE,
+    Tracer,
+    is_drawn_through,
+)
+from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues, widget_values
+from nodegraph.compat.comfyui.signatures import Signature
+
+Wired = Sequence[tuple[Socket, Source]]
+
+
+@dataclass(frozen=True)
+class ReadGraph:
+    """A graph, and what its block's ends have to know of it.
+
+    Attributes:
+        ends: What leads to the block's outputs, by slot.
+        widgets: Slots of the block's inputs that lead to widgets, with what those hold inside.
+        inlined: Primitives that became values: the only input that each fed.
+    """
+
+    graph: ForeignGraph
+    ends: Mapping[int, Source | None] = field(default_factory=dict)
+    widgets: Mapping[int, Any] = field(default_factory=dict)
+    inlined: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class GraphReader:
+    """Reads one graph, once the blocks within it are read."""
+
+    def __init__(
+        self,
+        level: Level,
+        signatures: Mapping[str, Signature],
+        blocks: Mapping[str, BlockFacts],
+        telling: Telling,
+    ) -> None:
+        self._level = level
+        self._signatures = signatures
+        self._blocks = blocks
+        self._telling = telling
+        self._widgets: dict[int, Any] = {}
+        self._inlined: dict[str, tuple[str, str]] = {}
+
+    def read(self) -> ReadGraph:
+        """The graph.
+
+        Raises:
+            InvalidFile: A part has the wrong form, or reroutes lead in a circle.
+        """
+        tracer = Tracer(self._level, self._telling)
+        entries = self._level.nodes
+        names = [name for name, entry in entries.items() if not is_drawn_through(entry["type"])]
+        wired = {name: list(tracer.inputs(name)) for name in names}
+        ends = tracer.outputs()
+        primitives = self._primitives(wired, ends)
+        nodes = {
+            name: self._node(name, wired[name], primitives)
+            for name in names
+            if entries[name]["type"] != PRIMITIVE
+        }
+        feeding = {source.node for fed in wired.values() for _, source in fed}
+        feeding |= {source.node for source in ends.values() if source is not None}
+        for name in feeding & primitives.keys() - self._inlined.keys():
+            nodes[name] = self._primitive(name, primitives[name])
+        order = {name: nodes[name] for name in names if name in nodes}
+        notes = (note_of(entry) for entry in entries.values() if entry["type"] in NOTES)
+        graph = ForeignGraph(
+            order,
+            tuple(groups_of(self._level.entry.get("groups"))),
+            tuple(note for note in notes if note is not None),
+        )
+        return ReadGraph(graph, ends, self._widgets, self._inlined)
+
+    def _primitives(
+        self, wired: Mapping[str, Wired], ends: Mapping[int, Source | None]
+    ) -> dict[str, WidgetValues]:
+        """Values of all primitives; those that feed one input only are noted to go there."""
+        entries = self._level.nodes
+        found = {
+            name: _primitive_values(entry)
+            for name, entry in entries.items()
+            if entry["type"] == PRIMITIVE
+        }
+        uses = Counter(source.node for source in ends.values() if source is not None)
+        for name, fed in wired.items():
+            for socket, source in fed:
+                uses[source.node] += 1
+                if source.node in found:
+                    self._inlined[source.node] = (name, socket.name)
+        for name in [name for name in self._inlined if uses[name] > 1]:
+            del self._inlined[name]
+        return found
+
+    def _primitive(self, name: str, values: WidgetValues) -> ForeignNode:
+        entry = self._level.nodes[name]
+        return node_of(name, entry, values.values, values.control, self._telling)
+
+    def _node(self, name: str, wired: Wired, primitives: Mapping[str, WidgetValues]) -> ForeignNode:
+        entry = self._level.nodes[name]
+        block = self._blocks.get(entry["type"])
+        listed = list(sockets(entry, self._telling))
+        signature = None if block else self._signatures.get(entry["type"])
+        found = instance_values(entry, block) if block else widget_values(entry, listed, signature)
+        for socket, source in wired:
+            if source.node == BLOCK:
+                self._note_widget(socket, source.slot, found, signature, block)
+            if source.node in self._inlined:
+                _put(found, socket.name, primitives[source.node])
+            elif not (source.node in primitives and not primitives[source.node].values):
+                found.values[socket.name] = source
+                found.control.pop(socket.name, None)
+        title = block.name if block else ""
+        return node_of(name, entry, found.values, found.control, self._telling, title)
+
+    def _note_widget(
+        self,
+        socket: Socket,
+        slot: int,
+        found: WidgetValues,
+        signature: Signature | None,
+        block: BlockFacts | None,
+    ) -> None:
+        taken = signature.by_name.get(socket.name) if signature else None
+        is_widget = socket.is_widget or bool(taken and taken.is_widget)
+        is_widget = is_widget or bool(block and socket.name in block.widgets)
+        if is_widget and self._widgets.get(slot) is None:
+            self._widgets[slot] = found.values.get(socket.name)
+
+
+def _put(found: WidgetValues, name: str, given: WidgetValues) -> None:
+    """Put a primitive's value where it leads."""
+    if given.values:
+        found.values[name] = given.values["value"]
+        found.control.pop(name, None)
+    if "value" in given.control:
+        found.control[name] = given.control["value"]
+
+
+def _primitive_values(entry: Mapping[str, Any]) -> WidgetValues:
+    """Its value, called ``value``; what follows it says what happens to it after a run."""
+    written = entry.get("widgets_values")
+    values = list(_leading(written))
+    found = WidgetValues()
+    if values:
+        found.take("value", values[0])
+    if len(values) > 1 and isinstance(values[1], str):
+        found.control["value"] = values[1]
+    return found
+
+
+def _leading(written: Any) -> Iterator[Any]:
+    if isinstance(written, dict):
+        written = [written.get("value"), written.get(CONTROL)]
+    yield from written[:2] if isinstance(written, list) else ()

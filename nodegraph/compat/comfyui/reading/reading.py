@@ -1,0 +1,120 @@
+"""Reading a document of ComfyUI, whatever format it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import ForeignWorkflow
+from nodegraph.compat.comfyui.reading.api import is_api_node, read_api
+from nodegraph.compat.comfyui.reading.blocks import BlockReader, block_levels, exposed_widgets
+from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES, Telling, text_of
+from nodegraph.compat.comfyui.reading.graphs import GraphReader
+from nodegraph.compat.comfyui.reading.levels import Level, level_of
+from nodegraph.compat.comfyui.signatures import Signature
+
+_VERSIONS: Mapping[float, str] = {0.4: "0.4", 1: "1.0"}
+_PARTS = frozenset(("nodes", "links", "groups", "definitions"))
+
+
+def is_foreign(document: object) -> bool:
+    """Whether a JSON document looks like a workflow of ComfyUI, in any format."""
+    return _of_ui(document) is not None or _of_api(document) is not None
+
+
+def read_workflow(
+    document: object, signatures: Mapping[str, Signature], *, name: str = ""
+) -> ForeignWorkflow:
+    """A workflow of ComfyUI.
+
+    Args:
+        document: What its JSON says. Parts of it are kept in what is returned; it isn't changed.
+        signatures: Of the node types that are known, by type: they say which value is whose where
+            a file doesn't.
+        name: Where the document comes from, for messages.
+    Raises:
+        InvalidFile: It is no workflow of ComfyUI, of a version that isn't known, has parts of the
+            wrong form, is too large, or can't be drawn: reroutes lead in a circle, or a block
+            holds itself.
+    """
+    telling = Telling(name)
+    ui = _of_ui(document)
+    if ui is not None:
+        return _read_ui(ui, signatures, telling)
+    prompt = _of_api(document)
+    if prompt is not None:
+        return read_api(prompt, telling)
+    raise telling.refusal(
+        "this is no workflow of ComfyUI",
+        document,
+        "It holds either `nodes` and `links`, or nodes with a `class_type`.",
+    )
+
+
+def _of_ui(document: object) -> Mapping[str, Any] | None:
+    """A document of the UI format, also from within what is sent to a server."""
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("nodes"), list):
+        return document
+    extra = document.get("extra_data")
+    info = extra.get("extra_pnginfo") if isinstance(extra, dict) else None
+    for holder in (document, info):
+        held = holder.get("workflow") if isinstance(holder, dict) else None
+        if isinstance(held, dict) and isinstance(held.get("nodes"), list):
+            return held
+    return None
+
+
+def _of_api(document: object) -> Mapping[str, Any] | None:
+    """A document of the API format, also wrapped as it is sent to a server."""
+    if not isinstance(document, dict) or "nodes" in document or "format" in document:
+        return None
+    held = document.get("prompt")
+    if isinstance(held, dict) and not is_api_node(held):
+        document = held
+    return document if any(map(is_api_node, document.values())) else None
+
+
+def _read_ui(
+    document: Mapping[str, Any], signatures: Mapping[str, Signature], telling: Telling
+) -> ForeignWorkflow:
+    version = _version(document, telling)
+    top = level_of(document, telling)
+    levels = block_levels(document, telling)
+    _check_size((top, *levels.values()), telling)
+    blocks = BlockReader(levels, signatures, telling)
+    blocks.read(exposed_widgets(levels, top))
+    read = GraphReader(top, signatures, blocks.facts, telling).read()
+    return ForeignWorkflow(
+        read.graph,
+        version,
+        _title(document),
+        blocks.blocks,
+        telling.told,
+        {key: value for key, value in document.items() if key not in _PARTS},
+    )
+
+
+def _version(document: Mapping[str, Any], telling: Telling) -> str:
+    written = document.get("version", 0.4)
+    known = isinstance(written, (int, float)) and not isinstance(written, bool)
+    if not known or written not in _VERSIONS:
+        raise telling.refusal(
+            "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
+        )
+    return _VERSIONS[written]
+
+
+def _check_size(levels: tuple[Level, ...], telling: Telling) -> None:
+    nodes = sum(len(level.nodes) for level in levels)
+    links = sum(len(level.wires) for level in levels)
+    for count, most, what in ((nodes, MAX_NODES, "nodes"), (links, MAX_LINKS, "links")):
+        if count > most:
+            raise telling.refusal(f"it holds {count} {what}, more than {most}")
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    extra = document.get("extra")
+    info = extra.get("info") if isinstance(extra, dict) else None
+    return text_of(info.get("name")) if isinstance(info, dict) else ""

@@ -1,0 +1,103 @@
+"""Links are drawn through what stands on the canvas for the eye alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodegraph.compat.comfyui.foreign import Source
+from nodegraph.compat.comfyui.reading import read_workflow
+from nodegraph.errors import InvalidFile
+from tests.compat.comfyui.drawing import drawn, linked, node, widget
+
+
+def graph_of(document: dict[str, Any]) -> Any:
+    return read_workflow(document, {}).graph
+
+
+def test_reroutes_are_drawn_through() -> None:
+    nodes = [
+        node(1, "A"),
+        node(2, "Reroute", inputs=[linked("", 1)]),
+        node(3, "Reroute", inputs=[linked("", 2)]),
+        node(4, "B", inputs=[linked("x", 3), linked("y", 4)]),
+    ]
+    graph = graph_of(
+        drawn(nodes, [1, 1, 1, 2, 0], [2, 2, 0, 3, 0], [3, 3, 0, 4, 0], [4, 2, 0, 4, 1])
+    )
+    assert list(graph.nodes) == ["1", "4"]
+    assert graph.nodes["4"].inputs == {"x": Source("1", 1), "y": Source("1", 1)}
+
+
+def test_a_primitive_becomes_the_value_of_the_one_input_that_it_feeds() -> None:
+    nodes = [
+        node(1, "PrimitiveNode", 7, "increment"),
+        node(2, "B", 3, inputs=[widget("seed", 1)]),
+    ]
+    graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0]))
+    assert list(graph.nodes) == ["2"]
+    assert graph.nodes["2"].inputs == {"seed": 7}
+    assert graph.nodes["2"].control == {"seed": "increment"}
+
+
+def test_a_primitive_that_feeds_two_inputs_stays_a_node() -> None:
+    nodes = [
+        node(1, "PrimitiveNode", 7, "fixed", outputs=[{"name": "INT", "type": "INT"}]),
+        node(2, "B", inputs=[widget("a", 1), widget("b", 2)]),
+    ]
+    graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 1, 0, 2, 1]))
+    assert graph.nodes["1"].inputs == {"value": 7}
+    assert graph.nodes["1"].ports[0].type == "INT"
+    assert graph.nodes["2"].inputs == {"a": Source("1", 0), "b": Source("1", 0)}
+
+
+@pytest.mark.parametrize("kind", ["{}Node", "easy {}Node"])
+def test_a_getter_gives_what_the_setter_of_its_name_is_given(kind: str) -> None:
+    setter, getter = (
+        kind.format(part) for part in (("set", "get") if "easy" in kind else ("Set", "Get"))
+    )
+    nodes = [
+        node(1, "A"),
+        node(2, setter, "model", inputs=[linked("MODEL", 1)]),
+        node(3, getter, "model"),
+        node(4, "B", inputs=[linked("x", 2)]),
+    ]
+    graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 3, 0, 4, 0]))
+    assert list(graph.nodes) == ["1", "4"]
+    assert graph.nodes["4"].inputs == {"x": Source("1", 0)}
+
+
+def test_unseen_links_are_drawn_where_the_file_tells_them() -> None:
+    nodes = [
+        node(1, "A"),
+        node(2, "Anything Everywhere", inputs=[linked("anything", 1)]),
+        node(3, "B", inputs=[linked("x", None), linked("y", None)]),
+    ]
+    unseen = {"downstream": 3, "downstream_slot": 1, "upstream": "1", "upstream_slot": 0}
+    graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0], extra={"ue_links": [unseen]}))
+    assert list(graph.nodes) == ["1", "3"]
+    assert graph.nodes["3"].inputs == {"y": Source("1", 0)}
+
+
+def test_links_to_nothing_are_left_open_and_told() -> None:
+    nodes = [node(2, "B", inputs=[linked("x", 1), linked("y", 9)])]
+    found = read_workflow(drawn(nodes, [1, 77, 0, 2, 0]), {})
+    assert found.graph.nodes["2"].inputs == {}
+    assert ["node `2` (B): `x`" in found.told[0], "`y`" in found.told[1]] == [True, True]
+
+
+def test_reroutes_in_a_circle_are_refused() -> None:
+    nodes = [
+        node(1, "Reroute", inputs=[linked("", 2)]),
+        node(2, "Reroute", inputs=[linked("", 1)]),
+        node(3, "B", inputs=[linked("x", 1)]),
+    ]
+    with pytest.raises(InvalidFile, match="in a circle"):
+        graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 2, 0, 1, 0]))
+
+
+def test_a_circle_of_nodes_is_read() -> None:
+    nodes = [node(1, "A", inputs=[linked("x", 2)]), node(2, "A", inputs=[linked("x", 1)])]
+    graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 2, 0, 1, 0]))
+    assert graph.nodes["1"].inputs == {"x": Source("2", 0)}
