@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.reading.checked import MAX_NODES, Telling, shown, text_of
+from nodegraph.compat.comfyui.reading.checked import MAX_NODES, DocumentCheck, shown, text_of
 from nodegraph.compat.comfyui.reading.titles import own_title
 
 
-def read_api(document: Mapping[str, Any], telling: Telling) -> ForeignWorkflow:
+def read_api(document: Mapping[str, Any], check: DocumentCheck) -> ForeignWorkflow:
     """A workflow of the API format, by node.
 
     Raises:
@@ -18,13 +18,13 @@ def read_api(document: Mapping[str, Any], telling: Telling) -> ForeignWorkflow:
     """
     entries = {name: entry for name, entry in document.items() if is_api_node(entry)}
     for name in document.keys() - entries.keys():
-        telling.tell(f"`{shown(name)}` is no node, and left out")
+        check.tell(f"`{shown(name)}` is no node, and left out")
     if not entries:
-        raise telling.refusal("it holds no node")
+        raise check.refusal("it holds no node")
     if len(entries) > MAX_NODES:
-        raise telling.refusal(f"it holds {len(entries)} nodes, more than {MAX_NODES}")
-    nodes = {name: _node(name, entry, entries, telling) for name, entry in entries.items()}
-    return ForeignWorkflow(ForeignGraph(nodes), "api", told=telling.told)
+        raise check.refusal(f"it holds {len(entries)} nodes, more than {MAX_NODES}")
+    nodes = {name: _node(name, entry, entries, check) for name, entry in entries.items()}
+    return ForeignWorkflow(ForeignGraph(nodes), "api", told=check.told)
 
 
 def is_api_node(entry: Any) -> bool:
@@ -33,14 +33,14 @@ def is_api_node(entry: Any) -> bool:
 
 
 def _node(
-    name: str, entry: Mapping[str, Any], entries: Mapping[str, Any], telling: Telling
+    name: str, entry: Mapping[str, Any], entries: Mapping[str, Any], check: DocumentCheck
 ) -> ForeignNode:
-    written = telling.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
+    written = check.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
     inputs: dict[str, Any] = {}
     for port, value in written.items():
         found = _value(value, entries)
         if isinstance(found, Source) and found.node not in entries:
-            telling.tell(
+            check.tell(
                 f"node `{shown(name)}` ({shown(entry['class_type'])}): `{shown(port)}` was "
                 f"connected to the node `{shown(found.node)}`, which there isn't; it is left open"
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignBlock, ForeignPort, Source
-from nodegraph.compat.comfyui.reading.checked import Telling, shown, spot_of, text_of
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.compat.comfyui.reading.graphs import GraphReader, ReadGraph
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, is_input, proxies
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
@@ -16,23 +16,23 @@ from nodegraph.compat.comfyui.signatures import Signature
 _PARTS = frozenset(("id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions"))
 
 
-def block_levels(document: Mapping[str, Any], telling: Telling) -> dict[str, Level]:
+def block_levels(document: Mapping[str, Any], check: DocumentCheck) -> dict[str, Level]:
     """All blocks that a file defines, by id; those within definitions stand beside them."""
     found: dict[str, Level] = {}
     waiting = [document]
     while waiting:
-        for entry in _definitions(waiting.pop(), telling):
-            name = telling.identity(entry.get("id"), "`id` of a block")
+        for entry in _definitions(waiting.pop(), check):
+            name = check.identity(entry.get("id"), "`id` of a block")
             if name not in found:
-                found[name] = level_of(entry, telling, name)
+                found[name] = level_of(entry, check, name)
                 waiting.append(entry)
     return found
 
 
-def _definitions(holder: Mapping[str, Any], telling: Telling) -> Iterator[Mapping[str, Any]]:
-    definitions = telling.fields(holder.get("definitions"), "`definitions`")
-    for entry in telling.items(definitions.get("subgraphs"), "`definitions.subgraphs`"):
-        yield telling.fields(entry, "an entry of `definitions.subgraphs`")
+def _definitions(holder: Mapping[str, Any], check: DocumentCheck) -> Iterator[Mapping[str, Any]]:
+    definitions = check.fields(holder.get("definitions"), "`definitions`")
+    for entry in check.items(definitions.get("subgraphs"), "`definitions.subgraphs`"):
+        yield check.fields(entry, "an entry of `definitions.subgraphs`")
 
 
 class BlockReader:
@@ -44,13 +44,13 @@ class BlockReader:
     """
 
     def __init__(
-        self, levels: Mapping[str, Level], signatures: Mapping[str, Signature], telling: Telling
+        self, levels: Mapping[str, Level], signatures: Mapping[str, Signature], check: DocumentCheck
     ) -> None:
         self.facts: dict[str, BlockFacts] = {}
         self.blocks: dict[str, ForeignBlock] = {}
         self._levels = levels
         self._signatures = signatures
-        self._telling = telling
+        self._check = check
 
     def read(self, exposed: Mapping[str, Mapping[tuple[str, str], None]]) -> None:
         """Read all blocks.
@@ -60,11 +60,11 @@ class BlockReader:
         Raises:
             InvalidFile: One holds itself, or a part has the wrong form.
         """
-        for name in _inner_first(self._levels, self._telling):
+        for name in _inner_first(self._levels, self._check):
             self._read_one(self._levels[name], exposed.get(name, {}))
 
     def _read_one(self, level: Level, exposed: Mapping[tuple[str, str], None]) -> None:
-        read = GraphReader(level, self._signatures, self.facts, self._telling).read()
+        read = GraphReader(level, self._signatures, self.facts, self._check).read()
         inputs = tuple(self._ports(level, "inputs"))
         facts = _facts(level, inputs, read)
         self.facts[level.block] = facts
@@ -83,7 +83,7 @@ class BlockReader:
 
     def _ports(self, level: Level, key: str) -> Iterator[ForeignPort]:
         what = f"`{key}` of block `{shown(level.block)}`"
-        return ports_of(level.entry.get(key), what, self._telling)
+        return ports_of(level.entry.get(key), what, self._check)
 
 
 def _facts(level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph) -> BlockFacts:
@@ -128,7 +128,7 @@ def exposed_widgets(
     return found
 
 
-def _inner_first(levels: Mapping[str, Level], telling: Telling) -> Iterator[str]:
+def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[str]:
     """The blocks in an order in which each stands behind those that it holds."""
     within = {
         name: dict.fromkeys(
@@ -147,6 +147,6 @@ def _inner_first(levels: Mapping[str, Level], telling: Telling) -> Iterator[str]
                 done.add(name)
                 yield name
             elif inner in way:
-                raise telling.refusal(f"the block `{shown(inner)}` holds itself")
+                raise check.refusal(f"the block `{shown(inner)}` holds itself")
             else:
                 way[inner] = iter(within[inner])

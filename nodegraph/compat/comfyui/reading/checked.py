@@ -19,8 +19,10 @@ _MAX_SHOWN = 60
 
 
 @dataclass
-class Telling:
-    """Collects what people are told about a file; of a great deal, the first and how many more.
+class DocumentCheck:
+    """Checks parts of one file, and collects what people are told about it.
+
+    Of a great deal, the first messages are kept, and how many more there were.
 
     Attributes:
         name: Where the file comes from, for errors.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Source
-from nodegraph.compat.comfyui.reading.checked import Telling
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
@@ -48,12 +48,12 @@ class GraphReader:
         level: Level,
         signatures: Mapping[str, Signature],
         blocks: Mapping[str, BlockFacts],
-        telling: Telling,
+        check: DocumentCheck,
     ) -> None:
         self._level = level
         self._signatures = signatures
         self._blocks = blocks
-        self._telling = telling
+        self._check = check
         self._widgets: dict[int, Any] = {}
         self._inlined: dict[str, tuple[str, str]] = {}
 
@@ -63,7 +63,7 @@ class GraphReader:
         Raises:
             InvalidFile: A part has the wrong form, or reroutes lead in a circle.
         """
-        tracer = Tracer(self._level, self._telling)
+        tracer = Tracer(self._level, self._check)
         entries = self._level.nodes
         names = [name for name, entry in entries.items() if not is_drawn_through(entry["type"])]
         wired = {name: list(tracer.inputs(name)) for name in names}
@@ -109,12 +109,12 @@ class GraphReader:
 
     def _primitive(self, name: str, values: WidgetValues) -> ForeignNode:
         entry = self._level.nodes[name]
-        return node_of(name, entry, values.values, values.control, self._telling)
+        return node_of(name, entry, values.values, values.control, self._check)
 
     def _node(self, name: str, wired: Wired, primitives: Mapping[str, WidgetValues]) -> ForeignNode:
         entry = self._level.nodes[name]
         block = self._blocks.get(entry["type"])
-        listed = list(sockets(entry, self._telling))
+        listed = list(sockets(entry, self._check))
         signature = None if block else self._signatures.get(entry["type"])
         found = instance_values(entry, block) if block else widget_values(entry, listed, signature)
         for socket, source in wired:
@@ -126,7 +126,7 @@ class GraphReader:
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
         title = block.name if block else ""
-        return node_of(name, entry, found.values, found.control, self._telling, title)
+        return node_of(name, entry, found.values, found.control, self._check, title)
 
     def _note_widget(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodegraph.compat.comfyui.reading.checked import Telling, shown, text_of
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, text_of
 
 INPUTS = "-10"
 """What links inside a block name for the block's inputs, if it doesn't say otherwise."""
@@ -58,7 +58,7 @@ class Level:
     outputs: str = OUTPUTS
 
 
-def level_of(entry: Mapping[str, Any], telling: Telling, block: str = "") -> Level:
+def level_of(entry: Mapping[str, Any], check: DocumentCheck, block: str = "") -> Level:
     """Find the parts of a graph.
 
     Raises:
@@ -67,26 +67,26 @@ def level_of(entry: Mapping[str, Any], telling: Telling, block: str = "") -> Lev
     inside = f"block `{shown(block)}`: " if block else ""
     return Level(
         block,
-        dict(_nodes(entry, telling, inside)),
-        dict(_wires(entry, telling, inside)),
+        dict(_nodes(entry, check, inside)),
+        dict(_wires(entry, check, inside)),
         entry,
-        _end(entry, "inputNode", INPUTS, telling),
-        _end(entry, "outputNode", OUTPUTS, telling),
+        _end(entry, "inputNode", INPUTS, check),
+        _end(entry, "outputNode", OUTPUTS, check),
     )
 
 
-def sockets(node: Mapping[str, Any], telling: Telling) -> Iterator[Socket]:
+def sockets(node: Mapping[str, Any], check: DocumentCheck) -> Iterator[Socket]:
     """A node's inputs, in the order of their slots."""
     where = f"node `{shown(str(node.get('id')))}`"
-    for at, found in enumerate(telling.items(node.get("inputs"), f"`inputs` of {where}")):
-        entry = telling.fields(found, f"input {at} of {where}")
+    for at, found in enumerate(check.items(node.get("inputs"), f"`inputs` of {where}")):
+        entry = check.fields(found, f"input {at} of {where}")
         widget = entry.get("widget")
         named = text_of(widget.get("name")) if isinstance(widget, dict) else ""
         link = entry.get("link")
         yield Socket(
             named or text_of(entry.get("name")),
             type_of(entry.get("type")),
-            None if link is None else telling.identity(link, f"`link` of input {at} of {where}"),
+            None if link is None else check.identity(link, f"`link` of input {at} of {where}"),
             isinstance(widget, dict),
         )
 
@@ -100,58 +100,60 @@ def type_of(value: Any) -> str:
     return text_of(value)
 
 
-def _end(entry: Mapping[str, Any], key: str, usual: str, telling: Telling) -> str:
-    found = telling.fields(entry.get(key), f"`{key}`").get("id")
-    return usual if found is None else telling.identity(found, f"`{key}.id`")
+def _end(entry: Mapping[str, Any], key: str, usual: str, check: DocumentCheck) -> str:
+    found = check.fields(entry.get(key), f"`{key}`").get("id")
+    return usual if found is None else check.identity(found, f"`{key}.id`")
 
 
 def _nodes(
-    entry: Mapping[str, Any], telling: Telling, inside: str
+    entry: Mapping[str, Any], check: DocumentCheck, inside: str
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     seen: set[str] = set()
-    for at, found in enumerate(telling.items(entry.get("nodes"), f"{inside}`nodes`")):
-        node = telling.fields(found, f"{inside}entry {at} of `nodes`")
-        name = telling.identity(node.get("id"), f"{inside}`id` of entry {at} of `nodes`")
+    for at, found in enumerate(check.items(entry.get("nodes"), f"{inside}`nodes`")):
+        node = check.fields(found, f"{inside}entry {at} of `nodes`")
+        name = check.identity(node.get("id"), f"{inside}`id` of entry {at} of `nodes`")
         if not isinstance(node.get("type"), str):
-            raise telling.refusal(f"{inside}node `{shown(name)}` has no type", node.get("type"))
+            raise check.refusal(f"{inside}node `{shown(name)}` has no type", node.get("type"))
         if name in seen:
-            telling.tell(f"{inside}two nodes have the id `{shown(name)}`; links lead to the first")
+            check.tell(f"{inside}two nodes have the id `{shown(name)}`; links lead to the first")
             name = f"{name}#{at}"
         seen.add(name)
         yield name, node
 
 
-def _wires(entry: Mapping[str, Any], telling: Telling, inside: str) -> Iterator[tuple[str, Wire]]:
-    for at, found in enumerate(telling.items(entry.get("links"), f"{inside}`links`")):
+def _wires(
+    entry: Mapping[str, Any], check: DocumentCheck, inside: str
+) -> Iterator[tuple[str, Wire]]:
+    for at, found in enumerate(check.items(entry.get("links"), f"{inside}`links`")):
         if found is None:  # left by deleted links
             continue
         what = f"{inside}entry {at} of `links`"
         yield (
-            _of_list(found, what, telling)
+            _of_list(found, what, check)
             if isinstance(found, list)
-            else _of_object(telling.fields(found, what), what, telling)
+            else _of_object(check.fields(found, what), what, check)
         )
 
 
-def _of_list(found: list[Any], what: str, telling: Telling) -> tuple[str, Wire]:
+def _of_list(found: list[Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
     if len(found) < 5:
-        raise telling.refusal(f"{what} must have at least five members", found)
-    return _wire(found[0], found[1], found[2], found[3], found[4], what, telling)
+        raise check.refusal(f"{what} must have at least five members", found)
+    return _wire(found[0], found[1], found[2], found[3], found[4], what, check)
 
 
-def _of_object(found: Mapping[str, Any], what: str, telling: Telling) -> tuple[str, Wire]:
+def _of_object(found: Mapping[str, Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
     origin, slot = found.get("origin_id"), found.get("origin_slot")
     target, into = found.get("target_id"), found.get("target_slot")
-    return _wire(found.get("id"), origin, slot, target, into, what, telling)
+    return _wire(found.get("id"), origin, slot, target, into, what, check)
 
 
 def _wire(
-    link: Any, origin: Any, slot: Any, target: Any, into: Any, what: str, telling: Telling
+    link: Any, origin: Any, slot: Any, target: Any, into: Any, what: str, check: DocumentCheck
 ) -> tuple[str, Wire]:
     # What a target is written as matters nowhere but at a block's end: its inputs name the link.
-    return telling.identity(link, f"the id of {what}"), Wire(
-        telling.identity(origin, f"the origin of {what}"),
-        telling.whole(slot, f"the origin's slot of {what}"),
-        "" if target is None else telling.identity(target, f"the target of {what}"),
+    return check.identity(link, f"the id of {what}"), Wire(
+        check.identity(origin, f"the origin of {what}"),
+        check.whole(slot, f"the origin's slot of {what}"),
+        "" if target is None else check.identity(target, f"the target of {what}"),
         into if isinstance(into, int) else -1,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignPort, Frame, ModelFile
-from nodegraph.compat.comfyui.reading.checked import Telling, shown, spot_of, text_of
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.compat.comfyui.reading.levels import type_of
 from nodegraph.compat.comfyui.reading.titles import own_title
 from nodegraph.core.workflow import Mode
@@ -19,7 +19,7 @@ def node_of(
     entry: Mapping[str, Any],
     inputs: Mapping[str, Any],
     control: Mapping[str, str],
-    telling: Telling,
+    check: DocumentCheck,
     usual_title: str = "",
 ) -> ForeignNode:
     """A node.
@@ -37,7 +37,7 @@ def node_of(
         name,
         entry["type"],
         inputs,
-        tuple(ports_of(entry.get("outputs"), f"`outputs` of {where}", telling)),
+        tuple(ports_of(entry.get("outputs"), f"`outputs` of {where}", check)),
         "" if title == usual_title else title,
         mode_of(entry.get("mode")),
         text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
@@ -50,10 +50,10 @@ def node_of(
     )
 
 
-def ports_of(written: Any, what: str, telling: Telling) -> Iterator[ForeignPort]:
+def ports_of(written: Any, what: str, check: DocumentCheck) -> Iterator[ForeignPort]:
     """Inputs or outputs as a file lists them."""
-    for at, found in enumerate(telling.items(written, what)):
-        entry = telling.fields(found, f"entry {at} of {what}")
+    for at, found in enumerate(check.items(written, what)):
+        entry = check.fields(found, f"entry {at} of {what}")
         name, label = text_of(entry.get("name")), text_of(entry.get("label"))
         yield ForeignPort(name, type_of(entry.get("type")), "" if label == name else label)
 

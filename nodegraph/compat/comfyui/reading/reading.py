@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.reading.api import is_api_node, read_api
 from nodegraph.compat.comfyui.reading.blocks import BlockReader, block_levels, exposed_widgets
-from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES, Telling, text_of
+from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES, DocumentCheck, text_of
 from nodegraph.compat.comfyui.reading.graphs import GraphReader
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.signatures import Signature
@@ -37,14 +37,14 @@ def read_workflow(
             wrong form, is too large, or can't be drawn: reroutes lead in a circle, or a block
             holds itself.
     """
-    telling = Telling(name)
+    check = DocumentCheck(name)
     ui = _of_ui(document)
     if ui is not None:
-        return _read_ui(ui, signatures, telling)
+        return _read_ui(ui, signatures, check)
     prompt = _of_api(document)
     if prompt is not None:
-        return read_api(prompt, telling)
-    raise telling.refusal(
+        return read_api(prompt, check)
+    raise check.refusal(
         "this is no workflow of ComfyUI",
         document,
         "It holds either `nodes` and `links`, or nodes with a `class_type`.",
@@ -77,41 +77,41 @@ def _of_api(document: object) -> Mapping[str, Any] | None:
 
 
 def _read_ui(
-    document: Mapping[str, Any], signatures: Mapping[str, Signature], telling: Telling
+    document: Mapping[str, Any], signatures: Mapping[str, Signature], check: DocumentCheck
 ) -> ForeignWorkflow:
-    version = _version(document, telling)
-    top = level_of(document, telling)
-    levels = block_levels(document, telling)
-    _check_size((top, *levels.values()), telling)
-    blocks = BlockReader(levels, signatures, telling)
+    version = _version(document, check)
+    top = level_of(document, check)
+    levels = block_levels(document, check)
+    _check_size((top, *levels.values()), check)
+    blocks = BlockReader(levels, signatures, check)
     blocks.read(exposed_widgets(levels, top))
-    read = GraphReader(top, signatures, blocks.facts, telling).read()
+    read = GraphReader(top, signatures, blocks.facts, check).read()
     return ForeignWorkflow(
         read.graph,
         version,
         _title(document),
         blocks.blocks,
-        telling.told,
+        check.told,
         {key: value for key, value in document.items() if key not in _PARTS},
     )
 
 
-def _version(document: Mapping[str, Any], telling: Telling) -> str:
+def _version(document: Mapping[str, Any], check: DocumentCheck) -> str:
     written = document.get("version", 0.4)
     known = isinstance(written, (int, float)) and not isinstance(written, bool)
     if not known or written not in _VERSIONS:
-        raise telling.refusal(
+        raise check.refusal(
             "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
         )
     return _VERSIONS[written]
 
 
-def _check_size(levels: tuple[Level, ...], telling: Telling) -> None:
+def _check_size(levels: tuple[Level, ...], check: DocumentCheck) -> None:
     nodes = sum(len(level.nodes) for level in levels)
     links = sum(len(level.wires) for level in levels)
     for count, most, what in ((nodes, MAX_NODES, "nodes"), (links, MAX_LINKS, "links")):
         if count > most:
-            raise telling.refusal(f"it holds {count} {what}, more than {most}")
+            raise check.refusal(f"it holds {count} {what}, more than {most}")
 
 
 def _title(document: Mapping[str, Any]) -> str:

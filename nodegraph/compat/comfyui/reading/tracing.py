@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, Source
-from nodegraph.compat.comfyui.reading.checked import Telling, shown
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 
 NOTES = frozenset(("Note", "MarkdownNote"))
@@ -29,15 +29,15 @@ def is_drawn_through(node_type: str) -> bool:
 class Tracer:
     """Finds where links of one graph begin."""
 
-    def __init__(self, level: Level, telling: Telling) -> None:
+    def __init__(self, level: Level, check: DocumentCheck) -> None:
         self._level = level
-        self._telling = telling
+        self._check = check
         self._found: dict[tuple[str, int], Source | None] = {}
 
     def inputs(self, name: str) -> Iterator[tuple[Socket, Source]]:
         """A node's inputs that are connected, with what they get."""
         unseen = self._unseen.get(name, {})
-        for slot, socket in enumerate(sockets(self._level.nodes[name], self._telling)):
+        for slot, socket in enumerate(sockets(self._level.nodes[name], self._check)):
             if socket.link is not None:
                 source = self._of_link(socket.link, name, socket.name)
             elif slot in unseen:
@@ -63,7 +63,7 @@ class Tracer:
             what = f"the node `{shown(wire.origin)}`, which there isn't"
         else:
             return self._origin(wire.origin, wire.origin_slot)
-        self._telling.tell(
+        self._check.tell(
             f"{self._place(node)}: `{shown(port)}` was connected to {what}; it is left open"
         )
         return None
@@ -88,7 +88,7 @@ class Tracer:
                 break
             if at in way:
                 ring = ", ".join(f"`{shown(name)}`" for name, _ in list(way)[:5])
-                raise self._telling.refusal(f"links lead in a circle, through nodes {ring}")
+                raise self._check.refusal(f"links lead in a circle, through nodes {ring}")
             way[at] = None
             at = self._before(*at)
         self._found.update(dict.fromkeys(way, at))
@@ -108,7 +108,7 @@ class Tracer:
 
     def _into(self, node: str) -> tuple[str, int] | None:
         """What is connected to a node with one input."""
-        for socket in sockets(self._level.nodes[node], self._telling):
+        for socket in sockets(self._level.nodes[node], self._check):
             wire = self._level.wires.get(socket.link) if socket.link is not None else None
             if wire is not None:
                 return wire.origin, wire.origin_slot
@@ -118,7 +118,7 @@ class Tracer:
         key = _key(self._level.nodes[node])
         setter = self._setters.get(key)
         if setter is None:
-            self._telling.tell(f"{self._place(node)}: nothing sets `{shown(key)}`")
+            self._check.tell(f"{self._place(node)}: nothing sets `{shown(key)}`")
             return None
         return self._into(setter)
 
