@@ -72,6 +72,7 @@ class NodeEntry(_Part):
         always: Run in any case, never from the cache.
         mode: ``mute``: it isn't run, and what depends on it is left out. ``bypass``: it isn't run,
             and its inputs stand for its outputs. None for nodes that run.
+        pack: What brings the type, as far as its author knows; told where there is no such type.
     """
 
     type: str
@@ -81,6 +82,7 @@ class NodeEntry(_Part):
     note: str = ""
     always: bool = False
     mode: Mode | None = None
+    pack: str = ""
 
 
 class Parameter(_Part):

@@ -73,7 +73,7 @@ def same(
     Args:
         line: Its signature, see `signatures`.
         inputs: Their names to ours, of those that are not called alike.
-        outputs: Likewise; a type with one output whose native one has one needs none.
+        outputs: Likewise. A type with one output needs none if the native one has one as well.
         choices: How values are called, by their input.
         fixed: Native inputs that always have one value. A native node with another one is not
             this node.
@@ -82,7 +82,8 @@ def same(
     signature = parse_signature(line)
     names = {taken.name: taken.name for taken in signature.inputs if taken.name not in kept}
     names.update(inputs or {})
-    ports = {name: name.lower() for name, _ in signature.outputs}
+    is_only = len(signature.outputs) == 1
+    ports = {name: "" if is_only else name.lower() for name, _ in signature.outputs}
     ports.update(outputs or {})
     renames = _Renames(signature.type, native, names, ports, choices or {}, fixed or {}, kept)
     return TableEntry(signature, renames.forward, native, renames.backward)

@@ -1,0 +1,91 @@
+"""Translating a workflow of ComfyUI into a native one, by the table of node types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.compat.comfyui.blocks import Definition, NativeBlocks
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.fates import Fate
+from nodegraph.compat.comfyui.foreign import ForeignWorkflow
+from nodegraph.compat.comfyui.made import MadeGraph
+from nodegraph.compat.comfyui.walking import Walk
+from nodegraph.core.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A workflow that was translated.
+
+    Attributes:
+        format: What it was, see `foreign.ForeignWorkflow`.
+        fates: What became of each of its nodes, blocks' nodes beside them.
+        told: What the reading of the file had to say.
+    """
+
+    workflow: Workflow
+    format: str
+    fates: tuple[Fate, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def placeholders(self) -> tuple[Fate, ...]:
+        """Nodes that couldn't be translated."""
+        return tuple(fate for fate in self.fates if fate.is_placeholder)
+
+
+def translate(
+    foreign: ForeignWorkflow, table: Iterable[TableEntry] | Mapping[str, TableEntry]
+) -> Imported:
+    """The native workflow that says the same.
+
+    Nodes that can't be translated stay as placeholders, of types that begin with ``comfyui:``.
+
+    Args:
+        table: What stands for ComfyUI's node types; of two for one, the first counts.
+    Raises:
+        InvalidWorkflow: Its nodes need each other's results in a circle, a block contains itself,
+            or with blocks in place it is too large.
+    """
+    entries = table if isinstance(table, Mapping) else by_type(table)
+    made = MadeGraph()
+    blocks = NativeBlocks(foreign.blocks, entries, _natives(entries))
+    walk = Walk(foreign.graph, entries, blocks, made)
+    walk.run()
+    nodes = {name: node.entry() for name, node in made.in_order().items()}
+    used = blocks.used_by(nodes.values())
+    workflow = Workflow(
+        title=foreign.title,
+        nodes=nodes,
+        subgraphs={name: found.subgraph for name, found in used.items()},
+        ui=_ui(made, used, foreign),
+    )
+    inner = [fate.within(name) for name, found in used.items() for fate in found.fates]
+    return Imported(workflow, foreign.format, (*walk.fates, *inner), foreign.told)
+
+
+def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:
+    """Entries by ComfyUI's type; of two for one type, the first."""
+    found: dict[str, TableEntry] = {}
+    for entry in table:
+        found.setdefault(entry.type, entry)
+    return found
+
+
+def _natives(table: Mapping[str, TableEntry]) -> set[str]:
+    """Types of native nodes, which no sub-graph may hide."""
+    return {entry.native for entry in table.values() if entry.native}
+
+
+def _ui(
+    made: MadeGraph, blocks: Mapping[str, Definition], foreign: ForeignWorkflow
+) -> dict[str, Any]:
+    found = made.layout()
+    layouts = {name: each.layout for name, each in blocks.items() if each.layout}
+    if layouts:
+        found["subgraphs"] = layouts
+    kept = {"format": foreign.format} | ({"kept": dict(foreign.kept)} if foreign.kept else {})
+    found["comfyui"] = kept | found.get("comfyui", {})
+    return found

@@ -1,0 +1,122 @@
+"""Graphs of native nodes while they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import BLOCK
+from nodegraph.compat.comfyui.naming import Names, snake
+from nodegraph.compat.comfyui.placing import Canvas
+from nodegraph.compat.comfyui.tags import plain, tag_of
+from nodegraph.compat.comfyui.translating import MadeOutput
+from nodegraph.core.links import Link, write_input, write_literal
+from nodegraph.core.workflow import Mode, NodeEntry
+
+
+@dataclass
+class MadeNode:
+    """A node that was made.
+
+    Attributes:
+        inputs: `MadeOutput`s, of which those of the node `BLOCK` are the block's own inputs, and
+            literals, tagged if they are as they were written.
+        pack: What brings its type, of one that isn't native.
+        origin: What is kept of it for the way back.
+    """
+
+    name: str
+    type: str
+    inputs: dict[str, Any]
+    label: str = ""
+    mode: Mode | None = None
+    pack: str = ""
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def entry(self) -> NodeEntry:
+        """As the file says it."""
+        written = {port: _written(value) for port, value in self.inputs.items()}
+        return NodeEntry(
+            type=self.type,
+            inputs={port: value for port, value in written.items() if value is not _OF_BLOCK},
+            label=self.label,
+            mode=self.mode,
+            pack=self.pack,
+        )
+
+    def from_block(self) -> Mapping[str, str]:
+        """The block's input that each input takes its value from."""
+        found = {port: _block_input(value) for port, value in self.inputs.items()}
+        return {port: name for port, name in found.items() if name}
+
+
+_OF_BLOCK = object()
+
+
+def _block_input(value: Any) -> str:
+    if isinstance(value, MadeOutput):
+        return value.port if value.node == BLOCK else ""
+    return tag_of(value).block_input
+
+
+def _written(value: Any) -> Any:
+    if _block_input(value):
+        return _OF_BLOCK
+    if isinstance(value, MadeOutput):
+        return write_input(Link(value.node, value.port))
+    return write_literal(plain(value))
+
+
+class MadeGraph:
+    """The nodes of a workflow, or of one block.
+
+    Attributes:
+        nodes: By name, in the order in which they were made.
+        place: Where in the file stands what is being made.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, MadeNode] = {}
+        self.place: tuple[int, ...] = ()
+        self._places: dict[str, tuple[int, ...]] = {}
+        self.canvas = Canvas()
+        self._names = Names()
+
+    def add(self, wanted: str, node_type: str, inputs: dict[str, Any]) -> MadeNode:
+        """Make a node.
+
+        Args:
+            wanted: Its name, if it is free.
+        """
+        name = self._names.free(snake(wanted, "node"))
+        node = self.nodes[name] = MadeNode(name, node_type, inputs)
+        self._places[name] = self.place
+        return node
+
+    def remove(self, name: str) -> None:
+        """Take back a node that nothing is linked to."""
+        del self.nodes[name]
+        self._names.release(name)
+
+    def in_order(self) -> dict[str, MadeNode]:
+        """The nodes as their author wrote them down."""
+        names = sorted(self.nodes, key=self._places.__getitem__)
+        return {name: self.nodes[name] for name in names}
+
+    def layout(self) -> dict[str, Any]:
+        """Where everything stands, and what is kept for the way back, as `ui` says it."""
+        nodes = self.in_order()
+        found = self.canvas.layout(nodes)
+        seeds = {
+            f"{node.name}.{port}": tag_of(value).control
+            for node in nodes.values()
+            for port, value in node.inputs.items()
+            if tag_of(value).control and not tag_of(value).block_input
+        }
+        origins = {name: plain(node.origin) for name, node in nodes.items() if node.origin}
+        if seeds:
+            found["seeds"] = seeds
+        if origins:
+            found["comfyui"] = {"nodes": origins}
+        return found

@@ -1,0 +1,145 @@
+"""One node on its way here: what an entry of the table is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
+from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+
+CONSTANTS = {"Boolean": "value", "Integer": "value", "Number": "value", "Text": "text"}
+"""Native nodes that give what they are given."""
+
+AskBlock = Callable[[str], Any]
+"""Gives the value that a block's input has, and notes that somebody had to know it."""
+
+
+class GivenInputs(dict[str, Signal]):
+    """A node's inputs; one that isn't connected can't be translated where it has to be known."""
+
+    def __missing__(self, name: str) -> Signal:
+        raise Untranslatable(f"its input `{name}` isn't connected")
+
+
+class Arrival:
+    """A node of ComfyUI that becomes native ones; a `Passage`.
+
+    Attributes:
+        made: Names of the native nodes that it became.
+        given: What stands for its outputs, by name.
+        told: What people are to know.
+    """
+
+    def __init__(
+        self,
+        node: ForeignNode,
+        signature: Signature,
+        inputs: Mapping[str, Signal],
+        into: MadeGraph,
+        ask_block: AskBlock,
+    ) -> None:
+        self.type = node.type
+        self.defaults: Mapping[str, Any] = {
+            taken.name: taken.default for taken in signature.inputs if taken.default is not None
+        }
+        self.inputs: Mapping[str, Signal] = GivenInputs(_with_defaults(signature, inputs))
+        self.kept: Mapping[str, Any] = {}
+        self.made: list[str] = []
+        self.given: dict[str, Signal] = {}
+        self.told: list[str] = []
+        self._kept: dict[str, Any] = {}
+        self._node = node
+        self._signature = signature
+        self._into = into
+        self._ask_block = ask_block
+
+    def literal(self, name: str) -> Any:
+        given = self.inputs[name].given
+        if not isinstance(given, MadeOutput):
+            return given
+        known = self._constant(given)
+        if known is None:
+            raise Untranslatable(f"its input `{name}` is linked, and has to be known here")
+        if given.node != BLOCK:
+            self.tell(f"`{name}` stays {known!r}: it can't follow `{given.node}` here")
+        return known
+
+    def _constant(self, given: Any) -> Any:
+        """The value behind a link that always gives the same one; None if there is none."""
+        if not isinstance(given, MadeOutput):
+            return given
+        if given.node == BLOCK:
+            return self._ask_block(given.port)
+        node = self._into.nodes.get(given.node)
+        if node is None or node.mode is not None or node.type not in CONSTANTS:
+            return None
+        return self._constant(node.inputs.get(CONSTANTS[node.type]))
+
+    def add(self, node_type: str, /, **inputs: Any) -> str:
+        values = {name: _bare(value) for name, value in inputs.items()}
+        wanted = self._node.title if not self.made and self._node.title else node_type
+        node = self._into.add(
+            wanted, node_type, {name: value for name, value in values.items() if value is not None}
+        )
+        if not self.made:
+            node.label = self._node.title
+        self.made.append(node.name)
+        return node.name
+
+    def give(self, output: str, value: Signal | MadeOutput) -> None:
+        if isinstance(value, Signal):
+            self.given[output] = value
+            return
+        self.given[output] = Signal(value, self._carried(output))
+
+    def _carried(self, output: str) -> Mapping[str, Any]:
+        """What goes along with an output of which nothing is said: what came with such an input."""
+        types = dict(self._signature.outputs)
+        found: dict[str, Any] = {}
+        for name, signal in self.inputs.items():
+            taken = self._signature.by_name.get(name)
+            if taken is None or taken.type != types.get(output):
+                continue
+            for key, value in signal.carried.items():
+                if key in found and found[key] != value:
+                    raise Untranslatable(f"its inputs differ in what goes along with them ({key})")
+                found[key] = value
+        return found
+
+    def keep(self, **values: Any) -> None:
+        self._kept.update(values)
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+    def take_back(self) -> None:
+        """Remove what was made, of a node that can't be translated after all."""
+        for name in reversed(self.made):
+            self._into.remove(name)
+        self.made.clear()
+
+    def nodes(self) -> list[MadeNode]:
+        return [self._into.nodes[name] for name in self.made]
+
+    @property
+    def to_keep(self) -> Mapping[str, Any]:
+        """What the entry wants to be kept."""
+        return self._kept
+
+
+def _with_defaults(signature: Signature, inputs: Mapping[str, Signal]) -> dict[str, Signal]:
+    """The inputs, and the defaults of those that the file leaves out."""
+    values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
+    found = dict(inputs)
+    for taken in signature.shown(values):
+        if taken.name not in found and taken.default is not None and not taken.grows:
+            found[taken.name] = Signal(taken.default)
+            values[taken.name] = taken.default
+    return found
+
+
+def _bare(value: Any) -> Any:
+    return value.given if isinstance(value, Signal) else value

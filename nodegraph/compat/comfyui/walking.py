@@ -1,0 +1,363 @@
+"""Going through a graph of ComfyUI, each node after those that it needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.fates import Fate
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
+from nodegraph.compat.comfyui.made import MadeGraph
+from nodegraph.compat.comfyui.naming import Names, snake
+from nodegraph.compat.comfyui.passages import Arrival, AskBlock
+from nodegraph.compat.comfyui.passing import pass_through
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.tags import Tag, tagged
+from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.core.order import topological_order
+from nodegraph.core.workflow import Mode
+from nodegraph.errors import InvalidWorkflow, Problem
+
+PREFIX = "comfyui:"
+"""What types of placeholders begin with."""
+
+_CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
+_SAID = frozenset(
+    ("id", "type", "class_type", "pos", "size", "mode", "order", "inputs", "outputs", "title")
+) | {"widgets_values", "color", "bgcolor", "flags", "_meta"}
+"""Parts of a node's entry that what was made of it says anew."""
+
+
+class Blocks(Protocol):
+    """Makes native nodes of uses of blocks."""
+
+    def __contains__(self, node_type: str) -> bool: ...
+
+    def outputs(self, node_type: str) -> Sequence[tuple[str, str]]:
+        """Name and type of each output of a block."""
+
+    def use(
+        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
+    ) -> Sequence[Signal | None]:
+        """Make what stands for one use; returns what each output gives."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a graph stands: what a block's use brings into it.
+
+    Attributes:
+        incoming: What each of the block's inputs gives, in order.
+        exposed: Likewise of widgets of inner nodes, by node and input.
+        prefix: Of ids of nodes in it.
+        place: Where it stands in the file.
+        mode: Of the block's use, which its nodes share.
+        shift: How far the graph is moved on the canvas.
+        ask_block: See `passages.AskBlock`.
+    """
+
+    incoming: Sequence[Signal | None] = ()
+    exposed: Mapping[tuple[str, str], Signal] = field(default_factory=dict)
+    prefix: str = ""
+    place: tuple[int, ...] = ()
+    mode: Mode | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    ask_block: AskBlock = lambda _: None
+
+
+class Walk:
+    """Translates one graph.
+
+    Args:
+        table: Entries by type.
+        into: The native graph that it becomes, or becomes part of.
+    """
+
+    def __init__(
+        self,
+        graph: ForeignGraph,
+        table: Mapping[str, TableEntry],
+        blocks: Blocks,
+        into: MadeGraph,
+        around: Surroundings | None = None,
+    ) -> None:
+        self.graph = graph
+        self.into = into
+        self.around = around or Surroundings()
+        self.fates: list[Fate] = []
+        self._table = table
+        self._blocks = blocks
+        self._given: dict[Source, Signal | None] = {}
+        self._used: dict[str, set[int]] = defaultdict(set)
+        for node in graph.nodes.values():
+            for value in node.inputs.values():
+                if isinstance(value, Source):
+                    self._used[value.node].add(value.slot)
+        self._at = {name: at for at, name in enumerate(graph.nodes)}
+
+    def run(self, *ends: Source | None) -> None:
+        """Translate all nodes.
+
+        Args:
+            ends: Outputs that are needed besides: a block's own.
+        Raises:
+            InvalidWorkflow: Nodes need each other's results in a circle.
+        """
+        for end in ends:
+            if end is not None:
+                self._used[end.node].add(end.slot)
+        for name in self._order():
+            node = self.graph.nodes[name]
+            self.into.place = (*self.around.place, self._at[name])
+            self._translate(node, self._inputs(node))
+        canvas = self.into.canvas
+        canvas.frame(
+            [_moved(frame, self.around.shift) for frame in self.graph.groups],
+            [_moved(frame, self.around.shift) for frame in self.graph.notes],
+        )
+
+    def signal(self, source: Source) -> Signal | None:
+        """What an output gives; None if nothing stands for it."""
+        if source.node == BLOCK:
+            incoming = self.around.incoming
+            return incoming[source.slot] if 0 <= source.slot < len(incoming) else None
+        return self._given.get(source)
+
+    def spot(self, node: ForeignNode) -> Spot | None:
+        """Where a node stands here."""
+        return _shifted(node.place, self.around.shift) if node.place else None
+
+    def at(self, node: ForeignNode) -> int:
+        """Where a node stands in the file."""
+        return self._at[node.id]
+
+    def lower_left(self) -> tuple[float, float]:
+        """Of all that stands in this graph, or will."""
+        spots = [spot for node in self.graph.nodes.values() if (spot := self.spot(node))]
+        left, bottom = self.into.canvas.bottom()
+        return (
+            min([left, *(spot.x for spot in spots)]),
+            max([bottom, *(spot.y + spot.height for spot in spots)]),
+        )
+
+    def id(self, node: ForeignNode) -> str:
+        """Its id in the workflow as a whole."""
+        return self.around.prefix + node.id
+
+    def mode(self, node: ForeignNode) -> Mode | None:
+        return node.mode or self.around.mode
+
+    def _order(self) -> list[str]:
+        needs = {
+            node.id: [
+                value.node
+                for value in node.inputs.values()
+                if isinstance(value, Source) and value.node in self.graph.nodes
+            ]
+            for node in self.graph.nodes.values()
+        }
+        order, cycles = topological_order(needs)
+        if cycles:
+            raise InvalidWorkflow([self._cycle(cycle) for cycle in cycles])
+        return order
+
+    def _cycle(self, cycle: Sequence[str]) -> Problem:
+        shown = " → ".join(f"{each} ({self.graph.nodes[each].type})" for each in cycle)
+        return Problem(
+            "cycle",
+            f"ComfyUI's nodes need each other's results: {shown}",
+            hint="Take one of these links away.",
+        )
+
+    def _inputs(self, node: ForeignNode) -> dict[str, Signal]:
+        found: dict[str, Signal] = {}
+        for name, value in node.inputs.items():
+            exposed = self.around.exposed.get((node.id, name))
+            if exposed is not None:
+                found[name] = exposed
+            elif not isinstance(value, Source):
+                control = _CONTROLS.get(node.control.get(name, ""), "")
+                found[name] = Signal(tagged(value, Tag(control=control)) if control else value)
+            elif (signal := self.signal(value)) is not None:
+                found[name] = signal
+        return found
+
+    def _translate(self, node: ForeignNode, inputs: Mapping[str, Signal]) -> None:
+        if node.type in self._blocks:
+            if self.mode(node) == "bypass":
+                self._give(node, self._passed(node))
+                return
+            outputs = self._blocks.use(node, inputs, self)
+            self._give(node, dict(enumerate(outputs)))
+            return
+        entry = self._table.get(node.type)
+        if entry is None:
+            self._placeholder(node, inputs, "nothing here is known to stand for it")
+            return
+        arrival = Arrival(node, entry.signature, inputs, self.into, self.around.ask_block)
+        try:
+            entry.forward(arrival)
+            outputs_given = self._outputs_of(node, entry.signature, arrival)
+        except Untranslatable as reason:
+            arrival.take_back()
+            self._placeholder(node, inputs, str(reason))
+            return
+        except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
+            arrival.take_back()
+            self._placeholder(node, inputs, f"its entry of the table fails: {error!r}")
+            return
+        self._arrived(node, arrival)
+        self._give(node, outputs_given)
+
+    def _outputs_of(
+        self, node: ForeignNode, signature: Signature, arrival: Arrival
+    ) -> dict[int, Signal | None]:
+        mode = self.mode(node)
+        if mode != "bypass":
+            return self._all_given(node, signature, arrival)
+        passed = self._passed(node)
+        if len(arrival.made) != 1:
+            return passed
+        # What is left out runs on: links lead to it, and past it as long as it is bypassed.
+        return {
+            slot: _through(arrival.given.get(name), passed.get(slot))
+            for slot, (name, _) in enumerate(signature.outputs)
+        }
+
+    def _all_given(
+        self, node: ForeignNode, signature: Signature, arrival: Arrival
+    ) -> dict[int, Signal | None]:
+        found: dict[int, Signal | None] = {}
+        for slot, (name, _) in enumerate(signature.outputs):
+            found[slot] = arrival.given.get(name)
+            if found[slot] is None and slot in self._used[node.id]:
+                raise Untranslatable(f"nothing here stands for its output `{name}`")
+        return found
+
+    def _passed(self, node: ForeignNode) -> dict[int, Signal | None]:
+        """What stands for a bypassed node's outputs."""
+        sources = [value for value in node.inputs.values() if isinstance(value, Source)]
+        types = [(self._type(source), self.signal(source)) for source in sources]
+        outputs = [kind for _, kind in self._outputs(node)]
+        return dict(enumerate(pass_through(outputs, types)))
+
+    def _type(self, source: Source) -> str:
+        """ComfyUI's type of an output; empty if nobody tells."""
+        node = self.graph.nodes.get(source.node)
+        outputs = self._outputs(node) if node else []
+        return outputs[source.slot][1] if 0 <= source.slot < len(outputs) else ""
+
+    def _outputs(self, node: ForeignNode) -> Sequence[tuple[str, str]]:
+        if node.type in self._blocks:
+            return self._blocks.outputs(node.type)
+        entry = self._table.get(node.type)
+        if entry is not None:
+            return entry.signature.outputs
+        return [(port.name, port.type) for port in node.ports]
+
+    def _arrived(self, node: ForeignNode, arrival: Arrival) -> None:
+        """Note what became of a node."""
+        made = arrival.nodes()
+        for one in made:
+            one.mode = self.mode(node)
+        for name in arrival.made[1:]:
+            self.into.canvas.put_beside(name, arrival.made[0])
+        if made:
+            self.put(node, made[0].name)
+            origin = self._origin(node)
+            if arrival.to_keep:
+                origin["values"] = dict(arrival.to_keep)
+            if len(made) > 1:
+                origin["with"] = arrival.made[1:]
+            made[0].origin = origin
+        first = made[0].name if made else ""
+        self.note(node, first, told=tuple(arrival.told))
+
+    def put(self, node: ForeignNode, name: str) -> None:
+        """Place what stands for a node."""
+        spot = self.spot(node)
+        if spot is not None:
+            canvas = self.into.canvas
+            canvas.put(name, spot, node.color, is_collapsed=node.is_collapsed)
+
+    def _origin(self, node: ForeignNode) -> dict[str, Any]:
+        rest = {key: value for key, value in node.kept.items() if key not in _SAID}
+        return {"id": self.id(node), "type": node.type} | ({"kept": rest} if rest else {})
+
+    def note(
+        self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
+    ) -> None:
+        """Note what became of a node, for people."""
+        fate = Fate(self.id(node), node.type, name, node.pack, missing, told, node.models)
+        self.fates.append(fate)
+
+    def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:
+        """Keep a node that can't be translated, with all that the file says of it."""
+        names = Names()
+        ports = {name: names.free(name.replace(".", "_")) for name in inputs}
+        made = self.into.add(
+            node.title or node.type,
+            PREFIX + node.type,
+            {ports[name]: signal.given for name, signal in inputs.items()},
+        )
+        made.label = node.title
+        made.pack = node.pack
+        mode = self.mode(node)
+        # Links lead past a bypassed one, as nobody knows which input would stand for an output.
+        made.mode = "mute" if mode == "bypass" else mode
+        made.origin = {"id": self.id(node), "type": node.type, "entry": dict(node.kept)}
+        if mode == "bypass":
+            made.origin["mode"] = mode
+        self.put(node, made.name)
+        self.note(node, made.name, missing=why)
+        if mode == "bypass":
+            self._give(node, self._passed(node))
+        else:
+            self._give(node, self._kept_outputs(node, made.name, inputs))
+
+    def _kept_outputs(
+        self, node: ForeignNode, name: str, inputs: Mapping[str, Signal]
+    ) -> dict[int, Signal | None]:
+        """Outputs of a placeholder; what goes along with an input of the same type goes on."""
+        outputs = self._outputs(node)
+        names = Names()
+        found: dict[int, Signal | None] = {}
+        for slot in range(max([len(outputs), *(slot + 1 for slot in self._used[node.id])])):
+            known, kind = outputs[slot] if slot < len(outputs) else ("", "")
+            port = names.free(snake(known or kind, f"output_{slot + 1}"))
+            carried = next(
+                (
+                    self._carried(value)
+                    for value in node.inputs.values()
+                    if isinstance(value, Source) and kind and self._type(value) == kind
+                ),
+                {},
+            )
+            found[slot] = Signal(MadeOutput(name, port), carried)
+        return found
+
+    def _carried(self, source: Source) -> Mapping[str, Any]:
+        signal = self.signal(source)
+        return signal.carried if signal else {}
+
+    def _give(self, node: ForeignNode, outputs: Mapping[int, Signal | None]) -> None:
+        for slot, signal in outputs.items():
+            self._given[Source(node.id, slot)] = signal
+
+
+def _through(given: Signal | None, passed: Signal | None) -> Signal | None:
+    """What leads through a bypassed node: its output, with what goes along past it."""
+    if given is None or passed is None or not given.is_link:
+        return passed
+    return Signal(given.given, passed.carried)
+
+
+def _shifted(spot: Spot, shift: tuple[float, float]) -> Spot:
+    return replace(spot, x=spot.x + shift[0], y=spot.y + shift[1])
+
+
+def _moved(frame: Frame, shift: tuple[float, float]) -> Frame:
+    return replace(frame, place=_shifted(frame.place, shift))

@@ -1,0 +1,127 @@
+"""Graphs of ComfyUI become native nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph.compat.comfyui.foreign import ForeignPort, Source, Spot
+from nodegraph.errors import InvalidWorkflow
+from tests.compat.comfyui.making import graph, node, translated
+
+LOADED = Source("1", 0)
+
+
+def test_nodes_are_translated_and_named_after_their_titles() -> None:
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a.safetensors"),
+                "2": node("Sample", model=LOADED, seed=7) | {"title": "Draw it, twice!"},
+                "3": node("Decode", samples=Source("2", 0)),
+            }
+        )
+    ).workflow
+    assert {name: entry.type for name, entry in found.nodes.items()} == {
+        "load_model": "LoadModel",
+        "draw_it_twice": "KSampler",
+        "vae_decode": "VAEDecode",
+    }
+    sample = found.nodes["draw_it_twice"]
+    assert sample.label == "Draw it, twice!"
+    assert sample.inputs == {"model": {"from": "load_model.model"}, "seed": 7, "steps": 20}
+
+
+def test_what_goes_along_passes_nodes_that_know_nothing_of_it() -> None:
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a"),
+                "2": node("ModelShift", model=LOADED, shift=5.0),
+                "3": node("Lora", model=Source("2", 0), name="l"),
+                "4": node("Sample", model=Source("3", 0)),
+            }
+        )
+    ).workflow
+    assert found.nodes["shift"].inputs == {"shift": 5.0}
+    assert found.nodes["ksampler"].inputs["model"] == {"from": "load_lora"}
+
+
+def test_an_unknown_type_stays_with_all_its_data() -> None:
+    odd = node("Odd.Type", **{"images.a": LOADED, "text": "x"})
+    odd |= {"ports": (ForeignPort("MODEL out", "MODEL"),), "pack": "odd-pack", "kept": {"a": 1}}
+    found = translated(
+        graph(**{"1": node("Load", name="a"), "2": odd, "3": node("Lora", model=Source("2", 0))})
+    )
+    kept = found.workflow.nodes["odd_type"]
+    assert (kept.type, kept.pack) == ("comfyui:Odd.Type", "odd-pack")
+    assert kept.inputs == {"images_a": {"from": "load_model.model"}, "text": "x"}
+    assert found.workflow.nodes["load_lora"].inputs["model"] == {"from": "odd_type.model_out"}
+    assert found.workflow.ui["comfyui"]["nodes"]["odd_type"]["entry"] == {"a": 1}
+    assert [fate.name for fate in found.placeholders] == ["odd_type"]
+
+
+def test_what_has_to_be_known_may_come_from_a_constant_but_not_from_a_computation() -> None:
+    inner = {"1": node("Whole", value=4), "2": node("Doubled", width=Source("1", 0))}
+    found = translated(graph(**inner))
+    assert found.workflow.nodes["sized"].inputs == {"width": 8}
+    assert "integer" in found.fates[1].told[0]
+    inner["1"] = node("Load", name="a")
+    (lost,) = translated(graph(**inner)).placeholders
+    assert "`width`" in lost.missing
+
+
+def test_a_bypassed_node_passes_on_what_it_is_given() -> None:
+    bypassed = {"mode": "bypass"}
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a"),
+                "2": node("ModelShift", model=LOADED) | bypassed,
+                "3": node("Lora", model=Source("2", 0), name="l") | bypassed,
+                "4": node("Sample", model=Source("3", 0)),
+            }
+        )
+    ).workflow
+    assert found.nodes["load_lora"].mode == "bypass"
+    assert "shift" not in found.nodes
+    assert found.nodes["ksampler"].inputs["model"] == {"from": "load_lora"}
+
+
+def test_a_bypassed_unknown_node_is_passed_by() -> None:
+    odd = node("Odd", a=LOADED) | {"mode": "bypass", "ports": (ForeignPort("x", "MODEL"),)}
+    found = translated(
+        graph(**{"1": node("Load", name="a"), "2": odd, "3": node("Sample", model=Source("2", 0))})
+    ).workflow
+    assert found.nodes["ksampler"].inputs["model"] == {"from": "load_model.model"}
+
+
+def test_a_circle_is_told_with_its_nodes() -> None:
+    with pytest.raises(InvalidWorkflow, match=r"2 \(Lora\) → 3 \(Lora\) → 2 \(Lora\)"):
+        translated(
+            graph(
+                **{
+                    "2": node("Lora", model=Source("3", 0)),
+                    "3": node("Lora", model=Source("2", 0)),
+                }
+            )
+        )
+
+
+def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
+    sample = node("Sample", model=LOADED, seed=7)
+    sample |= {"control": {"seed": "randomize"}, "place": Spot(10.4, 20, 300, 100)}
+    shift = node("ModelShift", model=LOADED)
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a"),
+                "2": shift,
+                "3": sample | {"inputs": {"model": Source("2", 0), "seed": 7}},
+                "4": node("Save", name="n") | {"place": Spot(10, 150, 300, 100)},
+            }
+        )
+    ).workflow
+    assert found.ui["seeds"] == {"ksampler.seed": "random"}
+    places = found.ui["positions"]
+    assert places["ksampler"] == [10, 20]
+    assert places["shift"][1] >= 250
