@@ -58,7 +58,7 @@ def node(type_name: str, /, **inputs: Any) -> dict[str, Any]:
 
 
 def graph(**nodes: dict[str, Any]) -> ForeignGraph:
-    return ForeignGraph({id: ForeignNode(id, **each) for id, each in nodes.items()})
+    return ForeignGraph({name: ForeignNode(name, **each) for name, each in nodes.items()})
 
 
 def ports(*names: str) -> tuple[ForeignPort, ...]:
