@@ -20,7 +20,7 @@ from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.naming import Names, block_name, snake
 from nodegraph.compat.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal
-from nodegraph.compat.comfyui.walking import Surroundings, Walk
+from nodegraph.compat.comfyui.walking import GraphPlace, Walk
 from nodegraph.core.subgraphs import DEEPEST, LARGEST
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.errors import InvalidWorkflow, Problem
@@ -160,7 +160,7 @@ class NativeBlocks:
             attempt = _Attempt(
                 {name: signal.given for name, signal in given.items() if not signal.is_link}
             )
-            around = Surroundings(
+            around = GraphPlace(
                 [
                     _inside(ports[port.name], given.get(ports[port.name]), known)
                     for port in block.inputs
@@ -210,7 +210,7 @@ class NativeBlocks:
         self, block: ForeignBlock, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
     ) -> Sequence[Signal | None]:
         """Put a block's nodes where it stands; returns what its outputs give."""
-        around = Surroundings(
+        around = GraphPlace(
             [inputs.get(port.name) for port in block.inputs],
             {
                 (inner, name): inputs[key]

@@ -16,7 +16,7 @@ from nodegraph.core.workflow import Workflow
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedWorkflow:
     """A workflow that was translated.
 
     Attributes:
@@ -38,7 +38,7 @@ class Imported:
 
 def translate(
     foreign: ForeignWorkflow, table: Iterable[TableEntry] | Mapping[str, TableEntry]
-) -> Imported:
+) -> ImportedWorkflow:
     """The native workflow that says the same.
 
     Nodes that can't be translated stay as placeholders, of types that begin with ``comfyui:``.
@@ -63,7 +63,7 @@ def translate(
         ui=_ui(made, used, foreign),
     )
     inner = [fate.within(name) for name, found in used.items() for fate in found.fates]
-    return Imported(workflow, foreign.format, (*walk.fates, *inner), foreign.told)
+    return ImportedWorkflow(workflow, foreign.format, (*walk.fates, *inner), foreign.told)
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

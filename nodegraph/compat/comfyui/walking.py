@@ -46,7 +46,7 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class GraphPlace:
     """Where a graph stands: what a block's use brings into it.
 
     Attributes:
@@ -82,11 +82,11 @@ class Walk:
         table: Mapping[str, TableEntry],
         blocks: Blocks,
         into: MadeGraph,
-        around: Surroundings | None = None,
+        around: GraphPlace | None = None,
     ) -> None:
         self.graph = graph
         self.into = into
-        self.around = around or Surroundings()
+        self.around = around or GraphPlace()
         self.fates: list[Fate] = []
         self._table = table
         self._blocks = blocks

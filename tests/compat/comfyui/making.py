@@ -13,7 +13,7 @@ from nodegraph.compat.comfyui.foreign import (
     ForeignWorkflow,
     Source,
 )
-from nodegraph.compat.comfyui.importing import Imported, translate
+from nodegraph.compat.comfyui.importing import ImportedWorkflow, translate
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal
 
 
@@ -70,5 +70,5 @@ def block(inner: ForeignGraph, inputs: str = "", **outputs: Source) -> ForeignBl
     return ForeignBlock("B", "My block", inner, ports(*inputs.split()), given)
 
 
-def translated(given: ForeignGraph, *blocks: ForeignBlock) -> Imported:
+def translated(given: ForeignGraph, *blocks: ForeignBlock) -> ImportedWorkflow:
     return translate(ForeignWorkflow(given, blocks={each.id: each for each in blocks}), TABLE)
