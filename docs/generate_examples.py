@@ -42,6 +42,7 @@ NEED_MODELS = frozenset(
         "EncodePromptApart",
         "EstimateDepth",
         "FirstBlockCache",
+        "ForegroundMask",
         "ImageToVideoConditioning",
         "InpaintConditioning",
         "LoadIPAdapter",

@@ -109,6 +109,11 @@ def check_matting(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check(inputs, "matting")
 
 
+def check_foreground(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else."""
+    yield from _check(inputs, "foreground")
+
+
 def check_depth(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for something else."""
     yield from _check(inputs, "depth")

@@ -36,8 +36,8 @@ def RemoveBackground(
 ) -> CutOut:
     """Make the even background transparent that a thing stands on, such as a white one.
 
-    Where the background is of many things, mask the thing by SelectByBox, SelectByPoints or
-    SegmentAnything, and take SetAlpha.
+    Where the background is of many things, take ForegroundMask; or mask the thing by SelectByBox,
+    SelectByPoints or SegmentAnything, and take SetAlpha.
 
     Args:
         image: Its border is of the background.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from nodegraph import Choices, Context, File, Image, Mask, Range, node
+from nodegraph import Advanced, Choices, Context, File, Image, Mask, Range, node
 from nodegraph.diffusion.opening import DTYPES, computed_dtype
 from nodegraph.vision.values import VisionModel
 
@@ -13,6 +13,7 @@ from ._vision_facts import (
     check_anything,
     check_classes,
     check_depth,
+    check_foreground,
     check_matting,
     check_text,
     check_vision_model,
@@ -32,7 +33,20 @@ _CATEGORY = "mask/segment"
     validate=check_vision_model,
     fingerprint=vision_state,
     estimate=vision_weights,
-    tags=("sam", "sam2", "clipseg", "segformer", "vitmatte", "depth anything", "load", "segmenter"),
+    tags=(
+        "sam",
+        "sam2",
+        "clipseg",
+        "segformer",
+        "vitmatte",
+        "depth anything",
+        "BiRefNet",
+        "RMBG",
+        "rembg",
+        "LoadBackgroundRemovalModel",
+        "load",
+        "segmenter",
+    ),
 )
 def LoadVisionModel(
     ctx: Context,
@@ -42,11 +56,12 @@ def LoadVisionModel(
     """Open a model that sees: one that masks things, or tells how near they are.
 
     It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; CLIPSeg; SegFormer, Mask2Former
-    and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Code that a folder brings
-    isn't run, so RMBG and BiRefNet can't be used.
+    and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Or it is a file or folder
+    of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
 
     Args:
-        model: Name of the folder under a models folder, such as segment/sam2-hiera-tiny.
+        model: Name under a models folder, such as segment/sam2-hiera-tiny or
+            background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel.
     """
     from nodegraph.vision.opening import open_vision_model
@@ -121,6 +136,13 @@ def SegmentAnything(
         else []
     )
     return Segmented(*segment_anything(ctx, model, image, wanted, other, within))
+
+
+class Foreground(NamedTuple):
+    """A mask of what stands in front, and the picture with all else transparent."""
+
+    mask: Mask
+    image: Image
 
 
 @node(
@@ -208,6 +230,45 @@ def RefineMask(
     from nodegraph.vision.segmenting import refine_mask
 
     return refine_mask(ctx, model, image, mask, width)
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts={"mask": IMAGE_TO_MASK["mask"], "image": SAME_SIZE_RGB["image"]},
+    validate=check_foreground,
+    tags=(
+        "rembg",
+        "BiRefNet",
+        "RMBG",
+        "ISNet",
+        "U2Net",
+        "remove background",
+        "cut out",
+        "subject",
+        "transparent",
+    ),
+)
+def ForegroundMask(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    resolution: Annotated[int, Range(0, 4096, step=32), Advanced()] = 0,
+) -> Foreground:
+    """Mask what stands before the background, by BiRefNet, RMBG and others; removes any background.
+
+    Args:
+        model: Of LoadVisionModel: BiRefNet, RMBG, ISNet or U²-Net.
+        image: Any; it is seen at one size, stretched to a square.
+        resolution: Pixels of that square's side; 0 is 1024, or what the model's folder says. 2048
+            is right for BiRefNet-HR.
+    """
+    from nodegraph.images.masks import with_alpha
+    from nodegraph.vision.foregrounds import foreground_mask
+
+    mask = foreground_mask(ctx, model, image, resolution)
+    return Foreground(mask, with_alpha(image, mask, transparent=False))
 
 
 @node(

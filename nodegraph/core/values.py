@@ -360,3 +360,8 @@ class ImageEncoder(Recipe):
 class PipelineComponent(Recipe):
     """Recipe of one part of a pipeline by itself, as its class in diffusers or transformers reads
     it; the family is the name of that class."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisionNetwork(Recipe):
+    """Recipe of a network that sees and that is built here; the family is its architecture."""

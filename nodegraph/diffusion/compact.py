@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.core.values import Recipe
+from nodegraph.core.values import Recipe, VisionNetwork
 from nodegraph.diffusion.checkpoint_parts import recipe_parts
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
@@ -89,7 +89,7 @@ def _is_known(recipe: Recipe) -> bool:
 
     Others, such as T5's, compute in the precision that a weight says.
     """
-    if isinstance(recipe, (PreviewDecoder, UpscaleModel, LatentClassifier)):
+    if isinstance(recipe, (PreviewDecoder, UpscaleModel, LatentClassifier, VisionNetwork)):
         return False
     return all(_WIDENED.issuperset(part.classes) for part in recipe_parts(recipe))
 

@@ -18,6 +18,7 @@ from nodegraph.core.values import (
     Recipe,
     TextEncoder,
     Vae,
+    VisionNetwork,
 )
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import (
@@ -48,6 +49,7 @@ from nodegraph.diffusion.components import (
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.foreground.loading import foreground_bytes, load_foreground
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.noisy_classifier import load_classifier
@@ -84,13 +86,14 @@ def load_component(recipe: Recipe, device: str) -> Component:
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda given: load_preview_decoder(given, device),
         UpscaleModel: load_upscaler,
+        VisionNetwork: load_foreground,
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
         raise InvalidValue(
             f"can't load a {type(recipe).__name__} in {recipe.dtype}",
-            expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder or upscale "
-            "model in " + ", ".join(PRECISIONS),
+            expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder, upscale "
+            "model or vision network in " + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:
         raise InvalidValue(
@@ -123,6 +126,8 @@ def estimate_bytes(recipe: Recipe) -> int:
         return preview_decoder_bytes(recipe)
     if isinstance(recipe, UpscaleModel):
         return upscaler_bytes(recipe.path)
+    if isinstance(recipe, VisionNetwork):
+        return foreground_bytes(recipe)
     if isinstance(recipe, LatentClassifier):
         return classifier_bytes(recipe)
     return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))

@@ -19,6 +19,7 @@ from nodegraph.core.values import (
     RecipeFile,
     TextEncoder,
     Vae,
+    VisionNetwork,
 )
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
@@ -145,6 +146,7 @@ _PARTS = (
     ControlNet,
     ImageEncoder,
     PipelineComponent,
+    VisionNetwork,
     UpscaleModel,
     LatentClassifier,
 )

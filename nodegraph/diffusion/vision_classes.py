@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.foreground.architectures import BIREFNET, U2NET
 from nodegraph.errors import NodegraphError
 
-Task = Literal["points", "text", "classes", "matting", "depth"]
+Task = Literal["points", "text", "classes", "matting", "depth", "foreground"]
 """What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
-a mask, or how near things are."""
+a mask, how near things are, or what stands before the background."""
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -35,18 +36,21 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "DepthAnythingForDepthEstimation": "depth",
         "DPTForDepthEstimation": "depth",
         "GLPNForDepthEstimation": "depth",
+        BIREFNET: "foreground",
+        U2NET: "foreground",
     }
 )
-"""By classes of transformers."""
-_AS_IMAGE = {"Sam2VideoModel": "Sam2Model"}
-"""Published for videos, with all that the model for pictures has."""
+"""By classes of transformers, and of networks that are built here."""
+BUILT_HERE = frozenset({BIREFNET, U2NET})
+_SAME = {"Sam2VideoModel": "Sam2Model", "BriaRMBG": U2NET, "ISNetDIS": U2NET}
+"""Published for videos, with all that the model for pictures has; or by another name."""
 
 
 def architecture(config: Mapping[str, Any]) -> str:
     """The class that a configuration names; empty if it names none."""
     named = config.get("architectures")
     given = str(named[0]) if isinstance(named, list) and named else ""
-    return _AS_IMAGE.get(given, given)
+    return _SAME.get(given, given)
 
 
 def vision_class_beside(path: Path) -> str | None:

@@ -45,6 +45,7 @@ _KNOWN: Serializers = {
         values.ControlNet,
         values.ImageEncoder,
         values.PipelineComponent,
+        values.VisionNetwork,
         values.Recipe,
         values.RecipeFile,
     )

@@ -9,13 +9,16 @@ from typing import Any
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
-from nodegraph.core.values import PipelineComponent, RecipeFile
+from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.foreground.architectures import foreground_class, published_preparation
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
-from nodegraph.diffusion.models import find_path
+from nodegraph.diffusion.models import file_shapes, find_path
 from nodegraph.diffusion.opening import DTYPES, lacks_float16
-from nodegraph.diffusion.vision_classes import TASKS, architecture
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.vision_classes import BUILT_HERE, TASKS, architecture
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.pipelines.opening import LIBRARY
 from nodegraph.vision.values import VisionModel
@@ -23,6 +26,16 @@ from nodegraph.vision.values import VisionModel
 PREPARATION = "preprocessor_config.json"
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json")  # fmt: skip
+_ROLE = "model"
+_ELSEWHERE = {
+    "pretrained.blocks.": ("Depth Anything", "depth-anything/Depth-Anything-V2-Small-hf"),
+    "depth_anything.": ("Depth Anything", "depth-anything/Depth-Anything-V2-Small-hf"),
+    "detector.backbone.": ("SAM 3", "facebook/sam3"),
+    "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
+    "image_encoder.blocks.": ("SAM", "facebook/sam-vit-base"),
+}
+"""Files in namings of their own, by how their tensors' names begin: what each is, and the folder
+that transformers reads."""
 _WHERE = (
     "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
     "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
@@ -47,7 +60,8 @@ class VisionFolder:
     def all_files(self) -> list[Path]:
         """All that is read of it."""
         preparation = self.path / PREPARATION
-        return sorted({*self.files.files, *self.words, *([preparation] * preparation.is_file())})
+        beside = [preparation] if self.config and preparation.is_file() else []
+        return sorted({*self.files.files, *self.words, *beside})
 
 
 def find_vision_folder(
@@ -66,12 +80,59 @@ def find_vision_folder(
         found = error.problem
         hint = f"{found.hint} {_WHERE}" if found.hint else _WHERE
         raise ModelNotFound(found.message, given=found.given, hint=hint) from error
-    path = path.parent if path.is_file() else path
+    if path.is_file():
+        alone = _alone(path, allow_pickle)
+        if alone is not None:
+            return alone
+        path = path.parent
     if not (path / layout.CONFIG).is_file():
         raise InvalidFile(f"{path} has no {layout.CONFIG}.", expected=_expected(), hint=_WHERE)
     config = layout.read_config(path / layout.CONFIG)
-    files = weighty_folder(path, "model", allow_pickle=allow_pickle)
-    return VisionFolder(path, _class_name(path, config), config, files)
+    files = weighty_folder(path, _ROLE, allow_pickle=allow_pickle)
+    name = _class_name(path, config)
+    if name in BUILT_HERE:
+        name = _own_network(files.weights)
+    return VisionFolder(path, name, config, files)
+
+
+def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
+    """A network that is built here, in a file that needs no configuration."""
+    shapes = file_shapes(path, allow_pickle)
+    name = foreground_class(shapes)
+    if name is not None:
+        return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]))
+    if not (path.parent / layout.CONFIG).is_file():
+        raise _no_folder(path, shapes)
+    return None
+
+
+def _no_folder(path: Path, shapes: Shapes) -> InvalidFile:
+    """Why a file without a configuration beside it can't be used."""
+    for name, (title, folder) in _ELSEWHERE.items():
+        if any(item.startswith(name) for item in shapes):
+            return InvalidFile(
+                f"{path} is {title} by itself, in the naming of its authors.",
+                expected="the folder that transformers reads, with its config.json",
+                hint=f"Get {folder} as a folder, and name that.",
+            )
+    told = identify_tensors(shapes)
+    return InvalidFile(
+        f"{path} is {told.title}, and there is no {layout.CONFIG} beside it.",
+        expected=_expected(),
+        hint=f"{told.node} takes it." if told.node else _WHERE,
+    )
+
+
+def _own_network(weights: Sequence[Path]) -> str:
+    shapes = {name: shape for path in weights for name, shape in file_shapes(path, True).items()}
+    name = foreground_class(shapes)
+    if name is None:
+        raise InvalidFile(
+            f"{weights[0]} is of a kind of BiRefNet or ISNet that isn't built here.",
+            expected="BiRefNet upon a Swin transformer (general, lite, HR, matting, RMBG-2.0 and "
+            "others), or ISNet, RMBG-1.4 or U²-Net",
+        )
+    return name
 
 
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
@@ -82,14 +143,16 @@ def _class_name(path: Path, config: Mapping[str, Any]) -> str:
         raise InvalidFile(
             f"{path} is a {given}, which brings code of its own, and that isn't run here.",
             expected=_expected(),
-            hint="SegmentAnything with a box, and RefineMask after it, cut out things as finely.",
+            hint="BiRefNet, RMBG, ISNet and U²-Net are built here: by their weights alone.",
         )
     what = f"is a {given}, which" if given else "names no class, and"
     raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
 
 
 def _expected() -> str:
-    return "a folder of transformers with one of " + ", ".join(TASKS)
+    known = ", ".join(name for name in TASKS if name not in BUILT_HERE)
+    own = "a file of BiRefNet, RMBG, ISNet or U²-Net"
+    return f"{own}, or a folder of transformers with one of {known}"
 
 
 def open_vision_model(
@@ -114,17 +177,30 @@ def open_vision_model(
     folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
     known = digests or FILE_DIGESTS
     precision = port_precision(dtype, [folder.files], device)
-    model = _component(folder.class_name, "model", folder.files.files, precision, known)
+    model = _network(folder, precision, known)
     words = None
     if TASKS[folder.class_name] == "text":
         words = _component("CLIPTokenizer", "tokenizer", folder.words, "float32", known)
-    preparation = folder.path / PREPARATION
-    return VisionModel(
-        model,
-        layout.read_config(preparation) if preparation.is_file() else {},
-        words,
-        labels_of(folder.config),
-    )
+    return VisionModel(model, _preparation(folder), words, labels_of(folder.config))
+
+
+def _network(
+    folder: VisionFolder, dtype: str, digests: FileDigests
+) -> PipelineComponent | VisionNetwork:
+    if folder.class_name not in BUILT_HERE:
+        return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
+    # A network is told by its tensors: what else lies beside them is of no effect.
+    weights = sorted(folder.files.weights)
+    files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
+    return VisionNetwork(folder.class_name, tuple(files), dtype)
+
+
+def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
+    path = folder.path / PREPARATION
+    said = layout.read_config(path) if folder.config and path.is_file() else {}
+    if folder.class_name not in BUILT_HERE:
+        return said
+    return {**published_preparation(file_shapes(folder.files.weights[0], True)), **said}
 
 
 def _component(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nodegraph.core.ports import port_type
-from nodegraph.core.values import PipelineComponent
+from nodegraph.core.values import PipelineComponent, VisionNetwork
 from nodegraph.diffusion.vision_classes import TASKS, Task
 
 USED_BY: Mapping[Task, str] = MappingProxyType(
@@ -18,6 +18,7 @@ USED_BY: Mapping[Task, str] = MappingProxyType(
         "classes": "SegmentClass",
         "matting": "RefineMask",
         "depth": "EstimateDepth",
+        "foreground": "ForegroundMask",
     }
 )
 """Nodes, by what they need."""
@@ -29,13 +30,14 @@ class VisionModel:
     """A model that sees: what it is made of, not its weights.
 
     Attributes:
-        model: Recipe of its weights; the family is its class in transformers.
+        model: Recipe of its weights; the family is its class in transformers, or its
+            architecture.
         preparation: What ``preprocessor_config.json`` says: how pictures are prepared for it.
         tokenizer: Of a model that reads words.
         labels: Names of the classes that it knows, in their order.
     """
 
-    model: PipelineComponent
+    model: PipelineComponent | VisionNetwork
     preparation: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: PipelineComponent | None = None
     labels: tuple[str, ...] = ()

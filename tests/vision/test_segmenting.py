@@ -237,7 +237,7 @@ def test_what_is_wrong_is_told_before_anything_is_loaded(bench: Bench, models: M
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"architectures": ["BiRefNet"], "auto_map": {"AutoConfig": "b.C"}}, "code of its own"),
+        ({"architectures": ["Unheard"], "auto_map": {"AutoConfig": "b.C"}}, "code of its own"),
         ({"architectures": ["BertModel"]}, "isn't a model that sees"),
         ({}, "isn't a model that sees"),
     ],

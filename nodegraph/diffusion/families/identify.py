@@ -13,6 +13,7 @@ from nodegraph.diffusion.families.alone import (
     LOAD_REDUX,
     LOAD_UPSCALER,
     LOAD_VAE,
+    LOAD_VISION,
     PartAlone,
     controls_in,
     parts_in,
@@ -20,6 +21,7 @@ from nodegraph.diffusion.families.alone import (
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.families.unet import more_channels
+from nodegraph.diffusion.foreground.architectures import is_foreground
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import KnownShapes
 from nodegraph.diffusion.single_files.redux import SIGLIP
@@ -172,6 +174,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
     ("a textual inversion", LOAD_INVERSION, _are_words),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
+    ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (
