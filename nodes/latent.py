@@ -49,7 +49,7 @@ def EmptyLatent(
     facts={"latent": {**LATENT_FACTS, "format": "latent.format"}},
     tags=(
         "soft inpainting",
-        "differential diffusion",
+        "SetLatentNoiseMask",
         "VAEEncodeForInpaint",
         "masked content",
     ),
@@ -85,7 +85,7 @@ def ClearNoiseMask(latent: Latent) -> Latent:
     left = latent.leftover
     if left is not None and left.original is not None:
         left = replace(left, original=None)
-    return replace(latent, noise_mask=None, leftover=left)
+    return replace(latent, noise_mask=None, leftover=left, gradual=0.0)
 
 
 @node(

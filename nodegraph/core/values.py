@@ -63,6 +63,8 @@ class Latent:
             from a generator seeded with seed + batch_index[i]. None means 0, 1, 2, ….
         frames: Pictures of a video; 1 for a picture.
         leftover: The noise that is left in the samples; None if they are of a picture.
+        gradual: How far the mask says when a cell begins to change, 0 to 1: one of 0.3 with the
+            last 0.3 of the noise. At 0 it says how much of each step counts.
     """
 
     samples: Tensor | None
@@ -74,6 +76,7 @@ class Latent:
     batch_index: tuple[int, ...] | None = None
     frames: int = 1
     leftover: Leftover | None = None
+    gradual: float = 0.0
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

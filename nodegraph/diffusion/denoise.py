@@ -18,6 +18,7 @@ from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.laws import check_churn, check_followed
+from nodegraph.diffusion.masks import mask_of_step
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.noise_drawing import drawn_noise
 from nodegraph.diffusion.sampler_options import SamplerOptions
@@ -271,7 +272,7 @@ class Denoising:
                 sampler.unguided = self._guidance.unguided
             sampler.feed(output)
         if self._mask is not None:
-            mask = self._placed(self._mask)
+            mask = self._placed(self._changed(rung))
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
 
     def _moment(self) -> Moment:
@@ -295,14 +296,21 @@ class Denoising:
         """Samples with the kept part of the original where there is a mask."""
         if self._mask is None:
             return samples
-        mask = self._mask.to(samples.device, samples.dtype)
+        mask = self._changed().to(samples.device, samples.dtype)
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
+
+    def _changed(self, rung: int | None = None) -> Tensor:
+        """What the step from a rung changes where there is a mask; the last step, if none."""
+        ladder = self._ladder
+        begun = max(ladder.first, self._sampler.rung - 1) if rung is None else rung
+        assert self._mask is not None
+        return mask_of_step(self._mask, self._latent.gradual, ladder.left(begun))
 
     def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
         samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)
         if self._mask is not None and left is None:
             # set back once more, as the model's precision may be lower than the original's
-            samples = torch.where(self._mask == 0, self._original, samples)
+            samples = torch.where(self._changed() == 0, self._original, samples)
         name = self._family.latent.name
         return replace(self._latent, samples=samples, format=name, leftover=left)
 

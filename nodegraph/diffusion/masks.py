@@ -1,7 +1,8 @@
-"""Masks in latent cells."""
+"""Masks in latent cells, and at each step."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,3 +20,25 @@ def mask_to_cells(mask: Tensor, height: int, width: int) -> Tensor:
         Shape (batch, 1, height, width).
     """
     return functional.interpolate(mask.unsqueeze(1), size=(height, width), mode="area")
+
+
+_ROUNDING = 1e-6
+"""What the mean of ones may lack of 1."""
+
+
+def mask_of_step(mask: Tensor, gradual: float, left: float) -> Tensor:
+    """What a step changes of a latent.
+
+    Args:
+        mask: In cells, 0..1.
+        gradual: As of `Latent.gradual`.
+        left: Share of the sampling's timesteps that is left when the step begins, 1 at first.
+    Returns:
+        Shaped as the mask: 1 where it is at least `left` and above 0, else 0; mixed with the mask
+        by `gradual`.
+    Source: Levin & Fried 2023, arXiv:2306.00950, algorithm 1.
+    """
+    if not gradual:
+        return mask
+    begun = (mask >= left - _ROUNDING) & (mask > 0)
+    return torch.lerp(mask, begun.to(mask.dtype), gradual)

@@ -34,7 +34,8 @@ class DrawnNoise:
     """The noise of a sampling.
 
     Attributes:
-        first: What it begins with; standard normal, float32 on the CPU, of the latent's shape.
+        first: What it begins with; standard normal but for its strength, float32 on the CPU, of the
+            latent's shape.
         generators: What samplers draw from on the way: one for each item, or one for all.
         goes_on: Whether they were used for the first noise, so that a sampling which goes on from
             another has to pass over what that one drew.
@@ -74,6 +75,7 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
         # of two that don't depend on each other, so that the mixture's variance is 1, too
         scale = math.hypot(1 - noise.share, noise.share)
         first = ((1 - noise.share) * first + noise.share * other) / scale
+    first = first if noise.strength == 1 else first * noise.strength
     return DrawnNoise(first, generators, goes_on=noise.draw != "per batch")
 
 

@@ -39,6 +39,7 @@ class SamplingNoise:
         other_seed: Of noise that is mixed in, as `seed`.
         share: Of that other noise: 0 is the first alone, 1 the other alone.
         draw: How it is drawn, one of `DRAWS`; see `nodegraph.diffusion.noise_drawing`.
+        strength: What the noise that it begins with is multiplied by.
     """
 
     seed: int = 0
@@ -47,6 +48,7 @@ class SamplingNoise:
     other_seed: int = 0
     share: float = 0.0
     draw: str = "per item"
+    strength: float = 1.0
 
 
 @port_type(name="Guider", color="#66b5b5")

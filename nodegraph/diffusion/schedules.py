@@ -122,6 +122,12 @@ class Ladder:
         begin, end = self.whole or (self.first, self.rungs)
         return (rung - begin) / (end - begin)
 
+    def left(self, rung: int) -> float:
+        """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
+        begin, _ = self.whole or (self.first, self.rungs)
+        highest = float(self.timesteps[begin:].max())
+        return float(self.timesteps[rung]) / highest if highest else 1.0
+
     def point(self, rung: int) -> tuple[float, int]:
         """`progress` and `walked` of a rung."""
         return self.progress(rung), self.walked(rung)

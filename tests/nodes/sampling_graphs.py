@@ -18,6 +18,7 @@ from nodegraph_nodes import (
     guider,
     latent_noise,
     noise,
+    noise_strength,
     schedule_parts,
 )
 from nodegraph_nodes import sampler as samplers
@@ -106,7 +107,8 @@ NODES: tuple[Callable[..., Any], ...] = (
     *(Model, Prompt, Picture, RightHalf),
     *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
     *(KSamplerAdvanced, SampleCustom),
-    *nodes_of(guidance, guided_answers, guider, latent_noise, noise, samplers, schedule_parts),
+    *nodes_of(guidance, guided_answers, guider, samplers, schedule_parts),
+    *nodes_of(latent_noise, noise, noise_strength),
     *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
 )
 SOURCES: dict[str, Any] = {

@@ -25,6 +25,7 @@ LATENTS = {
     "empty": Latent(None, 64, 48, 2),
     "picture": Latent(SAMPLES[:1], 64, 48, format="sd"),
     "batch": Latent(SAMPLES, 64, 48, 3, torch.rand(1, 48, 64), "sd", (2**63, 7, 0)),
+    "gradual": Latent(SAMPLES[:1], 64, 48, 1, torch.rand(1, 48, 64), "sd", gradual=0.5),
     "noisy": Latent(SAMPLES, 64, 48, 3, format="sd", leftover=Leftover(1.25, "mixing", SAMPLES)),
     "video": Latent(torch.zeros(1, 16, 3, 2, 2), 16, 16, format="wan", frames=9),
 }

@@ -10,6 +10,7 @@ from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.noise_drawing import drawn_noise
 from tests.nodes.sampling_graphs import link, sampler, value
 
 
@@ -60,3 +61,19 @@ def test_seeds_that_dont_fit_are_refused(seeds: list[int], batch: int) -> None:
     with pytest.raises(InvalidValue) as error:
         SetItemSeeds(Latent(None, 64, 64, batch), seeds)
     assert error.value.problem.port == "seeds"
+
+
+def test_noise_is_stronger_by_a_factor() -> None:
+    nodes = {
+        "noise": {"type": "RandomNoise", "inputs": {"seed": 3}},
+        "once": {"type": "ScaleNoise", "inputs": {"noise": link("noise"), "strength": 0.5}},
+        "twice": {"type": "ScaleNoise", "inputs": {"noise": link("once"), "strength": 3.0}},
+    }
+    shape = (2, 4, 6, 5)
+    plain, found = (
+        drawn_noise(value(nodes, f"{name}.noise"), Latent(None, 40, 48, 2), shape)
+        for name in ("noise", "twice")
+    )
+    assert torch.equal(found.first, plain.first * 1.5)
+    states = [[item.get_state() for item in drawn.generators] for drawn in (plain, found)]
+    assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))

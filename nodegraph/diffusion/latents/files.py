@@ -34,6 +34,7 @@ class AboutLatent:
     batch_index: tuple[int, ...] | None
     sigma: float | None
     form: Any
+    gradual: float = 0.0
 
 
 def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
@@ -49,6 +50,7 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
         "batch_index": latent.batch_index,
         "sigma": None if left is None else left.sigma,
         "form": None if left is None else left.form,
+        "gradual": latent.gradual,
     }
     parts = {
         _SAMPLES: latent.samples,
@@ -84,6 +86,7 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
             batch_index=None if index is None else tuple(map(int, index)),
             sigma=about["sigma"],
             form=about["form"],
+            gradual=float(about.get("gradual", 0.0)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -119,6 +122,7 @@ def read_latent(path: Path, *, names: bool = True) -> Latent:
         about.batch_index,
         about.frames,
         left,
+        about.gradual,
     )
 
 
