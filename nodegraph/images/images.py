@@ -37,6 +37,7 @@ MAX_PIXELS = 2**30 // 12
 
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ASCII = b"ASCII\0\0\0"
+_TAGGED = frozenset(("prompt", "workflow"))
 
 
 def read_image(
@@ -158,6 +159,8 @@ def picture_size(
 def read_metadata(path: Path) -> dict[str, str]:
     """The texts that `encode_image_file` put into a picture; empty where there are none.
 
+    Those are given, too, that ComfyUI puts into a PNG, JPEG, WebP or AVIF.
+
     Raises:
         InvalidFile: It is missing or no picture.
     """
@@ -166,11 +169,22 @@ def read_metadata(path: Path) -> dict[str, str]:
             opened.load()  # PNG texts may stand after the pixels.
             if isinstance(opened, PngImagePlugin.PngImageFile):
                 return {str(key): str(value) for key, value in opened.text.items()}
-            texts = json.loads(_comment(opened))
+            tagged = _tagged(opened)
+            texts = tagged or json.loads(_comment(opened))
         except DAMAGED:
             # A foreign comment is no fault of the picture.
             return {}
     return texts if isinstance(texts, dict) else {}
+
+
+def _tagged(opened: Image.Image) -> dict[str, str]:
+    """Texts that stand in EXIF as ``prompt:{…}``, in one of its tags or another."""
+    found = {}
+    for value in opened.getexif().values():
+        name, colon, text = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if colon and name.lower() in _TAGGED:
+            found[name.lower()] = text.rstrip("\0")
+    return found
 
 
 def _comment(opened: Image.Image) -> bytes | str:

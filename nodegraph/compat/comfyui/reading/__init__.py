@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from nodegraph.compat.comfyui.reading.carried import carried_workflow
 from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES
-from nodegraph.compat.comfyui.reading.reading import is_foreign, read_workflow
+from nodegraph.compat.comfyui.reading.documents import is_foreign, read_workflow
 
-__all__ = ["MAX_LINKS", "MAX_NODES", "is_foreign", "read_workflow"]
+__all__ = ["MAX_LINKS", "MAX_NODES", "carried_workflow", "is_foreign", "read_workflow"]

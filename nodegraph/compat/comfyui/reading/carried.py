@@ -1,0 +1,50 @@
+"""Workflows that pictures and videos carry, as ComfyUI and its packs save them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.reading.documents import is_foreign
+
+_KEYS = ("workflow", "prompt")
+"""The drawing tells more than what was run: places, titles, and what is muted."""
+
+
+def carried_workflow(texts: Mapping[str, str]) -> Any:
+    """The workflow among the texts that a file carries; None if there is none of ComfyUI.
+
+    Args:
+        texts: By name, as `images.images.read_metadata` and `videos.video_files.video_texts` give
+            them. ComfyUI writes ``workflow`` and ``prompt``, packs both within ``comment``.
+    Returns:
+        A JSON document for `read_workflow`: the UI format, if there is one, else the API format.
+    """
+    held = [texts, _parsed(texts.get("comment"))]
+    for key in _KEYS:
+        for holder in held:
+            found = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
+            if is_foreign(found):
+                return found
+    return None
+
+
+def _parsed(text: Any) -> Any:
+    """What a JSON text says, or was said already; None if it says nothing.
+
+    Python's `json`, which writes these texts, writes NaN as itself: it stands where ComfyUI asked
+    nodes for changes, and means nothing to us.
+    """
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

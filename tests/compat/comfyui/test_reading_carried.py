@@ -1,0 +1,78 @@
+"""ComfyUI's workflows are found in what pictures and videos carry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image, PngImagePlugin
+
+from nodegraph.compat.comfyui.reading import carried_workflow
+from nodegraph.images.images import read_metadata
+from nodegraph.videos.video_files import video_texts
+from tests.compat.comfyui.drawing import drawn, node
+
+UI = drawn([node(1, "VAELoader", "a.safetensors")])
+PROMPT = {"1": {"class_type": "VAELoader", "inputs": {}}}
+BOTH = {"workflow": json.dumps(UI), "prompt": json.dumps(PROMPT)}
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (BOTH, UI),
+        ({"prompt": BOTH["prompt"]}, PROMPT),
+        ({"prompt": BOTH["prompt"], "workflow": "{cut off"}, PROMPT),
+        ({"comment": json.dumps(BOTH)}, UI),
+        ({"comment": json.dumps({"workflow": UI})}, UI),
+        ({"comment": "a holiday", "workflow": '{"format": "nodegraph/1", "nodes": {}}'}, None),
+        ({"prompt": "a cat", "parameters": "steps: 20"}, None),
+        ({"prompt": "[" * 100_000}, None),
+        ({}, None),
+    ],
+)
+def test_the_drawing_is_taken_before_what_was_run(texts: Mapping[str, str], found: object) -> None:
+    assert carried_workflow(texts) == found
+
+
+def test_numbers_that_are_none_do_no_harm() -> None:
+    text = '{"1": {"class_type": "A", "inputs": {"x": 1e999}, "is_changed": [NaN]}}'
+    assert carried_workflow({"prompt": text}) == {
+        "1": {"class_type": "A", "inputs": {"x": None}, "is_changed": [None]}
+    }
+
+
+def png(path: Path) -> None:
+    texts = PngImagePlugin.PngInfo()
+    for name, text in BOTH.items():
+        texts.add_text(name, text)
+    Image.new("RGB", (2, 2)).save(path, "PNG", pnginfo=texts)
+
+
+def webp(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = f"prompt:{BOTH['prompt']}"
+    exif[0x010F] = f"workflow:{BOTH['workflow']}"
+    Image.new("RGB", (2, 2)).save(path, "WEBP", exif=exif)
+
+
+@pytest.mark.parametrize("write", [png, webp])
+def test_pictures_carry_it_as_their_formats_can(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    write(tmp_path / "picture")
+    assert carried_workflow(read_metadata(tmp_path / "picture")) == UI
+
+
+def test_videos_carry_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(path, "w", options={"movflags": "use_metadata_tags"}) as container:
+        container.metadata.update(BOTH)
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.width = stream.height = 32
+        frame = av.VideoFrame.from_image(Image.new("RGB", (32, 32)))
+        container.mux([*stream.encode(frame), *stream.encode()])
+    assert carried_workflow(video_texts(path)) == UI
