@@ -55,9 +55,9 @@ def LoadVisionModel(
 ) -> VisionModel:
     """Open a model that sees: one that masks things, or tells how near they are.
 
-    It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; CLIPSeg; SegFormer, Mask2Former
-    and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Or it is a file or folder
-    of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
+    It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
+    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Or it is a file
+    or folder of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
 
     Args:
         model: Name under a models folder, such as segment/sam2-hiera-tiny or
@@ -151,7 +151,16 @@ class Foreground(NamedTuple):
     numerics=True,
     facts=IMAGE_TO_MASK,
     validate=check_text,
-    tags=("clipseg", "text mask", "prompt", "grounding", "words", "GroundingDINO"),
+    tags=(
+        "sam3",
+        "clipseg",
+        "text mask",
+        "prompt",
+        "grounding",
+        "words",
+        "GroundingDINO",
+        "SAM3_Detect",
+    ),
 )
 def SegmentByText(
     ctx: Context,
@@ -160,15 +169,15 @@ def SegmentByText(
     text: str,
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.4,
 ) -> Mask:
-    """Mask what a text says, by CLIPSeg.
+    """Mask what a text says, by SAM 3 or CLIPSeg.
 
     Args:
-        model: Of LoadVisionModel: CLIPSeg.
+        model: Of LoadVisionModel: SAM 3, which finds things and follows their edges, or CLIPSeg.
         image: Any.
         text: What to mask, such as a hat.
         threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
     """
-    from nodegraph.vision.segmenting import segment_by_text
+    from nodegraph.vision.by_text import segment_by_text
 
     return segment_by_text(ctx, model, image, text, threshold)
 

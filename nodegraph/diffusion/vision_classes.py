@@ -24,6 +24,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "SamHQModel": "points",
         "Sam2Model": "points",
         "CLIPSegForImageSegmentation": "text",
+        "Sam3Model": "text",
         "SegformerForSemanticSegmentation": "classes",
         "BeitForSemanticSegmentation": "classes",
         "DPTForSemanticSegmentation": "classes",
@@ -42,7 +43,12 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 )
 """By classes of transformers, and of networks that are built here."""
 BUILT_HERE = frozenset({BIREFNET, U2NET})
-_SAME = {"Sam2VideoModel": "Sam2Model", "BriaRMBG": U2NET, "ISNetDIS": U2NET}
+_SAME = {
+    "Sam2VideoModel": "Sam2Model",
+    "Sam3VideoModel": "Sam3Model",
+    "BriaRMBG": U2NET,
+    "ISNetDIS": U2NET,
+}
 """Published for videos, with all that the model for pictures has; or by another name."""
 
 

@@ -123,36 +123,6 @@ def _seen(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, flo
 
 
 @torch.inference_mode()
-def segment_by_text(
-    ctx: Context, model: VisionModel, image: Tensor, text: str, threshold: float
-) -> Tensor:
-    """How much each pixel is of what a text says; by CLIPSeg.
-
-    Args:
-        image: (batch, height, width, channels).
-        threshold: From which share on it is 1, else 0; 0 leaves the shares.
-    Returns:
-        (batch, height, width).
-    """
-    check_task(model, "text")
-    assert model.tokenizer is not None
-    found = []
-    with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
-        module = component.module
-        with tool.turn:
-            words = tool.value([text], padding=True, truncation=True, return_tensors="pt")
-        words = {name: value.to(module.device) for name, value in words.items()}
-        for at, picture in enumerate(image):
-            pixels = prepared(model, picture)["pixel_values"].to(module.device, module.dtype)
-            logits = module(pixel_values=pixels, **words).logits
-            planes = logits.reshape(1, 1, *logits.shape[-2:]).float().cpu()
-            found.append(scaled(planes, picture.shape[:2])[0, 0].sigmoid())
-            ctx.progress(at + 1, len(image))
-    shares = torch.stack(found)
-    return (shares >= threshold).float() if threshold > 0 else shares
-
-
-@torch.inference_mode()
 def segment_classes(ctx: Context, model: VisionModel, image: Tensor, labels: str) -> Tensor:
     """Where things of some classes are; by SegFormer, Mask2Former and others.
 

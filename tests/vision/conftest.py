@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as tf
+from safetensors.torch import save_file
 
 from tests.nodes.conftest import Bench
 
@@ -97,6 +98,47 @@ def clipseg(folder: Path) -> Any:
     return model
 
 
+def sam3(folder: Path) -> Any:
+    """As it is published: within the model for videos."""
+    from nodegraph.diffusion.building import clip_tokenizer
+    from nodegraph.diffusion.vocabulary import MERGES
+
+    tokenizer = clip_tokenizer(MERGES, "<|endoftext|>")
+    head = {"hidden_size": 16, "num_attention_heads": 2}
+    small = {**head, "num_layers": 1, "intermediate_size": 16}
+    backbone = {
+        **head, "model_type": "sam3_vit_model", "intermediate_size": 16, "num_hidden_layers": 2,
+        "image_size": 56, "patch_size": 14, "window_size": 2, "pretrain_image_size": 28,
+        "global_attn_indexes": [1],
+    }  # fmt: skip
+    text = {
+        **head, "model_type": "clip_text_model", "vocab_size": len(tokenizer),
+        "intermediate_size": 16, "projection_dim": 16, "num_hidden_layers": 1,
+        "max_position_embeddings": 32, "eos_token_id": tokenizer.eos_token_id,
+    }  # fmt: skip
+    sizes = [[16, 16], [8, 8], [4, 4]]
+    config = tf.Sam3Config(
+        vision_config={"backbone_config": backbone, "fpn_hidden_size": 16,
+                       "backbone_feature_sizes": sizes},
+        text_config=text, geometry_encoder_config=small, detr_encoder_config=small,
+        detr_decoder_config={**small, "num_queries": 5}, mask_decoder_config=head,
+    )  # fmt: skip
+    model = tf.Sam3Model(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.startswith(("mask_decoder.", "dot_product_scoring.", "detr_decoder.")):
+                weight.add_(0.3 * torch.randn_like(weight))
+    tensors = {f"detector_model.{name}": item for name, item in model.state_dict().items()}
+    tensors["tracker_model.no_memory_embedding"] = torch.zeros(1, 1, 16)
+    save_file(tensors, str(folder / "model.safetensors"))
+    whole = {"architectures": ["Sam3VideoModel"], "model_type": "sam3_video",
+             "detector_config": config.to_dict()}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(whole))
+    tokenizer.save_pretrained(folder)
+    _preparation(folder, "Sam3ImageProcessor", size={"height": 56, "width": 56})
+    return model
+
+
 LABELS = {0: "wall", 1: "sky", 2: "tree"}
 
 
@@ -156,7 +198,7 @@ def depth_anything(folder: Path) -> Any:
 
 
 MAKERS: dict[str, Save] = {
-    "sam": sam, "sam2": sam2, "clipseg": clipseg, "segformer": segformer,
+    "sam": sam, "sam2": sam2, "clipseg": clipseg, "sam3": sam3, "segformer": segformer,
     "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
 }  # fmt: skip
 

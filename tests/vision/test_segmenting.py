@@ -137,6 +137,34 @@ def test_several_boxes_mask_a_thing_each(bench: Bench, models: Models) -> None:
 
 
 @torch.inference_mode()
+def test_sam_3_masks_the_things_that_a_text_says_as_by_a_plain_call(
+    bench: Bench, models: Models
+) -> None:
+    model = models("sam3")
+    nodes = seen("SegmentByText", "sam3", 2, text="a hat", threshold=0.49)
+    found = bench.value(nodes, "next.mask")
+    words = tf.CLIPTokenizer.from_pretrained(bench.folder / "models" / "sam3")(
+        ["a hat"], padding="max_length", max_length=32, return_tensors="pt"
+    )
+    image = (bench.value(nodes, "picture.image").movedim(-1, 1) - 0.5) / 0.5
+    square = functional.interpolate(image, size=(56, 56), mode="bilinear", antialias=True)
+    for at in range(2):
+        answer = model(pixel_values=square[at : at + 1], **words)
+        # As its processor does it, which needs torchvision.
+        sure = answer.pred_logits[0].sigmoid() * answer.presence_logits[0].sigmoid()
+        things = answer.pred_masks[0].sigmoid()[sure > 0.49]
+        assert 0 < len(things) < 5
+        whole = functional.interpolate(things[None], size=(HEIGHT, WIDTH), mode="bilinear")[0]
+        expected = (whole > 0.5).any(0).float()
+        assert 0 < expected.mean() < 1
+        assert (found[at] != expected).float().mean() < 0.01
+    soft = bench.value(seen("SegmentByText", "sam3", text="a hat", threshold=0.0), "next.mask")
+    assert 0 < soft.max() < 1
+    none = bench.value(seen("SegmentByText", "sam3", text="a hat", threshold=1.0), "next.mask")
+    assert not none.any()
+
+
+@torch.inference_mode()
 def test_clipseg_masks_what_a_text_says_as_by_a_plain_call(bench: Bench, models: Models) -> None:
     model = models("clipseg")
     nodes = seen("SegmentByText", "clipseg", 2, text="a hat", threshold=0.0)
