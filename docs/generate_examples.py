@@ -43,6 +43,7 @@ NEED_MODELS = frozenset(
         "EstimateDepth",
         "FirstBlockCache",
         "ForegroundMask",
+        "ImageConditioning",
         "ImageToVideoConditioning",
         "InpaintConditioning",
         "LoadIPAdapter",

@@ -1,10 +1,13 @@
-"""What models are told beside a prompt."""
+"""What models are told and shown beside a prompt."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from nodegraph import Conditioning, Range, node
+from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
+
+from ._facts import check_encoded_size
+from ._memory import encoding
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 
@@ -30,3 +33,50 @@ def GuidanceConditioning(
     from nodegraph.diffusion.conditionings import with_guidance
 
     return with_guidance(conditioning, guidance)
+
+
+class FollowedPicture(NamedTuple):
+    """What is sampled with, and how large."""
+
+    conditioning: Conditioning
+    latent: Latent
+
+
+@node(
+    category="conditioning",
+    label="Show picture to follow",
+    lane="gpu",
+    numerics=True,
+    facts={**_FAMILY, "latent": {"width": "image.width", "height": "image.height"}},
+    validate=check_encoded_size,
+    estimate=encoding,
+    tags=(
+        *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),
+        *("flux depth", "control LoRA", "structure"),
+    ),
+)
+def ImageConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    image: Image,
+    shown: Annotated[bool, Advanced()] = True,
+) -> FollowedPicture:
+    """Show a picture to a model that was made to follow one, such as its edges or its depth.
+
+    These are Flux.1 Canny and Depth, and InstructPix2Pix, which edits it. Its latent is empty, of
+    the picture's size. With others use a control network, or ReferenceLatents.
+
+    Args:
+        conditioning: What the picture is to show. A negative prompt takes that of the positive one.
+        vae: Of the model.
+        image: One picture: edges, a depth map, or what is to be edited.
+        shown: Whether the model sees it; off for the negative prompt of a DualCFGGuider, whose
+            second prompt is an empty one with the picture: so InstructPix2Pix was trained.
+    """
+    from nodegraph.diffusion.following import with_picture
+
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        prompts = with_picture(autoencoder, conditioning, image, shown=shown)
+    height, width = image.shape[1:3]
+    return FollowedPicture(prompts, Latent(None, width, height))

@@ -46,6 +46,8 @@ HOLE, HOLE_MASK = "hole", "hole_mask"
 """Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
 what `Family.hole_mask` makes of the mask."""
 
+BESIDE = "beside"
+"""Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
 
 GUIDANCE = "guidance"
 """Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
@@ -68,7 +70,7 @@ ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size"
 top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
-    *(HOLE, HOLE_MASK, FIRST_FRAME, FILM, SIGHT, RATE),
+    *(HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM, SIGHT, RATE),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
@@ -90,6 +92,34 @@ def heeding_hole(tensors: Mapping[str, Tensor], side: Lead, *, fills: bool) -> d
             "the model fills masked pictures, and the conditioning brings none",
             port=side,
             hint="Put an InpaintConditioning between the prompts and the sampler.",
+        )
+    return dict(tensors)
+
+
+def heeding_beside(
+    tensors: Mapping[str, Tensor], asked: Asked, *, follows: bool
+) -> dict[str, Tensor]:
+    """A prompt's tensors, without a picture to follow for models that follow none.
+
+    Raises:
+        InvalidValue: On the port of the side: the model follows one, and there is none, or it is
+            of another size.
+    """
+    if not follows:
+        return {name: item for name, item in tensors.items() if name != BESIDE}
+    if BESIDE not in tensors:
+        raise InvalidValue(
+            "the model follows a picture, and the conditioning brings none",
+            port=asked.side,
+            hint="Put an ImageConditioning between the prompts and the sampler.",
+        )
+    if tensors[BESIDE].shape[-2:] != tuple(asked.shape[-2:]):
+        raise InvalidValue(
+            "the picture to follow is of another size than the latent",
+            port=asked.side,
+            given=f"{tuple(tensors[BESIDE].shape[-2:])} in latent cells",
+            expected=str(tuple(asked.shape[-2:])),
+            hint="Sample the latent that ImageConditioning gives.",
         )
     return dict(tensors)
 
@@ -217,6 +247,8 @@ class Family(ABC):
         clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 where
             none of their own is.
         tells_sizes: Whether its models are told what size and crop a picture is to look like.
+        follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
+            it.
     """
 
     name: str
@@ -251,6 +283,7 @@ class Family(ABC):
     readers: tuple[str, ...] = ()
     clip_layer: int = 0
     tells_sizes: bool = False
+    follows_unscaled: bool = False
 
     # Recognising it.
 

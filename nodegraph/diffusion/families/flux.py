@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
+    BESIDE,
     CONTROLS,
     HOLE,
     HOLE_MASK,
@@ -22,6 +23,7 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    heeding_beside,
     heeding_hole,
 )
 from nodegraph.diffusion.families.patches import (
@@ -59,14 +61,15 @@ class Flux(Family):
     """A transformer led by T5, and by CLIP's pooled prompt.
 
     Latents are seen as 2 x 2 patches. Editing models see the tokens of reference pictures beside
-    them; filling models see with each token the rest of the picture and the mask.
+    them; filling models see with each token the rest of the picture and the mask, Canny and Depth
+    the picture that they follow.
     """
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         config = configs.get("transformer", {})
         taken = config.get("in_channels", 64)
         given = config.get("out_channels") or taken
-        if taken in (given, FILL_CHANNELS):
+        if taken in (given, 2 * given, FILL_CHANNELS):
             return None
         return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
 
@@ -99,7 +102,9 @@ class Flux(Family):
             found.pop("guidance", None)
         found |= reference_tensors(entry.references, asked.side)
         fills = model.config["in_channels"] == FILL_CHANNELS
-        return heeding_hole(found, asked.side, fills=fills)
+        found = heeding_hole(found, asked.side, fills=fills)
+        follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
+        return heeding_beside(found, asked, follows=follows)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""
@@ -120,6 +125,8 @@ class Flux(Family):
         own = tokens.shape[1]
         if HOLE in batch:
             tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
+        if BESIDE in batch:
+            tokens = torch.cat([tokens, packed(batch[BESIDE])], 2)
         for seen in referenced(batch):
             tokens = torch.cat([tokens, packed(seen)], 1)
             grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, x.device, first=1))
@@ -168,6 +175,7 @@ FLUX = Flux(
         "FluxImg2ImgPipeline",
         "FluxInpaintPipeline",
         "FluxFillPipeline",
+        "FluxControlPipeline",
         "FluxKontextPipeline",
         "FluxKontextInpaintPipeline",
     ),

@@ -146,13 +146,6 @@ def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
     return lambda shapes: starts(shapes) and not whole(shapes)
 
 
-def _takes_twice(name: str) -> Callable[[Shapes], bool]:
-    """Whether it takes the patches of two latents where Flux.1 takes those of one."""
-    return lambda shapes: any(
-        tensor.endswith(name) and shape[-1] == 128 for tensor, shape in shapes.items()
-    )
-
-
 def _are_words(shapes: Shapes) -> bool:
     """Whether there is nothing but a few rows as wide as CLIP's embeddings."""
     named = len(shapes) == 1 or shapes.keys() <= {"clip_l", "clip_g"}
@@ -191,7 +184,6 @@ _CHANGED = "that is incomplete or was changed"
 _OTHERS: tuple[tuple[str, Matches], ...] = (
     (f"Stable Diffusion XL {_CHANGED}", _any("conditioner.embedders.")),
     (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
-    ("a Flux.1 that looks at another picture (Depth, Canny)", _takes_twice("img_in.weight")),
     (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
     (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
     ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),

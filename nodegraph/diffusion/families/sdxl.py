@@ -147,6 +147,7 @@ _COMMON: dict[str, Any] = {
         "StableDiffusionXLPipeline",
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
+        "StableDiffusionXLInstructPix2PixPipeline",
     ),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),

@@ -99,6 +99,7 @@ SD1 = StableDiffusion(
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
     ),
     denoisers=(_unet("1", 64, lambda unet: not (_is_linear(unet) or is_told(unet)), heads=8),),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),

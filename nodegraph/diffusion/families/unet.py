@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.controls.unet_places import unet_options
 from nodegraph.diffusion.families.base import (
+    BESIDE,
     CONTROLS,
     HOLE,
     HOLE_MASK,
@@ -17,6 +18,7 @@ from nodegraph.diffusion.families.base import (
     Config,
     Family,
     Moment,
+    heeding_beside,
     heeding_hole,
 )
 from nodegraph.diffusion.ip_adapters.pictures import (
@@ -54,6 +56,7 @@ class UNetFamily(Family):
 
     lengthens: bool = True
     is_told_sizes: bool = False
+    follows_unscaled: bool = True
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
@@ -73,18 +76,19 @@ class UNetFamily(Family):
         )
         # Any latent will do, as a folder says how many channels its own has. A UNet that takes
         # more than it gives wants something else beside it.
-        return None if taken in (given, _filling(given)) else more_channels(taken, given)
+        return None if taken in taken_channels(given) else more_channels(taken, given)
 
     def recognises(self, shapes: Shapes) -> bool:
         first = shapes.get("model.diffusion_model.input_blocks.0.0.weight", ())
         last = shapes.get("model.diffusion_model.out.2.weight", (4,))
-        fits = len(first) == 4 and first[1] in (last[0], _filling(last[0]))
+        fits = len(first) == 4 and first[1] in taken_channels(last[0])
         return fits and super().recognises(shapes)
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
         check_pictures(found, pictures_wanted(model.module), asked.side)
         found = heeding_hole(found, asked.side, fills=_fills(model.config))
+        found = heeding_beside(found, asked, follows=_follows(model.config))
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
             found["guidance"] = scale_embedding(asked.cfg - 1, width)
@@ -114,7 +118,8 @@ class UNetFamily(Family):
         added |= picture_options(batch)
         masks = picture_masks(batch)
         led = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
-        seen = torch.cat([x, batch[HOLE_MASK], batch[HOLE]], 1) if HOLE in batch else x
+        beside = (name for name in (HOLE_MASK, HOLE, BESIDE) if name in batch)
+        seen = torch.cat([x, *(batch[name] for name in beside)], 1)
         output: Tensor = model.module(
             seen,
             moment.timestep,
@@ -151,8 +156,19 @@ def _filling(channels: int) -> int:
     return 2 * channels + 1
 
 
+def taken_channels(channels: int) -> tuple[int, int, int]:
+    """Channels that a UNet for latents of so many takes: those alone, beside a picture to follow,
+    and beside what fills a masked one."""
+    return channels, 2 * channels, _filling(channels)
+
+
 def _fills(config: Config) -> bool:
     return bool(config["in_channels"] == _filling(config["out_channels"]))
+
+
+def _follows(config: Config) -> bool:
+    """Whether it was trained on instructions: Brooks et al. 2023, arXiv:2211.09800."""
+    return bool(config["in_channels"] == 2 * config["out_channels"])
 
 
 _ADDED = {"text_embeds": "pooled", "time_ids": "time_ids"}
@@ -168,9 +184,7 @@ def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tenso
 
 def more_channels(taken: int, given: int) -> str:
     """In words, a UNet that takes more channels than it gives."""
-    kinds = {2 * given: "an InstructPix2Pix model", _filling(given): "an inpainting model"}
-    kind = kinds.get(taken, "a model")
-    return f"{kind} whose UNet takes {taken} channels instead of {given}"
+    return f"a model whose UNet takes {taken} channels instead of {given}"
 
 
 def scale_embedding(scale: float, width: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Transformers of Flux.1 and of Chroma in files of their own. Imports no torch.
 
-Flux.1: dev, schnell, Fill and Kontext, and what was made from them with fewer blocks. Source of
-what no tensor shows: ``flux/util.py`` of https://github.com/black-forest-labs/flux, and
+Flux.1: dev, schnell, Fill, Depth, Canny and Kontext, and what was made from them with fewer blocks.
+Source of what no tensor shows: ``flux/util.py`` of https://github.com/black-forest-labs/flux, and
 ``scheduler_config.json`` of https://huggingface.co/black-forest-labs/FLUX.1-dev and -schnell.
 
 diffusers' converter does the same, but for published widths alone.
@@ -66,9 +66,10 @@ def _scheduler(config: Config) -> Config:
 
 
 def _fits(shapes: Shapes) -> bool:
-    """Whether it takes a latent alone, or fills masked ones; Depth and Canny take one more."""
+    """Whether it takes a latent alone, fills masked ones, or takes one more: Depth and Canny."""
     taken = shapes.get("x_embedder.weight", (0, 0))[-1]
-    return taken in (*shapes.get("proj_out.weight", ())[:1], FILL_CHANNELS)
+    given = shapes.get("proj_out.weight", (0,))[0]
+    return taken in (given, 2 * given, FILL_CHANNELS)
 
 
 FLUX = denoiser_layout(

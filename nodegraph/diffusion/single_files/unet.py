@@ -123,11 +123,14 @@ def _of(unet: Shapes, names: tuple[str, str]) -> tuple[int, ...]:
 
 
 def _is_latents(unet: Shapes) -> bool:
-    """Whether a UNet takes a latent, alone or beside a masked picture and its mask."""
+    """Whether a UNet takes a latent, alone, beside a picture to follow, or beside a masked picture
+    and its mask."""
     taken, given = _of(unet, _FIRST), _of(unet, _LAST)
     if not _of(unet, _TIMED):
         return False
-    return len(taken) == 4 and len(given) == 4 and taken[1] in (given[0], 2 * given[0] + 1)
+    if not len(taken) == len(given) == 4:
+        return False
+    return taken[1] in (given[0], 2 * given[0], 2 * given[0] + 1)
 
 
 def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, Any]:

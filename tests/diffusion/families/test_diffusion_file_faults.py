@@ -60,8 +60,8 @@ def test_a_file_that_lacks_what_tells_its_sizes_is_refused(
 def test_what_takes_more_than_a_latent_is_not_taken_for_it(
     written: WrittenOf, tmp_path: Path
 ) -> None:
-    path = changed(written(flux), tmp_path, {"img_in.weight": torch.ones(HEAD, 128)})
-    with pytest.raises(InvalidFile, match=r"Flux\.1 that looks at another picture"):
+    path = changed(written(flux), tmp_path, {"img_in.weight": torch.ones(HEAD, 96)})
+    with pytest.raises(InvalidFile, match=r"Flux\.1 that is incomplete or was changed"):
         opened(path)
 
 

@@ -1,0 +1,112 @@
+"""Models made to follow a picture give what diffusers' pipelines give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+
+from nodegraph.core.values import Latent
+from nodegraph.diffusion.composed_schedules import named_schedule
+from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.families.base import BESIDE
+from nodegraph.diffusion.families.patches import packed
+from nodegraph.diffusion.following import with_picture
+from nodegraph.diffusion.guiders.methods import Dual
+from nodegraph.diffusion.inpainting import with_tensors
+from nodegraph.diffusion.sampling_parts import (
+    GuiderChoice,
+    SamplerChoice,
+    SamplingNoise,
+    SamplingParts,
+)
+from nodegraph.errors import InvalidValue
+
+from .conftest import Pair
+from .equality import NEGATIVE, PROMPT, SEED, assert_same, picture, stock
+from .image_to_image import as_tensor
+from .parts import clip_text, ddim, dynamic_flow, flux_vae, t5_text, unet, vae
+from .test_flux import flux_net, unpack
+from .words import clip_words, t5_words
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
+
+ModelOf = Callable[[Callable[[], Any]], Pair]
+WIDTH, HEIGHT = 96, 64
+
+
+def sd1_edit() -> Any:
+    words = clip_words()
+    parts = (vae(), clip_text(words), words, unet(32, 4, in_channels=8), ddim(), None, None)
+    return d.StableDiffusionInstructPix2PixPipeline(*parts, requires_safety_checker=False)
+
+
+def flux_canny() -> Any:
+    one, two = clip_words(), t5_words()
+    parts = (dynamic_flow(), flux_vae(), clip_text(one), one, t5_text(two), two)
+    return d.FluxControlPipeline(*parts, flux_net(128))
+
+
+def test_instructions_and_a_picture_lead_as_in_diffusers(model_of: ModelOf) -> None:
+    pipeline, model = model_of(sd1_edit)
+    given = picture(WIDTH, HEIGHT)
+
+    def shown(text: str, *, seen: bool = True) -> Any:
+        return with_picture(model.part("vae"), model.encode(text), as_tensor(given), shown=seen)  # type: ignore[arg-type]
+
+    method = Dual(shown(NEGATIVE), 1.5)
+    guider = GuiderChoice(shown(PROMPT), shown(NEGATIVE, seen=False), 7.5, method=method)
+    parts = SamplingParts(
+        SamplingNoise(SEED), guider, SamplerChoice("ddim"), named_schedule("normal", 2)
+    )
+    denoising = Denoising(model.part("model"), Latent(None, WIDTH, HEIGHT), parts)
+    list(denoising)
+    expected = stock(
+        pipeline, image=given, negative=NEGATIVE, guidance_scale=7.5, image_guidance_scale=1.5
+    )
+    found = denoising.result().samples
+    # one batch of three there, and the VAE's factor is put on and taken off again here
+    torch.testing.assert_close(found, expected.latents, rtol=1e-4, atol=1e-4)
+
+
+def test_flux_canny_is_diffusers(model_of: ModelOf) -> None:
+    """The stock pipeline draws the picture's latent, so it is handed on from there."""
+    pipeline, model = model_of(flux_canny)
+    given = picture(WIDTH, HEIGHT)
+    pixels = pipeline.image_processor.preprocess(given, height=HEIGHT, width=WIDTH)
+    with torch.no_grad():
+        posterior = model.part("vae").module.encode(pixels.contiguous()).latent_dist
+    drawn = posterior.sample(torch.Generator().manual_seed(SEED))
+    seen = (drawn - pipeline.vae.config.shift_factor) * pipeline.vae.config.scaling_factor
+    noise = torch.randn(1, 16, *seen.shape[2:], generator=torch.Generator().manual_seed(SEED))
+    change: Any = lambda prompts: with_tensors(prompts, {BESIDE: seen})  # noqa: E731
+    found = model.make(WIDTH, HEIGHT, change=change, cfg=1.0)
+    expected = stock(
+        pipeline,
+        control_image=given,
+        latents=packed(noise),
+        guidance_scale=3.5,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    assert_same(found, expected, unpack(WIDTH, HEIGHT))
+    prompts = with_picture(model.part("vae"), model.encode(PROMPT), as_tensor(given))  # type: ignore[arg-type]
+    assert prompts.entries[0].tensors[BESIDE].shape == seen.shape
+
+
+@pytest.mark.parametrize("build", [sd1_edit, flux_canny])
+def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    _, model = model_of(build)
+    with pytest.raises(InvalidValue, match="follows a picture") as error:
+        model.make(WIDTH, HEIGHT, cfg=1.0)
+    assert error.value.problem.port == "positive"
+    image = as_tensor(picture(WIDTH, HEIGHT))
+    with pytest.raises(InvalidValue, match="another size"):
+        model.make(
+            HEIGHT, HEIGHT, cfg=1.0, change=lambda it: with_picture(model.part("vae"), it, image)
+        )
+    with pytest.raises(InvalidValue, match="one picture"):
+        with_picture(model.part("vae"), model.encode(PROMPT), image.repeat(2, 1, 1, 1))  # type: ignore[arg-type]
