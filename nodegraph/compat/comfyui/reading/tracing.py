@@ -104,6 +104,11 @@ class Tracer:
             return self._into(node)
         if entry["type"] in _GETTERS:
             return self._set_for(node)
+        outputs = entry.get("outputs")
+        count = len(outputs) if isinstance(outputs, list) else 0
+        if entry["type"] in NOTES | _SENDERS or 0 < count <= slot:
+            self._check.tell(f"{self._place(node)} has no output {slot}; what it fed is left open")
+            return None
         return Source(node, slot)
 
     def _into(self, node: str) -> tuple[str, int] | None:

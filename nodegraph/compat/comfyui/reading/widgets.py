@@ -86,7 +86,7 @@ def _by_name(named: Mapping[str, Any], signature: Signature | None) -> WidgetVal
 def _is_button(name: str, value: Any, signature: Signature | None) -> bool:
     if signature is not None and name in signature.by_name:
         return False
-    return name == "upload" and (value is None or value in _UPLOADS)
+    return name == "upload" and _says_upload(value)
 
 
 def _by_signature(
@@ -124,6 +124,10 @@ def _fits(taken: TakenInput, value: Any) -> bool:
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
+def _says_upload(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in _UPLOADS)
+
+
 def _is_control(value: Any) -> bool:
     return isinstance(value, str) and value in _CONTROLS
 
@@ -143,7 +147,7 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
         if surplus and one.type in ("INT", "COMBO") and _is_control(after):
             found.control[one.name] = str(after)
             at, surplus = at + 1, surplus - 1
-        elif surplus and one.name in _UPLOADED and (after is None or after in _UPLOADS):
+        elif surplus and one.name in _UPLOADED and _says_upload(after):
             at, surplus = at + 1, surplus - 1
     return found if all(_is_surplus(value) for value in written[at:]) else None
 
