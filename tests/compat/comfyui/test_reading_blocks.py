@@ -85,3 +85,24 @@ def test_a_block_that_holds_itself_is_refused() -> None:
     blocks = [block("a", [node(1, "b")]), block("b", [node(1, "a")])]
     with pytest.raises(InvalidFile, match="holds itself"):
         read(with_blocks(drawn([node(1, "a")]), *blocks))
+
+
+def test_a_value_that_a_blocks_node_has_for_an_exposed_widget_holds() -> None:
+    shown = {"proxyWidgets": [["5", "$$picture"], ["5", "seed"]]}
+    inner = node(5, "Seeded", widgets_values={"seed": 3})
+    found = read(with_blocks(drawn([node(1, "b", None, 9, properties=shown)]), block("b", [inner])))
+    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 9}
+    assert found.blocks["b"].exposed == (("5", "seed"),)
+
+
+def test_nodes_of_a_block_that_differ_inside_are_told() -> None:
+    shown = {"proxyWidgets": [["5", "seed"]]}
+    nodes = [node(at, "b", at, properties=shown) for at in (1, 2)]
+    found = read(with_blocks(drawn(nodes), block("b", [node(5, "S", widgets_values={"seed": 3})])))
+    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 1}
+    assert "differ in `seed`" in found.told[0]
+
+
+def test_a_sub_graph_that_is_not_in_the_file_is_told() -> None:
+    found = read(drawn([node(1, "0f79b7f9-d214-4587-b475-bc429519b976")]))
+    assert "not in the file" in found.told[0]

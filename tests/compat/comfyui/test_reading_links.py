@@ -101,3 +101,17 @@ def test_a_circle_of_nodes_is_read() -> None:
     nodes = [node(1, "A", inputs=[linked("x", 2)]), node(2, "A", inputs=[linked("x", 1)])]
     graph = graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 2, 0, 1, 0]))
     assert graph.nodes["1"].inputs == {"x": Source("2", 0)}
+
+
+def test_what_comes_from_a_note_or_from_no_output_is_left_open() -> None:
+    nodes = [
+        node(1, "A", outputs=[{"name": "IMAGE", "type": "IMAGE"}]),
+        node(2, "Note", "text"),
+        node(3, "B", inputs=[linked("x", 1), linked("y", 2)]),
+    ]
+    found = read_workflow(drawn(nodes, [1, 1, 1, 3, 0], [2, 2, 0, 3, 1]), {})
+    assert found.graph.nodes["3"].inputs == {}
+    assert ["node `1` (A) has no output 1" in found.told[0], "`2` (Note)" in found.told[1]] == [
+        True,
+        True,
+    ]

@@ -8,11 +8,14 @@ from typing import Any
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignBlock, ForeignPort, Source
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.compat.comfyui.reading.graphs import GraphReader, ReadGraph
-from nodegraph.compat.comfyui.reading.instances import BlockFacts, is_input, proxies
+from nodegraph.compat.comfyui.reading.instances import OWN, BlockFacts, is_input, shown_values
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.reading.nodes import ports_of
 from nodegraph.compat.comfyui.signatures import Signature
 
+Exposed = Mapping[tuple[str, str], Any]
+"""Widgets inside a block that its nodes show, as (node, input), with the value that they have for
+it; None if they have none of their own."""
 _PARTS = frozenset(("id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions"))
 
 
@@ -52,7 +55,7 @@ class BlockReader:
         self._signatures = signatures
         self._check = check
 
-    def read(self, exposed: Mapping[str, Mapping[tuple[str, str], None]]) -> None:
+    def read(self, exposed: Mapping[str, Exposed]) -> None:
         """Read all blocks.
 
         Args:
@@ -63,8 +66,12 @@ class BlockReader:
         for name in _inner_first(self._levels, self._check):
             self._read_one(self._levels[name], exposed.get(name, {}))
 
-    def _read_one(self, level: Level, exposed: Mapping[tuple[str, str], None]) -> None:
-        read = GraphReader(level, self._signatures, self.facts, self._check).read()
+    def _read_one(self, level: Level, exposed: Exposed) -> None:
+        held: dict[str, dict[str, Any]] = {}
+        for (node, name), value in exposed.items():
+            if value is not None and _is_inside((node, name)):
+                held.setdefault(node, {})[name] = value
+        read = GraphReader(level, self._signatures, self.facts, self._check, held).read()
         inputs = tuple(self._ports(level, "inputs"))
         facts = _facts(level, inputs, read)
         self.facts[level.block] = facts
@@ -99,7 +106,7 @@ def _facts(level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph) -> Bl
 
 
 def _still_exposed(
-    exposed: Mapping[tuple[str, str], None], read: ReadGraph, facts: BlockFacts
+    exposed: Exposed, read: ReadGraph, facts: BlockFacts
 ) -> Iterator[tuple[str, str]]:
     """Widgets that are shown and are no inputs anyway, of nodes that there are."""
     for node, name in exposed:
@@ -117,15 +124,28 @@ def _ends(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def exposed_widgets(
-    levels: Mapping[str, Level], top: Level
-) -> dict[str, dict[tuple[str, str], None]]:
+    levels: Mapping[str, Level], top: Level, check: DocumentCheck
+) -> dict[str, dict[tuple[str, str], Any]]:
     """The widgets that blocks' nodes show, by block, in order."""
-    found: dict[str, dict[tuple[str, str], None]] = {}
+    found: dict[str, dict[tuple[str, str], Any]] = {}
     for level in (top, *levels.values()):
         for entry in level.nodes.values():
-            if entry["type"] in levels:
-                found.setdefault(entry["type"], {}).update(dict.fromkeys(proxies(entry)))
+            if entry["type"] not in levels:
+                continue
+            known = found.setdefault(entry["type"], {})
+            for place, value in shown_values(entry):
+                if known.setdefault(place, value) is None:
+                    known[place] = value
+                elif value is not None and value != known[place] and _is_inside(place):
+                    check.tell(
+                        f"nodes of block `{shown(entry['type'])}` differ in `{shown(place[1])}` "
+                        f"of the node `{shown(place[0])}` inside; all have the first one's value"
+                    )
     return found
+
+
+def _is_inside(place: tuple[str, str]) -> bool:
+    return place[0] != OWN and is_input(place[1])
 
 
 def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[str]:

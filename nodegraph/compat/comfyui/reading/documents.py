@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.reading.api import is_api_node, read_api
 from nodegraph.compat.comfyui.reading.blocks import BlockReader, block_levels, exposed_widgets
-from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES, DocumentCheck, text_of
+from nodegraph.compat.comfyui.reading.checked import (
+    MAX_LINKS,
+    MAX_NODES,
+    DocumentCheck,
+    shown,
+    text_of,
+)
 from nodegraph.compat.comfyui.reading.graphs import GraphReader
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.signatures import Signature
 
 _VERSIONS: Mapping[float, str] = {0.4: "0.4", 1: "1.0"}
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What sub-graphs are called by."""
 _PARTS = frozenset(("nodes", "links", "groups", "definitions"))
 
 
@@ -83,8 +92,9 @@ def _read_ui(
     top = level_of(document, check)
     levels = block_levels(document, check)
     _check_size((top, *levels.values()), check)
+    _tell_missing((top, *levels.values()), levels, check)
     blocks = BlockReader(levels, signatures, check)
-    blocks.read(exposed_widgets(levels, top))
+    blocks.read(exposed_widgets(levels, top, check))
     read = GraphReader(top, signatures, blocks.facts, check).read()
     return ForeignWorkflow(
         read.graph,
@@ -112,6 +122,15 @@ def _check_size(levels: tuple[Level, ...], check: DocumentCheck) -> None:
     for count, most, what in ((nodes, MAX_NODES, "nodes"), (links, MAX_LINKS, "links")):
         if count > most:
             raise check.refusal(f"it holds {count} {what}, more than {most}")
+
+
+def _tell_missing(
+    levels: tuple[Level, ...], blocks: Mapping[str, Level], check: DocumentCheck
+) -> None:
+    for level in levels:
+        for name, node in level.nodes.items():
+            if node["type"] not in blocks and _ID.fullmatch(node["type"]):
+                check.tell(f"node `{shown(name)}`: its sub-graph is not in the file")
 
 
 def _title(document: Mapping[str, Any]) -> str:

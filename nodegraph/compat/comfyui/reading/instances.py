@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues
@@ -39,6 +40,13 @@ def proxies(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", ""
 
 
+def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Those widgets, each with the value that the node has for it, or None."""
+    shown, written = list(proxies(entry)), entry.get("widgets_values")
+    own = written if isinstance(written, list) and len(written) <= len(shown) else []
+    yield from zip_longest(shown, own)
+
+
 def is_input(name: str) -> bool:
     """Whether a widget that is shown is an input's, and neither a seed's control nor a picture."""
     return bool(name) and name != CONTROL and not name.startswith("$$")
@@ -58,16 +66,15 @@ def instance_values(entry: Mapping[str, Any], block: BlockFacts) -> WidgetValues
 def _own(entry: Mapping[str, Any], block: BlockFacts) -> Iterator[tuple[str, Any]]:
     named, written = entry.get("widgets_values_named"), entry.get("widgets_values")
     yield from _failed(entry)
-    shown = list(proxies(entry))
     if isinstance(named, dict):
         yield from named.items()
     elif isinstance(written, dict):
         yield from written.items()
-    elif isinstance(written, list) and shown and len(written) <= len(shown):
-        for (node, name), value in zip(shown, written, strict=False):
-            yield name if node == OWN else block.fed.get((node, name), ""), value
-    elif isinstance(written, list):
+    elif isinstance(written, list) and len(written) > len(list(proxies(entry))):
         yield from zip(block.widgets, written, strict=False)
+    else:
+        for (node, name), value in shown_values(entry):
+            yield name if node == OWN else block.fed.get((node, name), ""), value
 
 
 def _failed(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
