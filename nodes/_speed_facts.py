@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.speed.abilities import check_speed, check_step_cache
+from nodegraph.diffusion.speed.freeu import FreeUFactors, check_freeu
 from nodegraph.diffusion.speed.options import (
     Broadcast,
     FirstBlock,
@@ -54,6 +55,19 @@ def taylorseer_outputs(inputs: HookInputs) -> dict[str, Facts]:
 def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and which step cache it has."""
     return _cached(inputs, "attention broadcast")
+
+
+def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of the model, and that it has FreeU."""
+    return {"model": _told(inputs, ["FreeU"])}
+
+
+def check_freed(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models that are no UNets."""
+    try:
+        check_freeu(inputs.fact("model", "family"), FreeUFactors())
+    except NodegraphError as error:
+        yield finding_of("model", error)
 
 
 def _cached(inputs: HookInputs, title: str) -> dict[str, Facts]:

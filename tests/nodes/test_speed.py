@@ -116,3 +116,11 @@ def test_a_sampling_with_a_step_cache_goes_on_from_where_it_stopped(bench: Bench
     finally:
         other.session.close()
     assert (later.samples == plain["sample.latent"].samples).all()
+
+
+def test_freeu_is_part_of_the_model(bench: Bench) -> None:
+    nodes = {**LOAD, "freed": fast("FreeU", b2=1.8)}
+    plain = bench.value({**LOAD, **sampled("load.model")}, "sample.latent").samples
+    found = bench.value({**nodes, **sampled("freed")}, "sample.latent").samples
+    assert not (found == plain).all()
+    assert bench.facts({**nodes, **sampled("freed")}, "sample")["latent"]["speed"] == "FreeU"

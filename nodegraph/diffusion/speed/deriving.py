@@ -14,7 +14,9 @@ from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.clip_skip import clip_layer_of
 from nodegraph.diffusion.components import Component, Denoiser, TextModel
 from nodegraph.diffusion.speed.compiling import compile_blocks
+from nodegraph.diffusion.speed.freeu import FreeUFactors, freeu_of
 from nodegraph.diffusion.speed.options import SpeedOptions, caching_of, speed_of
+from nodegraph.diffusion.speed.upward import apply_freeu
 
 _CONVOLUTION_AXES = 4
 
@@ -33,21 +35,23 @@ def derive(component: Component, recipe: Recipe) -> Component:
         return replace(found, clip_layer=clip_layer_of(recipe), empty={})
     if not isinstance(found, Denoiser):
         return found
-    speed = speed_of(recipe)
+    speed, freeu = speed_of(recipe), freeu_of(recipe)
     return replace(
         found,
-        modules={role: _sped_up(module, speed) for role, module in found.modules.items()},
+        modules={role: _sped_up(module, speed, freeu) for role, module in found.modules.items()},
         caching=caching_of(recipe),
         attention=speed.attention,
         compiled=speed.compiled,
     )
 
 
-def _sped_up(module: Any, speed: SpeedOptions) -> Any:
+def _sped_up(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
     """A network that computes so; the given one stays as it is, and shares its weights."""
-    if replace(speed, attention="auto").is_plain:
+    if freeu is None and replace(speed, attention="auto").is_plain:
         return module
     twin = structural_copy(module)
+    if freeu is not None:
+        apply_freeu(twin, freeu)
     if speed.fused:
         # The given layers stay in it, as they are shared; what is fused are copies.
         twin.fuse_qkv_projections()

@@ -251,6 +251,11 @@ def _value(text: str, like: object) -> object:
     return type(like)(text)  # type: ignore[call-arg]
 
 
+def with_option(recipe: AnyModel, name: str, value: str) -> AnyModel:
+    """A recipe with an option, in place of one of this name."""
+    return _with(recipe, {name: value}, [])
+
+
 def _with(recipe: AnyModel, chosen: dict[str, str], dropped: list[str]) -> AnyModel:
     kept = {name: value for name, value in recipe.options if name not in dropped}
     return replace(recipe, options=tuple(sorted((kept | chosen).items())))
