@@ -19,11 +19,13 @@ from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.diffusion.names_elsewhere import SYNONYMS
 from nodegraph.diffusion.sampling_parts import (
+    CONVENTIONS,
     DRAWS,
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
+    drops_a_level,
     usual_parts,
 )
 from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
@@ -33,6 +35,7 @@ from ._sampled import Sampled, begun, live_model, sampled, sampled_parts, tell_s
 from ._sampling_facts import LATENT_FACTS, check_parts, check_sampling, check_window
 
 Draw = Annotated[str, Choices(DRAWS), Advanced()]
+Convention = Annotated[str, Choices(CONVENTIONS), Advanced()]
 DenoiseSteps = Annotated[str, Choices(DENOISE_STEPS), Advanced()]
 
 _FACTS = {
@@ -71,6 +74,7 @@ def KSampler(
     end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",
+    convention: Convention = "diffusers",
 ) -> Latent:
     """Turn noise into a latent, step by step, led by prompts.
 
@@ -92,6 +96,8 @@ def KSampler(
             are, the last of int(steps / denoise), as in ComfyUI.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
             and what is drawn on the way from seed + 1, as in ComfyUI.
+        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
+            sampling are told; docs/comfyui.md has what ComfyUI does.
     """
     parts = usual_parts(
         positive,
@@ -104,6 +110,7 @@ def KSampler(
         denoise=denoise,
         denoise_steps=denoise_steps,
         draw=draw,
+        convention=convention,
     )
     return sampled(
         ctx, model, latent, parts, stop=last_step(steps, denoise, end_step, denoise_steps)
@@ -137,6 +144,7 @@ def KSamplerAdvanced(
     add_noise: bool = True,
     leave_noise: bool = False,
     draw: Draw = "per item",
+    convention: Convention = "diffusers",
 ) -> Latent:
     """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
 
@@ -163,14 +171,18 @@ def KSamplerAdvanced(
             otherwise the last step takes all of it away.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
             and what is drawn on the way from seed + 1, as in ComfyUI.
+        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
+            sampling are told; docs/comfyui.md has what ComfyUI does.
     """
     start, end = walked_window(steps, start_step, end_step)
-    walked = named_schedule(schedule, steps).part(start, end)
+    dropped = drops_a_level(sampler, convention)
+    walked = named_schedule(schedule, steps, dropped=dropped).part(start, end)
     parts = SamplingParts(
         SamplingNoise(seed, added=add_noise, draw=draw),
         GuiderChoice(positive, negative, cfg),
         SamplerChoice(sampler),
         walked if leave_noise else walked.closed(),
+        convention,
     )
     return sampled_parts(ctx, model, latent, parts, ports={}).latent
 
@@ -192,6 +204,7 @@ def SampleCustom(
     sampler: SamplerChoice,
     schedule: Schedule,
     latent: Latent,
+    convention: Convention = "diffusers",
 ) -> Sampled:
     """Turn noise into a latent by parts that are put together one by one.
 
@@ -206,8 +219,10 @@ def SampleCustom(
         schedule: The noise levels that are walked. A part of one leaves its noise in the latent,
             or goes on with what was left, if no noise is added.
         latent: Empty for a picture from noise alone, or the picture to start from.
+        convention: As for KSampler.
     """
-    return sampled_parts(ctx, model, latent, SamplingParts(noise, guider, sampler, schedule))
+    parts = SamplingParts(noise, guider, sampler, schedule, convention)
+    return sampled_parts(ctx, model, latent, parts)
 
 
 @node(
@@ -235,6 +250,7 @@ def DenoisingSteps(
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",
+    convention: Convention = "diffusers",
 ) -> list[Latent]:
     """What the model takes the finished latent to be, after each step of a sampling.
 
@@ -256,6 +272,8 @@ def DenoisingSteps(
             are, the last of int(steps / denoise), as in ComfyUI.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
             and what is drawn on the way from seed + 1, as in ComfyUI.
+        convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
+            sampling are told; docs/comfyui.md has what ComfyUI does.
     """
     from nodegraph.diffusion.denoise import Denoising
     from nodegraph.diffusion.previews import Previews
@@ -271,6 +289,7 @@ def DenoisingSteps(
         denoise=denoise,
         denoise_steps=denoise_steps,
         draw=draw,
+        convention=convention,
     )
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)

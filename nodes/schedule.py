@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from nodegraph import (
+    Advanced,
     Choices,
     DiffusionModel,
     Image,
@@ -13,9 +14,11 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
+from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES, check_schedule
 from nodegraph.diffusion.names_elsewhere import SYNONYMS
-from nodegraph.diffusion.steps import MAX_STEPS
+from nodegraph.diffusion.sampling_parts import CONVENTIONS, drops_a_level
+from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS
 
 from ._sampling_facts import check_steps, check_walked
 
@@ -86,6 +89,8 @@ def PlotSchedule(
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     width: Side = 640,
     height: Side = 360,
+    denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",
+    convention: Annotated[str, Choices(CONVENTIONS), Advanced()] = "diffusers",
 ) -> Image:
     """Draw the noise levels and timesteps that KSampler walks with the same settings.
 
@@ -96,13 +101,17 @@ def PlotSchedule(
         schedule: The noise levels it walks down.
         denoise: Part of the schedule that is walked.
         width, height: Of the drawing in pixels.
+        denoise_steps: How steps are counted where denoise is below 1; as for KSampler.
+        convention: As for KSampler.
     """
     from nodegraph.diffusion.samplers import SAMPLERS
 
     from ._plot import Curve
 
-    ladder = _ladder(model, schedule, steps, denoise, SAMPLERS[sampler].grid)
-    places = range(ladder.first, steps + 1)
+    dropped = drops_a_level(sampler, convention)
+    named = named_schedule(schedule, steps, denoise, denoise_steps, dropped=dropped)
+    ladder = _ladder(model, named, SAMPLERS[sampler].laying(convention))
+    places = range(ladder.first, ladder.rungs + 1)
     sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
     curves = [
         Curve(f"sigma: {schedule}", places, sigmas.tolist(), "step", dots=True),
@@ -130,7 +139,7 @@ def Timesteps(
     """
     from nodegraph.diffusion.schedules import TABLE
 
-    ladder = _ladder(model, schedule, steps, denoise, TABLE)
+    ladder = _ladder(model, named_schedule(schedule, steps, denoise), TABLE)
     found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
     return found[::-1] if order == "clean first" else found
 
@@ -150,16 +159,19 @@ def SeedRange(
     return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
 
 
-def _ladder(model: DiffusionModel, schedule: str, steps: int, denoise: float, grid: Grid) -> Ladder:
+def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
     """The noise levels of a sampling; of flow models at the size that they were trained on."""
     from nodegraph.diffusion.families import family_named
     from nodegraph.diffusion.flow_noise import recipe_noise
-    from nodegraph.diffusion.schedules import sigmas_for
+    from nodegraph.diffusion.schedules import laid
 
     family = family_named(model.family)
     cells = family.latent.cells(family.size)
     tokens = family.tokens((1, 1, cells, cells))
-    return sigmas_for(schedule, recipe_noise(model), steps, denoise, grid=grid, tokens=tokens)
+    noise = recipe_noise(model)
+    for law in schedule.laws:
+        check_schedule(law, noise.kind)
+    return laid(schedule, noise, grid=grid, tokens=tokens)
 
 
 def _drawn(curves: Sequence[Curve], width: int, height: int) -> Image:

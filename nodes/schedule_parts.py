@@ -22,7 +22,7 @@ from nodegraph.diffusion.composed_schedules import (
 from nodegraph.diffusion.laws import TURBO, TURBO_STEPS
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.names import SCHEDULE_NAMES
-from nodegraph.diffusion.sampling_parts import SamplerChoice
+from nodegraph.diffusion.sampling_parts import CONVENTIONS, SamplerChoice
 from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
 
 from ._part_facts import (
@@ -71,6 +71,7 @@ def BasicSchedule(
     steps: Steps = 20,
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",
+    drop_last: Annotated[bool, Advanced()] = False,
 ) -> Schedule:
     """The noise levels of a name, as KSampler takes them.
 
@@ -80,8 +81,10 @@ def BasicSchedule(
         denoise: Part of the schedule that is walked, from its end: int(steps × denoise) steps.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
             are, the last of int(steps / denoise), as in ComfyUI.
+        drop_last: Lay one step more and leave the last level above 0 out, as ComfyUI's KSampler
+            does with dpm_2, dpm_2_ancestral and uni_pc.
     """
-    return named_schedule(schedule, steps, denoise, denoise_steps)
+    return named_schedule(schedule, steps, denoise, denoise_steps, dropped=drop_last)
 
 
 @node(
@@ -343,6 +346,7 @@ def ScheduleLevels(
     schedule: Schedule,
     sampler: SamplerChoice | None = None,
     latent: Latent | None = None,
+    convention: Annotated[str, Choices(CONVENTIONS), Advanced()] = "diffusers",
 ) -> list[float]:
     """The noise levels of a schedule as numbers, from where it begins to where it ends.
 
@@ -352,6 +356,7 @@ def ScheduleLevels(
         sampler: The method; methods lay their steps differently. euler if not linked.
         latent: Of the size that is sampled, by which flow models shift them; the model's own size
             if not linked.
+        convention: As for KSampler.
     """
     from nodegraph.diffusion.families import family_named
     from nodegraph.diffusion.flow_noise import recipe_noise
@@ -361,7 +366,7 @@ def ScheduleLevels(
 
     family = family_named(model.family)
     size = Latent(None, family.size, family.size) if latent is None else latent
-    grid = SAMPLERS["euler" if sampler is None else sampler.name].grid
+    grid = SAMPLERS["euler" if sampler is None else sampler.name].laying(convention)
     tokens = tokens_of(family, size)
     ladder = laid(schedule, recipe_noise(model), grid=grid, tokens=tokens)
     return [float(sigma) for sigma in ladder.sigmas[ladder.first : ladder.end + 1]]

@@ -38,7 +38,10 @@ class Beginning:
             placed: Brings a tensor to the model's device, in the latents' precision.
         """
         samples, rung = self.latent.samples, sampler.ladder.first
-        if samples is None and rung == 0:
+        if self.added and sampler.ladder.gone is not None:
+            clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
+            sampler.start(_commonly(sampler, clean, self.noise))
+        elif samples is None and rung == 0:
             sampler.start(sampler.pure_noise(self.noise))
         elif self.added:
             clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
@@ -63,6 +66,15 @@ class Beginning:
         walked = range(first - sampler.ladder.walked(first), first)
         for _ in range(sum(map(sampler.draws, walked))):
             draw_batch(sampler.generators, self.noise.shape)
+
+
+def _commonly(sampler: Sampler, clean: Tensor, noise: Tensor) -> Tensor:
+    """A latent with noise as ComfyUI begins with it: at the model's greatest level, with so much
+    noise more that the model sees unit variance; else as the forward process leaves it."""
+    rung = sampler.ladder.first
+    if not sampler.ladder.full:
+        return sampler.noised(clean, noise, rung)
+    return sampler.pure_noise(noise) + sampler.noised(clean, torch.zeros_like(noise), rung)
 
 
 def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:

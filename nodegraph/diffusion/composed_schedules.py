@@ -34,6 +34,7 @@ class Stretch:
         factor: On all levels.
         rises: Walked the other way, from little noise to much.
         closed: The last step leads to no noise at all.
+        dropped: The law is laid over one step more, and the last level above 0 left out.
     """
 
     law: str
@@ -46,6 +47,7 @@ class Stretch:
     factor: float = 1.0
     rises: bool = False
     closed: bool = False
+    dropped: bool = False
 
     @property
     def length(self) -> int:
@@ -183,7 +185,14 @@ class Schedule:
         return Schedule((*before, replace(last, closed=last.last < last.steps)))
 
 
-def named_schedule(name: str, steps: int, denoise: float = 1.0, counted: str = "share") -> Schedule:
+def named_schedule(
+    name: str,
+    steps: int,
+    denoise: float = 1.0,
+    counted: str = "share",
+    *,
+    dropped: bool = False,
+) -> Schedule:
     """The schedule of a name.
 
     Args:
@@ -191,13 +200,14 @@ def named_schedule(name: str, steps: int, denoise: float = 1.0, counted: str = "
         steps: Of the whole schedule, 1 to 10000.
         denoise: Part that is walked, above 0 to 1.
         counted: How many steps that is; see `laid_and_walked`.
+        dropped: See `Stretch`.
     Raises:
         InvalidValue: There is no such schedule, a number is out of range, or no step is left.
     """
     check_schedule(name, "discrete")
     laid, walked = laid_and_walked(steps, denoise, counted)
     first = laid - walked
-    return Schedule((Stretch(name, laid, first, laid, begin=first),))
+    return Schedule((Stretch(name, laid, first, laid, begin=first, dropped=dropped),))
 
 
 def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:

@@ -17,6 +17,7 @@ from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
+from nodegraph.diffusion.keeping import KeptPart
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.masks import mask_of_step
 from nodegraph.diffusion.names import ASKS_UNGUIDED
@@ -56,6 +57,7 @@ class SamplingOptions(TypedDict):
     denoise: NotRequired[float]
     denoise_steps: NotRequired[str]
     draw: NotRequired[str]
+    convention: NotRequired[str]
     sampler_options: NotRequired[SamplerOptions]
 
 
@@ -95,7 +97,8 @@ class Denoising:
     - Any other latent gets noise to the level that sampling starts on: with denoise 1 to the
       highest, which leaves of it hardly more than its overall tone.
     - With a noise mask, the kept part is set back after each step to the original with the noise
-      of that level; in the result it is the original.
+      of that level; in the result it is the original. By ComfyUI's convention it is kept as
+      `nodegraph.diffusion.keeping` has it.
 
     A part of a schedule is walked as a part of the whole: prompts apply where they would in it. The
     noise that is left after it comes along, so that the next part goes on to the same bits where
@@ -129,7 +132,8 @@ class Denoising:
         check_size(model, latent, shape, is_guided=is_guided)
         check_seed(parts.noise.seed, latent)
         noise = model_noise(model.scheduler_config, self._family)
-        grid, tokens = SAMPLERS[sampler.name].grid, self._family.tokens(shape)
+        grid = SAMPLERS[sampler.name].laying(parts.convention)
+        tokens = self._family.tokens(shape)
         self._ladder = ladder = laid(schedule, noise, grid=grid, tokens=tokens)
         self._model = model
         self._latent = latent
@@ -148,12 +152,17 @@ class Denoising:
         self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))
         self._drawn = drawn = drawn_noise(parts.noise, latent, shape)
         self._sampler: Sampler = make_sampler(
-            sampler.name, ladder, noise, drawn.generators, sampler.options
+            sampler.name,
+            ladder,
+            noise,
+            drawn.generators,
+            sampler.options,
+            convention=parts.convention,
         )
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
         self._original = original_of(latent, shape, added=parts.noise.added)
-        self._mask = mask_in_cells(latent, shape)
+        self._mask = mask_in_cells(latent, shape, smooth=ladder.gone is not None)
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0
         self._begin()
@@ -267,13 +276,25 @@ class Denoising:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, rung = self._sampler, self._sampler.rung
         while sampler.rung == rung:
-            output = self._guidance(sampler.model_input(), self._moment())
+            output = self._answer()
             if self._asks_unguided:
                 sampler.unguided = self._guidance.unguided
             sampler.feed(output)
-        if self._mask is not None:
+        if self._mask is not None and self._ladder.gone is None:
             mask = self._placed(self._changed(rung))
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
+
+    def _answer(self) -> Tensor:
+        """What the guided model says to what the sampler asks next."""
+        sampler = self._sampler
+        if self._mask is None or self._ladder.gone is None:
+            return self._guidance(sampler.model_input(), self._moment())
+        mask = self._placed(self._changed(sampler.rung))
+        keeping = KeptPart(mask, self._placed(self._original), self._noise)
+        shown = keeping.shown(sampler)
+        space, rung = sampler.asked_at
+        output = self._guidance(space.model_input(shown, rung), self._moment())
+        return keeping.told(sampler, output, shown)
 
     def _moment(self) -> Moment:
         sampler = self._sampler

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel
+from nodegraph.diffusion.comfyui_levels import CommonFlow, common_flow
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.noise import NoiseSchedule, check_noise_level, check_timestep
@@ -62,6 +63,7 @@ class FlowNoise:
         terminal: The levels are stretched so that the last one above 0 is this; None: as they are.
         curve: normal, karras or exponential: what the normal schedule is.
         spread: One of `SPREADS`.
+        common: How ComfyUI lays levels, which is alike for all samplers.
     """
 
     kind: ClassVar[str] = "flow"
@@ -73,6 +75,7 @@ class FlowNoise:
     terminal: float | None = None
     curve: str = "normal"
     spread: str = "own"
+    common: CommonFlow = field(default_factory=CommonFlow)
 
     @classmethod
     def from_config(
@@ -197,7 +200,8 @@ def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
     """
     refuse_unsupported(config, kinds=(family.noise,))
     if family.noise == "flow":
-        return FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
+        found = FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
+        return replace(found, common=common_flow(config, family.name, found.shift))
     return replace(NoiseSchedule.from_config(config), aligned=family.aligned)
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from nodegraph.diffusion.comfyui_levels import FIRST_FINITE
 from nodegraph.diffusion.curves import (
     exponential_levels,
     karras_levels,
@@ -34,10 +35,10 @@ FlowSchedule = Callable[..., Levels]
 """Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`), and by name what
 numbers it heeds: levels, falling, without the closing 0."""
 
-FLOW_CUSTOMS = ("trained", "finite", "from_one", "below_one")
+FLOW_CUSTOMS = ("trained", "finite", "from_one", "below_one", "common", "common_finite")
 """How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
-schedulers, as they do but below 1, as its UniPC, as its DPM-Solver. The last two ask the model at
-whole timesteps."""
+schedulers, as they do but below 1, as its UniPC, as its DPM-Solver, which two ask the model at
+whole timesteps; as ComfyUI, and as that does but below 1."""
 
 
 def flow_levels(
@@ -55,6 +56,10 @@ def flow_levels(
         custom: The sampler's, one of `FLOW_CUSTOMS`.
         numbers: That the schedule heeds.
     """
+    if custom.startswith("common"):
+        levels = noise.common.levels(schedule, steps, numbers)
+        if levels is not None:
+            return asked_levels(levels, noise, custom)
     law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
     return asked_levels(law(noise, steps, tokens, custom, **numbers), noise, custom)
 
@@ -67,10 +72,12 @@ def asked_levels(
     Args:
         custom: The sampler's, one of `FLOW_CUSTOMS`.
     """
-    if custom in ("trained", "finite"):
+    if custom not in ("from_one", "below_one"):
         single = levels.astype(np.float32)
         if custom == "finite":
             single[0] = min(single[0], np.float32(FINITE))
+        if custom == "common_finite" and single[0] >= 1:
+            single[0] = noise.common.shifted(np.array(1 - FIRST_FINITE))
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
     levels = np.array(levels, dtype=np.float64)
     if abs(levels[0] - 1) < BELOW_ONE:

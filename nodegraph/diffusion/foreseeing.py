@@ -28,7 +28,8 @@ def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> La
     resolved(sampler.name, sampler.options)
     check_churn(sampler.options.s_churn, rises=schedule.rises)
     check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
-    grid, tokens = SAMPLERS[sampler.name].grid, tokens_of(family, latent)
+    grid = SAMPLERS[sampler.name].laying(parts.convention)
+    tokens = tokens_of(family, latent)
     for added in parts.guider.added:
         added.check(recipe)
     ladder = laid(schedule, noise, grid=grid, tokens=tokens)

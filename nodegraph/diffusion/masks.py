@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def mask_to_cells(mask: Tensor, height: int, width: int) -> Tensor:
+def mask_to_cells(mask: Tensor, height: int, width: int, *, smooth: bool = False) -> Tensor:
     """A pixel mask as the share of each latent cell that it covers.
 
     So a cell is 0 exactly if all its pixels are, and a mask that follows the cells' borders comes
@@ -16,10 +16,12 @@ def mask_to_cells(mask: Tensor, height: int, width: int) -> Tensor:
     Args:
         mask: 0..1, shape (batch, height, width) in pixels of any size.
         height, width: Latent cells.
+        smooth: Interpolate on lines between the pixels around each cell's middle instead.
     Returns:
         Shape (batch, 1, height, width).
     """
-    return functional.interpolate(mask.unsqueeze(1), size=(height, width), mode="area")
+    mode = "bilinear" if smooth else "area"
+    return functional.interpolate(mask.unsqueeze(1), size=(height, width), mode=mode)
 
 
 _ROUNDING = 1e-6

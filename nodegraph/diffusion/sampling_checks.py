@@ -119,9 +119,13 @@ def check_seed(seed: int, latent: Latent) -> None:
         )
 
 
-def mask_in_cells(latent: Latent, shape: tuple[int, ...]) -> Tensor | None:
+def mask_in_cells(latent: Latent, shape: tuple[int, ...], *, smooth: bool = False) -> Tensor | None:
     """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells, with a
-    1 for the frames of videos."""
+    1 for the frames of videos.
+
+    Args:
+        smooth: Interpolate the mask on lines, as ComfyUI does, not by the share of each cell.
+    """
     mask = latent.noise_mask
     if mask is None:
         return None
@@ -133,5 +137,5 @@ def mask_in_cells(latent: Latent, shape: tuple[int, ...]) -> Tensor | None:
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {batch}, height, width)",
         )
-    cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1])
+    cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1], smooth=smooth)
     return cells if len(shape) == 4 else cells.unsqueeze(2)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+CONVENTIONS = ("diffusers", "comfyui")
+"""What counts where tools differ in how they lay noise levels, begin, ask the model, keep what a
+mask keeps, and tell parts of a sampling; see docs/comfyui.md."""
+DROPS_A_LEVEL = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1"})
+"""Samplers for which ComfyUI's KSampler lays one level more and leaves the last above 0 out."""
 DRAWS = ("per item", "per batch")
 """How noise is drawn; see `nodegraph.diffusion.noise_drawing`."""
 
@@ -155,12 +160,17 @@ class SamplerChoice:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParts:
-    """All of a sampling but its model and its latent."""
+    """All of a sampling but its model and its latent.
+
+    Attributes:
+        convention: One of `CONVENTIONS`.
+    """
 
     noise: SamplingNoise
     guider: GuiderChoice
     sampler: SamplerChoice
     schedule: Schedule
+    convention: str = "diffusers"
 
 
 def usual_parts(
@@ -175,6 +185,7 @@ def usual_parts(
     denoise: float = 1.0,
     denoise_steps: str = "share",
     draw: str = "per item",
+    convention: str = "diffusers",
     sampler_options: SamplerOptions | None = None,
 ) -> SamplingParts:
     """Classifier-free guidance from seeded noise, by the names of a sampler and a schedule.
@@ -189,6 +200,7 @@ def usual_parts(
         denoise: Part of the schedule that is walked, above 0 to 1.
         denoise_steps: How many steps that is, one of `nodegraph.diffusion.steps.DENOISE_STEPS`.
         draw: How noise is drawn, one of `DRAWS`.
+        convention: One of `CONVENTIONS`.
         sampler_options: What the sampler is told besides.
     Raises:
         InvalidValue: An argument is out of range.
@@ -197,5 +209,13 @@ def usual_parts(
         SamplingNoise(seed, draw=draw),
         GuiderChoice(positive, negative, cfg),
         SamplerChoice(sampler, sampler_options or SamplerOptions()),
-        named_schedule(schedule, steps, denoise, denoise_steps),
+        named_schedule(
+            schedule, steps, denoise, denoise_steps, dropped=drops_a_level(sampler, convention)
+        ),
+        convention,
     )
+
+
+def drops_a_level(sampler: str, convention: str) -> bool:
+    """Whether a named schedule is laid with a level more, of which the last above 0 is left out."""
+    return convention == "comfyui" and sampler in DROPS_A_LEVEL

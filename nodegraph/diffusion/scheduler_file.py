@@ -22,6 +22,10 @@ from nodegraph.errors import InvalidFile, InvalidValue
 OPTION = "scheduler"
 """Option of a recipe that holds the noise schedule, as JSON."""
 
+CHOSEN, ENTRIES = "shift_chosen", "shift_entries"
+"""Keys that no file has: that somebody chose the shift, and how many levels the table has then by
+which ComfyUI lays some schedules."""
+
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 VARIANCES = (
@@ -235,11 +239,12 @@ def overridden(
     return found
 
 
-def with_shift(config: Mapping[str, Any], shift: float) -> dict[str, Any]:
+def with_shift(config: Mapping[str, Any], shift: float, entries: int = 1000) -> dict[str, Any]:
     """A flow's noise schedule whose levels are shifted towards the noise by a factor.
 
     Args:
         shift: On sigma / (1 - sigma), whatever the size; 0 leaves the schedule as it is.
+        entries: See `ENTRIES`.
     Raises:
         InvalidValue: It isn't a flow's.
     """
@@ -253,7 +258,8 @@ def with_shift(config: Mapping[str, Any], shift: float) -> dict[str, Any]:
             expected="0",
         )
     name = "shift" if config.get("_class_name") in FLOW_MATCHING_CLASSES else "flow_shift"
-    return {**config, name: shift, "use_dynamic_shifting": False}
+    said = {name: shift, "use_dynamic_shifting": False, CHOSEN: True, ENTRIES: entries}
+    return {**config, **said}
 
 
 def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:

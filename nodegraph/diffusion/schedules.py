@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nodegraph.diffusion.comfyui_levels import table_levels, table_times
 from nodegraph.diffusion.composed_schedules import Schedule, Stretch, named_schedule
 from nodegraph.diffusion.ends import check_known
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
@@ -46,6 +47,8 @@ class Grid:
         distilled: The normal schedule is the one latent consistency models are distilled on.
         flow: With flow models, its custom, of `nodegraph.diffusion.flow_schedules.FLOW_CUSTOMS`;
             the rest isn't asked then.
+        common: As ComfyUI lays them, alike for all samplers; see
+            `nodegraph.diffusion.comfyui_levels`.
     """
 
     spacing: str
@@ -55,6 +58,7 @@ class Grid:
     full_range: bool = False
     distilled: bool = False
     flow: str = "trained"
+    common: bool = False
 
 
 TABLE = Grid("leading", whole=True, reads_table=True)
@@ -69,6 +73,10 @@ CORRECTED = replace(MULTISTEP, flow="from_one")
 """As diffusers' UniPC scheduler does: the same but for flow models."""
 DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
 """As diffusers' LCM scheduler does."""
+COMMON = Grid("linspace", whole=True, full_range=True, flow="common", common=True)
+"""As ComfyUI does for all samplers."""
+COMMON_FINITE = replace(COMMON, flow="common_finite")
+"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ class Ladder:
         last: The rung that sampling ends on, where it is stopped before the noise is gone; else
             None.
         whole: Where the sampling that this is a part of begins and ends; None if it is all of it.
+        gone: Laid as ComfyUI does, the part of the training timesteps that lies behind each rung
+            and the end, by which the sampling's parts are told there; shape (rungs + 1,). Else
+            None: parts are told by steps.
+        full: Laid so, whether a table model's latent begins at its greatest noise level.
     """
 
     sigmas: Tensor
@@ -97,6 +109,8 @@ class Ladder:
     stride: int | None = None
     last: int | None = None
     whole: tuple[int, int] | None = None
+    gone: tuple[float, ...] | None = None
+    full: bool = False
 
     @property
     def rungs(self) -> int:
@@ -119,6 +133,8 @@ class Ladder:
 
     def progress(self, rung: int) -> float:
         """Part of the whole sampling that lies behind a rung, from 0 on."""
+        if self.gone is not None:
+            return self.gone[rung]
         begin, end = self.whole or (self.first, self.rungs)
         return (rung - begin) / (end - begin)
 
@@ -167,12 +183,38 @@ def laid(schedule: Schedule, noise: ModelNoise, *, grid: Grid = TABLE, tokens: i
     """
     ladders = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
     if len(ladders) == 1 and not schedule.rises:
-        return _stretched(schedule.stretches[0], ladders[0])
-    return _joined(schedule, ladders, noise)
+        found = _stretched(schedule.stretches[0], ladders[0])
+    else:
+        found = _joined(schedule, ladders, noise)
+    return _commonly(found, noise) if grid.common else found
+
+
+_NEARLY_FULL = 1 - 1e-5
+"""Part of the greatest noise level from which on a latent begins with nothing but noise."""
+_NEARLY_ONE = 1 - 1e-6
+"""Most of the sampling that lies behind a rung where there is noise."""
+
+
+def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
+    """The same with what ComfyUI tells by noise levels."""
+    levels = ladder.sigmas.numpy().astype(np.float64)
+    if isinstance(noise, FlowNoise):
+        times, full = noise.common.times(levels), False
+    else:
+        times = table_times(noise, levels)
+        full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
+    behind = np.where(levels > 0, np.clip(1 - times, 0, _NEARLY_ONE), 1.0)
+    spacing = "leading" if full else "linspace"
+    return replace(ladder, gone=tuple(behind.tolist()), full=bool(full), spacing=spacing)
 
 
 def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:
     """All levels of a stretch's law."""
+    if stretch.dropped:
+        longer = replace(stretch, steps=stretch.steps + 1, dropped=False)
+        found = _of_law(longer, noise, grid, tokens)
+        kept = torch.cat([found.sigmas[:-2], found.sigmas[-1:]])
+        return replace(found, sigmas=kept, timesteps=found.timesteps[:-1], stride=None)
     if stretch.factor != 1 and grid.reads_table:
         raise InvalidValue(
             "a sampler that reads the model's table can't follow levels that were scaled",
@@ -207,9 +249,13 @@ def _table_ladder(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> Ladder:
         if law == LEVELS:
             given = _given_levels(stretch, float(noise.sigmas[-1]))
             timesteps, sigmas = asked_at(noise, given, grid)
+        elif grid.common and (common := table_levels(law, noise, steps)) is not None:
+            timesteps, sigmas = asked_at(noise, common, grid)
         else:
             lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
             timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
+            if grid.common:
+                timesteps, sigmas = asked_at(noise, sigmas, grid)
         if stretch.factor != 1:
             timesteps, sigmas = asked_at(noise, sigmas * stretch.factor, grid)
     check_known(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")

@@ -502,3 +502,43 @@ def test_parts_draw_and_count_as_ksampler_does(name: str) -> None:
         ).samples,
         expected.samples,
     )
+
+
+@pytest.mark.parametrize("name", ["dpm_2", "dpmpp_2m", "lcm", "uni_pc"])
+def test_parts_follow_a_convention_as_ksampler_does(name: str) -> None:
+    settings = {"schedule": "simple", "steps": 5}
+    asked = {"convention": "comfyui"}
+    alone = sampler(**SETTINGS | {"sampler": name}, **asked, schedule="simple")
+    expected = value({"sample": alone}, "sample.latent")
+    drops = {"drop_last": name in ("dpm_2", "uni_pc")}
+    basic = {"type": "BasicSchedule", "inputs": settings | drops}
+    nodes = parts(sampler=named(name), schedule=basic, inputs=asked)
+    assert torch.equal(value(nodes, "sample.latent").samples, expected.samples)
+    [first, *_] = value(
+        nodes
+        | {
+            "levels": {
+                "type": "ScheduleLevels",
+                "inputs": {"model": link("model"), "schedule": link("schedule"), **asked},
+            }
+        },
+        "levels.numbers",
+    )
+    assert first == pytest.approx(14.6146, rel=1e-4)
+
+
+def test_two_parts_of_a_sampling_by_a_convention_are_the_whole() -> None:
+    settings = {**SETTINGS, "schedule": "karras", "convention": "comfyui", "draw": "per batch"}
+    nodes = {
+        "whole": sampler("KSamplerAdvanced", **settings),
+        "first": sampler("KSamplerAdvanced", **settings, end_step=3, leave_noise=True),
+        "second": sampler(
+            "KSamplerAdvanced",
+            **settings,
+            start_step=3,
+            add_noise=False,
+            latent=link("first.latent"),
+        ),
+    }
+    expected, found = (value(nodes, f"{name}.latent").samples for name in ("whole", "second"))
+    assert torch.equal(found, expected)

@@ -107,6 +107,8 @@ def make_sampler(
     noise: ModelNoise,
     generators: Sequence[torch.Generator] = (),
     options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
+    *,
+    convention: str = "diffusers",
 ) -> Sampler:
     """A sampler in the space that it takes for a model's noise.
 
@@ -116,11 +118,14 @@ def make_sampler(
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
         options: What it is told besides.
+        convention: One of `nodegraph.diffusion.sampling_parts.CONVENTIONS`: that by which the
+            ladder was laid.
     Raises:
         InvalidValue: There is no such sampler, it can't sample such models, or an option is out of
             range or nothing that it heeds.
     """
     check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]
-    space = chosen.spaces[noise.kind](ladder, noise)
+    spaces = chosen.spaces if convention == "diffusers" else {**chosen.spaces, **chosen.common}
+    space = spaces[noise.kind](ladder, noise)
     return chosen(space, generators, resolved(name, options))

@@ -25,7 +25,7 @@ from torch import Tensor
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.sampler_options import ResolvedOptions
 from nodegraph.diffusion.samplers.spaces import NoiseSpace
-from nodegraph.diffusion.schedules import Grid, Ladder
+from nodegraph.diffusion.schedules import COMMON, COMMON_FINITE, Grid, Ladder
 
 Spaces = Mapping[str, Callable[[Ladder, Any], NoiseSpace]]
 """By kind of noise: what makes a space of a ladder and a model's noise."""
@@ -44,6 +44,8 @@ class Sampler(ABC):
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
             can't sample such models.
         grid: How this sampler lays its steps over training timesteps.
+        common: By kind of noise, the space that it works in by ComfyUI's convention, where that
+            is another.
         ladder: The noise levels.
         x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
             (batch, channels, height / 8, width / 8).
@@ -57,6 +59,7 @@ class Sampler(ABC):
 
     spaces: ClassVar[Spaces]
     grid: ClassVar[Grid]
+    common: ClassVar[Spaces] = {}
 
     def __init__(
         self,
@@ -76,6 +79,18 @@ class Sampler(ABC):
         self.unguided: Tensor | None = None
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
+
+    @classmethod
+    def laying(cls, convention: str = "diffusers") -> Grid:
+        """How it lays its steps by a convention.
+
+        Args:
+            convention: One of `nodegraph.diffusion.sampling_parts.CONVENTIONS`.
+        """
+        if convention == "diffusers" or (cls.grid.reads_table and "discrete" not in cls.common):
+            return cls.grid
+        needs_finite = cls.grid.flow in ("finite", "from_one", "below_one")
+        return COMMON_FINITE if needs_finite and "flow" not in cls.common else COMMON
 
     @property
     def done(self) -> bool:
@@ -131,10 +146,20 @@ class Sampler(ABC):
         """How often fresh noise is drawn in the step from a rung, if any is."""
         return 1
 
+    @property
+    def asked_at(self) -> tuple[NoiseSpace, int]:
+        """The space over the noise levels at which the model is asked next, and the rung there."""
+        place, rung = self._asked
+        return self._spaces[place], rung
+
+    def asked_x(self) -> Tensor:
+        """The latent that the model is asked about next, as the sampler keeps it."""
+        return self._asked_x()
+
     def model_input(self) -> Tensor:
         """x as the model takes it."""
-        space, rung = self._asked
-        return self._spaces[space].model_input(self._asked_x(), rung)
+        space, rung = self.asked_at
+        return space.model_input(self._asked_x(), rung)
 
     @abstractmethod
     def feed(self, output: Tensor) -> None:

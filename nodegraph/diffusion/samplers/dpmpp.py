@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.exponentials import faded
-from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
+from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
 from nodegraph.diffusion.schedules import MULTISTEP
 
 
@@ -22,6 +22,7 @@ class DPMpp2M(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
     grid = MULTISTEP
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def feed(self, output: Tensor) -> None:
         denoised = self.space.predicted(output, self.x, self.rung)
@@ -68,6 +69,8 @@ class DPMpp2MSDE(DPMpp2M):
 
     Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)), midpoint.
     """
+
+    common: ClassVar[Spaces] = {}
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
         _, deviation = self.space.alpha_deviation(self.rung)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import FlowSpace, TablePreservingSpace
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, TablePreservingSpace
 from nodegraph.diffusion.schedules import DISTILLED
 
 SIGMA_DATA = 0.5
@@ -23,6 +23,7 @@ class LCM(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace, "flow": FlowSpace}
     grid = DISTILLED
+    common: ClassVar[Spaces] = {"discrete": ExplodingSpace}
 
     def feed(self, output: Tensor) -> None:
         x = self.space.widened(self.x)

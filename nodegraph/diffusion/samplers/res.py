@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.samplers.base import Spaces
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M
 
 
@@ -32,6 +35,8 @@ class ResMultistepAncestral(ResMultistep):
     With eta 1 it is `dpmpp_2m_sde_heun`. Source: ComfyUI's sample_res_multistep_ancestral
     (``comfy/k_diffusion/sampling.py``).
     """
+
+    common: ClassVar[Spaces] = {}
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
         _, deviation = self.space.alpha_deviation(self.rung)

@@ -250,6 +250,25 @@ class FlowSpace(MixingSpace, StraightSpace):
         return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
 
 
+class UnmixedFlowSpace(FlowSpace):
+    """The same, of which methods take sigma for the noise over the picture, as of table models.
+
+    Their first-order steps are the same; what they extrapolate from earlier predictions is weighed
+    by log sigma in place of log-SNR, and is finite where there is nothing but noise. So ComfyUI's
+    multistep methods walk flow models (``comfy/k_diffusion/sampling.py``).
+    """
+
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        sigma = self.ladder.sigmas[rung].to(latent.dtype)
+        return (1.0 - sigma) * latent + sigma * noise
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return torch.ones_like(sigma), sigma
+
+
 class PreservingSpace(MixingSpace):
     """Keeps x = alpha · latent + deviation · noise, whose variance stays 1.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
+from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
 from nodegraph.diffusion.schedules import CORRECTED
 
 ORDER = 2
@@ -24,6 +24,7 @@ class UniPC(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
     grid = CORRECTED
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def feed(self, output: Tensor) -> None:
         denoised = self.space.predicted(output, self.x, self.rung)

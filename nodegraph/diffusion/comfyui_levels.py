@@ -1,0 +1,186 @@
+"""Noise levels as ComfyUI lays them: alike for all samplers, between a model's ends.
+
+``comfy/samplers.py`` and ``comfy/model_sampling.py``. Table models have a level for each training
+timestep, and levels between them on a line over log sigma; the model is asked at the whole
+timestep whose log sigma is nearest. Flow models have a table, too, of shifted levels, by which it
+lays some schedules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodegraph.diffusion.curves import (
+    exponential_levels,
+    karras_levels,
+    kl_optimal_levels,
+    linear_quadratic_levels,
+)
+from nodegraph.diffusion.ends import chosen_ends
+from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
+from nodegraph.diffusion.scheduler_file import CHOSEN, ENTRIES
+
+FloatArray = NDArray[np.float64]
+
+KARRAS_RHO = 7.0
+FIRST_FINITE = 1e-4
+"""Part of the way by which samplers that need a finite log-SNR begin below all noise."""
+
+FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
+    {
+        "flux": (float(np.exp(1.15)), 10_000),
+        "ltx": (float(np.exp(2.37)), 10_000),
+        "qwen-image": (float(np.exp(1.15)), 10_000),
+        "qwen-image-edit": (float(np.exp(1.15)), 10_000),
+        "qwen-image-edit-plus": (float(np.exp(1.15)), 10_000),
+        "flux2": (float(np.exp(2.02)), 10_000),
+        "flux2-klein": (float(np.exp(2.02)), 10_000),
+        "sd3": (3.0, 1000),
+        "z-image": (3.0, 1000),
+        "hidream": (3.0, 1000),
+        "lumina2": (6.0, 1000),
+        "chroma": (1.0, 1000),
+        "wan": (8.0, 1000),
+        "wan22-5b": (8.0, 1000),
+    }
+)
+"""By family: the shift that ComfyUI samples with where no node says another, and how many levels
+its table has. Others have what their scheduler file says, and 1000."""
+
+_WHATEVER_THE_FILE_SAYS = frozenset({"wan", "wan22-5b"})
+
+
+def common_flow(config: Mapping[str, Any], family: str, shift: float) -> CommonFlow:
+    """How ComfyUI lays levels of a flow model.
+
+    Args:
+        config: Its scheduler file.
+        family: Its name.
+        shift: That the file names.
+    """
+    if config.get(CHOSEN):
+        return CommonFlow(shift, int(config.get(ENTRIES, 1000)))
+    if config.get("use_dynamic_shifting") or family in _WHATEVER_THE_FILE_SAYS:
+        return CommonFlow(*FLOW_SHIFTS.get(family, (shift, 1000)))
+    return CommonFlow(shift)
+
+
+@dataclass(frozen=True, slots=True)
+class CommonFlow:
+    """A flow model's noise levels in ComfyUI's way.
+
+    Attributes:
+        shift: On sigma / (1 - sigma), above 0; whatever the size of the picture.
+        entries: Levels of its table.
+    """
+
+    shift: float = 1.0
+    entries: int = 1000
+
+    def shifted(self, levels: FloatArray) -> FloatArray:
+        """Levels of times, 0 to 1."""
+        return np.asarray(self.shift * levels / (1 + (self.shift - 1) * levels))
+
+    def times(self, levels: FloatArray) -> FloatArray:
+        """Times of levels: what `shifted` makes them of."""
+        return np.asarray(levels / (self.shift - (self.shift - 1) * levels))
+
+    @property
+    def table(self) -> FloatArray:
+        """Its levels, lowest first; shape (entries,)."""
+        return self.shifted(np.arange(1, self.entries + 1) / self.entries)
+
+    def levels(self, law: str, steps: int, numbers: Mapping[str, float]) -> FloatArray | None:
+        """Falling levels of a law, without the closing 0; None for laws that differ in nothing."""
+        lay = _FLOW_LAWS.get(law)
+        return None if lay is None else lay(self, steps, **numbers)
+
+    def _ends(self, high: float | None, low: float | None) -> tuple[float, float]:
+        return chosen_ends((1.0, float(self.table[0])), 1.0, high, low)
+
+
+def table_levels(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
+    """Falling levels of a table model, without the closing 0; None for laws that differ in nothing
+    but their ends."""
+    if law != "normal":
+        return None
+    timesteps = np.linspace(noise.timesteps - 1, 0, steps)
+    table = np.log(noise.sigmas.numpy().astype(np.float64))
+    return np.asarray(np.exp(np.interp(timesteps, np.arange(len(table)), table)))
+
+
+def table_times(noise: NoiseSchedule, levels: FloatArray) -> FloatArray:
+    """How much of the training timesteps a table model's levels are, 0 to 1."""
+    return noise.sigma_to_timestep(levels) / (noise.timesteps - 1)
+
+
+def _normal(flow: CommonFlow, steps: int) -> FloatArray:
+    """Evenly spaced from 1 to the least level, which is shifted once more with all others."""
+    return flow.shifted(np.linspace(1.0, float(flow.table[0]), steps))
+
+
+def _sgm_uniform(flow: CommonFlow, steps: int) -> FloatArray:
+    return flow.shifted(np.linspace(1.0, float(flow.table[0]), steps + 1)[:-1])
+
+
+def _simple(flow: CommonFlow, steps: int) -> FloatArray:
+    skipped = (np.arange(steps) * (flow.entries / steps)).astype(np.int64)
+    return flow.table[flow.entries - 1 - skipped]
+
+
+def _karras(
+    flow: CommonFlow,
+    steps: int,
+    *,
+    rho: float = KARRAS_RHO,
+    high: float | None = None,
+    low: float | None = None,
+) -> FloatArray:
+    return karras_levels(*flow._ends(high, low), steps, rho)
+
+
+def _exponential(
+    flow: CommonFlow, steps: int, *, high: float | None = None, low: float | None = None
+) -> FloatArray:
+    return exponential_levels(*flow._ends(high, low), steps)
+
+
+def _beta(
+    flow: CommonFlow, steps: int, *, alpha: float = BETA_SHAPE, beta: float = BETA_SHAPE
+) -> FloatArray:
+    chances = 1 - np.linspace(0, 1, steps, endpoint=False)
+    places = beta_quantiles(chances, alpha, beta) * (flow.entries - 1)
+    whole = np.rint(places)
+    if (np.diff(whole) < 0).all():
+        return flow.table[whole.astype(np.int64)]
+    # there, those that fall on one place are one; here, there are as many steps as asked for
+    return np.interp(places, np.arange(flow.entries), flow.table)
+
+
+def _kl_optimal(flow: CommonFlow, steps: int) -> FloatArray:
+    return kl_optimal_levels(*flow._ends(None, None), steps)
+
+
+def _linear_quadratic(flow: CommonFlow, steps: int) -> FloatArray:
+    return linear_quadratic_levels(steps)
+
+
+_FLOW_LAWS: Mapping[str, Callable[..., FloatArray]] = MappingProxyType(
+    {
+        "normal": _normal,
+        "sgm_uniform": _sgm_uniform,
+        "simple": _simple,
+        "karras": _karras,
+        "exponential": _exponential,
+        "beta": _beta,
+        "kl_optimal": _kl_optimal,
+        "linear_quadratic": _linear_quadratic,
+    }
+)

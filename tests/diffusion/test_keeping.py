@@ -1,0 +1,118 @@
+"""A whole sampling with a picture, a soft mask and a batch, by ComfyUI's convention."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.core.values import Conditioning
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.denoise import sample
+from nodegraph.diffusion.noise import NoiseSchedule
+from tests.diffusion.conftest import SD1_SCHEDULER
+from tests.diffusion.test_denoise import EMPTY, model, picture, positive  # noqa: F401 - fixtures
+
+NOISE = NoiseSchedule.from_config(SD1_SCHEDULER)
+OPTIONS: dict[str, Any] = {
+    "seed": 7,
+    "steps": 4,
+    "cfg": 1.0,
+    "sampler": "euler",
+    "schedule": "karras",
+    "draw": "per batch",
+    "convention": "comfyui",
+}
+
+
+def soft_mask() -> Tensor:
+    return torch.linspace(0, 1, 64).expand(1, 64, 64)
+
+
+def karras(steps: int) -> Tensor:
+    low, high = (float(NOISE.sigmas[end]) ** (1 / 7) for end in (0, -1))
+    return torch.tensor([*(torch.linspace(high, low, steps).double() ** 7).tolist(), 0.0])
+
+
+@torch.no_grad()
+def formula(
+    model: Denoiser,  # noqa: F811
+    prompt: Tensor,
+    sigmas: Tensor,
+    latent: Tensor,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Euler's steps with the kept part shown to the model, and put into its predictions."""
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(7))
+    keep = torch.ones(1, 1, 8, 8)
+    if mask is not None:
+        keep = functional.interpolate(mask[:, None], size=(8, 8), mode="bilinear")
+    scale = sigmas[0] if sigmas[0] < NOISE.sigmas[-1] * 0.999 else (1 + sigmas[0] ** 2).sqrt()
+    x = latent + noise * scale
+    for here, to in pairwise(sigmas):
+        timestep = (NOISE.sigmas.log() - here.log()).abs().argmin()
+        shown = keep * x + (1 - keep) * (latent + noise * here)
+        told = model.module(
+            shown / (here**2 + 1).sqrt(), timestep, prompt.expand(len(x), -1, -1)
+        ).sample
+        denoised = keep * (shown - here * told) + (1 - keep) * latent
+        x = x + (x - denoised) / here * (to - here)
+    return x
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("denoise", [1.0, 0.5])
+def test_a_sampling_is_what_the_formulas_give(
+    model: Denoiser,  # noqa: F811
+    positive: Conditioning,  # noqa: F811
+    batch: int,
+    masked: bool,
+    denoise: float,
+) -> None:
+    latent = picture(batch)
+    assert latent.samples is not None
+    if masked:
+        latent = replace(latent, noise_mask=soft_mask())
+    found = sample(
+        model, positive, None, latent, **OPTIONS, denoise=denoise, denoise_steps="all"
+    ).samples
+    sigmas = karras(int(4 / denoise))[-5:]
+    assert latent.samples is not None
+    expected = formula(
+        model, positive.entries[0].embeddings, sigmas, latent.samples, latent.noise_mask
+    )
+    difference = (found - expected).abs().max() / expected.abs().max()
+    assert float(difference) < 1e-4
+
+
+def test_noise_alone_is_begun_with_so_that_the_model_sees_unit_variance(
+    model: Denoiser,  # noqa: F811
+    positive: Conditioning,  # noqa: F811
+) -> None:
+    found = sample(model, positive, None, replace(EMPTY, batch_size=2), **OPTIONS).samples
+    prompt = positive.entries[0].embeddings
+    expected = formula(model, prompt, karras(4), torch.zeros(2, 4, 8, 8))
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "uni_pc", "lcm", "er_sde"])
+def test_what_is_wholly_kept_is_the_picture(
+    model: Denoiser,  # noqa: F811
+    positive: Conditioning,  # noqa: F811
+    sampler: str,
+) -> None:
+    mask = torch.zeros(1, 64, 64)
+    mask[..., 32:] = 1
+    latent = replace(picture(), noise_mask=mask)
+    options = OPTIONS | {"sampler": sampler, "schedule": "simple"}
+    found = sample(model, positive, None, latent, **options).samples
+    assert found is not None
+    assert latent.samples is not None
+    assert torch.equal(found[..., :3], latent.samples[..., :3])
+    assert not torch.equal(found[..., 5:], latent.samples[..., 5:])
