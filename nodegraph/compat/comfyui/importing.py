@@ -11,6 +11,7 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.made import MadeGraph
+from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.walking import Walk
 from nodegraph.core.workflow import Workflow
 
@@ -63,7 +64,9 @@ def translate(
         ui=_ui(made, used, foreign),
     )
     inner = [fate.within(name) for name, found in used.items() for fate in found.fates]
-    return ImportedWorkflow(workflow, foreign.format, (*walk.fates, *inner), foreign.told)
+    return ImportedWorkflow(
+        returned(workflow, foreign), foreign.format, (*walk.fates, *inner), foreign.told
+    )
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

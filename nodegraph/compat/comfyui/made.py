@@ -23,6 +23,7 @@ class MadeNode:
         inputs: `MadeOutput`s, of which those of the node `BLOCK` are the block's own inputs, and
             literals, tagged if they are as they were written.
         pack: What brings its type, of one that isn't native.
+        rest: Further fields of its entry.
         origin: What is kept of it for the way back.
     """
 
@@ -32,6 +33,7 @@ class MadeNode:
     label: str = ""
     mode: Mode | None = None
     pack: str = ""
+    rest: Mapping[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
 
     def entry(self) -> NodeEntry:
@@ -43,6 +45,7 @@ class MadeNode:
             label=self.label,
             mode=self.mode,
             pack=self.pack,
+            **self.rest,
         )
 
     def from_block(self) -> Mapping[str, str]:
@@ -83,13 +86,14 @@ class MadeGraph:
         self.canvas = Canvas()
         self._names = Names()
 
-    def add(self, wanted: str, node_type: str, inputs: dict[str, Any]) -> MadeNode:
+    def add(self, wanted: str, node_type: str, inputs: dict[str, Any], name: str = "") -> MadeNode:
         """Make a node.
 
         Args:
-            wanted: Its name, if it is free.
+            wanted: What it is called after.
+            name: Its name, if it is free, of a node that had one here.
         """
-        name = self._names.free(snake(wanted, "node"))
+        name = self._names.free(name or snake(wanted, "node"))
         node = self.nodes[name] = MadeNode(name, node_type, inputs)
         self._places[name] = self.place
         return node

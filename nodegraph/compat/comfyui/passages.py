@@ -7,6 +7,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
+from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 
@@ -80,12 +81,14 @@ class Arrival:
 
     def add(self, node_type: str, /, **inputs: Any) -> str:
         values = {name: _bare(value) for name, value in inputs.items()}
-        wanted = self._node.title if not self.made and self._node.title else node_type
-        node = self._into.add(
-            wanted, node_type, {name: value for name, value in values.items() if value is not None}
-        )
-        if not self.made:
-            node.label = self._node.title
+        given = {name: value for name, value in values.items() if value is not None}
+        if self.made:
+            node = self._into.add(node_type, node_type, given)
+        else:
+            noted = native_facts(self._node)
+            wanted = self._node.title or node_type
+            node = self._into.add(wanted, node_type, given, noted.name)
+            node.label, node.rest = self._node.title, noted.rest
         self.made.append(node.name)
         return node.name
 

@@ -14,6 +14,7 @@ from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.passages import Arrival, AskBlock
 from nodegraph.compat.comfyui.passing import pass_through
+from nodegraph.compat.comfyui.returning import native_entry
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
@@ -193,7 +194,7 @@ class Walk:
             outputs = self._blocks.use(node, inputs, self)
             self._give(node, dict(enumerate(outputs)))
             return
-        entry = self._table.get(node.type)
+        entry = self._table.get(node.type) or native_entry(node)
         if entry is None:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
@@ -253,7 +254,7 @@ class Walk:
     def _outputs(self, node: ForeignNode) -> Sequence[tuple[str, str]]:
         if node.type in self._blocks:
             return self._blocks.outputs(node.type)
-        entry = self._table.get(node.type)
+        entry = self._table.get(node.type) or native_entry(node)
         if entry is not None:
             return entry.signature.outputs
         return [(port.name, port.type) for port in node.ports]

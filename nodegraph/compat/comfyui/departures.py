@@ -1,0 +1,215 @@
+"""One native node on its way to ComfyUI, and the graph that it becomes part of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode, ForeignPort, Source, Spot
+from nodegraph.compat.comfyui.passages import CONSTANTS, GivenInputs
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.core.spec import NodeSpec, OutputSpec
+from nodegraph.core.workflow import NodeEntry
+
+PREFIX = "nodegraph."
+"""What types begin with of native nodes that nothing in ComfyUI stands for."""
+
+
+class LeavingGraph:
+    """Nodes of ComfyUI while they are made.
+
+    Attributes:
+        nodes: By id, in the order in which they were made.
+        entries: The native nodes that are translated.
+        block_inputs: Names of the block's own inputs, if it is one's graph.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, NodeEntry],
+        signatures: Mapping[str, Signature],
+        block_inputs: Iterable[str] = (),
+        taken: Iterable[str] = (),
+    ) -> None:
+        self.nodes: dict[str, ForeignNode] = {}
+        self.entries = entries
+        self.block_inputs = list(block_inputs)
+        self._signatures = signatures
+        self._wanted = set(taken)
+        self._last = 0
+
+    def add(
+        self, node_type: str, inputs: Mapping[str, Any], wanted: str, ports: Iterable[str] = ()
+    ) -> str:
+        """Make a node; returns its id.
+
+        Args:
+            wanted: Its id, if that is free; empty for any.
+            ports: Its outputs, of a type without a signature.
+        """
+        name = wanted if wanted and wanted not in self.nodes else self._next()
+        signature = self._signatures.get(node_type)
+        outputs = signature.outputs if signature else [(port, "*") for port in ports]
+        self.nodes[name] = ForeignNode(
+            name,
+            node_type,
+            {port: self._input(value) for port, value in inputs.items()},
+            tuple(ForeignPort(*output) for output in outputs),
+        )
+        return name
+
+    def _next(self) -> str:
+        self._last += 1
+        while str(self._last) in self.nodes or str(self._last) in self._wanted:
+            self._last += 1
+        return str(self._last)
+
+    def source(self, output: MadeOutput) -> Source:
+        """An output as links name it.
+
+        Raises:
+            Untranslatable: There is no such output.
+        """
+        if output.node == BLOCK:
+            return Source(BLOCK, self.block_inputs.index(output.port))
+        names = [port.name for port in self.nodes[output.node].ports]
+        if output.port not in names:
+            raise Untranslatable(f"`{self.nodes[output.node].type}` gives no `{output.port}`")
+        return Source(output.node, names.index(output.port))
+
+    def _input(self, value: Any) -> Any:
+        return self.source(value) if isinstance(value, MadeOutput) else value
+
+    def remove(self, name: str) -> None:
+        """Take back a node that nothing is linked to."""
+        del self.nodes[name]
+
+
+class Departure:
+    """A native node that becomes ones of ComfyUI; a `Passage`.
+
+    Attributes:
+        made: Ids of the nodes that it became. An entry that is asked later, for a guider that
+            becomes a node only where a model is known, adds to them.
+        given: What stands for its outputs, by name.
+        told: What people are to know.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: NodeSpec | None,
+        inputs: Mapping[str, Signal],
+        into: LeavingGraph,
+        origin: Mapping[str, Any],
+    ) -> None:
+        entry = into.entries[name]
+        self.type = entry.type
+        self.name = name
+        self.defaults: Mapping[str, Any] = (
+            {port.name: port.default for port in spec.inputs if not port.required} if spec else {}
+        )
+        filled = {
+            port: Signal(value)
+            for port, value in self.defaults.items()
+            if value is not None and port not in inputs
+        }
+        self.inputs: Mapping[str, Signal] = GivenInputs({**inputs, **filled})
+        values = origin.get("values")
+        self.kept: Mapping[str, Any] = values if isinstance(values, dict) else {}
+        self.made: list[str] = []
+        self.given: dict[str, Signal] = {}
+        self.told: list[str] = []
+        self._entry = entry
+        self._spec = spec
+        self._into = into
+        self._id = origin.get("id")
+
+    def literal(self, name: str) -> Any:
+        given = self.inputs[name].given
+        if not isinstance(given, MadeOutput):
+            return given
+        written = self._into.entries[self.name].inputs.get(name)
+        source = written.get("from") if isinstance(written, dict) else None
+        node = self._into.entries.get(source.partition(".")[0]) if source else None
+        if node is None or node.mode is not None or node.type not in CONSTANTS:
+            raise Untranslatable(f"`{name}` is linked, and has to be known there")
+        known = node.inputs.get(CONSTANTS[node.type])
+        if known is None or isinstance(known, dict):
+            raise Untranslatable(f"`{name}` is linked, and has to be known there")
+        return known
+
+    def add(self, node_type: str, /, **inputs: Any) -> str:
+        bare = {
+            name: value.given if isinstance(value, Signal) else value
+            for name, value in inputs.items()
+        }
+        wanted = str(self._id) if self._id is not None and not self.made else ""
+        is_plain = wanted.isdecimal()
+        name = self._into.add(
+            node_type,
+            {port: value for port, value in bare.items() if value is not None},
+            wanted if is_plain else "",
+        )
+        self._tell_of(name)
+        return name
+
+    @property
+    def outputs(self) -> Sequence[OutputSpec]:
+        """Of the native node's type."""
+        return self._spec.outputs if self._spec else ()
+
+    def add_as(self, node_type: str, inputs: Mapping[str, Any], outputs: Iterable[str]) -> None:
+        """Make one node that has the native one's inputs and outputs: a block's, or a stranger.
+
+        Args:
+            outputs: Their names.
+        """
+        ports = list(outputs)
+        made = self._into.add(node_type, inputs, "", ports)
+        self._tell_of(made, outputs=ports if node_type.startswith(PREFIX) else ())
+        self.given = {port: Signal(MadeOutput(made, port)) for port in ports}
+
+    def _tell_of(self, made: str, outputs: Sequence[str] = ()) -> None:
+        node = replace(self._into.nodes[made], mode=self._entry.mode)
+        if not self.made:
+            noted = self._facts() | ({"outputs": list(outputs)} if outputs else {})
+            node = replace(node, title=self._entry.label, kept={"nodegraph": noted})
+        self._into.nodes[made] = node
+        self.made.append(made)
+
+    def _facts(self) -> dict[str, Any]:
+        """What ComfyUI has no place for, for when the node comes back."""
+        entry = self._entry
+        said = {"note": entry.note, "always": entry.always, "version": entry.version}
+        return {"name": self.name} | {key: of for key, of in said.items() if of}
+
+    def give(self, output: str, value: Signal | MadeOutput) -> None:
+        self.given[output] = value if isinstance(value, Signal) else Signal(value)
+
+    def keep(self, **values: Any) -> None:
+        """Nothing: what ComfyUI can't say is refused, so that nothing is lost unseen."""
+        if values:
+            raise Untranslatable(f"{', '.join(values)} can't be said there")
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+    def take_back(self) -> None:
+        """Remove what was made, of a node that can't be translated so."""
+        for name in reversed(self.made):
+            self._into.remove(name)
+        self.made.clear()
+        self.given.clear()
+        self.told.clear()
+
+    def put(self, spot: Spot | None, color: str, *, is_collapsed: bool) -> None:
+        """Place what was made: the first where the node stood, others below it."""
+        for at, name in enumerate(self.made):
+            node = self._into.nodes[name]
+            place = replace(spot, y=spot.y + 160.0 * at) if spot else None
+            self._into.nodes[name] = replace(
+                node, place=place, color=color, is_collapsed=is_collapsed
+            )

@@ -1,0 +1,139 @@
+"""Translating a native workflow into one of ComfyUI, by the table of node types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.foreign import (
+    ForeignBlock,
+    ForeignPort,
+    ForeignWorkflow,
+    Spot,
+)
+from nodegraph.compat.comfyui.importing import by_type
+from nodegraph.compat.comfyui.inlining import inlined
+from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.subgraphs import expandable, node_spec
+from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A workflow that was translated for ComfyUI.
+
+    Attributes:
+        told: What has no counterpart there, each with its node.
+        unknown: Native nodes that ComfyUI doesn't know: they are kept, and don't run there.
+    """
+
+    foreign: ForeignWorkflow
+    told: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def export(
+    workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog, *, flat: bool = False
+) -> Exported:
+    """A workflow as ComfyUI would say it.
+
+    Nodes that can't be said there stay as ones of types that begin with ``nodegraph.``, so that
+    nothing is lost when the file comes back.
+
+    Args:
+        catalog: Native node types.
+        flat: Without sub-graphs, as the API format has none.
+    """
+    entries = tuple(table)
+    if not flat:
+        try:
+            return _Leaving(workflow, entries, catalog).exported()
+        except InPlaceOnly:
+            # What goes along unsaid crosses a border, such as a guider that has no model yet.
+            pass
+    return _Leaving(inlined(workflow), entries, catalog).exported()
+
+
+class _Leaving:
+    def __init__(self, workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog) -> None:
+        self._workflow = workflow
+        self._catalog = catalog
+        self.signatures = {name: found.signature for name, found in by_type(table).items()}
+        self._by_native: dict[str, list[TableEntry]] = {}
+        for entry in table:
+            if entry.backward is not None:
+                self._by_native.setdefault(entry.native, []).append(entry)
+        self._blocks = set(expandable(workflow))
+        self._told: list[str] = []
+        self._unknown: list[str] = []
+
+    def exported(self) -> Exported:
+        workflow = self._workflow
+        blocks = {
+            name: self._block(name, workflow.subgraphs[name])
+            for name in workflow.subgraphs
+            if name in self._blocks
+        }
+        graph = self._graph(workflow.nodes, workflow.ui).graph()
+        said = {
+            "title": workflow.title,
+            "description": workflow.description,
+            "parameters": {
+                name: given.model_dump(exclude_defaults=True)
+                for name, given in workflow.parameters.items()
+            },
+            "requires": workflow.requires,
+            "subgraphs": {
+                name: block.model_dump()
+                for name, block in workflow.subgraphs.items()
+                if name not in self._blocks
+            },
+        }
+        kept = {"extra": {"nodegraph": {key: value for key, value in said.items() if value}}}
+        foreign = ForeignWorkflow(graph, "0.4", workflow.title, blocks, kept=kept)
+        return Exported(foreign, tuple(self._told), tuple(self._unknown))
+
+    def _graph(
+        self,
+        nodes: Mapping[str, NodeEntry],
+        ui: Mapping[str, Any],
+        block: Subgraph | None = None,
+        prefix: str = "",
+    ) -> GraphLeaving:
+        walk = GraphLeaving(self, nodes, ui, block, prefix)
+        walk.run()
+        return walk
+
+    def _block(self, name: str, block: Subgraph) -> ForeignBlock:
+        layouts = self._workflow.ui.get("subgraphs")
+        layout = layouts.get(name) if isinstance(layouts, dict) else None
+        ui = layout if isinstance(layout, dict) else {}
+        walk = self._graph(block.nodes, ui, block, f"{name}/")
+        outputs = []
+        for port, text in block.outputs.items():
+            source = walk.end(text)
+            outputs.append((ForeignPort(port, walk.type_of(source)), source))
+        inputs = [ForeignPort(port, walk.type_fed(at)) for at, port in enumerate(block.inputs)]
+        ends = {end: Spot(*at) for end, at in points(ui.get("ends")).items()}
+        return ForeignBlock(name, name, walk.graph(), tuple(inputs), tuple(outputs), ends=ends)
+
+    def spec(self, entry: NodeEntry) -> NodeSpec | None:
+        return node_spec(entry, self._workflow, self._catalog)
+
+    def block_outputs(self, node_type: str) -> Iterable[str] | None:
+        is_block = node_type in self._blocks
+        return self._workflow.subgraphs[node_type].outputs if is_block else None
+
+    def candidates(self, node_type: str, was: str) -> list[TableEntry]:
+        found = self._by_native.get(node_type, [])
+        return sorted(found, key=lambda entry: entry.type != was)
+
+    def tell(self, node: str, message: str) -> None:
+        self._told.append(f"{node}: {message}")
+
+    def tell_unknown(self, node: str) -> None:
+        self._unknown.append(node)

@@ -1,0 +1,245 @@
+"""Going through a native graph, each node after those that it needs, on the way to ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from nodegraph.compat.comfyui.departures import PREFIX, Departure, LeavingGraph
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source, Spot
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
+from nodegraph.core.order import topological_order
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.workflow import NodeEntry, Subgraph
+
+
+class InPlaceOnly(Exception):
+    """A sub-graph's inside can't be said by itself."""
+
+
+class Leaving(Protocol):
+    """The workflow that graphs are of."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """Of ComfyUI's types."""
+
+    def spec(self, entry: NodeEntry) -> NodeSpec | None:
+        """What a node's type declares."""
+
+    def block_outputs(self, node_type: str) -> Iterable[str] | None:
+        """Names of the outputs of a block; None if a type isn't one."""
+
+    def candidates(self, node_type: str, was: str) -> Sequence[TableEntry]:
+        """Entries that may say a native type, first the one that the node is known to have been."""
+
+    def tell(self, node: str, message: str) -> None:
+        """Say what is lost or differs."""
+
+    def tell_unknown(self, node: str) -> None:
+        """Say that nothing there stands for a node."""
+
+
+class GraphLeaving:
+    """One graph on its way."""
+
+    def __init__(
+        self,
+        leaving: Leaving,
+        nodes: Mapping[str, NodeEntry],
+        ui: Mapping[str, Any],
+        block: Subgraph | None,
+        prefix: str,
+    ) -> None:
+        self._leaving = leaving
+        self._nodes = nodes
+        self._ui = ui
+        self._prefix = prefix
+        known = ui.get("comfyui")
+        origins = known.get("nodes") if isinstance(known, dict) else None
+        self._origins = origins if isinstance(origins, dict) else {}
+        ids = [str(each.get("id")) for each in self._origins.values() if isinstance(each, dict)]
+        inputs = list(block.inputs) if block else []
+        self._into = LeavingGraph(nodes, leaving.signatures, inputs, ids)
+        self._fed = {
+            parse_target(target): Signal(MadeOutput(BLOCK, port))
+            for port, taken in (block.inputs if block else {}).items()
+            for target in taken.to
+        }
+        self._departures: dict[str, Departure] = {}
+
+    def run(self) -> None:
+        needs = {
+            name: [
+                link.node
+                for value in entry.inputs.values()
+                if is_link(value) and (link := read_link(value)).node in self._nodes
+            ]
+            for name, entry in self._nodes.items()
+        }
+        for name in topological_order(needs)[0]:
+            self._leave(name)
+        positions, sizes = points(self._ui.get("positions")), self._ui.get("sizes", {})
+        colors, collapsed = self._ui.get("colors", {}), self._ui.get("collapsed", [])
+        for name, departure in self._departures.items():
+            spot = Spot(*positions[name], _width(sizes, name)) if name in positions else None
+            departure.put(spot, colors.get(name, ""), is_collapsed=name in collapsed)
+
+    def graph(self) -> ForeignGraph:
+        controls = self._controls()
+        nodes = {
+            name: replace(node, control=controls.get(name, {}))
+            for name, node in self._into.nodes.items()
+        }
+        return ForeignGraph(
+            nodes,
+            tuple(_frames(self._ui.get("groups"), "title")),
+            tuple(_frames(self._ui.get("notes"), "text")),
+        )
+
+    def _controls(self) -> dict[str, dict[str, str]]:
+        """What happens to seeds, by node made and input there."""
+        found: dict[str, dict[str, str]] = {}
+        seeds = self._ui.get("seeds", {})
+        names = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
+        for name, departure in self._departures.items():
+            for made in departure.made:
+                signature = self._leaving.signatures.get(self._into.nodes[made].type)
+                for taken in signature.inputs if signature else ():
+                    said = {seeds.get(f"{name}.{port}") for port in ("seed", taken.name)}
+                    control = next((names[one] for one in said if one in names), "")
+                    if taken.extra == "control" and control:
+                        found.setdefault(made, {})[taken.name] = control
+        return found
+
+    def end(self, text: str) -> Source | None:
+        """What a block's output gives."""
+        signal = self._signal(parse_link(text).node, parse_link(text).port)
+        if signal is None or not isinstance(signal.given, MadeOutput):
+            raise InPlaceOnly
+        return self._into.source(signal.given)
+
+    def type_of(self, source: Source | None) -> str:
+        """ComfyUI's type of an output."""
+        if source is None or source.node == BLOCK:
+            return "*"
+        kind: str = self._into.nodes[source.node].ports[source.slot].type
+        return kind
+
+    def type_fed(self, slot: int) -> str:
+        """ComfyUI's type of a block's input: that of the first that it leads to."""
+        for node in self._into.nodes.values():
+            signature = self._leaving.signatures.get(node.type)
+            for name, value in node.inputs.items():
+                if value == Source(BLOCK, slot) and signature and name in signature.by_name:
+                    return signature.by_name[name].type
+        return "*"
+
+    def _signal(self, node: str, port: str) -> Signal | None:
+        departure = self._departures.get(node)
+        if departure is None:
+            return None
+        if not port:
+            return next(iter(departure.given.values()), None)
+        return departure.given.get(port)
+
+    def _inputs(self, name: str) -> dict[str, Signal]:
+        found: dict[str, Signal] = {}
+        for port, written in self._nodes[name].inputs.items():
+            if not is_link(written):
+                found[port] = Signal(read_literal(written))
+                continue
+            link = read_link(written)
+            signal = self._signal(link.node, link.port)
+            if signal is not None:
+                found[port] = signal
+        found |= {port: signal for (node, port), signal in self._fed.items() if node == name}
+        return {
+            port: signal
+            for port, signal in found.items()
+            if signal.given is not None or signal.carried
+        }
+
+    def _leave(self, name: str) -> None:
+        entry = self._nodes[name]
+        known = self._origins.get(name)
+        origin = known if isinstance(known, dict) else {}
+        spec = self._leaving.spec(entry)
+        departure = Departure(name, spec, self._inputs(name), self._into, origin)
+        self._departures[name] = departure
+        outputs = self._leaving.block_outputs(entry.type)
+        if outputs is not None:
+            self._use(departure, outputs)
+            return
+        reasons = []
+        for candidate in self._leaving.candidates(entry.type, str(origin.get("type", ""))):
+            assert candidate.backward is not None
+            try:
+                candidate.backward(departure)
+            except Untranslatable as reason:
+                departure.take_back()
+                reasons.append(str(reason))
+                continue
+            for message in departure.told:
+                self._leaving.tell(self._prefix + name, message)
+            return
+        self._leave_native(departure)
+        self._leaving.tell_unknown(self._prefix + name)
+        why = "; ".join(dict.fromkeys(reasons)) or f"ComfyUI has nothing like {entry.type}"
+        self._leaving.tell(self._prefix + name, why)
+
+    def _use(self, departure: Departure, outputs: Iterable[str]) -> None:
+        """A use of a block: a node of its type."""
+        given = {port: signal.given for port, signal in departure.inputs.items()}
+        if any(value is None for value in given.values()):
+            raise InPlaceOnly
+        departure.add_as(departure.type, given, outputs)
+
+    def _leave_native(self, departure: Departure) -> None:
+        """Keep a node as it is, and with it those that wait for somebody who can say them."""
+        inputs: dict[str, Any] = {}
+        for port, signal in self._inputs(departure.name).items():
+            if signal.given is None:
+                link = read_link(self._nodes[departure.name].inputs[port])
+                inputs[port] = self._native_signal(link.node, link.port).given
+            else:
+                inputs[port] = signal.given
+        ports = [port.name for port in departure.outputs]
+        departure.add_as(PREFIX + departure.type, inputs, ports)
+
+    def _native_signal(self, node: str, port: str) -> Signal:
+        departure = self._departures[node]
+        is_there = any(self._into.nodes[each].type.startswith(PREFIX) for each in departure.made)
+        if not is_there:
+            self._leave_native(departure)
+            self._leaving.tell_unknown(self._prefix + node)
+        signal = self._signal(node, port)
+        assert signal is not None
+        return signal
+
+
+def points(written: Any) -> dict[str, tuple[float, float]]:
+    """Where things stand, by name, as `ui` says it."""
+    found = written if isinstance(written, dict) else {}
+    return {
+        name: (float(at[0]), float(at[1]))
+        for name, at in found.items()
+        if isinstance(at, list) and len(at) >= 2
+    }
+
+
+def _width(sizes: Any, name: str) -> float:
+    size = sizes.get(name) if isinstance(sizes, dict) else None
+    return float(size[0]) if isinstance(size, list) and size else 0.0
+
+
+def _frames(written: Any, key: str) -> Iterable[Frame]:
+    for each in written if isinstance(written, list) else ():
+        box = each.get("box") if isinstance(each, dict) else None
+        if isinstance(box, list) and len(box) == 4:
+            spot = Spot(*(float(side) for side in box))
+            yield Frame(str(each.get(key, "")), spot, str(each.get("color", "")))
