@@ -8,13 +8,12 @@ from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode, ForeignPort, Source, Spot
 from nodegraph.compat.comfyui.passages import CONSTANTS, GivenInputs
+from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
-from nodegraph.core.spec import NodeSpec, OutputSpec
+from nodegraph.core.links import is_link, read_link
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import NodeEntry
-
-PREFIX = "nodegraph."
-"""What types begin with of native nodes that nothing in ComfyUI stands for."""
 
 
 class LeavingGraph:
@@ -157,9 +156,17 @@ class Departure:
         return name
 
     @property
-    def outputs(self) -> Sequence[OutputSpec]:
-        """Of the native node's type."""
-        return self._spec.outputs if self._spec else ()
+    def outputs(self) -> Sequence[str]:
+        """Names of the native node's outputs; of an unknown type, of those that are linked."""
+        if self._spec is not None:
+            return [port.name for port in self._spec.outputs]
+        links = [
+            read_link(value)
+            for entry in self._into.entries.values()
+            for value in entry.inputs.values()
+            if is_link(value)
+        ]
+        return sorted({link.port for link in links if link.node == self.name})
 
     def add_as(self, node_type: str, inputs: Mapping[str, Any], outputs: Iterable[str]) -> None:
         """Make one node that has the native one's inputs and outputs: a block's, or a stranger.

@@ -23,7 +23,7 @@ from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedWorkflow:
     """A workflow that was translated for ComfyUI.
 
     Attributes:
@@ -38,7 +38,7 @@ class Exported:
 
 def export(
     workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog, *, flat: bool = False
-) -> Exported:
+) -> ExportedWorkflow:
     """A workflow as ComfyUI would say it.
 
     Nodes that can't be said there stay as ones of types that begin with ``nodegraph.``, so that
@@ -67,11 +67,11 @@ class _Leaving:
         for entry in table:
             if entry.backward is not None:
                 self._by_native.setdefault(entry.native, []).append(entry)
-        self._blocks = set(expandable(workflow))
+        self._blocks = _used(workflow)
         self._told: list[str] = []
         self._unknown: list[str] = []
 
-    def exported(self) -> Exported:
+    def exported(self) -> ExportedWorkflow:
         workflow = self._workflow
         blocks = {
             name: self._block(name, workflow.subgraphs[name])
@@ -95,7 +95,7 @@ class _Leaving:
         }
         kept = {"extra": {"nodegraph": {key: value for key, value in said.items() if value}}}
         foreign = ForeignWorkflow(graph, "0.4", workflow.title, blocks, kept=kept)
-        return Exported(foreign, tuple(self._told), tuple(self._unknown))
+        return ExportedWorkflow(foreign, tuple(self._told), tuple(self._unknown))
 
     def _graph(
         self,
@@ -137,3 +137,16 @@ class _Leaving:
 
     def tell_unknown(self, node: str) -> None:
         self._unknown.append(node)
+
+
+def _used(workflow: Workflow) -> set[str]:
+    """Sub-graphs that nodes are of. Others are only named, by loops, and ComfyUI has no use."""
+    can_be = set(expandable(workflow))
+    found: set[str] = set()
+    waiting = [node.type for node in workflow.nodes.values()]
+    while waiting:
+        name = waiting.pop()
+        if name in can_be - found:
+            found.add(name)
+            waiting += [node.type for node in workflow.subgraphs[name].nodes.values()]
+    return found

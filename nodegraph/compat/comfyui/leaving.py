@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from nodegraph.compat.comfyui.departures import PREFIX, Departure, LeavingGraph
+from nodegraph.compat.comfyui.departures import Departure, LeavingGraph
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source, Spot
+from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
@@ -21,7 +22,7 @@ class InPlaceOnly(Exception):
     """A sub-graph's inside can't be said by itself."""
 
 
-class Leaving(Protocol):
+class LeavingWorkflow(Protocol):
     """The workflow that graphs are of."""
 
     @property
@@ -49,7 +50,7 @@ class GraphLeaving:
 
     def __init__(
         self,
-        leaving: Leaving,
+        leaving: LeavingWorkflow,
         nodes: Mapping[str, NodeEntry],
         ui: Mapping[str, Any],
         block: Subgraph | None,
@@ -208,8 +209,7 @@ class GraphLeaving:
                 inputs[port] = self._native_signal(link.node, link.port).given
             else:
                 inputs[port] = signal.given
-        ports = [port.name for port in departure.outputs]
-        departure.add_as(PREFIX + departure.type, inputs, ports)
+        departure.add_as(PREFIX + departure.type, inputs, departure.outputs)
 
     def _native_signal(self, node: str, port: str) -> Signal:
         departure = self._departures[node]

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nodegraph.compat.comfyui.departures import PREFIX
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
@@ -16,6 +15,8 @@ from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 
+PREFIX = "nodegraph."
+"""What types begin with of native nodes that nothing in ComfyUI stands for."""
 _NOTED = "nodegraph"
 _OF_WORKFLOW = ("title", "description", "parameters", "requires", "subgraphs")
 
@@ -36,7 +37,7 @@ class NativeFacts:
 
 
 def native_facts(node: ForeignNode) -> NativeFacts:
-    """What was noted of a node; files may have been edited by hand, so nothing is taken on trust."""
+    """What was noted of a node, as far as it can be made out: files are edited by hand, too."""
     noted = next((found for found in _places(node.kept) if isinstance(found, dict)), {})
     name, outputs = noted.get("name"), noted.get("outputs")
     version = noted.get("version")

@@ -1,0 +1,165 @@
+"""Native workflows, written for ComfyUI and read again."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph.compat.comfyui.exporting import export
+from nodegraph.compat.comfyui.importing import by_type, translate
+from nodegraph.compat.comfyui.inlining import inlined
+from nodegraph.compat.comfyui.reading import read_workflow
+from nodegraph.compat.comfyui.table import built_in
+from nodegraph.compat.comfyui.writing.api_file import write_api
+from nodegraph.compat.comfyui.writing.ui_file import write_ui
+from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.types import fit
+from nodegraph.core.workflow import Workflow
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
+
+GALLERY = sorted((Path(__file__).parents[3] / "workflows").glob("*.json"))
+TABLE = built_in()
+SIGNATURES = {name: found.signature for name, found in by_type(TABLE).items()}
+
+
+@cache
+def catalog() -> Registry:
+    return Registry([pack for pack in installed_packs() if not pack.name])
+
+
+def there_and_back(workflow: Workflow, *, api: bool = False) -> Workflow:
+    exported = export(workflow, TABLE, catalog(), flat=api)
+    document = write_api(exported.foreign) if api else write_ui(exported.foreign, SIGNATURES)
+    foreign = read_workflow(json.loads(json.dumps(document)), SIGNATURES)
+    return translate(foreign, TABLE).workflow
+
+
+def meaning(workflow: Workflow, *, inner: bool = True) -> dict[str, Any]:
+    """What nodes are given, defaults and the ports of links included."""
+    blocks = {
+        name: {
+            "nodes": _nodes(block.nodes, workflow),
+            "inputs": {port: sorted(taken.to) for port, taken in block.inputs.items()},
+            "outputs": dict(block.outputs),
+        }
+        for name, block in workflow.subgraphs.items()
+    }
+    return {"nodes": _nodes(workflow.nodes, workflow)} | ({"blocks": blocks} if inner else {})
+
+
+def _nodes(nodes: Any, workflow: Workflow) -> dict[str, Any]:
+    return {name: _node(entry, nodes, workflow) for name, entry in sorted(nodes.items())}
+
+
+def _node(entry: Any, nodes: Any, workflow: Workflow) -> dict[str, Any]:
+    spec = catalog().spec(entry.type)
+    defaults = {
+        port.name: port.default
+        for port in (spec.inputs if spec else ())
+        if not port.required and port.default is not None
+    }
+    written = {port: _value(value, nodes) for port, value in entry.inputs.items()}
+    return {
+        "type": entry.type,
+        "inputs": {
+            **defaults,
+            **{port: value for port, value in written.items() if value is not None},
+        },
+        "label": entry.label,
+        "note": entry.note,
+        "always": entry.always,
+        "mode": entry.mode,
+    }
+
+
+def _value(value: Any, nodes: Any) -> Any:
+    if not (isinstance(value, dict) and "from" in value):
+        return value
+    node, _, port = value["from"].partition(".")
+    spec = catalog().spec(nodes[node].type) if node in nodes else None
+    return {"from": f"{node}.{port or (spec.outputs[0].name if spec else '')}"}
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_the_gallery_comes_back_as_it_was(path: Path) -> None:
+    workflow = Workflow.load(path)
+    back = there_and_back(workflow)
+    assert meaning(back) == meaning(workflow)
+    assert (back.title, back.description) == (workflow.title, workflow.description)
+    assert back.parameters == workflow.parameters
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_the_gallery_comes_back_from_what_a_server_is_sent(path: Path) -> None:
+    workflow = inlined(Workflow.load(path))
+    back = there_and_back(workflow, api=True)
+    assert meaning(back, inner=False) == meaning(workflow, inner=False)
+
+
+def _literal(port: InputSpec) -> st.SearchStrategy[Any]:
+    schema = port.json_schema or {}
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    low, high = schema.get("minimum"), schema.get("maximum")
+    match schema.get("type"):
+        case "integer":
+            return st.integers(low if low is not None else -99, high if high is not None else 99)
+        case "number":
+            return st.floats(
+                low if low is not None else -9, high if high is not None else 9, allow_nan=False
+            )
+        case "boolean":
+            return st.booleans()
+        case "string":
+            return st.text(max_size=8)
+        case _:
+            return st.just(port.default)
+
+
+@st.composite
+def workflows(draw: st.DrawFn) -> Workflow:
+    """Some nodes of any types, each linked to what fits of those before it."""
+    types = [name for name in catalog().node_types() if not _names_a_block(name)]
+    workflow = Workflow.new(draw(st.text(max_size=5)))
+    outputs: list[tuple[str, NodeSpec]] = []
+    for at in range(draw(st.integers(1, 5))):
+        spec = catalog().spec(draw(st.sampled_from(types)))
+        assert spec is not None
+        inputs: dict[str, Any] = {}
+        for port in spec.inputs:
+            found = [
+                {"from": f"{name}.{output.name}"}
+                for name, other in outputs
+                for output in other.outputs
+                if fit(output.expr, port.expr, catalog().types) is not None
+            ]
+            ways = [st.sampled_from(found)] if found else []
+            if port.json_schema is not None:
+                ways.append(_literal(port))
+            if ways and (port.required or draw(st.booleans())):
+                value = draw(st.one_of(ways))
+                if value is not None:
+                    inputs[port.name] = value
+        name = f"node {at}"
+        workflow.add(name, spec.type, **inputs)
+        outputs.append((name, spec))
+    return workflow
+
+
+@cache
+def _names_a_block(name: str) -> bool:
+    spec = catalog().spec(name)
+    return spec is None or any(port.body or port.type == "Subgraph" for port in spec.inputs)
+
+
+@given(workflows(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_random_workflows_come_back_equal(workflow: Workflow, api: bool) -> None:
+    assert meaning(there_and_back(workflow, api=api)) == meaning(workflow)
