@@ -29,12 +29,17 @@ WHOLE = with_blocks(
             node(6, "SetNode", "name", inputs=[linked("x", 3)]),
             node(7, "GetNode", "name"),
             node(8, "Note", "text", flags={"collapsed": True}),
+            node(10, "workflow>g", 8, "fixed", inputs=[linked("x", 1)], outputs=[{"name": "o"}]),
             node(9, "Named", widgets_values={"a": 1}, properties={"models": [{"name": "m"}]}),
         ],
         [1, 3, 0, 2, 0], [2, 2, 0, 1, 0], [3, 1, 0, 6, 0], [5, 4, 0, 1, 1],
         groups=[{"title": "Box", "bounding": [0, 1, 2, 3]}],
         extra={"ue_links": [{"downstream": 9, "downstream_slot": 0, "upstream": "1",
-                             "upstream_slot": 0}]},
+                             "upstream_slot": 0}],
+               "groupNodes": {"g": {
+                   "nodes": [node(0, "A", 8, "fixed", outputs=[{"name": "o"}]),
+                             node(0, "B", inputs=[linked("y", None), linked("x", None)])],
+                   "links": [[0, 0, 1, 0, 0, "*"]], "external": [[0, 0, "*"]]}}},
     ),
     block(
         "b", [node(5, "A", 7, "fixed", inputs=[widget("seed", 1)])],
@@ -127,7 +132,8 @@ def test_any_document_is_read_or_refused(document: Any) -> None:
 def test_the_parts_of_a_whole_file_are_all_read() -> None:
     found = read_workflow(WHOLE, KNOWN)
     assert found.told == ()
-    assert list(found.graph.nodes) == ["1", "3", "9"]
+    assert list(found.graph.nodes) == ["1", "3", "10", "9"]
+    assert list(found.blocks) == ["b", "workflow>g (10)"]
 
 
 @pytest.mark.parametrize("version", [0.3, 2, "0.4", True, None])

@@ -17,6 +17,7 @@ from nodegraph.compat.comfyui.reading.checked import (
     text_of,
 )
 from nodegraph.compat.comfyui.reading.graphs import GraphReader
+from nodegraph.compat.comfyui.reading.group_nodes import with_groups_as_blocks
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.signatures import Signature
 
@@ -89,6 +90,7 @@ def _read_ui(
     document: Mapping[str, Any], signatures: Mapping[str, Signature], check: DocumentCheck
 ) -> ForeignWorkflow:
     version = _version(document, check)
+    document = with_groups_as_blocks(document, check)
     top = level_of(document, check)
     levels = block_levels(document, check)
     _check_size((top, *levels.values()), check)
