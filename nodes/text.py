@@ -224,9 +224,13 @@ def EncodeEditPrompt(
 @node(
     category="conditioning",
     facts=_PASSED,
-    tags=("edit", "kontext", "reference"),
+    tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )
-def ReferenceLatents(conditioning: Conditioning, latent: Latent) -> Conditioning:
+def ReferenceLatents(
+    conditioning: Conditioning,
+    latent: Latent,
+    places: Annotated[Literal["auto", "offset", "index"], Advanced()] = "auto",
+) -> Conditioning:
     """Show pictures to a model that edits, such as Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
 
     Several, one after the other, show it several pictures.
@@ -235,7 +239,9 @@ def ReferenceLatents(conditioning: Conditioning, latent: Latent) -> Conditioning
         conditioning: What to make of them. A negative prompt needs none of its own: it takes those
             of the positive one.
         latent: The pictures, encoded by the model's VAE; they may have other sizes than the result.
+        places: How Flux.1 Kontext tells several apart: auto and offset put them side by side, index
+            gives each a number, as some LoRAs were trained with. Others know it by themselves.
     """
     from nodegraph.diffusion.text import with_references
 
-    return with_references(conditioning, latent)
+    return with_references(conditioning, latent, numbered=places == "index")

@@ -11,7 +11,7 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import CROP, ORIGINAL_SIZE, SCORE, TARGET_SIZE
+from nodegraph.diffusion.families.base import CROP, NUMBERED, ORIGINAL_SIZE, SCORE, TARGET_SIZE
 from nodegraph.diffusion.prompt_checks import check_told_sizes
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import read_as
@@ -118,11 +118,14 @@ def encode_edit(
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
 
 
-def with_references(conditioning: Conditioning, latent: Latent) -> Conditioning:
+def with_references(
+    conditioning: Conditioning, latent: Latent, *, numbered: bool = False
+) -> Conditioning:
     """Prompts that bring pictures to look at, after those that they brought before.
 
     Args:
         latent: Of one picture or several; the mask has no meaning here.
+        numbered: Whether Flux.1 tells all of them apart by their numbers.
     Raises:
         InvalidValue: The latent is empty, or of another format than the model's.
     """
@@ -135,8 +138,11 @@ def with_references(conditioning: Conditioning, latent: Latent) -> Conditioning:
     _check_format(conditioning, latent)
     seen = tuple(item[None] for item in latent.samples)
 
+    told = {NUMBERED: torch.ones(1)} if numbered else {}
+
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
-        return replace(entry, references=(*entry.references, *seen))
+        tensors = {**entry.tensors, **told}
+        return replace(entry, tensors=tensors, references=(*entry.references, *seen))
 
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 

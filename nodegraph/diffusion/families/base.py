@@ -49,6 +49,10 @@ what `Family.hole_mask` makes of the mask."""
 BESIDE = "beside"
 """Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
 
+NUMBERED = "numbered"
+"""Tensor of a prompt whose pictures to look at are told apart by numbers in place of where they
+lie; (1,)."""
+
 GUIDANCE = "guidance"
 """Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
 
@@ -71,7 +75,7 @@ top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
     *(HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM, SIGHT, RATE),
-    *(ORIGINAL_SIZE, CROP, TARGET_SIZE),
+    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 

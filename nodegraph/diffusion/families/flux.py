@@ -16,6 +16,7 @@ from nodegraph.diffusion.families.base import (
     CONTROLS,
     HOLE,
     HOLE_MASK,
+    NUMBERED,
     Asked,
     Batch,
     Config,
@@ -30,6 +31,7 @@ from nodegraph.diffusion.families.patches import (
     lengthened,
     packed,
     places,
+    reference_places,
     reference_tensors,
     referenced,
     unpacked,
@@ -127,9 +129,12 @@ class Flux(Family):
             tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
         if BESIDE in batch:
             tokens = torch.cat([tokens, packed(batch[BESIDE])], 2)
-        for seen in referenced(batch):
+        looked_at = referenced(batch)
+        sizes = [(item.shape[-2] // 2, item.shape[-1] // 2) for item in looked_at]
+        firsts = reference_places(sizes, numbered=NUMBERED in batch)
+        for seen, size, first in zip(looked_at, sizes, firsts, strict=True):
             tokens = torch.cat([tokens, packed(seen)], 1)
-            grid.append(places(seen.shape[-2] // 2, seen.shape[-1] // 2, x.device, first=1))
+            grid.append(places(*size, x.device, first))
         output: Tensor = model.module(
             hidden_states=tokens,
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,

@@ -28,13 +28,41 @@ def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:
     return cut.permute(0, 3, 1, 4, 2, 5).reshape(n, channels // 4, height, width)
 
 
-def places(height: int, width: int, device: torch.device, first: int = 0) -> Tensor:
-    """Where the tokens of a grid lie: (first, row, column); float32, (height · width, 3)."""
+def places(
+    height: int, width: int, device: torch.device, first: tuple[int, int, int] = (0, 0, 0)
+) -> Tensor:
+    """Where the tokens of a grid lie: (picture, row, column); float32, (height · width, 3).
+
+    Args:
+        first: Of the first token.
+    """
     found = torch.zeros(height, width, 3, device=device)
-    found[..., 0] = first
-    found[..., 1] += torch.arange(height, device=device)[:, None]
-    found[..., 2] += torch.arange(width, device=device)[None, :]
+    found[..., 0] = first[0]
+    found[..., 1] += first[1] + torch.arange(height, device=device)[:, None]
+    found[..., 2] += first[2] + torch.arange(width, device=device)[None, :]
     return found.reshape(height * width, 3)
+
+
+def reference_places(
+    sizes: Sequence[tuple[int, int]], *, numbered: bool
+) -> list[tuple[int, int, int]]:
+    """Where the first token of each picture to look at lies, as of `places`.
+
+    They are all of picture 1 and lie side by side, each where it makes the whole the least long;
+    or each is a picture of its own, the first number 1.
+
+    Args:
+        sizes: Heights and widths in tokens.
+    """
+    if numbered:
+        return [(at, 0, 0) for at in range(1, len(sizes) + 1)]
+    found: list[tuple[int, int, int]] = []
+    high = wide = 0
+    for height, width in sizes:
+        row, column = (0, wide) if high + height > wide + width else (high, 0)
+        found.append((1, row, column))
+        high, wide = max(high, row + height), max(wide, column + width)
+    return found
 
 
 def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Tensor]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.families.patches import unpacked
+from nodegraph.diffusion.families.patches import places, reference_places, unpacked
+from nodegraph.diffusion.text import with_references
 from nodegraph.diffusion.vae import latent_format
 
 from .conftest import Pair
@@ -203,3 +204,28 @@ def test_sd3_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
         found = model.make(width, height, cfg=cfg, **options)
         expected = stock(pipeline, width=width, height=height, guidance_scale=cfg, **options)
         assert_same(found, expected)
+
+
+def test_several_pictures_lie_side_by_side_or_have_numbers() -> None:
+    sizes = [(4, 6), (2, 6), (8, 2)]
+    # the second below the first, as both are wide; the third beside them
+    assert reference_places(sizes, numbered=False) == [(1, 0, 0), (1, 4, 0), (1, 0, 6)]
+    assert reference_places(sizes, numbered=True) == [(1, 0, 0), (2, 0, 0), (3, 0, 0)]
+    grid = places(2, 3, torch.device("cpu"), (1, 4, 6))
+    assert grid[0].tolist() == [1, 4, 6]
+    assert grid[-1].tolist() == [1, 5, 8]
+
+
+def test_numbers_tell_several_pictures_apart(model_of: ModelOf) -> None:
+    _, model = model_of(flux_kontext)
+    seen = Latent(torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(1)), 64, 64, 2)
+
+    def made(*, numbered: bool, of: Latent = seen) -> Tensor:
+        return model.make(
+            64, 64, cfg=1.0, change=lambda given: with_references(given, of, numbered=numbered)
+        ).latents
+
+    assert not torch.equal(made(numbered=True), made(numbered=False))
+    assert seen.samples is not None
+    one = replace(seen, samples=seen.samples[:1], batch_size=1)
+    assert torch.equal(made(numbered=True, of=one), made(numbered=False, of=one))
