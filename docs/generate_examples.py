@@ -37,6 +37,8 @@ NEED_MODELS = frozenset(
         "DistilledGuider",
         "GenerateText",
         "GuidanceConditioning",
+        "SetFlowShift",
+        "SetFlowShiftBySize",
         "ApplyRedux",
         "EncodeEditPrompt",
         "EncodePromptApart",

@@ -14,7 +14,7 @@ Mu = Callable[[Mapping[str, Any], int, int], float]
 """Of a scheduler file, the tokens of a latent and the steps: mu, the logarithm of the shift."""
 
 
-def line_mu(config: Mapping[str, Any], tokens: int, steps: int) -> float:
+def line_mu(config: Mapping[str, Any], tokens: float, steps: int) -> float:
     """On a line over the tokens, through the two points that the scheduler file names.
 
     As diffusers' pipelines of Flux.1, SD3, Qwen-Image, Z-Image, Lumina 2 and LTX find it.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import DiffusionModel
+from nodegraph.core.values import SPEED, DiffusionModel
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.safetensors_header import Header
@@ -22,6 +22,8 @@ from nodegraph.errors import InvalidFile, InvalidValue
 OPTION = "scheduler"
 """Option of a recipe that holds the noise schedule, as JSON."""
 
+SAMPLED_ON = f"{SPEED}noise_schedule"
+"""Option of a recipe that holds another schedule than its files', over the same weights."""
 CHOSEN, ENTRIES = "shift_chosen", "shift_entries"
 """Keys that no file has: that somebody chose the shift, and how many levels the table has then by
 which ComfyUI lays some schedules."""
@@ -140,7 +142,7 @@ def scheduler_config(recipe: DiffusionModel) -> dict[str, Any]:
     Raises:
         InvalidValue: The recipe wasn't made by `open_model`.
     """
-    written = recipe.option(OPTION)
+    written = recipe.option(SAMPLED_ON) or recipe.option(OPTION)
     if not written:
         raise InvalidValue(
             f"the recipe of {recipe.source} says nothing of the model's noise schedule",

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from nodegraph.core.values import Recipe
+from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion.adapters import applying
 from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.clip_skip import clip_layer_of
 from nodegraph.diffusion.components import Component, Denoiser, TextModel
+from nodegraph.diffusion.scheduler_file import SAMPLED_ON, scheduler_config
 from nodegraph.diffusion.speed.compiling import compile_blocks
 from nodegraph.diffusion.speed.freeu import FreeUFactors, freeu_of
 from nodegraph.diffusion.speed.options import SpeedOptions, caching_of, speed_of
@@ -36,8 +37,12 @@ def derive(component: Component, recipe: Recipe) -> Component:
     if not isinstance(found, Denoiser):
         return found
     speed, freeu = speed_of(recipe), freeu_of(recipe)
+    config = found.scheduler_config
+    if isinstance(recipe, DiffusionModel) and recipe.option(SAMPLED_ON):
+        config = scheduler_config(recipe)
     return replace(
         found,
+        scheduler_config=config,
         modules={role: _sped_up(module, speed, freeu) for role, module in found.modules.items()},
         caching=caching_of(recipe),
         attention=speed.attention,

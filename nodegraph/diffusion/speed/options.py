@@ -228,11 +228,14 @@ def caching_of(recipe: Recipe) -> StepCaching | None:
 
 
 def speed_text(recipe: Recipe) -> str:
-    """All speed options of a recipe in one line; empty where there are none."""
+    """All speed options of a recipe in one line; empty where there are none.
+
+    What is said in JSON isn't among them: it tells how a model is sampled, not how it computes.
+    """
     found = [
         name.removeprefix(SPEED) if value == _ON else f"{name.removeprefix(SPEED)} {value}"
         for name, value in recipe.options
-        if name.startswith(SPEED) and value
+        if name.startswith(SPEED) and value and not value.startswith("{")
     ]
     return ", ".join(found)
 
