@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodegraph import Facts, Finding, HookInputs
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.file_stamps import file_stamp
 
 from ._facts import finding_of
@@ -35,6 +35,19 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
 
         # Whom a server serves is told nothing of files that somebody else put there.
         yield finding_of("font", missing_file(font, names=inputs.environment.readable is None))
+
+
+def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
+    """Find texts that are no colours, and those that are no boxes."""
+    from nodegraph.images.coordinates import read_boxes
+
+    yield from check_colors(inputs)
+    text, unit = inputs.literals.get("boxes"), inputs.literals.get("unit")
+    if text is not None and unit is not None and text.strip() not in ("", "[]"):
+        try:
+            read_boxes(text, unit=unit)
+        except InvalidValue as error:
+            yield finding_of("boxes", error)
 
 
 def font_state(inputs: HookInputs) -> str:

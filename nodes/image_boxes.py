@@ -1,0 +1,49 @@
+"""Boxes on pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from nodegraph import Advanced, Image, Multiline, Range, node
+
+from ._image_draw_facts import check_drawn_boxes, drawn
+
+
+@node(
+    category="image/draw",
+    infer=drawn,
+    validate=check_drawn_boxes,
+    tags=(
+        *("DrawBBoxes", "CreateBoundingBoxes", "bounding boxes", "bbox", "detections", "labels"),
+        *("rectangles", "YOLO"),
+    ),
+)
+def DrawBoxes(
+    image: Image,
+    boxes: Annotated[str, Multiline()] = "[[0.25, 0.25, 0.5, 0.5]]",
+    labels: Annotated[str, Multiline()] = "",
+    unit: Literal["shares", "pixels"] = "shares",
+    color: str = "red",
+    line: Annotated[float, Range(0, 1000, step=0.5)] = 3.0,
+    size: Annotated[float, Range(1, 2000, step=1), Advanced()] = 16.0,
+) -> Image:
+    """Draw boxes that are written as text, such as a detector's, and what they are of.
+
+    Args:
+        image: Each of a batch gets the same boxes.
+        boxes: As [[x, y, width, height], ...], or four numbers a line; empty for none.
+        labels: What the boxes are of, one a line in their order; empty for none.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        color: One that isn't opaque lets the picture through.
+        line: Pixels of the boxes' lines; 0 fills them.
+        size: Height of the labels' letters, in pixels.
+    """
+    from nodegraph.images.colors import parse_color
+    from nodegraph.images.coordinates import read_boxes
+    from nodegraph.images.editing.boxes import draw_boxes
+    from nodegraph.images.mask_sources import in_pixels
+
+    extent = image.shape[2], image.shape[1]
+    given = read_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []
+    placed = [in_pixels(box, extent, unit) for box in given]
+    return draw_boxes(image, placed, labels.splitlines(), parse_color(color), line=line, size=size)
