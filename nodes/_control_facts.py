@@ -14,7 +14,7 @@ from nodegraph.diffusion.controls.files import (
 )
 from nodegraph.diffusion.controls.kinds import ControlKind, mode_number
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.opening import computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
 
 from ._facts import check_dtype, finding_of
 from ._memory import encoding

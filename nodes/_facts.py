@@ -9,17 +9,14 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, Nodegr
 from nodegraph.diffusion.facts import (
     ModelFacts,
     StoredWeights,
-    coding_memory,
     lacking_encoder,
     model_facts,
     stored_weights,
 )
 from nodegraph.diffusion.file_stamps import file_stamp
-from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import computed_dtype, model_stamp
-from nodegraph.diffusion.precision.choices import ITEM_BYTES
-from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
+from nodegraph.diffusion.precision.choices import AUTO, ITEM_BYTES
 from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.room import check_room, coding_bytes
 
@@ -149,70 +146,6 @@ def stored(found: Mapping[str, StoredWeights]) -> Estimate:
     """What weights take in memory once a node needs them, by port."""
     weights = {port: part.bytes for port, part in found.items()}
     return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in found.items()})
-
-
-LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
-"""Formats that a VAE's file may leave open."""
-
-
-def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Latent format of what LoadVae gives; nothing where it can't be loaded."""
-    try:
-        found = _vae_format(inputs)
-    except NodegraphError:
-        # `check_vae` tells.
-        return {}
-    if found is None:
-        return {}
-    decoding, encoding = coding_memory(found, {})
-    held = {"held_decoding": decoding, "held_encoding": encoding, **item_fact(inputs)}
-    known = {"format": found.name, "downscale": found.spatial, "temporal": found.temporal}
-    return {"vae": {**known, **held}}
-
-
-def check_vae(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no VAE, and those that don't say which latents they read."""
-    try:
-        _vae_format(inputs)
-    except NodegraphError as error:
-        yield finding_of(error.problem.port or "vae", error)
-
-
-def _vae_format(inputs: HookInputs) -> LatentFormat | None:
-    literals, environment = inputs.literals, inputs.environment
-    name, latents = literals.get("vae"), literals.get("latents")
-    if name is None or latents is None:
-        return None
-    allow = environment.allow_pickle
-    return vae_format(name, environment.models, latents=latents, allow_pickle=allow)
-
-
-def vae_weights(inputs: HookInputs) -> Estimate:
-    """What the VAE takes in memory once a node needs it."""
-    literals, environment = inputs.literals, inputs.environment
-    name, latents = literals.get("vae"), literals.get("latents")
-    if name is None or latents is None:
-        return Estimate()
-    found = vae_bytes(
-        name,
-        environment.models,
-        latents=latents,
-        dtype=computed_dtype(literals.get("dtype") or AUTO, environment.device),
-        device=environment.device,
-        allow_pickle=environment.allow_pickle,
-    )
-    return Estimate(memory=0, weights={} if found is None else {"vae": found})
-
-
-def vae_state(inputs: HookInputs) -> str:
-    """Changes when a file of the VAE does."""
-    environment = inputs.environment
-    return vae_stamp(
-        inputs.literals["vae"],
-        environment.models,
-        allow_pickle=environment.allow_pickle,
-        device=environment.device,
-    )
 
 
 def input_path(inputs: HookInputs) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.families.registry import BUILT_IN
-from nodegraph.diffusion.opening import computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.precision.choices import AUTO
 from nodegraph.diffusion.text_encoder_files import (
     FoundEncoders,

@@ -20,8 +20,9 @@ from nodegraph import (
 )
 from nodegraph.diffusion.controls.files import find_control, open_control
 from nodegraph.diffusion.controls.kinds import MODES, NO_MODE
+from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import EMBEDDED
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import AUTO, STORAGES
 
 from ._control_facts import (

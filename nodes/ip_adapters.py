@@ -19,7 +19,8 @@ from nodegraph import (
 )
 from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
 from nodegraph.diffusion.ip_adapters.redux_files import open_redux
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 
 from ._ip_adapter_facts import (
     added_weights,

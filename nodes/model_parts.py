@@ -8,7 +8,8 @@ from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, n
 from nodegraph.diffusion.denoiser_files import denoiser_told, open_denoiser
 from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
 from nodegraph.diffusion.families.registry import BUILT_IN
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 

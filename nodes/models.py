@@ -19,29 +19,14 @@ from nodegraph import (
 from nodegraph.diffusion.adapters.files import locate_adapter
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inversion
+from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import EMBEDDED
-from nodegraph.diffusion.opening import (
-    DTYPES,
-    ModelRecipes,
-    computed_dtype,
-    open_model,
-    storage_told,
-)
+from nodegraph.diffusion.opening import DTYPES, ModelRecipes, open_model, storage_told
 from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.vae_files import open_vae
 
-from ._facts import (
-    LATENTS,
-    check_model,
-    check_vae,
-    model_outputs,
-    model_state,
-    model_weights,
-    vae_outputs,
-    vae_state,
-    vae_weights,
-)
+from ._facts import check_model, model_outputs, model_state, model_weights
 from ._lora import (
     check_inversion,
     check_lora,
@@ -54,6 +39,7 @@ from ._lora import (
     told_besides,
     word_weights,
 )
+from ._vae_facts import LATENTS, check_vae, vae_outputs, vae_state, vae_weights
 
 
 @node(

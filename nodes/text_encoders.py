@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import AUTO, STORAGES
 from nodegraph.diffusion.text_encoder_files import (
     find_text_encoder,

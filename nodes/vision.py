@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, File, Image, Mask, Range, node
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.vision.values import VisionModel
 
 from ._mask_facts import IMAGE_TO_MASK, SAME_SIZE_RGB

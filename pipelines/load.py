@@ -7,7 +7,8 @@ from typing import Annotated
 from nodegraph import Advanced, Choices, Context, File, Range, node
 from nodegraph.diffusion.adapters.files import locate_adapter
 from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.opening import DTYPES, computed_dtype
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.pipelines.adapting import with_adapter
 from nodegraph.pipelines.opening import open_pipeline

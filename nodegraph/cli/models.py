@@ -48,7 +48,7 @@ def _document(model: FoundModel) -> dict[str, Any]:
 
 
 def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
-    from nodegraph.diffusion.families.identify import supported
+    from nodegraph.diffusion.families.identified import supported
 
     if found:
         heads: tuple[StyledText, ...] = tuple(

@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodegraph.audio.audio_files import audio_texts, begins_like_audio
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
-from nodegraph.molecules.molecule_files import molecule_texts
-from nodegraph.shapes.shape_files import GLB, shape_texts
-from nodegraph.videos.video_files import begins_like_video, video_texts
 
 STDIN = "-"
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -69,19 +65,36 @@ def _workflow_in(path: Path) -> Workflow:
             start = file.read(12)
     except OSError:
         return Workflow.load(path)  # tells why
+    # What most are, known without what reads the others.
+    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
+    texts = None if is_plain else _texts_in(path, start)
+    return Workflow.load(path) if texts is None else _carried(path, texts)
+
+
+def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
+    """The texts that a result carries; None of files that are no results.
+
+    Args:
+        start: Its first 12 bytes.
+    """
+    from nodegraph.audio.audio_files import audio_texts, begins_like_audio
+    from nodegraph.molecules.molecule_files import molecule_texts
+    from nodegraph.shapes.shape_files import GLB, shape_texts
+    from nodegraph.videos.video_files import begins_like_video, video_texts
+
     if start.startswith(_PICTURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP"):
         from nodegraph.images.images import read_metadata
 
-        return _carried(path, read_metadata(path))
+        return read_metadata(path)
     if begins_like_video(start):
-        return _carried(path, video_texts(path))
+        return video_texts(path)
     if begins_like_audio(start):
-        return _carried(path, audio_texts(path))
+        return audio_texts(path)
     if start.startswith((GLB, b"ply")) or path.suffix.lower() == ".obj":
-        return _carried(path, shape_texts(path))
+        return shape_texts(path)
     if path.suffix.lower() in (".sdf", ".mol", ".pdb", ".smi"):
-        return _carried(path, molecule_texts(path))
-    return Workflow.load(path)
+        return molecule_texts(path)
+    return None
 
 
 def _carried(path: Path, texts: Mapping[str, str]) -> Workflow:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nodegraph.core.catalog import Catalog, CatalogWith, KnowsCode
 from nodegraph.core.digests import digest_value
 from nodegraph.core.flat import Flat, FlatNode, Output
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, read_literal
-from nodegraph.core.ports import Subgraph
 from nodegraph.core.spec import BodySpec, NodeSpec, OutputSpec
 from nodegraph.core.subgraphs import DEEPEST, Specs, filled_in
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import NodegraphError, Problem
+
+if TYPE_CHECKING:
+    from nodegraph.core.ports import Subgraph
 
 TYPE = "Subgraph"
 """The port type of inputs that name a subgraph."""
@@ -199,6 +201,8 @@ class Bodies:
 
     def value(self, name: str) -> Subgraph:
         """A subgraph that there is, as what a node is given that runs it."""
+        from nodegraph.core.ports import Subgraph
+
         if name not in self._values:
             reached = self._reach(name)
             spec = self.specs.subgraph(name)

@@ -13,17 +13,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.digests import digest_value
+from nodegraph.core.recipe_options import SPEED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
-
-
-SPEED = "speed."
-"""Before the names of options of recipes by which a component computes in another way, over weights
-that it shares with one that doesn't."""
 
 
 Form = Literal["exploding", "mixing"]
@@ -334,37 +330,44 @@ class Recipe:
         return dict(self.options).get(name, default)
 
 
-@dataclass(frozen=True, slots=True)
 class DiffusionModel(Recipe):
     """Recipe of a denoiser: a UNet or transformer with its noise schedule."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class TextEncoder(Recipe):
     """Recipe of a text encoder with its tokenizer."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class Vae(Recipe):
     """Recipe of a variational autoencoder between pixels and latents."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class ControlNet(Recipe):
     """Recipe of a network that leads a denoiser by a picture: a ControlNet or T2I adapter."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class ImageEncoder(Recipe):
     """Recipe of what makes numbers of a picture that say what it shows, such as CLIP's eyes."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class PipelineComponent(Recipe):
     """Recipe of one part of a pipeline by itself, as its class in diffusers or transformers reads
     it; the family is the name of that class."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
+
 class VisionNetwork(Recipe):
     """Recipe of a network that sees and that is built here; the family is its architecture."""
+
+    __slots__ = ()

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.families import FAMILIES, Family
     from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
+    from nodegraph.diffusion.model_stamps import model_stamp
     from nodegraph.diffusion.models import FoundModel, ModelSource, list_models, locate_model
     from nodegraph.diffusion.noise import NoiseSchedule, add_noise
-    from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
+    from nodegraph.diffusion.opening import ModelRecipes, open_model
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.samplers import SAMPLERS
     from nodegraph.diffusion.scheduler_file import scheduler_config
@@ -50,7 +51,8 @@ _HOMES = {
     "diffusion.noise": ("NoiseSchedule", "add_noise"),
     "images.output_files": ("save_numbered",),
     "diffusion.facts": ("model_facts",),
-    "diffusion.opening": ("ModelRecipes", "model_stamp", "open_model"),
+    "diffusion.model_stamps": ("model_stamp",),
+    "diffusion.opening": ("ModelRecipes", "open_model"),
     "diffusion.prompts": ("escape_prompt", "parse_prompt"),
     "images.resizing": ("resize_image",),
     "diffusion.samplers": ("SAMPLERS",),

@@ -22,7 +22,6 @@ from nodegraph.core.values import (
 )
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, format_named
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.flux import FLUX
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, part_of
@@ -39,6 +38,8 @@ REDUX_PARTS = (
     Part("image_embedder", ("ReduxImageEncoder",), files=(REDUX,)),
 )
 """Those of Flux.1 Redux, and what brings what they see to prompts."""
+REDUX_FAMILY = "flux"
+"""Whose prompts it adds to."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -65,7 +66,7 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     if isinstance(recipe, Vae):
         return (vae_part("vae", format_named(recipe.family)),)
     if isinstance(recipe, ImageEncoder):
-        return REDUX_PARTS if recipe.family == FLUX.name else (EYES,)
+        return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
     family = family_named(recipe.family)

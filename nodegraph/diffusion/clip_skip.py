@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodegraph.core.values import SPEED, Recipe, TextEncoder
+from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.values import Recipe, TextEncoder
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.errors import InvalidValue
 

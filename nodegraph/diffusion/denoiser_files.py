@@ -34,14 +34,9 @@ from nodegraph.diffusion.model_files import (
     published_settings,
     stored_precision,
 )
+from nodegraph.diffusion.model_stamps import files_stamp, model_stamp
 from nodegraph.diffusion.models import find_path, locate_model
-from nodegraph.diffusion.opening import (
-    files_stamp,
-    model_stamp,
-    open_model,
-    scales_told,
-    storage_told,
-)
+from nodegraph.diffusion.opening import open_model, scales_told, storage_told
 from nodegraph.diffusion.precision.choices import (
     STORAGE,
     check_storage,

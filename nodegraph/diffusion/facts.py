@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from nodegraph.diffusion.checkpoint_parts import parts_within, prefix_within
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
@@ -175,14 +174,11 @@ def lacking_encoder(source: ModelSource) -> str:
 
 def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
-    family = family_named(source.family)
     if source.is_folder or ending(source.path) != SAFETENSORS:
         return ("",), ("",), ("",)
-    shapes = read_header(source.path).shapes
-    return tuple(
-        tuple(prefix_within(family, part, shapes) for part in parts)
-        for parts in parts_within(family, shapes)
-    )
+    from nodegraph.diffusion.whole_files import prefixes_within
+
+    return prefixes_within(source)
 
 
 def family_facts(

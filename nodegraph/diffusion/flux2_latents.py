@@ -6,7 +6,6 @@ Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.latent_formats import LatentFormat
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
 class NormalisedPatches(LatentFormat):
     """Each patch's channels are normalised by what a batch norm in the autoencoder has learnt."""
 

@@ -6,22 +6,16 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion import latent_colours as colours
 from nodegraph.diffusion.latent_colours import Colour, Factors
-from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import CodingMemory
 from nodegraph.diffusion.single_files.base import FileLayout
-from nodegraph.diffusion.single_files.dc_vae import SANA_VAE
-from nodegraph.diffusion.single_files.hunyuan_image_vae import HUNYUAN_IMAGE_VAE
 from nodegraph.diffusion.single_files.kl_vae import kl_layout
-from nodegraph.diffusion.single_files.ltx_vae import LTX_VAE
 from nodegraph.diffusion.single_files.tiny_vae import TINY, tiny_layout
-from nodegraph.diffusion.single_files.wan_vae import QWEN_IMAGE_VAE, WAN22_VAE, WAN_VAE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,11 +85,11 @@ class LatentFormat:
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """What decoding holds besides weights, by an autoencoder's configuration."""
-        return _decoding(config.get("block_out_channels"))
+        return decoding_memory(config.get("block_out_channels"))
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """The same of encoding."""
-        return _encoding(config.get("block_out_channels"))
+        return encoding_memory(config.get("block_out_channels"))
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         """Channels of the latents of an autoencoder, by its configuration."""
@@ -134,147 +128,20 @@ _WIDTHS = (128, 256)
 """Of an autoencoder's first blocks, where its configuration doesn't say."""
 
 
-def _decoding(widths: Sequence[int] | None) -> CodingMemory:
+def decoding_memory(widths: Sequence[int] | None) -> CodingMemory:
+    """What decoding holds of an autoencoder whose decoder's blocks have these widths."""
     # What goes into the last block at full size, what it makes of it, and one more.
     known = widths or _WIDTHS
     return CodingMemory(3 * known[min(1, len(known) - 1)])
 
 
-def _encoding(widths: Sequence[int] | None) -> CodingMemory:
+def encoding_memory(widths: Sequence[int] | None) -> CodingMemory:
+    """The same of encoding."""
     return CodingMemory(5 * (widths or _WIDTHS)[0])
-
-
-@dataclass(frozen=True)
-class DeepCompression(LatentFormat):
-    """Latents of an autoencoder that gives no distribution.
-
-    Source: Chen et al. 2024, arXiv:2410.10733.
-    """
-
-    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        return _decoding(config.get("decoder_block_out_channels"))
-
-    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        return _encoding(config.get("encoder_block_out_channels"))
-
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        latents: Tensor = vae.encode(pixels, return_dict=False)[0] * vae.config.scaling_factor
-        return latents
 
 
 def _shift(vae: Any) -> float:
     return getattr(vae.config, "shift_factor", None) or 0.0
-
-
-@dataclass(frozen=True)
-class WanFormat(LatentFormat):
-    """Videos, or pictures, whose autoencoder says a mean and a deviation for each channel."""
-
-    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        # It takes four frames at a time, and keeps the last ones of each layer's input.
-        width = config.get("decoder_base_dim") or config.get("base_dim") or 96
-        return CodingMemory(18, 53).times(width / _patch(config))
-
-    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        return CodingMemory(10.5, 39).times((config.get("base_dim") or 96) / _patch(config))
-
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels).latent_dist.mode().float()
-        mean, deviation = _means(vae, mode.dtype)
-        scaled: Tensor = (mode - mean) * (1.0 / deviation)
-        return scaled
-
-    def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _means(vae, latents.dtype)
-        # Divided by one over it, not multiplied by it: so do the stock pipelines.
-        inputs = latents / (1.0 / deviation) + mean
-        pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
-        return pixels
-
-    def latent_channels(self, config: Mapping[str, Any]) -> int:
-        return int(config.get("z_dim") or self.channels)
-
-
-def _patch(config: Mapping[str, Any]) -> int:
-    """Pixels that go in together."""
-    return int(config.get("patch_size") or 1) ** 2
-
-
-@dataclass(frozen=True)
-class QwenImageFormat(WanFormat):
-    """Pictures, by an autoencoder for videos: each is a video of one frame."""
-
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels.unsqueeze(2)).latent_dist.mode()
-        mean, deviation = _means(vae, mode.dtype)
-        # As editing pipelines encode what the model looks at; WanFormat's way rounds otherwise.
-        scaled: Tensor = (mode - mean) / deviation
-        return scaled.squeeze(2)
-
-    def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        return super().decode(vae, latents.unsqueeze(2)).squeeze(2)
-
-
-def _means(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel; (1, channels, 1, 1, 1)."""
-    mean, deviation = (
-        torch.tensor(vae.config[name], device=vae.device).view(1, -1, 1, 1, 1).to(dtype)
-        for name in ("latents_mean", "latents_std")
-    )
-    return mean, deviation
-
-
-@dataclass(frozen=True)
-class LTXFormat(LatentFormat):
-    """Videos whose autoencoder holds a mean and a deviation for each channel beside its weights.
-
-    Those of later versions end the denoising as they decode, at a timestep; here at its end, 0.
-    """
-
-    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("decoder_block_out_channels") or (128,)
-        return CodingMemory(0.6, 0.3, 0.27).times(widths[0])
-
-    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("block_out_channels") or (128,)
-        return CodingMemory(0.8, 0.4, 0.41).times(widths[0])
-
-    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        mode: Tensor = vae.encode(pixels).latent_dist.mode()
-        mean, deviation = _buffers(vae, mode)
-        scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
-        return scaled
-
-    def decode(self, vae: Any, latents: Tensor) -> Tensor:
-        mean, deviation = _buffers(vae, latents)
-        inputs = latents * deviation / vae.config.scaling_factor + mean
-        timed = vae.config.timestep_conditioning
-        timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
-        with _same_noise(vae):
-            pixels: Tensor = vae.decode(inputs, timestep if timed else None, return_dict=False)[0]
-        return pixels
-
-
-@contextmanager
-def _same_noise(vae: Any) -> Iterator[None]:
-    """Inside the `with`, a decoder that adds noise between its layers (0.9.1's) draws the same each
-    time; who draws after it gets what they would have."""
-    if not any(vae.config.decoder_inject_noise):
-        yield
-        return
-    kind = vae.device.type
-    with torch.random.fork_rng([] if kind == "cpu" else [vae.device], device_type=kind):
-        torch.manual_seed(0)
-        yield
-
-
-def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    # They may lie elsewhere, where weights are brought along a layer at a time.
-    mean, deviation = (
-        item.view(1, -1, 1, 1, 1).to(like.device, like.dtype)
-        for item in (vae.latents_mean, vae.latents_std)
-    )
-    return mean, deviation
 
 
 def _kl(
@@ -331,59 +198,3 @@ SD3 = _kl(
 
 FLUX = _kl("flux", "Flux.1", 16, (0.3611, 0.1159), colours.FLUX, colours.FLUX_BIAS, tiny="taef1")
 """Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""
-
-_WAN_VAE = ("AutoencoderKLWan",)
-WAN = WanFormat(
-    "wan",
-    16,
-    temporal=4,
-    autoencoders=_WAN_VAE,
-    files=(WAN_VAE,),
-    rgb=colours.WAN,
-    rgb_bias=colours.WAN_BIAS,
-)
-"""Wan 2.1, and Wan 2.2 with two experts."""
-
-WAN22 = WanFormat(
-    "wan22",
-    48,
-    spatial=16,
-    temporal=4,
-    autoencoders=_WAN_VAE,
-    files=(WAN22_VAE,),
-    rgb=colours.WAN22,
-    rgb_bias=colours.WAN22_BIAS,
-)
-"""Wan 2.2 5B."""
-
-LTX = LTXFormat(
-    "ltx",
-    128,
-    spatial=32,
-    temporal=8,
-    autoencoders=("AutoencoderKLLTXVideo",),
-    files=(LTX_VAE,),
-)
-"""LTX-Video."""
-
-QWEN_IMAGE = QwenImageFormat(
-    "qwen-image",
-    16,
-    autoencoders=("AutoencoderKLQwenImage",),
-    files=(QWEN_IMAGE_VAE,),
-    rgb=colours.WAN,
-    rgb_bias=colours.WAN_BIAS,
-)
-"""Qwen-Image and Qwen-Image-Edit."""
-
-SANA = DeepCompression("sana", 32, spatial=32, autoencoders=("AutoencoderDC",), files=(SANA_VAE,))
-"""Sana."""
-
-HUNYUAN_IMAGE = LatentFormat(
-    "hunyuan-image",
-    64,
-    spatial=32,
-    autoencoders=("AutoencoderKLHunyuanImage",),
-    files=(HUNYUAN_IMAGE_VAE,),
-)
-"""HunyuanImage 2.1."""

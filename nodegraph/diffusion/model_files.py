@@ -9,23 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.checkpoint_parts import (
-    CHECKPOINT,
-    CheckpointPart,
-    denoiser_config,
-    part_within,
-    parts_within,
-    vae_part,
-)
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.file_kinds import HEADED, ending
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
-from nodegraph.diffusion.safetensors_header import Header, Shapes
+from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.scheduler_file import checkpoint_scheduler, folder_scheduler
 from nodegraph.diffusion.single_files.base import FileLayout
-from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile
 
 SETTINGS = "settings"
@@ -58,7 +49,9 @@ def port_files(
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The files of a model's denoiser, text encoder and VAE."""
     if not source.is_folder:
-        return _ports_within(source, family, folders)
+        from nodegraph.diffusion.whole_files import ports_within
+
+        return ports_within(source, family, folders)
 
     def found(parts: Sequence[Part]) -> list[PartFiles]:
         return [
@@ -86,45 +79,6 @@ def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
     return PartFiles(role, [folder / layout.CONFIG, *weights.files, *index], weights.files)
 
 
-def _ports_within(
-    source: ModelSource, family: Family, folders: Sequence[Path]
-) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
-    """The parts of a single file: the file itself, whichever part it is for."""
-    shapes = header_of(source.path).shapes
-    ports = parts_within(family, shapes)
-    words = _tokenizers(source, family, shapes, ports[1], folders)
-    denoiser, encoders, vae = (_within(source, family, parts) for parts in ports)
-    return denoiser, [*encoders, *words], vae
-
-
-def _within(source: ModelSource, family: Family, parts: Sequence[Part]) -> list[PartFiles]:
-    shared = family.single_file is not None
-    roles = [CHECKPOINT] if shared else [part.role for part in parts]
-    return [PartFiles(role, [source.path], [source.path]) for role in roles]
-
-
-def _tokenizers(
-    source: ModelSource,
-    family: Family,
-    shapes: Shapes,
-    encoders: Sequence[Part],
-    folders: Sequence[Path],
-) -> list[PartFiles]:
-    """The words for a single file's encoders, which carries none; nothing where none are found."""
-    found = []
-    for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
-        if encoder not in encoders:
-            continue
-        try:
-            config = part_within(family, encoder, shapes).config
-            words = int((config.get("text_config") or config)["vocab_size"])
-        except (KeyError, ValueError, IndexError) as error:
-            raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
-        files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
-        found.append(PartFiles(tokenizer.role, files))
-    return found
-
-
 def scheduler_files(source: ModelSource) -> list[Path]:
     """The files that say what noise a folder's model was trained on."""
     return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
@@ -135,7 +89,9 @@ def model_settings(source: ModelSource, family: Family) -> Options:
     if not family.settings and not family.further:
         return ()
     if not source.is_folder:
-        within = _denoiser_within(source)
+        from nodegraph.diffusion.whole_files import denoiser_within
+
+        within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(source.path / layout.INDEX)
     further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
@@ -180,14 +136,6 @@ def _settings(found: Config) -> Options:
     return ((SETTINGS, json.dumps(found, sort_keys=True)),) if found else ()
 
 
-def _denoiser_within(source: ModelSource) -> CheckpointPart:
-    family = family_named(source.family)
-    try:
-        return part_within(family, family.denoisers[0], header_of(source.path).shapes)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InvalidFile(f"the denoiser in {source.path} is damaged: {error!r}") from error
-
-
 def further_files(source: ModelSource, index: Config) -> list[Path]:
     """The further configurations of a model's folder; `index` is its ``model_index.json``."""
     paths = [source.path / name for name in family_named(source.family).further]
@@ -224,7 +172,9 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
     """The noise that a model was trained on, as its scheduler file says it."""
     if source.is_folder:
         return folder_scheduler(source.path, family_named(source.family))
-    family, within = family_named(source.family), _denoiser_within(source)
+    from nodegraph.diffusion.whole_files import denoiser_within
+
+    family, within = family_named(source.family), denoiser_within(source)
     return published_schedule(header_of(source.path), family, within.layout, within.config)
 
 
@@ -250,6 +200,6 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         roles = (family.denoisers[0].role, family.vae)
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
-    shapes, family = header_of(source.path).shapes, family_named(source.family)
-    autoencoder = part_within(family, vae_part(family.vae, family.latent), shapes)
-    return denoiser_config(shapes, family), autoencoder.config
+    from nodegraph.diffusion.whole_files import configs_within
+
+    return configs_within(source)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import FAMILIES, Family
+from nodegraph.diffusion.families import FAMILIES, Family, families_of_pipeline
 from nodegraph.diffusion.families.alone import (
     LOAD_CONTROL,
     LOAD_DENOISER,
@@ -24,19 +24,10 @@ from nodegraph.diffusion.families.alone import (
     LOAD_VISION,
 )
 from nodegraph.diffusion.families.base import Config, Part
-from nodegraph.diffusion.families.identify import (
-    Identified,
-    families_of_pipeline,
-    identify_folder,
-    identify_tensors,
-    supported,
-)
+from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
 from nodegraph.diffusion.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, ending
-from nodegraph.diffusion.gguf_header import read_gguf_header
-from nodegraph.diffusion.pickle_files import pickle_shapes
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
-from nodegraph.diffusion.vision_classes import vision_class_beside
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
@@ -244,6 +235,8 @@ def model_files(folder: Path) -> Iterator[Path]:
 
 def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     """What a file or folder is, by its headers."""
+    from nodegraph.diffusion.vision_classes import vision_class_beside
+
     size = _size(path)
     seeing = vision_class_beside(path) if path.is_file() else None
     if seeing is not None:
@@ -298,6 +291,8 @@ def _kind(path: Path) -> ModelKind:
 
 def _identify(path: Path, allow_pickle: bool) -> Identified:
     if not path.is_dir():
+        from nodegraph.diffusion.families.identify import identify_tensors
+
         return identify_tensors(file_shapes(path, allow_pickle))
     if (path / layout.CONFIG).is_file():
         found = _control_in(path)
@@ -368,13 +363,21 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
         )
     if not allow_pickle:
         raise layout.unsafe(path)
-    return pickle_shapes(path)
+    return _pickle_shapes(path)
 
 
 def header_of(path: Path) -> Header:
     """The header of a checkpoint that was identified; of a pickle only its shapes are known."""
     if ending(path) == GGUF:
+        from nodegraph.diffusion.gguf_header import read_gguf_header
+
         return read_gguf_header(path)
     if ending(path) == SAFETENSORS:
         return read_header(path)
-    return Header(pickle_shapes(path), {}, {})
+    return Header(_pickle_shapes(path), {}, {})
+
+
+def _pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    from nodegraph.diffusion.pickle_files import pickle_shapes
+
+    return pickle_shapes(path)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import (
     ControlNet,
@@ -21,28 +20,22 @@ from nodegraph.core.values import (
     Vae,
     VisionNetwork,
 )
-from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family, family_named, family_release, format_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
-from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
-    Options,
     PartFiles,
     encoder_settings,
-    further_files,
     model_configs,
     model_schedule,
     model_settings,
     port_files,
     port_precision,
     port_storage,
-    scheduler_files,
     settings_of,
 )
 from nodegraph.diffusion.models import ModelSource, locate_model
-from nodegraph.diffusion.numerics import cpu_has_float16
 from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
 from nodegraph.diffusion.safetensors_header import read_header
@@ -180,53 +173,6 @@ def _check_digests(recipe: Recipe) -> None:
                 expected="files that stay as they are while a run uses them",
                 hint="Run it again: it will use the new files.",
             )
-
-
-def computed_dtype(dtype: str, device: str) -> str:
-    """The precision to take where one is asked for: float32 for float16 on a CPU that lacks it."""
-    return "float32" if dtype == "float16" and lacks_float16(device) else dtype
-
-
-def lacks_float16(device: str) -> bool:
-    """Whether a device can't compute in float16."""
-    return device == "cpu" and not cpu_has_float16()
-
-
-def model_stamp(
-    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
-) -> str:
-    """Text that changes when `open_model` would give something else for the same name.
-
-    It is made from the files' sizes and times, without reading them.
-
-    Raises:
-        NodegraphError: See `locate_model`.
-    """
-    source = locate_model(name, folders, allow_pickle=allow_pickle)
-    family = family_named(source.family)
-    ports = port_files(source, family, folders, allow_pickle=allow_pickle)
-    files = {path for port in ports for part in port for path in part.files}
-    if source.is_folder:
-        index = layout.read_config(source.path / layout.INDEX)
-        files |= {
-            source.path / layout.INDEX,
-            *scheduler_files(source),
-            *further_files(source, index),
-        }
-    return files_stamp(files, device, [family_release(family)])
-
-
-def files_stamp(files: Iterable[Path], device: str, releases: Iterable[Options]) -> str:
-    """Text that changes when one of the files does, or what they would be loaded as on a device.
-
-    Args:
-        releases: Of the families that they may be of; see `family_release`.
-    Raises:
-        InvalidFile: One isn't there.
-    """
-    return digest_value(
-        [*map(file_stamp, sorted(files)), device, lacks_float16(device), list(releases)]
-    )
 
 
 def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> list[str]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import SPEED, DiffusionModel
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.single_files import unet
 from nodegraph.errors import InvalidFile, InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import DiffusionModel
 
 OPTION = "scheduler"
 """Option of a recipe that holds the noise schedule, as JSON."""

@@ -24,8 +24,9 @@ from nodegraph.diffusion.model_files import (
     port_precision,
     port_storage,
 )
+from nodegraph.diffusion.model_stamps import files_stamp
 from nodegraph.diffusion.models import find_path, header_of
-from nodegraph.diffusion.opening import DTYPES, files_stamp, scales_told
+from nodegraph.diffusion.opening import DTYPES, scales_told
 from nodegraph.diffusion.precision.choices import (
     AUTO,
     STORAGE,

@@ -21,8 +21,9 @@ from nodegraph.diffusion.file_kinds import PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
+from nodegraph.diffusion.model_stamps import files_stamp, model_stamp
 from nodegraph.diffusion.models import find_path, header_of, locate_model
-from nodegraph.diffusion.opening import files_stamp, model_stamp, open_model, vae_precision
+from nodegraph.diffusion.opening import open_model, vae_precision
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import DAMAGED, FileLayout, fault_of, part_of

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.patience import PATIENCE
-from nodegraph.core.ports import PortType, Serializer
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
@@ -38,6 +37,7 @@ from nodegraph.packs.snapshot import Snapshot
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
     from nodegraph.core.node import NodeDefinition
+    from nodegraph.core.ports import PortType, Serializer
 
 
 class Registry:

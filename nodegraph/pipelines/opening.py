@@ -22,8 +22,9 @@ from nodegraph.diffusion.model_files import (
     port_storage,
     weighty_folder,
 )
+from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.models import find_path, locate_model
-from nodegraph.diffusion.opening import DTYPES, lacks_float16, open_model
+from nodegraph.diffusion.opening import DTYPES, open_model
 from nodegraph.diffusion.precision.choices import STORAGE, check_storage
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidValue, NodegraphError

@@ -15,8 +15,9 @@ from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.foreground.architectures import foreground_class, published_preparation
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
+from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.models import file_shapes, find_path
-from nodegraph.diffusion.opening import DTYPES, lacks_float16
+from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.vision_classes import BUILT_HERE, TASKS, architecture
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError

@@ -12,6 +12,8 @@ import pytest
 
 import nodegraph
 from nodegraph import api
+from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.molecules.chemistry import molecule_of_smiles
 from nodegraph.molecules.encoding import encode_molecule
 from tests.audio.making import tone
@@ -30,6 +32,10 @@ NEVER = {
     *("torch", "numpy", "PIL", "diffusers", "transformers", "networkx", "asyncio", "rich"),
     *("av", "trimesh", "rdkit"),
 }
+MOST_MODULES = 125
+"""Of nodegraph, for checking a workflow that makes a picture of a text. Each takes a part of a
+millisecond, and one that defines dataclasses a part more for each: look what brought in one more
+before this is raised."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +66,11 @@ def node_modules(modules: set[str]) -> set[str]:
         if name.startswith(("nodegraph_nodes.", "nodegraph_packs."))
         and not name.rpartition(".")[2].startswith("_")
     }
+
+
+def own(modules: set[str]) -> set[str]:
+    """Modules of nodegraph and of its nodes."""
+    return {name for name in modules if name.partition(".")[0] in ("nodegraph", "nodegraph_nodes")}
 
 
 def test_importing_nodegraph_imports_almost_nothing() -> None:
@@ -96,6 +107,17 @@ def test_checking_what_the_built_in_pack_runs_imports_its_hooks_alone() -> None:
     modules = imported(command)
     assert not modules & (NEVER | {"sqlite3", "logging", "nodegraph.core.node"})
     assert node_modules(modules) == set()
+    assert len(own(modules)) <= MOST_MODULES
+
+
+def test_checking_a_model_imports_its_own_family_alone() -> None:
+    command = ["validate", Path(__file__).parents[2] / "workflows" / "text_to_image.json"]
+    imported(command)
+    modules = imported(command)
+    homes = {entry.family().__module__ for entry in INDEX.values()}
+    assert modules & homes == {SD1.__module__}
+    others = ("values", "ports", "file_digests")
+    assert not modules & {f"nodegraph.core.{name}" for name in others}
 
 
 def test_checking_files_of_all_kinds_imports_no_torch_and_reads_none_as_a_whole(

@@ -17,8 +17,9 @@ from nodegraph.diffusion.checkpoint_parts import CHECKPOINT, denoiser_config
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
+from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
+from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.residency import component_bytes

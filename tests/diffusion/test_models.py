@@ -19,8 +19,9 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import models
 from nodegraph.diffusion.facts import model_facts
+from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import ModelSource, list_models, locate_model
-from nodegraph.diffusion.opening import ModelRecipes, model_stamp, open_model
+from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
     InvalidFile,

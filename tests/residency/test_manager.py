@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from nodegraph.core.values import SPEED, Adapter, DiffusionModel, Recipe, RecipeFile, Vae
+from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.residency import ResidencyManager
 

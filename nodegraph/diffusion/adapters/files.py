@@ -13,7 +13,8 @@ from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
 from nodegraph.diffusion.adapters.stems import take_apart
 from nodegraph.diffusion.families.alone import LOAD_MODEL
-from nodegraph.diffusion.families.identify import Identified, identify_tensors
+from nodegraph.diffusion.families.identified import Identified
+from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.registry import (
     FAMILIES,
+    families_of_pipeline,
     family_named,
     family_release,
     format_named,
@@ -14,6 +15,7 @@ from nodegraph.diffusion.families.registry import (
 __all__ = [
     "FAMILIES",
     "Family",
+    "families_of_pipeline",
     "family_named",
     "family_release",
     "format_named",

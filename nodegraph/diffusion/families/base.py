@@ -128,6 +128,14 @@ def heeding_beside(
     return dict(tensors)
 
 
+def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
+    """What a text encoder gave for a prompt, by name; `Family.encode` is made of it."""
+    # Only a family that computes needs it.
+    from nodegraph.core.values import ConditioningEntry
+
+    return ConditioningEntry(tensors)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A component of a model, in a folder of its own where the model is a folder.

@@ -6,12 +6,11 @@ Source: https://huggingface.co/lodestones/Chroma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Part, Warn
+from nodegraph.diffusion.families.base import Batch, Part, Warn, encoded
 from nodegraph.diffusion.families.flux import FLUX, Flux
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
@@ -21,12 +20,12 @@ from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import TextModel
 
 _TOKENS = 512
 
 
-@dataclass(frozen=True)
 class ChromaFamily(Flux):
     """A prompt's padding is hidden from the transformer, but for its first token."""
 
@@ -37,7 +36,7 @@ class ChromaFamily(Flux):
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = tokens["attention_mask"].sum(1, keepdim=True)
         seen = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
-        return ConditioningEntry({"embeddings": states, "mask": seen})
+        return encoded({"embeddings": states, "mask": seen})
 
     def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
         mask: Tensor = batch["mask"]
@@ -49,7 +48,7 @@ CHROMA = ChromaFamily(
     "chroma",
     "Chroma",
     latent=FLUX.latent,
-    pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline", "ChromaInpaintPipeline"),
+    pipelines=INDEX["chroma"].pipelines,
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -7,10 +7,8 @@ arXiv:2210.03142.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     BESIDE,
     CONTROLS,
@@ -24,9 +22,11 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    encoded,
     heeding_beside,
     heeding_hole,
 )
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.patches import (
     lengthened,
     packed,
@@ -49,6 +49,7 @@ from nodegraph.diffusion.single_files.transformer_controlnets import FLUX_CONTRO
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
     from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
@@ -58,7 +59,6 @@ GUIDANCE = 3.5
 _T5_TOKENS = 512
 
 
-@dataclass(frozen=True)
 class Flux(Family):
     """A transformer led by T5, and by CLIP's pooled prompt.
 
@@ -94,7 +94,7 @@ class Flux(Family):
         first = padded(model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings)
         second = padded(model.tokenizers["tokenizer_2"], for_t5, _T5_TOKENS, warn)
         states = t5_states(model.modules["text_encoder_2"], second)
-        return ConditioningEntry({"embeddings": states, "pooled": clip_pooled(clip, first)})
+        return encoded({"embeddings": states, "pooled": clip_pooled(clip, first)})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
@@ -175,15 +175,7 @@ FLUX = Flux(
     "flux",
     "Flux.1",
     latent=FLUX_LATENTS,
-    pipelines=(
-        "FluxPipeline",
-        "FluxImg2ImgPipeline",
-        "FluxInpaintPipeline",
-        "FluxFillPipeline",
-        "FluxControlPipeline",
-        "FluxKontextPipeline",
-        "FluxKontextInpaintPipeline",
-    ),
+    pipelines=INDEX["flux"].pipelines,
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),

@@ -8,8 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    encoded,
+)
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.patches import reference_names, referenced
 from nodegraph.diffusion.flow_shift import flux2_mu
 from nodegraph.diffusion.flux2_latents import FLUX2 as FLUX2_LATENTS
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 GUIDANCE = 4.0
@@ -82,7 +92,7 @@ class Flux2(Family):
         chat = self.chat(tokenizer, text)
         tokens = padded(tokenizer, chat, _TOKENS, warn, add_special_tokens=False)
         states = layer_states(model.modules["text_encoder"], tokens, self.layers)
-        return ConditioningEntry({"embeddings": torch.cat(states, -1)})
+        return encoded({"embeddings": torch.cat(states, -1)})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
@@ -170,7 +180,7 @@ _COMMON: dict[str, Any] = {
 FLUX2 = Flux2(
     "flux2",
     "Flux.2",
-    pipelines=("Flux2Pipeline",),
+    pipelines=INDEX["flux2"].pipelines,
     denoisers=_denoisers(FLUX2_FILE),
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
@@ -180,7 +190,7 @@ FLUX2 = Flux2(
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
+    pipelines=INDEX["flux2-klein"].pipelines,
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

@@ -6,11 +6,19 @@ Source: Cai et al. 2025, arXiv:2505.22705.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    encoded,
+)
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX
 from nodegraph.diffusion.lazy import torch
@@ -24,6 +32,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 128
@@ -36,7 +45,6 @@ def _mu(config: Config, tokens: int, steps: int) -> float:
     return line_mu({}, _MOST_TOKENS, steps)
 
 
-@dataclass(frozen=True)
 class HiDream(Family):
     """A transformer led by T5 and by every layer of Llama 3, and by two CLIP's pooled prompts.
 
@@ -66,7 +74,7 @@ class HiDream(Family):
         llama = model.tokenizers["tokenizer_4"]
         llama.pad_token = llama.eos_token
         fourth = padded(llama, texts[3], _TOKENS, warn)
-        return ConditioningEntry(
+        return encoded(
             {
                 "embeddings": t5_states(model.modules["text_encoder_3"], third, masked=True),
                 "layers": attentive_states(model.modules["text_encoder_4"], fourth),
@@ -113,7 +121,7 @@ HIDREAM = HiDream(
     "hidream",
     "HiDream-I1",
     latent=FLUX,
-    pipelines=("HiDreamImagePipeline",),
+    pipelines=INDEX["hidream"].pipelines,
     denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

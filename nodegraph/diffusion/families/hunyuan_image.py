@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
-from nodegraph.diffusion.latent_formats import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.diffusion.deep_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    encoded,
+)
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
@@ -22,6 +30,7 @@ from nodegraph.diffusion.single_files.t5 import BYT5
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
     from nodegraph.diffusion.guiders.base import Guider
 
@@ -43,7 +52,6 @@ _QUOTED = (r"'(.*?)'", r'"(.*?)"', "‘(.*?)’", "“(.*?)”")
 """Between such marks stands what is to be written in the picture."""
 
 
-@dataclass(frozen=True)
 class HunyuanImage(Family):
     """A transformer led by Qwen 2.5, and by the letters of what is quoted in a prompt.
 
@@ -61,7 +69,7 @@ class HunyuanImage(Family):
         tokens = padded(model.tokenizers["tokenizer"], chat, length, warn)
         (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
         glyphs, seen = _glyphs(model, text, warn)
-        return ConditioningEntry(
+        return encoded(
             {
                 "embeddings": states[:, _BEFORE_TOKENS:],
                 "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
@@ -126,7 +134,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     "hunyuan-image",
     "HunyuanImage 2.1",
     latent=HUNYUAN_IMAGE_LATENTS,
-    pipelines=("HunyuanImagePipeline",),
+    pipelines=INDEX["hunyuan-image"].pipelines,
     denoisers=(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),

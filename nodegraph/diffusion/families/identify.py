@@ -1,9 +1,8 @@
-"""What a file or folder holds, told without reading weights."""
+"""What a file holds, told by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from math import prod
 
 from nodegraph.diffusion.families.alone import (
@@ -18,9 +17,8 @@ from nodegraph.diffusion.families.alone import (
     controls_in,
     parts_in,
 )
-from nodegraph.diffusion.families.base import Config, Family
+from nodegraph.diffusion.families.identified import UNKNOWN, Identified
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
-from nodegraph.diffusion.families.unet import more_channels
 from nodegraph.diffusion.foreground.architectures import is_foreground
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import KnownShapes
@@ -32,61 +30,6 @@ from nodegraph.diffusion.upscaling.architectures import is_upscaler
 _CLIP_WIDTHS = ((768,), (1024,), (1280,))
 _MOST_ROWS = 75
 """Tokens that a prompt has room for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """What a file or folder turned out to be.
-
-    Attributes:
-        title: In words.
-        family: Of a whole model; None where it is none, or isn't supported.
-        node: The node that takes it, where that isn't LoadModel.
-        parts: Of a part of a model by itself, for each family that has it.
-    """
-
-    title: str
-    family: Family | None = None
-    node: str | None = None
-    parts: Sequence[PartAlone] = ()
-
-    def instead_of(self, wanted: str) -> str:
-        """What it is, where something else is wanted."""
-        return self.title if self.title == _UNKNOWN else f"{self.title}, not {wanted}"
-
-    @property
-    def refusal(self) -> str:
-        """What it is, as a sentence that says why LoadModel doesn't take it."""
-        end = f": {self.node} takes it" if self.node else ", which can't be loaded here"
-        return f"{self.title}{end}."
-
-
-_UNKNOWN = "no model that is known here"
-
-
-def supported() -> str:
-    """The supported families, in words."""
-    return ", ".join(family.title for family in FAMILIES.values())
-
-
-def families_of_pipeline(class_name: str) -> list[Family]:
-    """The families that a pipeline class of diffusers may hold."""
-    for families in (BUILT_IN, FAMILIES):
-        found = [family for family in families.values() if class_name in family.pipelines]
-        if found:
-            return found
-    return []
-
-
-def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
-    """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
-    found = f"a {class_name}"
-    for family in families_of_pipeline(class_name):
-        mismatch = family.mismatch(configs)
-        if mismatch is None:
-            return Identified(family.title, family)
-        found = mismatch
-    return Identified(found)
 
 
 def identify_tensors(shapes: Shapes) -> Identified:
@@ -123,8 +66,10 @@ def _in_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
 def _near(shapes: Shapes) -> str:
     first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
     if first is None or len(first) != 4:
-        return _UNKNOWN
+        return UNKNOWN
     if first[1] != 4:
+        from nodegraph.diffusion.families.unet import more_channels
+
         return more_channels(first[1], 4)
     parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
     missing = [part for part, prefix in parts.items() if not _any(prefix)(shapes)]

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     RATE,
     Asked,
@@ -20,10 +18,12 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    encoded,
 )
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.flow_shift import line_mu
-from nodegraph.diffusion.latent_formats import LTX as LTX_LATENTS
+from nodegraph.diffusion.ltx_latents import LTX as LTX_LATENTS
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.ltx import LTX_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
@@ -31,6 +31,7 @@ from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 USUAL_RATE = 25
@@ -39,7 +40,6 @@ USUAL_RATE = 25
 _TOKENS = 128
 
 
-@dataclass(frozen=True)
 class LTXVideo(Family):
     """A transformer led by T5, that is told which tokens are padding. Each cell is a token."""
 
@@ -57,7 +57,7 @@ class LTXVideo(Family):
 
         tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens)
-        return ConditioningEntry({"embeddings": states, "mask": tokens["attention_mask"].bool()})
+        return encoded({"embeddings": states, "mask": tokens["attention_mask"].bool()})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
@@ -91,7 +91,7 @@ LTX = LTXVideo(
     "ltx",
     "LTX-Video",
     latent=LTX_LATENTS,
-    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
+    pipelines=INDEX["ltx"].pipelines,
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -6,11 +6,20 @@ Source: Qin et al. 2025, arXiv:2503.21758.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    encoded,
+)
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
@@ -21,6 +30,7 @@ from nodegraph.diffusion.single_files.lumina2 import LUMINA2_FILE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 256
@@ -35,7 +45,6 @@ Source: https://github.com/Alpha-VLLM/Lumina-Image-2.0, ``system_prompt``.
 """
 
 
-@dataclass(frozen=True)
 class Lumina2(Family):
     """A transformer led by Gemma 2, which counts time from noise to picture.
 
@@ -54,7 +63,7 @@ class Lumina2(Family):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         states, seen = _states(model, INSTRUCTION + text, warn)
         plain, plain_seen = _states(model, text)
-        return ConditioningEntry(
+        return encoded(
             {
                 "embeddings": states,
                 "mask": seen,
@@ -94,7 +103,7 @@ LUMINA2 = Lumina2(
     "lumina2",
     "Lumina 2",
     latent=FLUX_LATENTS,
-    pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
+    pipelines=INDEX["lumina2"].pipelines,
     denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

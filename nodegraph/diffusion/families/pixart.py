@@ -5,11 +5,10 @@ Source: Chen et al. 2024, arXiv:2403.04692.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn, encoded
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
@@ -19,12 +18,12 @@ from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 300
 
 
-@dataclass(frozen=True)
 class PixArt(Family):
     """A transformer led by T5, whose prompts are read in small letters.
 
@@ -40,7 +39,7 @@ class PixArt(Family):
 
         tokens = padded(model.tokenizers["tokenizer"], text.lower().strip(), _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
-        return ConditioningEntry({"embeddings": states, "mask": tokens["attention_mask"]})
+        return encoded({"embeddings": states, "mask": tokens["attention_mask"]})
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(
@@ -59,7 +58,7 @@ PIXART_SIGMA = PixArt(
     "pixart-sigma",
     "PixArt-Σ",
     latent=SDXL,
-    pipelines=("PixArtSigmaPipeline",),
+    pipelines=INDEX["pixart-sigma"].pipelines,
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -5,10 +5,8 @@ Source: Wu et al. 2025, arXiv:2508.02324.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     CONTROLS,
     Batch,
@@ -17,20 +15,23 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    encoded,
 )
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.families.patches import lengthened, packed, referenced, unpacked
 from nodegraph.diffusion.flow_shift import line_mu
-from nodegraph.diffusion.latent_formats import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 from nodegraph.diffusion.single_files.transformer_controlnets import QWEN_CONTROLNET
+from nodegraph.diffusion.wan_latents import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
     from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
@@ -51,7 +52,6 @@ _TEMPLATE_TOKENS = 34
 """Its tokens before the prompt, by Qwen's vocabulary."""
 
 
-@dataclass(frozen=True)
 class QwenImage(Family):
     """A transformer led by Qwen2.5-VL, which takes latents as 2 x 2 patches."""
 
@@ -75,7 +75,7 @@ class QwenImage(Family):
                 f"The prompt has {states.shape[1]} tokens or more, and the model is led by the "
                 f"first {_TOKENS}: it doesn't see the rest."
             )
-        return ConditioningEntry({"embeddings": states[:, :_TOKENS]})
+        return encoded({"embeddings": states[:, :_TOKENS]})
 
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
@@ -128,7 +128,7 @@ QWEN_IMAGE = QwenImage(
     "qwen-image",
     "Qwen-Image",
     latent=QWEN_IMAGE_LATENTS,
-    pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+    pipelines=INDEX["qwen-image"].pipelines,
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(
         Part(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Part, Warn
+from nodegraph.diffusion.families.base import Asked, Part, Warn, encoded
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.patches import reference_tensors
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.diffusion.flow_shift import line_mu
@@ -22,6 +22,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _PICTURE = "<|image_pad|>"
@@ -74,7 +75,7 @@ class QwenImageEdit(QwenImage):
             said = spread(said, counts)
         tokens = model.tokenizers["tokenizer"](said, return_tensors="pt")
         states = last_states(model, {**tokens, **seen})
-        return ConditioningEntry({"embeddings": states[:, _TEMPLATE_TOKENS:]})
+        return encoded({"embeddings": states[:, _TEMPLATE_TOKENS:]})
 
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
         if self.most is not None and len(images) > self.most:
@@ -165,13 +166,13 @@ _COMMON: dict[str, Any] = {
 QWEN_IMAGE_EDIT = QwenImageEdit(
     "qwen-image-edit",
     "Qwen-Image-Edit",
-    pipelines=("QwenImageEditPipeline", "QwenImageEditInpaintPipeline"),
+    pipelines=INDEX["qwen-image-edit"].pipelines,
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     "qwen-image-edit-plus",
     "Qwen-Image-Edit Plus",
-    pipelines=("QwenImageEditPlusPipeline",),
+    pipelines=INDEX["qwen-image-edit-plus"].pipelines,
     look=f"Picture {{}}: {_LOOK}",
     most=None,
     area=384 * 384,

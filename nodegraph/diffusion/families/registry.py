@@ -7,22 +7,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.chroma import CHROMA
-from nodegraph.diffusion.families.flux import FLUX
-from nodegraph.diffusion.families.flux2 import FLUX2, FLUX2_KLEIN
-from nodegraph.diffusion.families.hidream import HIDREAM
-from nodegraph.diffusion.families.hunyuan_image import HUNYUAN_IMAGE
-from nodegraph.diffusion.families.ltx import LTX
-from nodegraph.diffusion.families.lumina2 import LUMINA2
-from nodegraph.diffusion.families.pixart import PIXART_SIGMA
-from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE
-from nodegraph.diffusion.families.qwen_image_edit import QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS
-from nodegraph.diffusion.families.sana import SANA
-from nodegraph.diffusion.families.sd3 import SD3
-from nodegraph.diffusion.families.sdxl import SDXL, SDXL_REFINER
-from nodegraph.diffusion.families.stable_diffusion import SD1, SD2
-from nodegraph.diffusion.families.wan import WAN, WAN22_5B
-from nodegraph.diffusion.families.z_image import Z_IMAGE
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
@@ -33,60 +18,59 @@ if TYPE_CHECKING:
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
 
-_COME_ALONG = (
-    SD1,
-    SD2,
-    SDXL,
-    SDXL_REFINER,
-    SD3,
-    PIXART_SIGMA,
-    FLUX,
-    SANA,
-    LTX,
-    LUMINA2,
-    WAN,
-    CHROMA,
-    HIDREAM,
-    WAN22_5B,
-    QWEN_IMAGE,
-    QWEN_IMAGE_EDIT,
-    QWEN_IMAGE_EDIT_PLUS,
-    HUNYUAN_IMAGE,
-    FLUX2,
-    Z_IMAGE,
-    FLUX2_KLEIN,
-)
-BUILT_IN: Mapping[str, Family] = {family.name: family for family in _COME_ALONG}
-"""Those that come along, by name."""
+
+class _ComeAlong(Mapping[str, Family]):
+    """By name; a family is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Family:
+        return INDEX[name].family()
+
+    def __contains__(self, name: object) -> bool:
+        return name in INDEX
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(INDEX)
+
+    def __len__(self) -> int:
+        return len(INDEX)
+
+
+BUILT_IN: Mapping[str, Family] = _ComeAlong()
+"""Those that come along."""
 
 
 class _Families(Mapping[str, Family]):
     """By name; packages are asked for theirs once those that come along don't do."""
 
     def __init__(self) -> None:
-        self._brought: dict[str, Family] | None = None
+        self._found: dict[str, Family] | None = None
         self._releases: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Family:
-        return BUILT_IN[name] if name in BUILT_IN else self._others()[name]
+        return BUILT_IN[name] if name in BUILT_IN else self.brought[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in BUILT_IN or name in self.brought
 
     def __iter__(self) -> Iterator[str]:
         yield from BUILT_IN
-        yield from self._others()
+        yield from self.brought
 
     def __len__(self) -> int:
-        return len(BUILT_IN) + len(self._others())
+        return len(BUILT_IN) + len(self.brought)
 
-    def _others(self) -> dict[str, Family]:
-        if self._brought is None:
+    @property
+    def brought(self) -> Mapping[str, Family]:
+        """Those of packages."""
+        if self._found is None:
             # Looking through all that is installed takes a while.
             from importlib.metadata import entry_points
 
             points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
             found = [(item, _release(point)) for point in points for item in _families_of(point)]
             self._releases = {item.name: release for item, release in found}
-            self._brought = {item.name: item for item, _ in found if item.name not in BUILT_IN}
-        return self._brought
+            self._found = {item.name: item for item, _ in found if item.name not in BUILT_IN}
+        return self._found
 
     def release(self, family: Family) -> str:
         """The package that brings a family, and its version; empty of those that come along."""
@@ -95,6 +79,8 @@ class _Families(Mapping[str, Family]):
 
 _FAMILIES = _Families()
 FAMILIES: Mapping[str, Family] = _FAMILIES
+_FORMATS = {INDEX[name].latent: name for name in reversed([*INDEX])}
+"""The first family of each latent format."""
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:
@@ -109,10 +95,18 @@ def family_release(family: Family) -> tuple[tuple[str, str], ...]:
 
 def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
     """The same of autoencoders: of their latent format."""
-    if any(family.latent.name == latents.name for family in BUILT_IN.values()):
+    if latents.name in _FORMATS:
         return ()
-    brought = (family for family in FAMILIES.values() if family.latent.name == latents.name)
-    return next((family_release(family) for family in brought), ())
+    brought = _FAMILIES.brought.values()
+    return next((family_release(each) for each in brought if each.latent.name == latents.name), ())
+
+
+def families_of_pipeline(class_name: str) -> list[Family]:
+    """The families that a pipeline class of diffusers may hold."""
+    known = [name for name, entry in INDEX.items() if class_name in entry.pipelines]
+    if known:
+        return [BUILT_IN[name] for name in known]
+    return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]
 
 
 def family_named(name: str) -> Family:
@@ -137,10 +131,12 @@ def format_named(name: str) -> LatentFormat:
     Raises:
         InvalidValue: There is none of that name.
     """
-    for families in (BUILT_IN, FAMILIES):
-        formats = {family.latent.name: family.latent for family in families.values()}
-        if name in formats:
-            return formats[name]
+    if name in _FORMATS:
+        return BUILT_IN[_FORMATS[name]].latent
+    brought = {family.latent.name: family.latent for family in _FAMILIES.brought.values()}
+    if name in brought:
+        return brought[name]
+    formats = [*_FORMATS, *brought]
     raise InvalidValue(
         f"there is no latent format `{name}`",
         given=name,

@@ -5,12 +5,21 @@ Source: Xie et al. 2024, arXiv:2410.10629.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Asked, Batch, Config, Family, Moment, Part, Warn
-from nodegraph.diffusion.latent_formats import SANA as SANA_LATENTS
+from nodegraph.diffusion.deep_latents import SANA as SANA_LATENTS
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Part,
+    Warn,
+    encoded,
+)
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.language import GEMMA2
@@ -19,6 +28,7 @@ from nodegraph.diffusion.single_files.sana import SANA_FILE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 300
@@ -45,7 +55,6 @@ Source: ``chi_prompt`` in the configurations of https://github.com/NVlabs/Sana.
 """
 
 
-@dataclass(frozen=True)
 class Sana(Family):
     """A transformer led by Gemma 2, with latents of cells of 32 pixels.
 
@@ -65,7 +74,7 @@ class Sana(Family):
         states, mask = _states(model, INSTRUCTION + prompt, room)
         kept = [0, *range(room - _TOKENS + 1, room)]
         tensors = {"embeddings": states[:, kept], "mask": mask[:, kept]}
-        return ConditioningEntry({**tensors, "plain_embeddings": plain, "plain_mask": seen})
+        return encoded({**tensors, "plain_embeddings": plain, "plain_mask": seen})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         prefix = "plain_" if asked.side == "negative" else ""
@@ -97,7 +106,7 @@ SANA = Sana(
     "sana",
     "Sana",
     latent=SANA_LATENTS,
-    pipelines=("SanaPipeline",),
+    pipelines=INDEX["sana"].pipelines,
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

@@ -6,10 +6,9 @@ Source: Esser et al. 2024, arXiv:2403.03206.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     CONTROLS,
     Asked,
@@ -19,7 +18,9 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    encoded,
 )
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -32,13 +33,13 @@ from nodegraph.diffusion.single_files.transformer_controlnets import SD3_CONTROL
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
     from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
 
 _CLIP_TOKENS, _T5_TOKENS = 77, 256
 
 
-@dataclass(frozen=True)
 class StableDiffusion3(Family):
     """A transformer led by two CLIP encoders side by side, and T5 after them."""
 
@@ -71,11 +72,11 @@ class StableDiffusion3(Family):
         pooled = torch.cat([projected for _, projected in states], -1)
         both = torch.cat([hidden for hidden, _ in states], -1)
         if "text_encoder_3" not in model.modules:
-            return ConditioningEntry({"embeddings": both, "pooled": pooled})
+            return encoded({"embeddings": both, "pooled": pooled})
         tokens = padded(model.tokenizers["tokenizer_3"], texts[2], _T5_TOKENS, warn)
         third = t5_states(model.modules["text_encoder_3"], tokens)
         embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
-        return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
+        return encoded({"embeddings": embeddings, "pooled": pooled})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         """Zeros stand for what T5 says where a model comes without it."""
@@ -118,11 +119,7 @@ SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
-    pipelines=(
-        "StableDiffusion3Pipeline",
-        "StableDiffusion3Img2ImgPipeline",
-        "StableDiffusion3InpaintPipeline",
-    ),
+    pipelines=INDEX["sd3"].pipelines,
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

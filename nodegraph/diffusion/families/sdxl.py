@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     CROP,
     ORIGINAL_SIZE,
@@ -20,7 +19,9 @@ from nodegraph.diffusion.families.base import (
     Config,
     Part,
     Warn,
+    encoded,
 )
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -42,6 +43,7 @@ from nodegraph.diffusion.single_files.unet import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _SCORES = {"positive": 6.0, "negative": 2.5}
@@ -84,7 +86,7 @@ class StableDiffusionXL(UNetFamily):
             for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
         ]
         embeddings, pooled = encode_windows(clips, texts, warn)
-        return ConditioningEntry({"embeddings": embeddings, "pooled": pooled})
+        return encoded({"embeddings": embeddings, "pooled": pooled})
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
         """Zeros for most models; a negative prompt that is given, empty or not, is encoded."""
@@ -143,12 +145,7 @@ _COMMON: dict[str, Any] = {
     "weighs_words": True,
     "clip_layer": 2,
     "tells_sizes": True,
-    "pipelines": (
-        "StableDiffusionXLPipeline",
-        "StableDiffusionXLImg2ImgPipeline",
-        "StableDiffusionXLInpaintPipeline",
-        "StableDiffusionXLInstructPix2PixPipeline",
-    ),
+    "pipelines": INDEX["sdxl"].pipelines,
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Config, Part, Warn
+from nodegraph.diffusion.families.base import Config, Part, Warn, encoded
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.safetensors_header import Shapes
@@ -24,6 +24,7 @@ from nodegraph.diffusion.single_files.controlnet import (
 from nodegraph.diffusion.single_files.unet import is_told, unet_layout
 
 if TYPE_CHECKING:
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import TextModel
 
 _SD2_WIDTH = 1024
@@ -60,7 +61,7 @@ class StableDiffusion(UNetFamily):
         modules, tokenizers = model.modules, model.tokenizers
         clip = Clip(modules["text_encoder"], tokenizers["tokenizer"], layer, normalised=True)
         embeddings, _ = encode_windows([clip], [text], warn)
-        return ConditioningEntry({"embeddings": embeddings})
+        return encoded({"embeddings": embeddings})
 
 
 def _is_linear(unet: Shapes) -> bool:
@@ -95,12 +96,7 @@ SD1 = StableDiffusion(
     "sd1",
     "Stable Diffusion 1.x",
     latent=SD,
-    pipelines=(
-        "StableDiffusionPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionInpaintPipeline",
-        "StableDiffusionInstructPix2PixPipeline",
-    ),
+    pipelines=INDEX["sd1"].pipelines,
     denoisers=(_unet("1", 64, lambda unet: not (_is_linear(unet) or is_told(unet)), heads=8),),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),),

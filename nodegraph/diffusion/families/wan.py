@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.families.base import (
     LATE_CFG,
     Asked,
@@ -21,6 +20,7 @@ from nodegraph.diffusion.families.base import (
     Moment,
     Part,
     Warn,
+    encoded,
 )
 from nodegraph.diffusion.families.first_picture import (
     FILM,
@@ -33,19 +33,21 @@ from nodegraph.diffusion.families.first_picture import (
     no_use_for_picture,
     to_denoise,
 )
-from nodegraph.diffusion.latent_formats import WAN as WAN_LATENTS
-from nodegraph.diffusion.latent_formats import WAN22 as WAN22_LATENTS
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
 from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
 from nodegraph.diffusion.single_files.wan import WAN22_5B_FILE, WAN_FILE
+from nodegraph.diffusion.wan_latents import WAN as WAN_LATENTS
+from nodegraph.diffusion.wan_latents import WAN22 as WAN22_LATENTS
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 512
@@ -85,7 +87,7 @@ class WanFamily(Family):
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = int(tokens["attention_mask"].sum())
         states[:, length:] = 0
-        return ConditioningEntry({"embeddings": states})
+        return encoded({"embeddings": states})
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
@@ -166,7 +168,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 
 
 _COMMON: dict[str, Any] = {
-    "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
+    "pipelines": INDEX["wan"].pipelines,
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(

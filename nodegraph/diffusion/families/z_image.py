@@ -6,11 +6,10 @@ Source: Z-Image Team 2025, arXiv:2511.22699.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.values import ConditioningEntry
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn
+from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn, encoded
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
@@ -21,12 +20,12 @@ from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
 
 _TOKENS = 512
 
 
-@dataclass(frozen=True)
 class ZImage(Family):
     """A transformer led by Qwen3, which reads a prompt as what a user says to it.
 
@@ -54,7 +53,7 @@ class ZImage(Family):
         states = hidden_states(
             model.modules["text_encoder"], {**tokens, "attention_mask": seen}, layer=-2
         )
-        return ConditioningEntry({"embeddings": states[seen][None]})
+        return encoded({"embeddings": states[seen][None]})
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
         return [list(range(len(prompts)))]
@@ -82,7 +81,7 @@ Z_IMAGE = ZImage(
     "z-image",
     "Z-Image",
     latent=FLUX_LATENTS,
-    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+    pipelines=INDEX["z-image"].pipelines,
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

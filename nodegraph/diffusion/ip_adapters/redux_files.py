@@ -8,9 +8,8 @@ from pathlib import Path
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import ImageEncoder, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.checkpoint_parts import REDUX_PARTS
+from nodegraph.diffusion.checkpoint_parts import REDUX_FAMILY, REDUX_PARTS
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.flux import FLUX
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.models import find_path
@@ -46,7 +45,7 @@ def open_redux(
         for path in sorted(paths)
     ]
     weights = [path for paths in parts.values() for path in paths if path.suffix != ".json"]
-    return ImageEncoder(FLUX.name, tuple(files), stored_precision(dtype, weights, device))
+    return ImageEncoder(REDUX_FAMILY, tuple(files), stored_precision(dtype, weights, device))
 
 
 def find_redux(name: str, encoder: str, folders: Sequence[Path]) -> dict[str, list[Path]]:

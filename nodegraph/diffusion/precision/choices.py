@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
-from nodegraph.core.values import Recipe
 from nodegraph.diffusion.precision.gguf_types import BLOCKS
 from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import Recipe
 
 STORAGE = "storage"
 """Option of a recipe whose weights are kept in fewer bits than they are computed in."""

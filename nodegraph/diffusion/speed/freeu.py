@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import Literal, get_args
 
-from nodegraph.core.values import SPEED, DiffusionModel
+from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.speed.options import with_option
 from nodegraph.errors import InvalidValue

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from nodegraph.core.values import SPEED, DiffusionModel, Recipe
+from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue
 
 AUTO = "auto"

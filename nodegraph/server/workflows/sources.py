@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from nodegraph.client.shapes import Source, SourceLink
-from nodegraph.diffusion.families.identify import supported
+from nodegraph.diffusion.families.identified import supported
 
 _HUB = "https://huggingface.co"
 _CODE = "https://github.com"

@@ -20,8 +20,8 @@ from nodegraph.core.values import Conditioning, Control, ControlNet, Vae
 from nodegraph.diffusion import load_component
 from nodegraph.diffusion.controls.applying import control_of, with_control
 from nodegraph.diffusion.controls.files import open_control
-from nodegraph.diffusion.latent_formats import QwenImageFormat, WanFormat
 from nodegraph.diffusion.speed.options import FirstBlock
+from nodegraph.diffusion.wan_latents import QwenImageFormat, WanFormat
 from nodegraph.errors import InvalidValue
 
 from .conftest import Pair

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
-from nodegraph.diffusion.families import qwen_image_edit
-from nodegraph.diffusion.families.identify import families_of_pipeline
+from nodegraph.diffusion.families import families_of_pipeline, qwen_image_edit
 from nodegraph.diffusion.text import with_references
 
 from .checks import Unpack

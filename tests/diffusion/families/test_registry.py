@@ -13,9 +13,11 @@ import pytest
 
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.diffusion.families import family_named, format_named
-from nodegraph.diffusion.families.identify import identify_folder
+from nodegraph.diffusion.families.identified import identify_folder
+from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.errors import InvalidValue
+from nodegraph.packs.code import CodeDigests
 
 _PACKAGE = """
 from dataclasses import replace
@@ -67,7 +69,7 @@ def site(tmp_path: Path) -> Path:
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
         "from nodegraph.diffusion.families import FAMILIES, family_named\n"
-        "from nodegraph.diffusion.families.identify import identify_folder\n"
+        "from nodegraph.diffusion.families.identified import identify_folder\n"
         "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
         "print('sd1' in FAMILIES)"
     )
@@ -103,7 +105,7 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
     code = (
         "import sys; from pathlib import Path\n"
         "from nodegraph.core.digests import digest_value\n"
-        "from nodegraph.diffusion.opening import model_stamp, open_model\n"
+        "from nodegraph.diffusion import model_stamp, open_model\n"
         "for name in ('plain', 'small'):\n"
         "    given = name, [Path(sys.argv[1])]\n"
         "    print(*map(digest_value, open_model(*given)), model_stamp(*given))"
@@ -131,6 +133,30 @@ def test_each_is_found_by_its_name() -> None:
         assert family_named(name) is family
         assert family.name == name
         assert format_named(family.latent.name) is family.latent
+
+
+def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
+    for name, entry in INDEX.items():
+        family = entry.family()
+        assert (family.name, family.latent.name) == (name, entry.latent)
+        assert family.pipelines == entry.pipelines
+
+
+def test_telling_a_folder_imports_no_other_family() -> None:
+    code = (
+        "import sys; from nodegraph.diffusion.families.identified import identify_folder\n"
+        "assert identify_folder('SanaPipeline', {'transformer': {'in_channels': 32}}).title\n"
+        "print(*(name for name in sys.modules if '.families.' in name))"
+    )
+    modules = {name.rpartition(".")[2] for name in listed(Path("/"), code).stdout.split()}
+    assert modules.isdisjoint({"flux", "unet", "wan"})
+    assert "sana" in modules
+
+
+def test_the_code_behind_a_node_holds_every_family() -> None:
+    """What a family computes with is part of the keys, though it is imported when it is needed."""
+    found = set(CodeDigests({}).modules("nodegraph.diffusion.denoise"))
+    assert {entry.family().__module__ for entry in INDEX.values()} <= found
 
 
 def test_one_that_takes_more_than_its_latents_is_told() -> None:

@@ -23,8 +23,9 @@ from nodegraph.diffusion import (
 from nodegraph.diffusion.denoiser_files import open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.facts import weight_bytes
+from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import list_models
-from nodegraph.diffusion.opening import ModelRecipes, model_stamp
+from nodegraph.diffusion.opening import ModelRecipes
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.diffusion.vae_files import open_vae, vae_bytes
 from nodegraph.errors import InvalidFile

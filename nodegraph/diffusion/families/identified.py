@@ -1,0 +1,58 @@
+"""What a file or folder turned out to be, and what folders are, told without reading weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.diffusion.families.base import Config, Family
+from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline
+
+if TYPE_CHECKING:
+    from nodegraph.diffusion.families.alone import PartAlone
+
+UNKNOWN = "no model that is known here"
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What a file or folder turned out to be.
+
+    Attributes:
+        title: In words.
+        family: Of a whole model; None where it is none, or isn't supported.
+        node: The node that takes it, where that isn't LoadModel.
+        parts: Of a part of a model by itself, for each family that has it.
+    """
+
+    title: str
+    family: Family | None = None
+    node: str | None = None
+    parts: Sequence[PartAlone] = ()
+
+    def instead_of(self, wanted: str) -> str:
+        """What it is, where something else is wanted."""
+        return self.title if self.title == UNKNOWN else f"{self.title}, not {wanted}"
+
+    @property
+    def refusal(self) -> str:
+        """What it is, as a sentence that says why LoadModel doesn't take it."""
+        end = f": {self.node} takes it" if self.node else ", which can't be loaded here"
+        return f"{self.title}{end}."
+
+
+def supported() -> str:
+    """The supported families, in words."""
+    return ", ".join(family.title for family in FAMILIES.values())
+
+
+def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
+    """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
+    found = f"a {class_name}"
+    for family in families_of_pipeline(class_name):
+        mismatch = family.mismatch(configs)
+        if mismatch is None:
+            return Identified(family.title, family)
+        found = mismatch
+    return Identified(found)

@@ -1,0 +1,76 @@
+"""What LoadVae knows and checks before it runs. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.facts import coding_memory
+from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
+
+from ._facts import finding_of, item_fact
+
+LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
+"""Formats that a VAE's file may leave open."""
+
+
+def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Latent format of what LoadVae gives; nothing where it can't be loaded."""
+    try:
+        found = _vae_format(inputs)
+    except NodegraphError:
+        # `check_vae` tells.
+        return {}
+    if found is None:
+        return {}
+    decoding, encoding = coding_memory(found, {})
+    held = {"held_decoding": decoding, "held_encoding": encoding, **item_fact(inputs)}
+    known = {"format": found.name, "downscale": found.spatial, "temporal": found.temporal}
+    return {"vae": {**known, **held}}
+
+
+def check_vae(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no VAE, and those that don't say which latents they read."""
+    try:
+        _vae_format(inputs)
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "vae", error)
+
+
+def _vae_format(inputs: HookInputs) -> LatentFormat | None:
+    literals, environment = inputs.literals, inputs.environment
+    name, latents = literals.get("vae"), literals.get("latents")
+    if name is None or latents is None:
+        return None
+    allow = environment.allow_pickle
+    return vae_format(name, environment.models, latents=latents, allow_pickle=allow)
+
+
+def vae_weights(inputs: HookInputs) -> Estimate:
+    """What the VAE takes in memory once a node needs it."""
+    literals, environment = inputs.literals, inputs.environment
+    name, latents = literals.get("vae"), literals.get("latents")
+    if name is None or latents is None:
+        return Estimate()
+    found = vae_bytes(
+        name,
+        environment.models,
+        latents=latents,
+        dtype=computed_dtype(literals.get("dtype") or AUTO, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )
+    return Estimate(memory=0, weights={} if found is None else {"vae": found})
+
+
+def vae_state(inputs: HookInputs) -> str:
+    """Changes when a file of the VAE does."""
+    environment = inputs.environment
+    return vae_stamp(
+        inputs.literals["vae"],
+        environment.models,
+        allow_pickle=environment.allow_pickle,
+        device=environment.device,
+    )
