@@ -28,6 +28,7 @@ API_VERSION = "2"
 
 _CONTRACT = ("nodegraph", "nodegraph.api", "nodegraph.errors", "nodegraph.core")
 # These declare, they don't compute: API_VERSION stands for them in every digest.
+_PACKAGE = "__init__.py"
 _STARTED = time_ns()
 _THIS_PROCESS = uuid4().hex
 _MOST_NAMED = 200
@@ -235,14 +236,15 @@ class CodeDigests:
 
     def _targets(self, found: Import, seen: frozenset[Import] = frozenset()) -> Iterator[str]:
         """The modules that an import brings in; contract modules aside."""
-        inner = f"{found.module}.{found.name}"
-        if found.name and not _is_contract(inner) and self._locate(inner) is not None:
-            yield inner  # ``from package import module``
-            return
         path = self._locate(found.module)
+        if found.name and (path is None or path.name == _PACKAGE):
+            inner = f"{found.module}.{found.name}"
+            if not _is_contract(inner) and self._locate(inner) is not None:
+                yield inner  # ``from package import module``
+                return
         if _is_contract(found.module) or path is None:
             return
-        if found.name in ("", "*") or path.name != "__init__.py" or found in seen:
+        if found.name in ("", "*") or path.name != _PACKAGE or found in seen:
             yield found.module
         else:
             yield from self._reexported(found, path, seen | {found})
@@ -345,7 +347,7 @@ def _file(root: Path, inner: str) -> Path | None:
     if root.is_file():
         return None if inner else root
     folder = root.joinpath(*inner.split(".")) if inner else root
-    candidates = (folder / "__init__.py", folder.with_suffix(".py"))
+    candidates = (folder / _PACKAGE, folder.with_suffix(".py"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion import model_stamp, opening
+from nodegraph.diffusion import model_stamp, model_stamps
 from nodegraph.diffusion.vae_files import vae_stamp
 from nodegraph.errors import UnsafeFile
 
@@ -24,7 +24,7 @@ def test_a_stamp_says_what_float16_is_computed_in(
 ) -> None:
     stamps = set()
     for device, capable in (("cpu", True), ("cpu", False), ("cuda", True)):
-        monkeypatch.setattr(opening, "cpu_has_float16", lambda capable=capable: capable)
+        monkeypatch.setattr(model_stamps, "cpu_has_float16", lambda capable=capable: capable)
         stamps.add(vae_stamp(name, [whole.parent], device=device))
     assert len(stamps) == 3
 

@@ -16,9 +16,9 @@ from nodegraph import Vae
 from nodegraph.diffusion import (
     encode_image,
     load_component,
+    model_stamps,
     models,
     open_model,
-    opening,
     scheduler_config,
 )
 from tests.diffusion.families.parts import vae
@@ -66,7 +66,7 @@ def test_dtype_is_a_choice(bench: Bench, apples: Path) -> None:
 def test_float16_is_float32_on_a_cpu_that_lacks_it_and_that_is_said(
     bench: Bench, apples: Path, monkeypatch: pytest.MonkeyPatch, capable: bool
 ) -> None:
-    monkeypatch.setattr(opening, "cpu_has_float16", lambda: capable)
+    monkeypatch.setattr(model_stamps, "cpu_has_float16", lambda: capable)
     nodes = load("apples", dtype="float16")
 
     assert bench.problems(nodes, "load") == []
