@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.families.base import Family
 
 
-class Entry(NamedTuple):
+class IndexedFamily(NamedTuple):
     """A family, not imported yet.
 
     Attributes:
@@ -38,39 +38,39 @@ _SD = (*_usual("StableDiffusion"), "StableDiffusionInstructPix2PixPipeline")
 _SDXL = (*_usual("StableDiffusionXL"), "StableDiffusionXLInstructPix2PixPipeline")
 _WAN = ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline")
 
-INDEX: Mapping[str, Entry] = MappingProxyType(
+INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
     {
-        "sd1": Entry(
+        "sd1": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.stable_diffusion").SD1,
             "sd",
             _SD,
         ),
-        "sd2": Entry(
+        "sd2": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.stable_diffusion").SD2,
             "sd",
             _SD,
         ),
-        "sdxl": Entry(
+        "sdxl": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.sdxl").SDXL,
             "sdxl",
             _SDXL,
         ),
-        "sdxl-refiner": Entry(
+        "sdxl-refiner": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.sdxl").SDXL_REFINER,
             "sdxl",
             _SDXL,
         ),
-        "sd3": Entry(
+        "sd3": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.sd3").SD3,
             "sd3",
             _usual("StableDiffusion3"),
         ),
-        "pixart-sigma": Entry(
+        "pixart-sigma": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.pixart").PIXART_SIGMA,
             "sdxl",
             ("PixArtSigmaPipeline",),
         ),
-        "flux": Entry(
+        "flux": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.flux").FLUX,
             "flux",
             (
@@ -81,74 +81,74 @@ INDEX: Mapping[str, Entry] = MappingProxyType(
                 "FluxKontextInpaintPipeline",
             ),
         ),
-        "sana": Entry(
+        "sana": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.sana").SANA,
             "sana",
             ("SanaPipeline",),
         ),
-        "ltx": Entry(
+        "ltx": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.ltx").LTX,
             "ltx",
             ("LTXPipeline", "LTXImageToVideoPipeline"),
         ),
-        "lumina2": Entry(
+        "lumina2": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.lumina2").LUMINA2,
             "flux",
             ("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
         ),
-        "wan": Entry(
+        "wan": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.wan").WAN,
             "wan",
             _WAN,
         ),
-        "chroma": Entry(
+        "chroma": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.chroma").CHROMA,
             "flux",
             _usual("Chroma"),
         ),
-        "hidream": Entry(
+        "hidream": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.hidream").HIDREAM,
             "flux",
             ("HiDreamImagePipeline",),
         ),
-        "wan22-5b": Entry(
+        "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.wan").WAN22_5B,
             "wan22",
             _WAN,
         ),
-        "qwen-image": Entry(
+        "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.qwen_image").QWEN_IMAGE,
             "qwen-image",
             _usual("QwenImage"),
         ),
-        "qwen-image-edit": Entry(
+        "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.qwen_image_edit").QWEN_IMAGE_EDIT,
             "qwen-image",
             ("QwenImageEditPipeline", "QwenImageEditInpaintPipeline"),
         ),
-        "qwen-image-edit-plus": Entry(
+        "qwen-image-edit-plus": IndexedFamily(
             lambda: (
                 import_module("nodegraph.diffusion.families.qwen_image_edit").QWEN_IMAGE_EDIT_PLUS
             ),
             "qwen-image",
             ("QwenImageEditPlusPipeline",),
         ),
-        "hunyuan-image": Entry(
+        "hunyuan-image": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.hunyuan_image").HUNYUAN_IMAGE,
             "hunyuan-image",
             ("HunyuanImagePipeline",),
         ),
-        "flux2": Entry(
+        "flux2": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.flux2").FLUX2,
             "flux2",
             ("Flux2Pipeline",),
         ),
-        "z-image": Entry(
+        "z-image": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.z_image").Z_IMAGE,
             "flux",
             _usual("ZImage"),
         ),
-        "flux2-klein": Entry(
+        "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.flux2").FLUX2_KLEIN,
             "flux2",
             ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
