@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "models": "List the models, and where to put more.",
     "show": "Show a workflow as a tree or a drawing.",
     "new": "Start a workflow from the gallery, or from the example of a node.",
+    "import": "Translate workflows of ComfyUI.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
     "token": "Look after the tokens that let others use the server.",
     "backup": "Pack the home folder into one file, while a server may run.",

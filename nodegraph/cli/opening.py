@@ -1,17 +1,29 @@
-"""Opening a workflow: a JSON file, standard input, or a result that carries one."""
+"""Opening a workflow: a JSON file, standard input, or a result that carries one.
+
+One of ComfyUI's is translated on the way, and that is said.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.json_text import read_json
+from nodegraph.core.workflow import Workflow, read_document
 from nodegraph.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from nodegraph.compat.comfyui.importing import ImportedWorkflow
+    from nodegraph.packs.pack import Pack
 
 STDIN = "-"
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+Packs = Callable[[], "Sequence[Pack]"]
+"""Gives the packs in use, of which some may say how nodes of ComfyUI's are translated."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +40,60 @@ class Opened:
     folder: Path | None
 
 
-def open_workflow(name: str) -> Opened:
-    """The workflow in a JSON file, in a result by nodegraph, or at ``-`` on stdin.
+def open_workflow(name: str, packs: Packs | None = None) -> Opened:
+    """The workflow in a JSON file, in a result, or at ``-`` on stdin.
 
+    Args:
+        packs: Those in use; if not given, those of the settings.
     Raises:
         InvalidFile: There is no such file, or no workflow in it.
         InvalidWorkflow: Parts of it have the wrong form; lists all of them.
     """
+    path = None if name == STDIN else Path(name)
+    document = workflow_document(name)
+    folder = path.absolute().parent if path else None
+    if not is_of_comfyui(document):
+        return Opened(Workflow.from_dict(document), name, folder)
+    from nodegraph.cli.translations import say_translated
+
+    imported = translated(document, name, packs)
+    say_translated(imported, name)
+    return Opened(imported.workflow, name, folder)
+
+
+def workflow_document(name: str) -> Any:
+    """What the workflow's JSON says, be it of nodegraph or of ComfyUI; raises as `open_workflow`.
+
+    Args:
+        name: A JSON file, a result that carries a workflow, or ``-`` for stdin.
+    """
     if name == STDIN:
-        return Opened(Workflow.loads(_standard_input(), name="standard input"), name, None)
+        return read_json(_standard_input(), name="standard input")
     path = Path(name)
     if not path.exists():
         raise _missing(path)
-    return Opened(_workflow_in(path), name, path.absolute().parent)
+    return _document_in(path)
+
+
+def is_of_comfyui(document: Any) -> bool:
+    """Whether a document is a workflow of ComfyUI's."""
+    if not isinstance(document, dict) or "format" in document:
+        return False  # without importing anything that knows of it
+    from nodegraph.compat.comfyui.reading import is_foreign
+
+    return is_foreign(document)
+
+
+def translated(document: Any, name: str, packs: Packs | None = None) -> ImportedWorkflow:
+    """A workflow of ComfyUI's as a native one; raises as `importing.import_document` does."""
+    from nodegraph.cli.options import Common
+    from nodegraph.cli.problems import print_warnings
+    from nodegraph.compat.comfyui.importing import import_document
+    from nodegraph.compat.comfyui.packs import node_table
+
+    table = node_table((packs or Common().pack_list)())
+    print_warnings(table.problems)
+    return import_document(document, table, name="" if name == STDIN else name)
 
 
 def _standard_input() -> str:
@@ -59,16 +112,16 @@ def _missing(path: Path) -> InvalidFile:
     return InvalidFile(f"there is no file {path}", hint=hint)
 
 
-def _workflow_in(path: Path) -> Workflow:
+def _document_in(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             start = file.read(12)
     except OSError:
-        return Workflow.load(path)  # tells why
+        return read_document(path)  # tells why
     # What most are, known without what reads the others.
     is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
     texts = None if is_plain else _texts_in(path, start)
-    return Workflow.load(path) if texts is None else _carried(path, texts)
+    return read_document(path) if texts is None else _carried(path, texts)
 
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
@@ -97,11 +150,23 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
     return None
 
 
-def _carried(path: Path, texts: Mapping[str, str]) -> Workflow:
+def _carried(path: Path, texts: Mapping[str, str]) -> Any:
+    """The workflow that a file carries: nodegraph's own, or ComfyUI's."""
     text = texts.get("workflow")
+    if texts and (text is None or not _is_own(text)):
+        from nodegraph.compat.comfyui.reading import carried_workflow
+
+        found = carried_workflow(texts)
+        if found is not None:
+            return found
     if text is None:
         raise InvalidFile(
             f"{path} carries no workflow",
-            hint="What nodegraph saved does, unless another program has saved it since.",
+            hint="What nodegraph or ComfyUI saved does, unless another program has saved it since.",
         )
-    return Workflow.loads(text, name=str(path))
+    return read_json(text, name=str(path))
+
+
+def _is_own(text: str) -> bool:
+    """Whether a text begins as those of nodegraph's workflows do."""
+    return text.lstrip().removeprefix("{").lstrip().startswith('"format"')

@@ -15,6 +15,7 @@ from nodegraph.cli.exits import ReaderGone
 from nodegraph.cli.functions import CommandFunction, More, declared_options
 
 if TYPE_CHECKING:
+    from nodegraph.packs.pack import Pack
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
 
@@ -54,6 +55,18 @@ class Common:
         given = {"home": self.home, "device": self.device, **flags}
         settings = load_settings({key: value for key, value in given.items() if value is not None})
         return settings.model_copy(update={"models": (*self.models, *settings.models)})
+
+    def pack_list(self) -> list[Pack]:
+        """The packs in use: installed ones, those of the settings' folders, and those given here.
+
+        Raises:
+            InvalidFile: See `settings`.
+            PackError: There is no pack where one was said to be.
+        """
+        from nodegraph.packs.pack import pack_at
+        from nodegraph.session.session import all_packs
+
+        return all_packs(self.settings(), [pack_at(path) for path in self.packs])
 
     def session(
         self, *, inputs: Path | None = None, use_cache: bool = True, **flags: Any

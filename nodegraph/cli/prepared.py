@@ -94,17 +94,18 @@ def workflow_options(
     name = named_workflow(seen.positional, seen.doubtful)
     if name is None:
         return More()
+    lists = {key: seen.values.get(key) for key in ("pack", "models")}
+    single = {key: seen.values.get(key, [None])[-1] for key in ("home", "device")}
+    common = common.merged({**lists, **single})
     try:
-        opened = open_workflow(name)
+        opened = open_workflow(name, common.pack_list)
     except NodegraphError:
         if {"-h", "--help"} & set(arguments):
             return More()
         raise
     if not opened.workflow.parameters:
         return More(found=opened)
-    lists = {key: seen.values.get(key) for key in ("pack", "models")}
-    single = {key: seen.values.get(key, [None])[-1] for key in ("home", "device")}
-    catalog = common.merged({**lists, **single}).session().registry
+    catalog = common.session().registry
     options = parameter_options(opened.workflow, catalog, option_names(declared))
     return More(options, found=opened)
 

@@ -43,7 +43,7 @@ def show(
     """
     if mermaid and svg is not None:
         raise InvalidValue("--mermaid and --svg can't be combined", hint="Choose one of them.")
-    opened = open_workflow(workflow)
+    opened = open_workflow(workflow, common.pack_list)
     if mermaid:
         from nodegraph.cli.mermaid import mermaid as flowchart
 

@@ -58,7 +58,7 @@ def validate(
     loaded.
     """
     session = common.session()
-    reports = [_check(session, name, to or None) for name in workflows]
+    reports = [_check(common, session, name, to or None) for name in workflows]
     packs = session.registry.problems
     if json:
         _print_json(reports, packs)
@@ -69,11 +69,11 @@ def validate(
     return BAD_INPUT if any(report.problems for report in reports) else FINE
 
 
-def _check(session: Session, name: str, targets: Sequence[str] | None) -> _Report:
+def _check(common: Common, session: Session, name: str, targets: Sequence[str] | None) -> _Report:
     from nodegraph.core.analysis import analyse
 
     try:
-        opened = open_workflow(name)
+        opened = open_workflow(name, common.pack_list)
     except NodegraphError as error:
         return _Report(name, problems=error.problems)
     # `Session.environment` would look for accelerators, for which it may import torch.

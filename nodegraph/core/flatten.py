@@ -15,6 +15,7 @@ from nodegraph.core.modes import leave_out_muted
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.patience import asking
 from nodegraph.core.spec import NodeSpec
+from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
@@ -53,7 +54,8 @@ class _Flattener:
         self._expandable = expandable(workflow)
         self._nodes: list[FlatNode] = []
         self._blocks: dict[str, Block] = {}
-        self._hints: dict[str, str] = {}
+        self._hints: dict[tuple[str, str], str] = {}
+        self._stand_ins = StandIns(catalog)
 
     def flatten(self) -> Flat:
         self._scope("", self._workflow.nodes, {}, "")
@@ -115,7 +117,7 @@ class _Flattener:
                 node,
                 "unknown-node-type",
                 f"there is no node type `{entry.type}`",
-                hint=self._type_hint(entry.type),
+                hint=self._type_hint(entry),
             )
             return entry.inputs
         version = spec.version if entry.version is None else entry.version
@@ -147,21 +149,31 @@ class _Flattener:
         node.spec = spec
         return inputs
 
-    def _type_hint(self, node_type: str) -> str:
-        if node_type not in self._hints:
-            names = [*self._catalog.node_types(), *self._workflow.subgraphs]
-            pack, colon, _ = node_type.rpartition(":")
-            is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
-            catalog = self._catalog
-            faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
-            if faults:
-                hint = f"Not all of it could be read: {'; '.join(faults[:_TOLD])}"
-            elif is_missing:
-                hint = f"No pack `{pack}` is loaded."
-            else:
-                hint = did_you_mean(node_type, names)
-            self._hints[node_type] = hint
-        return self._hints[node_type]
+    def _type_hint(self, entry: NodeEntry) -> str:
+        key = (entry.type, entry.pack)
+        if key not in self._hints:
+            found = [f"It is of the pack `{entry.pack}`."] if entry.pack else []
+            self._hints[key] = " ".join([*found, self._stand_in_hint(entry)]).strip()
+        return self._hints[key]
+
+    def _stand_in_hint(self, entry: NodeEntry) -> str:
+        node_type = entry.type
+        names = [*self._catalog.node_types(), *self._workflow.subgraphs]
+        pack, colon, _ = node_type.rpartition(":")
+        is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
+        catalog = self._catalog
+        faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
+        if faults:
+            return f"Not all of it could be read: {'; '.join(faults[:_TOLD])}"
+        # Of one without a prefix, a misspelt name is likelier than another program's.
+        alike = self._stand_ins.of(node_type, only_same=not is_missing)
+        found = [f"No pack `{pack}` is loaded."] if is_missing and not entry.pack else []
+        if alike:
+            names = [f"`{name}`" for name in alike]
+            found.append(f"What may stand for it: {' or '.join(names)}.")
+        if found or is_missing:
+            return " ".join(found)
+        return did_you_mean(node_type, names)
 
     def _read(
         self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]

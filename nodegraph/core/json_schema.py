@@ -108,6 +108,10 @@ def _node(specs: list[NodeSpec]) -> dict[str, Any]:
                 "description": "`mute`: it and what depends on it aren't run. `bypass`: it isn't "
                 "run, and its inputs stand for its outputs.",
             },
+            "pack": {
+                "type": "string",
+                "description": "What brings the type, told where there is no such type.",
+            },
         },
         required=["type"],
     )

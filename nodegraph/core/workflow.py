@@ -173,16 +173,7 @@ class Workflow(_Part):
             InvalidFile: It is missing, unreadable, no JSON or no nodegraph workflow.
             InvalidWorkflow: Parts of it have the wrong form; lists all of them.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-        except UnicodeDecodeError as error:
-            raise InvalidFile(
-                f"{path} is no UTF-8 text (byte {error.start})",
-                hint="A workflow is a JSON file.",
-            ) from error
-        return cls.loads(text, name=str(path))
+        return cls.from_dict(read_document(path))
 
     @classmethod
     def loads(cls, text: str, *, name: str = "") -> Workflow:
@@ -339,6 +330,24 @@ class Workflow(_Part):
             f"`{target}`: there is no node `{node}`",
             hint=did_you_mean(node, self.nodes) or None,
         )
+
+
+def read_document(path: str | Path) -> Any:
+    """What a JSON file says, whether it is a workflow or not.
+
+    Raises:
+        InvalidFile: It is missing, unreadable or no JSON.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidFile(
+            f"{path} is no UTF-8 text (byte {error.start})",
+            hint="A workflow is a JSON file.",
+        ) from error
+    return read_json(text, name=str(path))
 
 
 def _raise_all(problems: Iterable[Problem | None]) -> None:

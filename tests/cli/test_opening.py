@@ -95,7 +95,7 @@ def test_a_picture_without_a_workflow_says_so(tmp_path: Path, suffix: str) -> No
 
 
 def test_a_picture_by_another_tool_says_so(tmp_path: Path) -> None:
-    path = picture(tmp_path / "other.png", {"workflow": json.dumps({"nodes": [], "links": []})})
+    path = picture(tmp_path / "other.png", {"workflow": json.dumps({"drawing": []})})
     with pytest.raises(InvalidFile, match="no nodegraph workflow"):
         open_workflow(str(path))
 

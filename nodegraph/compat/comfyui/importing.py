@@ -11,6 +11,8 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.made import MadeGraph
+from nodegraph.compat.comfyui.packs import NodeTable
+from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.walking import Walk
 from nodegraph.core.workflow import Workflow
@@ -67,6 +69,19 @@ def translate(
     return ImportedWorkflow(
         returned(workflow, foreign), foreign.format, (*walk.fates, *inner), foreign.told
     )
+
+
+def import_document(document: object, table: NodeTable, *, name: str = "") -> ImportedWorkflow:
+    """The native workflow that says the same as a JSON document of ComfyUI's.
+
+    Args:
+        name: Where the document comes from, for messages.
+    Raises:
+        InvalidFile: See `reading.read_workflow`.
+        InvalidWorkflow: See `translate`.
+    """
+    foreign = read_workflow(document, table.signatures, name=name)
+    return translate(foreign, table.entries)
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

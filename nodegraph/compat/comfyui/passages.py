@@ -82,12 +82,12 @@ class Arrival:
     def add(self, node_type: str, /, **inputs: Any) -> str:
         values = {name: _bare(value) for name, value in inputs.items()}
         given = {name: value for name, value in values.items() if value is not None}
+        short = node_type.rpartition(":")[2]
         if self.made:
-            node = self._into.add(node_type, node_type, given)
+            node = self._into.add(short, node_type, given)
         else:
             noted = native_facts(self._node)
-            wanted = self._node.title or node_type
-            node = self._into.add(wanted, node_type, given, noted.name)
+            node = self._into.add(self._node.title or short, node_type, given, noted.name)
             node.label, node.rest = self._node.title, noted.rest
         self.made.append(node.name)
         return node.name

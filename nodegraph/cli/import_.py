@@ -1,0 +1,204 @@
+"""`nodegraph import`."""
+
+from __future__ import annotations
+
+import json as json_text
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.exits import BAD_INPUT, FINE
+from nodegraph.cli.opening import STDIN, is_of_comfyui, workflow_document
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, shown_path
+from nodegraph.cli.problems import print_warnings
+from nodegraph.cli.translations import print_report
+from nodegraph.core.files import write_file
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError, OutputError
+
+if TYPE_CHECKING:
+    from nodegraph.compat.comfyui.packs import NodeTable
+    from nodegraph.compat.comfyui.report import ImportReport
+    from nodegraph.core.workflow import Workflow
+    from nodegraph.session.session import Session
+
+_ENDINGS = (".json", ".png", ".webp", ".mp4")
+
+
+def import_(
+    common: Common,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="ComfyUI's JSON, PNG, WebP, MP4; folders of such; -."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="OUT", help="Write here: a folder, or a .json file."),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Write a report of all files here; import none."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Translate workflows of ComfyUI.
+
+    Each becomes a workflow of its own name, beside it or in OUT. What can't be translated stays as
+    a placeholder that keeps all its data; what is told says which nodes, of which pack, what would
+    stand for them, and which models are missing.
+    """
+    from nodegraph.compat.comfyui.packs import node_table
+
+    names = list(_named(files))
+    targets = {} if report is not None else _targets(names, out, force=force)
+    session = common.session()
+    table = node_table(common.pack_list())
+    if not json:
+        print_warnings((*session.registry.problems, *table.problems))
+    reports: list[ImportReport] = []
+    written: dict[str, str] = {}
+    for name in names:
+        found, workflow = _imported(name, session, table)
+        reports.append(found)
+        if workflow is not None and name in targets:
+            target = targets[name]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            workflow.save(target)
+            written[name] = str(target)
+        if not json:
+            print_report(found, shown_path(Path(written[name])) if name in written else "")
+    if report is not None:
+        _write_report(Path(report).expanduser(), reports)
+    if json:
+        print_json(_document(reports, written, table.problems))
+    elif report is not None or len(reports) > 1:
+        _print_totals(reports)
+    return BAD_INPUT if any(found.error for found in reports) else FINE
+
+
+def _named(files: Sequence[str]) -> Iterator[str]:
+    """The files, those in folders in place of these.
+
+    Raises:
+        InvalidFile: A folder holds none.
+    """
+    for name in files:
+        path = Path(name).expanduser()
+        if name == STDIN or not path.is_dir():
+            yield name if name == STDIN else str(path)
+            continue
+        inside = sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() in _ENDINGS and item.is_file() and _may_be(item)
+        )
+        if not inside:
+            raise InvalidFile(f"no file in {path} looks like a workflow of ComfyUI's")
+        yield from map(str, inside)
+
+
+def _may_be(path: Path) -> bool:
+    """Whether a file found in a folder is ComfyUI's, or broken in a way that is to be told."""
+    try:
+        return is_of_comfyui(workflow_document(str(path)))
+    except NodegraphError:
+        return path.suffix.lower() == ".json"
+
+
+def _targets(names: Sequence[str], out: str | None, *, force: bool) -> dict[str, Path]:
+    """Where each file's workflow is written.
+
+    Raises:
+        InvalidValue: Two go to one place, or to a file that is there.
+    """
+    single = out is not None and out.lower().endswith(".json")
+    if single and len(names) > 1:
+        raise InvalidValue(
+            "--out names one file, and there are several to write", hint="Name a folder."
+        )
+    found: dict[str, Path] = {}
+    for name in names:
+        target = Path(out).expanduser() if single and out else _target(name, out)
+        if target in found.values():
+            raise InvalidValue(f"two files would be written to {target}")
+        if target.exists() and not force:
+            raise OutputError(
+                f"{target} is there already", hint="Write elsewhere with --out, or give --force."
+            )
+        found[name] = target
+    return found
+
+
+def _target(name: str, out: str | None) -> Path:
+    source = Path("workflow" if name == STDIN else name)
+    folder = Path(out).expanduser() if out is not None else source.parent
+    target = folder / f"{source.stem}.json"
+    # Beside ComfyUI's own file of that name.
+    is_own = name != STDIN and target.absolute() == source.absolute()
+    return target.with_name(f"{source.stem}.nodegraph.json") if is_own else target
+
+
+def _imported(
+    name: str, session: Session, table: NodeTable
+) -> tuple[ImportReport, Workflow | None]:
+    """A file's report, and its workflow if it could be read."""
+    from nodegraph.compat.comfyui.importing import import_document
+    from nodegraph.compat.comfyui.report import ImportReport, import_report
+    from nodegraph.diffusion.models import find_path
+
+    folders = session.settings.model_folders
+
+    def is_there(model: str) -> bool:
+        try:
+            return bool(find_path(model, folders))
+        except ModelNotFound:
+            return False
+
+    try:
+        document = workflow_document(name)
+        if not is_of_comfyui(document):
+            raise InvalidFile("this is no workflow of ComfyUI's")
+        imported = import_document(document, table)
+        inputs = None if name == STDIN else Path(name).absolute().parent
+        environment = session.settings.environment(inputs=inputs)
+        found = import_report(name, imported, session.registry, environment, is_there)
+    except NodegraphError as error:
+        return ImportReport(name, error=str(error)), None
+    return found, imported.workflow
+
+
+def _document(
+    reports: Sequence[ImportReport], written: dict[str, str], problems: Sequence[str]
+) -> dict[str, Any]:
+    from nodegraph.compat.comfyui.report import totals
+
+    return {
+        "files": [{**found.as_dict(), "written": written.get(found.file)} for found in reports],
+        "totals": totals(reports).as_dict(),
+        "pack_problems": list(problems),
+    }
+
+
+def _write_report(folder: Path, reports: Sequence[ImportReport]) -> None:
+    from nodegraph.compat.comfyui.report import as_markdown
+
+    document = json_text.dumps(_document(reports, {}, ()), indent=1, ensure_ascii=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / "import.json", f"{document}\n".encode("utf-8", "backslashreplace"))
+    write_file(folder / "import.md", as_markdown(reports).encode("utf-8", "backslashreplace"))
+
+
+def _print_totals(reports: Sequence[ImportReport]) -> None:
+    from nodegraph.compat.comfyui.report import totals
+
+    found = totals(reports)
+    say()
+    say(
+        f"{counted(found.files, 'file')}: {found.whole} without a placeholder, {found.valid} valid "
+        f"but for models, {found.complete} with all models, {found.unreadable} unreadable."
+    )
+    for name, count in list(found.types.items())[:20]:
+        say(f"  {count:4d}  {name}")

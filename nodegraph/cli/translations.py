@@ -1,0 +1,59 @@
+"""What the command line says of workflows of ComfyUI's that it has translated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.output import counted, say, tell
+from nodegraph.compat.comfyui.report import LackingModel, LackingType
+
+if TYPE_CHECKING:
+    from nodegraph.compat.comfyui.importing import ImportedWorkflow
+    from nodegraph.compat.comfyui.report import ImportReport
+
+_MOST = 20
+
+
+def say_translated(imported: ImportedWorkflow, name: str) -> None:
+    """Say in one line that a workflow was translated on the way."""
+    lost = len(imported.placeholders)
+    rest = f", {counted(lost, 'node')} of it couldn't be" if lost else ""
+    tell(f"{name} is ComfyUI's and was translated{rest}. `nodegraph import` keeps the result.")
+
+
+def print_report(report: ImportReport, written: str) -> None:
+    """Print what came of one file."""
+    if report.error:
+        say((report.file, "bold"), ": ", ("not imported", "red"), f": {report.error}")
+        return
+    done = report.nodes - len(report.types)
+    target = f" → {written}" if written else ""
+    say((report.file, "bold"), f"{target}: {done} of {counted(report.nodes, 'node')} translated")
+    _print_some([_type(lacking) for lacking in report.types], "placeholder")
+    _print_some([_model(model) for model in report.models], "missing model")
+    _print_some([str(problem) for problem in report.problems], "problem")
+    _print_some([_told(*each) for each in report.told], "differs")
+
+
+def _print_some(lines: list[str], kind: str) -> None:
+    for line in lines[:_MOST]:
+        say("  ", (f"{kind}: ", "yellow"), line)
+    if len(lines) > _MOST:
+        say("  ", (f"{kind}: ", "yellow"), f"and {len(lines) - _MOST} more; --json lists all")
+
+
+def _type(lacking: LackingType) -> str:
+    pack = f" of the pack `{lacking.pack}`" if lacking.pack else ""
+    names = " or ".join(f"`{name}`" for name in lacking.stand_ins)
+    instead = f". What may stand for it: {names}" if names else ""
+    return f"`{lacking.node}` ({lacking.type}{pack}): {lacking.reason}{instead}"
+
+
+def _model(model: LackingModel) -> str:
+    folder = f", into the folder `{model.folder}` of models" if model.folder else ""
+    url = f", from {model.url}" if model.url else ""
+    return f"{model.name}{folder}{url}"
+
+
+def _told(node: str, message: str) -> str:
+    return f"`{node}`: {message}" if node else message

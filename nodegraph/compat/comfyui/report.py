@@ -1,0 +1,262 @@
+"""What came of an import, for people: what lacks, what would stand for it, what differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.compat.comfyui.fates import CORE_PACK, Fate
+from nodegraph.compat.comfyui.importing import ImportedWorkflow
+from nodegraph.core.analysis import analyse
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import Environment
+from nodegraph.core.stand_ins import StandIns
+from nodegraph.errors import Problem
+
+IsThere = Callable[[str], bool]
+"""Whether there is a model of a name."""
+
+_OF_FILES = frozenset(("model-not-found", "file-not-found"))
+_UNKNOWN_TYPE = "unknown-node-type"
+
+
+@dataclass(frozen=True, slots=True)
+class LackingType:
+    """A node that stays a placeholder.
+
+    Attributes:
+        node: Its name.
+        type: ComfyUI's.
+        pack: What brings it there; empty if the file doesn't say.
+        stand_ins: Native types that may do what it does.
+        reason: Why it isn't translated.
+    """
+
+    node: str
+    type: str
+    pack: str
+    stand_ins: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LackingModel:
+    """A file of weights that isn't there.
+
+    Attributes:
+        folder: Of the models' folder, where it would go; empty if the file doesn't say.
+        url: Where it can be had; empty if not told.
+    """
+
+    name: str
+    folder: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """One file.
+
+    Attributes:
+        format: See `foreign.ForeignWorkflow`; empty if it couldn't be read.
+        nodes: How many it has, blocks' nodes beside the others.
+        told: What differs, each with the native node that it is about, or nothing.
+        problems: What else keeps it from running.
+        error: Why it couldn't be read; empty if it could.
+    """
+
+    file: str
+    format: str = ""
+    nodes: int = 0
+    types: tuple[LackingType, ...] = ()
+    models: tuple[LackingModel, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    error: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it imports without a placeholder."""
+        return not self.error and not self.types
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing but models keeps it from running."""
+        return self.is_whole and not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "format": self.format,
+            "nodes": self.nodes,
+            "translated": self.nodes - len(self.types),
+            "without_placeholder": self.is_whole,
+            "valid": self.is_valid,
+            "placeholders": [
+                {
+                    "node": lacking.node,
+                    "type": lacking.type,
+                    "pack": lacking.pack,
+                    "stand_ins": list(lacking.stand_ins),
+                    "reason": lacking.reason,
+                }
+                for lacking in self.types
+            ],
+            "missing_models": [
+                {"name": model.name, "folder": model.folder, "url": model.url}
+                for model in self.models
+            ],
+            "told": [{"node": node, "message": message} for node, message in self.told],
+            "problems": [problem.as_dict() for problem in self.problems],
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+def import_report(
+    file: str,
+    imported: ImportedWorkflow,
+    catalog: Catalog,
+    environment: Environment,
+    is_there: IsThere,
+) -> ImportReport:
+    """What came of importing a file.
+
+    Args:
+        environment: Handed to the packs' own checks.
+        is_there: Asked for files of weights that nodes say they need.
+    """
+    stand_ins = StandIns(catalog)
+    types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
+    found = analyse(imported.workflow, catalog, environment).problems
+    problems = tuple(problem for problem in found if problem.code not in _ELSEWHERE)
+    told = [("", message) for message in imported.told]
+    told += [(fate.name, message) for fate in imported.fates for message in fate.told]
+    return ImportReport(
+        file,
+        imported.format,
+        len(imported.fates),
+        types,
+        tuple(_models(imported, found, is_there)),
+        tuple(dict.fromkeys(told)),
+        problems,
+    )
+
+
+_ELSEWHERE = {*_OF_FILES, _UNKNOWN_TYPE}
+"""Codes of problems that other parts of a report tell of."""
+
+
+def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
+    pack = "" if fate.pack == CORE_PACK else fate.pack
+    return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
+
+
+def _models(
+    imported: ImportedWorkflow, problems: Sequence[Problem], is_there: IsThere
+) -> list[LackingModel]:
+    """Models that lack: those that nodes say they need, and those that they name all the same."""
+    said = {
+        model.name: LackingModel(model.name, model.folder, model.url)
+        for fate in imported.fates
+        for model in fate.models
+    }
+    named = [
+        problem.given for problem in problems if problem.code == "model-not-found" and problem.given
+    ]
+    lacking = {name: model for name, model in said.items() if not is_there(name)}
+    for name in named:
+        short = name.rpartition("/")[2]
+        lacking.setdefault(name, said.get(short, LackingModel(name)))
+    return list(dict.fromkeys(lacking.values()))
+
+
+@dataclass(frozen=True)
+class ImportTotals:
+    """Several files.
+
+    Attributes:
+        types: Node types that lack, with how many files each keeps from being whole.
+        models: Models that lack, likewise.
+        problems: Codes of problems, with the files that have such.
+    """
+
+    files: int
+    unreadable: int
+    whole: int
+    valid: int
+    complete: int
+    types: Mapping[str, int]
+    models: Mapping[str, int]
+    problems: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "files": self.files,
+            "unreadable": self.unreadable,
+            "without_placeholder": self.whole,
+            "valid": self.valid,
+            "valid_with_all_models": self.complete,
+            "missing_types": dict(self.types),
+            "missing_models": dict(self.models),
+            "problems": dict(self.problems),
+        }
+
+
+def totals(reports: Sequence[ImportReport]) -> ImportTotals:
+    """What came of all files together."""
+    return ImportTotals(
+        len(reports),
+        sum(bool(report.error) for report in reports),
+        sum(report.is_whole for report in reports),
+        sum(report.is_valid for report in reports),
+        sum(report.is_valid and not report.models for report in reports),
+        _counted({lacking.type for lacking in report.types} for report in reports),
+        _counted({model.name for model in report.models} for report in reports),
+        _counted({problem.code for problem in report.problems} for report in reports),
+    )
+
+
+def _counted(sets: Any) -> dict[str, int]:
+    counts = Counter(name for found in sets for name in found)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def as_markdown(reports: Sequence[ImportReport]) -> str:
+    """Tables of files, of node types that lack and of models that do."""
+    found = totals(reports)
+    lines = [
+        "# Import of ComfyUI's files",
+        "",
+        f"{found.files} files: {found.whole} import without a placeholder, {found.valid} of them "
+        f"are valid but for models, {found.complete} have all models as well; "
+        f"{found.unreadable} can't be read.",
+        "",
+        "| file | nodes | placeholders | valid | models that lack | remarks |",
+        "|---|---|---|---|---|---|",
+        *(_row(report) for report in reports),
+    ]
+    for title, counts in (
+        ("Node types that lack", found.types),
+        ("Models that lack", found.models),
+        ("Other problems", found.problems),
+    ):
+        if counts:
+            lines += ["", f"## {title}", "", "| | files |", "|---|---|"]
+            lines += [f"| {_cell(name)} | {count} |" for name, count in counts.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(report: ImportReport) -> str:
+    if report.error:
+        return f"| {_cell(report.file)} | | | | | {_cell(report.error)} |"
+    types = ", ".join(dict.fromkeys(lacking.type for lacking in report.types))
+    models = ", ".join(model.name for model in report.models)
+    valid = "yes" if report.is_valid else "no"
+    cells = (report.file, str(report.nodes), types, valid, models, str(len(report.told) or ""))
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

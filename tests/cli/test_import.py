@@ -1,0 +1,147 @@
+"""`nodegraph import`, and workflows of ComfyUI's wherever one is opened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.cli.conftest import Cli, saved
+
+BRING = '''
+"""Nodes of a pack, and how ComfyUI's are translated to them."""
+from nodegraph import node
+
+@node
+def Shout(text: str = "") -> str:
+    """Say it loudly."""
+    return text.upper()
+
+@node(output=True)
+def Show(text: str) -> None:
+    """Show it."""
+'''
+ENTRIES = """
+from nodegraph.compat.comfyui.entries import same
+
+ENTRIES = (
+    same("LoudText(words: STRING) -> STRING", "loud:Shout", {"words": "text"}),
+    same("LoudShow(words: STRING)", "loud:Show", {"words": "text"}),
+)
+"""
+
+
+def api(**nodes: Any) -> dict[str, Any]:
+    return {name: {"class_type": kind, "inputs": inputs} for name, (kind, inputs) in nodes.items()}
+
+
+LOUD = api(a=("LoudText", {"words": "hello"}), b=("LoudShow", {"words": ["a", 0]}))
+LOST = LOUD | api(c=("NobodysNode", {"text": ["a", 0], "kept": 3}))
+
+
+@pytest.fixture
+def loud(tmp_path: Path) -> Path:
+    folder = tmp_path / "packs" / "loud"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(BRING)
+    (folder / "comfyui.py").write_text(ENTRIES)
+    return folder
+
+
+def test_a_file_is_translated_with_entries_of_a_pack(cli: Cli, loud: Path) -> None:
+    saved(LOUD, "theirs.json")
+    shown = cli("import", "theirs.json", "--pack", loud, "-o", "ours")
+    assert (shown.code, shown.err) == (0, "")
+    assert "2 of 2 nodes translated" in shown.out
+    written = json.loads(Path("ours/theirs.json").read_text())
+    assert written["nodes"] == {
+        "shout": {"type": "loud:Shout", "inputs": {"text": "hello"}},
+        "show": {"type": "loud:Show", "inputs": {"text": {"from": "shout"}}},
+    }
+    assert cli("run", "ours/theirs.json", "--pack", loud).code == 0
+
+
+def test_nothing_is_replaced_unless_it_is_said(cli: Cli, loud: Path) -> None:
+    saved(LOUD, "theirs.json")
+    assert cli("import", "theirs.json", "--pack", loud).code == 0
+    assert Path("theirs.nodegraph.json").exists()
+    refused = cli("import", "theirs.json", "--pack", loud)
+    assert refused.code == 2
+    assert "there already" in refused.err
+    assert cli("import", "theirs.json", "--pack", loud, "--force").code == 0
+
+
+def test_a_placeholder_is_told_and_all_else_runs(cli: Cli, loud: Path) -> None:
+    saved(LOST, "theirs.json")
+    found = cli("import", "theirs.json", "--pack", loud, "--json").json["files"][0]
+    assert [each["type"] for each in found["placeholders"]] == ["NobodysNode"]
+    assert (found["translated"], found["valid"]) == (2, False)
+    checked = cli("validate", "theirs.json", "--pack", loud)
+    assert (checked.code, "comfyui:NobodysNode" in checked.out) == (2, True)
+    assert cli("run", "theirs.json", "--pack", loud, "--to", "show").code == 0
+
+
+def test_a_workflow_in_a_picture_runs_and_that_it_was_translated_is_said(
+    cli: Cli, loud: Path
+) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", json.dumps(LOUD))
+    Image.new("RGB", (2, 2)).save("made.png", pnginfo=info)
+    shown = cli("run", "made.png", "--pack", loud)
+    assert shown.code == 0
+    assert shown.err.count("made.png is ComfyUI's and was translated") == 1
+
+
+def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
+    Path("files").mkdir()
+    saved(LOUD, "files/a.json")
+    saved(LOST, "files/b.json")
+    Path("files/c.json").write_text('{"nodes": [')
+    shown = cli("import", "files", "--pack", loud, "--report", "report", "--json")
+    assert shown.code == 2
+    totals = json.loads(Path("report/import.json").read_text())["totals"]
+    assert totals["files"] == 3
+    assert (totals["unreadable"], totals["without_placeholder"], totals["valid"]) == (1, 1, 1)
+    assert totals["missing_types"] == {"NobodysNode": 1}
+    assert "| NobodysNode | 1 |" in Path("report/import.md").read_text()
+    assert not list(Path("files").glob("*.nodegraph.json"))
+
+
+def test_a_faulty_pack_is_told_and_hurts_nothing_else(cli: Cli, loud: Path, tmp_path: Path) -> None:
+    other = tmp_path / "packs" / "faulty"
+    other.mkdir()
+    (other / "__init__.py").write_text("")
+    (other / "comfyui.py").write_text("ENTRIES = 3")
+    saved(LOUD, "theirs.json")
+    shown = cli("import", "theirs.json", "--pack", loud, "--pack", other)
+    assert shown.code == 0
+    assert "warning: pack `faulty`: its entries for ComfyUI can't be used" in shown.err
+
+
+def test_an_installed_pack_brings_entries(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "quiet-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quiet\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nodegraph.comfyui]\nquiet = quiet_entries:BROUGHT\n")
+    code = ENTRIES.replace("Loud", "Quiet").replace("ENTRIES", "BROUGHT")
+    (info.parent / "quiet_entries.py").write_text(code)
+    monkeypatch.syspath_prepend(str(info.parent))
+    saved(api(a=("QuietText", {"words": "x"})), "theirs.json")
+    found = cli("import", "theirs.json", "--json").json["files"][0]
+    assert found["placeholders"] == []
+    sys.modules.pop("quiet_entries", None)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nodes": 3, "links": []}'])
+def test_what_is_no_workflow_is_told_and_nothing_is_written(cli: Cli, text: str) -> None:
+    Path("theirs.json").write_text(text)
+    shown = cli("import", "theirs.json", "-o", "ours.json")
+    assert shown.code == 2
+    assert "not imported" in shown.out
+    assert not Path("ours.json").exists()
