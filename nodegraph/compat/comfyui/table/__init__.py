@@ -6,9 +6,31 @@ A module for each kind of node; each has its own `ENTRIES`.
 from __future__ import annotations
 
 from nodegraph.compat.comfyui.entries import TableEntry
-from nodegraph.compat.comfyui.table import latents
+from nodegraph.compat.comfyui.table import (
+    conditioning,
+    control,
+    editing,
+    guiding,
+    latents,
+    loaders,
+    methods,
+    patches,
+    sampling,
+    schedules,
+)
 
-MODULES = (latents,)
+MODULES = (
+    loaders,
+    conditioning,
+    editing,
+    control,
+    patches,
+    guiding,
+    methods,
+    schedules,
+    sampling,
+    latents,
+)
 
 
 def built_in() -> tuple[TableEntry, ...]:

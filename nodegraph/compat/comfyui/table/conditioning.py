@@ -1,0 +1,437 @@
+"""Prompts, and what is done to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.compat.comfyui.table.returning import only
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+SYNTAX = {"syntax": "comfyui"}
+_EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
+
+
+def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
+    """The text encoder, taught the textual inversions that texts name."""
+    encoder: Signal | MadeOutput = node.inputs["clip"]
+    written = " ".join(text.given for text in texts if isinstance(text.given, str))
+    for name in dict.fromkeys(_EMBEDDING.findall(written)):
+        made = node.add(
+            "LoadTextualInversion",
+            text_encoder=encoder,
+            embedding=name.replace("\\", "/"),
+            token=f"embedding:{name}",
+        )
+        encoder = MadeOutput(made, "text_encoder")
+    return encoder
+
+
+def _prompt(node: Passage) -> None:
+    text = node.inputs["text"]
+    name = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _prompt_back(node: Passage) -> None:
+    syntax = node.inputs.get("syntax")
+    if syntax is None or syntax.given != "comfyui":
+        text = node.inputs["text"].given
+        if not isinstance(text, str) or any(sign in text for sign in "[]|()\\"):
+            node.tell("ComfyUI reads brackets, weights and AND in prompts in its own way")
+    name = node.add("CLIPTextEncode", clip=node.inputs["encoder"], text=node.inputs["text"])
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _inversion_back(node: Passage) -> None:
+    """There, prompts name the file; so an encoder that was taught one word is the one before."""
+    file, token = str(node.literal("embedding")), node.literal("token")
+    if token != f"embedding:{file}":
+        raise Untranslatable(f"prompts there name textual inversions as embedding:{file}")
+    node.give("text_encoder", node.inputs["text_encoder"])
+
+
+def _sizes(node: Passage, made: MadeOutput, **names: str) -> MadeOutput:
+    """A prompt of Stable Diffusion XL with sizes; those of 0 mean what is sampled here."""
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    return MadeOutput(node.add("SizeConditioning", conditioning=made, **taken), "conditioning")
+
+
+def _apart(node: Passage, **names: str) -> MadeOutput:
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    encoder = encoder_for(node, *taken.values())
+    made = node.add("EncodePromptApart", encoder=encoder, **taken, **SYNTAX)
+    return MadeOutput(made, "conditioning")
+
+
+def _sdxl(node: Passage) -> None:
+    made = _apart(node, clip_g="text_g", clip_l="text_l")
+    sized = _sizes(
+        node,
+        made,
+        original_width="width",
+        original_height="height",
+        crop_left="crop_w",
+        crop_top="crop_h",
+        target_width="target_width",
+        target_height="target_height",
+    )
+    node.give("CONDITIONING", sized)
+
+
+def _refiner(node: Passage) -> None:
+    text = node.inputs["text"]
+    made = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
+    prompt = MadeOutput(made, "conditioning")
+    names = {"original_width": "width", "original_height": "height", "score": "ascore"}
+    node.give("CONDITIONING", _sizes(node, prompt, **names))
+
+
+def _flux(node: Passage) -> None:
+    made = _apart(node, clip_l="clip_l", t5="t5xxl")
+    guidance = node.inputs["guidance"]
+    name = node.add("GuidanceConditioning", conditioning=made, guidance=guidance)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _sd3(node: Passage) -> None:
+    texts = {name: node.inputs[name].given for name in ("clip_l", "clip_g", "t5xxl")}
+    if node.literal("empty_padding") == "none" and "" in texts.values():
+        node.tell("encoders without a text read the empty prompt here")
+    node.give("CONDITIONING", _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl"))
+
+
+_READERS: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {
+    ("clip_g", "clip_l", "t5"): ("CLIPTextEncodeSD3", {"empty_padding": "empty_prompt"}),
+    ("clip_g", "clip_l"): ("CLIPTextEncodeSD3", {"t5xxl": "", "empty_padding": "none"}),
+    ("clip_l", "t5"): ("CLIPTextEncodeFlux", {"guidance": 3.5}),
+}
+
+
+def _apart_back(node: Passage) -> None:
+    readers = ("clip_g", "clip_l", "t5", "llama")
+    given = tuple(name for name in readers if _is_said(node, name))
+    if given not in _READERS:
+        raise Untranslatable("there is no node there that takes just these texts")
+    there, extra = _READERS[given]
+    taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in given}
+    name = node.add(there, clip=node.inputs["encoder"], **taken, **extra)
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _is_said(node: Passage, name: str) -> bool:
+    return name in node.inputs and node.inputs[name].given is not None
+
+
+def _system_prompt(node: Passage) -> None:
+    text = node.inputs["user_prompt"]
+    node.keep(system_prompt=node.inputs["system_prompt"].given)
+    node.tell("the model's own system prompt stands before the prompt")
+    name = node.add("EncodePrompt", encoder=node.inputs["clip"], text=text, **SYNTAX)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _clip_skip(node: Passage) -> None:
+    skip = -int(node.literal("stop_at_clip_layer"))
+    name = node.add("ClipSkip", encoder=node.inputs["clip"], skip=skip)
+    node.give("CLIP", MadeOutput(name, "text_encoder"))
+
+
+def _clip_skip_back(node: Passage) -> None:
+    last = -int(node.literal("skip"))
+    name = node.add("CLIPSetLastLayer", clip=node.inputs["encoder"], stop_at_clip_layer=last)
+    node.give("text_encoder", MadeOutput(name, "CLIP"))
+
+
+def _average(node: Passage) -> None:
+    """There, the share is that of the first; here, that of the second."""
+    share = 1.0 - float(node.literal("conditioning_to_strength"))
+    name = node.add(
+        "AverageConditioning",
+        first=node.inputs["conditioning_to"],
+        second=node.inputs["conditioning_from"],
+        share=round(share, 6),
+    )
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _average_back(node: Passage) -> None:
+    only(node, "first", "second", "share")
+    name = node.add(
+        "ConditioningAverage",
+        conditioning_to=node.inputs["first"],
+        conditioning_from=node.inputs["second"],
+        conditioning_to_strength=round(1.0 - float(node.literal("share")), 6),
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _combine_back(node: Passage) -> None:
+    made: Signal | MadeOutput = node.inputs["first"]
+    for port in ("second", "third", "fourth"):
+        if _is_said(node, port):
+            pair = {"conditioning_1": made, "conditioning_2": node.inputs[port]}
+            made = MadeOutput(node.add("ConditioningCombine", **pair), "CONDITIONING")
+    node.give("conditioning", made)
+
+
+def _area(unit: str) -> Translate:
+    def forward(node: Passage) -> None:
+        names = ("x", "y", "width", "height")
+        taken = {name: node.inputs[name] for name in names}
+        conditioning = node.inputs["conditioning"]
+        name = node.add("AreaConditioning", conditioning=conditioning, unit=unit, **taken)
+        node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
+
+    return forward
+
+
+def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
+    """A prompt with its strength, where that is said."""
+    strength = node.inputs["strength"]
+    if strength.given == 1:
+        return made
+    name = node.add("StrengthConditioning", conditioning=made, strength=strength)
+    return MadeOutput(name, "conditioning")
+
+
+def _area_back(node: Passage) -> None:
+    only(node, "conditioning", "x", "y", "width", "height", "unit")
+    names = ("conditioning", "x", "y", "width", "height")
+    taken: dict[str, Any] = {name: node.inputs[name] for name in names}
+    pixels = node.literal("unit") == "pixels"
+    if pixels:
+        taken |= {name: int(node.literal(name)) for name in names[1:]}
+    there = "ConditioningSetArea" if pixels else "ConditioningSetAreaPercentage"
+    name = node.add(there, **taken, strength=1.0)
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _mask(node: Passage) -> None:
+    if node.literal("set_cond_area") != "default":
+        node.tell("the mask's bounds set no area of their own: only the mask counts")
+    mask = node.inputs["mask"]
+    name = node.add("MaskConditioning", conditioning=node.inputs["conditioning"], mask=mask)
+    node.keep(set_cond_area=node.inputs["set_cond_area"].given)
+    node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
+
+
+def _mask_back(node: Passage) -> None:
+    name = node.add(
+        "ConditioningSetMask",
+        conditioning=node.inputs["conditioning"],
+        mask=node.inputs["mask"],
+        strength=1.0,
+        set_cond_area=node.kept.get("set_cond_area", "default"),
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _inpaint(node: Passage) -> None:
+    """Both prompts are shown the picture; here the positive one is, which the other takes over."""
+    names = {"vae": "vae", "image": "pixels", "mask": "mask"}
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken)
+    latent = MadeOutput(name, "latent")
+    if node.literal("noise_mask"):
+        masked = node.add("SetNoiseMask", latent=latent, mask=node.inputs["mask"])
+        latent = MadeOutput(masked, "latent")
+    _both(node, name, latent)
+
+
+def _both(node: Passage, name: str, latent: MadeOutput) -> None:
+    positive = MadeOutput(name, "conditioning")
+    node.give("positive", Signal(positive, node.inputs["positive"].carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", latent)
+
+
+def _instruct(node: Passage) -> None:
+    name = node.add(
+        "ImageConditioning",
+        conditioning=node.inputs["positive"],
+        vae=node.inputs["vae"],
+        image=node.inputs["pixels"],
+    )
+    _both(node, name, MadeOutput(name, "latent"))
+
+
+def _beside_back(there: str, *names: str) -> Translate:
+    """The way back of a picture beside prompts: there it is put beside a negative prompt, too."""
+
+    def backward(node: Passage) -> None:
+        positive = node.inputs["conditioning"]
+        taken: dict[str, Any] = {name: node.inputs[name] for name in names}
+        taken["pixels"] = taken.pop("image")
+        if there == "InpaintModelConditioning":
+            taken["noise_mask"] = False
+        node.tell(f"{there} has to be put between the negative prompt and its sampler, too")
+        name = node.add(there, positive=positive, negative=positive, **taken)
+        node.give("conditioning", MadeOutput(name, "positive"))
+        node.give("latent", MadeOutput(name, "latent"))
+
+    return backward
+
+
+def _method(node: Passage) -> None:
+    """How positions of several pictures are counted: as the model was trained, here."""
+    told = node.literal("reference_latents_method")
+    if told == "uxo/uno":
+        node.tell(
+            "positions of reference pictures are counted as the model was trained, not by UNO"
+        )
+    node.give("CONDITIONING", node.inputs["conditioning"])
+
+
+def _frame_rate(node: Passage) -> None:
+    rate = node.inputs["frame_rate"]
+    positive = node.inputs["positive"]
+    name = node.add("FrameRateConditioning", conditioning=positive, rate=rate)
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+
+
+def _frame_rate_back(node: Passage) -> None:
+    taken = {"positive": node.inputs["conditioning"], "negative": node.inputs["conditioning"]}
+    name = node.add("LTXVConditioning", **taken, frame_rate=node.inputs["rate"])
+    node.give("conditioning", MadeOutput(name, "positive"))
+
+
+_ONE = "conditioning: CONDITIONING"
+_PIXELS = "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, pixels: IMAGE"
+_LED = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
+
+_PROMPTS = (
+    entry(
+        'CLIPTextEncode(text: STRING = "", clip: CLIP) -> CONDITIONING',
+        _prompt,
+        "EncodePrompt",
+        _prompt_back,
+    ),
+    entry(
+        "CLIPTextEncodeSDXL(clip: CLIP, width: INT = 1024, height: INT = 1024, crop_w: INT = 0, "
+        "crop_h: INT = 0, target_width: INT = 1024, target_height: INT = 1024, "
+        'text_g: STRING = "", text_l: STRING = "") -> CONDITIONING',
+        _sdxl,
+    ),
+    entry(
+        "CLIPTextEncodeSDXLRefiner(ascore: FLOAT = 6.0, width: INT = 1024, height: INT = 1024, "
+        'text: STRING = "", clip: CLIP) -> CONDITIONING',
+        _refiner,
+    ),
+    entry(
+        'CLIPTextEncodeFlux(clip: CLIP, clip_l: STRING = "", t5xxl: STRING = "", '
+        "guidance: FLOAT = 3.5) -> CONDITIONING",
+        _flux,
+        "EncodePromptApart",
+        _apart_back,
+    ),
+    entry(
+        'CLIPTextEncodeSD3(clip: CLIP, clip_l: STRING = "", clip_g: STRING = "", '
+        't5xxl: STRING = "", empty_padding: COMBO = "none") -> CONDITIONING',
+        _sd3,
+    ),
+    entry(
+        'CLIPTextEncodeLumina2(system_prompt: COMBO = "superior", user_prompt: STRING = "", '
+        "clip: CLIP) -> CONDITIONING",
+        _system_prompt,
+    ),
+    entry(
+        "CLIPSetLastLayer(clip: CLIP, stop_at_clip_layer: INT = -1) -> CLIP",
+        _clip_skip,
+        "ClipSkip",
+        _clip_skip_back,
+    ),
+)
+
+_CHANGED = (
+    same(
+        f"FluxGuidance({_ONE}, guidance: FLOAT = 3.5) -> CONDITIONING",
+        "GuidanceConditioning",
+    ),
+    same(f"ConditioningZeroOut({_ONE}) -> CONDITIONING", "ZeroOutConditioning"),
+    entry(
+        "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
+        " -> CONDITIONING",
+        same(
+            "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
+            " -> CONDITIONING",
+            "CombineConditioning",
+            {"conditioning_1": "first", "conditioning_2": "second"},
+        ).forward,
+        "CombineConditioning",
+        _combine_back,
+    ),
+    same(
+        "ConditioningConcat(conditioning_to: CONDITIONING, conditioning_from: CONDITIONING)"
+        " -> CONDITIONING",
+        "ConcatenateConditioning",
+        {"conditioning_to": "first", "conditioning_from": "second"},
+    ),
+    entry(
+        "ConditioningAverage(conditioning_to: CONDITIONING, conditioning_from: CONDITIONING, "
+        "conditioning_to_strength: FLOAT = 1.0) -> CONDITIONING",
+        _average,
+        "AverageConditioning",
+        _average_back,
+    ),
+    entry(
+        f"ConditioningSetArea({_ONE}, width: INT = 64, height: INT = 64, x: INT = 0, y: INT = 0, "
+        "strength: FLOAT = 1.0) -> CONDITIONING",
+        _area("pixels"),
+        "AreaConditioning",
+        _area_back,
+    ),
+    entry(
+        f"ConditioningSetAreaPercentage({_ONE}, width: FLOAT = 1.0, height: FLOAT = 1.0, "
+        "x: FLOAT = 0.0, y: FLOAT = 0.0, strength: FLOAT = 1.0) -> CONDITIONING",
+        _area("shares"),
+    ),
+    same(
+        f"ConditioningSetAreaStrength({_ONE}, strength: FLOAT = 1.0) -> CONDITIONING",
+        "StrengthConditioning",
+    ),
+    entry(
+        f"ConditioningSetMask({_ONE}, mask: MASK, strength: FLOAT = 1.0, "
+        'set_cond_area: COMBO = "default") -> CONDITIONING',
+        _mask,
+        "MaskConditioning",
+        _mask_back,
+    ),
+    same(
+        f"ConditioningSetTimestepRange({_ONE}, start: FLOAT = 0.0, end: FLOAT = 1.0)"
+        " -> CONDITIONING",
+        "SpanConditioning",
+    ),
+    entry(
+        "LTXVConditioning(positive: CONDITIONING, negative: CONDITIONING, "
+        "frame_rate: FLOAT = 25.0) -> positive: CONDITIONING, negative: CONDITIONING",
+        _frame_rate,
+        "FrameRateConditioning",
+        _frame_rate_back,
+    ),
+)
+
+_PICTURES = (
+    entry(
+        f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LED}",
+        _inpaint,
+        "InpaintConditioning",
+        _beside_back("InpaintModelConditioning", "vae", "image", "mask"),
+    ),
+    entry(
+        f"InstructPixToPixConditioning({_PIXELS}) -> {_LED}",
+        _instruct,
+        "ImageConditioning",
+        _beside_back("InstructPixToPixConditioning", "vae", "image"),
+    ),
+    entry(
+        f'FluxKontextMultiReferenceLatentMethod({_ONE}, reference_latents_method: COMBO = "offset")'
+        " -> CONDITIONING",
+        _method,
+    ),
+)
+
+ENTRIES: tuple[TableEntry, ...] = (*_PROMPTS, *_CHANGED, *_PICTURES)

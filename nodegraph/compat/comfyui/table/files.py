@@ -1,0 +1,27 @@
+"""Names of model files: with `/` between folders, whatever they were written with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import BLOCK
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Untranslatable
+
+
+def file_input(node: Passage, name: str) -> Any:
+    """What an input that names a file is given, for a native one."""
+    signal = node.inputs[name]
+    if isinstance(signal.given, str) and "\\" in signal.given:
+        return signal.given.replace("\\", "/")
+    return signal
+
+
+def file_name(node: Passage, name: str) -> str:
+    """The file that an input names; empty if that isn't known before a run."""
+    given = node.inputs[name].given
+    if isinstance(given, MadeOutput) and given.node != BLOCK:
+        return ""
+    try:
+        return str(node.literal(name)).replace("\\", "/")
+    except Untranslatable:
+        return ""

@@ -1,0 +1,101 @@
+"""Samplings on their way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.compat.comfyui.table.methods import method_there
+from nodegraph.compat.comfyui.table.returning import (
+    GRADUAL,
+    NOISE_SCALE,
+    guide_of,
+    only,
+    tell_conventions,
+    the_negative,
+)
+from nodegraph.compat.comfyui.table.schedules import laid
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal
+
+
+def ksampler_back(node: Passage) -> None:
+    settings = ("model", "positive", "negative", "latent", "seed", "steps", "cfg", "sampler")
+    conventions = ("convention", "draw", "denoise_steps")
+    only(node, *settings, "schedule", "denoise", *conventions)
+    tell_conventions(node)
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
+    name = node.add(
+        "KSampler",
+        model=node.inputs["model"],
+        seed=node.inputs["seed"],
+        steps=node.inputs["steps"],
+        cfg=cfg,
+        sampler_name=method_there(node),
+        scheduler=node.inputs["schedule"],
+        positive=positive,
+        negative=the_negative(node, positive, cfg.given),
+        latent_image=node.inputs["latent"],
+        denoise=node.inputs["denoise"],
+    )
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def advanced_back(node: Passage) -> None:
+    tell_conventions(node)
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
+    adds, leaves = node.literal("add_noise"), node.literal("leave_noise")
+    last = node.inputs.get("end_step")
+    end = (
+        last if last is not None and last.given is not None else node.kept.get("end_at_step", 10000)
+    )
+    name = node.add(
+        "KSamplerAdvanced",
+        model=node.inputs["model"],
+        add_noise="enable" if adds else "disable",
+        noise_seed=node.inputs["seed"],
+        steps=node.inputs["steps"],
+        cfg=cfg,
+        sampler_name=method_there(node),
+        scheduler=node.inputs["schedule"],
+        positive=positive,
+        negative=the_negative(node, positive, cfg.given),
+        latent_image=node.inputs["latent"],
+        start_at_step=node.inputs["start_step"],
+        end_at_step=end,
+        return_with_leftover_noise="enable" if leaves else "disable",
+    )
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def custom_back(node: Passage) -> None:
+    """SampleCustom, with the guider and the schedule that come along."""
+    tell_conventions(node)
+    guide = guide_of(node)
+    model: Signal | MadeOutput = node.inputs["model"]
+    for patch, inputs in (*guide.patches, *_beginning(node)):
+        output = "patched_model" if patch in _PATCHED_MODEL else "MODEL"
+        model = MadeOutput(node.add(patch, model=model, **inputs), output)
+    guider = node.add(guide.type, model=model, **guide.inputs)
+    name = node.add(
+        "SamplerCustomAdvanced",
+        noise=node.inputs["noise"],
+        guider=MadeOutput(guider, "GUIDER"),
+        sampler=node.inputs["sampler"],
+        sigmas=laid(node, node.inputs["schedule"], model),
+        latent_image=node.inputs["latent"],
+    )
+    node.give("latent", MadeOutput(name, "output"))
+    node.give("denoised", MadeOutput(name, "denoised_output"))
+
+
+_PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "TCFG")
+
+
+def _beginning(node: Passage) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Patches that stand for what noise and latent say here."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    if NOISE_SCALE in (noise := node.inputs["noise"].carried):
+        found.append(("ModelNoiseScale", {"noise_scale": noise[NOISE_SCALE]}))
+    if GRADUAL in (latent := node.inputs["latent"].carried):
+        found.append(("DifferentialDiffusion", {"strength": latent[GRADUAL]}))
+    return tuple(found)

@@ -1,0 +1,79 @@
+"""Every node type of the table becomes native nodes with inputs that they have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodegraph import Session
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.table import (
+    conditioning,
+    control,
+    editing,
+    guiding,
+    loaders,
+    methods,
+    patches,
+    sampling,
+    schedules,
+)
+from tests.compat.comfyui.supplied import imported, problems, supplied, with_sampler
+
+MODULES = (
+    loaders,
+    conditioning,
+    editing,
+    control,
+    patches,
+    guiding,
+    methods,
+    schedules,
+    sampling,
+)
+ENTRIES = [one for module in MODULES for one in module.ENTRIES if not one.type.startswith("@")]
+NONE_HERE = {"unCLIPConditioning", "HiDreamO1ReferenceImages"}
+"""Types that are known, and told to have no counterpart."""
+
+FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value"}
+"""What it is told that has a model of another kind, or files that aren't there."""
+
+
+AWAITED = {
+    "Flux2Scheduler",
+    "Ideogram4Scheduler",
+    "LTXVScheduler",
+    "ModelSamplingAuraFlow",
+    "ModelSamplingDiscrete",
+    "ModelSamplingFlux",
+    "ModelSamplingSD3",
+    "SDTurboScheduler",
+    "SamplerER_SDE",
+    "SamplerLCM",
+    "SetFirstSigma",
+}
+"""Types whose native counterparts are still to come."""
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session()
+
+
+@pytest.mark.parametrize("one", ENTRIES, ids=lambda one: one.type)
+def test_it_becomes_native_nodes_that_are_valid(
+    one: TableEntry, session: Session, tmp_path: Path
+) -> None:
+    found = imported(with_sampler(supplied(one)))
+    assert {fate.type for fate in found.placeholders} <= NONE_HERE & {one.type}
+    if one.type in NONE_HERE:
+        return
+    if one.type in AWAITED:
+        pytest.skip("what stands for it is still to come")
+    wrong = [
+        problem
+        for problem in problems(session, found.workflow, tmp_path)
+        if problem.code not in FINE
+    ]
+    assert wrong == []
