@@ -59,6 +59,7 @@ _ANY_LEVEL = (
     "dpmpp_2m_cfg_pp",
     "gradient_estimation_cfg_pp",
     "uni_pc",
+    "uni_pc_bh1",
     "deis",
     "lms",
     "ipndm",

@@ -99,9 +99,12 @@ NOT_HERE: Mapping[str, str] = MappingProxyType(
 )
 """Samplers of other tools that aren't here: why."""
 
-_COMFYUI_SAME = MappingProxyType({"ddim": "euler", "ddpm": "euler_ancestral"})
-"""ComfyUI's samplers of a name that is another's here: its ddim takes Euler's steps, and its ddpm
-draws from the posterior, which is what an ancestral step of Euler with eta 1 does."""
+_COMFYUI_SAME = MappingProxyType(
+    {"ddim": "euler", "ddpm": "euler_ancestral", "uni_pc": "uni_pc_bh1"}
+)
+"""ComfyUI's samplers of a name that is another's here: its ddim takes Euler's steps, its ddpm
+draws from the posterior, which is what an ancestral step of Euler with eta 1 does, and its uni_pc
+is variant B1."""
 
 
 def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:

@@ -97,6 +97,8 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "euler_ancestral_cfg_pp": _NOISY,
         "dpmpp_2s_ancestral_cfg_pp": _NOISY,
         "gradient_estimation_cfg_pp": {"gamma": 2.0},
+        "uni_pc": {"order": 2},
+        "uni_pc_bh1": {"order": 3},
         "deis": {"order": 3},
         "lms": {"order": 4},
         "ipndm": {"order": 4},
@@ -107,12 +109,21 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
 )
 """By sampler: the options that it heeds and what they are of themselves. Others heed none."""
 
-_HIGHEST_ORDER = {"deis": 3, "er_sde": 3}
+COMFYUI_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
+    {"uni_pc": {"order": 3}}
+)
+"""By sampler: what options are of themselves by ComfyUI's convention, where that is another."""
+
+_HIGHEST_ORDER = {"deis": 3, "er_sde": 3, "uni_pc": 3, "uni_pc_bh1": 3}
 
 
-def resolved(sampler: str, options: SamplerOptions) -> ResolvedOptions:
+def resolved(
+    sampler: str, options: SamplerOptions, convention: str = "diffusers"
+) -> ResolvedOptions:
     """A sampler's numbers, its own where none was given.
 
+    Args:
+        convention: One of `nodegraph.diffusion.sampling_parts.CONVENTIONS`.
     Raises:
         InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
             option's name.
@@ -124,7 +135,8 @@ def resolved(sampler: str, options: SamplerOptions) -> ResolvedOptions:
         if name not in heeded:
             raise _unheeded(sampler, name, value, tuple(heeded))
         _check_range(sampler, name, value)
-    numbers: dict[str, Any] = {**heeded, **given}
+    own = COMFYUI_OPTIONS.get(sampler, {}) if convention == "comfyui" else {}
+    numbers: dict[str, Any] = {**heeded, **own, **given}
     if numbers.get("s_tmin", 0) > numbers.get("s_tmax", math.inf):
         raise InvalidValue(
             "s_tmin is above s_tmax, so there is nothing between them",

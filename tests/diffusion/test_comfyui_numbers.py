@@ -237,6 +237,43 @@ def flow_lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Te
     return x
 
 
+def uni_pc(*, b1: bool) -> Method:
+    """Of order 3, down to sigma 0.001 in place of 0, where ComfyUI ends."""
+
+    def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        sigmas = torch.cat([sigmas[:-1], torch.tensor([0.001])]).double()
+        logs, steps = -sigmas.log(), len(sigmas) - 1
+        known = [denoise(x, sigmas[0].float())]
+        for step in range(1, steps + 1):
+            order = min(3, steps - 1, step, steps + 1 - step)
+            h = logs[step - 1] - logs[step]
+            scale = h if b1 else torch.expm1(h)
+            ratios = [
+                float(logs[step - 1 - i] - logs[step - 1]) / -float(h) for i in range(1, order)
+            ]
+            points = torch.tensor([*ratios, 1.0], dtype=torch.float64)
+            system = torch.stack([points**power for power in range(order)])
+            rest, values = torch.expm1(h) / h - 1, []
+            for power in range(1, order + 1):
+                values.append(rest * math.factorial(power) / scale)
+                rest = rest / h - 1 / math.factorial(power + 1)
+            right = torch.stack(values)
+            slopes = [(known[-1 - i] - known[-1]) / ratios[i - 1] for i in range(1, order)]
+            base = sigmas[step] / sigmas[step - 1] * x - torch.expm1(h) * known[-1]
+            led = torch.linalg.solve(system[:-1, :-1], right[:-1]) if order > 2 else [0.5]
+            trial = base - scale * sum(w * item for w, item in zip(led, slopes, strict=False))
+            if step == steps:
+                return trial.float()
+            found = denoise(trial.float(), sigmas[step].float())
+            mended = torch.linalg.solve(system, right) if order > 1 else [0.5]
+            parts = zip(mended, [*slopes, found - known[-1]], strict=True)
+            x = (base - scale * sum(weight * item for weight, item in parts)).float()
+            known.append(found)
+        return x
+
+    return walk
+
+
 def table_denoiser(x: Tensor, sigma: Tensor) -> Tensor:
     timestep = (TABLE.sigmas.log() - sigma.log()).abs().argmin()
     return x - sigma * model(x / (sigma**2 + 1).sqrt(), timestep)
@@ -270,6 +307,10 @@ def begun(name: str, sampler: str, noise: ModelNoise) -> tuple[Sampler, Tensor, 
         ("lcm", lcm, TABLE, 1e-5),
         ("euler_ancestral", euler_ancestral, TABLE, 1e-5),
         ("euler_ancestral", posterior, TABLE, 1e-4),
+        ("uni_pc_bh1", uni_pc(b1=True), TABLE, 2e-3),
+        ("uni_pc", uni_pc(b1=False), TABLE, 2e-3),
+        ("uni_pc_bh1", uni_pc(b1=True), FLOW, 2e-3),
+        ("uni_pc", uni_pc(b1=False), FLOW, 2e-3),
         ("euler", euler, FLOW, 1e-5),
         ("heun", heun, FLOW, 1e-5),
         ("dpmpp_2m", dpmpp_2m, FLOW, 1e-5),

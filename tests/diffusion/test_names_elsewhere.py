@@ -57,13 +57,22 @@ def test_the_page_tells_them_all() -> None:
 def test_samplers_of_comfyui_are_those_that_step_alike() -> None:
     found = {
         name: comfyui_sampler(name, SAMPLER_NAMES)
-        for name in ("euler", "ddim", "ddpm", "dpmpp_2m_sde_gpu", "uni_pc_bh2", "dpm_adaptive")
+        for name in (
+            "euler",
+            "ddim",
+            "ddpm",
+            "dpmpp_2m_sde_gpu",
+            "uni_pc",
+            "uni_pc_bh2",
+            "dpm_adaptive",
+        )
     }
     assert found == {
         "euler": "euler",
         "ddim": "euler",
         "ddpm": "euler_ancestral",
         "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
+        "uni_pc": "uni_pc_bh1",
         "uni_pc_bh2": "uni_pc",
         "dpm_adaptive": None,
     }

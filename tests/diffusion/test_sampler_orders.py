@@ -112,6 +112,7 @@ def error(name: str, steps: int, **options: Any) -> float:
         ("sa_solver", 2),
         ("sa_solver_pece", 2),
         ("uni_pc", 2),
+        ("uni_pc_bh1", 3),
         ("dpmpp_3m", 2),
         ("dpmpp_3m_sde", 2),
         ("seeds_3", 3),

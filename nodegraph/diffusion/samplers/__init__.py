@@ -50,7 +50,7 @@ from nodegraph.diffusion.samplers.restart import Restart
 from nodegraph.diffusion.samplers.sa_solver import SASolver, SASolverPECE
 from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, LMS
 from nodegraph.diffusion.samplers.tcd import TCD
-from nodegraph.diffusion.samplers.uni_pc import UniPC
+from nodegraph.diffusion.samplers.uni_pc import UniPC, UniPCB1
 from nodegraph.diffusion.schedules import Ladder
 
 __all__ = ["SAMPLERS", "Sampler", "make_sampler"]
@@ -88,6 +88,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "dpmpp_2m_cfg_pp": DPMpp2MCFGpp,
         "gradient_estimation_cfg_pp": GradientEstimationCFGpp,
         "uni_pc": UniPC,
+        "uni_pc_bh1": UniPCB1,
         "deis": DEIS,
         "lms": LMS,
         "ipndm": IPNDM,
@@ -128,4 +129,4 @@ def make_sampler(
     chosen = SAMPLERS[name]
     spaces = chosen.spaces if convention == "diffusers" else {**chosen.spaces, **chosen.common}
     space = spaces[noise.kind](ladder, noise)
-    return chosen(space, generators, resolved(name, options))
+    return chosen(space, generators, resolved(name, options, convention))
