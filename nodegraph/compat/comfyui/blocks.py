@@ -15,12 +15,19 @@ from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
-from nodegraph.compat.comfyui.foreign import BLOCK, ForeignBlock, ForeignNode, Frame, Spot
+from nodegraph.compat.comfyui.foreign import (
+    BLOCK,
+    ForeignBlock,
+    ForeignNode,
+    Frame,
+    Source,
+    Spot,
+)
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.naming import Names, block_name, snake
 from nodegraph.compat.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal
-from nodegraph.compat.comfyui.walking import GraphPlace, Walk
+from nodegraph.compat.comfyui.walking import GraphPlace, Walk, control_of
 from nodegraph.core.subgraphs import DEEPEST, LARGEST
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.errors import InvalidWorkflow, Problem
@@ -103,11 +110,16 @@ class NativeBlocks:
         self._enter(block)
         try:
             definition = None
-            if not any(signal.carried for signal in inputs.values()):
-                definition = self._definition(block, inputs)
-            if definition is None:
-                return self._in_place(block, node, inputs, walk)
-            return self._instance(block, definition, node, inputs, walk)
+            is_bypassed = walk.mode(node) == "bypass"
+            plain_inputs = {name: Signal(signal.given) for name, signal in inputs.items()}
+            if is_bypassed or not any(signal.carried for signal in inputs.values()):
+                definition = self._definition(block, _exposed_values(block) | plain_inputs)
+            if definition is not None:
+                return self._instance(block, definition, node, inputs, walk)
+            if is_bypassed:
+                walk.note(node, "", told=("it is left out: it is bypassed",))
+                return [None for _ in block.outputs]
+            return self._in_place(block, node, inputs, walk)
         finally:
             self._open.pop()
 
@@ -192,7 +204,13 @@ class NativeBlocks:
         walk: Walk,
     ) -> Sequence[Signal | None]:
         ports = _ports(block)
-        given = {ports[name]: signal for name, signal in inputs.items() if name in ports}
+        drawn = {
+            name: signal
+            for name, signal in _exposed_values(block).items()
+            if tag_of(signal.given).control
+        }
+        shown = drawn | dict(inputs)
+        given = {ports[name]: signal for name, signal in shown.items() if name in ports}
         taken = definition.subgraph.inputs
         made = walk.into.add(
             node.title or block.name,
@@ -259,6 +277,19 @@ def _ports(block: ForeignBlock) -> dict[str, str]:
         found[port.name] = names.free(snake(port.label or port.name, "input"))
     for inner, name in block.exposed:
         found[exposed_name(inner, name)] = names.free(snake(name, "input"))
+    return found
+
+
+def _exposed_values(block: ForeignBlock) -> dict[str, Signal]:
+    """What widgets of inner nodes hold that a block's uses show, by how uses call them."""
+    found: dict[str, Signal] = {}
+    for inner, name in block.exposed:
+        node = block.graph.nodes.get(inner)
+        value = node.inputs.get(name) if node else None
+        if node is not None and value is not None and not isinstance(value, Source):
+            control = control_of(node, name)
+            tag = Tag(control=control)
+            found[exposed_name(inner, name)] = Signal(tagged(value, tag) if control else value)
     return found
 
 

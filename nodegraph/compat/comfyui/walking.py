@@ -180,7 +180,7 @@ class Walk:
             if exposed is not None:
                 found[name] = exposed
             elif not isinstance(value, Source):
-                control = _CONTROLS.get(node.control.get(name, ""), "")
+                control = control_of(node, name)
                 found[name] = Signal(tagged(value, Tag(control=control)) if control else value)
             elif (signal := self.signal(value)) is not None:
                 found[name] = signal
@@ -188,11 +188,11 @@ class Walk:
 
     def _translate(self, node: ForeignNode, inputs: Mapping[str, Signal]) -> None:
         if node.type in self._blocks:
+            found = dict(enumerate(self._blocks.use(node, inputs, self)))
             if self.mode(node) == "bypass":
-                self._give(node, self._passed(node))
-                return
-            outputs = self._blocks.use(node, inputs, self)
-            self._give(node, dict(enumerate(outputs)))
+                passed = self._passed(node)
+                found = {slot: _through(given, passed.get(slot)) for slot, given in found.items()}
+            self._give(node, found)
             return
         entry = self._table.get(node.type) or native_entry(node)
         if entry is None:
@@ -347,6 +347,11 @@ class Walk:
     def _give(self, node: ForeignNode, outputs: Mapping[int, Signal | None]) -> None:
         for slot, signal in outputs.items():
             self._given[Source(node.id, slot)] = signal
+
+
+def control_of(node: ForeignNode, name: str) -> str:
+    """What happens to an input after a run, as layouts say it; empty if nothing does."""
+    return _CONTROLS.get(node.control.get(name, ""), "")
 
 
 def _through(given: Signal | None, passed: Signal | None) -> Signal | None:

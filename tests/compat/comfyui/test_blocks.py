@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nodegraph.compat.comfyui.foreign import BLOCK, Source
@@ -103,3 +105,39 @@ def test_what_runs_through_a_block_runs_past_it() -> None:
 def test_a_block_within_itself_is_told() -> None:
     with pytest.raises(InvalidWorkflow, match="My block → My block"):
         translated(graph(**{"1": node("B")}), block(graph(**{"1": node("B")})))
+
+
+def test_a_widget_that_uses_show_becomes_an_input_with_its_value() -> None:
+    inner = graph(
+        **{
+            "1": node("Load", name="a"),
+            "2": node("Sample", model=Source("1", 0), seed=7) | {"control": {"seed": "increment"}},
+        }
+    )
+    shown = replace(block(inner, LATENT=Source("2", 0)), exposed=(("1", "name"), ("2", "seed")))
+    found = translated(graph(**{"9": node("B")}), shown).workflow
+    (subgraph,) = found.subgraphs.values()
+    assert {name: (port.to, port.default) for name, port in subgraph.inputs.items()} == {
+        "name": (["load_model.model"], "a"),
+        "seed": (["ksampler.seed"], 7),
+    }
+    assert found.nodes["my_block"].inputs == {"seed": 7}
+    assert found.ui["seeds"] == {"my_block.seed": "increment"}
+
+
+def test_a_bypassed_block_stays_and_passes_on_what_it_is_given() -> None:
+    inner = graph(**{"1": node("Lora", model=INPUT[0], name="l")})
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a"),
+                "2": node("ModelShift", model=Source("1", 0), shift=2.0),
+                "3": node("B", model=Source("2", 0)) | {"mode": "bypass"},
+                "4": node("Sample", model=Source("3", 0)),
+            }
+        ),
+        block(inner, "model", MODEL=Source("1", 0)),
+    ).workflow
+    assert found.nodes["my_block"].mode == "bypass"
+    assert found.nodes["ksampler"].inputs["model"] == {"from": "my_block.model"}
+    assert found.nodes["shift"].inputs == {"shift": 2.0}
