@@ -43,6 +43,7 @@ NEED_MODELS = frozenset(
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
+        "EstimatePose",
         "FirstBlockCache",
         "ForegroundMask",
         "ImageConditioning",

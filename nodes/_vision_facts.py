@@ -117,3 +117,9 @@ def check_foreground(inputs: HookInputs) -> Iterator[Finding]:
 def check_depth(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for something else."""
     yield from _check(inputs, "depth")
+
+
+def check_pose(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else, and texts that are no boxes."""
+    yield from _check(inputs, "pose")
+    yield from check_points(inputs)

@@ -16,6 +16,7 @@ from ._vision_facts import (
     check_depth,
     check_foreground,
     check_matting,
+    check_pose,
     check_text,
     check_vision_model,
     vision_outputs,
@@ -41,6 +42,7 @@ _CATEGORY = "mask/segment"
         "segformer",
         "vitmatte",
         "depth anything",
+        "vitpose",
         "BiRefNet",
         "RMBG",
         "rembg",
@@ -54,11 +56,11 @@ def LoadVisionModel(
     model: Annotated[str, File("model")],
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> VisionModel:
-    """Open a model that sees: one that masks things, or tells how near they are.
+    """Open a model that sees: one that masks things, or tells depths or poses.
 
     It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
-    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN. Or it is a file
-    or folder of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
+    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose. Or it
+    is a file or folder of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
 
     Args:
         model: Name under a models folder, such as segment/sam2-hiera-tiny or
@@ -121,8 +123,7 @@ def SegmentAnything(
             each.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.images.coordinates import read_boxes, read_points
-    from nodegraph.images.mask_sources import in_pixels
+    from nodegraph.images.coordinates import read_points
     from nodegraph.images.selecting import pixel_points
     from nodegraph.vision.segmenting import segment_anything
 
@@ -131,12 +132,17 @@ def SegmentAnything(
         pixel_points(read_points(text, port), size, unit, port)
         for port, text in (("points", points), ("excluded", excluded))
     )
-    within = (
-        [in_pixels(box, size, unit) for box in read_boxes(boxes, unit=unit)]
-        if boxes.strip()
-        else []
-    )
+    within = _boxes(boxes, size, unit)
     return Segmented(*segment_anything(ctx, model, image, wanted, other, within))
+
+
+def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, float, float, float]]:
+    """In pixels; none of an empty text."""
+    from nodegraph.images.coordinates import read_boxes
+    from nodegraph.images.mask_sources import in_pixels
+
+    found = read_boxes(text, unit=unit) if text.strip() else []
+    return [in_pixels(box, size, unit) for box in found]
 
 
 class Foreground(NamedTuple):
@@ -299,3 +305,37 @@ def EstimateDepth(ctx: Context, model: VisionModel, image: Image) -> Image:
     from nodegraph.vision.segmenting import estimate_depth
 
     return estimate_depth(ctx, model, image)
+
+
+@node(
+    category="control/preprocess",
+    lane="gpu",
+    numerics=True,
+    facts=SAME_SIZE_RGB,
+    validate=check_pose,
+    tags=("openpose", "dwpose", "vitpose", "skeleton", "keypoints", "ControlNet", "people"),
+)
+def EstimatePose(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    boxes: str = "",
+    unit: Unit = "shares",
+    threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.3,
+    thickness: Annotated[float, Range(0.1, 10, step=0.1), Advanced()] = 1.0,
+) -> Image:
+    """Draw people's skeletons on black, for a ControlNet for poses.
+
+    Args:
+        model: Of LoadVisionModel: ViTPose.
+        image: Any; the boxes are the same in all of a batch.
+        boxes: x, y, width and height of a box round each person; empty for one person in all of the
+            picture.
+        unit: Shares of the picture's sides, 0 to 1, or pixels.
+        threshold: How sure the model is to be of a joint that is drawn.
+        thickness: Of limbs; 1 is what control networks were trained on, at 512 pixels.
+    """
+    from nodegraph.vision.poses import draw_poses
+
+    size = image.shape[2], image.shape[1]
+    return draw_poses(ctx, model, image, _boxes(boxes, size, unit), threshold, thickness)

@@ -14,9 +14,9 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.foreground.architectures import BIREFNET, U2NET
 from nodegraph.errors import NodegraphError
 
-Task = Literal["points", "text", "classes", "matting", "depth", "foreground"]
+Task = Literal["points", "text", "classes", "matting", "depth", "foreground", "pose"]
 """What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
-a mask, how near things are, or what stands before the background."""
+a mask, how near things are, what stands before the background, or people's poses."""
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -37,6 +37,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "DepthAnythingForDepthEstimation": "depth",
         "DPTForDepthEstimation": "depth",
         "GLPNForDepthEstimation": "depth",
+        "VitPoseForPoseEstimation": "pose",
         BIREFNET: "foreground",
         U2NET: "foreground",
     }

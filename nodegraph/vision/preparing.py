@@ -31,6 +31,7 @@ _USUAL: Mapping[str, str] = {
     "DepthAnythingForDepthEstimation": "DPTImageProcessor",
     "DPTForDepthEstimation": "DPTImageProcessor",
     "GLPNForDepthEstimation": "GLPNImageProcessor",
+    "VitPoseForPoseEstimation": "VitPoseImageProcessor",
 }
 """Classes of transformers that prepare pictures, where the folder doesn't say."""
 

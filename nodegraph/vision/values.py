@@ -19,6 +19,7 @@ USED_BY: Mapping[Task, str] = MappingProxyType(
         "matting": "RefineMask",
         "depth": "EstimateDepth",
         "foreground": "ForegroundMask",
+        "pose": "EstimatePose",
     }
 )
 """Nodes, by what they need."""

@@ -197,9 +197,21 @@ def depth_anything(folder: Path) -> Any:
     return model
 
 
+def vitpose(folder: Path) -> Any:
+    backbone = tf.VitPoseBackboneConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=[64, 48],
+        patch_size=[16, 16], mlp_ratio=1, out_features=["stage2"],
+    )  # fmt: skip
+    config = tf.VitPoseConfig(backbone_config=backbone, num_labels=17)
+    model = _saved(tf.VitPoseForPoseEstimation(config), folder)
+    _preparation(folder, "VitPoseImageProcessor", size={"height": 64, "width": 48})
+    return model
+
+
 MAKERS: dict[str, Save] = {
     "sam": sam, "sam2": sam2, "clipseg": clipseg, "sam3": sam3, "segformer": segformer,
     "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
+    "vitpose": vitpose,
 }  # fmt: skip
 
 
