@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "nodes": "List the node types, or show one of them.",
     "models": "List the models, and where to put more.",
     "show": "Show a workflow as a tree or a drawing.",
+    "export": "Write a workflow for another program: ComfyUI.",
     "new": "Start a workflow from the gallery, or from the example of a node.",
     "import": "Translate workflows of ComfyUI.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",

@@ -37,6 +37,7 @@ class LeavingGraph:
         self.block_inputs = list(block_inputs)
         self._signatures = signatures
         self._wanted = set(taken)
+        self._ports: dict[str, list[str]] = {}
         self._last = 0
 
     def add(
@@ -48,9 +49,12 @@ class LeavingGraph:
             wanted: Its id, if that is free; empty for any.
             ports: Its outputs, of a type without a signature.
         """
-        name = wanted if wanted and wanted not in self.nodes else self._next()
+        # Ids of nodes in blocks that were put in place have several parts, which no file takes.
+        is_free = wanted.isdecimal() and wanted not in self.nodes
+        name = wanted if is_free else self._next()
         signature = self._signatures.get(node_type)
         outputs = signature.outputs if signature else [(port, "*") for port in ports]
+        self._ports[name] = [port for port, _ in outputs]
         self.nodes[name] = ForeignNode(
             name,
             node_type,
@@ -73,7 +77,7 @@ class LeavingGraph:
         """
         if output.node == BLOCK:
             return Source(BLOCK, self.block_inputs.index(output.port))
-        names = [port.name for port in self.nodes[output.node].ports]
+        names = self._ports[output.node]
         if output.port not in names:
             raise Untranslatable(f"`{self.nodes[output.node].type}` gives no `{output.port}`")
         return Source(output.node, names.index(output.port))
@@ -124,7 +128,7 @@ class Departure:
         self._entry = entry
         self._spec = spec
         self._into = into
-        self._id = origin.get("id")
+        self._origin = origin
 
     def literal(self, name: str) -> Any:
         given = self.inputs[name].given
@@ -145,12 +149,11 @@ class Departure:
             name: value.given if isinstance(value, Signal) else value
             for name, value in inputs.items()
         }
-        wanted = str(self._id) if self._id is not None and not self.made else ""
-        is_plain = wanted.isdecimal()
+        wanted = "" if self.made else str(self._origin.get("id", ""))
         name = self._into.add(
             node_type,
             {port: value for port, value in bare.items() if value is not None},
-            wanted if is_plain else "",
+            wanted,
         )
         self._tell_of(name)
         return name
@@ -177,6 +180,27 @@ class Departure:
         ports = list(outputs)
         made = self._into.add(node_type, inputs, "", ports)
         self._tell_of(made, outputs=ports if node_type.startswith(PREFIX) else ())
+        self.given = {port: Signal(MadeOutput(made, port)) for port in ports}
+
+    def add_placeholder(self, node_type: str, inputs: Mapping[str, Any]) -> None:
+        """Make the node again that a placeholder stands for, as it was written."""
+        entry = self._origin.get("entry")
+        written = entry if isinstance(entry, dict) else {}
+        names, outputs = self._origin.get("inputs"), self._origin.get("outputs")
+        known = names if isinstance(names, dict) else {}
+        ports = outputs if isinstance(outputs, list) else self.outputs
+        wanted = str(self._origin.get("id", ""))
+        given = {known.get(port, port): value for port, value in inputs.items()}
+        made = self._into.add(node_type, given, wanted, ports)
+        self._tell_of(made)
+        node = self._into.nodes[made]
+        verbatim = {key: written[key] for key in ("properties", "widgets_values") if key in written}
+        self._into.nodes[made] = replace(
+            node,
+            ports=tuple(_ports(written.get("outputs"), ports)),
+            mode="bypass" if self._origin.get("mode") == "bypass" else node.mode,
+            kept={**node.kept, "verbatim": verbatim},
+        )
         self.given = {port: Signal(MadeOutput(made, port)) for port in ports}
 
     def _tell_of(self, made: str, outputs: Sequence[str] = ()) -> None:
@@ -220,3 +244,11 @@ class Departure:
             self._into.nodes[name] = replace(
                 node, place=place, color=color, is_collapsed=is_collapsed
             )
+
+
+def _ports(written: Any, names: Sequence[str]) -> Iterable[ForeignPort]:
+    """Outputs as a file lists them, and names of those that it doesn't."""
+    listed = written if isinstance(written, list) else []
+    for at, name in enumerate(names):
+        entry = listed[at] if at < len(listed) and isinstance(listed[at], dict) else {}
+        yield ForeignPort(str(entry.get("name", name)), str(entry.get("type", "*")))

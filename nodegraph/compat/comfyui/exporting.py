@@ -16,6 +16,8 @@ from nodegraph.compat.comfyui.foreign import (
 from nodegraph.compat.comfyui.importing import by_type
 from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
+from nodegraph.compat.comfyui.writing.api_file import write_api
+from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import expandable, node_spec
@@ -56,6 +58,22 @@ def export(
             # What goes along unsaid crosses a border, such as a guider that has no model yet.
             pass
     return _Leaving(inlined(workflow), entries, catalog).exported()
+
+
+def documents(
+    workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog
+) -> tuple[ExportedWorkflow, Mapping[str, dict[str, Any]]]:
+    """A workflow in both of ComfyUI's formats.
+
+    Returns:
+        What became of it, and the documents: ``ui``, which its page opens, and ``api``, which its
+        server is sent.
+    """
+    entries = tuple(table)
+    signatures = {name: entry.signature for name, entry in by_type(entries).items()}
+    drawn = export(workflow, entries, catalog)
+    flat = export(workflow, entries, catalog, flat=True)
+    return drawn, {"ui": write_ui(drawn.foreign, signatures), "api": write_api(flat.foreign)}
 
 
 class _Leaving:

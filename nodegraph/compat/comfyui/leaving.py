@@ -12,6 +12,7 @@ from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source,
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.compat.comfyui.walking import PREFIX as PLACEHOLDER
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import NodeSpec
@@ -176,6 +177,10 @@ class GraphLeaving:
         if outputs is not None:
             self._use(departure, outputs)
             return
+        if entry.type.startswith(PLACEHOLDER):
+            inputs = self._native_inputs(departure)
+            departure.add_placeholder(entry.type.removeprefix(PLACEHOLDER), inputs)
+            return
         reasons = []
         for candidate in self._leaving.candidates(entry.type, str(origin.get("type", ""))):
             assert candidate.backward is not None
@@ -202,6 +207,10 @@ class GraphLeaving:
 
     def _leave_native(self, departure: Departure) -> None:
         """Keep a node as it is, and with it those that wait for somebody who can say them."""
+        inputs = self._native_inputs(departure)
+        departure.add_as(PREFIX + departure.type, inputs, departure.outputs)
+
+    def _native_inputs(self, departure: Departure) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
         for port, signal in self._inputs(departure.name).items():
             if signal.given is None:
@@ -209,7 +218,7 @@ class GraphLeaving:
                 inputs[port] = self._native_signal(link.node, link.port).given
             else:
                 inputs[port] = signal.given
-        departure.add_as(PREFIX + departure.type, inputs, departure.outputs)
+        return inputs
 
     def _native_signal(self, node: str, port: str) -> Signal:
         departure = self._departures[node]

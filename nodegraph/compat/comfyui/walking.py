@@ -310,6 +310,9 @@ class Walk:
         # Links lead past a bypassed one, as nobody knows which input would stand for an output.
         made.mode = "mute" if mode == "bypass" else mode
         made.origin = {"id": self.id(node), "type": node.type, "entry": dict(node.kept)}
+        renamed = {port: name for name, port in ports.items() if port != name}
+        if renamed:
+            made.origin["inputs"] = renamed
         if mode == "bypass":
             made.origin["mode"] = mode
         self.put(node, made.name)
@@ -317,11 +320,13 @@ class Walk:
         if mode == "bypass":
             self._give(node, self._passed(node))
         else:
-            self._give(node, self._kept_outputs(node, made.name, inputs))
+            outputs = self._kept_outputs(node, made.name)
+            made.origin["outputs"] = [
+                signal.given.port for signal in outputs.values() if signal is not None
+            ]
+            self._give(node, outputs)
 
-    def _kept_outputs(
-        self, node: ForeignNode, name: str, inputs: Mapping[str, Signal]
-    ) -> dict[int, Signal | None]:
+    def _kept_outputs(self, node: ForeignNode, name: str) -> dict[int, Signal | None]:
         """Outputs of a placeholder; what goes along with an input of the same type goes on."""
         outputs = self._outputs(node)
         names = Names()

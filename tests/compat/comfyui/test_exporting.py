@@ -163,3 +163,77 @@ def _names_a_block(name: str) -> bool:
 @settings(max_examples=60, deadline=None)
 def test_random_workflows_come_back_equal(workflow: Workflow, api: bool) -> None:
     assert meaning(there_and_back(workflow, api=api)) == meaning(workflow)
+
+
+def _unknown() -> dict[str, Any]:
+    """A file in which a node of a pack that isn't known stands between two that are."""
+    return {
+        "version": 0.4,
+        "nodes": [
+            {
+                "id": 4,
+                "type": "VAEDecode",
+                "inputs": [{"name": "samples", "type": "LATENT", "link": None}],
+                "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+                "mode": 0,
+                "pos": [10, 20],
+                "size": [200, 50],
+            },
+            {
+                "id": 7,
+                "type": "SparkleImage",
+                "inputs": [{"name": "the.image", "type": "IMAGE", "link": 1}],
+                "outputs": [
+                    {"name": "A B", "type": "IMAGE", "links": []},
+                    {"name": "A B", "type": "IMAGE", "links": [2]},
+                ],
+                "mode": 0,
+                "pos": [300, 20],
+                "size": [200, 50],
+                "properties": {"cnr_id": "sparkles", "odd": [1, {"two": 3}]},
+                "widgets_values": ["soft", 0.5, None],
+            },
+            {
+                "id": 9,
+                "type": "VAEEncode",
+                "inputs": [
+                    {"name": "pixels", "type": "IMAGE", "link": 2},
+                    {"name": "vae", "type": "VAE", "link": None},
+                ],
+                "outputs": [{"name": "LATENT", "type": "LATENT", "links": []}],
+                "mode": 4,
+                "pos": [600, 20],
+                "size": [200, 50],
+            },
+        ],
+        "links": [[1, 4, 0, 7, 0, "IMAGE"], [2, 7, 1, 9, 0, "IMAGE"]],
+    }
+
+
+def test_a_node_of_an_unknown_pack_comes_back_to_comfyui_as_it_was() -> None:
+    there = read_workflow(_unknown(), SIGNATURES)
+    native = translate(there, TABLE).workflow
+    back = write_ui(export(native, TABLE, catalog()).foreign, SIGNATURES)
+    again = read_workflow(json.loads(json.dumps(back)), SIGNATURES)
+    assert {name: (node.type, node.mode) for name, node in again.graph.nodes.items()} == {
+        name: (node.type, node.mode) for name, node in there.graph.nodes.items()
+    }
+    for name, node in there.graph.nodes.items():
+        assert again.graph.nodes[name].inputs == node.inputs
+    entry = next(node for node in back["nodes"] if node["type"] == "SparkleImage")
+    assert entry["widgets_values"] == ["soft", 0.5, None]
+    assert entry["properties"]["odd"] == [1, {"two": 3}]
+    assert [port["name"] for port in entry["outputs"]] == ["A B", "A B"]
+
+
+def test_what_does_not_run_is_left_out_of_what_a_server_is_sent() -> None:
+    workflow = Workflow.new()
+    workflow.add("load", "LoadImage", path="a.png")
+    workflow.add("one", "VAEEncode", image={"from": "load.image"})
+    workflow.add("two", "VAEDecode", latent={"from": "one"})
+    workflow.add("save", "SaveImage", image={"from": "two"})
+    muted = workflow.with_modes({"one": "mute"})
+    document = write_api(export(muted, TABLE, catalog(), flat=True).foreign)
+    names = {entry["_meta"]["nodegraph"]["name"]: entry for entry in document.values()}
+    assert list(names) == ["load", "two", "save"]
+    assert names["two"]["inputs"] == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow, Source
@@ -10,19 +11,50 @@ from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow, Sourc
 def write_api(workflow: ForeignWorkflow) -> dict[str, Any]:
     """The document of a workflow without blocks.
 
-    Muted and bypassed nodes have no place in this format: leave them out before.
+    Nodes that are muted or bypassed have no place in this format: what led to the former is left
+    open, and what led to the latter to what they pass on.
     """
-    return {name: _entry(node) for name, node in workflow.graph.nodes.items()}
+    live = _Live(workflow.graph.nodes)
+    return {
+        name: _entry(node, live) for name, node in workflow.graph.nodes.items() if node.mode is None
+    }
 
 
-def _entry(node: ForeignNode) -> dict[str, Any]:
-    meta = {"title": node.title or node.type} | dict(node.kept)
-    inputs = {name: _written(value) for name, value in node.inputs.items()}
+def _entry(node: ForeignNode, live: _Live) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    for name, value in node.inputs.items():
+        if isinstance(value, Source):
+            source = live.behind(value)
+            if source is not None:
+                inputs[name] = [source.node, source.slot]
+        else:
+            # A list would be taken for a link.
+            inputs[name] = {"__value__": value} if isinstance(value, list) else value
+    noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
+    meta = {"title": node.title or node.type} | noted
     return {"class_type": node.type, "inputs": inputs, "_meta": meta}
 
 
-def _written(value: Any) -> Any:
-    if isinstance(value, Source):
-        return [value.node, value.slot]
-    # A list would be taken for a link.
-    return {"__value__": value} if isinstance(value, list) else value
+class _Live:
+    """Finds the nodes that run behind those that don't."""
+
+    def __init__(self, nodes: Mapping[str, ForeignNode]) -> None:
+        self._nodes = nodes
+
+    def behind(self, source: Source) -> Source | None:
+        """Where a link's value comes from; None if nothing that runs gives it."""
+        found: Source | None = source
+        while found is not None and self._nodes[found.node].mode is not None:
+            node = self._nodes[found.node]
+            found = self._passed(node, found.slot) if node.mode == "bypass" else None
+        return found
+
+    def _passed(self, node: ForeignNode, slot: int) -> Source | None:
+        """The first input that is linked and of an output's type."""
+        kind = self._kind(Source(node.id, slot))
+        linked = [value for value in node.inputs.values() if isinstance(value, Source)]
+        return next((each for each in linked if self._kind(each) == kind), None)
+
+    def _kind(self, source: Source) -> str:
+        ports = self._nodes[source.node].ports
+        return ports[source.slot].type if source.slot < len(ports) else ""

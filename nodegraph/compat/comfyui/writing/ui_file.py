@@ -171,7 +171,9 @@ class _Level:
         assert node.place is not None
         spot = node.place
         number = int(node.id)
-        properties = {"Node name for S&R": node.type} | dict(node.kept)
+        verbatim = node.kept.get("verbatim", {})
+        noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
+        properties = {"Node name for S&R": node.type, **verbatim.get("properties", {}), **noted}
         if node.pack:
             properties["cnr_id"] = node.pack
         if node.type in self._blocks:
@@ -195,7 +197,7 @@ class _Level:
                 for slot, port in enumerate(self._ports(node))
             ],
             "properties": properties,
-            "widgets_values": self._values(node),
+            "widgets_values": verbatim.get("widgets_values", self._values(node)),
         }
         if node.title:
             written["title"] = node.title
