@@ -50,6 +50,7 @@ NEED_MODELS = frozenset(
         "ImageToVideoConditioning",
         "InpaintConditioning",
         "LoadIPAdapter",
+        "LoadLanguageModel",
         "LoadRedux",
         "LoadTextualInversion",
         "LoadVisionModel",

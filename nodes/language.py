@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from nodegraph import Advanced, Context, Image, Multiline, Range, Seed, TextEncoder, node
+from nodegraph import (
+    Advanced,
+    Choices,
+    Context,
+    File,
+    Image,
+    Multiline,
+    Range,
+    Seed,
+    TextEncoder,
+    node,
+)
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
+from nodegraph.languages.values import LanguageModel
 
+from ._language_facts import check_language_model, language_state, language_weights
 from ._memory import prompting
 from ._prompt_facts import check_writing
+
+
+@node(
+    category="models",
+    lane="io",
+    validate=check_language_model,
+    fingerprint=language_state,
+    estimate=language_weights,
+    tags=("LLM", "transformers", "qwen", "gemma", "llama", "mistral", "load", "chat"),
+)
+def LoadLanguageModel(
+    ctx: Context,
+    model: Annotated[str, File("model")],
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> LanguageModel:
+    """Open a language model, for GenerateText: any that transformers knows.
+
+    Args:
+        model: Name under a models folder, such as language/qwen3-4b: a folder as transformers saves
+            it. Code that a folder brings isn't run.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    from nodegraph.languages.opening import open_language_model
+
+    environment = ctx.environment
+    return open_language_model(
+        model,
+        environment.models,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+        allow_pickle=environment.allow_pickle,
+    )
 
 
 @node(
@@ -23,7 +70,7 @@ from ._prompt_facts import check_writing
 )
 def GenerateText(
     ctx: Context,
-    encoder: TextEncoder,
+    encoder: TextEncoder | LanguageModel,
     prompt: Annotated[str, Multiline()] = "",
     images: list[Image] | None = None,
     system: Annotated[str, Multiline()] = "",
@@ -35,16 +82,17 @@ def GenerateText(
     top_p: Annotated[float, Range(0.01, 1, step=0.01), Advanced()] = 0.95,
     min_p: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.05,
     repetition_penalty: Annotated[float, Range(0.01, 10, step=0.01), Advanced()] = 1.05,
+    presence_penalty: Annotated[float, Range(0, 5, step=0.1), Advanced()] = 0.0,
     thinking: Annotated[bool, Advanced()] = False,
     chat: Annotated[bool, Advanced()] = True,
 ) -> str:
-    """Let a model's text encoder write, where that is a language model: an answer, a better prompt.
+    """Let a language model write: an answer, a better prompt, what is on a picture.
 
-    Such are those of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and HunyuanImage, where
-    their file has the head that writes, too.
+    Such are the text encoders of Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream and
+    HunyuanImage, where their file has the head that writes, too; and those of LoadLanguageModel.
 
     Args:
-        encoder: Of such a model.
+        encoder: Of such a model, or a language model by itself.
         prompt: What it is asked.
         images: What it looks at besides, by Qwen 2.5-VL; a batch counts as that many pictures.
         system: What it is told beforehand of how to answer.
@@ -56,21 +104,26 @@ def GenerateText(
         top_p: Draw from the likeliest words that together have this chance.
         min_p: Leave out words that are less likely than this beside the likeliest.
         repetition_penalty: How much less likely words become that were there; 1 for not at all.
+        presence_penalty: The same for words of its answer, whatever their chance; 0 for not at all.
         thinking: Let it think first, as Qwen 3 can; what it thinks isn't in the answer.
         chat: Put around the prompt what such models were trained to be asked by; else it goes on
             with the text as it is.
     """
-    from nodegraph.diffusion.language.writing import Question, WordDrawing, write_text
+    from nodegraph.diffusion.language.drawing import WordDrawing
+    from nodegraph.diffusion.language.writing import Question, write_text
+    from nodegraph.languages.answering import answer
 
     pictures = [picture[..., :3] for image in images or () for picture in image]
     question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)
-    drawing = WordDrawing(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+    drawing = WordDrawing(
+        temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, seed
+    )
+    how: dict[str, Any] = {
+        "most": max_tokens,
+        "drawing": drawing if sampling else None,
+        "told": lambda done: ctx.progress(done, max_tokens),
+    }
+    if isinstance(encoder, LanguageModel):
+        return answer(ctx, encoder, question, **how)
     with ctx.weights(encoder) as text_model:
-        return write_text(
-            text_model,
-            encoder,
-            question,
-            most=max_tokens,
-            drawing=drawing if sampling else None,
-            told=lambda done: ctx.progress(done, max_tokens),
-        )
+        return write_text(text_model, encoder, question, **how)

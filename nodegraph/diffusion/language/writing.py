@@ -8,15 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import (
-    GenerationConfig,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
 
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion.building import build_tokenizer
@@ -24,52 +15,15 @@ from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.qwen_image_edit import looked_at, spread
 from nodegraph.diffusion.language.chats import CHATS, LOOK, PICTURE, check_writes, kind_of
+from nodegraph.diffusion.language.drawing import WordDrawing, written_words
 from nodegraph.diffusion.language.heads import with_head
 from nodegraph.diffusion.vocabulary import VOCABULARIES
-from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.errors import InvalidValue
 
 _SMALLEST, _LARGEST = 256 * 256, 1024 * 1024
 """Pixels that pictures are brought to, those between as they are."""
 _THOUGHT = "</think>"
 """Ends what a model thinks before it answers."""
-
-Step = Callable[[Any, Any], Any]
-"""What is done to the chances of words: given all tokens so far and their logits, gives others."""
-
-
-@dataclass(frozen=True, slots=True)
-class WordDrawing:
-    """How each word is drawn among the likely ones.
-
-    Attributes:
-        temperature: Above 1 evens chances out, below it sharpens them.
-        top_k: Only so many of the likeliest are drawn from; 0: all.
-        top_p: Only the likeliest that together have this chance; 1: all.
-        min_p: Only those that are at least so likely beside the likeliest; 0: all.
-        repetition_penalty: What the chance of words that were there goes down by; 1: nothing.
-        seed: 0 to 2**64 - 1.
-    """
-
-    temperature: float = 0.7
-    top_k: int = 64
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repetition_penalty: float = 1.05
-    seed: int = 0
-
-    def steps(self) -> list[Step]:
-        """What is done to the chances of words, the drawing itself last."""
-        found: list[Step] = []
-        if self.repetition_penalty != 1:
-            found.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
-        found.append(TemperatureLogitsWarper(self.temperature))
-        if self.top_k:
-            found.append(TopKLogitsWarper(self.top_k))
-        if self.top_p < 1:
-            found.append(TopPLogitsWarper(self.top_p))
-        if self.min_p:
-            found.append(MinPLogitsWarper(self.min_p))
-        return [*found, _Drawn(self.seed)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +71,26 @@ def write_text(
     module, tokenizer = text_model.modules[encoder], text_model.tokenizers[words]
     with text_model.turn, torch.no_grad():
         given = _asked(module, tokenizer, question)
-        _check_length(module, given)
-        length = given["input_ids"].shape[1]
-        writer = with_head(module, recipe, encoder)
-        chosen: list[Step] = [_Watched(told, length), *(drawing.steps() if drawing else ())]
+        known = tokenizer.get_vocab()
+        marks = CHATS[kind_of(type(module).__name__) or ""].stops
         try:
-            tokens = writer.generate(
-                **{name: item.to(module.device) for name, item in given.items()},
-                generation_config=_settings(module, tokenizer, most),
-                logits_processor=LogitsProcessorList(chosen),
+            found = written_words(
+                with_head(module, recipe, encoder),
+                tokenizer,
+                given,
+                ends=[known[mark] for mark in marks if mark in known],
+                most=most,
+                drawing=drawing,
+                told=told,
             )
         finally:
             _forget(module)
-    answer = str(tokenizer.decode(tokens[0, length:], skip_special_tokens=True))
-    return answer.rpartition(_THOUGHT)[2].strip() if question.is_chat else answer
+    return answer_of(found) if question.is_chat else found
+
+
+def answer_of(written: str) -> str:
+    """Without what the model thought before."""
+    return written.rpartition(_THOUGHT)[2].strip()
 
 
 def _asked(module: Any, tokenizer: Any, question: Question) -> dict[str, Tensor]:
@@ -166,63 +126,8 @@ def _seen(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]
     return looked_at(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
 
 
-def _check_length(module: Any, given: dict[str, Tensor]) -> None:
-    config = getattr(module.config, "text_config", module.config)
-    most, length = int(config.max_position_embeddings), given["input_ids"].shape[1]
-    if not 0 < length < most:
-        raise InvalidValue(
-            "the model reads no text of this length",
-            port="prompt",
-            given=f"{length} tokens",
-            expected=f"1 to {most - 1}",
-        )
-
-
-def _settings(module: Any, tokenizer: Any, most: int) -> GenerationConfig:
-    """The likeliest word each time, as chances are what words are drawn by already."""
-    known, stops = tokenizer.get_vocab(), CHATS[kind_of(type(module).__name__) or ""].stops
-    ends = [known[mark] for mark in (*stops, tokenizer.eos_token) if mark in known]
-    return GenerationConfig(
-        max_new_tokens=most,
-        do_sample=False,
-        use_cache=True,
-        eos_token_id=list(dict.fromkeys(ends)) or None,
-        pad_token_id=ends[0] if ends else 0,
-    )
-
-
 def _forget(module: Any) -> None:
     """Leave a shared model as it was: Qwen 2.5-VL keeps where the last text's pictures were."""
     inner = getattr(module, "model", module)
     if hasattr(inner, "rope_deltas"):
         inner.rope_deltas = None
-
-
-class _Watched:
-    """Tells of each token, and whether there is one."""
-
-    def __init__(self, told: Callable[[int], None], length: int) -> None:
-        self._told, self._length = told, length
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        self._told(input_ids.shape[1] - self._length)
-        if bool(scores.isnan().any()):
-            raise NumericalError(
-                "the language model gave NaN", hint="Load the text encoder with dtype float32."
-            )
-        return scores
-
-
-class _Drawn:
-    """Makes one word the likeliest: each as often as its chance is, by a generator of its own.
-
-    So the draw touches no generator that others use. Source: Gumbel 1954, that the largest of
-    logits with such noise is a draw by their softmax.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        drawn = torch.empty(scores.shape).exponential_(generator=self._generator)
-        return scores.float() - drawn.log().to(scores.device)
