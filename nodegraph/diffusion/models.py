@@ -164,8 +164,17 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     return ModelSource(name, path, kind, identified.family.name)
 
 
+KIND_FOLDERS = (
+    *("checkpoints", "diffusion_models", "unet", "text_encoders", "clip", "vae", "loras"),
+    *("controlnet", "model_patches", "clip_vision", "style_models", "upscale_models"),
+    *("embeddings", "ipadapter", "latent_upscale_models", "vae_approx", "background_removal"),
+    *("audio_encoders", "geometry_estimation", "detection"),
+)
+"""Folders of models, one for each kind, as ComfyUI has them: names leave them out there."""
+
+
 def find_path(name: str, folders: Sequence[Path]) -> Path:
-    """The file or folder that a name means.
+    """The file or folder that a name means, in the folders or in one of theirs for a kind.
 
     Raises:
         ModelNotFound: There is nothing of that name.
@@ -176,6 +185,7 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
         return control_folder()
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
+        places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
         for place in places:
             longer = (place.with_name(place.name + suffix) for suffix in (SAFETENSORS, GGUF))
             for path in (place, *longer):

@@ -462,3 +462,8 @@ def test_headers_of_the_wrong_form_are_refused(tmp_path: Path, header: str) -> N
 
 def _open(folder: Path) -> ModelRecipes:
     return open_model("fruit/apples", [folder], digests=FileDigests())
+
+
+def test_names_may_leave_out_the_folder_of_a_kind(folder: Path) -> None:
+    assert locate_model("pears", [folder]).path == folder / "checkpoints" / "pears.safetensors"
+    assert models.find_path("checkpoints/pears", [folder]).stem == "pears"

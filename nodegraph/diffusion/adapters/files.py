@@ -16,7 +16,7 @@ from nodegraph.diffusion.families.alone import LOAD_MODEL
 from nodegraph.diffusion.families.identified import Identified
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
-from nodegraph.diffusion.models import EMBEDDED, embedded_folder
+from nodegraph.diffusion.models import EMBEDDED, KIND_FOLDERS, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
 
@@ -73,6 +73,7 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
         ModelNotFound: There is nothing of that name.
     """
     places = [folder / name for folder in folders] + [Path(name).expanduser()]
+    places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
     beside = embedded_folder().parent / "companions"
     if name.startswith(_COMPANIONS):
         places.insert(0, beside / name.removeprefix(_COMPANIONS))
